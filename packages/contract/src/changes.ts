@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { AttributeName, AttributeValue } from './attributes.ts';
+import { Fingerprint, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
+
+export const reasonTextLengthMax = 500;
+/** Why somebody changed something, in their words (`--reason`). */
+export const ReasonText = z.string().max(reasonTextLengthMax);
+
+/** Who a change is by: a subject of the fleet, or the authority itself (`authority`), or `init`. */
+export const Actor = z.string().max(128);
+
+/** How one gate instance stands towards a revision. */
+export const GateOutcome = z.strictObject({
+  gate: SubjectId,
+  /** Empty for a gate subject that holds no lease at all. */
+  instance: z.string(),
+  /** `pending`: the caller's limit ran out first. */
+  outcome: z.enum(['applied', 'lease_expired', 'no_lease', 'pending']),
+  /** From the change's commit to this outcome. */
+  ms: z.number().nonnegative(),
+});
+export type GateOutcome = z.infer<typeof GateOutcome>;
+
+/** The authority's answer that a change is in force at every gate that could still decide (P7). */
+export const Receipt = z.strictObject({
+  revision: Revision,
+  confirmed: z.boolean(),
+  elapsedMs: z.number().nonnegative(),
+  /** Connections that the gates denied and chose for closing. */
+  connectionsClosed: z.int().nonnegative(),
+  gates: z.array(GateOutcome),
+});
+export type Receipt = z.infer<typeof Receipt>;
+
+/** What a change did to one subject, as gates and the journal know it. `null` is "unset". */
+export const SubjectDelta = z.strictObject({
+  subject: SubjectId,
+  kind: Kind,
+  attributes: z
+    .record(AttributeName, z.strictObject({ value: AttributeValue.nullable(), public: z.boolean() }))
+    .optional(),
+  certificates: z
+    .array(
+      z.strictObject({
+        fingerprint: Fingerprint,
+        standing: Standing,
+        notBefore: Timestamp,
+        notAfter: Timestamp,
+      }),
+    )
+    .optional(),
+});
+export type SubjectDelta = z.infer<typeof SubjectDelta>;
+
+/** `GET /v1/changes/{revision}`. */
+export const ChangeView = z.strictObject({
+  revision: Revision,
+  position: z.int().positive(),
+  at: Timestamp,
+  actor: Actor,
+  action: z.string(),
+  reason: z.string().nullable(),
+  subjects: z.array(SubjectDelta),
+  receipt: Receipt,
+});
+export type ChangeView = z.infer<typeof ChangeView>;
+
+/** The query of every route that changes what a gate would decide. */
+export const WaitQuery = z.strictObject({
+  wait: z.enum(['all']).optional(),
+  /** How long to wait for the receipt. */
+  waitLimitMs: z.coerce.number().int().min(0).max(600_000).default(30_000),
+});

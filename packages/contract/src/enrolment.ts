@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { PortcullisError } from './errors.ts';
+import { FleetName, Kind, SubjectId, Timestamp } from './identity.ts';
+
+const Base64 = z.string().max(16_384).regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64');
+
+/** 256 random bits, base64url. */
+export const TokenSecret = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be 43 characters of base64url');
+
+export const EnrolmentToken = z.strictObject({
+  url: z.url({ protocol: /^https$/ }),
+  subject: SubjectId,
+  secret: TokenSecret,
+  /** Root certificates in DER, base64: the only ones that the device trusts for enrolling. */
+  roots: z.array(Base64).min(1).max(4),
+});
+export type EnrolmentToken = z.infer<typeof EnrolmentToken>;
+
+const tokenLengthMax = 16_384;
+
+export function formatToken(token: EnrolmentToken): string {
+  return Buffer.from(JSON.stringify(token)).toString('base64url');
+}
+
+/** @throws {PortcullisError} `usage`; the message never repeats the token. */
+export function parseToken(text: string): EnrolmentToken {
+  const trimmed = text.trim();
+  if (trimmed.length <= tokenLengthMax && /^[A-Za-z0-9_-]+$/.test(trimmed)) {
+    try {
+      return EnrolmentToken.parse(JSON.parse(Buffer.from(trimmed, 'base64url').toString('utf8')));
+    } catch {
+      // Falls through: a token is a secret, so nothing of it is shown.
+    }
+  }
+  throw new PortcullisError('usage', 'this is not an enrolment token; it must be the one string that "portcullis token create" prints');
+}
+
+/** `POST /v1/enrolments` on the enrolment listener. */
+export const EnrolmentRequest = z.strictObject({
+  secret: TokenSecret,
+  /** PKCS#10 in DER, base64 (RFC 2986). Only its public key is used. */
+  request: Base64,
+});
+export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
+
+/** What a subject holds after enrolling or renewing. All certificates in PEM. */
+export const IssuedCredential = z.strictObject({
+  fleet: FleetName,
+  subject: SubjectId,
+  kind: Kind,
+  certificate: z.string().max(16_384),
+  issuer: z.string().max(16_384),
+  /** The trust bundle: roots, one after another. */
+  roots: z.string().max(65_536),
+  bundleVersion: z.int().positive(),
+  renewAfter: Timestamp,
+  notAfter: Timestamp,
+  gates: z.array(z.url({ protocol: /^https$/ })).max(64),
+  /** For a gate: where the authority's API is. */
+  authority: z.url({ protocol: /^https$/ }),
+  enrolment: z.url({ protocol: /^https$/ }),
+});
+export type IssuedCredential = z.infer<typeof IssuedCredential>;
+
+/** `POST /v1/renewals/nonce` answers with one; it is good for a minute. */
+export const RenewalNonce = z.strictObject({ nonce: z.string().min(16).max(256) });
+export type RenewalNonce = z.infer<typeof RenewalNonce>;
+
+/**
+ * `POST /v1/renewals`. `signature` is made with the key of `certificate` over `renewalBytes(nonce, request)`,
+ * by `crypto.sign("sha256", …)` of Node: DER-encoded for ECDSA, PKCS#1 v1.5 for RSA; for Ed25519 the digest is null.
+ */
+export const RenewalRequest = z.strictObject({
+  certificate: z.string().max(16_384),
+  request: Base64,
+  nonce: z.string().min(16).max(256),
+  signature: Base64,
+});
+export type RenewalRequest = z.infer<typeof RenewalRequest>;
+
+/** `POST /v1/renewals/confirmation`: signed with the new key over `confirmationBytes(nonce)`. It supersedes the old certificate. */
+export const ConfirmationRequest = z.strictObject({
+  certificate: z.string().max(16_384),
+  nonce: z.string().min(16).max(256),
+  signature: Base64,
+});
+export type ConfirmationRequest = z.infer<typeof ConfirmationRequest>;
+
+/** Domain-separated, so that a signature for one purpose is none for another. */
+export function renewalBytes(nonce: string, requestBase64: string): Buffer {
+  return Buffer.from(`portcullis renewal v1\n${nonce}\n${requestBase64}`);
+}
+export function confirmationBytes(nonce: string): Buffer {
+  return Buffer.from(`portcullis confirmation v1\n${nonce}`);
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+
+/**
+ * What can fail, beside the gate's verdicts (`reasons.ts`). `status` is the HTTP status where it crosses a listener;
+ * `retry` says whether the same request may succeed later.
+ */
+export const failures = {
+  request_malformed: { status: 400, retry: false, title: 'the request does not fit its schema' },
+  request_too_large: { status: 413, retry: false, title: 'the request is larger than this route takes' },
+  media_type_unsupported: { status: 415, retry: false, title: 'the content type is not one that this route takes' },
+  not_authenticated: { status: 403, retry: false, title: 'the client certificate is not one that this fleet admits' },
+  kind_not_allowed: { status: 403, retry: false, title: 'this route does not admit this kind of subject' },
+  route_unknown: { status: 404, retry: false, title: 'there is no such route' },
+  subject_unknown: { status: 404, retry: false, title: 'the fleet has no such subject' },
+  certificate_unknown: { status: 404, retry: false, title: 'the fleet has no such certificate' },
+  attribute_unknown: { status: 404, retry: false, title: 'the subject has no such attribute' },
+  token_unknown: { status: 404, retry: false, title: 'the fleet has no such token' },
+  revision_unknown: { status: 404, retry: false, title: 'there is no such revision' },
+  kind_conflict: { status: 409, retry: false, title: 'the subject exists and has another kind' },
+  attribute_type_conflict: { status: 409, retry: false, title: 'the attribute has another type in this fleet' },
+  standing_final: { status: 409, retry: false, title: 'the certificate is revoked or superseded, which is final' },
+  subject_retired: { status: 409, retry: false, title: 'the subject is retired' },
+  after_revocation_required: {
+    status: 409,
+    retry: false,
+    title: 'the subject has a suspended or revoked certificate; say --after-revocation to give it a new token all the same',
+  },
+  last_operator: { status: 409, retry: false, title: 'the last operator with a valid certificate can not be cut' },
+  token_refused: { status: 403, retry: false, title: 'the token is not one that can be used' },
+  renewal_refused: { status: 403, retry: false, title: 'the certificate can not be renewed' },
+  key_refused: { status: 422, retry: false, title: 'the public key is weaker than allowed or of an unknown type' },
+  request_signature_invalid: { status: 422, retry: false, title: 'the request is not signed by its own key' },
+  rate_limited: { status: 429, retry: true, title: 'too many requests from this address' },
+  revision_regressed: { status: 409, retry: false, title: 'the authority is behind this gate or on another history' },
+  clock_too_far_off: { status: 409, retry: true, title: 'the clocks differ by more than five minutes' },
+  authority_stopping: { status: 503, retry: true, title: 'the authority is stopping' },
+  disk_full: { status: 503, retry: true, title: 'the disk is full' },
+  internal: { status: 500, retry: true, title: 'an error of the server itself; its log has the details' },
+  config_invalid: { status: 500, retry: false, title: 'the configuration is not valid' },
+  fleet_exists: { status: 500, retry: false, title: 'the directory already holds a fleet' },
+  fleet_missing: { status: 500, retry: false, title: 'the directory holds no fleet' },
+  store_locked: { status: 500, retry: true, title: 'another process has this store open' },
+  store_damaged: { status: 500, retry: false, title: 'the store is damaged' },
+  store_version: { status: 500, retry: false, title: 'the store was made by another version' },
+  journal_damaged: { status: 500, retry: false, title: 'the journal was edited or cut' },
+  port_taken: { status: 500, retry: true, title: 'the port is taken' },
+  key_unusable: { status: 500, retry: false, title: 'the key file can not be used' },
+  credential_unusable: { status: 500, retry: false, title: 'the credential can not be used' },
+  server_not_verified: { status: 500, retry: true, title: 'the server could not be verified; nothing was sent' },
+  server_unreachable: { status: 500, retry: true, title: 'the server can not be reached' },
+  answer_malformed: { status: 500, retry: true, title: 'the answer does not fit its schema' },
+  environment_refused: { status: 500, retry: false, title: 'the environment weakens verification' },
+  outbox_full: { status: 500, retry: true, title: 'the outbox holds as many readings as it may' },
+  usage: { status: 400, retry: false, title: 'wrong usage' },
+} as const satisfies Record<string, { status: number; retry: boolean; title: string }>;
+
+export type FailureCode = keyof typeof failures;
+export const FailureCode = z.enum(Object.keys(failures) as [FailureCode, ...FailureCode[]]);
+
+/** Every failure that is thrown on purpose. The message is for people; programs look at `code` and `detail` alone. */
+export class PortcullisError extends Error {
+  readonly code: FailureCode;
+  readonly detail: Record<string, unknown>;
+
+  constructor(code: FailureCode, message: string, options: { cause?: unknown; detail?: Record<string, unknown> } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'PortcullisError';
+    this.code = code;
+    this.detail = options.detail ?? {};
+  }
+}
+
+/** The body of every refusal and failure over HTTP: RFC 9457 with our extension members. */
+export const Problem = z.looseObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string().optional(),
+  /** A code of `reasons` (gate) or of `failures` (everything else). */
+  reason: z.string(),
+  expected: z.unknown().optional(),
+  found: z.unknown().optional(),
+  /** The line of an NDJSON body that was refused, from 1. */
+  line: z.int().optional(),
+});
+export type Problem = z.infer<typeof Problem>;
+export const problemMediaType = 'application/problem+json';

@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { AttributeName, AttributeValue } from './attributes.ts';
+import { Actor, SubjectDelta } from './changes.ts';
+import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
+
+/** A random id for each gate process (rule 3): neither a restart nor a copied identity can borrow its lease. */
+export const InstanceId = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
+
+/** `GET /v1/feed?after=R&hash=H&attributes=a,b`: NDJSON, one `FeedMessage` a line. Without `after` it begins with a snapshot. */
+export const FeedQuery = z.strictObject({
+  instance: InstanceId,
+  after: z.coerce.number().int().nonnegative().optional(),
+  hash: JournalHash.optional(),
+  /** Comma-separated names; a delta carries only these. */
+  attributes: z.string().max(8_192).default(''),
+  /** The gate's clock in milliseconds since 1970. */
+  clock: z.coerce.number().int().nonnegative(),
+});
+
+const attributeFact = z.strictObject({
+  value: AttributeValue,
+  public: z.boolean(),
+  revision: Revision,
+  changedBy: Actor,
+  changedAt: Timestamp,
+});
+export type AttributeFact = z.infer<typeof attributeFact>;
+
+/** One subject as a snapshot tells it. */
+export const SnapshotSubject = z.strictObject({
+  subject: SubjectId,
+  kind: Kind,
+  /** The last revision that touched this subject. */
+  revision: Revision,
+  attributes: z.record(AttributeName, attributeFact),
+  certificates: z.array(
+    z.strictObject({
+      fingerprint: Fingerprint,
+      standing: Standing,
+      notBefore: Timestamp,
+      notAfter: Timestamp,
+      revision: Revision,
+      changedBy: Actor,
+      changedAt: Timestamp,
+    }),
+  ),
+});
+export type SnapshotSubject = z.infer<typeof SnapshotSubject>;
+
+/** The shared members of everything that tells where the authority's history stands. */
+const head = { revision: Revision, hash: JournalHash };
+
+export const FeedMessage = z.discriminatedUnion('type', [
+  /** A snapshot begins: forget everything. */
+  z.strictObject({ type: z.literal('snapshot'), fleet: FleetName, ...head }),
+  z.strictObject({ type: z.literal('subjects'), subjects: z.array(SnapshotSubject).max(1_000) }),
+  /** The snapshot is complete and shows the state at this revision. */
+  z.strictObject({ type: z.literal('complete'), ...head }),
+  /** The change that made `revision`; apply it only if it is the next one. */
+  z.strictObject({
+    type: z.literal('change'),
+    ...head,
+    at: Timestamp,
+    actor: Actor,
+    subjects: z.array(SubjectDelta),
+  }),
+  /** At least each second: the head of the history and the authority's time. */
+  z.strictObject({ type: z.literal('beat'), ...head, time: Timestamp }),
+]);
+export type FeedMessage = z.infer<typeof FeedMessage>;
+/** Bounds one line of the feed; a change that names many subjects is the longest. */
+export const feedLineBytesMax = 64 * 1024 * 1024;
+
+/** `POST /v1/leases`: renew (rule 1), telling what was applied. Its answer decides; there is no other grant. */
+export const LeaseRequest = z.strictObject({
+  instance: InstanceId,
+  applied: Revision,
+  /** The hash of the applied revision: another history is refused with `revision_regressed`. */
+  hash: JournalHash,
+  connectionsClosed: z.int().nonnegative(),
+  clock: z.int().nonnegative(),
+  /** Where devices reach this gate. */
+  url: z.url({ protocol: /^https$/ }),
+  counters: z.strictObject({
+    connections: z.int().nonnegative(),
+    admitted: z.int().nonnegative(),
+    refused: z.int().nonnegative(),
+    overruns: z.int().nonnegative(),
+    unproven: z.int().nonnegative(),
+  }),
+});
+export type LeaseRequest = z.infer<typeof LeaseRequest>;
+
+export const LeaseAnswer = z.discriminatedUnion('granted', [
+  /** Counts from when the gate *sent* the request. */
+  z.strictObject({ granted: z.literal(true), leaseMs: z.int().positive() }),
+  /** `behind`: some revision has waited too long for this instance, or it has not applied all that was receipted. */
+  z.strictObject({ granted: z.literal(false), because: z.enum(['behind']), retryAfterMs: z.int().nonnegative() }),
+]);
+export type LeaseAnswer = z.infer<typeof LeaseAnswer>;
+
+/** `POST /v1/reports`: a change is applied and the commit that was in flight has ended (rule 8). */
+export const AppliedReport = z.strictObject({
+  instance: InstanceId,
+  applied: Revision,
+  /** Connections denied and chosen for closing since this instance started. */
+  connectionsClosed: z.int().nonnegative(),
+});
+export type AppliedReport = z.infer<typeof AppliedReport>;
+
+/** `POST /v1/leases/release`: a clean stop; the instance decides nothing any more. */
+export const LeaseRelease = z.strictObject({ instance: InstanceId });
+
+/**
+ * `POST /v1/settlements` (rule 9): at its start a gate names the last batch of an earlier instance of which it is not
+ * recorded that the lease was looked at after the commit.
+ */
+export const SettlementRequest = z.strictObject({
+  instance: InstanceId,
+  batches: z
+    .array(z.strictObject({ batch: z.int().nonnegative(), judgedAt: Revision, subjects: z.array(SubjectId).max(100_000) }))
+    .max(16),
+});
+export type SettlementRequest = z.infer<typeof SettlementRequest>;
+/** `proven`: no receipt was given without that instance which touches the batch's subjects. */
+export const SettlementAnswer = z.strictObject({
+  batches: z.array(z.strictObject({ batch: z.int().nonnegative(), proven: z.boolean() })),
+});
+export type SettlementAnswer = z.infer<typeof SettlementAnswer>;

@@ -1,0 +1,22 @@
+/** Object identifiers that both ends of a PKCS#10 request and a leaf must agree on, with their source. */
+export const objectIdentifiers = {
+  /** RFC 5480 §2.1.1 */
+  ecPublicKey: '1.2.840.10045.2.1',
+  /** RFC 5480 §2.1.1.1 */
+  p256: '1.2.840.10045.3.1.7',
+  p384: '1.3.132.0.34',
+  /** RFC 5758 §3.2 */
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  ecdsaWithSha384: '1.2.840.10045.4.3.3',
+  /** RFC 8410 §3 */
+  ed25519: '1.3.101.112',
+  /** RFC 8017 appendix A */
+  rsaEncryption: '1.2.840.113549.1.1.1',
+  sha256WithRsaEncryption: '1.2.840.113549.1.1.11',
+  /** RFC 5280 §4.2.1.12 */
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  /** RFC 5280 appendix A */
+  commonName: '2.5.4.3',
+  organizationName: '2.5.4.10',
+} as const;

@@ -1,0 +1,164 @@
+import { z } from 'zod';
+import { AttributeName, AttributeType, AttributeValue, Visibility } from './attributes.ts';
+import { Actor, ReasonText } from './changes.ts';
+import { TokenSecret } from './enrolment.ts';
+import { Fingerprint, FleetName, JournalHash, Kind, Purpose, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
+
+/** What operators ask of the authority's API and what they are answered. One shape per resource, the same as the commands print. */
+
+export const AttributeAssignments = z.record(AttributeName, AttributeValue);
+
+export const TokenRequest = z.strictObject({
+  subject: SubjectId,
+  kind: Kind.exclude(['authority']).default('device'),
+  /** First attributes of a new subject; those of an existing one are never overwritten. Default `{status: active}`. */
+  attributes: AttributeAssignments.optional(),
+  expiresSeconds: z.int().min(1).max(365 * 86_400).default(3_600),
+  afterRevocation: z.boolean().default(false),
+  /** For a gate: the DNS names and addresses of its server certificate. Default: those of `init --host`. */
+  hosts: z.array(z.string().min(1).max(253)).max(32).optional(),
+});
+/** `POST /v1/tokens`: one, or many in one transaction. */
+export const TokensRequest = z.strictObject({
+  tokens: z.array(TokenRequest).min(1).max(10_000),
+  reason: ReasonText.optional(),
+});
+export const TokenCreated = z.strictObject({
+  token: z.string(),
+  id: z.string(),
+  subject: SubjectId,
+  kind: Kind,
+  secret: TokenSecret,
+  expiresAt: Timestamp,
+});
+export type TokenCreated = z.infer<typeof TokenCreated>;
+export const TokenView = z.strictObject({
+  id: z.string(),
+  subject: SubjectId,
+  kind: Kind,
+  state: z.enum(['open', 'used', 'expired', 'voided']),
+  createdAt: Timestamp,
+  expiresAt: Timestamp,
+});
+export type TokenView = z.infer<typeof TokenView>;
+
+export const AttributeView = z.strictObject({
+  name: AttributeName,
+  type: AttributeType,
+  value: AttributeValue,
+  visibility: Visibility,
+  revision: Revision,
+  changedAt: Timestamp,
+  changedBy: Actor,
+  reason: z.string().nullable(),
+});
+export type AttributeView = z.infer<typeof AttributeView>;
+/** One change of one attribute. `value: null` is "unset". */
+export const AttributeHistoryView = z.strictObject({
+  ...AttributeView.shape,
+  value: AttributeValue.nullable(),
+});
+export type AttributeHistoryView = z.infer<typeof AttributeHistoryView>;
+
+/** `POST /v1/attributes`: one revision, however many subjects it names. */
+export const AttributesRequest = z.strictObject({
+  subjects: z.array(SubjectId).min(1).max(100_000),
+  set: AttributeAssignments.optional(),
+  unset: z.array(AttributeName).max(64).optional(),
+  /** Given: what is set becomes public or private. Not given: a new one is private, an existing one stays as it is. */
+  visibility: Visibility.optional(),
+  reason: ReasonText.optional(),
+});
+export type AttributesRequest = z.infer<typeof AttributesRequest>;
+
+/** `POST /v1/standings`: suspend, resume or revoke, by subject (all its certificates and pending renewals that are not final) or by fingerprint. */
+export const StandingsRequest = z.strictObject({
+  action: z.enum(['suspend', 'resume', 'revoke']),
+  subject: SubjectId.optional(),
+  fingerprint: Fingerprint.optional(),
+  reason: ReasonText.optional(),
+});
+export type StandingsRequest = z.infer<typeof StandingsRequest>;
+
+export const SubjectView = z.strictObject({
+  subject: SubjectId,
+  kind: Kind,
+  retired: z.boolean(),
+  createdAt: Timestamp,
+  revision: Revision,
+  attributes: z.array(AttributeView),
+});
+export type SubjectView = z.infer<typeof SubjectView>;
+
+export const CertificateView = z.strictObject({
+  fingerprint: Fingerprint,
+  /** 32 lower-case hex digits. */
+  serial: z.string(),
+  subject: SubjectId,
+  kind: Kind,
+  purpose: Purpose,
+  standing: Standing,
+  notBefore: Timestamp,
+  notAfter: Timestamp,
+  issuer: z.string(),
+  revision: Revision,
+});
+export type CertificateView = z.infer<typeof CertificateView>;
+
+/** A gate and one of its instances (`instance: null`: no instance has held a lease since the authority started). */
+export const GateView = z.strictObject({
+  gate: SubjectId,
+  url: z.string().nullable(),
+  instance: z.string().nullable(),
+  lease: z.enum(['held', 'expired', 'none']),
+  leaseEndsInMs: z.number().nonnegative(),
+  appliedRevision: Revision,
+  lag: z.int().nonnegative(),
+  connections: z.int().nonnegative(),
+  admittedPerSecond: z.number().nonnegative(),
+  refusedPerSecond: z.number().nonnegative(),
+  overruns: z.int().nonnegative(),
+  unproven: z.int().nonnegative(),
+});
+export type GateView = z.infer<typeof GateView>;
+
+export const JournalEntryView = z.strictObject({
+  position: z.int().positive(),
+  revision: Revision.nullable(),
+  at: Timestamp,
+  actor: Actor,
+  action: z.string(),
+  body: z.unknown(),
+  previousHash: JournalHash,
+  hash: JournalHash,
+});
+export type JournalEntryView = z.infer<typeof JournalEntryView>;
+
+/** `POST /v1/server-certificates` (kind gate): a server leaf for the names that the authority has on record. */
+export const ServerCertificateRequest = z.strictObject({ request: z.string().max(16_384) });
+export const ServerCertificate = z.strictObject({
+  certificate: z.string(),
+  issuer: z.string(),
+  roots: z.string(),
+  renewAfter: Timestamp,
+  notAfter: Timestamp,
+});
+export type ServerCertificate = z.infer<typeof ServerCertificate>;
+
+/** `GET /v1/fleet`. */
+export const FleetView = z.strictObject({
+  fleet: FleetName,
+  revision: Revision,
+  hash: JournalHash,
+  time: Timestamp,
+});
+export type FleetView = z.infer<typeof FleetView>;
+
+/** Lists over HTTP: a page and where the next begins. */
+export const PageQuery = z.strictObject({
+  after: z.string().max(256).optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
+});
+export function page<Shape extends z.ZodType>(item: Shape) {
+  return z.strictObject({ items: z.array(item), next: z.string().nullable() });
+}

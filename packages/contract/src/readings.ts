@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { ReasonCode } from './reasons.ts';
+import { Fingerprint, Revision, SubjectId, Timestamp } from './identity.ts';
+
+export const StreamName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must match [a-z0-9][a-z0-9._-]{0,62}')
+  .brand<'StreamName'>();
+export type StreamName = z.infer<typeof StreamName>;
+
+export const ReadingId = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/, 'must match [A-Za-z0-9._:-]{1,128}');
+
+/** What the device says of its clock. */
+export const ClockState = z.enum(['synchronized', 'unsynchronized', 'unknown']);
+export type ClockState = z.infer<typeof ClockState>;
+
+/** Members that are taken out of a body before what is left becomes `data`. */
+export const ReservedMembers = z.strictObject({
+  _id: ReadingId.optional(),
+  _time: z.iso.datetime({ offset: true }).optional(),
+  _clock: ClockState.optional(),
+});
+
+/** Bounds of one request to `POST /v1/streams/{stream}/readings`. */
+export const readingBounds = {
+  /** One reading as JSON, or one line of NDJSON. */
+  readingBytesMax: 65_536,
+  bodyBytesMax: 4 * 1024 * 1024,
+  linesMax: 10_000,
+} as const;
+
+/** `202`: every reading of the request is durably stored and was judged under a valid lease. */
+export const Acknowledgement = z.strictObject({
+  acknowledged: z.int().nonnegative(),
+  /** The ids in the order of the request. */
+  ids: z.array(z.string()),
+  /** The revision that the readings were judged at. */
+  revision: Revision,
+});
+export type Acknowledgement = z.infer<typeof Acknowledgement>;
+
+/** `GET /v1/readings`, one a line. */
+export const ReadingView = z.strictObject({
+  id: z.string(),
+  subject: SubjectId,
+  certificate: Fingerprint,
+  stream: StreamName,
+  deviceTime: Timestamp.nullable(),
+  receivedAt: Timestamp,
+  clock: ClockState,
+  instance: z.string(),
+  policy: z.int(),
+  revision: Revision,
+  /** `unproven`: the process died between its commit and its look at the lease (P7). */
+  proof: z.enum(['proven', 'unproven']),
+  data: z.record(z.string(), z.unknown()),
+});
+export type ReadingView = z.infer<typeof ReadingView>;
+
+/** A verdict as operators see it (`GET /v1/verdicts`, `GET /v1/explain`). */
+export const VerdictView = z.strictObject({
+  at: Timestamp,
+  gate: SubjectId,
+  subject: z.string().nullable(),
+  certificate: Fingerprint.nullable(),
+  stream: z.string().nullable(),
+  verdict: z.enum(['admitted', 'refused']),
+  reason: ReasonCode.nullable(),
+  expected: z.unknown(),
+  found: z.unknown(),
+  /** The revision it was judged at; for a refusal, the one that made it so where one did. */
+  revision: Revision,
+  changedBy: z.string().nullable(),
+  changedAt: Timestamp.nullable(),
+  /** How many readings (or connections) of the same kind within the same second this line stands for. */
+  count: z.int().positive(),
+});
+export type VerdictView = z.infer<typeof VerdictView>;
+

@@ -1,0 +1,1 @@
+export { realSystem, type System, timestamp } from './system.ts';
