@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { PortcullisError } from './errors.ts';
 import { FleetName, Kind, SubjectId, Timestamp } from './identity.ts';
 
-const Base64 = z.string().max(16_384).regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64');
+const Base64 = z
+  .string()
+  .max(16_384)
+  .regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64');
 
 /** 256 random bits, base64url. */
 export const TokenSecret = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be 43 characters of base64url');
@@ -32,7 +35,10 @@ export function parseToken(text: string): EnrolmentToken {
       // Falls through: a token is a secret, so nothing of it is shown.
     }
   }
-  throw new PortcullisError('usage', 'this is not an enrolment token; it must be the one string that "portcullis token create" prints');
+  throw new PortcullisError(
+    'usage',
+    'this is not an enrolment token; it must be the one string that "portcullis token create" prints',
+  );
 }
 
 /** `POST /v1/enrolments` on the enrolment listener. */

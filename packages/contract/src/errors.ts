@@ -23,7 +23,8 @@ export const failures = {
   after_revocation_required: {
     status: 409,
     retry: false,
-    title: 'the subject has a suspended or revoked certificate; say --after-revocation to give it a new token all the same',
+    title:
+      'the subject has a suspended or revoked certificate; say --after-revocation to give it a new token all the same',
   },
   last_operator: { status: 409, retry: false, title: 'the last operator with a valid certificate can not be cut' },
   token_refused: { status: 403, retry: false, title: 'the token is not one that can be used' },

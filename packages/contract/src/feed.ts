@@ -118,7 +118,9 @@ export const LeaseRelease = z.strictObject({ instance: InstanceId });
 export const SettlementRequest = z.strictObject({
   instance: InstanceId,
   batches: z
-    .array(z.strictObject({ batch: z.int().nonnegative(), judgedAt: Revision, subjects: z.array(SubjectId).max(100_000) }))
+    .array(
+      z.strictObject({ batch: z.int().nonnegative(), judgedAt: Revision, subjects: z.array(SubjectId).max(100_000) }),
+    )
     .max(16),
 });
 export type SettlementRequest = z.infer<typeof SettlementRequest>;

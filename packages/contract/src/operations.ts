@@ -2,7 +2,17 @@ import { z } from 'zod';
 import { AttributeName, AttributeType, AttributeValue, Visibility } from './attributes.ts';
 import { Actor, ReasonText } from './changes.ts';
 import { TokenSecret } from './enrolment.ts';
-import { Fingerprint, FleetName, JournalHash, Kind, Purpose, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
+import {
+  Fingerprint,
+  FleetName,
+  JournalHash,
+  Kind,
+  Purpose,
+  Revision,
+  Standing,
+  SubjectId,
+  Timestamp,
+} from './identity.ts';
 
 /** What operators ask of the authority's API and what they are answered. One shape per resource, the same as the commands print. */
 
@@ -13,7 +23,11 @@ export const TokenRequest = z.strictObject({
   kind: Kind.exclude(['authority']).default('device'),
   /** First attributes of a new subject; those of an existing one are never overwritten. Default `{status: active}`. */
   attributes: AttributeAssignments.optional(),
-  expiresSeconds: z.int().min(1).max(365 * 86_400).default(3_600),
+  expiresSeconds: z
+    .int()
+    .min(1)
+    .max(365 * 86_400)
+    .default(3_600),
   afterRevocation: z.boolean().default(false),
   /** For a gate: the DNS names and addresses of its server certificate. Default: those of `init --host`. */
   hosts: z.array(z.string().min(1).max(253)).max(32).optional(),

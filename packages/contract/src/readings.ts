@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { ReasonCode } from './reasons.ts';
 import { Fingerprint, Revision, SubjectId, Timestamp } from './identity.ts';
+import { ReasonCode } from './reasons.ts';
 
 export const StreamName = z
   .string()
@@ -76,4 +76,3 @@ export const VerdictView = z.strictObject({
   count: z.int().positive(),
 });
 export type VerdictView = z.infer<typeof VerdictView>;
-
