@@ -7,5 +7,7 @@ const root = join(import.meta.dirname, '..');
 for (const name of ['contract', 'device', 'server']) {
   const directory = join(root, 'packages', name);
   rmSync(join(directory, 'dist'), { recursive: true, force: true });
-  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(directory, 'tsconfig.build.json')], { stdio: 'inherit' });
+  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(directory, 'tsconfig.build.json')], {
+    stdio: 'inherit',
+  });
 }

@@ -1,0 +1,30 @@
+/**
+ * The ladder: which rooms of `packages/server/src` a room may import, besides the contract, telemetry and itself.
+ * ARCHITECTURE.md quotes this table, and a test holds the code to it.
+ */
+export const rooms: Record<string, readonly string[] | 'any door'> = {
+  config: [],
+  telemetry: [],
+  pki: [],
+  keys: ['pki'],
+  storage: [],
+  journal: ['storage'],
+  attributes: ['storage', 'journal'],
+  issuance: ['pki', 'keys', 'storage', 'journal'],
+  revocation: ['pki', 'keys', 'storage', 'journal'],
+  enrolment: ['issuance', 'revocation', 'attributes', 'storage', 'journal'],
+  feed: ['storage', 'journal', 'attributes', 'revocation'],
+  replica: [],
+  gate: ['replica', 'pki', 'storage'],
+  api: 'any door',
+  cli: 'any door',
+};
+
+/** Doors beside the file that has the room's name. A sink is an engine of its own, and gates open nothing else of storage. */
+export const furtherDoors: readonly string[] = ['storage/sink.ts'];
+
+/** Who may use the device package: its strict client (link, enrol, renew, credential file) exists only there. */
+export const roomsWithDevice: readonly string[] = ['gate', 'cli'];
+
+/** Files above 300 lines, each with its reason. */
+export const longFiles: Record<string, string> = {};

@@ -1,0 +1,172 @@
+/** The tree's own rules, as tests: who may import whom, sizes, words, dependencies, links. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join, posix } from 'node:path';
+import { test } from 'node:test';
+import { furtherDoors, longFiles, rooms, roomsWithDevice } from './rooms.ts';
+import { importsOf, resolved, root, textOf, trackedFiles } from './tree.ts';
+
+const files = trackedFiles();
+const sources = files.filter((path) => /^packages\/[a-z]+\/src\/.*\.ts$/.test(path));
+const isTest = (path: string) =>
+  /\.(test|contract|fuzz)\.ts$/.test(path) || path.includes('/test/') || path.startsWith('test/');
+const products = sources.filter((path) => !isTest(path));
+const serverSource = 'packages/server/src/';
+const roomOf = (path: string) => path.slice(serverSource.length).split('/')[0] as string;
+
+function none(complaints: string[]): void {
+  assert.deepEqual(complaints, []);
+}
+
+test('a room imports only the doors of the rooms below it', () => {
+  const complaints: string[] = [];
+  for (const path of products.filter(
+    (file) => file.startsWith(serverSource) && file.slice(serverSource.length).includes('/'),
+  )) {
+    const allowed = rooms[roomOf(path)];
+    if (allowed === undefined) {
+      complaints.push(`${path}: the room "${roomOf(path)}" is not in the table of test/rooms.ts`);
+      continue;
+    }
+    for (const specifier of importsOf(path).filter((name) => name.startsWith('.'))) {
+      const target = resolved(path, specifier);
+      const room = target.startsWith(serverSource) ? roomOf(target) : target;
+      if (room === roomOf(path)) continue;
+      const inside = target.slice(serverSource.length);
+      const door = inside === `${room}/${room}.ts` || furtherDoors.includes(inside);
+      if (room === 'assemble.ts' && roomOf(path) === 'cli') continue;
+      if (!door) complaints.push(`${path} imports ${specifier}, which is not a door`);
+      if (allowed !== 'any door' && room !== 'telemetry' && !allowed.includes(room)) {
+        complaints.push(`${path} imports ${room}; ${roomOf(path)} may import [${allowed.join(', ')}]`);
+      }
+    }
+  }
+  none(complaints);
+});
+
+test('only the rooms that talk to other processes use the device package', () => {
+  const users = products.filter(
+    (path) => path.startsWith(serverSource) && importsOf(path).includes('@portcullis/device'),
+  );
+  none(users.filter((path) => !roomsWithDevice.includes(roomOf(path)) && path !== `${serverSource}assemble.ts`));
+});
+
+test('the device package depends on the contract alone, and the contract on the schema library', () => {
+  for (const [name, allowed] of [
+    ['contract', ['zod']],
+    ['device', ['@portcullis/contract']],
+  ] as const) {
+    const declared = JSON.parse(textOf(`packages/${name}/package.json`)) as { dependencies: Record<string, string> };
+    assert.deepEqual(Object.keys(declared.dependencies), [...allowed]);
+    const foreign = products
+      .filter((path) => path.startsWith(`packages/${name}/src/`))
+      .flatMap((path) => importsOf(path).filter((specifier) => !/^(\.|node:)/.test(specifier)));
+    none(foreign.filter((specifier) => !(allowed as readonly string[]).includes(specifier)));
+  }
+});
+
+test('each room has a door that opens with a comment', () => {
+  const complaints = Object.keys(rooms)
+    .map((room) => `${serverSource}${room}/${room}.ts`)
+    .filter((door) => !existsSync(join(root, door)) || !textOf(door).startsWith('/**'));
+  none(complaints);
+});
+
+test('files stay within 300 lines', () => {
+  const long = [...sources, ...files.filter((path) => /^(tools|bench|test)\/.*\.ts$/.test(path))].filter(
+    (path) => textOf(path).split('\n').length > 301,
+  );
+  assert.deepEqual(long.toSorted(), Object.keys(longFiles).toSorted());
+});
+
+const bannedWords: [RegExp, string, RegExp?][] = [
+  [/\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/, 'time is passed in as a System', /\/(system|assemble)\.ts$/],
+  [/\bMath\.random\(/, 'chance is passed in as a System'],
+  [/\brandomBytes\(|\brandomUUID\(/, 'chance is passed in as a System', /\/(system|assemble)\.ts$/],
+  [/rejectUnauthorized:\s*false/, 'verification is never turned off (P2)'],
+  [/checkServerIdentity:\s*\(\)\s*=>/, 'a no-op identity check is never written (P2)'],
+  [/\b(TODO|FIXME|XXX|HACK)\b/, 'finish it, or take it out'],
+  [/@ts-(ignore|nocheck|expect-error)/, 'mend the type'],
+  [/\bas any\b/, 'parse it, or type it'],
+  [/\b(cfg|evt|opts)\b/, 'write the word out'],
+];
+
+test('no source file has a banned word', () => {
+  const complaints: string[] = [];
+  for (const path of products) {
+    const text = textOf(path);
+    for (const [pattern, instead, except] of bannedWords) {
+      if (pattern.test(text) && !except?.test(path)) complaints.push(`${path}: ${pattern.source}: ${instead}`);
+    }
+  }
+  none(complaints);
+});
+
+test('names of files and folders are kebab-case, and no folder is a drawer for everything', () => {
+  const complaints = sources.filter((path) => !/^[a-z0-9./-]+$/.test(path));
+  const drawers = sources.filter((path) =>
+    /\/(core|common|shared|utils?|helpers?|managers?|services?)(\/|\.ts$)/.test(path),
+  );
+  none([...complaints, ...drawers]);
+});
+
+test('no file is dead: each is imported, is a door of a package, or is run', () => {
+  const entries = /\/(contract|device|main|sink-worker)\.ts$/;
+  const imported = new Set<string>();
+  for (const path of files.filter((file) => /\.(ts|js)$/.test(file))) {
+    for (const specifier of importsOf(path)) if (specifier.startsWith('.')) imported.add(resolved(path, specifier));
+  }
+  none(products.filter((path) => !imported.has(path) && !entries.test(path)));
+});
+
+test('each dependency has its row with the reason in CONTRIBUTING.md', () => {
+  const text = textOf('CONTRIBUTING.md');
+  const names = files
+    .filter((path) => /(^|\/)package\.json$/.test(path))
+    .flatMap((path) => {
+      const parsed = JSON.parse(textOf(path)) as Record<string, Record<string, string> | undefined>;
+      return ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((key) =>
+        Object.keys(parsed[key] ?? {}),
+      );
+    });
+  none([...new Set(names)].filter((name) => !name.startsWith('@portcullis/') && !text.includes(`\`${name}\``)));
+});
+
+test('links in the prose lead somewhere', () => {
+  const complaints: string[] = [];
+  for (const path of files.filter((file) => file.endsWith('.md'))) {
+    for (const [, target] of textOf(path).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
+      if (target === undefined || /^[a-z]+:/.test(target)) continue;
+      const file = posix.join(dirname(path), target);
+      if (!existsSync(join(root, file))) complaints.push(`${path}: ${target}`);
+    }
+  }
+  none(complaints);
+});
+
+test('paths that the prose names in code marks exist', () => {
+  const complaints: string[] = [];
+  for (const path of files.filter((file) => file.endsWith('.md'))) {
+    for (const [, named] of textOf(path).matchAll(/`((?:packages|test|tools|bench|docs|\.ci)\/[A-Za-z0-9_./-]+)`/g)) {
+      if (!existsSync(join(root, named as string))) complaints.push(`${path}: ${named}`);
+    }
+  }
+  none(complaints);
+});
+
+test('ARCHITECTURE.md quotes the table of rooms', () => {
+  const text = textOf('ARCHITECTURE.md');
+  const complaints = Object.entries(rooms).filter(([room, allowed]) => {
+    const row = text.split('\n').find((line) => line.startsWith(`| \`${room}/\``));
+    const said = row?.split('|').at(-2)?.trim();
+    return said !== (allowed === 'any door' ? 'any door' : allowed.join(', ') || 'nothing');
+  });
+  none(complaints.map(([room]) => room));
+});
+
+test('the lockfile names no registry, and no build output is tracked', () => {
+  assert.ok(!/"resolved": "https?:/.test(textOf('package-lock.json')));
+  none(
+    files.filter((path) => /(^|\/)(dist|node_modules|fleet)\//.test(path) || /\.(tgz|db|log)$/.test(basename(path))),
+  );
+});
