@@ -1,0 +1,62 @@
+import {
+  type AttributeName,
+  type AttributeValue,
+  type Fingerprint,
+  type Kind,
+  PortcullisError,
+  type Standing,
+  type SubjectDelta,
+  type SubjectId,
+} from '@portcullis/contract';
+import type { Writer } from '../storage/storage.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
+import type { CertificateDelta, ChangeTransaction, Entry } from './journal.ts';
+
+/** What one revision does to each subject it names, gathered while its transaction is open. */
+export class ChangeCollector implements ChangeTransaction {
+  readonly db: Writer;
+  readonly revision: number;
+  readonly at: number;
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly #subjects = new Map<string, SubjectDelta>();
+
+  constructor(db: Writer, entry: Entry, revision: number, at: number) {
+    this.db = db;
+    this.revision = revision;
+    this.at = at;
+    this.actor = entry.actor;
+    this.reason = entry.reason ?? null;
+  }
+
+  attribute(subject: string, kind: Kind, name: string, value: AttributeValue | null, isPublic: boolean): void {
+    const delta = this.#subject(subject, kind);
+    delta.attributes ??= {};
+    delta.attributes[name as AttributeName] = { value, public: isPublic };
+  }
+
+  certificate(subject: string, kind: Kind, certificate: CertificateDelta): void {
+    const delta = this.#subject(subject, kind);
+    delta.certificates ??= [];
+    delta.certificates.push({
+      fingerprint: certificate.fingerprint as Fingerprint,
+      standing: certificate.standing as Standing,
+      notBefore: timestamp(certificate.notBefore),
+      notAfter: timestamp(certificate.notAfter),
+    });
+  }
+
+  subjects(): SubjectDelta[] {
+    return [...this.#subjects.values()];
+  }
+
+  #subject(subject: string, kind: Kind): SubjectDelta {
+    const known = this.#subjects.get(subject);
+    if (known && known.kind !== kind) {
+      throw new PortcullisError('kind_conflict', `"${subject}" is a ${known.kind}, not a ${kind}`);
+    }
+    const delta = known ?? { subject: subject as SubjectId, kind };
+    this.#subjects.set(subject, delta);
+    return delta;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The append-only, hash-chained list of everything that happened (P12), and the only way to make a revision.
+ * - An entry is in the transaction of what it tells: neither is there without the other.
+ * - Positions and revisions have no gaps, and the order of commits is the order of both.
+ * - An entry's hash covers the hash before it and its own stored bytes.
+ * - Followers are told after the commit, in order; a cursor finds whatever they missed.
+ * Refuses to know: what an action means, who may do it.
+ */
+
+export { type JournalHead, readHeadFile } from './head-file.ts';
+export { openJournal } from './open.ts';
+export { type Verification, verifyJournal } from './verify.ts';
+
+import type { AttributeValue, JournalEntryView, Kind, SubjectDelta } from '@portcullis/contract';
+import type { Writer } from '../storage/storage.ts';
+import type { JournalHead } from './head-file.ts';
+
+export interface ChangeRecord {
+  revision: number;
+  position: number;
+  hash: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  actor: string;
+  action: string;
+  reason: string | null;
+  subjects: SubjectDelta[];
+}
+
+/** Who does what, and why in their words. */
+export interface Entry {
+  actor: string;
+  action: string;
+  reason?: string | undefined;
+}
+
+export interface CertificateDelta {
+  fingerprint: string;
+  standing: string;
+  notBefore: number;
+  notAfter: number;
+}
+
+/** One open transaction that will be one revision. What it tells gates is collected here. */
+export interface ChangeTransaction {
+  readonly db: Writer;
+  readonly revision: number;
+  readonly at: number;
+  readonly actor: string;
+  readonly reason: string | null;
+  attribute(subject: string, kind: Kind, name: string, value: AttributeValue | null, isPublic: boolean): void;
+  certificate(subject: string, kind: Kind, certificate: CertificateDelta): void;
+}
+
+export interface Journal {
+  /** One transaction, one revision. */
+  change<T>(
+    entry: Entry,
+    work: (transaction: ChangeTransaction) => Promise<T>,
+  ): Promise<{ result: T; revision: number }>;
+  /** One transaction, an entry without a revision: nothing that a gate decides by. */
+  note<T>(entry: Entry & { body?: Record<string, unknown> }, work: (db: Writer) => Promise<T>): Promise<T>;
+  /** As committed. */
+  head(): JournalHead;
+  /** Called after each commit that made a revision, in order. Returns how to stop. */
+  onChange(listener: (record: ChangeRecord) => void): () => void;
+  /** The records of the revisions after this one, oldest first. */
+  changes(after: number, limit: number): Promise<ChangeRecord[]>;
+  changeAt(revision: number): Promise<ChangeRecord | undefined>;
+  /** The hash of the entry that made this revision. */
+  hashAt(revision: number): Promise<string | undefined>;
+  entries(after: number, limit: number): Promise<JournalEntryView[]>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

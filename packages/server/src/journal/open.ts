@@ -1,0 +1,157 @@
+import type { JournalEntryView, SubjectDelta } from '@portcullis/contract';
+import type { Schema, Store, Writer } from '../storage/storage.ts';
+import { type System, timestamp } from '../telemetry/telemetry.ts';
+import { ChangeCollector } from './change-collector.ts';
+import { entryHash, originHash } from './entry-hash.ts';
+import { type JournalHead, writeHeadFile } from './head-file.ts';
+import type { ChangeRecord, ChangeTransaction, Entry, Journal } from './journal.ts';
+
+/** How long a head may wait before it is written outside the database. */
+const headFileDelayMs = 100;
+
+interface Parts {
+  store: Store;
+  system: System;
+  /** Where the head is kept outside the database; without it, it is not. */
+  headFile?: string;
+}
+
+export async function openJournal(parts: Parts): Promise<Journal> {
+  const row = await parts.store.read((db) => db.selectFrom('head').selectAll().executeTakeFirstOrThrow());
+  const { position, revision, hash, revisionHash } = row;
+  return new StoredJournal(parts, { position, revision, hash, revisionHash });
+}
+
+class StoredJournal implements Journal {
+  readonly #parts: Parts;
+  readonly #listeners = new Set<(record: ChangeRecord) => void>();
+  #head: JournalHead;
+  #headTimer: NodeJS.Timeout | undefined;
+
+  constructor(parts: Parts, head: JournalHead) {
+    this.#parts = parts;
+    this.#head = head;
+  }
+
+  head(): JournalHead {
+    return this.#head;
+  }
+
+  onChange(listener: (record: ChangeRecord) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async change<T>(
+    entry: Entry,
+    work: (transaction: ChangeTransaction) => Promise<T>,
+  ): Promise<{ result: T; revision: number }> {
+    const { result, record, head } = await this.#parts.store.change(async (db) => {
+      const before = await readHead(db);
+      const change = new ChangeCollector(db, entry, before.revision + 1, this.#parts.system.now());
+      const result = await work(change);
+      const subjects = change.subjects();
+      const { revision, at, reason } = change;
+      const head = await this.#append(db, before, { ...entry, revision, at, body: { reason, subjects } });
+      const { position, hash } = head;
+      const record = { revision, position, hash, at, actor: entry.actor, action: entry.action, reason, subjects };
+      return { result, record, head };
+    });
+    this.#committed(head);
+    for (const listener of this.#listeners) listener(record);
+    return { result, revision: record.revision };
+  }
+
+  async note<T>(entry: Entry & { body?: Record<string, unknown> }, work: (db: Writer) => Promise<T>): Promise<T> {
+    const { result, head } = await this.#parts.store.change(async (db) => {
+      const before = await readHead(db);
+      const result = await work(db);
+      const body = { reason: entry.reason ?? null, ...entry.body };
+      const at = this.#parts.system.now();
+      return { result, head: await this.#append(db, before, { ...entry, revision: null, at, body }) };
+    });
+    this.#committed(head);
+    return result;
+  }
+
+  async #append(
+    db: Writer,
+    before: JournalHead,
+    entry: Entry & { revision: number | null; at: number; body: unknown },
+  ): Promise<JournalHead> {
+    const { actor, action, revision, at } = entry;
+    const position = before.position + 1;
+    const stored = {
+      position,
+      revision,
+      at,
+      actor,
+      action,
+      body: JSON.stringify(entry.body),
+      previousHash: before.hash,
+    };
+    const hash = entryHash(stored);
+    const made = revision === null ? {} : { revision, revisionHash: hash };
+    const head = { ...before, position, hash, ...made };
+    await db
+      .insertInto('journal')
+      .values({ ...stored, hash })
+      .execute();
+    await db.updateTable('head').set(head).where('id', '=', 1).execute();
+    return head;
+  }
+
+  /** A crash before the head file is written leaves an older head there, which the journal still contains. */
+  #committed(head: JournalHead): void {
+    this.#head = head;
+    const { headFile } = this.#parts;
+    if (headFile === undefined) return;
+    this.#headTimer ??= setTimeout(() => {
+      this.#headTimer = undefined;
+      writeHeadFile(headFile, this.#head);
+    }, headFileDelayMs);
+  }
+
+  async changes(after: number, limit: number): Promise<ChangeRecord[]> {
+    const rows = await this.#parts.store.read((db) =>
+      db.selectFrom('journal').selectAll().where('revision', '>', after).orderBy('revision').limit(limit).execute(),
+    );
+    return rows.map(recordOf);
+  }
+
+  async changeAt(revision: number): Promise<ChangeRecord | undefined> {
+    const [record] = await this.changes(revision - 1, 1);
+    return record?.revision === revision ? record : undefined;
+  }
+
+  async hashAt(revision: number): Promise<string | undefined> {
+    if (revision === 0) return originHash;
+    const row = await this.#parts.store.read((db) =>
+      db.selectFrom('journal').select('hash').where('revision', '=', revision).executeTakeFirst(),
+    );
+    return row?.hash;
+  }
+
+  async entries(after: number, limit: number): Promise<JournalEntryView[]> {
+    const rows = await this.#parts.store.read((db) =>
+      db.selectFrom('journal').selectAll().where('position', '>', after).orderBy('position').limit(limit).execute(),
+    );
+    return rows.map((row) => ({ ...row, at: timestamp(row.at), body: JSON.parse(row.body) as unknown }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#headTimer);
+    if (this.#parts.headFile !== undefined) writeHeadFile(this.#parts.headFile, this.#head);
+  }
+}
+
+async function readHead(db: Writer): Promise<JournalHead> {
+  const { position, revision, hash, revisionHash } = await db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
+  return { position, revision, hash, revisionHash };
+}
+
+function recordOf(row: Schema['journal']): ChangeRecord {
+  const { reason, subjects } = JSON.parse(row.body) as { reason: string | null; subjects: SubjectDelta[] };
+  const { position, hash, at, actor, action } = row;
+  return { revision: row.revision as number, position, hash, at, actor, action, reason, subjects };
+}

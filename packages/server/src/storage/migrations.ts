@@ -1,0 +1,47 @@
+/** Steps from an empty file to the present schema. A step is never edited once released; a new one follows it. */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE head (
+    id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, revision INTEGER NOT NULL,
+    hash TEXT NOT NULL, revisionHash TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO head VALUES (1, 0, 0, printf('%064d', 0), printf('%064d', 0));
+  CREATE TABLE journal (
+    position INTEGER PRIMARY KEY, revision INTEGER UNIQUE, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+    body TEXT NOT NULL, previousHash TEXT NOT NULL, hash TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE subjects (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, retired INTEGER NOT NULL DEFAULT 0, createdAt INTEGER NOT NULL,
+    revision INTEGER NOT NULL, hosts TEXT, url TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX subjectsByKind ON subjects (kind, id);
+  CREATE TABLE attributes (
+    subject TEXT NOT NULL REFERENCES subjects (id), name TEXT NOT NULL, value TEXT NOT NULL, visibility TEXT NOT NULL,
+    revision INTEGER NOT NULL, changedAt INTEGER NOT NULL, changedBy TEXT NOT NULL, reason TEXT,
+    PRIMARY KEY (subject, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE attributeHistory (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, name TEXT NOT NULL, value TEXT, type TEXT NOT NULL,
+    visibility TEXT NOT NULL, revision INTEGER NOT NULL, changedAt INTEGER NOT NULL, changedBy TEXT NOT NULL, reason TEXT
+  ) STRICT;
+  CREATE INDEX attributeHistoryBySubject ON attributeHistory (subject, name, id);
+  CREATE TABLE attributeTypes (name TEXT PRIMARY KEY, type TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE serials (issuer TEXT NOT NULL, serial TEXT NOT NULL, reservedAt INTEGER NOT NULL, PRIMARY KEY (issuer, serial))
+    STRICT, WITHOUT ROWID;
+  CREATE TABLE certificates (
+    fingerprint TEXT PRIMARY KEY, serial TEXT NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL REFERENCES subjects (id),
+    purpose TEXT NOT NULL, der BLOB NOT NULL, notBefore INTEGER NOT NULL, notAfter INTEGER NOT NULL, standing TEXT NOT NULL,
+    revision INTEGER NOT NULL, changedAt INTEGER NOT NULL, changedBy TEXT NOT NULL, reason TEXT, issuedAt INTEGER NOT NULL,
+    renews TEXT, confirmed INTEGER NOT NULL, publicKey TEXT NOT NULL,
+    UNIQUE (issuer, serial)
+  ) STRICT;
+  CREATE INDEX certificatesBySubject ON certificates (subject);
+  CREATE INDEX certificatesByRenews ON certificates (renews) WHERE renews IS NOT NULL;
+  CREATE TABLE tokens (
+    id TEXT PRIMARY KEY, subject TEXT NOT NULL REFERENCES subjects (id), kind TEXT NOT NULL, secretHash TEXT NOT NULL UNIQUE,
+    createdAt INTEGER NOT NULL, expiresAt INTEGER NOT NULL, publicKey TEXT, fingerprint TEXT, voided INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX tokensBySubject ON tokens (subject);
+  CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+];

@@ -1,0 +1,83 @@
+import type { ColumnType, Generated } from 'kysely';
+
+/** Times are milliseconds since 1970, flags are 0 or 1, JSON is text. */
+export interface Schema {
+  /** One row: where the history stands. It is changed in each transaction that appends, which makes commit order revision order. */
+  head: { id: 1; position: number; revision: number; hash: string; revisionHash: string };
+  journal: {
+    position: number;
+    revision: number | null;
+    at: number;
+    actor: string;
+    action: string;
+    body: string;
+    previousHash: string;
+    hash: string;
+  };
+  subjects: {
+    id: string;
+    kind: string;
+    retired: ColumnType<number, number | undefined, number>;
+    createdAt: number;
+    revision: number;
+    hosts: string | null;
+    url: string | null;
+  };
+  attributes: {
+    subject: string;
+    name: string;
+    value: string;
+    visibility: string;
+    revision: number;
+    changedAt: number;
+    changedBy: string;
+    reason: string | null;
+  };
+  attributeHistory: {
+    id: Generated<number>;
+    subject: string;
+    name: string;
+    value: string | null;
+    type: string;
+    visibility: string;
+    revision: number;
+    changedAt: number;
+    changedBy: string;
+    reason: string | null;
+  };
+  attributeTypes: { name: string; type: string };
+  /** Stored before anything is signed with it (RFC 5280 §4.1.2.2: unique for each issuer). */
+  serials: { issuer: string; serial: string; reservedAt: number };
+  certificates: {
+    fingerprint: string;
+    serial: string;
+    issuer: string;
+    subject: string;
+    purpose: string;
+    der: Uint8Array;
+    notBefore: number;
+    notAfter: number;
+    standing: string;
+    revision: number;
+    changedAt: number;
+    changedBy: string;
+    reason: string | null;
+    issuedAt: number;
+    /** The certificate that this one follows, until the follower is confirmed and after. */
+    renews: string | null;
+    confirmed: number;
+    publicKey: string;
+  };
+  tokens: {
+    id: string;
+    subject: string;
+    kind: string;
+    secretHash: string;
+    createdAt: number;
+    expiresAt: number;
+    publicKey: string | null;
+    fingerprint: string | null;
+    voided: number;
+  };
+  settings: { name: string; value: string };
+}

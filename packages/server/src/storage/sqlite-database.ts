@@ -1,0 +1,51 @@
+import { DatabaseSync } from 'node:sqlite';
+import { PortcullisError } from '@portcullis/contract';
+
+/** Bounds the write-ahead log on disk after a checkpoint (FIELD-NOTES I4 is what happens without). */
+const journalBytesMax = 64 * 1024 * 1024;
+
+/**
+ * One connection with the promises that both stores and sinks rest on: a commit is on disk before it returns
+ * (`synchronous = FULL`), a busy file is waited for, the write-ahead log stays bounded.
+ * @throws {PortcullisError} `store_damaged`
+ */
+export function openDatabase(file: string, mode: 'create' | 'write' | 'read'): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file, { readOnly: mode === 'read', timeout: 5_000, enableForeignKeyConstraints: true });
+    if (mode !== 'read') database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    database.exec(`PRAGMA journal_size_limit = ${journalBytesMax}`);
+    if (mode === 'write') checkWhole(database, file);
+    return database;
+  } catch (error) {
+    database?.close();
+    return asFailure(error, file);
+  }
+}
+
+function checkWhole(database: DatabaseSync, file: string): void {
+  const [row] = database.prepare('PRAGMA quick_check(1)').all() as { quick_check: string }[];
+  if (row?.quick_check !== 'ok') {
+    throw new PortcullisError('store_damaged', `"${file}" is damaged (${row?.quick_check}); restore it from a backup`);
+  }
+}
+
+/** SQLite's primary result codes: https://sqlite.org/rescode.html */
+const codes = { busy: 5, corrupt: 11, full: 13, notADatabase: 26, inputOutput: 10 } as const;
+
+/** Throws what SQLite threw in our words; what is not SQLite's passes unchanged. */
+export function asFailure(error: unknown, file = 'the store'): never {
+  const code = (error as { errcode?: number }).errcode;
+  if (code === undefined || error instanceof PortcullisError) throw error;
+  const primary = code & 0xff;
+  if (primary === codes.full || (primary === codes.inputOutput && /full/.test(String(error)))) {
+    throw new PortcullisError('disk_full', `the disk of ${file} is full; nothing was stored`, { cause: error });
+  }
+  if (primary === codes.corrupt || primary === codes.notADatabase) {
+    throw new PortcullisError('store_damaged', `${file} is damaged; restore it from a backup`, { cause: error });
+  }
+  if (primary === codes.busy) {
+    throw new PortcullisError('store_locked', `${file} is held by another process`, { cause: error });
+  }
+  throw error;
+}
