@@ -1,0 +1,73 @@
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto';
+import { link, open, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { objectIdentifiers, PortcullisError } from '@portcullis/contract';
+import type { Keys, Signer } from './keys.ts';
+
+const generate = promisify(generateKeyPair);
+const signBytes = promisify(sign) as (algorithm: string, data: Uint8Array, key: KeyObject) => Promise<Buffer>;
+
+/** Keys as PKCS#8 PEM files in one directory: P-256, 0600. */
+export function fileKeys(directory: string): Keys {
+  const fileOf = (name: string) => join(directory, `${name}.pem`);
+  return {
+    async create(name) {
+      const { privateKey } = await generate('ec', { namedCurve: 'P-256' });
+      await writeKey(fileOf(name), privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
+      return signerOf(name, privateKey);
+    },
+    async open(name) {
+      return signerOf(name, await readKey(fileOf(name)));
+    },
+  };
+}
+
+/** Written beside and linked into place: a crash leaves no half-written key, and a key that is there stays. */
+async function writeKey(file: string, pem: string): Promise<void> {
+  const beside = `${file}.new`;
+  await rm(beside, { force: true });
+  const handle = await open(beside, 'wx', 0o600);
+  try {
+    await handle.writeFile(pem);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  try {
+    await link(beside, file);
+  } catch (cause) {
+    throw new PortcullisError('key_unusable', `couldn't write "${file}": it exists or can not be made`, { cause });
+  } finally {
+    await rm(beside, { force: true });
+  }
+}
+
+async function readKey(file: string): Promise<KeyObject> {
+  const unusable = (why: string, cause?: unknown) => new PortcullisError('key_unusable', `key file "${file}" ${why}`, { cause });
+  const { mode } = await stat(file).catch((cause) => Promise.reject(unusable('can not be read', cause)));
+  if ((mode & 0o077) !== 0) throw unusable(`has mode ${(mode & 0o777).toString(8)}; it must be 600`);
+  const key = readPem(await readFile(file, 'utf8'));
+  if (key?.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
+    throw unusable('must hold a P-256 key as PKCS#8 PEM');
+  }
+  return key;
+}
+
+function readPem(text: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(text);
+  } catch {
+    // The error of the parser could quote the file, which is a secret.
+    return undefined;
+  }
+}
+
+function signerOf(name: string, key: KeyObject): Signer {
+  return {
+    name,
+    publicKey: createPublicKey(key).export({ type: 'spki', format: 'der' }),
+    algorithm: objectIdentifiers.ecdsaWithSha256,
+    sign: (bytes) => signBytes('sha256', bytes, key),
+  };
+}

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
+import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
+import {
+  AlgorithmIdentifier,
+  AttributeTypeAndValue,
+  AttributeValue,
+  AuthorityKeyIdentifier,
+  BasicConstraints,
+  Certificate,
+  ExtendedKeyUsage,
+  Extension,
+  Extensions,
+  GeneralName,
+  id_ce_authorityKeyIdentifier,
+  id_ce_basicConstraints,
+  id_ce_extKeyUsage,
+  id_ce_keyUsage,
+  id_ce_subjectAltName,
+  id_ce_subjectKeyIdentifier,
+  KeyIdentifier,
+  KeyUsage,
+  KeyUsageFlags,
+  Name,
+  RelativeDistinguishedName,
+  SubjectAlternativeName,
+  SubjectKeyIdentifier,
+  SubjectPublicKeyInfo,
+  TBSCertificate,
+  Validity,
+  Version,
+} from '@peculiar/asn1-x509';
+import { objectIdentifiers, type Purpose } from '@portcullis/contract';
+
+/** What signs: the algorithm's identifier and the act. */
+export interface SignatureMaker {
+  /** Object identifier of the signature algorithm; its parameters are absent (RFC 5758 §3.2). */
+  readonly algorithm: string;
+  sign(bytes: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface CertificateFields {
+  /** 16 bytes; made positive by clearing the first bit (RFC 5280 §4.1.2.2). */
+  serial: Uint8Array;
+  issuer: string;
+  issuerPublicKey: Uint8Array;
+  subject: string;
+  /** SubjectPublicKeyInfo in DER. */
+  publicKey: Uint8Array;
+  notBefore: number;
+  notAfter: number;
+  /** Of a certificate authority: how many more may follow below it. */
+  authority?: { pathLength: number };
+  purposes?: Purpose[];
+  uris?: string[];
+  /** DNS names and addresses. */
+  hosts?: string[];
+}
+
+/** The certificate in DER, signed. */
+export async function makeCertificate(fields: CertificateFields, signer: SignatureMaker): Promise<Buffer> {
+  const algorithm = new AlgorithmIdentifier({ algorithm: signer.algorithm });
+  const body = new TBSCertificate({
+    version: Version.v3,
+    serialNumber: arrayBuffer(fields.serial),
+    signature: algorithm,
+    issuer: nameOf(fields.issuer),
+    validity: new Validity({ notBefore: new Date(fields.notBefore), notAfter: new Date(fields.notAfter) }),
+    subject: nameOf(fields.subject),
+    subjectPublicKeyInfo: AsnConvert.parse(fields.publicKey, SubjectPublicKeyInfo),
+    extensions: new Extensions(extensionsOf(fields)),
+  });
+  const bytes = AsnConvert.serialize(body);
+  const certificate = new Certificate({
+    tbsCertificate: body,
+    signatureAlgorithm: algorithm,
+    signatureValue: arrayBuffer(await signer.sign(new Uint8Array(bytes))),
+  });
+  certificate.tbsCertificateRaw = bytes;
+  return Buffer.from(AsnConvert.serialize(certificate));
+}
+
+function extensionsOf(fields: CertificateFields): Extension[] {
+  const { authority, purposes } = fields;
+  const names = [
+    ...(fields.uris ?? []).map((uri) => new GeneralName({ uniformResourceIdentifier: uri })),
+    ...(fields.hosts ?? []).map((host) => new GeneralName(isIP(host) ? { iPAddress: host } : { dNSName: host })),
+  ];
+  const constraints = authority
+    ? new BasicConstraints({ cA: true, pathLenConstraint: authority.pathLength })
+    : new BasicConstraints({ cA: false });
+  const usage = authority ? KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign : KeyUsageFlags.digitalSignature;
+  return [
+    extension(id_ce_basicConstraints, true, constraints),
+    extension(id_ce_keyUsage, true, new KeyUsage(usage)),
+    extension(id_ce_subjectKeyIdentifier, false, new SubjectKeyIdentifier(keyIdentifier(fields.publicKey))),
+    extension(
+      id_ce_authorityKeyIdentifier,
+      false,
+      new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(keyIdentifier(fields.issuerPublicKey)) }),
+    ),
+    ...(purposes ? [extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage(purposes.map(usageOf)))] : []),
+    ...(names.length > 0 ? [extension(id_ce_subjectAltName, false, new SubjectAlternativeName(names))] : []),
+  ];
+}
+
+function usageOf(purpose: Purpose): string {
+  return purpose === 'client' ? objectIdentifiers.clientAuth : objectIdentifiers.serverAuth;
+}
+
+function extension(extnID: string, critical: boolean, value: object): Extension {
+  return new Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
+}
+
+function nameOf(commonName: string): Name {
+  const value = new AttributeValue({ utf8String: commonName });
+  return new Name([new RelativeDistinguishedName([new AttributeTypeAndValue({ type: objectIdentifiers.commonName, value })])]);
+}
+
+/** RFC 7093 §2 method 1: the leftmost 160 bits of the SHA-256 of the key's bits. */
+function keyIdentifier(publicKey: Uint8Array): ArrayBuffer {
+  const key = AsnConvert.parse(publicKey, SubjectPublicKeyInfo).subjectPublicKey;
+  return arrayBuffer(createHash('sha256').update(new Uint8Array(key)).digest().subarray(0, 20));
+}
+
+function arrayBuffer(bytes: Uint8Array): ArrayBuffer {
+  return new Uint8Array(bytes).buffer;
+}
