@@ -44,7 +44,8 @@ async function writeKey(file: string, pem: string): Promise<void> {
 }
 
 async function readKey(file: string): Promise<KeyObject> {
-  const unusable = (why: string, cause?: unknown) => new PortcullisError('key_unusable', `key file "${file}" ${why}`, { cause });
+  const unusable = (why: string, cause?: unknown) =>
+    new PortcullisError('key_unusable', `key file "${file}" ${why}`, { cause });
   const { mode } = await stat(file).catch((cause) => Promise.reject(unusable('can not be read', cause)));
   if ((mode & 0o077) !== 0) throw unusable(`has mode ${(mode & 0o777).toString(8)}; it must be 600`);
   const key = readPem(await readFile(file, 'utf8'));

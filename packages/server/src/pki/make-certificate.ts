@@ -114,7 +114,9 @@ function extension(extnID: string, critical: boolean, value: object): Extension 
 
 function nameOf(commonName: string): Name {
   const value = new AttributeValue({ utf8String: commonName });
-  return new Name([new RelativeDistinguishedName([new AttributeTypeAndValue({ type: objectIdentifiers.commonName, value })])]);
+  return new Name([
+    new RelativeDistinguishedName([new AttributeTypeAndValue({ type: objectIdentifiers.commonName, value })]),
+  ]);
 }
 
 /** RFC 7093 §2 method 1: the leftmost 160 bits of the SHA-256 of the key's bits. */

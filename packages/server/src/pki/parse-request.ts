@@ -27,7 +27,10 @@ const digests: Record<string, string | null> = {
  */
 export function parseRequest(bytes: Uint8Array): ParsedRequest {
   if (bytes.length > requestBytesMax) {
-    throw new PortcullisError('request_malformed', `the request has ${bytes.length} bytes; at most ${requestBytesMax} are allowed`);
+    throw new PortcullisError(
+      'request_malformed',
+      `the request has ${bytes.length} bytes; at most ${requestBytesMax} are allowed`,
+    );
   }
   const request = decode(bytes);
   const information = request.certificationRequestInfo;
@@ -102,5 +105,6 @@ function checkSignature(request: CertificationRequest, key: KeyObject): void {
   } catch {
     // A key of another type than the algorithm: not signed by its own key either.
   }
-  if (!valid) throw new PortcullisError('request_signature_invalid', 'the request is not signed by the key it asks for');
+  if (!valid)
+    throw new PortcullisError('request_signature_invalid', 'the request is not signed by the key it asks for');
 }

@@ -1,1 +1,6 @@
+/**
+ * The outside world as arguments: time, chance, and where log lines go.
+ * Refuses to know: every other room.
+ */
+export { createLog, type Log, type LogLevel } from './log.ts';
 export { realSystem, type System, timestamp } from './system.ts';

@@ -1,0 +1,59 @@
+/**
+ * Subjects and their live record: named, typed values beside the certificate, with their full history.
+ * - A change is one revision, however many subjects and values it names, and is on disk before it is answered (P8).
+ * - The first use of a name fixes its type in the fleet.
+ * - Values belong to the subject: they outlive every certificate (FIELD-NOTES D1).
+ * Refuses to know: what any gate expects of them.
+ */
+import type { AttributeHistoryView, AttributesRequest, AttributeType, Kind, SubjectView } from '@portcullis/contract';
+import type { ChangeTransaction, Journal } from '../journal/journal.ts';
+import type { Store } from '../storage/storage.ts';
+import { changeAttributes } from './change.ts';
+import { ensureSubject, type NewSubject } from './ensure-subject.ts';
+import { type ListQuery, listHistory, listSubjects, type Page, readSubject } from './read.ts';
+
+export interface By {
+  actor: string;
+  reason?: string | undefined;
+}
+
+export interface Attributes {
+  /** @throws {PortcullisError} `subject_unknown` */
+  read(subject: string): Promise<SubjectView>;
+  list(query: ListQuery & { kind?: Kind }): Promise<Page<SubjectView>>;
+  history(subject: string, query: ListQuery & { name?: string }): Promise<Page<AttributeHistoryView>>;
+  /** @throws {PortcullisError} `subject_unknown`, `attribute_unknown`, `attribute_type_conflict`, `subject_retired` */
+  change(by: By, request: AttributesRequest): Promise<{ revision: number }>;
+  /** Makes a subject with its first attributes within a revision; never touches those of one that exists. */
+  ensure(change: ChangeTransaction, subject: NewSubject): Promise<'created' | 'existing'>;
+  /** The record of where devices reach a gate: no gate decides by it. */
+  announce(gate: string, url: string): Promise<void>;
+}
+
+export function openAttributes(parts: {
+  store: Store;
+  journal: Journal;
+  declared: Record<string, AttributeType>;
+}): Attributes {
+  const { store, journal, declared } = parts;
+  const announced = new Map<string, string>();
+  return {
+    read: (subject) => store.read((db) => readSubject(db, subject)),
+    list: (query) => store.read((db) => listSubjects(db, query)),
+    history: (subject, query) => store.read((db) => listHistory(db, subject, query)),
+    async change(by, request) {
+      const entry = { ...by, action: 'attributes.change' };
+      const { revision } = await journal.change(entry, (change) => changeAttributes(change, request, declared));
+      return { revision };
+    },
+    ensure: (change, subject) => ensureSubject(change, subject, declared),
+    async announce(gate, url) {
+      if (announced.get(gate) === url) return;
+      await store.change((db) => db.updateTable('subjects').set({ url }).where('id', '=', gate).execute());
+      announced.set(gate, url);
+    },
+  };
+}
+
+export type { NewSubject } from './ensure-subject.ts';
+export type { ListQuery, Page } from './read.ts';

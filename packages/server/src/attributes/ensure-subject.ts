@@ -1,0 +1,39 @@
+import { type AttributeType, type AttributeValue, type Kind, PortcullisError } from '@portcullis/contract';
+import type { ChangeTransaction } from '../journal/journal.ts';
+import { writeValue } from './change.ts';
+import { requireTypes } from './types.ts';
+
+export interface NewSubject {
+  subject: string;
+  kind: Kind;
+  attributes: Record<string, AttributeValue>;
+  /** For a gate: the names and addresses of its server certificate. */
+  hosts?: string[] | undefined;
+}
+
+export async function ensureSubject(
+  change: ChangeTransaction,
+  { subject, kind, attributes, hosts }: NewSubject,
+  declared: Record<string, AttributeType>,
+): Promise<'created' | 'existing'> {
+  const { db, revision, at } = change;
+  const known = await db
+    .selectFrom('subjects')
+    .select(['kind', 'retired'])
+    .where('id', '=', subject)
+    .executeTakeFirst();
+  if (known) {
+    if (known.kind !== kind) {
+      throw new PortcullisError('kind_conflict', `"${subject}" is a ${known.kind}; a subject keeps its kind for life`);
+    }
+    if (known.retired) throw new PortcullisError('subject_retired', `"${subject}" is retired; choose another id`);
+    return 'existing';
+  }
+  const row = { id: subject, kind, createdAt: at, revision, hosts: hosts ? JSON.stringify(hosts) : null, url: null };
+  await db.insertInto('subjects').values(row).execute();
+  await requireTypes(db, attributes, declared);
+  for (const [name, value] of Object.entries(attributes)) {
+    await writeValue(change, { subject, kind, name, value, visibility: 'private' });
+  }
+  return 'created';
+}

@@ -1,0 +1,103 @@
+import {
+  type AttributeHistoryView,
+  type AttributeType,
+  type AttributeValue,
+  type AttributeView,
+  type Kind,
+  PortcullisError,
+  type SubjectView,
+  type Visibility,
+} from '@portcullis/contract';
+import type { Reader, Schema } from '../storage/storage.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
+
+export interface ListQuery {
+  after?: string | undefined;
+  limit: number;
+}
+export interface Page<Item> {
+  items: Item[];
+  next: string | null;
+}
+
+export async function readSubject(db: Reader, subject: string): Promise<SubjectView> {
+  const row = await db.selectFrom('subjects').selectAll().where('id', '=', subject).executeTakeFirst();
+  if (!row) throw new PortcullisError('subject_unknown', `the fleet has no subject "${subject}"`);
+  return subjectView(row, await db.selectFrom('attributes').selectAll().where('subject', '=', subject).execute());
+}
+
+export async function listSubjects(
+  db: Reader,
+  query: ListQuery & { kind?: Kind | undefined },
+): Promise<Page<SubjectView>> {
+  const rows = await db
+    .selectFrom('subjects')
+    .selectAll()
+    .where('id', '>', query.after ?? '')
+    .$if(query.kind !== undefined, (select) => select.where('kind', '=', query.kind as string))
+    .orderBy('id')
+    .limit(query.limit)
+    .execute();
+  const attributes = await db
+    .selectFrom('attributes')
+    .selectAll()
+    .where(
+      'subject',
+      'in',
+      rows.map((row) => row.id),
+    )
+    .execute();
+  const bySubject = Map.groupBy(attributes, (row) => row.subject);
+  const items = rows.map((row) => subjectView(row, bySubject.get(row.id) ?? []));
+  return { items, next: rows.length === query.limit ? (rows.at(-1)?.id ?? null) : null };
+}
+
+export async function listHistory(
+  db: Reader,
+  subject: string,
+  query: ListQuery & { name?: string | undefined },
+): Promise<Page<AttributeHistoryView>> {
+  await readSubject(db, subject);
+  const rows = await db
+    .selectFrom('attributeHistory')
+    .selectAll()
+    .where('subject', '=', subject)
+    .where('id', '>', Number(query.after ?? 0))
+    .$if(query.name !== undefined, (select) => select.where('name', '=', query.name as string))
+    .orderBy('id')
+    .limit(query.limit)
+    .execute();
+  const items = rows.map((row) => ({
+    ...attributeView({ ...row, value: row.value ?? 'null' }),
+    type: row.type as AttributeType,
+    value: row.value === null ? null : (JSON.parse(row.value) as AttributeValue),
+  }));
+  return { items, next: rows.length === query.limit ? String(rows.at(-1)?.id) : null };
+}
+
+type SubjectRow = { id: string; kind: string; retired: number; createdAt: number; revision: number };
+
+function subjectView(row: SubjectRow, attributes: Schema['attributes'][]): SubjectView {
+  return {
+    subject: row.id as SubjectView['subject'],
+    kind: row.kind as Kind,
+    retired: row.retired === 1,
+    createdAt: timestamp(row.createdAt),
+    revision: row.revision,
+    attributes: attributes.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(attributeView),
+  };
+}
+
+function attributeView(row: Schema['attributes']): AttributeView {
+  const value = JSON.parse(row.value) as AttributeValue;
+  return {
+    name: row.name as AttributeView['name'],
+    type: typeof value as AttributeType,
+    value,
+    visibility: row.visibility as Visibility,
+    revision: row.revision,
+    changedAt: timestamp(row.changedAt),
+    changedBy: row.changedBy,
+    reason: row.reason,
+  };
+}

@@ -1,0 +1,50 @@
+import { FleetName, type IssuedCredential, type Kind, PortcullisError, type SubjectId } from '@portcullis/contract';
+import { readCertificate, toPem } from '../pki/pki.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
+import type { EnrolmentParts } from './open.ts';
+
+/** What a subject is given with its certificate. */
+export async function credentialOf(
+  parts: EnrolmentParts,
+  { subject, kind, der }: { subject: string; kind: Kind; der: Buffer },
+): Promise<IssuedCredential> {
+  const { notBefore, notAfter } = readCertificate(der);
+  return {
+    fleet: FleetName.parse(parts.fleet),
+    subject: subject as SubjectId,
+    kind,
+    certificate: toPem('CERTIFICATE', der),
+    issuer: parts.issuance.issuerOf(kind),
+    roots: parts.issuance.bundle.roots,
+    bundleVersion: parts.issuance.bundle.version,
+    renewAfter: timestamp(parts.issuance.renewAfter({ notBefore, notAfter })),
+    notAfter: timestamp(notAfter),
+    gates: await gatesOf(parts),
+    authority: parts.authorityUrl,
+    enrolment: parts.enrolmentUrl,
+  };
+}
+
+/** Where gates were last seen to listen; before any gate was seen, what the configuration says. */
+async function gatesOf(parts: EnrolmentParts): Promise<string[]> {
+  const rows = await parts.store.read((db) =>
+    db
+      .selectFrom('subjects')
+      .select('url')
+      .where('kind', '=', 'gate')
+      .where('retired', '=', 0)
+      .where('url', 'is not', null)
+      .orderBy('id')
+      .limit(64)
+      .execute(),
+  );
+  const announced = rows.map((row) => row.url as string);
+  return announced.length > 0 ? announced : parts.gates;
+}
+
+export function requestBytes(base64: string): Buffer {
+  const bytes = Buffer.from(base64, 'base64');
+  if (bytes.length === 0)
+    throw new PortcullisError('request_malformed', 'the request is empty; it must be PKCS#10 in DER, base64');
+  return bytes;
+}

@@ -1,0 +1,42 @@
+/**
+ * Who may ask for a certificate: holders of a token, and subjects that renew.
+ * - A token is stored as a hash, is used by one key, expires, and every way of not being usable looks the same from outside.
+ * - Tries are bounded for each address, never for a subject: nobody can lock a subject out.
+ * - Renewal needs the old key; a certificate that is not of valid standing renews nothing (P9).
+ * - The subject's attributes stay as they are.
+ * Refuses to know: how requests travel.
+ */
+export { openEnrolment } from './open.ts';
+
+import type {
+  ConfirmationRequest,
+  EnrolmentRequest,
+  IssuedCredential,
+  RenewalRequest,
+  TokenCreated,
+  TokensRequest,
+  TokenView,
+} from '@portcullis/contract';
+import type { z } from 'zod';
+
+export interface Enrolment {
+  /** One transaction, one revision. @throws {PortcullisError} `kind_conflict`, `after_revocation_required`, `subject_retired` */
+  createTokens(
+    actor: string,
+    request: z.infer<typeof TokensRequest>,
+  ): Promise<{ revision: number; tokens: TokenCreated[] }>;
+  listTokens(query: {
+    after?: string | undefined;
+    limit: number;
+  }): Promise<{ items: TokenView[]; next: string | null }>;
+  /** @throws {PortcullisError} `token_unknown` */
+  revokeToken(actor: string, id: string): Promise<void>;
+  /** @throws {PortcullisError} `token_refused`, `rate_limited`, and those of a request */
+  enrol(address: string, request: EnrolmentRequest): Promise<IssuedCredential>;
+  /** Good for a minute; nothing is kept for it. */
+  nonce(): string;
+  /** @throws {PortcullisError} `renewal_refused`, `rate_limited`, and those of a request */
+  renew(address: string, request: RenewalRequest): Promise<IssuedCredential>;
+  /** The first use of a renewed certificate supersedes the one before it. */
+  confirm(address: string, request: ConfirmationRequest): Promise<{ confirmed: true }>;
+}

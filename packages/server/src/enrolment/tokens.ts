@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto';
+import {
+  type EnrolmentRequest,
+  formatToken,
+  type IssuedCredential,
+  type Kind,
+  PortcullisError,
+  type SubjectId,
+  type TokenCreated,
+  type TokensRequest,
+  type TokenView,
+} from '@portcullis/contract';
+import type { z } from 'zod';
+import type { ChangeTransaction } from '../journal/journal.ts';
+import { fromPem } from '../pki/pki.ts';
+import type { Schema, Writer } from '../storage/storage.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
+import { credentialOf, requestBytes } from './credential.ts';
+import type { EnrolmentParts } from './open.ts';
+
+type TokenRequest = z.infer<typeof TokensRequest>['tokens'][number];
+
+export const secretHash = (secret: string) => createHash('sha256').update(secret).digest('hex');
+
+export async function createTokens(
+  parts: EnrolmentParts,
+  actor: string,
+  { tokens, reason }: z.infer<typeof TokensRequest>,
+): Promise<{ revision: number; tokens: TokenCreated[] }> {
+  const { result, revision } = await parts.journal.change(
+    { actor, action: 'tokens.create', reason },
+    async (change) => {
+      const created: TokenCreated[] = [];
+      for (const token of tokens) created.push(await createToken(parts, change, token));
+      return created;
+    },
+  );
+  return { revision, tokens: result };
+}
+
+async function createToken(
+  parts: EnrolmentParts,
+  change: ChangeTransaction,
+  asked: TokenRequest,
+): Promise<TokenCreated> {
+  const { subject, kind } = asked;
+  const attributes = asked.attributes ?? { status: 'active' };
+  await parts.attributes.ensure(change, { subject, kind, attributes, hosts: asked.hosts });
+  if (!asked.afterRevocation) await requireNotCut(change.db, subject);
+  const secret = parts.system.random(32).toString('base64url');
+  const id = parts.system.random(8).toString('hex');
+  const expiresAt = change.at + asked.expiresSeconds * 1000;
+  await change.db
+    .insertInto('tokens')
+    .values({
+      ...{ id, subject, kind, createdAt: change.at, expiresAt, voided: 0 },
+      secretHash: secretHash(secret),
+      publicKey: null,
+      fingerprint: null,
+    })
+    .execute();
+  const roots = fromPem('CERTIFICATE', parts.issuance.bundle.roots).map((der) => der.toString('base64'));
+  const token = formatToken({ url: parts.enrolmentUrl, subject, secret, roots });
+  return { token, id, subject, kind, secret, expiresAt: timestamp(expiresAt) };
+}
+
+async function requireNotCut(db: Writer, subject: string): Promise<void> {
+  const cut = await db
+    .selectFrom('certificates')
+    .select('standing')
+    .where('subject', '=', subject)
+    .where('standing', 'in', ['suspended', 'revoked'])
+    .executeTakeFirst();
+  if (!cut) return;
+  throw new PortcullisError(
+    'after_revocation_required',
+    `"${subject}" has a ${cut.standing} certificate; say --after-revocation to give it a new token all the same`,
+  );
+}
+
+/** Every way in which a token can not be used ends here, with the same words. */
+function refused(): PortcullisError {
+  return new PortcullisError('token_refused', 'the token is not one that can be used; ask the operator for a new one');
+}
+
+export async function enrol(parts: EnrolmentParts, request: EnrolmentRequest): Promise<IssuedCredential> {
+  const now = parts.system.now();
+  const row = await parts.store.read((db) =>
+    db.selectFrom('tokens').selectAll().where('secretHash', '=', secretHash(request.secret)).executeTakeFirst(),
+  );
+  if (!row || row.voided || row.expiresAt <= now) throw refused();
+  const kind = row.kind as Kind;
+  const bytes = requestBytes(request.request);
+  const permit = parts.issuance.check({ subject: row.subject, kind, request: bytes });
+  const publicKey = permit.keyHash;
+  if (row.publicKey !== null) return repeated(parts, row, publicKey);
+  const signed = await parts.issuance.issue(permit);
+  const entry = { actor: row.subject, action: 'certificates.enrol' };
+  const { result } = await parts.journal.change(entry, async (change) => {
+    const used = await spend(change.db, row, { publicKey, fingerprint: signed.fingerprint, now });
+    if (used) await parts.issuance.record(change, signed);
+    else throw refused();
+    return signed.der;
+  });
+  return credentialOf(parts, { subject: row.subject, kind, der: result });
+}
+
+/** The same key gets the same certificate until the token expires, so that a lost answer burns nothing. */
+async function repeated(parts: EnrolmentParts, row: Schema['tokens'], publicKey: string): Promise<IssuedCredential> {
+  if (row.publicKey !== publicKey || row.fingerprint === null) throw refused();
+  const known = await parts.revocation.find(row.fingerprint);
+  if (known?.standing !== 'valid') throw refused();
+  return credentialOf(parts, { subject: row.subject, kind: row.kind as Kind, der: Buffer.from(known.der) });
+}
+
+/** True when this enrolment is the one that uses the token. */
+async function spend(
+  db: Writer,
+  row: Schema['tokens'],
+  by: { publicKey: string; fingerprint: string; now: number },
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('tokens')
+    .set({ publicKey: by.publicKey, fingerprint: by.fingerprint })
+    .where('id', '=', row.id)
+    .where('publicKey', 'is', null)
+    .where('voided', '=', 0)
+    .where('expiresAt', '>', by.now)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+export async function listTokens(
+  parts: EnrolmentParts,
+  query: { after?: string | undefined; limit: number },
+): Promise<{ items: TokenView[]; next: string | null }> {
+  const rows = await parts.store.read((db) =>
+    db
+      .selectFrom('tokens')
+      .selectAll()
+      .where('id', '>', query.after ?? '')
+      .orderBy('id')
+      .limit(query.limit)
+      .execute(),
+  );
+  const now = parts.system.now();
+  const items = rows.map((row) => ({
+    id: row.id,
+    subject: row.subject as SubjectId,
+    kind: row.kind as Kind,
+    state: stateOf(row, now),
+    createdAt: timestamp(row.createdAt),
+    expiresAt: timestamp(row.expiresAt),
+  }));
+  return { items, next: rows.length === query.limit ? (rows.at(-1)?.id ?? null) : null };
+}
+
+function stateOf(row: Schema['tokens'], now: number): TokenView['state'] {
+  if (row.publicKey !== null) return 'used';
+  if (row.voided) return 'voided';
+  return row.expiresAt <= now ? 'expired' : 'open';
+}
+
+export async function revokeToken(parts: EnrolmentParts, actor: string, id: string): Promise<void> {
+  await parts.journal.note({ actor, action: 'tokens.revoke', body: { token: id } }, async (db) => {
+    const { numUpdatedRows } = await db
+      .updateTable('tokens')
+      .set({ voided: 1 })
+      .where('id', '=', id)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw new PortcullisError('token_unknown', `the fleet has no token "${id}"`);
+  });
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { type FleetName, type Kind, PortcullisError, type SubjectId, subjectUri } from '@portcullis/contract';
+import { parseRequest } from '../pki/pki.ts';
+import { type Profile, profiles, serverProfile } from './profiles.ts';
+
+export interface CheckRequest {
+  subject: string;
+  kind: Kind;
+  /** PKCS#10 in DER. */
+  request: Uint8Array;
+  /** Given: a server certificate for these names and addresses. Not given: a client certificate. */
+  hosts?: string[];
+}
+
+/** What a permit permits: everything that will be signed but serial and time. */
+export interface Permitted {
+  subject: SubjectId;
+  kind: Kind;
+  profile: Profile;
+  publicKey: Buffer;
+  uri: string;
+  hosts: string[];
+}
+
+/** Only `check` can make one, and it is spent by the first `issue`. */
+export class Permit {
+  static readonly #unspent = new WeakMap<Permit, Permitted>();
+
+  /** Called by `check` alone: the class is exported as a type. */
+  static of(permitted: Permitted): Permit {
+    const permit = new Permit(permitted);
+    Permit.#unspent.set(permit, permitted);
+    return permit;
+  }
+
+  /** SHA-256 of the public key that was asked for: what a token binds to. */
+  readonly keyHash: string;
+
+  private constructor(permitted: Permitted) {
+    this.keyHash = createHash('sha256').update(permitted.publicKey).digest('hex');
+  }
+
+  static spend(permit: Permit): Permitted {
+    const permitted = Permit.#unspent.get(permit);
+    assert(permitted !== undefined, 'a permit is made by check, and spent once');
+    Permit.#unspent.delete(permit);
+    return permitted;
+  }
+}
+
+export function check(fleet: FleetName, asked: CheckRequest): Permit {
+  const { publicKey } = parseRequest(asked.request);
+  const subject = asked.subject as SubjectId;
+  const profile = asked.hosts ? serverProfile : clientProfile(asked.kind);
+  const uri = subjectUri(fleet, asked.kind, subject);
+  return Permit.of({ subject, kind: asked.kind, profile, publicKey, uri, hosts: asked.hosts ?? [] });
+}
+
+function clientProfile(kind: Kind): Profile {
+  if (kind === 'authority') {
+    throw new PortcullisError('request_malformed', 'the kind "authority" has no client certificate');
+  }
+  return profiles[kind];
+}

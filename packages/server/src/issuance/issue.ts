@@ -1,0 +1,108 @@
+/** How a certificate is made, in order: spend the permit, choose the time, store the serial, sign. */
+import type { Fingerprint, Kind, Purpose, SubjectId } from '@portcullis/contract';
+import type { Signer } from '../keys/keys.ts';
+import { fingerprintOf, makeCertificate, toPem } from '../pki/pki.ts';
+import type { Store } from '../storage/storage.ts';
+import type { System } from '../telemetry/telemetry.ts';
+import { Permit } from './check.ts';
+import { backdateMs } from './profiles.ts';
+
+/** One of the fleet's two issuers, ready to sign. */
+export interface Issuer {
+  /** The issuer certificate's common name. */
+  name: string;
+  certificate: Buffer;
+  notBefore: number;
+  notAfter: number;
+  signer: Signer;
+}
+
+export interface SignedCertificate {
+  fingerprint: Fingerprint;
+  /** 32 lower-case hex digits. */
+  serial: string;
+  subject: SubjectId;
+  kind: Kind;
+  purpose: Purpose;
+  issuer: string;
+  /** Milliseconds since 1970. */
+  notBefore: number;
+  notAfter: number;
+  publicKey: Buffer;
+  der: Buffer;
+  pem: string;
+  issuerPem: string;
+}
+
+export interface IssueParts {
+  store: Store;
+  system: System;
+  issuers: Record<string, Issuer>;
+}
+
+export async function issue({ store, system, issuers }: IssueParts, permit: Permit): Promise<SignedCertificate> {
+  // 1. The permit holds all that was checked; it can not be used again.
+  const { subject, kind, profile, publicKey, uri, hosts } = Permit.spend(permit);
+  const issuer = issuers[profile.issuer] as Issuer;
+
+  // 2. Never before its issuer, never after it (RFC 5280 §6.1.3 would refuse the chain), and valid for clocks that are behind.
+  const now = system.now();
+  const notBefore = wholeSecond(Math.max(now - backdateMs, issuer.notBefore));
+  const notAfter = wholeSecond(Math.min(now + profile.lifetimeMs, issuer.notAfter));
+
+  // 3. The serial is durable before the signature exists: a crash after this line burns a serial and nothing else.
+  const serial = positiveSerial(system.random(16));
+  await reserveSerial(store, issuer.name, serial, now);
+
+  // 4. The signature. What comes out is not on record yet: no gate admits it until somebody records it.
+  const der = await makeCertificate(
+    {
+      serial,
+      issuer: issuer.name,
+      issuerPublicKey: issuer.signer.publicKey,
+      subject,
+      publicKey,
+      notBefore,
+      notAfter,
+      purposes: [profile.purpose],
+      uris: [uri],
+      hosts,
+    },
+    issuer.signer,
+  );
+  return {
+    fingerprint: fingerprintOf(der),
+    serial: serial.toString('hex'),
+    subject,
+    kind,
+    purpose: profile.purpose,
+    issuer: issuer.name,
+    notBefore,
+    notAfter,
+    publicKey,
+    der,
+    pem: toPem('CERTIFICATE', der),
+    issuerPem: toPem('CERTIFICATE', issuer.certificate),
+  };
+}
+
+/** Certificates carry whole seconds (RFC 5280 §4.1.2.5). */
+export function wholeSecond(milliseconds: number): number {
+  return Math.floor(milliseconds / 1000) * 1000;
+}
+
+/** 128 random bits with the first bit cleared and the second set: positive, and always 16 bytes (RFC 5280 §4.1.2.2). */
+export function positiveSerial(random: Buffer): Buffer {
+  const serial = Buffer.from(random);
+  serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
+  return serial;
+}
+
+async function reserveSerial(store: Store, issuer: string, serial: Buffer, reservedAt: number): Promise<void> {
+  await store.change((db) =>
+    db
+      .insertInto('serials')
+      .values({ issuer, serial: serial.toString('hex'), reservedAt })
+      .execute(),
+  );
+}

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { FleetName, PortcullisError } from '@portcullis/contract';
+import type { ChangeTransaction } from '../journal/journal.ts';
+import type { Keys } from '../keys/keys.ts';
+import { fromPem, readCertificate } from '../pki/pki.ts';
+import type { Schema, Store, Writer } from '../storage/storage.ts';
+import type { System } from '../telemetry/telemetry.ts';
+import { check } from './check.ts';
+import type { Issuance } from './issuance.ts';
+import { type Issuer, issue, type SignedCertificate } from './issue.ts';
+import { profiles } from './profiles.ts';
+
+interface Parts {
+  store: Store;
+  keys: Keys;
+  system: System;
+}
+
+export async function openIssuance({ store, keys, system }: Parts): Promise<Issuance> {
+  const settings = await readSettings(store);
+  const issuers = {
+    'issuer-device': await openIssuer(keys, 'issuer-device', settings),
+    'issuer-infrastructure': await openIssuer(keys, 'issuer-infrastructure', settings),
+  };
+  const fleet = FleetName.parse(settings.get('fleet'));
+  const parts = { store, system, issuers };
+  return {
+    bundle: {
+      version: Number(settings.get('bundleVersion')),
+      roots: settings.get('roots') ?? '',
+      issuers: `${settings.get('issuer-device')}${settings.get('issuer-infrastructure')}`,
+    },
+    issuerOf: (kind) => settings.get(kind === 'authority' ? 'issuer-infrastructure' : profiles[kind].issuer) ?? '',
+    check: (request) => check(fleet, request),
+    issue: (permit) => issue(parts, permit),
+    record,
+    recordServer: (db, signed, actor) => insert(db, rowOf(signed, { revision: 0, at: system.now(), actor })),
+    renewAfter({ notBefore, notAfter }) {
+      const share = 1 / 2 + (system.random(4).readUInt32BE() / 2 ** 32) * (2 / 3 - 1 / 2);
+      return Math.round(notBefore + (notAfter - notBefore) * share);
+    },
+  };
+}
+
+async function readSettings(store: Store): Promise<Map<string, string>> {
+  const rows = await store.read((db) => db.selectFrom('settings').selectAll().execute());
+  return new Map(rows.map(({ name, value }) => [name, value]));
+}
+
+async function openIssuer(keys: Keys, key: string, settings: Map<string, string>): Promise<Issuer> {
+  const [certificate] = fromPem('CERTIFICATE', settings.get(key) ?? '');
+  if (!certificate) throw new PortcullisError('store_damaged', `the store has no certificate of "${key}"`);
+  const facts = readCertificate(certificate);
+  const signer = await keys.open(key);
+  if (!signer.publicKey.equals(facts.publicKey)) {
+    throw new PortcullisError(
+      'key_unusable',
+      `the key "${key}" is not the one of its certificate; put the right file back`,
+    );
+  }
+  const name = settings.get('fleet') + (key === 'issuer-device' ? ' device issuer' : ' infrastructure issuer');
+  return { name, certificate, notBefore: facts.notBefore, notAfter: facts.notAfter, signer };
+}
+
+async function record(
+  change: ChangeTransaction,
+  signed: SignedCertificate,
+  renewal?: { renews: string },
+): Promise<void> {
+  const { revision, at, actor } = change;
+  await insert(change.db, { ...rowOf(signed, { revision, at, actor }), ...(renewal && { ...renewal, confirmed: 0 }) });
+  await change.db.updateTable('subjects').set({ revision }).where('id', '=', signed.subject).execute();
+  change.certificate(signed.subject, signed.kind, { ...signed, standing: 'valid' });
+}
+
+type Row = Schema['certificates'];
+
+function rowOf(signed: SignedCertificate, by: { revision: number; at: number; actor: string }): Row {
+  const { fingerprint, serial, issuer, subject, purpose, der, notBefore, notAfter } = signed;
+  return {
+    ...{ fingerprint, serial, issuer, subject, purpose, der, notBefore, notAfter },
+    standing: 'valid',
+    revision: by.revision,
+    changedAt: by.at,
+    changedBy: by.actor,
+    reason: null,
+    issuedAt: by.at,
+    renews: null,
+    confirmed: 1,
+    publicKey: createHash('sha256').update(signed.publicKey).digest('hex'),
+  };
+}
+
+async function insert(db: Writer, row: Row): Promise<void> {
+  await db.insertInto('certificates').values(row).execute();
+}

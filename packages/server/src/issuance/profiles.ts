@@ -1,0 +1,40 @@
+import type { Kind, Purpose } from '@portcullis/contract';
+
+const hour = 3_600_000;
+const day = 24 * hour;
+
+export interface Profile {
+  purpose: Purpose;
+  lifetimeMs: number;
+  /** The name of the issuer's key. */
+  issuer: 'issuer-device' | 'issuer-infrastructure';
+}
+
+/** A fresh certificate is valid for clocks that are behind by this much (FIELD-NOTES D8). */
+export const backdateMs = hour;
+/** How long after its end a certificate whose standing is valid may still be renewed (FIELD-NOTES D6). */
+export const renewalWindowMs = 90 * day;
+
+export const rootLifetimeMs = 20 * 365 * day;
+export const issuerLifetimeMs = 10 * 365 * day;
+
+const infrastructure = (lifetimeMs: number): Profile => ({
+  purpose: 'client',
+  lifetimeMs,
+  issuer: 'issuer-infrastructure',
+});
+const device: Profile = { purpose: 'client', lifetimeMs: 30 * day, issuer: 'issuer-device' };
+
+/** What a client certificate of each kind is. The authority itself is a server only. */
+export const profiles: Record<Exclude<Kind, 'authority'>, Profile> = {
+  device,
+  gateway: device,
+  shipment: device,
+  gate: infrastructure(90 * day),
+  operator: infrastructure(365 * day),
+  monitor: infrastructure(30 * day),
+  checkpoint: infrastructure(30 * day),
+};
+
+/** The server certificates of gates and of the authority. */
+export const serverProfile: Profile = { purpose: 'server', lifetimeMs: 24 * hour, issuer: 'issuer-infrastructure' };
