@@ -6,11 +6,14 @@ import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectI
 /** A random id for each gate process (rule 3): neither a restart nor a copied identity can borrow its lease. */
 export const InstanceId = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
 
-/** `GET /v1/feed?after=R&hash=H&attributes=a,b`: NDJSON, one `FeedMessage` a line. Without `after` it begins with a snapshot. */
+/** `GET /v1/feed?after=R&hash=H&attributes=a,b`: NDJSON, one `FeedMessage` a line. Without `after`, or with `snapshot=1`, it begins with a snapshot. */
 export const FeedQuery = z.strictObject({
   instance: InstanceId,
+  /** The last revision that the gate holds, with its hash: another history is refused with `revision_regressed`. */
   after: z.coerce.number().int().nonnegative().optional(),
   hash: JournalHash.optional(),
+  /** The gate has no state in memory: begin with a snapshot, whatever it holds on disk. */
+  snapshot: z.enum(['1']).optional(),
   /** Comma-separated names; a delta carries only these. */
   attributes: z.string().max(8_192).default(''),
   /** The gate's clock in milliseconds since 1970. */

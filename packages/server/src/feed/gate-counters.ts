@@ -1,0 +1,41 @@
+import type { LeaseRequest } from '@portcullis/contract';
+
+type Counters = LeaseRequest['counters'];
+interface Noted {
+  at: number;
+  counters: Counters;
+  admittedPerSecond: number;
+  refusedPerSecond: number;
+}
+
+const instancesMax = 1_000;
+const zero: Counters = { connections: 0, admitted: 0, refused: 0, overruns: 0, unproven: 0 };
+
+/** What each instance last told of itself, with rates from one renewal to the next. */
+export class GateCounters {
+  readonly #noted = new Map<string, Noted>();
+  readonly #monotonic: () => number;
+
+  constructor(monotonic: () => number) {
+    this.#monotonic = monotonic;
+  }
+
+  note(gate: string, { instance, counters }: LeaseRequest): void {
+    const key = `${gate} ${instance}`;
+    const before = this.#noted.get(key);
+    const at = this.#monotonic();
+    const seconds = before ? Math.max(0.001, (at - before.at) / 1000) : Number.POSITIVE_INFINITY;
+    const rate = (name: 'admitted' | 'refused') =>
+      Math.max(0, Math.round(((counters[name] - (before?.counters[name] ?? 0)) / seconds) * 10) / 10);
+    this.#noted.delete(key);
+    this.#noted.set(key, { at, counters, admittedPerSecond: rate('admitted'), refusedPerSecond: rate('refused') });
+    if (this.#noted.size > instancesMax) this.#noted.delete(this.#noted.keys().next().value as string);
+  }
+
+  of(gate: string, instance: string) {
+    const noted = this.#noted.get(`${gate} ${instance}`);
+    const { connections, overruns, unproven } = noted?.counters ?? zero;
+    const { admittedPerSecond = 0, refusedPerSecond = 0 } = noted ?? {};
+    return { connections, overruns, unproven, admittedPerSecond, refusedPerSecond };
+  }
+}

@@ -1,0 +1,220 @@
+import {
+  type FeedMessage,
+  type FeedQuery,
+  type GateView,
+  type LeaseRequest,
+  PortcullisError,
+  type SettlementAnswer,
+  type SettlementRequest,
+  type SubjectId,
+} from '@portcullis/contract';
+import type { z } from 'zod';
+import type { ChangeRecord, Journal } from '../journal/journal.ts';
+import type { Store } from '../storage/storage.ts';
+import type { Log, System } from '../telemetry/telemetry.ts';
+import type { Feed } from './feed.ts';
+import { changeLine, Follower } from './follow.ts';
+import { GateCounters } from './gate-counters.ts';
+import { Horizon } from './horizon.ts';
+import { LeaseBook } from './lease-book.ts';
+import { Receipts } from './receipts.ts';
+import { writeSnapshot } from './snapshot.ts';
+
+export interface FeedParts {
+  store: Store;
+  journal: Journal;
+  system: System;
+  log: Log;
+  fleet: string;
+  leaseMs: number;
+  patienceMs: number;
+}
+
+/** A gate whose clock is further off than this judges validity by the wrong time. */
+const clockDifferenceMsMax = 300_000;
+/** A settlement reads no more revisions than these; an older batch stays unproven. */
+const settledRevisionsMax = 50_000;
+
+export async function openFeed(parts: FeedParts): Promise<Feed> {
+  return new AuthorityFeed(parts, await Horizon.read(parts.store));
+}
+
+class AuthorityFeed implements Feed {
+  readonly #parts: FeedParts;
+  readonly #horizon: Horizon;
+  readonly #book: LeaseBook;
+  readonly #receipts: Receipts;
+  readonly #counters: GateCounters;
+  readonly #lines = new Map<string, { revision: number; line: string }>();
+  readonly #stop: () => void;
+
+  constructor(parts: FeedParts, horizon: Horizon) {
+    const { monotonic } = parts.system;
+    const { leaseMs, patienceMs, journal } = parts;
+    this.#parts = parts;
+    this.#horizon = horizon;
+    const receipted = journal.head().revision;
+    this.#book = new LeaseBook({ leaseMs, patienceMs, monotonic, receipted, horizonMs: horizon.milliseconds });
+    this.#receipts = new Receipts(this.#book, monotonic);
+    this.#counters = new GateCounters(monotonic);
+    this.#stop = journal.onChange(({ revision }) => {
+      this.#book.changed(revision);
+      this.#receipts.settle();
+    });
+  }
+
+  async follow(
+    query: z.infer<typeof FeedQuery>,
+    write: (line: string) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#requireClock(query.clock);
+    if (query.after !== undefined) await this.#requireHistory(query.after, query.hash ?? '');
+    const names = new Set(query.attributes.split(',').filter((name) => name !== ''));
+    const { store, journal, fleet, system } = this.#parts;
+    const send = (message: FeedMessage | string) => {
+      signal.throwIfAborted();
+      return write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`);
+    };
+    const needsSnapshot = query.after === undefined || query.snapshot === '1';
+    const cursor = needsSnapshot
+      ? await writeSnapshot(store, { fleet, names, now: system.now() }, send)
+      : (query.after as number);
+    const lineOf = (record: ChangeRecord) => this.#lineOf(record, names);
+    await new Follower({ journal, names, now: system.now, write: send, signal, lineOf }, cursor).run();
+  }
+
+  /** Gates with the same policies are told the same line; it is made once. */
+  #lineOf(record: ChangeRecord, names: ReadonlySet<string>): string {
+    const key = [...names].join(',');
+    const known = this.#lines.get(key);
+    if (known?.revision === record.revision) return known.line;
+    const line = changeLine(record, names);
+    if (this.#lines.size > 64) this.#lines.clear();
+    this.#lines.set(key, { revision: record.revision, line });
+    return line;
+  }
+
+  async renew(gate: string, request: LeaseRequest) {
+    this.#requireClock(request.clock);
+    await this.#requireHistory(request.applied, request.hash);
+    await this.#horizon.cover(this.#parts.leaseMs);
+    const { instance } = request;
+    const answer = this.#book.renew({ gate, instance }, request.applied);
+    this.#book.reported({ gate, instance }, request.applied, request.connectionsClosed);
+    this.#counters.note(gate, request);
+    this.#receipts.settle();
+    return answer;
+  }
+
+  report(gate: string, report: { instance: string; applied: number; connectionsClosed: number }): void {
+    this.#book.reported({ gate, instance: report.instance }, report.applied, report.connectionsClosed);
+    this.#receipts.settle();
+  }
+
+  release(gate: string, instance: string): void {
+    this.#book.release({ gate, instance });
+    this.#receipts.settle();
+  }
+
+  /** A batch is proven when no receipt was given meanwhile that touches one of its subjects (rule 9). */
+  async settle(_gate: string, { batches }: SettlementRequest): Promise<SettlementAnswer> {
+    const answers = [];
+    for (const { batch, judgedAt, subjects } of batches) {
+      answers.push({ batch, proven: !(await this.#touchedSince(judgedAt, new Set<string>(subjects))) });
+    }
+    return { batches: answers };
+  }
+
+  async #touchedSince(judgedAt: number, subjects: ReadonlySet<string>): Promise<boolean> {
+    const { receipted } = this.#book;
+    if (receipted - judgedAt > settledRevisionsMax) return true;
+    for (let cursor = judgedAt; cursor < receipted; ) {
+      const records = await this.#parts.journal.changes(cursor, 500);
+      for (const record of records) {
+        if (record.revision <= receipted && record.subjects.some(({ subject }) => subjects.has(subject))) return true;
+      }
+      cursor = records.at(-1)?.revision ?? receipted;
+    }
+    return false;
+  }
+
+  async receipt(revision: number, { limitMs }: { limitMs: number }) {
+    await this.#receipts.wait(revision, limitMs);
+    const gates = await this.#gateRows();
+    const able = gates.filter(({ able }) => able).map(({ id }) => id);
+    return this.#receipts.receipt(revision, able);
+  }
+
+  async gates(): Promise<GateView[]> {
+    const head = this.#parts.journal.head().revision;
+    const instances = Map.groupBy(this.#book.instances(), ({ gate }) => gate);
+    const rows = await this.#gateRows();
+    return rows.flatMap(({ id, url }): GateView[] => {
+      const gate = id as SubjectId;
+      const held = (instances.get(id) ?? []).filter(({ heldBefore }) => heldBefore);
+      const absent = { instance: null, lease: 'none', leaseEndsInMs: 0, appliedRevision: 0, lag: head } as const;
+      if (held.length === 0) return [{ gate, url, ...absent, ...this.#counters.of(id, '') }];
+      return held.map(({ instance, remainingMs, applied }) => ({
+        gate,
+        url,
+        instance,
+        lease: remainingMs > 0 ? 'held' : 'expired',
+        leaseEndsInMs: Math.round(remainingMs),
+        appliedRevision: applied,
+        lag: Math.max(0, head - applied),
+        ...this.#counters.of(id, instance),
+      }));
+    });
+  }
+
+  /** `able`: of valid standing, so that it may get a lease. */
+  async #gateRows(): Promise<{ id: string; url: string | null; able: boolean }[]> {
+    const now = this.#parts.system.now();
+    const rows = await this.#parts.store.read((db) =>
+      db
+        .selectFrom('subjects')
+        .leftJoin('certificates', (join) =>
+          join
+            .onRef('certificates.subject', '=', 'subjects.id')
+            .on('certificates.standing', '=', 'valid')
+            .on('certificates.purpose', '=', 'client')
+            .on('certificates.notAfter', '>', now),
+        )
+        .select(['subjects.id', 'subjects.url', (select) => select.fn.count('certificates.fingerprint').as('valid')])
+        .where('subjects.kind', '=', 'gate')
+        .where('subjects.retired', '=', 0)
+        .groupBy('subjects.id')
+        .execute(),
+    );
+    return rows.map(({ id, url, valid }) => ({ id, url, able: Number(valid) > 0 }));
+  }
+
+  #requireClock(clock: number): void {
+    const difference = Math.abs(clock - this.#parts.system.now());
+    if (difference <= clockDifferenceMsMax) return;
+    throw new PortcullisError(
+      'clock_too_far_off',
+      `the clocks differ by ${Math.round(difference / 1000)} s; at most ${clockDifferenceMsMax / 1000} s are allowed`,
+    );
+  }
+
+  async #requireHistory(revision: number, hash: string): Promise<void> {
+    const head = this.#parts.journal.head();
+    const ours = revision === head.revision ? head.revisionHash : await this.#parts.journal.hashAt(revision);
+    if (ours === hash) return;
+    const why =
+      ours === undefined ? `this authority is at revision ${head.revision}` : 'this authority has another history';
+    this.#parts.log.error(
+      { revision, head: head.revision },
+      'revision_regressed: a gate has seen what this store has not',
+    );
+    throw new PortcullisError('revision_regressed', `the gate holds revision ${revision}; ${why}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop();
+    this.#receipts.close();
+    if (!this.#book.anyRunning()) await this.#horizon.write(0);
+  }
+}

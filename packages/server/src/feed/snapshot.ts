@@ -1,0 +1,87 @@
+import type { FeedMessage, Kind, SnapshotSubject, Standing, SubjectId } from '@portcullis/contract';
+import type { Reader, Schema, Store } from '../storage/storage.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
+
+const pageSize = 500;
+/** TLS refuses an expired certificate by itself; after a day no connection of its time is open any more. */
+const expiredKeptMs = 86_400_000;
+
+/** The fleet as it is at one revision, read in one transaction and written page by page. Resolves to that revision. */
+export function writeSnapshot(
+  store: Store,
+  parts: { fleet: string; names: ReadonlySet<string>; now: number },
+  write: (message: FeedMessage) => Promise<void>,
+): Promise<number> {
+  return store.snapshot(async (db) => {
+    const { revision, revisionHash: hash } = await db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
+    await write({ type: 'snapshot', fleet: parts.fleet as never, revision, hash });
+    for (let after = ''; ; ) {
+      const subjects = await readPage(db, after, parts);
+      const last = subjects.at(-1);
+      if (!last) break;
+      await write({ type: 'subjects', subjects });
+      after = last.subject;
+    }
+    await write({ type: 'complete', revision, hash });
+    return revision;
+  });
+}
+
+async function readPage(
+  db: Reader,
+  after: string,
+  { names, now }: { names: ReadonlySet<string>; now: number },
+): Promise<SnapshotSubject[]> {
+  const rows = await db
+    .selectFrom('subjects')
+    .select(['id', 'kind', 'revision'])
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(pageSize)
+    .execute();
+  const ids = rows.map((row) => row.id);
+  const certificates = await db
+    .selectFrom('certificates')
+    .select(['fingerprint', 'subject', 'standing', 'notBefore', 'notAfter', 'revision', 'changedBy', 'changedAt'])
+    .where('subject', 'in', ids)
+    .where('purpose', '=', 'client')
+    .where('notAfter', '>', now - expiredKeptMs)
+    .execute();
+  const attributes =
+    names.size === 0
+      ? []
+      : await db
+          .selectFrom('attributes')
+          .selectAll()
+          .where('subject', 'in', ids)
+          .where('name', 'in', [...names])
+          .execute();
+  const certificatesOf = Map.groupBy(certificates, (row) => row.subject);
+  const attributesOf = Map.groupBy(attributes, (row) => row.subject);
+  return rows.map(({ id, kind, revision }) => ({
+    subject: id as SubjectId,
+    kind: kind as Kind,
+    revision,
+    attributes: Object.fromEntries((attributesOf.get(id) ?? []).map(factOf)),
+    certificates: (certificatesOf.get(id) ?? []).map((row) => ({
+      fingerprint: row.fingerprint as never,
+      standing: row.standing as Standing,
+      notBefore: timestamp(row.notBefore),
+      notAfter: timestamp(row.notAfter),
+      ...originOf(row),
+    })),
+  }));
+}
+
+function factOf(row: Schema['attributes']) {
+  const fact = {
+    value: JSON.parse(row.value) as string | number | boolean,
+    public: row.visibility === 'public',
+    ...originOf(row),
+  };
+  return [row.name, fact] as const;
+}
+
+function originOf({ revision, changedBy, changedAt }: { revision: number; changedBy: string; changedAt: number }) {
+  return { revision, changedBy, changedAt: timestamp(changedAt) };
+}

@@ -1,0 +1,173 @@
+import type { AttributeFact, AttributeValue, FeedMessage, FleetName, Kind, Standing } from '@portcullis/contract';
+import { applyDelta, type ChangeMessage, kinds, load, none, standings, Tables } from './tables.ts';
+
+export interface CertificateFact {
+  subject: string;
+  kind: Kind;
+  standing: Standing;
+  /** Milliseconds since 1970. */
+  notBefore: number;
+  notAfter: number;
+  revision: number;
+  changedBy: string;
+  changedAt: string;
+}
+
+/** What a change touched: rows of subjects. */
+export type Touched = readonly number[];
+
+export class Replica {
+  fleet: FleetName | undefined;
+  revision = 0;
+  hash = '0'.repeat(64);
+  /** The head that the authority last spoke of. */
+  headRevision = 0;
+  complete = false;
+  /** Grows whenever anything may be judged otherwise: what was decided under another epoch is decided again. */
+  epoch = 0;
+  #tables = new Tables();
+  #loading: Tables | undefined;
+
+  get certificates(): number {
+    return this.#tables.certificates.size;
+  }
+
+  /** `resync`: what came is not the next change; nothing was applied. */
+  receive(message: FeedMessage): { outcome: 'applied' | 'loaded' | 'nothing' | 'resync'; touched: Touched } {
+    switch (message.type) {
+      case 'snapshot':
+        this.#loading = new Tables();
+        this.fleet = message.fleet;
+        return nothing;
+      case 'subjects':
+        if (!this.#loading) return resync;
+        for (const subject of message.subjects) load(this.#loading, subject);
+        return nothing;
+      case 'complete':
+        return this.#finishLoading(message);
+      case 'change':
+        return this.#apply(message);
+      case 'beat':
+        this.headRevision = message.revision;
+        // A beat names the head of all that was sent before it: behind it means that something is missing.
+        return this.complete && message.revision > this.revision ? resync : nothing;
+    }
+  }
+
+  #finishLoading(message: { revision: number; hash: string }): { outcome: 'loaded' | 'resync'; touched: Touched } {
+    if (!this.#loading) return { outcome: 'resync', touched: [] };
+    this.#tables = this.#loading;
+    this.#loading = undefined;
+    this.#stand(message);
+    this.complete = true;
+    return { outcome: 'loaded', touched: [] };
+  }
+
+  #apply(message: ChangeMessage): { outcome: 'applied' | 'nothing' | 'resync'; touched: Touched } {
+    if (!this.complete || message.revision > this.revision + 1) return { outcome: 'resync', touched: [] };
+    if (message.revision <= this.revision) return { outcome: 'nothing', touched: [] };
+    const touched = message.subjects.map((delta) => applyDelta(this.#tables, delta, message));
+    this.#stand(message);
+    return { outcome: 'applied', touched };
+  }
+
+  #stand({ revision, hash }: { revision: number; hash: string }): void {
+    this.revision = revision;
+    this.hash = hash;
+    this.headRevision = Math.max(this.headRevision, revision);
+    this.epoch++;
+  }
+
+  /** The row of a certificate by the SHA-256 of its DER, or -1. */
+  find(fingerprint: Uint8Array): number {
+    return this.#tables.certificates.find(fingerprint);
+  }
+
+  /** The row of a subject by its id, or -1. */
+  findSubject(subject: string): number {
+    return this.#tables.subjects.find(Buffer.from(subject));
+  }
+
+  subjectOf(certificate: number): number {
+    return this.#tables.subjectOf.get(certificate);
+  }
+
+  subjectId(subject: number): string {
+    return this.#tables.subjects.keyOf(subject).toString();
+  }
+
+  kindOf(subject: number): Kind {
+    return kinds[this.#tables.subjectKind.get(subject)] as Kind;
+  }
+
+  subjectRevision(subject: number): number {
+    return this.#tables.subjectRevision.get(subject);
+  }
+
+  standingOf(certificate: number): Standing {
+    return standings[this.#tables.standing.get(certificate)] as Standing;
+  }
+
+  /** Milliseconds since 1970. */
+  notBeforeOf(certificate: number): number {
+    return this.#tables.notBefore.get(certificate) * 1000;
+  }
+
+  notAfterOf(certificate: number): number {
+    return this.#tables.notAfter.get(certificate) * 1000;
+  }
+
+  fingerprintOf(certificate: number): string {
+    return this.#tables.certificates.keyOf(certificate).toString('hex');
+  }
+
+  certificatesOf(subject: number): number[] {
+    const found: number[] = [];
+    for (
+      let row = this.#tables.firstCertificate.get(subject);
+      row !== none;
+      row = this.#tables.nextCertificate.get(row)
+    ) {
+      found.push(row);
+    }
+    return found;
+  }
+
+  certificate(row: number): CertificateFact {
+    const subject = this.subjectOf(row);
+    return {
+      subject: this.subjectId(subject),
+      kind: this.kindOf(subject),
+      standing: this.standingOf(row),
+      notBefore: this.notBeforeOf(row),
+      notAfter: this.notAfterOf(row),
+      ...this.#tables.certificateOrigin.get(row),
+    };
+  }
+
+  /** The value alone: what an expectation is compared with. */
+  valueOf(subject: number, name: string): AttributeValue | undefined {
+    const column = this.#tables.attributes.get(name);
+    const number = column?.value.get(subject) ?? 0;
+    return number === 0 ? undefined : this.#tables.values.valueOf(number - 1);
+  }
+
+  attribute(subject: number, name: string): AttributeFact | undefined {
+    const column = this.#tables.attributes.get(name);
+    const value = this.valueOf(subject, name);
+    if (!column || value === undefined) return undefined;
+    return { value, public: column.isPublic.get(subject) === 1, ...column.origin.get(subject) };
+  }
+
+  attributesOf(subject: number): Record<string, AttributeValue> {
+    const found: Record<string, AttributeValue> = {};
+    for (const name of this.#tables.attributes.keys()) {
+      const value = this.valueOf(subject, name);
+      if (value !== undefined) found[name] = value;
+    }
+    return found;
+  }
+}
+
+const nothing = { outcome: 'nothing', touched: [] } as const;
+const resync = { outcome: 'resync', touched: [] } as const;
