@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { PortcullisError } from '@portcullis/contract';
+import { asFailure, isBusy } from './sqlite-database.ts';
 
 export interface Lock {
   release(): void;
@@ -13,12 +14,15 @@ const waitMs = 2_000;
  * @throws {PortcullisError} `store_locked`
  */
 export function holdLock(file: string): Lock {
-  const database = new DatabaseSync(file);
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(file);
     database.exec(`PRAGMA busy_timeout = ${waitMs}; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE`);
+    const held = database;
+    return { release: () => held.close() };
   } catch (cause) {
-    database.close();
+    database?.close();
+    if (!isBusy(cause)) return asFailure(cause, `"${file}"`);
     throw new PortcullisError('store_locked', `another process holds "${file}"; stop it first`, { cause });
   }
-  return { release: () => database.close() };
 }

@@ -1,8 +1,12 @@
+import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { PortcullisError } from '@portcullis/contract';
 
 /** Bounds the write-ahead log on disk after a checkpoint (FIELD-NOTES I4 is what happens without). */
 const journalBytesMax = 64 * 1024 * 1024;
+
+/** What every connection must have; node:sqlite's own default for the busy timeout is 0 (FIELD-NOTES I3). */
+const settings = { journal_mode: 'wal', synchronous: 2, busy_timeout: 5_000, foreign_keys: 1 } as const;
 
 /**
  * One connection with the promises that both stores and sinks rest on: a commit is on disk before it returns
@@ -12,14 +16,27 @@ const journalBytesMax = 64 * 1024 * 1024;
 export function openDatabase(file: string, mode: 'create' | 'write' | 'read'): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(file, { readOnly: mode === 'read', timeout: 5_000, enableForeignKeyConstraints: true });
-    if (mode !== 'read') database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-    database.exec(`PRAGMA journal_size_limit = ${journalBytesMax}`);
+    database = new DatabaseSync(file, {
+      readOnly: mode === 'read',
+      timeout: settings.busy_timeout,
+      enableForeignKeyConstraints: true,
+    });
+    if (mode !== 'read') database.exec('PRAGMA journal_mode = WAL');
+    database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${journalBytesMax}`);
+    checkSettings(database, file);
     if (mode === 'write') checkWhole(database, file);
     return database;
   } catch (error) {
     database?.close();
-    return asFailure(error, file);
+    return asFailure(error, `"${file}"`);
+  }
+}
+
+/** Some are ignored in silence where the file system or the build of SQLite can not keep them. */
+function checkSettings(database: DatabaseSync, file: string): void {
+  for (const [name, expected] of Object.entries(settings)) {
+    const [found] = Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {});
+    assert.equal(found, expected, `"${file}" was opened with ${name} = ${found}; it must be ${expected}`);
   }
 }
 
@@ -33,11 +50,19 @@ function checkWhole(database: DatabaseSync, file: string): void {
 /** SQLite's primary result codes: https://sqlite.org/rescode.html */
 const codes = { busy: 5, corrupt: 11, full: 13, notADatabase: 26, inputOutput: 10 } as const;
 
+function primaryCode(error: unknown): number | undefined {
+  const code = (error as { errcode?: number }).errcode;
+  return code === undefined ? undefined : code & 0xff;
+}
+
+export function isBusy(error: unknown): boolean {
+  return primaryCode(error) === codes.busy;
+}
+
 /** Throws what SQLite threw in our words; what is not SQLite's passes unchanged. */
 export function asFailure(error: unknown, file = 'the store'): never {
-  const code = (error as { errcode?: number }).errcode;
-  if (code === undefined || error instanceof PortcullisError) throw error;
-  const primary = code & 0xff;
+  const primary = primaryCode(error);
+  if (primary === undefined || error instanceof PortcullisError) throw error;
   if (primary === codes.full || (primary === codes.inputOutput && /full/.test(String(error)))) {
     throw new PortcullisError('disk_full', `the disk of ${file} is full; nothing was stored`, { cause: error });
   }

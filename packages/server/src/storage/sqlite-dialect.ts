@@ -1,35 +1,58 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
-import { SqliteDialect } from 'kysely';
+import { SqliteDialect, type SqliteStatement } from 'kysely';
 
 /** How many compiled statements a connection keeps; Kysely's texts are few and repeat. */
 const statementsMax = 500;
 
-/** Kysely's SQLite dialect on Node's own engine: the dialect asks for the shape of another driver, so this gives it that shape. */
-export function sqliteDialect(database: DatabaseSync): SqliteDialect {
-  const statements = new Map<string, StatementSync>();
-  const prepare = (sql: string): StatementSync => {
-    const known = statements.get(sql);
-    if (known) return known;
-    const statement = database.prepare(sql);
-    if (statements.size < statementsMax) statements.set(sql, statement);
-    return statement;
-  };
+/**
+ * Kysely's SQLite dialect on Node's own engine: the dialect asks for the shape of another driver, so this gives it that shape.
+ * A writer begins `immediate`: it takes the lock at once, so that no transaction fails half-way for want of it.
+ */
+export function sqliteDialect(database: DatabaseSync, begin: 'begin' | 'begin immediate'): SqliteDialect {
+  const prepare = keptStatements(database);
   return new SqliteDialect({
     database: {
       close: () => database.close(),
-      prepare: (sql) => {
-        // A transaction takes the writer's lock at once, so that none fails half-way for want of it.
-        const statement = prepare(sql === 'begin' ? 'begin immediate' : sql);
-        return {
-          reader: statement.columns().length > 0,
-          all: (parameters) => statement.all(...(parameters as SQLInputValue[])),
-          run: (parameters) => {
-            const { changes, lastInsertRowid } = statement.run(...(parameters as SQLInputValue[]));
-            return { changes, lastInsertRowid };
-          },
-          iterate: (parameters) => statement.iterate(...(parameters as SQLInputValue[])) as IterableIterator<unknown>,
-        };
+      prepare(sql) {
+        // SQLite itself rolls back what a full disk stopped: https://sqlite.org/lang_transaction.html
+        if (sql === 'rollback' && !database.isTransaction) return nothing;
+        return driverStatement(prepare(sql === 'begin' ? begin : sql));
       },
     },
   });
 }
+
+/** The oldest gives way, so that lists of many lengths do not keep the others out. */
+function keptStatements(database: DatabaseSync): (sql: string) => StatementSync {
+  const statements = new Map<string, StatementSync>();
+  return (sql) => {
+    const known = statements.get(sql);
+    if (known) return known;
+    const statement = database.prepare(sql);
+    for (const oldest of statements.keys()) {
+      if (statements.size < statementsMax) break;
+      statements.delete(oldest);
+    }
+    statements.set(sql, statement);
+    return statement;
+  };
+}
+
+function driverStatement(statement: StatementSync): SqliteStatement {
+  return {
+    reader: statement.columns().length > 0,
+    all: (parameters) => statement.all(...(parameters as SQLInputValue[])),
+    run: (parameters) => {
+      const { changes, lastInsertRowid } = statement.run(...(parameters as SQLInputValue[]));
+      return { changes, lastInsertRowid };
+    },
+    iterate: (parameters) => statement.iterate(...(parameters as SQLInputValue[])) as IterableIterator<unknown>,
+  };
+}
+
+const nothing: SqliteStatement = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [].values(),
+};

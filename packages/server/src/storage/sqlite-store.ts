@@ -17,17 +17,27 @@ export async function createSqliteStore(directory: string): Promise<Store> {
   if (existsSync(fileIn(directory))) {
     throw new PortcullisError('fleet_exists', `"${directory}" already holds a store; choose another directory`);
   }
-  await upgradeSqliteStore(directory);
+  migrate(directory);
   return openSqliteStore(directory);
 }
 
-/** Runs the migrations that are pending, each in a transaction of its own: a crash between two leaves the earlier one done. */
+/**
+ * Runs the migrations that are pending and tells how many those were.
+ * @throws {PortcullisError} `fleet_missing`, `store_locked`, `store_version`
+ */
 export async function upgradeSqliteStore(directory: string): Promise<number> {
+  requireStore(directory);
+  return migrate(directory);
+}
+
+/** Each step is a transaction of its own: a crash between two leaves the earlier one done, and the next upgrade goes on. */
+function migrate(directory: string): number {
   const lock = holdLock(join(directory, 'store.lock'));
   try {
     const database = openDatabase(fileIn(directory), 'create');
     try {
       const from = versionOf(database);
+      if (from > migrations.length) throw versionError(from);
       for (const [index, sql] of migrations.entries()) {
         if (index < from) continue;
         database.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${index + 1}; COMMIT`);
@@ -43,9 +53,7 @@ export async function upgradeSqliteStore(directory: string): Promise<number> {
 
 /** Only opens. @throws {PortcullisError} `fleet_missing`, `store_locked`, `store_version`, `store_damaged` */
 export async function openSqliteStore(directory: string): Promise<Store> {
-  if (!existsSync(fileIn(directory))) {
-    throw new PortcullisError('fleet_missing', `"${directory}" holds no store; "portcullis init" makes one`);
-  }
+  requireStore(directory);
   const lock = holdLock(join(directory, 'store.lock'));
   try {
     return new SqliteStore(fileIn(directory), lock);
@@ -55,69 +63,89 @@ export async function openSqliteStore(directory: string): Promise<Store> {
   }
 }
 
+function requireStore(directory: string): void {
+  if (existsSync(fileIn(directory))) return;
+  throw new PortcullisError('fleet_missing', `"${directory}" holds no store; "portcullis init" makes one`);
+}
+
 function versionOf(database: DatabaseSync): number {
   return Number((database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version);
 }
 
-function checkVersion(database: DatabaseSync): void {
-  const version = versionOf(database);
-  if (version === migrations.length) return;
+function versionError(version: number): PortcullisError {
   const advice = version < migrations.length ? 'run "portcullis upgrade" on it' : 'use a newer portcullis';
-  throw new PortcullisError(
+  return new PortcullisError(
     'store_version',
     `the store has version ${version}, this program needs ${migrations.length}; ${advice}`,
   );
 }
 
+/** Opens a connection at the present version, or leaves none open. */
+function openWriter(file: string): DatabaseSync {
+  const database = openDatabase(file, 'write');
+  const version = versionOf(database);
+  if (version === migrations.length) return database;
+  database.close();
+  throw versionError(version);
+}
+
+/** Kysely closes only what it used. */
+async function close({ database, db }: Connection): Promise<void> {
+  await db.destroy();
+  if (database.isOpen) database.close();
+}
+
+interface Connection {
+  database: DatabaseSync;
+  db: Kysely<Schema>;
+}
+
+function connect(database: DatabaseSync, begin: 'begin' | 'begin immediate'): Connection {
+  return { database, db: new Kysely<Schema>({ dialect: sqliteDialect(database, begin) }) };
+}
+
 class SqliteStore implements Store {
   readonly #file: string;
   readonly #lock: Lock;
-  readonly #writer: Kysely<Schema>;
-  readonly #reader: Kysely<Schema>;
+  readonly #writer: Connection;
+  readonly #reader: Connection;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(file: string, lock: Lock) {
     this.#file = file;
     this.#lock = lock;
-    const database = openDatabase(file, 'write');
-    try {
-      checkVersion(database);
-    } catch (error) {
-      database.close();
-      throw error;
-    }
-    this.#writer = new Kysely<Schema>({ dialect: sqliteDialect(database) });
-    this.#reader = new Kysely<Schema>({ dialect: sqliteDialect(openDatabase(file, 'read')) });
+    this.#writer = connect(openWriter(file), 'begin immediate');
+    this.#reader = connect(openDatabase(file, 'read'), 'begin');
   }
 
+  /** A transaction, so that all that one read looks at is of one state. Reads follow each other: each is short. */
   async read<T>(work: (db: Reader) => Promise<T>): Promise<T> {
-    return work(this.#reader).catch(asFailure);
+    return this.#reader.db.transaction().execute(work).catch(asFailure);
   }
 
   async snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T> {
-    const database = openDatabase(this.#file, 'read');
-    const db = new Kysely<Schema>({ dialect: sqliteDialect(database) });
+    const connection = connect(openDatabase(this.#file, 'read'), 'begin');
     try {
-      database.exec('BEGIN');
-      return await work(db);
+      return await connection.db.transaction().execute(work);
     } catch (error) {
       return asFailure(error);
     } finally {
-      await db.destroy();
+      await close(connection);
     }
   }
 
   /** The writer runs one change at a time: each waits for the one before it, whether that one succeeded or not. */
   change<T>(work: (db: Writer) => Promise<T>): Promise<T> {
-    const next = this.#tail.then(() => this.#writer.transaction().execute(work).catch(asFailure));
+    const next = this.#tail.then(() => this.#writer.db.transaction().execute(work).catch(asFailure));
     this.#tail = next.catch(() => undefined);
     return next;
   }
 
+  /** The writer closes last: only it can fold the write-ahead log into the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#tail;
-    await this.#reader.destroy();
-    await this.#writer.destroy();
+    await close(this.#reader);
+    await close(this.#writer);
     this.#lock.release();
   }
 }

@@ -17,7 +17,9 @@ export { createSqliteStore, openSqliteStore, upgradeSqliteStore } from './sqlite
 export type Reader = Pick<Kysely<Schema>, 'selectFrom' | 'with' | 'fn'>;
 export type Writer = Transaction<Schema>;
 
+/** Work inside `read` or `change` must not ask the store for another `read` or `change`: it would wait for itself. */
 export interface Store {
+  /** For short reads: all that `work` sees is of one committed state. */
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
   /** One read transaction on a connection of its own, for reads that last. */
   snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T>;
