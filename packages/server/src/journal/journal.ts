@@ -9,7 +9,7 @@
 
 export { type JournalHead, readHeadFile } from './head-file.ts';
 export { openJournal } from './open.ts';
-export { type Verification, verifyJournal } from './verify.ts';
+export { type HeldHead, type Verification, verifyJournal } from './verify.ts';
 
 import type { AttributeValue, JournalEntryView, Kind, SubjectDelta } from '@portcullis/contract';
 import type { Writer } from '../storage/storage.ts';

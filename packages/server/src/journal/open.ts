@@ -1,5 +1,5 @@
-import type { JournalEntryView, SubjectDelta } from '@portcullis/contract';
-import type { Schema, Store, Writer } from '../storage/storage.ts';
+import { type JournalEntryView, PortcullisError, type SubjectDelta } from '@portcullis/contract';
+import type { Reader, Schema, Store, Writer } from '../storage/storage.ts';
 import { type System, timestamp } from '../telemetry/telemetry.ts';
 import { ChangeCollector } from './change-collector.ts';
 import { entryHash, originHash } from './entry-hash.ts';
@@ -16,10 +16,29 @@ interface Parts {
   headFile?: string;
 }
 
+/** Looks at the end of the journal alone; `verifyJournal` looks at all of it. @throws {PortcullisError} `journal_damaged` */
 export async function openJournal(parts: Parts): Promise<Journal> {
-  const row = await parts.store.read((db) => db.selectFrom('head').selectAll().executeTakeFirstOrThrow());
-  const { position, revision, hash, revisionHash } = row;
-  return new StoredJournal(parts, { position, revision, hash, revisionHash });
+  const head = await parts.store.read(async (db) => {
+    const head = await readHead(db);
+    await requireEnd(db, head);
+    return head;
+  });
+  return new StoredJournal(parts, head);
+}
+
+async function requireEnd(db: Reader, head: JournalHead): Promise<void> {
+  const last = await db
+    .selectFrom('journal')
+    .select(['position', 'hash'])
+    .orderBy('position', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  const { position, hash } = last ?? { position: 0, hash: originHash };
+  if (position === head.position && hash === head.hash) return;
+  throw new PortcullisError(
+    'journal_damaged',
+    `the journal ends at position ${position}, which is not the head that the store has at ${head.position}; restore the store from a backup`,
+  );
 }
 
 class StoredJournal implements Journal {
@@ -58,8 +77,21 @@ class StoredJournal implements Journal {
       return { result, record, head };
     });
     this.#committed(head);
-    for (const listener of this.#listeners) listener(record);
+    this.#tell(record);
     return { result, revision: record.revision };
+  }
+
+  /** The change is committed and will be answered: a listener that throws is a bug, and stops the process instead. */
+  #tell(record: ChangeRecord): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(record);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   async note<T>(entry: Entry & { body?: Record<string, unknown> }, work: (db: Writer) => Promise<T>): Promise<T> {
@@ -104,12 +136,18 @@ class StoredJournal implements Journal {
   /** A crash before the head file is written leaves an older head there, which the journal still contains. */
   #committed(head: JournalHead): void {
     this.#head = head;
-    const { headFile } = this.#parts;
-    if (headFile === undefined) return;
-    this.#headTimer ??= setTimeout(() => {
-      this.#headTimer = undefined;
-      writeHeadFile(headFile, this.#head);
-    }, headFileDelayMs);
+    if (this.#parts.headFile === undefined) return;
+    this.#headTimer ??= setTimeout(() => this.#writeHead(), headFileDelayMs);
+  }
+
+  /** What a full disk keeps from being written here is written after the next commit, or tried at closing. */
+  #writeHead(): void {
+    this.#headTimer = undefined;
+    try {
+      if (this.#parts.headFile !== undefined) writeHeadFile(this.#parts.headFile, this.#head);
+    } catch (error) {
+      if (!(error instanceof Error && 'errno' in error)) throw error;
+    }
   }
 
   async changes(after: number, limit: number): Promise<ChangeRecord[]> {
@@ -145,7 +183,7 @@ class StoredJournal implements Journal {
   }
 }
 
-async function readHead(db: Writer): Promise<JournalHead> {
+async function readHead(db: Reader): Promise<JournalHead> {
   const { position, revision, hash, revisionHash } = await db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
   return { position, revision, hash, revisionHash };
 }

@@ -1,5 +1,6 @@
-import type { Store } from '../storage/storage.ts';
+import type { Reader, Schema, Store } from '../storage/storage.ts';
 import { entryHash, originHash } from './entry-hash.ts';
+import type { JournalHead } from './head-file.ts';
 
 export interface Verification {
   entries: number;
@@ -7,45 +8,80 @@ export interface Verification {
   broken?: { position: number; why: string };
 }
 
-const pageSize = 1_000;
+/** A head that somebody else holds: the head file by its position, a gate by the revision that it has applied. */
+export type HeldHead = { position: number; hash: string } | { revision: number; hash: string };
 
 /**
  * Walks the chain from its beginning. Any edit, reordering or gap breaks it; a cut of its end, or a chain made anew, is found
  * by the heads that somebody else holds.
  */
-export async function verifyJournal(store: Store, heads: { position: number; hash: string }[]): Promise<Verification> {
+export async function verifyJournal(store: Store, heads: HeldHead[]): Promise<Verification> {
   return store.snapshot(async (db) => {
-    const expected = new Map(heads.map((head) => [head.position, head.hash]));
-    let previousHash = originHash;
-    let position = 0;
-    let revision = 0;
-    for (;;) {
-      const rows = await db
-        .selectFrom('journal')
-        .selectAll()
-        .where('position', '>', position)
-        .orderBy('position')
-        .limit(pageSize)
-        .execute();
-      for (const row of rows) {
-        const at = position + 1;
-        const broken = (why: string): Verification => ({ entries: position, broken: { position: at, why } });
-        if (row.position !== at) return broken('the entry is missing');
-        if (row.previousHash !== previousHash) return broken('it does not follow the entry before it');
-        if (entryHash(row) !== row.hash) return broken('its bytes are not those that were hashed');
-        if (row.revision !== null && row.revision !== ++revision) return broken('a revision is missing before it');
-        const held = expected.get(at);
-        if (held !== undefined && held !== row.hash) return broken('somebody holds another hash of this entry');
-        previousHash = row.hash;
-        position = at;
-      }
-      if (rows.length < pageSize) break;
+    let reached: JournalHead = { position: 0, revision: 0, hash: originHash, revisionHash: originHash };
+    const broken = (why: string) => ({ entries: reached.position, broken: { position: reached.position + 1, why } });
+    for await (const row of entriesOf(db)) {
+      const why = wrongWith(row, reached) ?? heldOtherwise(row, heads);
+      if (why !== undefined) return broken(why);
+      reached = headAfter(row, reached);
     }
-    const ahead = heads.find((head) => head.position > position);
-    if (ahead)
-      return { entries: position, broken: { position: position + 1, why: 'entries that somebody saw are missing' } };
-    const head = await db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
-    if (head.position === position && head.hash === previousHash) return { entries: position };
-    return { entries: position, broken: { position: position + 1, why: 'the stored head is another one' } };
+    const why = cutAfter(reached, heads) ?? otherHead(await storedHead(db), reached);
+    return why === undefined ? { entries: reached.position } : broken(why);
   });
+}
+
+type Row = Schema['journal'];
+
+const pageSize = 1_000;
+
+/** From before any possible position: an entry in front of the first would be served by its revision. */
+async function* entriesOf(db: Reader): AsyncGenerator<Row> {
+  let after = Number.MIN_SAFE_INTEGER;
+  for (;;) {
+    const page = db.selectFrom('journal').selectAll().where('position', '>', after).orderBy('position').limit(pageSize);
+    const rows = await page.execute();
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.position;
+  }
+}
+
+function wrongWith(row: Row, before: JournalHead): string | undefined {
+  if (row.position > before.position + 1) return 'the entry is missing';
+  if (row.position !== before.position + 1) return 'there is an entry in front of the first';
+  if (row.previousHash !== before.hash) return 'it does not follow the entry before it';
+  if (entryHash(row) !== row.hash) return 'its bytes are not those that were hashed';
+  if (row.revision !== null && row.revision !== before.revision + 1) return 'a revision is missing before it';
+  return undefined;
+}
+
+function heldOtherwise(row: Row, heads: HeldHead[]): string | undefined {
+  const other = heads.find(
+    (head) =>
+      ('position' in head ? head.position === row.position : head.revision === row.revision) && head.hash !== row.hash,
+  );
+  return other && 'somebody holds another hash of this entry';
+}
+
+function headAfter(row: Row, before: JournalHead): JournalHead {
+  const made = row.revision === null ? {} : { revision: row.revision, revisionHash: row.hash };
+  return { ...before, position: row.position, hash: row.hash, ...made };
+}
+
+function cutAfter(reached: JournalHead, heads: HeldHead[]): string | undefined {
+  const ahead = heads.some((head) =>
+    'position' in head ? head.position > reached.position : head.revision > reached.revision,
+  );
+  return ahead ? 'entries that somebody saw are missing' : undefined;
+}
+
+const storedHead = (db: Reader) => db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
+
+function otherHead(stored: JournalHead, reached: JournalHead): string | undefined {
+  const same =
+    stored.position === reached.position &&
+    stored.hash === reached.hash &&
+    stored.revision === reached.revision &&
+    stored.revisionHash === reached.revisionHash;
+  return same ? undefined : 'the stored head is another one';
 }

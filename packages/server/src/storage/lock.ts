@@ -19,7 +19,7 @@ export function holdLock(file: string): Lock {
     database = new DatabaseSync(file);
     database.exec(`PRAGMA busy_timeout = ${waitMs}; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE`);
     const held = database;
-    return { release: () => held.close() };
+    return { release: () => held.isOpen && held.close() };
   } catch (cause) {
     database?.close();
     if (!isBusy(cause)) return asFailure(cause, `"${file}"`);

@@ -43,7 +43,8 @@ function checkSettings(database: DatabaseSync, file: string): void {
 function checkWhole(database: DatabaseSync, file: string): void {
   const [row] = database.prepare('PRAGMA quick_check(1)').all() as { quick_check: string }[];
   if (row?.quick_check !== 'ok') {
-    throw new PortcullisError('store_damaged', `"${file}" is damaged (${row?.quick_check}); restore it from a backup`);
+    const why = row?.quick_check.replaceAll(/[*\s]+/g, ' ').trim();
+    throw new PortcullisError('store_damaged', `"${file}" is damaged (${why}); restore it from a backup`);
   }
 }
 

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { Store } from './storage.ts';
+
+/** How an engine is made and opened in a directory. */
+export interface StoreEngine {
+  name: string;
+  create(directory: string): Promise<Store>;
+  open(directory: string): Promise<Store>;
+}
+
+export async function temporaryDirectory(context: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'portcullis-store-'));
+  context.after(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+const setting = (store: Store, name: string) =>
+  store.read((db) => db.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst());
+
+const put = (store: Store, name: string, value = 'x') =>
+  store.change((db) => db.insertInto('settings').values({ name, value }).execute());
+
+/** What every engine promises; each runs all of it. */
+export function storeContract(engine: StoreEngine): void {
+  const named = (sentence: string) => `${engine.name}: ${sentence}`;
+
+  test(named('P8: a change that was answered is there after closing and opening again'), async (context) => {
+    const directory = await temporaryDirectory(context);
+    const store = await engine.create(directory);
+    await put(store, 'kept', 'value');
+    await store[Symbol.asyncDispose]();
+    await using again = await engine.open(directory);
+    assert.equal((await setting(again, 'kept'))?.value, 'value');
+  });
+
+  test(named('a change whose work throws leaves nothing, and the next one goes on'), async (context) => {
+    await using store = await engine.create(await temporaryDirectory(context));
+    const failing = store.change(async (db) => {
+      await db.insertInto('settings').values({ name: 'half', value: 'x' }).execute();
+      throw new Error('stopped half-way');
+    });
+    const next = put(store, 'next');
+    await assert.rejects(failing, /stopped half-way/);
+    await next;
+    assert.equal(await setting(store, 'half'), undefined);
+    assert.ok(await setting(store, 'next'));
+  });
+
+  test(named('changes happen one at a time, in the order in which they were asked for'), async (context) => {
+    await using store = await engine.create(await temporaryDirectory(context));
+    await put(store, 'list', '');
+    const append = (index: number) =>
+      store.change(async (db) => {
+        const row = await db
+          .selectFrom('settings')
+          .select('value')
+          .where('name', '=', 'list')
+          .executeTakeFirstOrThrow();
+        await new Promise((resolve) => setImmediate(resolve));
+        await db
+          .updateTable('settings')
+          .set({ value: `${row.value}${index},` })
+          .execute();
+      });
+    await Promise.all(Array.from({ length: 50 }, (_, index) => append(index)));
+    assert.equal((await setting(store, 'list'))?.value, `${Array.from({ length: 50 }, (_, index) => index).join()},`);
+  });
+
+  test(named('a read does not see a change that is not committed, and does not wait for it'), async (context) => {
+    await using store = await engine.create(await temporaryDirectory(context));
+    const written = Promise.withResolvers<void>();
+    const end = Promise.withResolvers<void>();
+    const change = store.change(async (db) => {
+      await db.insertInto('settings').values({ name: 'open', value: 'x' }).execute();
+      written.resolve();
+      await end.promise;
+    });
+    await written.promise;
+    assert.equal(await setting(store, 'open'), undefined);
+    end.resolve();
+    await change;
+    assert.ok(await setting(store, 'open'));
+  });
+
+  for (const way of ['read', 'snapshot'] as const) {
+    test(named(`a ${way} sees one state, however many changes are committed while it lasts`), async (context) => {
+      await using store = await engine.create(await temporaryDirectory(context));
+      await put(store, 'before');
+      await store[way](async (db) => {
+        const count = async () => (await db.selectFrom('settings').select('name').execute()).length;
+        assert.equal(await count(), 1);
+        await put(store, 'while');
+        assert.equal(await count(), 1);
+      });
+      assert.ok(await setting(store, 'while'));
+    });
+  }
+
+  test(named('a read that fails does not keep the next one out'), async (context) => {
+    await using store = await engine.create(await temporaryDirectory(context));
+    await assert.rejects(
+      store.read(async () => {
+        throw new Error('no');
+      }),
+      /no/,
+    );
+    assert.equal(await setting(store, 'any'), undefined);
+  });
+
+  test(named('a row that names a subject which is not there is refused'), async (context) => {
+    await using store = await engine.create(await temporaryDirectory(context));
+    const token = {
+      id: 't',
+      subject: 'nobody',
+      kind: 'device',
+      secretHash: 'h',
+      createdAt: 0,
+      expiresAt: 1,
+      voided: 0,
+    };
+    await assert.rejects(store.change((db) => db.insertInto('tokens').values(token).execute()));
+  });
+
+  test(
+    named('nothing is made by accident: opening needs a store, making one refuses an existing one'),
+    async (context) => {
+      const directory = await temporaryDirectory(context);
+      await assert.rejects(engine.open(directory), { code: 'fleet_missing' });
+      assert.deepEqual(await readdir(directory), []);
+      const store = await engine.create(directory);
+      await put(store, 'precious');
+      await assert.rejects(engine.create(directory), { code: 'fleet_exists' });
+      assert.ok(await setting(store, 'precious'));
+      await store[Symbol.asyncDispose]();
+    },
+  );
+
+  test(named('a store that nobody asked anything of can be closed and opened again'), async (context) => {
+    const directory = await temporaryDirectory(context);
+    await (await engine.create(directory))[Symbol.asyncDispose]();
+    await (await engine.open(directory))[Symbol.asyncDispose]();
+    await using store = await engine.open(directory);
+    assert.equal(await setting(store, 'any'), undefined);
+  });
+}
