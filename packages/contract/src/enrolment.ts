@@ -99,3 +99,18 @@ export function renewalBytes(nonce: string, requestBase64: string): Buffer {
 export function confirmationBytes(nonce: string): Buffer {
   return Buffer.from(`portcullis confirmation v1\n${nonce}`);
 }
+
+/** The one file that holds a subject's credential: what was issued, and the private key, which never travels. */
+export const CredentialFile = IssuedCredential.extend({
+  /** PKCS#8 in PEM. */
+  key: z.string().max(16_384),
+  /** Renewed, and not confirmed with the new key yet: the certificate before it is still valid too. */
+  unconfirmed: z.literal(true).optional(),
+});
+export type CredentialFile = z.infer<typeof CredentialFile>;
+
+/** A key that was made and has no certificate yet: written before it is asked for, so that a lost answer burns nothing. */
+export const PendingKey = z.strictObject({ key: z.string().max(16_384) });
+
+/** The answer to a confirmation. */
+export const Confirmed = z.strictObject({ confirmed: z.literal(true) });

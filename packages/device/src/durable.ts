@@ -1,0 +1,40 @@
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { PortcullisError } from '@portcullis/contract';
+
+/** The file is the old one or the new one, whatever happens, and the new one once this returns. Mode 0600. */
+export function replaceFile(file: string, content: string): void {
+  const next = `${file}.next`;
+  rmSync(next, { force: true });
+  const handle = openSync(next, 'wx', 0o600);
+  try {
+    writeSync(handle, content);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(next, file);
+  syncDirectory(dirname(file));
+}
+
+/** Makes a rename or a removal in the directory survive a power cut. */
+export function syncDirectory(directory: string): void {
+  const handle = openSync(directory, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** A file with a key in it is for its owner alone. @throws {PortcullisError} `credential_unusable` */
+export function readSecretFile(file: string): string {
+  const { mode } = statSync(file);
+  if ((mode & 0o077) !== 0) {
+    throw new PortcullisError(
+      'credential_unusable',
+      `"${file}" has mode ${(mode & 0o777).toString(8)}; it must be 600`,
+    );
+  }
+  return readFileSync(file, 'utf8');
+}

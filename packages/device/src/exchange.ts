@@ -1,0 +1,32 @@
+import { PortcullisError, Problem } from '@portcullis/contract';
+import type { Link, LinkAnswer } from './link.ts';
+
+interface Shape<Value> {
+  safeParse(value: unknown): { success: true; data: Value } | { success: false };
+}
+
+/** Posts JSON and parses the answer by its schema. @throws {PortcullisError} with the code of the problem that was answered */
+export async function exchange<Value>(link: Link, url: string, body: unknown, shape: Shape<Value>): Promise<Value> {
+  const answer = await link.request({ url, method: 'POST', body: JSON.stringify(body) });
+  if (answer.status !== 200 && answer.status !== 201) throw problemOf(answer);
+  const parsed = shape.safeParse(parseAnswer(answer));
+  if (parsed.success) return parsed.data;
+  throw new PortcullisError('answer_malformed', `the answer of ${url} does not fit its schema`);
+}
+
+export function problemOf(answer: LinkAnswer): PortcullisError {
+  const parsed = Problem.safeParse(parseAnswer(answer));
+  if (!parsed.success) {
+    return new PortcullisError('answer_malformed', `the server answered ${answer.status} without saying why`);
+  }
+  const { reason, title, detail } = parsed.data;
+  return new PortcullisError(reason as never, detail ?? title, { detail: parsed.data });
+}
+
+export function parseAnswer(answer: LinkAnswer): unknown {
+  try {
+    return JSON.parse(answer.body.toString('utf8')) as unknown;
+  } catch {
+    return undefined;
+  }
+}

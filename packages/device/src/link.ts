@@ -1,0 +1,99 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { PortcullisError } from '@portcullis/contract';
+import { requireSafeEnvironment } from './environment.ts';
+import { asFailure, StrictAgent, type Trust } from './strict-agent.ts';
+
+export type { Trust } from './strict-agent.ts';
+
+export interface LinkRequest {
+  url: string;
+  method?: 'GET' | 'POST';
+  headers?: Record<string, string>;
+  body?: string | Buffer;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface LinkAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: Buffer;
+}
+
+const answerBytesMax = 64 * 1024 * 1024;
+const timeoutMs = 30_000;
+
+/** Requests to one verified server of the fleet, over connections of its own. Nothing is sent before the server is verified (P2). */
+export class Link {
+  readonly #agent: StrictAgent;
+
+  /** @throws {PortcullisError} `environment_refused`, `credential_unusable` */
+  constructor(trust: Trust) {
+    requireSafeEnvironment(process.env, process.versions.node);
+    this.#agent = new StrictAgent(trust);
+  }
+
+  /** @throws {PortcullisError} `server_unreachable`, `server_not_verified`, `answer_malformed` */
+  async request(asked: LinkRequest): Promise<LinkAnswer> {
+    const signals = [AbortSignal.timeout(asked.timeoutMs ?? timeoutMs), ...(asked.signal ? [asked.signal] : [])];
+    const answer = await this.#send(asked, AbortSignal.any(signals));
+    const body = await collect(answer, hostOf(asked.url));
+    return { status: answer.statusCode ?? 0, headers: answer.headers, body };
+  }
+
+  /** The answer's body as it comes; the caller reads it to its end or destroys it. */
+  stream(asked: LinkRequest & { signal: AbortSignal }): Promise<IncomingMessage> {
+    return this.#send(asked, asked.signal);
+  }
+
+  /** Ends every connection, also those in use. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #send(asked: LinkRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    const host = hostOf(asked.url);
+    return new Promise((resolve, reject) => {
+      const sent = request(
+        asked.url,
+        { agent: this.#agent, method: asked.method ?? 'GET', headers: headersOf(asked), signal },
+        resolve,
+      );
+      sent.on('error', (error) => reject(signal.aborted ? timedOut(host) : asFailure(error, host)));
+      sent.end(asked.body);
+    });
+  }
+}
+
+function headersOf({ body, headers }: LinkRequest): Record<string, string | number> {
+  if (body === undefined) return { ...headers };
+  return { 'content-type': 'application/json', ...headers, 'content-length': Buffer.byteLength(body) };
+}
+
+function hostOf(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.protocol !== 'https:') {
+    throw new PortcullisError('server_not_verified', `"${url}" is not an https address; plaintext is never spoken`);
+  }
+  return parsed.host;
+}
+
+function timedOut(host: string): PortcullisError {
+  return new PortcullisError('server_unreachable', `"${host}" did not answer in time`);
+}
+
+async function collect(answer: IncomingMessage, host: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > answerBytesMax) throw new PortcullisError('answer_malformed', `the answer of "${host}" is too long`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw asFailure(error as Error, host);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { PortcullisError } from '@portcullis/contract';
+import { credentialFileIn, readCredential } from './credential.ts';
+import { enrol } from './enrol.ts';
+import { exportCredential } from './export.ts';
+import { type Output, outputTo } from './output.ts';
+import { runDevice } from './run-command.ts';
+import { sendReadings } from './send-command.ts';
+
+const help = `portcullis-device: the device's side of a fleet
+
+  portcullis-device enrol TOKEN|@FILE|-        make a key, and get a certificate for it with the token
+  portcullis-device send STREAM [FILE|-]       send JSON lines from a file or a pipe
+  portcullis-device run [--metrics]            stay: send what waits, renew; with --metrics this machine's own figures
+  portcullis-device export DIR                 write cert.pem, key.pem and root.pem for other tools
+
+  --device DIR        where credential and outbox are (./device)
+  --json              one JSON object instead of words
+  --wait SECONDS      send: how long to go on trying once the input has ended (10)
+  --stream STREAM     run --metrics: where the figures go (telemetry)
+  --interval SECONDS  run --metrics: how often (1)
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+`;
+
+const options = {
+  device: { type: 'string', default: './device' },
+  json: { type: 'boolean', default: false },
+  wait: { type: 'string', default: '10' },
+  stream: { type: 'string', default: 'telemetry' },
+  interval: { type: 'string', default: '1' },
+  metrics: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const satisfies ParseArgsConfig['options'];
+
+type Values = ReturnType<typeof parseWords>['values'];
+
+/** Runs one command; resolves to its exit status. */
+export async function main(words: string[]): Promise<number> {
+  const json = words.includes('--json');
+  const output = outputTo(process.stdout, process.stderr, json);
+  try {
+    const { values, positionals } = parseWords(words);
+    if (values.help) {
+      process.stdout.write(help);
+      return 0;
+    }
+    return await command(positionals, values, output);
+  } catch (error) {
+    return output.failure(error);
+  }
+}
+
+function parseWords(words: string[]) {
+  try {
+    return parseArgs({ args: words, options, allowPositionals: true });
+  } catch (cause) {
+    throw new PortcullisError('usage', (cause as Error).message, { cause });
+  }
+}
+
+async function command([name, ...operands]: string[], values: Values, output: Output): Promise<number> {
+  switch (name) {
+    case 'enrol': {
+      const [token] = operandsOf(operands, 1, 1, 'enrol TOKEN|@FILE|-');
+      const credential = await enrol({ token: await tokenFrom(token as string), directory: values.device });
+      const { subject, kind, fleet, notAfter, renewAfter, gates } = credential;
+      output.result(
+        { subject, kind, fleet, notAfter, renewAfter, gates },
+        `enrolled as ${subject} of ${fleet} until ${notAfter}`,
+      );
+      return 0;
+    }
+    case 'send': {
+      const [stream, file = '-'] = operandsOf(operands, 1, 2, 'send STREAM [FILE|-]');
+      return sendReadings(
+        { directory: values.device, stream: stream as string, file, waitMs: secondsOf('wait', values.wait) },
+        output,
+      );
+    }
+    case 'run': {
+      operandsOf(operands, 0, 0, 'run [--metrics]');
+      const metrics = values.metrics
+        ? { stream: values.stream, intervalMs: secondsOf('interval', values.interval) }
+        : undefined;
+      return runDevice({ directory: values.device, metrics }, output);
+    }
+    case 'export': {
+      const [target] = operandsOf(operands, 1, 1, 'export DIR');
+      const files = exportCredential(readCredential(credentialFileIn(values.device)), target as string);
+      output.result({ files }, files.join('\n'));
+      return 0;
+    }
+    case undefined:
+      throw new PortcullisError('usage', 'name a command: enrol, send, run or export (--help tells more)');
+    default:
+      throw new PortcullisError('usage', `command "${name}" is unknown; it must be one of [enrol, send, run, export]`);
+  }
+}
+
+function operandsOf(operands: string[], least: number, most: number, usage: string): string[] {
+  if (operands.length >= least && operands.length <= most) return operands;
+  throw new PortcullisError('usage', `usage: portcullis-device ${usage}`);
+}
+
+function secondsOf(name: string, value: string): number {
+  const seconds = Number(value);
+  if (Number.isFinite(seconds) && seconds >= 0 && seconds <= 86_400) return seconds * 1000;
+  throw new PortcullisError('usage', `--${name} ${value} is not a number of seconds from 0 to 86400`);
+}
+
+async function tokenFrom(word: string): Promise<string> {
+  if (word === '-') return text(process.stdin);
+  return word.startsWith('@') ? readFileSync(word.slice(1), 'utf8') : word;
+}

@@ -1,0 +1,70 @@
+import { X509Certificate } from 'node:crypto';
+import { PortcullisError } from '@portcullis/contract';
+import { BackOff } from './back-off.ts';
+import type { Credential } from './credential.ts';
+import { confirm, renew } from './renew.ts';
+import { type System, timerMsMax } from './system.ts';
+
+interface Parts {
+  directory: string;
+  system: System;
+  credential(): Credential;
+  adopt(credential: Credential): void;
+  onFailure(error: PortcullisError): void;
+}
+
+const pace = { firstMs: 5_000, longestMs: 3_600_000 };
+
+/** Renews when the authority said so. The wall clock is looked at again at least each hour: machines sleep, clocks are set. */
+export class Renewing {
+  readonly #parts: Parts;
+  readonly #backOff: BackOff;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#backOff = new BackOff(parts.system);
+  }
+
+  /** Of the credential in force, milliseconds since 1970. */
+  get notBefore(): number {
+    return Date.parse(new X509Certificate(this.#parts.credential().certificate).validFrom);
+  }
+
+  start(): void {
+    const credential = this.#parts.credential();
+    const dueMs = Date.parse(credential.renewAfter) - this.#parts.system.now();
+    this.#set(credential.unconfirmed ? 0 : dueMs);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #set(milliseconds: number): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.#look(), Math.min(Math.max(0, milliseconds), timerMsMax));
+  }
+
+  async #look(): Promise<void> {
+    const { directory, system } = this.#parts;
+    const credential = this.#parts.credential();
+    try {
+      if (credential.unconfirmed) this.#adopt(await confirm({ credential, directory }));
+      else if (system.now() >= Date.parse(credential.renewAfter)) this.#adopt(await renew({ credential, directory }));
+      this.#backOff.acknowledged();
+      this.start();
+    } catch (error) {
+      this.#parts.onFailure(
+        error instanceof PortcullisError ? error : new PortcullisError('internal', String(error), { cause: error }),
+      );
+      this.#set(this.#backOff.next(pace));
+    }
+  }
+
+  #adopt(credential: Credential): void {
+    if (!this.#stopped) this.#parts.adopt(credential);
+  }
+}
