@@ -151,7 +151,10 @@ export class Outbox {
   }
 
   #count(segment: number): void {
-    if (segment < this.#cursor.segment) return this.#drop(segment);
+    if (segment < this.#cursor.segment) {
+      this.#drop(segment);
+      return;
+    }
     const end = cutTail(this.#fileOf(segment));
     const from = segment === this.#cursor.segment ? this.#cursor.offset : 0;
     this.#waiting += readRecords(this.#fileOf(segment), from).records.length;

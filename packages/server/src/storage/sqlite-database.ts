@@ -48,6 +48,38 @@ function checkWhole(database: DatabaseSync, file: string): void {
   }
 }
 
+/** Runs the steps that are pending, each in a transaction of its own: a crash between two leaves the earlier one done. */
+export function migrate(file: string, steps: readonly string[]): number {
+  const database = openDatabase(file, 'create');
+  try {
+    const from = versionOf(database);
+    for (const [index, sql] of steps.entries()) {
+      if (index >= from) database.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${index + 1}; COMMIT`);
+    }
+    if (from > steps.length) requireVersion(database, steps.length);
+    return steps.length - from;
+  } catch (error) {
+    return asFailure(error, file);
+  } finally {
+    database.close();
+  }
+}
+
+/** @throws {PortcullisError} `store_version` */
+export function requireVersion(database: DatabaseSync, needed: number): void {
+  const version = versionOf(database);
+  if (version === needed) return;
+  const advice = version < needed ? 'run "portcullis upgrade" on it' : 'use a newer portcullis';
+  throw new PortcullisError(
+    'store_version',
+    `the store has version ${version}, this program needs ${needed}; ${advice}`,
+  );
+}
+
+function versionOf(database: DatabaseSync): number {
+  return (database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
+}
+
 /** SQLite's primary result codes: https://sqlite.org/rescode.html */
 const codes = { busy: 5, corrupt: 11, full: 13, notADatabase: 26, inputOutput: 10 } as const;
 

@@ -6,7 +6,7 @@ import { Kysely } from 'kysely';
 import { holdLock, type Lock } from './lock.ts';
 import { migrations } from './migrations.ts';
 import type { Schema } from './schema.ts';
-import { asFailure, openDatabase } from './sqlite-database.ts';
+import { asFailure, migrate, openDatabase, requireVersion } from './sqlite-database.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import type { Reader, Store, Writer } from './storage.ts';
 
@@ -17,7 +17,7 @@ export async function createSqliteStore(directory: string): Promise<Store> {
   if (existsSync(fileIn(directory))) {
     throw new PortcullisError('fleet_exists', `"${directory}" already holds a store; choose another directory`);
   }
-  migrate(directory);
+  upgrade(directory);
   return openSqliteStore(directory);
 }
 
@@ -27,25 +27,13 @@ export async function createSqliteStore(directory: string): Promise<Store> {
  */
 export async function upgradeSqliteStore(directory: string): Promise<number> {
   requireStore(directory);
-  return migrate(directory);
+  return upgrade(directory);
 }
 
-/** Each step is a transaction of its own: a crash between two leaves the earlier one done, and the next upgrade goes on. */
-function migrate(directory: string): number {
+function upgrade(directory: string): number {
   const lock = holdLock(join(directory, 'store.lock'));
   try {
-    const database = openDatabase(fileIn(directory), 'create');
-    try {
-      const from = versionOf(database);
-      if (from > migrations.length) throw versionError(from);
-      for (const [index, sql] of migrations.entries()) {
-        if (index < from) continue;
-        database.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${index + 1}; COMMIT`);
-      }
-      return migrations.length - from;
-    } finally {
-      database.close();
-    }
+    return migrate(fileIn(directory), migrations);
   } finally {
     lock.release();
   }
@@ -68,25 +56,16 @@ function requireStore(directory: string): void {
   throw new PortcullisError('fleet_missing', `"${directory}" holds no store; "portcullis init" makes one`);
 }
 
-function versionOf(database: DatabaseSync): number {
-  return Number((database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version);
-}
-
-function versionError(version: number): PortcullisError {
-  const advice = version < migrations.length ? 'run "portcullis upgrade" on it' : 'use a newer portcullis';
-  return new PortcullisError(
-    'store_version',
-    `the store has version ${version}, this program needs ${migrations.length}; ${advice}`,
-  );
-}
-
 /** Opens a connection at the present version, or leaves none open. */
 function openWriter(file: string): DatabaseSync {
   const database = openDatabase(file, 'write');
-  const version = versionOf(database);
-  if (version === migrations.length) return database;
-  database.close();
-  throw versionError(version);
+  try {
+    requireVersion(database, migrations.length);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
 /** Kysely closes only what it used. */

@@ -1,0 +1,133 @@
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { PortcullisError, type VerdictView } from '@portcullis/contract';
+import { holdLock, type Lock } from './lock.ts';
+import type { Looked, ReadingQuery, Sink, SinkOutcome, SinkWrite, UnsettledBatch } from './sink.ts';
+import type { Answer, Call } from './sink-worker.ts';
+
+/** The extension is that of this file: TypeScript in a clone, JavaScript in a published package. */
+const workerFile = new URL(`./sink-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
+
+/** @throws {PortcullisError} `store_locked`, `store_damaged`, `store_version` */
+export async function openSqliteSink(directory: string): Promise<Sink> {
+  const lock = holdLock(join(directory, 'gate.lock'));
+  const thread = new SinkThread(join(directory, 'readings.db'));
+  try {
+    return new SqliteSink(lock, thread, (await thread.call('lastBatch')) as number);
+  } catch (error) {
+    await thread.close();
+    lock.release();
+    throw error;
+  }
+}
+
+interface Caller {
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** Calls into the worker and their answers, by number. */
+class SinkThread {
+  readonly #worker: Worker;
+  readonly #callers = new Map<number, Caller>();
+  #last = 0;
+  #ended: Error | undefined;
+
+  constructor(file: string) {
+    this.#worker = new Worker(workerFile, { workerData: { file }, execArgv: conditionsOf(process.execArgv) });
+    this.#worker.on('message', (answer: Answer) => this.#answered(answer));
+    this.#worker.on('error', (error) => this.#end(error));
+    this.#worker.on('exit', () => this.#end(new Error('the thread of the sink has ended')));
+  }
+
+  call(method: Call['method'], ...parameters: unknown[]): Promise<unknown> {
+    if (this.#ended) return Promise.reject(this.#ended);
+    return new Promise((resolve, reject) => {
+      const number = ++this.#last;
+      this.#callers.set(number, { resolve, reject });
+      this.#worker.postMessage({ number, method, parameters } satisfies Call);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #answered(answer: Answer): void {
+    const caller = this.#callers.get(answer.number);
+    this.#callers.delete(answer.number);
+    if ('result' in answer) caller?.resolve(answer.result);
+    else caller?.reject(new PortcullisError(answer.code as 'disk_full', answer.message));
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error;
+    for (const { reject } of this.#callers.values()) reject(this.#ended);
+    this.#callers.clear();
+  }
+}
+
+/** A worker understands the conditions under which this process resolves packages, and no other option of it. */
+function conditionsOf(execArgv: string[]): string[] {
+  const given = execArgv.filter((word) => word.startsWith('--conditions='));
+  return workerFile.pathname.endsWith('.ts') && given.length === 0 ? ['--conditions=portcullis-source'] : given;
+}
+
+class SqliteSink implements Sink {
+  readonly lastBatch: number;
+  readonly #lock: Lock;
+  readonly #thread: SinkThread;
+
+  constructor(lock: Lock, thread: SinkThread, lastBatch: number) {
+    this.#lock = lock;
+    this.#thread = thread;
+    this.lastBatch = lastBatch;
+  }
+
+  write(write: SinkWrite) {
+    return this.#thread.call('write', write) as Promise<SinkOutcome[]>;
+  }
+
+  async mark(looked: Looked) {
+    await this.#thread.call('mark', looked);
+  }
+
+  unsettled() {
+    return this.#thread.call('unsettled') as Promise<UnsettledBatch[]>;
+  }
+
+  async settle(batch: number, proof: 'proven' | 'unproven') {
+    await this.#thread.call('settle', batch, proof);
+  }
+
+  unprovenCount() {
+    return this.#thread.call('unprovenCount') as Promise<number>;
+  }
+
+  read(query: ReadingQuery) {
+    return this.#thread.call('read', query) as ReturnType<Sink['read']>;
+  }
+
+  async keepRefusals(refusals: VerdictView[]) {
+    await this.#thread.call('keepRefusals', refusals);
+  }
+
+  refusals(query: Parameters<Sink['refusals']>[0]) {
+    return this.#thread.call('refusals', query) as ReturnType<Sink['refusals']>;
+  }
+
+  /** In slices, each a call of its own: writes get their turn between them. */
+  async prune(before: number) {
+    let total = 0;
+    for (;;) {
+      const { removed, more } = (await this.#thread.call('prune', before)) as { removed: number; more: boolean };
+      total += removed;
+      if (!more) return total;
+    }
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.#thread.close();
+    this.#lock.release();
+  }
+}

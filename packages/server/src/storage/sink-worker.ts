@@ -1,0 +1,55 @@
+/** The thread in which a sink's database lives: one call at a time, answered in order. */
+import assert from 'node:assert/strict';
+import { parentPort, workerData } from 'node:worker_threads';
+import { PortcullisError } from '@portcullis/contract';
+import { SinkDatabase } from './sink-database.ts';
+import { sinkMigrations } from './sink-schema.ts';
+import { asFailure, migrate, openDatabase } from './sqlite-database.ts';
+
+export interface Call {
+  number: number;
+  method:
+    | 'lastBatch'
+    | 'write'
+    | 'mark'
+    | 'unsettled'
+    | 'settle'
+    | 'unprovenCount'
+    | 'read'
+    | 'keepRefusals'
+    | 'refusals'
+    | 'prune';
+  parameters: unknown[];
+}
+export type Answer = { number: number; result: unknown } | { number: number; code: string; message: string };
+
+const port = parentPort;
+assert(port !== null, 'this file is run as a worker');
+const { file } = workerData as { file: string };
+
+function open(): SinkDatabase {
+  migrate(file, sinkMigrations);
+  return new SinkDatabase(openDatabase(file, 'write'));
+}
+
+function failureOf(number: number, error: unknown): Answer {
+  try {
+    return asFailure(error, file);
+  } catch (failure) {
+    const code = failure instanceof PortcullisError ? failure.code : 'internal';
+    return { number, code, message: (failure as Error).message };
+  }
+}
+
+let sink: SinkDatabase | undefined;
+port.on('message', ({ number, method, parameters }: Call) => {
+  let answer: Answer;
+  try {
+    sink ??= open();
+    const run = sink[method] as (...values: unknown[]) => unknown;
+    answer = { number, result: run.apply(sink, parameters) };
+  } catch (error) {
+    answer = failureOf(number, error);
+  }
+  port.postMessage(answer);
+});

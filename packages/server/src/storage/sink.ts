@@ -1,0 +1,80 @@
+/**
+ * Where a gate's readings go.
+ * - A write is durable before it resolves, or nothing of it is there; each request in it is stored whole or not at all.
+ * - The same (subject, stream, id) is stored once; the same key with other data is told apart (P8).
+ * - A batch is readable only once it was looked at after its commit; a quarantined one never is (rule 9).
+ * Refuses to know: who may send what.
+ */
+export { openSqliteSink } from './sink-sqlite.ts';
+
+import type { ClockState, ReadingView, VerdictView } from '@portcullis/contract';
+
+/** One request's readings, column by column: they cross a thread. Times are milliseconds since 1970. */
+export interface SinkRequest {
+  subject: string;
+  certificate: string;
+  stream: string;
+  receivedAt: number;
+  policy: number;
+  /** The revision it was judged at. */
+  revision: number;
+  ids: string[];
+  /** The device gave the id: a repeat is possible. */
+  given: boolean[];
+  deviceTimes: (number | null)[];
+  clocks: ClockState[];
+  /** JSON objects as text. */
+  data: string[];
+}
+
+/** What becomes durable with a write, or by itself within a second. */
+export interface Looked {
+  /** Every batch up to this one was looked at after its commit. */
+  looked: number;
+  /** Batches whose lease was over by then. */
+  quarantine: number[];
+}
+
+export interface SinkWrite extends Looked {
+  batch: number;
+  instance: string;
+  requests: SinkRequest[];
+}
+
+export type SinkOutcome = { stored: number; repeated: number } | { reused: number };
+
+export interface UnsettledBatch {
+  batch: number;
+  instance: string;
+  judgedAt: number;
+  subjects: string[];
+}
+
+export interface ReadingQuery {
+  stream?: string | undefined;
+  subject?: string | undefined;
+  after?: string | undefined;
+  limit: number;
+}
+
+export interface Sink {
+  /** The last batch that was ever written; 0 for none. */
+  readonly lastBatch: number;
+  /** @throws {PortcullisError} `disk_full`; the sink goes on when space is back */
+  write(write: SinkWrite): Promise<SinkOutcome[]>;
+  mark(looked: Looked): Promise<void>;
+  /** The batches of an earlier process of which no look is recorded. */
+  unsettled(): Promise<UnsettledBatch[]>;
+  settle(batch: number, proof: 'proven' | 'unproven'): Promise<void>;
+  /** Readable readings, oldest first. */
+  read(query: ReadingQuery): Promise<{ items: ReadingView[]; next: string | null }>;
+  keepRefusals(refusals: VerdictView[]): Promise<void>;
+  refusals(query: { after?: string | undefined; limit: number; subject?: string | undefined }): Promise<{
+    items: VerdictView[];
+    next: string | null;
+  }>;
+  /** Removes what was received before; resolves to how many readings. */
+  prune(before: number): Promise<number>;
+  unprovenCount(): Promise<number>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
