@@ -8,9 +8,16 @@ import {
 } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import { requireTypes } from './types.ts';
+import { chunks, type Written, writeValues } from './write-values.ts';
 
-/** So many subjects are done before the event loop gets a turn: a bulk change must not hold up a lease. */
-const subjectsPerTurn = 500;
+/** The event loop gets a turn after each so many subjects: a bulk change must not hold up a lease. */
+const subjectsPerTurn = 200;
+
+interface Asked {
+  set: [string, AttributeValue][];
+  unset: string[];
+  visibility: Visibility | undefined;
+}
 
 export async function changeAttributes(
   change: ChangeTransaction,
@@ -18,80 +25,76 @@ export async function changeAttributes(
   declared: Record<string, AttributeType>,
 ): Promise<void> {
   const set = Object.entries((request.set ?? {}) as Record<string, AttributeValue>);
-  const unset = request.unset ?? [];
+  const asked: Asked = { set, unset: [...new Set<string>(request.unset)], visibility: request.visibility };
+  requireSense(asked);
+  await requireTypes(change.db, set, declared);
+  for (const subjects of chunks([...new Set<string>(request.subjects)], subjectsPerTurn)) {
+    await changeSome(change, asked, subjects);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function requireSense({ set, unset }: Asked): void {
   if (set.length + unset.length === 0) {
     throw new PortcullisError('request_malformed', 'the change names no attribute; give "set" or "unset"');
   }
-  await requireTypes(change.db, request.set ?? {}, declared);
-  for (const [index, subject] of [...new Set(request.subjects)].entries()) {
-    if (index % subjectsPerTurn === subjectsPerTurn - 1) await new Promise((resolve) => setImmediate(resolve));
-    const kind = await requireSubject(change, subject);
-    for (const [name, value] of set) {
-      const visibility = request.visibility ?? (await visibilityOf(change, subject, name)) ?? 'private';
-      await writeValue(change, { subject, kind, name, value, visibility });
+  const both = set.find(([name]) => unset.includes(name));
+  if (both)
+    throw new PortcullisError('request_malformed', `the change both sets and unsets "${both[0]}"; do one of them`);
+}
+
+async function changeSome(change: ChangeTransaction, asked: Asked, subjects: string[]): Promise<void> {
+  const kinds = await requireSubjects(change, subjects);
+  const present = await presentOf(change, asked, subjects);
+  const written: Written[] = [];
+  for (const [subject, kind] of kinds) {
+    const facts = present.get(subject) ?? [];
+    for (const [name, value] of asked.set) {
+      const visibility = asked.visibility ?? facts.find((fact) => fact.name === name)?.visibility ?? 'private';
+      written.push({ subject, kind, name, value, type: typeof value as AttributeType, visibility });
     }
-    for (const name of unset) await unsetValue(change, subject, kind, name);
+    for (const name of asked.unset) {
+      const fact = facts.find((one) => one.name === name);
+      if (!fact) throw new PortcullisError('attribute_unknown', `"${subject}" has no attribute "${name}"`);
+      written.push({ subject, kind, name, value: null, type: fact.type, visibility: fact.visibility });
+    }
   }
+  await writeValues(change, written);
 }
 
-async function requireSubject({ db, revision }: ChangeTransaction, subject: string): Promise<Kind> {
-  const row = await db.selectFrom('subjects').select(['kind', 'retired']).where('id', '=', subject).executeTakeFirst();
-  if (!row) throw new PortcullisError('subject_unknown', `the fleet has no subject "${subject}"`);
-  if (row.retired) throw new PortcullisError('subject_retired', `"${subject}" is retired; its record is closed`);
-  await db.updateTable('subjects').set({ revision }).where('id', '=', subject).execute();
-  return row.kind as Kind;
+/** The kinds of these subjects, in the order in which they were asked for. All of them are marked as touched. */
+async function requireSubjects({ db, revision }: ChangeTransaction, subjects: string[]): Promise<Map<string, Kind>> {
+  const rows = await db.selectFrom('subjects').select(['id', 'kind', 'retired']).where('id', 'in', subjects).execute();
+  const found = new Map(rows.map((row) => [row.id, row]));
+  const kinds = new Map<string, Kind>();
+  for (const subject of subjects) {
+    const row = found.get(subject);
+    if (!row) throw new PortcullisError('subject_unknown', `the fleet has no subject "${subject}"`);
+    if (row.retired) throw new PortcullisError('subject_retired', `"${subject}" is retired; its record is closed`);
+    kinds.set(subject, row.kind as Kind);
+  }
+  await db.updateTable('subjects').set({ revision }).where('id', 'in', subjects).execute();
+  return kinds;
 }
 
-async function visibilityOf({ db }: ChangeTransaction, subject: string, name: string): Promise<Visibility | undefined> {
-  const row = await db
-    .selectFrom('attributes')
-    .select('visibility')
-    .where('subject', '=', subject)
-    .where('name', '=', name)
-    .executeTakeFirst();
-  return row?.visibility as Visibility | undefined;
-}
-
-interface Written {
-  subject: string;
-  kind: Kind;
+interface Present {
   name: string;
-  value: AttributeValue;
+  type: AttributeType;
   visibility: Visibility;
 }
 
-export async function writeValue(
-  change: ChangeTransaction,
-  { subject, kind, name, value, visibility }: Written,
-): Promise<void> {
-  const { db, revision, at, actor, reason } = change;
-  const row = { value: JSON.stringify(value), visibility, revision, changedAt: at, changedBy: actor, reason };
-  await db
-    .insertInto('attributes')
-    .values({ subject, name, ...row })
-    .onConflict((conflict) => conflict.columns(['subject', 'name']).doUpdateSet(row))
+/** What these subjects have now of the attributes that are asked for. */
+async function presentOf({ db }: ChangeTransaction, asked: Asked, subjects: string[]): Promise<Map<string, Present[]>> {
+  const names = [...asked.set.map(([name]) => name), ...asked.unset];
+  const rows = await db
+    .selectFrom('attributes')
+    .select(['subject', 'name', 'value', 'visibility'])
+    .where('subject', 'in', subjects)
+    .where('name', 'in', names)
     .execute();
-  await db
-    .insertInto('attributeHistory')
-    .values({ subject, name, type: typeof value, ...row })
-    .execute();
-  change.attribute(subject, kind, name, value, visibility === 'public');
-}
-
-async function unsetValue(change: ChangeTransaction, subject: string, kind: Kind, name: string): Promise<void> {
-  const { db, revision, at, actor, reason } = change;
-  const removed = await db
-    .deleteFrom('attributes')
-    .where('subject', '=', subject)
-    .where('name', '=', name)
-    .returning(['value', 'visibility'])
-    .executeTakeFirst();
-  if (!removed) throw new PortcullisError('attribute_unknown', `"${subject}" has no attribute "${name}"`);
-  const { visibility } = removed;
-  const type = typeof JSON.parse(removed.value);
-  await db
-    .insertInto('attributeHistory')
-    .values({ subject, name, value: null, type, visibility, revision, changedAt: at, changedBy: actor, reason })
-    .execute();
-  change.attribute(subject, kind, name, null, visibility === 'public');
+  const facts = rows.map(({ subject, name, value, visibility }) => ({
+    ...{ subject, name, visibility: visibility as Visibility },
+    type: typeof JSON.parse(value) as AttributeType,
+  }));
+  return Map.groupBy(facts, (fact) => fact.subject);
 }

@@ -1,7 +1,7 @@
 import { type AttributeType, type AttributeValue, type Kind, PortcullisError } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
-import { writeValue } from './change.ts';
 import { requireTypes } from './types.ts';
+import { writeValues } from './write-values.ts';
 
 export interface NewSubject {
   subject: string;
@@ -31,9 +31,12 @@ export async function ensureSubject(
   }
   const row = { id: subject, kind, createdAt: at, revision, hosts: hosts ? JSON.stringify(hosts) : null, url: null };
   await db.insertInto('subjects').values(row).execute();
-  await requireTypes(db, attributes, declared);
-  for (const [name, value] of Object.entries(attributes)) {
-    await writeValue(change, { subject, kind, name, value, visibility: 'private' });
-  }
+  const values = Object.entries(attributes);
+  await requireTypes(db, values, declared);
+  const visibility = 'private';
+  const written = values.map(([name, value]) => {
+    return { subject, kind, name, value, type: typeof value as AttributeType, visibility } as const;
+  });
+  await writeValues(change, written);
   return 'created';
 }

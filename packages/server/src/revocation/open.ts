@@ -3,7 +3,7 @@ import type { ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import { type System, timestamp } from '../telemetry/telemetry.ts';
 import type { CertificateRow, Revocation, StandingChange } from './revocation.ts';
-import { changeStandings, requireOperatorLeft, setStanding, voidTokens } from './standing.ts';
+import { changeStandings, requireOperatorLeft, setStanding, type Targets, voidTokens } from './standing.ts';
 
 export function openRevocation({
   store,
@@ -19,10 +19,10 @@ export function openRevocation({
       const entry = { ...by, action: `certificates.${request.action}` };
       const { result, revision } = await journal.change(entry, async (change) => {
         const changed = await changeStandings(change, request.action, await targets(change.db, request));
-        if (request.action !== 'resume') await requireOperatorLeft(change, system.now());
+        if (request.action !== 'resume') await requireOperatorLeft(change, changed, system.now());
         return changed;
       });
-      return { revision, fingerprints: result };
+      return { revision, fingerprints: fingerprintsOf(result) };
     },
     async retire(by, subject): Promise<StandingChange> {
       const { result, revision } = await journal.change({ ...by, action: 'subject.retire' }, async (change) => {
@@ -35,10 +35,10 @@ export function openRevocation({
           .set({ retired: 1, revision: change.revision })
           .where('id', '=', subject)
           .execute();
-        await requireOperatorLeft(change, system.now());
-        return open.map((row) => row.fingerprint);
+        await requireOperatorLeft(change, open, system.now());
+        return open;
       });
-      return { revision, fingerprints: result };
+      return { revision, fingerprints: fingerprintsOf(result) };
     },
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),
     find: (fingerprint) => store.read((db) => findRow(db, fingerprint)),
@@ -46,14 +46,16 @@ export function openRevocation({
   };
 }
 
-async function targets(db: ChangeTransaction['db'], request: StandingsRequest): Promise<CertificateRow[]> {
+const fingerprintsOf = (rows: CertificateRow[]) => rows.map((row) => row.fingerprint);
+
+async function targets(db: ChangeTransaction['db'], request: StandingsRequest): Promise<Targets> {
   if ((request.subject === undefined) === (request.fingerprint === undefined)) {
     throw new PortcullisError('request_malformed', 'name either a subject or a fingerprint');
   }
-  if (request.subject !== undefined) return ofSubject(db, request.subject);
+  if (request.subject !== undefined) return { subject: request.subject, rows: await ofSubject(db, request.subject) };
   const row = await findRow(db, request.fingerprint as string);
   if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${request.fingerprint}"`);
-  return [row];
+  return { subject: row.subject, rows: [row] };
 }
 
 const rows = (db: Pick<Reader, 'selectFrom'>) =>

@@ -10,58 +10,78 @@ const transitions: Record<StandingsRequest['action'], { from: readonly string[];
   revoke: { from: ['valid', 'suspended'], to: 'revoked' },
 };
 
+/** What a request names: a subject, and all of its certificates or one. */
+export interface Targets {
+  subject: string;
+  rows: CertificateRow[];
+}
+
 /** Changes those that the action applies to. Naming only final ones is a mistake; repeating what is so already is not. */
 export async function changeStandings(
   change: ChangeTransaction,
   action: StandingsRequest['action'],
-  rows: CertificateRow[],
-): Promise<string[]> {
+  { subject, rows }: Targets,
+): Promise<CertificateRow[]> {
   const { from, to } = transitions[action];
   const changing = rows.filter((row) => from.includes(row.standing));
+  const voided = action === 'resume' ? 0n : await voidTokens(change.db, subject);
   const [first] = rows;
-  if (changing.length === 0 && first && !rows.some((row) => row.standing === to)) {
+  if (changing.length === 0 && voided === 0n && first && !rows.some((row) => row.standing === to)) {
     throw new PortcullisError(
       'standing_final',
-      `no certificate of "${first.subject}" can ${action}: it is ${first.standing}; only [${from.join(', ')}] can`,
+      `no certificate of "${subject}" can ${action}: it is ${first.standing}; only [${from.join(', ')}] can`,
     );
   }
-  if (action !== 'resume')
-    for (const subject of new Set(rows.map((row) => row.subject))) await voidTokens(change.db, subject);
   for (const row of changing) await setStanding(change, row, to);
-  return changing.map((row) => row.fingerprint);
+  return changing;
 }
 
+/** Leaves one that is final as it is, whatever the row says that was read before. */
 export async function setStanding(change: ChangeTransaction, row: CertificateRow, standing: Standing): Promise<void> {
   const { db, revision, at, actor, reason } = change;
-  await db
+  const { numUpdatedRows } = await db
     .updateTable('certificates')
     .set({ standing, revision, changedAt: at, changedBy: actor, reason })
     .where('fingerprint', '=', row.fingerprint)
-    .execute();
+    .where('standing', 'in', ['valid', 'suspended'])
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) return;
   await db.updateTable('subjects').set({ revision }).where('id', '=', row.subject).execute();
   if (row.purpose === 'client') change.certificate(row.subject, row.kind, { ...row, standing });
 }
 
 /** A token that was made before the cut must not be a way around it. */
-export async function voidTokens(db: Writer, subject: string): Promise<void> {
-  await db.updateTable('tokens').set({ voided: 1 }).where('subject', '=', subject).execute();
+export async function voidTokens(db: Writer, subject: string): Promise<bigint> {
+  const { numUpdatedRows } = await db
+    .updateTable('tokens')
+    .set({ voided: 1 })
+    .where('subject', '=', subject)
+    .where('voided', '=', 0)
+    .executeTakeFirst();
+  return numUpdatedRows;
 }
 
-/** Throws away the whole change when no operator could take it back. */
-export async function requireOperatorLeft({ db }: ChangeTransaction, now: number): Promise<void> {
+/** Throws away the whole change when it cut an operator and no other could take that back. */
+export async function requireOperatorLeft(
+  { db }: ChangeTransaction,
+  cut: CertificateRow[],
+  now: number,
+): Promise<void> {
+  if (!cut.some((row) => row.kind === 'operator')) return;
   const left = await db
     .selectFrom('subjects')
     .innerJoin('certificates', 'certificates.subject', 'subjects.id')
     .select('certificates.fingerprint')
     .where('subjects.kind', '=', 'operator')
     .where('certificates.standing', '=', 'valid')
+    // Nobody has shown yet to hold the key of one that is not confirmed.
+    .where('certificates.confirmed', '=', 1)
     .where('certificates.notAfter', '>', now)
     .limit(1)
     .executeTakeFirst();
-  if (!left) {
-    throw new PortcullisError(
-      'last_operator',
-      'this would cut the last operator with a valid certificate; add another one first',
-    );
-  }
+  if (left) return;
+  throw new PortcullisError(
+    'last_operator',
+    'this would cut the last operator with a valid certificate; add another one first',
+  );
 }

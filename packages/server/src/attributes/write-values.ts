@@ -1,0 +1,74 @@
+import type { AttributeType, AttributeValue, Kind, Visibility } from '@portcullis/contract';
+import type { ChangeTransaction } from '../journal/journal.ts';
+
+/** One value of one subject; `null` is "unset", and says of what type it was. */
+export interface Written {
+  subject: string;
+  kind: Kind;
+  name: string;
+  value: AttributeValue | null;
+  type: AttributeType;
+  visibility: Visibility;
+}
+
+/** Bounds the parameters of one statement: SQLite takes 32 766, PostgreSQL 65 535. */
+const rowsPerStatement = 200;
+
+export function* chunks<Item>(items: Item[], size: number = rowsPerStatement): Generator<Item[]> {
+  for (let from = 0; from < items.length; from += size) yield items.slice(from, from + size);
+}
+
+/** The live rows, the history and what gates are told of these values. A value that is unset must be there. */
+export async function writeValues(change: ChangeTransaction, written: Written[]): Promise<void> {
+  const set = written.filter((one) => one.value !== null);
+  for (const some of chunks(set)) await upsert(change, some);
+  for (const [name, some] of Map.groupBy(written, (one) => one.name)) {
+    for (const unset of chunks(some.filter((one) => one.value === null))) await remove(change, name, unset);
+  }
+  for (const some of chunks(written)) await remember(change, some);
+  for (const { subject, kind, name, value, visibility } of written) {
+    change.attribute(subject, kind, name, value, visibility === 'public');
+  }
+}
+
+function provenance({ revision, at, actor, reason }: ChangeTransaction) {
+  return { revision, changedAt: at, changedBy: actor, reason };
+}
+
+async function upsert(change: ChangeTransaction, some: Written[]): Promise<void> {
+  const by = provenance(change);
+  await change.db
+    .insertInto('attributes')
+    .values(
+      some.map(({ subject, name, value, visibility }) => ({
+        ...{ subject, name, value: JSON.stringify(value), visibility },
+        ...by,
+      })),
+    )
+    .onConflict((conflict) =>
+      conflict.columns(['subject', 'name']).doUpdateSet(({ ref }) => ({
+        value: ref('excluded.value'),
+        visibility: ref('excluded.visibility'),
+        ...by,
+      })),
+    )
+    .execute();
+}
+
+async function remove({ db }: ChangeTransaction, name: string, some: Written[]): Promise<void> {
+  const subjects = some.map((one) => one.subject);
+  await db.deleteFrom('attributes').where('subject', 'in', subjects).where('name', '=', name).execute();
+}
+
+async function remember(change: ChangeTransaction, some: Written[]): Promise<void> {
+  const by = provenance(change);
+  await change.db
+    .insertInto('attributeHistory')
+    .values(
+      some.map(({ subject, name, value, type, visibility }) => ({
+        ...{ subject, name, value: value === null ? null : JSON.stringify(value), type, visibility },
+        ...by,
+      })),
+    )
+    .execute();
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  certificateRow,
+  openRecords,
+  putCertificate,
+  putSubject,
+  type Records,
+  startedAt,
+} from '../../test/records.ts';
+
+/** Subjects and certificates `from` to `to`, one each; one in two is revoked. */
+async function fill({ store }: Records, from: number, to: number): Promise<void> {
+  const rowsPerStatement = 500;
+  for (let at = from; at < to; at += rowsPerStatement) {
+    const ids = Array.from({ length: Math.min(rowsPerStatement, to - at) }, (_, index) => `device-${at + index}`);
+    await store.change(async (db) => {
+      const row = { kind: 'device', createdAt: startedAt, revision: 0, hosts: null, url: null };
+      await db
+        .insertInto('subjects')
+        .values(ids.map((id) => ({ id, ...row })))
+        .execute();
+      const standing = (index: number) => (index % 2 === 0 ? 'valid' : 'revoked');
+      const certificates = ids.map((id, index) => certificateRow(id, `of ${id}`, { standing: standing(index) }));
+      await db.insertInto('certificates').values(certificates).execute();
+    });
+  }
+}
+
+const by = { actor: 'operator-1' };
+
+/** The fastest of many, so that what else the machine does is not measured. Devices of even number are cut, one after another. */
+async function fastestCutMs({ revocation }: Records, first: number): Promise<number> {
+  let fastest = Number.POSITIVE_INFINITY;
+  for (let index = first; index < first + 120; index += 2) {
+    const before = performance.now();
+    await revocation.change(by, { action: 'revoke', subject: `device-${index}` as never });
+    fastest = Math.min(fastest, performance.now() - before);
+  }
+  return fastest;
+}
+
+test('P11: revoking costs the same with 1 000 and with 100 000 certificates, half of them revoked', async (context) => {
+  const records = await openRecords(context);
+  await putSubject(records, 'operator-1', 'operator');
+  await putCertificate(records, 'operator-1', 'of the operator');
+  await fill(records, 0, 1_000);
+  await fastestCutMs(records, 200);
+  const few = await fastestCutMs(records, 400);
+  await fill(records, 1_000, 100_000);
+  await fastestCutMs(records, 50_000);
+  const many = await fastestCutMs(records, 60_000);
+  context.diagnostic(`fastest cut: ${few.toFixed(3)} ms with 1 000 certificates, ${many.toFixed(3)} ms with 100 000`);
+  assert.ok(many < few * 3 + 1, `${many} ms with 100 000 certificates, ${few} ms with 1 000`);
+});
+
+test('P11: whether another operator is left costs the same, however many devices there are', async (context) => {
+  const records = await openRecords(context);
+  for (const name of ['operator-1', 'operator-2', 'operator-3']) {
+    await putSubject(records, name, 'operator');
+    await putCertificate(records, name, `of ${name}`);
+  }
+  await fill(records, 0, 50_000);
+  const before = performance.now();
+  await records.revocation.change(by, { action: 'revoke', subject: 'operator-3' as never });
+  const elapsedMs = performance.now() - before;
+  context.diagnostic(`${elapsedMs.toFixed(3)} ms`);
+  assert.ok(elapsedMs < 100, `${elapsedMs} ms`);
+});
