@@ -23,8 +23,8 @@ export class Replica {
   /** The head that the authority last spoke of. */
   headRevision = 0;
   complete = false;
-  /** Grows whenever anything may be judged otherwise: what was decided under another epoch is decided again. */
-  epoch = 0;
+  /** Grows with each snapshot: rows of an earlier one mean nothing. */
+  generation = 0;
   #tables = new Tables();
   #loading: Tables | undefined;
 
@@ -60,6 +60,7 @@ export class Replica {
     this.#loading = undefined;
     this.#stand(message);
     this.complete = true;
+    this.generation++;
     return { outcome: 'loaded', touched: [] };
   }
 
@@ -75,7 +76,6 @@ export class Replica {
     this.revision = revision;
     this.hash = hash;
     this.headRevision = Math.max(this.headRevision, revision);
-    this.epoch++;
   }
 
   /** The row of a certificate by the SHA-256 of its DER, or -1. */
