@@ -154,6 +154,8 @@ export const ServerCertificate = z.strictObject({
   certificate: z.string(),
   issuer: z.string(),
   roots: z.string(),
+  /** With the roots: whom a listener lets shake hands, so that a device which sends its leaf alone is one too. */
+  issuers: z.string(),
   renewAfter: Timestamp,
   notAfter: Timestamp,
 });

@@ -19,6 +19,10 @@ const reading = (status: 400 | 413 | 415 | 422) => ({ class: 'reading', status, 
 
 export const reasons = {
   not_admitted: { ...certificate, title: 'this certificate is not admitted; ask the operator of the fleet' },
+  handshake_refused: {
+    ...certificate,
+    title: 'TLS refused the handshake: no certificate, a foreign chain, expired or not yet valid; the error says which',
+  },
   certificate_missing: { ...certificate, title: 'the connection carries no client certificate' },
   certificate_unknown: { ...certificate, title: 'no row of this fleet has the fingerprint of this certificate' },
   certificate_not_yet_valid: { ...certificate, title: 'the certificate is not valid yet' },

@@ -6,8 +6,15 @@ interface Shape<Value> {
 }
 
 /** Posts JSON and parses the answer by its schema. @throws {PortcullisError} with the code of the problem that was answered */
-export async function exchange<Value>(link: Link, url: string, body: unknown, shape: Shape<Value>): Promise<Value> {
-  const answer = await link.request({ url, method: 'POST', body: JSON.stringify(body) });
+export async function exchange<Value>(
+  link: Link,
+  url: string,
+  body: unknown,
+  shape: Shape<Value>,
+  timeoutMs?: number,
+): Promise<Value> {
+  const bound = timeoutMs === undefined ? {} : { timeoutMs };
+  const answer = await link.request({ url, method: 'POST', body: JSON.stringify(body), ...bound });
   if (answer.status !== 200 && answer.status !== 201) throw problemOf(answer);
   const parsed = shape.safeParse(parseAnswer(answer));
   if (parsed.success) return parsed.data;

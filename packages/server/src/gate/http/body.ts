@@ -9,6 +9,8 @@ export interface ParsedReading {
   value: Record<string, unknown>;
   /** The same as JSON text. */
   data: string;
+  /** Its line of an NDJSON body, from 1. */
+  line?: number;
 }
 
 export interface BodyRefused {
@@ -40,6 +42,7 @@ export function parseMany(body: Buffer): ParsedBody {
     }
     const parsed = parseReading(text, Buffer.byteLength(text));
     if ('reason' in parsed) return { refused: { ...parsed, line } };
+    parsed.line = line;
     readings.push(parsed);
   }
   if (readings.length > 0) return { readings };

@@ -75,7 +75,6 @@ class Exchange {
   readonly #response: ServerResponse;
   readonly #stream: Stream;
   #readings: ParsedReading[] = [];
-  #many = false;
 
   constructor(parts: ReadingParts, connection: Connection, response: ServerResponse, stream: Stream) {
     this.#parts = parts;
@@ -92,7 +91,6 @@ class Exchange {
       return this.#answerRefused(refused, refused.reason === body.refused.reason ? { detail, line } : {});
     }
     this.#readings = body.readings;
-    this.#many = body.readings.length > 1;
     const refused = this.#judgeAll();
     if (refused) return this.#answerRefused(refused.refused, { line: this.#lineOf(refused.index) });
     this.#record();
@@ -166,7 +164,7 @@ class Exchange {
   }
 
   #lineOf(index: number): number | undefined {
-    return this.#many ? index + 1 : undefined;
+    return this.#readings[index]?.line;
   }
 
   /** Before the body was read: what is left of it is not waited for. */

@@ -1,0 +1,43 @@
+/**
+ * The ingestion point: judges every reading against its replica and stores what it admits.
+ * - It decides only while it holds a lease, and listens only after its first snapshot and its first lease (P5).
+ * - No transport lets a reading in over a connection that the registry could not cut (P6).
+ * - What it acknowledged is durable (P8); what it can not determine it refuses (P4).
+ * Refuses to know: any key of the authority, and the attributes that its policies do not name.
+ */
+
+export { operatorPaths } from './http/operators.ts';
+export { openGate } from './open.ts';
+export { compilePolicy, type StreamConfig } from './policy.ts';
+export { acceptRestore } from './position.ts';
+
+import type { StreamConfig } from './policy.ts';
+
+export interface GateSettings {
+  authority: string;
+  /** Where devices reach this gate. */
+  url: string;
+  listen: { host: string; port: number };
+  /** 0: for ever. */
+  retainDays: number;
+  streams: Record<string, StreamConfig>;
+  limits: GateLimits;
+}
+
+export interface GateLimits {
+  handshakeMs: number;
+  pendingHandshakesMax: number;
+  connectionsMax: number;
+  connectionsPerCertificateMax: number;
+  idleMs: number;
+  requestMs: number;
+  queueReadingsMax: number;
+  queueBytesMax: number;
+}
+
+export interface Gate {
+  readonly subject: string;
+  readonly instance: string;
+  readonly port: number;
+  [Symbol.asyncDispose](): Promise<void>;
+}
