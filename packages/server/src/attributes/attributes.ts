@@ -28,6 +28,8 @@ export interface Attributes {
   ensure(change: ChangeTransaction, subject: NewSubject): Promise<'created' | 'existing'>;
   /** The record of where devices reach a gate: no gate decides by it. */
   announce(gate: string, url: string): Promise<void>;
+  /** The names and addresses of a gate's server certificate, where its token named some. */
+  hostsOf(gate: string): Promise<string[] | undefined>;
 }
 
 export function openAttributes(parts: {
@@ -47,6 +49,12 @@ export function openAttributes(parts: {
       return { revision };
     },
     ensure: (change, subject) => ensureSubject(change, subject, declared),
+    async hostsOf(gate) {
+      const row = await store.read((db) =>
+        db.selectFrom('subjects').select('hosts').where('id', '=', gate).executeTakeFirst(),
+      );
+      return row?.hosts ? (JSON.parse(row.hosts) as string[]) : undefined;
+    },
     async announce(gate, url) {
       if (announced.get(gate) === url) return;
       await store.change((db) => db.updateTable('subjects').set({ url }).where('id', '=', gate).execute());

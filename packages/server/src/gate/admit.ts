@@ -4,29 +4,35 @@
  */
 import type { ReasonCode, Standing } from '@portcullis/contract';
 import type { Lease, Replica } from '../replica/replica.ts';
+import type { SinkRequest } from '../storage/sink.ts';
+import type { Bearer } from './bearer.ts';
 import type { Connection } from './connections.ts';
 import { mismatchOf } from './expectations.ts';
-import type { Policy, Stream } from './policy.ts';
+import { operations, type Policy, type Stream } from './policy.ts';
+import type { Entry, Recording } from './recording.ts';
 
 /** What the gate decides from: its replica, its lease, its own policy, and the time. */
 export interface Ground {
   readonly replica: Replica;
   readonly lease: Lease;
-  policy: Policy;
+  readonly policy: Policy;
+  readonly recording: Recording<SinkRequest>;
   /** Milliseconds since 1970, never below what the authority last said. */
   validityTime(): number;
 }
 
-/** One reading on its way in. The steps fill in what they find. */
+/** One request: a certificate that wants to send readings to a stream. */
 export interface Arrival {
-  readonly ground: Ground;
-  readonly connection: Connection;
-  readonly stream: Stream;
-  /** Undefined while only the subject is judged, as for `explain`. */
-  readonly reading?: Record<string, unknown> | undefined;
-  /** Rows of the replica. */
-  certificate: number;
-  subject: number;
+  readonly bearer: Bearer;
+  /** Undefined when the policy has no stream of that name. */
+  readonly stream: Stream | undefined;
+  /** The readings, all or nothing; none while only the subject is judged. */
+  readonly data: readonly Record<string, unknown>[];
+}
+
+/** Nothing is recorded for a bearer that holds no connection which could be cut. */
+export interface Incoming extends Arrival, Entry<SinkRequest> {
+  readonly bearer: Connection;
 }
 
 export interface Refused {
@@ -35,28 +41,27 @@ export interface Refused {
   found?: unknown;
   /** The attribute that decided. */
   attribute?: string;
+  /** Of the readings, the one that decided, from 1. */
+  line?: number;
 }
 
-type Step = (arrival: Arrival) => Refused | undefined;
+type Step<Asked extends Arrival = Arrival> = (arrival: Asked, ground: Ground) => Refused | undefined;
 
 /** P3: a peer is who it is because it presented a leaf in a verified handshake, not because a flag says so. */
-const readPeerCertificate: Step = ({ connection }) =>
-  connection.fingerprint === undefined ? { reason: 'certificate_missing' } : undefined;
+const readPeerCertificate: Step = ({ bearer }) =>
+  bearer.fingerprint === undefined ? { reason: 'certificate_missing' } : undefined;
 
 /** Chaining to the fleet's issuer is not enough: its SHA-256 must be a row that the authority made. */
-const findCertificate: Step = (arrival) => {
-  const { connection, ground } = arrival;
-  arrival.certificate = connection.rowIn(ground.replica);
-  if (arrival.certificate === -1) return { reason: 'certificate_unknown' };
-  arrival.subject = ground.replica.subjectOf(arrival.certificate);
-  return undefined;
-};
+const findCertificate: Step = ({ bearer }, { replica }) =>
+  bearer.rowIn(replica) === -1 ? { reason: 'certificate_unknown' } : undefined;
 
 /** TLS refused what was invalid at the handshake; this is for connections that outlive their certificate. */
-const checkValidity: Step = ({ ground, certificate }) => {
+const checkValidity: Step = ({ bearer }, ground) => {
+  const { replica } = ground;
+  const row = bearer.rowIn(replica);
   const now = ground.validityTime();
-  if (now > ground.replica.notAfterOf(certificate)) return { reason: 'certificate_expired' };
-  return now < ground.replica.notBeforeOf(certificate) ? { reason: 'certificate_not_yet_valid' } : undefined;
+  if (now > replica.notAfterOf(row)) return { reason: 'certificate_expired' };
+  return now < replica.notBeforeOf(row) ? { reason: 'certificate_not_yet_valid' } : undefined;
 };
 
 const standingReasons: Record<Standing, ReasonCode | undefined> = {
@@ -66,87 +71,96 @@ const standingReasons: Record<Standing, ReasonCode | undefined> = {
   superseded: 'certificate_superseded',
 };
 
-const checkStanding: Step = ({ ground, certificate }) => {
-  const found = ground.replica.standingOf(certificate);
+const checkStanding: Step = ({ bearer }, { replica }) => {
+  const found = replica.standingOf(bearer.rowIn(replica));
   const reason = standingReasons[found];
   return reason && { reason, expected: 'valid', found };
 };
 
 /** P5: without a lease the gate knows nothing. */
-const checkLease: Step = ({ ground }) => (ground.lease.holds() ? undefined : { reason: 'replica_stale' });
+const checkLease: Step = (_arrival, { lease }) => (lease.holds() ? undefined : { reason: 'replica_stale' });
 
-const checkExpectations: Step = ({ ground, stream, subject }) => {
-  const { replica } = ground;
-  const kind = replica.kindOf(subject);
-  if (!stream.kinds.includes(kind)) return { reason: 'kind_not_admitted', expected: stream.kinds, found: kind };
-  for (const [attribute, expected] of stream.expect) {
-    const value = replica.valueOf(subject, attribute);
-    const reason = mismatchOf(expected, value);
-    if (reason)
-      return { reason, attribute, expected: { [attribute]: expected }, found: { [attribute]: value ?? null } };
-  }
-  return stream.condition?.readsReading === false ? checkCondition({ ground, stream, subject }) : undefined;
+const checkExpectations: Step = ({ bearer, stream }, { replica }) => {
+  if (stream === undefined) return { reason: 'stream_unknown' };
+  const revision = replica.subjectRevision(bearer.subject);
+  if (bearer.isKnownAdmitted(stream, revision)) return undefined;
+  const refused = kindRefused(bearer, stream, replica) ?? attributeRefused(bearer, stream, replica);
+  if (refused) return refused;
+  bearer.noteAdmitted(stream, revision);
+  return undefined;
 };
 
-const checkReading: Step = ({ ground, stream, subject, reading }) =>
-  stream.condition?.readsReading && reading ? checkCondition({ ground, stream, subject, reading }) : undefined;
+function kindRefused({ subject }: Bearer, { kinds }: Stream, replica: Replica): Refused | undefined {
+  const found = replica.kindOf(subject);
+  return kinds.includes(found) ? undefined : { reason: 'kind_not_admitted', expected: kinds, found };
+}
 
-function checkCondition({
-  ground,
-  stream,
-  subject,
-  reading,
-}: Omit<Arrival, 'connection' | 'certificate'>): Refused | undefined {
-  const { replica } = ground;
+function attributeRefused(bearer: Bearer, stream: Stream, replica: Replica): Refused | undefined {
+  for (const [attribute, expected] of stream.expect) {
+    const found = replica.valueOf(bearer.subject, attribute);
+    const reason = mismatchOf(expected, found);
+    if (reason) return { reason, attribute, expected, found: found ?? null };
+  }
   const { condition } = stream;
-  const id = replica.subjectId(subject);
-  const facts = {
-    subject: { id, kind: replica.kindOf(subject) },
-    attributes: replica.attributesOf(subject),
-    ...(reading && { reading }),
-  };
-  const outcome = condition?.evaluate(facts);
+  for (const attribute of condition?.attributes ?? []) {
+    if (replica.valueOf(bearer.subject, attribute) === undefined) return { reason: 'attribute_missing', attribute };
+  }
+  return condition?.readsReading === false ? conditionRefused(bearer, stream, replica) : undefined;
+}
+
+const checkReading: Step = ({ bearer, stream, data }, { replica }) => {
+  if (!stream?.condition?.readsReading) return undefined;
+  for (const [index, reading] of data.entries()) {
+    const refused = conditionRefused(bearer, stream, replica, reading);
+    if (refused) return { ...refused, line: index + 1 };
+  }
+  return undefined;
+};
+
+function conditionRefused(
+  { subject, subjectId: id }: Bearer,
+  { condition }: Stream,
+  replica: Replica,
+  reading?: Record<string, unknown>,
+): Refused | undefined {
+  const valueOf = (name: string) => replica.valueOf(subject, name);
+  const outcome = condition?.evaluate({ subject: { id, kind: replica.kindOf(subject) }, valueOf, reading });
   if (outcome === undefined || outcome === 'met') return undefined;
-  const [notMet, failed] = condition?.readsReading
-    ? (['condition_not_met', 'condition_failed'] as const)
-    : (['subject_condition_not_met', 'subject_condition_failed'] as const);
-  if (outcome === 'not_met') return { reason: notMet, expected: condition?.text };
-  return { reason: failed, expected: condition?.text, found: outcome.failed };
+  const about = reading ? 'condition' : 'subject_condition';
+  const expected = condition?.text;
+  return outcome === 'not_met'
+    ? { reason: `${about}_not_met`, expected }
+    : { reason: `${about}_failed`, expected, found: outcome.failed };
 }
 
-/** Everything about the certificate and its subject. */
-const subjectSteps: readonly Step[] = [
-  readPeerCertificate,
-  findCertificate,
-  checkValidity,
-  checkStanding,
-  checkLease,
-  checkExpectations,
-];
+/** What was admitted waits for its commit, and is judged again if anything changes meanwhile (`recording.ts`). */
+const recordReading: Step<Incoming> = (incoming, { recording }) => {
+  recording.submit(incoming);
+  return undefined;
+};
 
-/** The whole way in, but for `recordReading`, which only what passed all of these reaches (`recording.ts`). */
-const steps: readonly Step[] = [...subjectSteps, checkReading];
+const identitySteps: readonly Step[] = [readPeerCertificate, findCertificate, checkValidity, checkStanding];
+const judgingSteps: readonly Step[] = [...identitySteps, checkLease, checkExpectations, checkReading];
+const steps: readonly Step<Incoming>[] = [...judgingSteps, recordReading];
 
-/** Undefined: admitted. */
-export function judge(arrival: Arrival): Refused | undefined {
-  for (const step of steps) {
-    const refused = step(arrival);
+function walk<Asked extends Arrival>(way: readonly Step<Asked>[], arrival: Asked, ground: Ground): Refused | undefined {
+  for (const step of way) {
+    const refused = step(arrival, ground);
     if (refused) return refused;
   }
   return undefined;
 }
 
-/** True while the certificate may still send to some stream, whether or not the gate holds a lease at this moment. */
-export function isAdmissible(ground: Ground, connection: Connection): boolean {
-  const arrival = (stream: Stream): Arrival => ({ ground, connection, stream, certificate: -1, subject: -1 });
-  const refusing = (stream: Stream) => firstRefusal(arrival(stream))?.reason;
-  return [...ground.policy.streams.values()].some((stream) => refusing(stream) === undefined);
-}
+/** The whole way. Undefined: admitted, and the arrival's `answer` will be called. */
+export const admit = (incoming: Incoming, ground: Ground) => walk(steps, incoming, ground);
 
-function firstRefusal(arrival: Arrival): Refused | undefined {
-  for (const step of subjectSteps) {
-    const refused = step === checkLease ? undefined : step(arrival);
-    if (refused) return refused;
-  }
-  return undefined;
+/** The same way without recording: for `explain`, for operators, and for what waits while something changes. */
+export const judge = (arrival: Arrival, ground: Ground) => walk(judgingSteps, arrival, ground);
+
+/** True while the bearer may use some stream, whether or not the gate holds a lease at this moment. */
+export function isAdmissible(bearer: Bearer, ground: Ground): boolean {
+  const subject = { bearer, stream: undefined, data: [] };
+  if (walk(identitySteps, subject, ground)) return false;
+  const streams = [...ground.policy.streams.values(), operations];
+  return streams.some((stream) => checkExpectations({ ...subject, stream }, ground) === undefined);
 }

@@ -1,57 +1,91 @@
-import type { Fingerprint, SubjectId, VerdictView } from '@portcullis/contract';
+import { type Fingerprint, PortcullisError, type ReasonCode, type VerdictView } from '@portcullis/contract';
+import type { Replica } from '../replica/replica.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { type Arrival, type Ground, judge, type Refused } from './admit.ts';
-import { Connection } from './connections.ts';
+import { type Ground, judge, type Refused } from './admit.ts';
+import { Bearer } from './bearer.ts';
 import type { Stream } from './policy.ts';
-import type { Said } from './verdicts.ts';
+import type { Decision } from './verdicts.ts';
 
-/** Who is behind a refusal: the change of the attribute or of the standing that decided. */
-export function saidOf(arrival: Arrival, refused: Refused | undefined, readings: number): Said {
-  const { ground, connection, stream, certificate, subject } = arrival;
-  const { replica } = ground;
-  const known = certificate !== -1;
-  const base = {
-    subject: known ? replica.subjectId(subject) : null,
-    certificate: connection.fingerprint?.toString('hex') ?? null,
-    stream: stream.name,
-    reason: refused?.reason ?? null,
-    readings,
-    revision: replica.revision,
+const standingReasons: readonly ReasonCode[] = [
+  'certificate_suspended',
+  'certificate_revoked',
+  'certificate_superseded',
+];
+
+/** A refusal in full, for operators: with the change that made it so, where one did (P10). */
+export function describe(refused: Refused, bearer: Bearer, stream: string | null, replica: Replica): Decision {
+  const known = bearer.rowIn(replica) !== -1;
+  const { attribute } = refused;
+  const named = (value: unknown) => (attribute === undefined ? (value ?? null) : { [attribute]: value ?? null });
+  return {
+    subject: known ? bearer.subjectId : null,
+    certificate: bearer.name === '' ? null : (bearer.name as Fingerprint),
+    stream,
+    verdict: 'refused',
+    reason: refused.reason,
+    expected: named(refused.expected),
+    found: named(refused.found),
+    ...originOf(refused, bearer, replica),
   };
-  if (!refused || !known) return base;
-  const { expected, found } = refused;
-  return { ...base, expected, found, ...originOf(arrival, refused) };
 }
 
-function originOf({ ground, certificate, subject }: Arrival, { reason, attribute }: Refused) {
-  const { replica } = ground;
-  const origin = attribute === undefined ? undefined : replica.attribute(subject, attribute);
-  if (origin) return pick(origin);
-  return reason.startsWith('certificate_') ? pick(replica.certificate(certificate)) : {};
-}
-
-function pick({ revision, changedBy, changedAt }: { revision: number; changedBy: string; changedAt: string }) {
+function originOf({ reason, attribute }: Refused, bearer: Bearer, replica: Replica) {
+  const row = bearer.rowIn(replica);
+  const certificate = row !== -1 && standingReasons.includes(reason) ? replica.certificate(row) : undefined;
+  const origin =
+    certificate ?? (attribute === undefined ? undefined : replica.attributeOrigin(bearer.subject, attribute));
+  const { revision = replica.revision, changedBy = null, changedAt = null } = origin ?? {};
   return { revision, changedBy, changedAt };
 }
 
-const nowhere = { remoteAddress: '', end: () => undefined };
+export interface Question {
+  subject?: string | undefined;
+  certificate?: Fingerprint | undefined;
+  stream?: string | undefined;
+}
 
-/** What would be decided now for a certificate on a stream, by the same steps that decide. The reading itself is not looked at. */
-export function explain(ground: Ground, gate: string, fingerprint: string, stream: Stream): VerdictView {
-  const connection = Connection.open({ fingerprint: Buffer.from(fingerprint, 'hex') }, nowhere);
-  const arrival = { ground, connection, stream, certificate: -1, subject: -1 };
-  const refused = judge(arrival);
-  const { readings, ...said } = saidOf(arrival, refused, 1);
+/**
+ * What would be decided now, by the same function that decides: one verdict for each certificate and stream.
+ * @throws {PortcullisError} `subject_unknown`, `certificate_unknown`, `usage`
+ */
+export function explain(question: Question, ground: Ground, gate: VerdictView['gate'], now: number): VerdictView[] {
+  const { replica, policy } = ground;
+  const streams = question.stream === undefined ? [...policy.streams.keys()] : [question.stream];
+  return bearersOf(question, replica).flatMap((bearer) =>
+    streams.map((name) => {
+      const decision = decide(bearer, name, policy.streams.get(name), ground);
+      return { at: timestamp(now), gate, ...decision, count: 1 };
+    }),
+  );
+}
+
+function decide(bearer: Bearer, name: string, stream: Stream | undefined, ground: Ground): Decision {
+  const refused = judge({ bearer, stream, data: [] }, ground);
+  if (refused) return describe(refused, bearer, name, ground.replica);
   return {
-    expected: null,
-    found: null,
+    subject: bearer.subjectId,
+    certificate: bearer.name as Fingerprint,
+    stream: name,
+    verdict: 'admitted',
+    reason: null,
+    expected: stream ? Object.fromEntries(stream.expect) : null,
+    found: stream ? Object.fromEntries(stream.expect.map(([key]) => [key, ground.replica.valueOf(bearer.subject, key)])) : null,
+    revision: ground.replica.subjectRevision(bearer.subject),
     changedBy: null,
     changedAt: null,
-    ...said,
-    certificate: said.certificate as Fingerprint,
-    gate: gate as SubjectId,
-    at: timestamp(ground.validityTime()),
-    verdict: said.reason === null ? 'admitted' : 'refused',
-    count: readings,
   };
+}
+
+function bearersOf({ subject, certificate }: Question, replica: Replica): Bearer[] {
+  if ((subject === undefined) === (certificate === undefined)) {
+    throw new PortcullisError('usage', 'name either a subject or a certificate');
+  }
+  if (certificate !== undefined) {
+    const bearer = new Bearer(Buffer.from(certificate, 'hex'));
+    if (bearer.rowIn(replica) !== -1) return [bearer];
+    throw new PortcullisError('certificate_unknown', `this gate knows no certificate "${certificate}"`);
+  }
+  const row = replica.findSubject(subject ?? '');
+  if (row === -1) throw new PortcullisError('subject_unknown', `this gate knows no subject "${subject}"`);
+  return replica.certificatesOf(row).map((found) => new Bearer(Buffer.from(replica.fingerprintOf(found), 'hex')));
 }

@@ -136,7 +136,7 @@ class RunningGate implements Gate {
 
   #handle(connection: Connection, request: IncomingMessage, response: ServerResponse): void {
     const { system } = this.#parts;
-    const { '1': stream } = /^\/v1\/streams\/([^/?]+)\/readings$/.exec(request.url ?? '') ?? {};
+    const stream = /^\/v1\/streams\/([^/?]+)\/readings$/.exec(request.url ?? '')?.[1];
     const [ground, recording, verdicts] = [this.#ground, this.#recording, this.#verdicts];
     if (stream !== undefined && request.method === 'POST') {
       const makeId = () => `${system.now().toString(36)}-${system.random(10).toString('hex')}`;

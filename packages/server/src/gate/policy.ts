@@ -10,19 +10,22 @@ export interface StreamConfig {
 }
 
 export interface Stream {
-  name: string;
-  kinds: readonly Kind[];
-  expect: readonly [string, Expectation][];
-  condition: Condition | undefined;
+  readonly name: string;
+  readonly kinds: readonly Kind[];
+  readonly expect: readonly (readonly [string, Expectation])[];
+  readonly condition: Condition | undefined;
 }
 
 /** The gate's own knowledge: what it expects on each stream. Rows keep the number of the policy that they were judged by. */
 export interface Policy {
-  number: number;
-  streams: ReadonlyMap<string, Stream>;
+  readonly number: number;
+  readonly streams: ReadonlyMap<string, Stream>;
   /** All attributes that some stream looks at; the feed carries no others. */
-  attributes: string[];
+  readonly attributes: readonly string[];
 }
+
+/** What operators ask a gate for. They are judged on the same way as devices. */
+export const operations: Stream = { name: 'operations', kinds: ['operator'], expect: [], condition: undefined };
 
 /** @throws {PortcullisError} `config_invalid` */
 export function compilePolicy(configs: Record<string, StreamConfig>, number: number): Policy {
@@ -36,12 +39,8 @@ export function compilePolicy(configs: Record<string, StreamConfig>, number: num
 
 function compileStream(name: string, { kinds, expect, when }: StreamConfig): Stream {
   try {
-    return {
-      name,
-      kinds,
-      expect: Object.entries(expect),
-      condition: when === undefined ? undefined : compileCondition(when),
-    };
+    const condition = when === undefined ? undefined : compileCondition(when);
+    return { name, kinds, expect: Object.entries(expect), condition };
   } catch (cause) {
     throw new PortcullisError('config_invalid', `stream "${name}": when: ${(cause as Error).message}`, { cause });
   }

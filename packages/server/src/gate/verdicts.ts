@@ -2,116 +2,112 @@ import type { Fingerprint, ReasonCode, SubjectId, VerdictView } from '@portculli
 import type { Sink } from '../storage/sink.ts';
 import { type Log, type System, timestamp } from '../telemetry/telemetry.ts';
 
-/** What is said of one decision. */
-export interface Said {
-  subject: string | null;
-  certificate: string | null;
-  stream: string | null;
-  reason: ReasonCode | null;
-  expected?: unknown;
-  found?: unknown;
-  revision: number;
-  changedBy?: string | null;
-  changedAt?: string | null;
-  readings: number;
+/** What was decided, without when and how often. */
+export type Decision = Omit<VerdictView, 'at' | 'gate' | 'count'>;
+
+interface Tally {
+  decision: Decision;
+  more: number;
 }
 
 interface Parts {
-  gate: string;
+  gate: SubjectId;
   sink: Pick<Sink, 'keepRefusals'>;
   system: System;
   log: Log;
 }
 
-/** Different lines within one second; what comes beyond is counted as `dropped`. */
-const linesPerSecondMax = 2_000;
-const recentMax = 500;
-const flushMs = 1_000;
+const windowMs = 1_000;
+/** So many different verdicts are told apart within a second; the rest is counted alone. */
+const tallyMax = 10_000;
+const keptMax = 10_000;
 
 /**
- * Counts every verdict. Those of one certificate, stream and reason within a second are one line: refusals are kept with their
- * reason, admissions are shown to whoever watches. Memory is bounded, whatever a flood does (FIELD-NOTES C7).
+ * Counts verdicts, tells followers, keeps refusals. The first of its kind within a second is told at once, the others as one
+ * line at the end of that second: a flood of refusals is a few lines (FIELD-NOTES C7).
  */
 export class Verdicts {
-  admitted = 0;
-  refused = 0;
-  dropped = 0;
-  readonly byReason = new Map<ReasonCode, number>();
+  readonly counters = { admitted: 0, refused: 0, dropped: 0 };
+  readonly refusals = new Map<ReasonCode, number>();
   readonly #parts: Parts;
-  readonly #lines = new Map<string, VerdictView>();
-  readonly #followers = new Set<(line: VerdictView) => void>();
-  #recent: VerdictView[] = [];
-  readonly #timer: NodeJS.Timeout;
+  readonly #tallies = new Map<string, Tally>();
+  readonly #followers = new Set<(view: VerdictView) => void>();
+  #toKeep: VerdictView[] = [];
+  #keeping: Promise<void> = Promise.resolve();
+  #window: NodeJS.Timeout | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => void this.flush(), flushMs).unref();
   }
 
-  say(said: Said): void {
-    if (said.reason === null) this.admitted += said.readings;
-    else {
-      this.refused += said.readings;
-      this.byReason.set(said.reason, (this.byReason.get(said.reason) ?? 0) + said.readings);
+  admitted(name: string, subject: string, stream: string, revision: number, count: number): void {
+    this.counters.admitted += count;
+    const tally = this.#tallies.get(`${name} ${stream}`);
+    if (tally) {
+      tally.more += count;
+      return;
     }
-    this.#gather(said);
+    const decision = { subject, certificate: name as Fingerprint, stream, verdict: 'admitted', revision } as const;
+    const unsaid = { reason: null, expected: null, found: null, changedBy: null, changedAt: null };
+    this.#begin(`${name} ${stream}`, { ...decision, ...unsaid }, count);
   }
 
-  #gather(said: Said): void {
-    const key = `${said.certificate} ${said.stream} ${said.reason}`;
-    const known = this.#lines.get(key);
-    if (known) known.count += said.readings;
-    else if (this.#lines.size >= linesPerSecondMax) this.dropped += said.readings;
-    else {
-      const line = this.#lineOf(said);
-      this.#lines.set(key, line);
-      // The first of its kind is shown at once; the rest of the second follows with the count.
-      for (const follower of this.#followers) follower(line);
-    }
+  refused(reason: ReasonCode, name: string, stream: string | null, count: number, describe: () => Decision): void {
+    this.counters.refused += count;
+    this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + count);
+    const key = `${name} ${stream} ${reason}`;
+    const tally = this.#tallies.get(key);
+    if (tally) tally.more += count;
+    else this.#begin(key, describe(), count);
   }
 
-  #lineOf(said: Said): VerdictView {
-    return {
-      at: timestamp(this.#parts.system.now()),
-      gate: this.#parts.gate as SubjectId,
-      subject: said.subject,
-      certificate: said.certificate as Fingerprint | null,
-      stream: said.stream,
-      verdict: said.reason === null ? 'admitted' : 'refused',
-      reason: said.reason,
-      expected: said.expected ?? null,
-      found: said.found ?? null,
-      revision: said.revision,
-      changedBy: said.changedBy ?? null,
-      changedAt: said.changedAt ?? null,
-      count: said.readings,
-    };
-  }
-
-  /** The last lines, admitted ones too. */
-  recent(): VerdictView[] {
-    return [...this.#recent, ...this.#lines.values()];
-  }
-
-  follow(follower: (line: VerdictView) => void): () => void {
+  /** Returns what ends it. */
+  follow(follower: (view: VerdictView) => void): () => void {
     this.#followers.add(follower);
     return () => this.#followers.delete(follower);
   }
 
+  /** Tells and keeps what is still counted. */
   async flush(): Promise<void> {
-    const lines = [...this.#lines.values()];
-    this.#lines.clear();
-    this.#recent = [...this.#recent, ...lines].slice(-recentMax);
-    const refusals = lines.filter(({ verdict }) => verdict === 'refused');
-    if (refusals.length === 0) return;
-    await this.#parts.sink.keepRefusals(refusals).catch((error: unknown) => {
-      this.dropped += refusals.length;
-      this.#parts.log.warn({ err: error, refusals: refusals.length }, "couldn't keep refusals");
-    });
+    clearTimeout(this.#window);
+    this.#endWindow();
+    await this.#keeping;
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.flush();
+  #begin(key: string, decision: Decision, count: number): void {
+    if (this.#tallies.size >= tallyMax) {
+      this.counters.dropped += count;
+      return;
+    }
+    this.#tallies.set(key, { decision, more: 0 });
+    this.#tell(decision, count);
+    this.#window ??= setTimeout(() => this.#endWindow(), windowMs).unref();
+  }
+
+  #endWindow(): void {
+    this.#window = undefined;
+    for (const { decision, more } of this.#tallies.values()) if (more > 0) this.#tell(decision, more);
+    this.#tallies.clear();
+    this.#keep();
+  }
+
+  #tell(decision: Decision, count: number): void {
+    const { gate, system } = this.#parts;
+    const refused = decision.verdict === 'refused';
+    if (this.#followers.size === 0 && !refused) return;
+    const view = { at: timestamp(system.now()), gate, ...decision, count };
+    for (const follower of this.#followers) follower(view);
+    if (refused && this.#toKeep.length < keptMax) this.#toKeep.push(view);
+    else if (refused) this.counters.dropped += count;
+  }
+
+  #keep(): void {
+    if (this.#toKeep.length === 0) return;
+    const views = this.#toKeep;
+    this.#toKeep = [];
+    this.#keeping = this.#parts.sink.keepRefusals(views).catch((error: unknown) => {
+      this.counters.dropped += views.length;
+      this.#parts.log.warn({ err: error, refusals: views.length }, 'refusals could not be kept');
+    });
   }
 }

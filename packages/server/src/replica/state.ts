@@ -159,6 +159,12 @@ export class Replica {
     return { value, public: column.isPublic.get(subject) === 1, ...column.origin.get(subject) };
   }
 
+  /** The change behind a value, or behind its absence; undefined when it was never set. */
+  attributeOrigin(subject: number, name: string): Pick<AttributeFact, 'revision' | 'changedBy' | 'changedAt'> | undefined {
+    const origin = this.#tables.attributes.get(name)?.origin.get(subject);
+    return origin && origin.revision > 0 ? origin : undefined;
+  }
+
   attributesOf(subject: number): Record<string, AttributeValue> {
     const found: Record<string, AttributeValue> = {};
     for (const name of this.#tables.attributes.keys()) {

@@ -1,0 +1,22 @@
+import { AttributesRequest, WaitQuery } from '@portcullis/contract';
+import { answerChange, ChangeAnswer } from './changes.ts';
+import { type Route, route } from './route.ts';
+
+/** A change may name a hundred thousand subjects. */
+const bodyBytesMax = 16 * 1024 * 1024;
+
+export const attributesRoutes: readonly Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/attributes',
+    kinds: ['operator'],
+    summary: 'Sets and unsets attributes: one revision, however many subjects it names',
+    schemas: { query: WaitQuery, body: AttributesRequest },
+    answer: ChangeAnswer,
+    bodyBytesMax,
+    async handle(rooms, { query, body, peer }) {
+      const { revision } = await rooms.attributes.change({ actor: peer.subject, reason: body.reason }, body);
+      return answerChange(rooms, revision, query);
+    },
+  }),
+];

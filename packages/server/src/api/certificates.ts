@@ -1,0 +1,51 @@
+import {
+  CertificateView,
+  Fingerprint,
+  PageQuery,
+  PortcullisError,
+  page,
+  StandingsRequest,
+  SubjectId,
+  WaitQuery,
+} from '@portcullis/contract';
+import { z } from 'zod';
+import { certificateView } from '../revocation/revocation.ts';
+import { answerChange, ChangeAnswer } from './changes.ts';
+import { type Route, route } from './route.ts';
+
+export const certificatesRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/certificates',
+    kinds: ['operator'],
+    summary: 'Certificates, of one subject or of all',
+    schemas: { query: PageQuery.extend({ subject: SubjectId.optional() }) },
+    answer: page(CertificateView),
+    handle: ({ revocation }, { query }) => revocation.list(query),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/certificates/:fingerprint',
+    kinds: ['operator'],
+    summary: 'One certificate',
+    schemas: { params: z.strictObject({ fingerprint: Fingerprint }) },
+    answer: CertificateView,
+    async handle({ revocation }, { params: { fingerprint } }) {
+      const row = await revocation.find(fingerprint);
+      if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${fingerprint}"`);
+      return certificateView(row);
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/standings',
+    kinds: ['operator'],
+    summary: 'Suspends, resumes or revokes',
+    schemas: { query: WaitQuery, body: StandingsRequest },
+    answer: ChangeAnswer,
+    async handle(rooms, { query, body, peer }) {
+      const { revision } = await rooms.revocation.change({ actor: peer.subject, reason: body.reason }, body);
+      return answerChange(rooms, revision, query);
+    },
+  }),
+];

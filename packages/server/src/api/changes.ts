@@ -1,0 +1,66 @@
+import {
+  ChangeView,
+  FleetView,
+  JournalEntryView,
+  PortcullisError,
+  Receipt,
+  Revision,
+  WaitQuery,
+} from '@portcullis/contract';
+import { z } from 'zod';
+import { timestamp } from '../telemetry/telemetry.ts';
+import { type Rooms, type Route, route } from './route.ts';
+
+/** Without `wait=all` the revision alone. */
+export const ChangeAnswer = z.union([Receipt, z.strictObject({ revision: Revision })]);
+
+export async function answerChange({ feed }: Rooms, revision: number, query: z.infer<typeof WaitQuery>) {
+  return query.wait === 'all' ? feed.receipt(revision, { limitMs: query.waitLimitMs }) : { revision };
+}
+
+export const changesRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/fleet',
+    kinds: ['operator', 'gate'],
+    summary: 'Where the fleet’s history stands',
+    schemas: {},
+    answer: FleetView,
+    async handle({ fleet, journal, system }) {
+      const { revision, revisionHash: hash } = journal.head();
+      return { fleet, revision, hash, time: timestamp(system.now()) };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/changes/:revision',
+    kinds: ['operator'],
+    summary: 'What a revision changed, by whom, and how far it is in force',
+    schemas: { params: z.strictObject({ revision: z.coerce.number().int().positive() }), query: WaitQuery },
+    answer: ChangeView,
+    async handle({ feed, journal }, { params: { revision }, query }) {
+      const record = await journal.changeAt(revision);
+      if (!record) throw new PortcullisError('revision_unknown', `there is no revision ${revision}`);
+      const { hash: _hash, ...change } = record;
+      const limitMs = query.wait === 'all' ? query.waitLimitMs : 0;
+      return { ...change, at: timestamp(record.at), receipt: await feed.receipt(revision, { limitMs }) };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/journal',
+    kinds: ['operator'],
+    summary: 'Everything that happened, in order, with its hash chain',
+    schemas: {
+      query: z.strictObject({
+        after: z.coerce.number().int().nonnegative().default(0),
+        limit: z.coerce.number().int().min(1).max(1_000).default(100),
+      }),
+    },
+    answer: z.strictObject({ items: z.array(JournalEntryView), next: z.string().nullable() }),
+    async handle({ journal }, { query: { after, limit } }) {
+      const items = await journal.entries(after, limit);
+      return { items, next: items.length === limit ? String(items.at(-1)?.position) : null };
+    },
+  }),
+];

@@ -1,0 +1,33 @@
+import type { Rooms } from './route.ts';
+import { apiRoutes, openRoutes } from './routes.ts';
+import { makeServer } from './server.ts';
+
+/** The OpenAPI 3.1 description of both listeners, from the same schemas that check them. */
+export async function describeApi(): Promise<unknown> {
+  const server = await makeServer({} as Rooms, [...apiRoutes, ...openRoutes], {} as never);
+  await server.ready();
+  const description = server.swagger();
+  await server.close();
+  return description;
+}
+
+/** Method, path and kinds of every route, as the documentation lists them. */
+export function listRoutes(): {
+  listener: 'API' | 'enrolment';
+  method: string;
+  path: string;
+  kinds: string;
+  summary: string;
+}[] {
+  const rows = [
+    ...apiRoutes.map((row) => ({ ...row, listener: 'API' as const })),
+    ...openRoutes.map((row) => ({ ...row, listener: 'enrolment' as const })),
+  ];
+  return rows.map(({ listener, method, path, kinds, summary }) => ({
+    listener,
+    method,
+    path,
+    kinds: kinds.join(', ') || 'anybody',
+    summary,
+  }));
+}

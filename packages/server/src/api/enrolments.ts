@@ -1,0 +1,56 @@
+import {
+  ConfirmationRequest,
+  Confirmed,
+  EnrolmentRequest,
+  IssuedCredential,
+  RenewalNonce,
+  RenewalRequest,
+} from '@portcullis/contract';
+import { z } from 'zod';
+import { type Route, route } from './route.ts';
+
+const bodyBytesMax = 64 * 1024;
+
+/** What a subject without a usable client certificate may ask; the request itself carries the proof. */
+export const enrolmentRoutes: readonly Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/enrolments',
+    kinds: [],
+    summary: 'A certificate for a token and a request',
+    schemas: { body: EnrolmentRequest },
+    answer: IssuedCredential,
+    bodyBytesMax,
+    handle: ({ enrolment }, { body, request }) => enrolment.enrol(request.ip, body),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/renewals/nonce',
+    kinds: [],
+    summary: 'A nonce for a renewal or its confirmation, good for a minute',
+    schemas: { body: z.strictObject({}) },
+    answer: RenewalNonce,
+    bodyBytesMax,
+    handle: async ({ enrolment }) => ({ nonce: enrolment.nonce() }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/renewals',
+    kinds: [],
+    summary: 'A new certificate for a new key, signed for by the old one',
+    schemas: { body: RenewalRequest },
+    answer: IssuedCredential,
+    bodyBytesMax,
+    handle: ({ enrolment }, { body, request }) => enrolment.renew(request.ip, body),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/renewals/confirmation',
+    kinds: [],
+    summary: 'The first use of a renewed certificate: supersedes the one before it',
+    schemas: { body: ConfirmationRequest },
+    answer: Confirmed,
+    bodyBytesMax,
+    handle: ({ enrolment }, { body, request }) => enrolment.confirm(request.ip, body),
+  }),
+];

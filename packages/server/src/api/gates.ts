@@ -1,0 +1,138 @@
+import { once } from 'node:events';
+import {
+  AppliedReport,
+  FeedQuery,
+  GateView,
+  LeaseAnswer,
+  LeaseRelease,
+  LeaseRequest,
+  ServerCertificate,
+  ServerCertificateRequest,
+  SettlementAnswer,
+  SettlementRequest,
+} from '@portcullis/contract';
+import { z } from 'zod';
+import { timestamp } from '../telemetry/telemetry.ts';
+import { requirePeer } from './peer.ts';
+import { type Call, type Rooms, type Route, route } from './route.ts';
+
+const Done = z.strictObject({ done: z.literal(true) });
+
+export const gatesRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/gates',
+    kinds: ['operator'],
+    summary: 'Gates and their instances: lease, applied revision, rates',
+    schemas: {},
+    answer: z.strictObject({ items: z.array(GateView) }),
+    handle: async ({ feed }) => ({ items: await feed.gates() }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/feed',
+    kinds: ['gate'],
+    summary: 'Snapshot, changes in order, then live (NDJSON)',
+    schemas: { query: FeedQuery },
+    handle: streamFeed,
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/leases',
+    kinds: ['gate'],
+    summary: 'Renews the lease of a gate’s instance',
+    schemas: { body: LeaseRequest },
+    answer: LeaseAnswer,
+    async handle({ feed, attributes }, { body, peer }) {
+      await attributes.announce(peer.subject, body.url);
+      return feed.renew(peer.subject, body);
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/leases/release',
+    kinds: ['gate'],
+    summary: 'Gives a lease back: the instance decides nothing any more',
+    schemas: { body: LeaseRelease },
+    answer: Done,
+    async handle({ feed }, { body, peer }) {
+      feed.release(peer.subject, body.instance);
+      return { done: true };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/reports',
+    kinds: ['gate'],
+    summary: 'Tells that a revision is applied and nothing judged before it is under way',
+    schemas: { body: AppliedReport },
+    answer: Done,
+    async handle({ feed }, { body, peer }) {
+      feed.report(peer.subject, body);
+      return { done: true };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/settlements',
+    kinds: ['gate'],
+    summary: 'Asks what became of the last batch of a process that died',
+    schemas: { body: SettlementRequest },
+    answer: SettlementAnswer,
+    bodyBytesMax: 8 * 1024 * 1024,
+    handle: ({ feed }, { body, peer }) => feed.settle(peer.subject, body),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/server-certificates',
+    kinds: ['gate'],
+    summary: 'A server certificate for the names that the authority has on record',
+    schemas: { body: ServerCertificateRequest },
+    answer: ServerCertificate,
+    handle: issueServerCertificate,
+  }),
+];
+
+async function issueServerCertificate(rooms: Rooms, { body, peer }: Call<{ body: typeof ServerCertificateRequest }>) {
+  const { issuance, journal, attributes } = rooms;
+  const hosts = (await attributes.hostsOf(peer.subject)) ?? rooms.hosts;
+  const request = Buffer.from(body.request, 'base64');
+  const signed = await issuance.issue(issuance.check({ subject: peer.subject, kind: 'gate', request, hosts }));
+  const entry = {
+    actor: peer.subject,
+    action: 'certificates.server',
+    body: { fingerprint: signed.fingerprint, hosts },
+  };
+  await journal.note(entry, (db) => issuance.recordServer(db, signed, peer.subject));
+  const { roots, issuers } = issuance.bundle;
+  const [renewAfter, notAfter] = [timestamp(issuance.renewAfter(signed)), timestamp(signed.notAfter)];
+  return { certificate: signed.pem, issuer: signed.issuerPem, roots, issuers, renewAfter, notAfter };
+}
+
+/** The stream ends when the caller goes, when the authority stops, and at once when the gate's certificate is cut. */
+async function streamFeed(rooms: Rooms, { query, request, reply }: Call<{ query: typeof FeedQuery }>) {
+  const { feed, journal, log } = rooms;
+  const ended = new AbortController();
+  const response = reply.raw;
+  response.once('close', () => ended.abort());
+  const stopJudging = journal.onChange(() => {
+    requirePeer(rooms, request, ['gate']).catch(() => ended.abort());
+  });
+  const write = async (line: string): Promise<void> => {
+    if (!response.headersSent) {
+      reply.hijack();
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    }
+    if (!response.write(line)) await Promise.race([once(response, 'drain'), once(ended.signal, 'abort')]);
+  };
+  try {
+    await feed.follow(query, write, ended.signal);
+  } catch (error) {
+    if (!response.headersSent) throw error;
+    if (!ended.signal.aborted) log.warn({ err: error }, 'a feed broke off');
+  } finally {
+    stopJudging();
+    if (response.headersSent) response.destroy();
+  }
+  return reply;
+}

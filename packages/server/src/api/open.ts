@@ -1,0 +1,62 @@
+import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { PortcullisError } from '@portcullis/contract';
+import type { FastifyInstance } from 'fastify';
+import { OwnCertificate } from './own-certificate.ts';
+import type { Rooms } from './route.ts';
+import { apiRoutes, openRoutes } from './routes.ts';
+import { makeServer, tlsOptions } from './server.ts';
+
+export interface ApiParts extends Rooms {
+  listen: { host: string; apiPort: number; enrolmentPort: number };
+}
+
+export interface Api {
+  readonly apiPort: number;
+  readonly enrolmentPort: number;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Both listeners of the authority, under one certificate of its own that renews itself. */
+export async function openApi(parts: ApiParts): Promise<Api> {
+  const { roots, issuers } = parts.issuance.bundle;
+  const trust = roots + issuers;
+  if (!trust.includes('BEGIN CERTIFICATE')) {
+    throw new PortcullisError('store_damaged', 'the trust list is empty; the store has lost its roots');
+  }
+  const own = new OwnCertificate(parts);
+  const identity = await own.obtain();
+  const api = await makeServer(parts, apiRoutes, tlsOptions(identity, trust));
+  const enrolment = await makeServer(parts, openRoutes, tlsOptions(identity, undefined));
+  own.keep((next) => {
+    (api.server as Server).setSecureContext(tlsOptions(next, trust));
+    (enrolment.server as Server).setSecureContext(tlsOptions(next, undefined));
+  });
+  const close = async () => {
+    own.stop();
+    await Promise.all([api.close(), enrolment.close()]);
+  };
+  try {
+    const { host, apiPort, enrolmentPort } = parts.listen;
+    const ports = {
+      apiPort: await listen(api, host, apiPort),
+      enrolmentPort: await listen(enrolment, host, enrolmentPort),
+    };
+    return { ...ports, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function listen(server: FastifyInstance, host: string, port: number): Promise<number> {
+  try {
+    await server.listen({ host, port });
+    return (server.server.address() as AddressInfo).port;
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE')
+      throw new PortcullisError('port_taken', `${host}:${port} is taken by another process`, { cause });
+    throw new PortcullisError('config_invalid', `couldn't listen on ${host}:${port}: ${code ?? message}`, { cause });
+  }
+}

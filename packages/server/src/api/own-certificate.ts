@@ -1,0 +1,53 @@
+import { makeKey, makeRequest } from '@portcullis/device';
+import type { Rooms } from './route.ts';
+import type { ServerIdentity } from './server.ts';
+
+/** A far end is looked at again each hour (FIELD-NOTES K4). */
+const lookMsMax = 3_600_000;
+const retryMs = 10_000;
+
+/** The authority's own server certificate: a day long, a fresh key each time, renewed by itself. */
+export class OwnCertificate {
+  readonly #rooms: Rooms;
+  #renewAfter = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(rooms: Rooms) {
+    this.#rooms = rooms;
+  }
+
+  async obtain(): Promise<ServerIdentity> {
+    const { issuance, journal, hosts } = this.#rooms;
+    const key = makeKey();
+    const request = makeRequest(key, 'authority');
+    const signed = await issuance.issue(issuance.check({ subject: 'authority', kind: 'authority', request, hosts }));
+    const entry = {
+      actor: 'authority',
+      action: 'certificates.server',
+      body: { fingerprint: signed.fingerprint, hosts },
+    };
+    await journal.note(entry, (db) => issuance.recordServer(db, signed, 'authority'));
+    this.#renewAfter = issuance.renewAfter(signed);
+    return { key, certificate: signed.pem + signed.issuerPem };
+  }
+
+  keep(swap: (identity: ServerIdentity) => void): void {
+    const leftMs = this.#renewAfter - this.#rooms.system.now();
+    const look = () => (leftMs > lookMsMax ? this.keep(swap) : void this.#renew(swap));
+    this.#timer = setTimeout(look, Math.min(Math.max(leftMs, 0), lookMsMax)).unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  async #renew(swap: (identity: ServerIdentity) => void): Promise<void> {
+    try {
+      swap(await this.obtain());
+    } catch (error) {
+      this.#rooms.log.error({ err: error }, "couldn't renew the authority's own certificate; trying again");
+      this.#renewAfter = this.#rooms.system.now() + retryMs;
+    }
+    this.keep(swap);
+  }
+}

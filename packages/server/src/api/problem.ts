@@ -1,0 +1,46 @@
+import { type FailureCode, failures, PortcullisError, type Problem, problemMediaType } from '@portcullis/contract';
+import type { FastifyError, FastifyReply } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import type { Log } from '../telemetry/telemetry.ts';
+
+/** The only place where what went wrong inside becomes what the outside is told. */
+export function answerError(error: unknown, reply: FastifyReply, log: Log): FastifyReply {
+  const { code, message, retryAfterSeconds } = translated(error);
+  const { status, title, retry } = failures[code];
+  if (status >= 500) log.error({ err: error, code }, 'a request failed');
+  if (retry && status !== 500) reply.header('retry-after', retryAfterSeconds);
+  const problem: Problem = { type: 'about:blank', title, status, reason: code, detail: message };
+  return reply.code(status).header('content-type', problemMediaType).send(JSON.stringify(problem));
+}
+
+interface Translated {
+  code: FailureCode;
+  message: string;
+  retryAfterSeconds: number;
+}
+
+/** Fastify's own errors, by code: https://fastify.dev/docs/latest/Reference/Errors/ */
+const fastifyCodes: Record<string, FailureCode> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'request_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'media_type_unsupported',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'request_malformed',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'request_malformed',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_malformed',
+};
+
+function translated(error: unknown): Translated {
+  const retryAfterSeconds = 1;
+  if (error instanceof PortcullisError) {
+    const asked = Number(error.detail.retryAfterSeconds ?? retryAfterSeconds);
+    return { code: error.code, message: error.message, retryAfterSeconds: asked };
+  }
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const [first] = error.validation;
+    const where = `${error.validationContext}${(first?.instancePath ?? '').replaceAll('/', '.')}`;
+    return { code: 'request_malformed', message: `${where}: ${first?.message ?? 'does not fit'}`, retryAfterSeconds };
+  }
+  const { code = '', statusCode = 500 } = error as FastifyError;
+  const known = fastifyCodes[code] ?? (statusCode === 400 ? 'request_malformed' : undefined);
+  if (known) return { code: known, message: failures[known].title, retryAfterSeconds };
+  return { code: 'internal', message: failures.internal.title, retryAfterSeconds };
+}

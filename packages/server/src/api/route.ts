@@ -1,0 +1,67 @@
+import type { Kind } from '@portcullis/contract';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { Attributes } from '../attributes/attributes.ts';
+import type { Enrolment } from '../enrolment/enrolment.ts';
+import type { Feed } from '../feed/feed.ts';
+import type { Issuance } from '../issuance/issuance.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Revocation } from '../revocation/revocation.ts';
+import type { Log, System } from '../telemetry/telemetry.ts';
+import type { Peer } from './peer.ts';
+
+/** The rooms that handlers call. */
+export interface Rooms {
+  attributes: Attributes;
+  enrolment: Enrolment;
+  feed: Feed;
+  issuance: Issuance;
+  journal: Journal;
+  revocation: Revocation;
+  system: System;
+  log: Log;
+  fleet: string;
+  /** Names and addresses of a gate's server certificate when its token named none. */
+  hosts: string[];
+}
+
+interface Schemas {
+  params?: z.ZodType;
+  query?: z.ZodType;
+  body?: z.ZodType;
+}
+
+type Parsed<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
+
+export interface Call<Given extends Schemas> {
+  params: Parsed<Given['params']>;
+  query: Parsed<Given['query']>;
+  body: Parsed<Given['body']>;
+  /** Who calls; on the enrolment listener nobody is known yet. */
+  peer: Peer;
+  request: FastifyRequest;
+  reply: FastifyReply;
+}
+
+/** One row of the map. */
+export interface Route {
+  method: 'GET' | 'POST';
+  path: string;
+  /** Empty: the enrolment listener, where the request itself proves who may ask. */
+  kinds: readonly Kind[];
+  summary: string;
+  schemas: Schemas;
+  answer?: z.ZodType | undefined;
+  bodyBytesMax?: number | undefined;
+  handle(rooms: Rooms, call: Call<Schemas>): Promise<unknown>;
+}
+
+/** Ties a handler's types to its schemas. */
+export function route<Given extends Schemas>(
+  row: Omit<Route, 'handle' | 'schemas'> & {
+    schemas: Given;
+    handle(rooms: Rooms, call: Call<Given>): Promise<unknown>;
+  },
+): Route {
+  return row as unknown as Route;
+}

@@ -1,0 +1,22 @@
+/** The map of the authority's HTTP: what there is, whom it admits, what it takes and answers. */
+import { attributesRoutes } from './attributes.ts';
+import { certificatesRoutes } from './certificates.ts';
+import { changesRoutes } from './changes.ts';
+import { enrolmentRoutes } from './enrolments.ts';
+import { gatesRoutes } from './gates.ts';
+import type { Route } from './route.ts';
+import { subjectsRoutes } from './subjects.ts';
+import { tokensRoutes } from './tokens.ts';
+
+/** On the API listener: mTLS, a kind for each route. */
+export const apiRoutes: readonly Route[] = [
+  ...subjectsRoutes,
+  ...attributesRoutes,
+  ...certificatesRoutes,
+  ...tokensRoutes,
+  ...changesRoutes,
+  ...gatesRoutes,
+];
+
+/** On the enrolment listener: server certificate only. */
+export const openRoutes: readonly Route[] = enrolmentRoutes;

@@ -1,0 +1,92 @@
+import { constants } from 'node:crypto';
+import swagger from '@fastify/swagger';
+import { type FailureCode, PortcullisError } from '@portcullis/contract';
+import { type FastifyInstance, type FastifyRequest, fastify, type RouteHandlerMethod } from 'fastify';
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { type Peer, requirePeer } from './peer.ts';
+import { answerError } from './problem.ts';
+import type { Call, Rooms, Route } from './route.ts';
+
+export interface ServerIdentity {
+  key: string;
+  certificate: string;
+}
+
+const bodyBytesMax = 1024 * 1024;
+const requestMs = 30_000;
+const handshakeMs = 10_000;
+
+/** TLS of both listeners; `trust` given: a client certificate is demanded (P3). */
+export function tlsOptions(identity: ServerIdentity, trust: string | undefined) {
+  return {
+    key: identity.key,
+    cert: identity.certificate,
+    ...(trust !== undefined && { ca: trust, requestCert: true, rejectUnauthorized: true }),
+    minVersion: 'TLSv1.3' as const,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: handshakeMs,
+  };
+}
+
+/** A Fastify server over these rows of the map. */
+export async function makeServer(
+  rooms: Rooms,
+  routes: readonly Route[],
+  https: ReturnType<typeof tlsOptions>,
+): Promise<FastifyInstance> {
+  const server = fastify({
+    https,
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestMs,
+    keepAliveTimeout: 75_000,
+    connectionTimeout: 0,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 128 },
+  }) as unknown as FastifyInstance;
+  server.setValidatorCompiler(validatorCompiler);
+  server.setSerializerCompiler(serializerCompiler);
+  server.setErrorHandler((error, _request, reply) => answerError(error, reply, rooms.log));
+  server.setNotFoundHandler((request, reply) => {
+    const error = new PortcullisError(
+      'route_unknown' satisfies FailureCode,
+      `there is no ${request.method} ${request.url.split('?')[0]}`,
+    );
+    return answerError(error, reply, rooms.log);
+  });
+  await server.register(swagger, {
+    openapi: { openapi: '3.1.0', info: { title: 'Portcullis', version: '1' } },
+    transform: jsonSchemaTransform,
+  });
+  for (const row of routes) addRoute(server, rooms, row);
+  return server;
+}
+
+function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
+  const { params, query, body } = row.schemas;
+  const peers = new WeakMap<FastifyRequest, Peer>();
+  const handler = (async (request, reply) => {
+    const call = { params: request.params, query: request.query, body: request.body, request, reply };
+    return row.handle(rooms, { ...call, peer: peers.get(request) } as Call<never>);
+  }) as RouteHandlerMethod;
+  server.route({
+    method: row.method,
+    url: row.path,
+    ...(row.bodyBytesMax !== undefined && { bodyLimit: row.bodyBytesMax }),
+    // Before the body is read: who is not admitted costs no parsing.
+    onRequest: async (request) => {
+      if (row.kinds.length > 0) peers.set(request, await requirePeer(rooms, request, row.kinds));
+    },
+    schema: {
+      summary: row.summary,
+      description:
+        row.kinds.length > 0 ? `Admits: ${row.kinds.join(', ')}.` : 'Admits anybody; the request carries the proof.',
+      ...(params && { params }),
+      ...(query && { querystring: query }),
+      ...(body && { body }),
+      ...(row.answer && { response: { 200: row.answer } }),
+    },
+    handler,
+  });
+}

@@ -1,0 +1,58 @@
+import {
+  AttributeHistoryView,
+  Kind,
+  PageQuery,
+  page,
+  ReasonText,
+  SubjectId,
+  SubjectView,
+  WaitQuery,
+} from '@portcullis/contract';
+import { z } from 'zod';
+import { answerChange, ChangeAnswer } from './changes.ts';
+import { type Route, route } from './route.ts';
+
+const params = z.strictObject({ id: SubjectId });
+
+export const subjectsRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/subjects',
+    kinds: ['operator'],
+    summary: 'Subjects with their attributes',
+    schemas: { query: PageQuery.extend({ kind: Kind.optional() }) },
+    answer: page(SubjectView),
+    handle: ({ attributes }, { query: { kind, ...query } }) => attributes.list({ ...query, ...(kind && { kind }) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/subjects/:id',
+    kinds: ['operator'],
+    summary: 'One subject',
+    schemas: { params },
+    answer: SubjectView,
+    handle: ({ attributes }, { params: { id } }) => attributes.read(id),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/subjects/:id/history',
+    kinds: ['operator'],
+    summary: 'Every change of a subject’s attributes, oldest first',
+    schemas: { params, query: PageQuery.extend({ name: z.string().max(64).optional() }) },
+    answer: page(AttributeHistoryView),
+    handle: ({ attributes }, { params: { id }, query: { name, ...query } }) =>
+      attributes.history(id, { ...query, ...(name && { name }) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/subjects/:id/retire',
+    kinds: ['operator'],
+    summary: 'Revokes everything a subject has, for ever',
+    schemas: { params, query: WaitQuery, body: z.strictObject({ reason: ReasonText.optional() }) },
+    answer: ChangeAnswer,
+    async handle(rooms, { params: { id }, query, body, peer }) {
+      const { revision } = await rooms.revocation.retire({ actor: peer.subject, ...body }, id);
+      return answerChange(rooms, revision, query);
+    },
+  }),
+];

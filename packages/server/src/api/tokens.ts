@@ -1,0 +1,37 @@
+import { PageQuery, page, TokenCreated, TokensRequest, TokenView } from '@portcullis/contract';
+import { z } from 'zod';
+import { type Route, route } from './route.ts';
+
+export const tokensRoutes: readonly Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/tokens',
+    kinds: ['operator'],
+    summary: 'Makes enrolment tokens, and the subjects that are new',
+    schemas: { body: TokensRequest },
+    answer: z.strictObject({ revision: z.int(), tokens: z.array(TokenCreated) }),
+    bodyBytesMax: 16 * 1024 * 1024,
+    handle: ({ enrolment }, { body, peer }) => enrolment.createTokens(peer.subject, body),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/tokens',
+    kinds: ['operator'],
+    summary: 'Tokens and what became of them; their secrets are not kept',
+    schemas: { query: PageQuery },
+    answer: page(TokenView),
+    handle: ({ enrolment }, { query }) => enrolment.listTokens(query),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/tokens/:id/revocation',
+    kinds: ['operator'],
+    summary: 'Voids a token',
+    schemas: { params: z.strictObject({ id: z.string().max(64) }) },
+    answer: z.strictObject({ voided: z.literal(true) }),
+    async handle({ enrolment }, { params: { id }, peer }) {
+      await enrolment.revokeToken(peer.subject, id);
+      return { voided: true };
+    },
+  }),
+];

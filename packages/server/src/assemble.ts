@@ -1,0 +1,81 @@
+/**
+ * The only file that builds everything: which rooms there are, what each is given, in which order they open. They close in
+ * reverse, whatever fails on the way.
+ */
+import { join } from 'node:path';
+import { type Api, openApi } from './api/api.ts';
+import { type Attributes, openAttributes } from './attributes/attributes.ts';
+import type { FleetConfig, GateConfig } from './config/config.ts';
+import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
+import { type Feed, openFeed } from './feed/feed.ts';
+import { type Gate, openGate } from './gate/gate.ts';
+import { type Issuance, openIssuance } from './issuance/issuance.ts';
+import { type Journal, openJournal } from './journal/journal.ts';
+import { fileKeys } from './keys/keys.ts';
+import { openRevocation, type Revocation } from './revocation/revocation.ts';
+import { openSqliteSink } from './storage/sink.ts';
+import { openSqliteStore, type Store } from './storage/storage.ts';
+import { createLog, realSystem, type System } from './telemetry/telemetry.ts';
+
+/** The outside world, where a test has its own. */
+export interface Outside {
+  system?: System;
+}
+
+/** The rooms that keep the authority's state, without any listener: what commands on a stopped store use. */
+export interface Records {
+  store: Store;
+  journal: Journal;
+  attributes: Attributes;
+  revocation: Revocation;
+  issuance: Issuance;
+  enrolment: Enrolment;
+}
+
+export async function assembleRecords(
+  directory: string,
+  config: FleetConfig,
+  stack: AsyncDisposableStack,
+  { system = realSystem }: Outside = {},
+): Promise<Records> {
+  const home = join(directory, 'authority');
+  const log = createLog({ role: 'authority', level: config.log });
+  const store = stack.use(await openSqliteStore(home));
+  const journal = stack.use(await openJournal({ store, system, headFile: join(home, 'journal.head') }));
+  const attributes = openAttributes({ store, journal, declared: config.attributes });
+  const revocation = openRevocation({ store, journal, system });
+  const issuance = await openIssuance({ store, keys: fileKeys(join(home, 'keys')), system });
+  const enrolment = openEnrolment({ ...config, store, journal, attributes, revocation, issuance, system, log });
+  return { store, journal, attributes, revocation, issuance, enrolment };
+}
+
+export interface Authority extends Api {
+  readonly feed: Feed;
+}
+
+export async function assembleAuthority(directory: string, config: FleetConfig, outside: Outside = {}): Promise<Authority> {
+  await using stack = new AsyncDisposableStack();
+  const { system = realSystem } = outside;
+  const log = createLog({ role: 'authority', level: config.log });
+  const records = await assembleRecords(directory, config, stack, outside);
+  const feed = stack.use(await openFeed({ ...config, ...records, system, log }));
+  const api = stack.use(await openApi({ ...config, ...records, feed, system, log }));
+  const opened = stack.move();
+  return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+export async function assembleGate(
+  directory: string,
+  config: GateConfig,
+  signal: AbortSignal,
+  { system = realSystem }: Outside = {},
+): Promise<Gate> {
+  await using stack = new AsyncDisposableStack();
+  const home = join(directory, 'gate');
+  const log = createLog({ role: 'gate', level: config.log });
+  const sink = stack.use(await openSqliteSink(home));
+  const gate = stack.use(await openGate({ directory: home, settings: config, sink, system, log }, signal));
+  const opened = stack.move();
+  const { subject, instance, port } = gate;
+  return { subject, instance, port, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}

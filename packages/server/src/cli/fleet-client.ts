@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { PortcullisError, Receipt, Revision } from '@portcullis/contract';
+import { type Credential, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device';
+import { z } from 'zod';
+import type { Output } from './output.ts';
+
+export interface FleetOptions {
+  fleet?: string;
+  operator?: string;
+}
+
+export const directoryOf = (options: FleetOptions, given?: string): string => given ?? options.fleet ?? './fleet';
+
+interface Shape<Value> {
+  safeParse(value: unknown): { success: true; data: Value } | { success: false };
+}
+
+const ChangeAnswer = z.union([Receipt, z.strictObject({ revision: Revision })]);
+
+/** An operator's way to the authority and, through it, to the gates. */
+export class FleetClient {
+  readonly credential: Credential;
+  readonly #authority: Link;
+  readonly #gates: Link;
+
+  constructor(directory: string) {
+    const file = join(directory, 'operator.json');
+    if (!existsSync(file)) {
+      throw new PortcullisError('fleet_missing', `"${directory}" holds no operator's credential; name the fleet with --fleet DIR`);
+    }
+    this.credential = readCredential(file);
+    const trust = { roots: this.credential.roots, fleet: this.credential.fleet, credential: this.credential };
+    this.#authority = new Link({ ...trust, role: 'authority' });
+    this.#gates = new Link({ ...trust, role: 'gate' });
+  }
+
+  async get<Value>(path: string, shape: Shape<Value>): Promise<Value> {
+    return get(this.#authority, `${this.credential.authority}${path}`, shape);
+  }
+
+  post<Value>(path: string, body: unknown, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
+    return exchange(this.#authority, `${this.credential.authority}${path}`, body, shape, timeoutMs);
+  }
+
+  getFromGate<Value>(gate: string, path: string, shape: Shape<Value>): Promise<Value> {
+    return get(this.#gates, `${gate}${path}`, shape);
+  }
+
+  async streamFromGate(gate: string, path: string, signal: AbortSignal) {
+    return this.#gates.stream({ url: `${gate}${path}`, signal });
+  }
+
+  /** Every page of a list. */
+  async *pages<Value>(path: string, item: z.ZodType<Value>): AsyncGenerator<Value> {
+    const shape = z.strictObject({ items: z.array(item), next: z.string().nullable() });
+    for (let after: string | null = ''; after !== null; ) {
+      const query: string = after === '' ? '' : `${path.includes('?') ? '&' : '?'}after=${encodeURIComponent(after)}`;
+      const { items, next } = (await this.get(`${path}${query}`, shape)) as { items: Value[]; next: string | null };
+      yield* items;
+      after = next;
+    }
+  }
+
+  close(): void {
+    this.#authority.close();
+    this.#gates.close();
+  }
+}
+
+async function get<Value>(link: Link, url: string, shape: Shape<Value>): Promise<Value> {
+  const answer = await link.request({ url });
+  if (answer.status !== 200) throw problemOf(answer);
+  const parsed = shape.safeParse(parseAnswer(answer));
+  if (parsed.success) return parsed.data;
+  throw new PortcullisError('answer_malformed', `the answer of ${url} does not fit its schema`);
+}
+
+/** Opens a client, runs the work, and closes whatever happens. */
+export async function withFleet(options: FleetOptions, work: (client: FleetClient) => Promise<void>, directory?: string): Promise<void> {
+  const client = new FleetClient(directoryOf(options, directory));
+  try {
+    await work(client);
+  } finally {
+    client.close();
+  }
+}
+
+export interface ChangeOptions extends FleetOptions {
+  wait?: boolean;
+  waitLimit?: string;
+  reason?: string;
+}
+
+/** Sends a change; with `--wait`, waits for its receipt. An unconfirmed receipt is printed, and the status is 1. */
+export async function sendChange(
+  options: ChangeOptions,
+  change: { path: string; body: Record<string, unknown>; done: string },
+  output: Output,
+): Promise<void> {
+  const limitMs = secondsOf(options.waitLimit ?? '30') * 1000;
+  const query = options.wait ? `?wait=all&waitLimitMs=${limitMs}` : '';
+  const body = { ...change.body, ...(options.reason !== undefined && { reason: options.reason }) };
+  await withFleet(options, async (client) => {
+    const answer = await client.post(`${change.path}${query}`, body, ChangeAnswer, limitMs + 30_000);
+    if (!('confirmed' in answer)) return output.result(answer, `${change.done} (revision ${answer.revision})`);
+    output.result(answer, `${change.done}\n${receiptWords(answer)}`);
+    if (!answer.confirmed) output.status = 1;
+  });
+}
+
+function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed }: z.infer<typeof Receipt>): string {
+  const what = confirmed ? 'in force at every gate that could decide' : 'NOT confirmed within the limit';
+  const lines = gates.map(({ gate, outcome, ms }) => `  ${gate}: ${outcome}${outcome === 'no_lease' ? '' : ` after ${ms} ms`}`);
+  return [`revision ${revision}: ${what}, ${elapsedMs} ms, ${connectionsClosed} connections closed`, ...lines].join('\n');
+}
+
+export function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (Number.isFinite(seconds) && seconds >= 0 && seconds <= 600) return seconds;
+  throw new PortcullisError('usage', `"${text}" is not a number of seconds from 0 to 600`);
+}

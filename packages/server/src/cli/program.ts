@@ -1,0 +1,57 @@
+import { Command } from 'commander';
+import { attributeCommands } from './attribute.ts';
+import { certificateCommands } from './certificate.ts';
+import { configCommands } from './config-check.ts';
+import { explainCommand } from './explain.ts';
+import { gateCommands } from './gate-commands.ts';
+import { initCommand } from './init.ts';
+import { journalCommands } from './journal-commands.ts';
+import { operatorCommands } from './operator.ts';
+import type { Output } from './output.ts';
+import { readingsCommand } from './readings.ts';
+import { startCommand } from './start.ts';
+import { subjectCommands } from './subject.ts';
+import { tokenCommands } from './token.ts';
+import { upCommand } from './up.ts';
+import { upgradeCommand } from './upgrade.ts';
+import { watchCommand } from './watch.ts';
+
+/** Each adds one command, or one noun with its verbs. */
+const adders: readonly ((program: Command, output: Output) => void)[] = [
+  initCommand,
+  upCommand,
+  startCommand,
+  gateCommands,
+  tokenCommands,
+  operatorCommands,
+  subjectCommands,
+  certificateCommands,
+  attributeCommands,
+  explainCommand,
+  watchCommand,
+  readingsCommand,
+  journalCommands,
+  configCommands,
+  upgradeCommand,
+];
+
+export function makeProgram(output: Output): Command {
+  const program = new Command('portcullis')
+    .description('certificate authority, live attribute store and ingestion gate for fleets of devices')
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help tells more)')
+    .exitOverride();
+  for (const add of adders) add(program, output);
+  settle(program);
+  return program;
+}
+
+/** Every command takes these, wherever it stands. */
+function settle(command: Command): void {
+  command.exitOverride();
+  if (command.commands.length === 0) {
+    command.option('--json', 'print JSON: one object, or one a line for lists');
+    command.option('--fleet <dir>', 'the fleet directory (./fleet)');
+  }
+  for (const inner of command.commands) settle(inner);
+}

@@ -1,0 +1,9 @@
+/**
+ * Files → one checked, frozen object.
+ * - An unknown key is refused by name, with its line and the nearest known key.
+ * - A relation between keys is checked here, not where it would bite.
+ * - Secrets are in files of their own, never here and never in the environment.
+ * Refuses to know: every other room.
+ */
+export { type FleetConfig, FleetFile, loadFleetConfig } from './fleet-config.ts';
+export { type GateConfig, GateFile, loadGateConfig } from './gate-config.ts';

@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import { AttributeName, AttributeType, FleetName, PortcullisError } from '@portcullis/contract';
+import { z } from 'zod';
+import { readYaml } from './read-yaml.ts';
+
+export const Host = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[A-Za-z0-9.:_-]+$/, 'must be a DNS name or an address');
+export const Port = z.int().min(0).max(65_535);
+export const HttpsUrl = z.url({ protocol: /^https$/, message: 'must be an https address' });
+export const LogLevel = z.enum(['debug', 'info', 'warn', 'error']);
+
+/** `fleet.yaml`: the authority's own configuration. */
+export const FleetFile = z.strictObject({
+  /** The fleet's name, as in every certificate's URI. It is made by `init` and never changes. */
+  fleet: FleetName,
+  /** DNS names and addresses of the authority's server certificate, and of gates whose token names none. */
+  hosts: z.array(Host).min(1).max(32),
+  listen: z.strictObject({
+    /** The address that the authority's listeners bind. */
+    host: Host.default('127.0.0.1'),
+    /** Port of the API (mTLS). */
+    apiPort: Port.default(8440),
+    /** Port for enrolment and renewal (server certificate only). */
+    enrolmentPort: Port.default(8441),
+  }),
+  /** Where gates and operators reach the API. */
+  authorityUrl: HttpsUrl,
+  /** Where devices enrol and renew. */
+  enrolmentUrl: HttpsUrl,
+  /** What devices are told of gates before any gate has announced itself. */
+  gates: z.array(HttpsUrl).max(64).default([]),
+  /** How long a gate may decide without hearing from the authority, in milliseconds. */
+  leaseMs: z.int().min(200).max(3_600_000).default(5_000),
+  /** How long a change may wait for one gate before that gate gets no further lease, in milliseconds. */
+  patienceMs: z.int().min(50).max(600_000).default(1_000),
+  /** Types of attribute names; a name that is not here gets the type of its first use. */
+  attributes: z.record(AttributeName, AttributeType).default({}),
+  /** How much the authority says on standard error. */
+  log: LogLevel.default('info'),
+});
+export type FleetConfig = z.infer<typeof FleetFile>;
+
+/** @throws {PortcullisError} `config_invalid`, `fleet_missing` */
+export function loadFleetConfig(directory: string): FleetConfig {
+  const file = join(directory, 'fleet.yaml');
+  const config = readYaml(file, FleetFile);
+  if (config.patienceMs > config.leaseMs) {
+    const why = `"patienceMs" (${config.patienceMs}) must not be longer than "leaseMs" (${config.leaseMs})`;
+    throw new PortcullisError('config_invalid', `${file}: ${why}`);
+  }
+  return config;
+}

@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { AttributeName, AttributeValue, Kind, StreamName } from '@portcullis/contract';
+import { z } from 'zod';
+import { Host, HttpsUrl, LogLevel, Port } from './fleet-config.ts';
+import { readYaml } from './read-yaml.ts';
+
+const range = z
+  .strictObject({ min: z.number().optional(), max: z.number().optional() })
+  .refine(({ min, max }) => min !== undefined || max !== undefined, 'must have "min", "max" or both')
+  .refine(({ min, max }) => min === undefined || max === undefined || min <= max, '"min" must not be above "max"');
+const choice = z.strictObject({ in: z.array(AttributeValue).min(1).max(1_000) });
+
+const Stream = z.strictObject({
+  /** The kinds of subjects that may send. */
+  kinds: z.array(Kind).min(1).default(['device']),
+  /** What each attribute must be: a value, `{min, max}` or `{in: [...]}`. Missing or of another type is refused. */
+  expect: z.record(AttributeName, z.union([AttributeValue, range, choice])).default({}),
+  /** A CEL expression over `reading`, `subject` and `attributes` that must be true. */
+  when: z.string().min(1).max(2_000).optional(),
+});
+
+const milliseconds = (least: number, most: number, usual: number) => z.int().min(least).max(most).default(usual);
+const count = (most: number, usual: number) => z.int().min(1).max(most).default(usual);
+
+const Limits = z.strictObject({
+  /** How long a handshake may take. */
+  handshakeMs: milliseconds(100, 120_000, 10_000),
+  /** How many handshakes may be under way at once; further connections are dropped. */
+  pendingHandshakesMax: count(100_000, 512),
+  /** How many connections may be open at once. */
+  connectionsMax: count(1_000_000, 20_000),
+  /** How many of them with one certificate. */
+  connectionsPerCertificateMax: count(100_000, 16),
+  /** How long a connection may idle between requests. */
+  idleMs: milliseconds(1_000, 86_400_000, 75_000),
+  /** How long a request may take to arrive. */
+  requestMs: milliseconds(100, 3_600_000, 30_000),
+  /** How many readings may wait for their commit. */
+  queueReadingsMax: count(10_000_000, 100_000),
+  /** How many bytes of them. */
+  queueBytesMax: count(2 ** 31, 64 * 1024 * 1024),
+});
+
+/** `gate.yaml`: what one gate expects, and of whom. It never leaves the gate. */
+export const GateFile = z.strictObject({
+  /** Where the authority's API is. */
+  authority: HttpsUrl,
+  /** Where devices reach this gate. */
+  url: HttpsUrl,
+  listen: z.strictObject({
+    /** The address that the gate binds. */
+    host: Host.default('127.0.0.1'),
+    port: Port.default(8443),
+  }),
+  /** How many days readings and refusals are kept; 0 is for ever. */
+  retainDays: z.int().min(0).max(36_500).default(30),
+  /** Channels of readings, each with what it expects. */
+  streams: z.record(StreamName, Stream),
+  limits: Limits.default(Limits.parse({})),
+  /** How much the gate says on standard error. */
+  log: LogLevel.default('info'),
+});
+export type GateConfig = z.infer<typeof GateFile>;
+
+/** @throws {PortcullisError} `config_invalid`, `fleet_missing` */
+export function loadGateConfig(directory: string): GateConfig {
+  return readYaml(join(directory, 'gate.yaml'), GateFile);
+}

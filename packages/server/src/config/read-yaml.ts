@@ -1,0 +1,65 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { PortcullisError } from '@portcullis/contract';
+import { closest } from 'fastest-levenshtein';
+import { isNode, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+
+const fileBytesMax = 1024 * 1024;
+
+/** Parses a YAML file by a schema and freezes the result. @throws {PortcullisError} `config_invalid`, `fleet_missing` */
+export function readYaml<Shape extends z.ZodType>(file: string, shape: Shape): z.infer<Shape> {
+  if (!existsSync(file))
+    throw new PortcullisError('fleet_missing', `there is no "${file}"; "portcullis init" makes one`);
+  if (statSync(file).size > fileBytesMax) throw invalid(file, undefined, `it has more than ${fileBytesMax} bytes`);
+  const lines = new LineCounter();
+  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines, uniqueKeys: true });
+  const [error] = document.errors;
+  if (error) throw invalid(file, lines.linePos(error.pos[0]).line, error.message.split('\n')[0] as string);
+  const parsed = shape.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  if (parsed.success) return frozen(parsed.data);
+  const [issue] = parsed.error.issues;
+  const path = pathOf(issue as z.core.$ZodIssue);
+  const node = document.getIn(path, true) ?? document.getIn(path.slice(0, -1), true);
+  const at = isNode(node) && node.range ? lines.linePos(node.range[0]).line : undefined;
+  throw invalid(file, at, sentenceOf(issue as z.core.$ZodIssue, shape));
+}
+
+function invalid(file: string, line: number | undefined, why: string): PortcullisError {
+  return new PortcullisError('config_invalid', `${file}${line === undefined ? '' : `:${line}`}: ${why}`);
+}
+
+function pathOf(issue: z.core.$ZodIssue): (string | number)[] {
+  const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+  return issue.code === 'unrecognized_keys' ? [...path, issue.keys[0] as string] : path;
+}
+
+function sentenceOf(issue: z.core.$ZodIssue, shape: z.ZodType): string {
+  const where = pathOf(issue).join('.');
+  if (issue.code !== 'unrecognized_keys') return `"${where}": ${issue.message}`;
+  const known = keysAt(shape, issue.path);
+  const nearest = known.length > 0 ? `; did you mean "${closest(issue.keys[0] as string, known)}"? ` : '; ';
+  return `key "${where}" is unknown${nearest}allowed are [${known.join(', ')}]`;
+}
+
+interface Inner {
+  shape?: Record<string, z.ZodType>;
+  innerType?: z.ZodType;
+  valueType?: z.ZodType;
+  options?: z.ZodType[];
+}
+
+/** The keys that the schema knows at a path, through defaults, options and records. */
+function keysAt(shape: z.ZodType, path: PropertyKey[]): string[] {
+  const inner = shape._zod.def as Inner;
+  if (inner.innerType) return keysAt(inner.innerType, path);
+  const [first, ...rest] = path;
+  if (inner.options) return inner.options.flatMap((option) => keysAt(option, path));
+  if (first === undefined) return Object.keys(inner.shape ?? {});
+  const next = inner.shape?.[String(first)] ?? inner.valueType;
+  return next ? keysAt(next, rest) : [];
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) for (const member of Object.values(value)) frozen(member);
+  return Object.freeze(value);
+}
