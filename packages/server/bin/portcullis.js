@@ -5,7 +5,9 @@ import module from 'node:module';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 24 || (major === 24 && minor < 17) || ['26.8.0', '26.8.1'].includes(process.versions.node)) {
-  process.stderr.write(`portcullis: Node ${process.versions.node} can not run this; it must be 24.17 or later, but not 26.8.0 and 26.8.1\n`);
+  process.stderr.write(
+    `portcullis: Node ${process.versions.node} can not run this; it must be 24.17 or later, but not 26.8.0 and 26.8.1\n`,
+  );
   process.exit(1);
 }
 const source = new URL('../src/main.ts', import.meta.url);

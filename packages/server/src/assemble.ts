@@ -53,7 +53,11 @@ export interface Authority extends Api {
   readonly feed: Feed;
 }
 
-export async function assembleAuthority(directory: string, config: FleetConfig, outside: Outside = {}): Promise<Authority> {
+export async function assembleAuthority(
+  directory: string,
+  config: FleetConfig,
+  outside: Outside = {},
+): Promise<Authority> {
   await using stack = new AsyncDisposableStack();
   const { system = realSystem } = outside;
   const log = createLog({ role: 'authority', level: config.log });

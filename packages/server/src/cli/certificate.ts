@@ -19,7 +19,8 @@ export function certificateCommands(program: Command, output: Output): void {
     .action(async (options: FleetOptions & { subject?: string }) => {
       const query = options.subject === undefined ? '' : `?subject=${encodeURIComponent(options.subject)}`;
       await withFleet(options, async (client) => {
-        for await (const one of client.pages(`/v1/certificates${query}`, CertificateView)) output.line(one, wordsOf(one));
+        for await (const one of client.pages(`/v1/certificates${query}`, CertificateView))
+          output.line(one, wordsOf(one));
       });
     });
   certificate

@@ -27,7 +27,10 @@ export class FleetClient {
   constructor(directory: string) {
     const file = join(directory, 'operator.json');
     if (!existsSync(file)) {
-      throw new PortcullisError('fleet_missing', `"${directory}" holds no operator's credential; name the fleet with --fleet DIR`);
+      throw new PortcullisError(
+        'fleet_missing',
+        `"${directory}" holds no operator's credential; name the fleet with --fleet DIR`,
+      );
     }
     this.credential = readCredential(file);
     const trust = { roots: this.credential.roots, fleet: this.credential.fleet, credential: this.credential };
@@ -77,7 +80,11 @@ async function get<Value>(link: Link, url: string, shape: Shape<Value>): Promise
 }
 
 /** Opens a client, runs the work, and closes whatever happens. */
-export async function withFleet(options: FleetOptions, work: (client: FleetClient) => Promise<void>, directory?: string): Promise<void> {
+export async function withFleet(
+  options: FleetOptions,
+  work: (client: FleetClient) => Promise<void>,
+  directory?: string,
+): Promise<void> {
   const client = new FleetClient(directoryOf(options, directory));
   try {
     await work(client);
@@ -111,8 +118,12 @@ export async function sendChange(
 
 function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed }: z.infer<typeof Receipt>): string {
   const what = confirmed ? 'in force at every gate that could decide' : 'NOT confirmed within the limit';
-  const lines = gates.map(({ gate, outcome, ms }) => `  ${gate}: ${outcome}${outcome === 'no_lease' ? '' : ` after ${ms} ms`}`);
-  return [`revision ${revision}: ${what}, ${elapsedMs} ms, ${connectionsClosed} connections closed`, ...lines].join('\n');
+  const lines = gates.map(
+    ({ gate, outcome, ms }) => `  ${gate}: ${outcome}${outcome === 'no_lease' ? '' : ` after ${ms} ms`}`,
+  );
+  return [`revision ${revision}: ${what}, ${elapsedMs} ms, ${connectionsClosed} connections closed`, ...lines].join(
+    '\n',
+  );
 }
 
 export function secondsOf(text: string): number {

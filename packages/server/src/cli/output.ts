@@ -41,5 +41,8 @@ export class Output {
 
 /** Columns of equal width, for people. */
 export function columns(...cells: [string | number | null, number][]): string {
-  return cells.map(([cell, width]) => String(cell ?? '-').padEnd(width)).join(' ').trimEnd();
+  return cells
+    .map(([cell, width]) => String(cell ?? '-').padEnd(width))
+    .join(' ')
+    .trimEnd();
 }

@@ -61,13 +61,15 @@ async function createTokens(subject: string | undefined, options: CreateOptions,
     throw new PortcullisError('usage', 'name one subject, or a file of them with --from FILE');
   }
   const common = commonOf(options);
-  const wanted = subject === undefined ? fileOf(options.from as string, common) : [check({ ...common, subject }, 'the token')];
+  const wanted =
+    subject === undefined ? fileOf(options.from as string, common) : [check({ ...common, subject }, 'the token')];
   const { reason } = options;
   await withFleet(options, async (client) => {
     for (let from = 0; from < wanted.length; from += tokensPerRequest) {
       const body = { tokens: wanted.slice(from, from + tokensPerRequest), ...(reason !== undefined && { reason }) };
       const { tokens } = await client.post('/v1/tokens', body, TokensCreated, 120_000);
-      for (const one of tokens) output.line(one, options.from === undefined ? one.token : `${one.subject} ${one.token}`);
+      for (const one of tokens)
+        output.line(one, options.from === undefined ? one.token : `${one.subject} ${one.token}`);
     }
   });
 }

@@ -15,7 +15,7 @@ export type HeldHead = { position: number; hash: string } | { revision: number; 
  * Walks the chain from its beginning. Any edit, reordering or gap breaks it; a cut of its end, or a chain made anew, is found
  * by the heads that somebody else holds.
  */
-export async function verifyJournal(store: Store, heads: HeldHead[]): Promise<Verification> {
+export async function verifyJournal(store: Pick<Store, 'snapshot'>, heads: HeldHead[]): Promise<Verification> {
   return store.snapshot(async (db) => {
     let reached: JournalHead = { position: 0, revision: 0, hash: originHash, revisionHash: originHash };
     const broken = (why: string) => ({ entries: reached.position, broken: { position: reached.position + 1, why } });

@@ -51,6 +51,23 @@ export async function openSqliteStore(directory: string): Promise<Store> {
   }
 }
 
+/** What is on disk, whoever holds the store: nothing is locked, and nothing can be changed. */
+export function readSqliteStore(directory: string): Pick<Store, 'snapshot'> {
+  requireStore(directory);
+  return { snapshot: (work) => snapshotOf(fileIn(directory), work) };
+}
+
+async function snapshotOf<T>(file: string, work: (db: Reader) => Promise<T>): Promise<T> {
+  const connection = connect(openDatabase(file, 'read'), 'begin');
+  try {
+    return await connection.db.transaction().execute(work);
+  } catch (error) {
+    return asFailure(error);
+  } finally {
+    await close(connection);
+  }
+}
+
 function requireStore(directory: string): void {
   if (existsSync(fileIn(directory))) return;
   throw new PortcullisError('fleet_missing', `"${directory}" holds no store; "portcullis init" makes one`);
@@ -102,15 +119,8 @@ class SqliteStore implements Store {
     return this.#reader.db.transaction().execute(work).catch(asFailure);
   }
 
-  async snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T> {
-    const connection = connect(openDatabase(this.#file, 'read'), 'begin');
-    try {
-      return await connection.db.transaction().execute(work);
-    } catch (error) {
-      return asFailure(error);
-    } finally {
-      await close(connection);
-    }
+  snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T> {
+    return snapshotOf(this.#file, work);
   }
 
   /** The writer runs one change at a time: each waits for the one before it, whether that one succeeded or not. */

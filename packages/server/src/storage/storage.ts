@@ -11,7 +11,7 @@ import type { Schema } from './schema.ts';
 
 export { holdLock, type Lock } from './lock.ts';
 export type { Schema } from './schema.ts';
-export { createSqliteStore, openSqliteStore, upgradeSqliteStore } from './sqlite-store.ts';
+export { createSqliteStore, openSqliteStore, readSqliteStore, upgradeSqliteStore } from './sqlite-store.ts';
 
 /** Cannot write, by type. */
 export type Reader = Pick<Kysely<Schema>, 'selectFrom' | 'with' | 'fn'>;

@@ -1,0 +1,23 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
+import { compilePolicy } from '../gate/gate.ts';
+import { directoryOf, type FleetOptions } from './fleet-client.ts';
+import type { Output } from './output.ts';
+
+export function configCommands(program: Command, output: Output): void {
+  program
+    .command('config')
+    .description('the configuration files')
+    .command('check')
+    .argument('[dir]')
+    .description('check fleet.yaml and gate.yaml without starting anything')
+    .action((dir: string | undefined, options: FleetOptions) => {
+      const directory = directoryOf(options, dir);
+      const files = ['fleet.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
+      if (files.includes('fleet.yaml') || files.length === 0) loadFleetConfig(directory);
+      if (files.includes('gate.yaml')) compilePolicy(loadGateConfig(directory).streams, 1);
+      output.result({ valid: true, files }, `${files.join(' and ')}: valid`);
+    });
+}

@@ -1,0 +1,95 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { GateView, PortcullisError } from '@portcullis/contract';
+import { enrol } from '@portcullis/device';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { loadGateConfig } from '../config/config.ts';
+import { acceptRestore } from '../gate/gate.ts';
+import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
+import { columns, type Output } from './output.ts';
+import { gateYaml } from './yaml-templates.ts';
+
+interface JoinOptions {
+  port: string;
+  host: string;
+  listen: string;
+}
+
+export function gateCommands(program: Command, output: Output): void {
+  const gate = program.command('gate').description('the ingestion points');
+  gate
+    .command('join')
+    .argument('<dir>')
+    .argument('<token>', 'of kind gate: "portcullis token create gate-2 --kind gate"')
+    .option('--port <number>', 'where it listens', '8443')
+    .option('--host <name>', 'where devices reach it; one of the names of its token', 'localhost')
+    .option('--listen <address>', 'the address that it binds', '127.0.0.1')
+    .description('make the directory of a further gate; "portcullis start gate DIR" runs it')
+    .action((dir: string, token: string, options: JoinOptions) => join_(dir, token, options, output));
+  gate
+    .command('list')
+    .description('gates and their instances: lease, applied revision, rates')
+    .action((options: FleetOptions) => list(options, output));
+  gate
+    .command('accept-restore')
+    .argument('[dir]')
+    .description('believe an authority that was restored from a backup: forget the history that this gate has seen')
+    .action((dir: string | undefined, options: FleetOptions) => {
+      const directory = directoryOf(options, dir);
+      loadGateConfig(directory);
+      const forgotten = acceptRestore(join(directory, 'gate/position.json'));
+      output.result(
+        { forgotten },
+        forgotten ? 'the gate starts anew from what the authority has' : 'the gate holds no history',
+      );
+    });
+}
+
+async function join_(
+  directory: string,
+  token: string,
+  { port, host, listen }: JoinOptions,
+  output: Output,
+): Promise<void> {
+  if (existsSync(join(directory, 'gate.yaml')))
+    throw new PortcullisError('fleet_exists', `"${directory}" already holds a gate`);
+  const gatePort = Number(port);
+  if (!Number.isInteger(gatePort) || gatePort < 1 || gatePort > 65_535)
+    throw new PortcullisError('usage', `--port ${port} is not a port`);
+  const home = join(directory, 'gate');
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const credential = await enrol({ token, directory: home });
+  if (credential.kind !== 'gate')
+    throw new PortcullisError('usage', `the token is for a ${credential.kind}; make one with --kind gate`);
+  const text = gateYaml({ host, listenHost: listen, authorityPort: 0, gatePort, authority: credential.authority });
+  writeFileSync(join(directory, 'root.pem'), credential.roots);
+  writeFileSync(join(directory, 'gate.yaml'), text, { mode: 0o600 });
+  const { subject, notAfter } = credential;
+  output.result(
+    { subject, directory, notAfter },
+    `${subject} joined; edit ${join(directory, 'gate.yaml')}, then: portcullis start gate ${directory}`,
+  );
+}
+
+async function list(options: FleetOptions, output: Output): Promise<void> {
+  await withFleet(options, async (client) => {
+    const { items } = await client.get('/v1/gates', z.strictObject({ items: z.array(GateView) }));
+    for (const one of items) {
+      const rates = `${one.connections} connections, ${one.admittedPerSecond}/s admitted, ${one.refusedPerSecond}/s refused`;
+      const state = `revision ${one.appliedRevision} (lag ${one.lag})`;
+      const odd = `${one.overruns} overruns, ${one.unproven} unproven`;
+      output.line(
+        one,
+        columns(
+          [one.gate, 16],
+          [one.instance?.slice(0, 8) ?? null, 8],
+          [one.lease, 8],
+          [one.url, 28],
+          [state, 22],
+          [`${rates}, ${odd}`, 0],
+        ),
+      );
+    }
+  });
+}

@@ -1,0 +1,43 @@
+import { FleetName, type Kind, type SubjectId } from '@portcullis/contract';
+import { type Credential, makeKey, makeRequest } from '@portcullis/device';
+import type { Records } from '../assemble.ts';
+import type { FleetConfig } from '../config/config.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
+
+interface Wanted {
+  subject: string;
+  kind: Exclude<Kind, 'authority'>;
+}
+
+/** A credential straight from the store, for whoever holds its keys anyway: at `init`, and as the way back in. */
+export async function issueLocally(
+  records: Records,
+  config: FleetConfig,
+  { subject, kind }: Wanted,
+): Promise<Credential> {
+  const { issuance, journal, attributes } = records;
+  const key = makeKey();
+  const signed = await issuance.issue(issuance.check({ subject, kind, request: makeRequest(key, subject) }));
+  await journal.change(
+    { actor: 'authority', action: 'certificates.issue', reason: 'issued on the store itself' },
+    async (change) => {
+      await attributes.ensure(change, { subject, kind, attributes: {} });
+      await issuance.record(change, signed);
+    },
+  );
+  return {
+    fleet: FleetName.parse(config.fleet),
+    subject: subject as SubjectId,
+    kind,
+    key,
+    certificate: signed.pem,
+    issuer: signed.issuerPem,
+    roots: issuance.bundle.roots,
+    bundleVersion: issuance.bundle.version,
+    renewAfter: timestamp(issuance.renewAfter(signed)),
+    notAfter: timestamp(signed.notAfter),
+    gates: config.gates,
+    authority: config.authorityUrl,
+    enrolment: config.enrolmentUrl,
+  };
+}

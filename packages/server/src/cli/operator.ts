@@ -1,0 +1,71 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { PortcullisError, SubjectId, TokenCreated } from '@portcullis/contract';
+import { type Credential, credentialFileIn, enrol, writeCredential } from '@portcullis/device';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { assembleRecords } from '../assemble.ts';
+import { loadFleetConfig } from '../config/config.ts';
+import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
+import { issueLocally } from './issue-locally.ts';
+import type { Output } from './output.ts';
+
+const TokensCreated = z.strictObject({ revision: z.int(), tokens: z.array(TokenCreated) });
+
+interface AddOptions extends FleetOptions {
+  out?: string;
+}
+
+export function operatorCommands(program: Command, output: Output): void {
+  program
+    .command('operator')
+    .description('people and programs that may change the fleet')
+    .command('add')
+    .argument('<name>')
+    .option('--out <dir>', 'where its credential goes (operators/NAME in the fleet directory)')
+    .description('give a new operator a credential; works on a stopped store too')
+    .action((name: string, options: AddOptions) => addOperator(name, options, output));
+}
+
+async function addOperator(name: string, options: AddOptions, output: Output): Promise<void> {
+  const parsed = SubjectId.safeParse(name);
+  if (!parsed.success) throw new PortcullisError('usage', `"${name}" ${parsed.error.issues[0]?.message}`);
+  const directory = directoryOf(options);
+  const target = options.out ?? join(directory, 'operators', name);
+  mkdirSync(target, { recursive: true, mode: 0o700 });
+  const credential = (await viaAuthority(name, target, options)) ?? (await viaStore(name, directory));
+  writeCredential(join(target, 'operator.json'), credential);
+  rmSync(credentialFileIn(target), { force: true });
+  output.result(
+    { subject: name, credential: join(target, 'operator.json'), notAfter: credential.notAfter },
+    `${name} is an operator until ${credential.notAfter}; use it with --fleet ${target}`,
+  );
+}
+
+/** Undefined when no authority answers. */
+async function viaAuthority(name: string, target: string, options: FleetOptions): Promise<Credential | undefined> {
+  let credential: Credential | undefined;
+  try {
+    await withFleet(options, async (client) => {
+      const body = { tokens: [{ subject: name, kind: 'operator', attributes: {} }], reason: 'operator add' };
+      const { tokens } = await client.post('/v1/tokens', body, TokensCreated);
+      const { token } = tokens[0] as TokenCreated;
+      credential = await enrol({ token, directory: target });
+    });
+  } catch (error) {
+    if (
+      !(error instanceof PortcullisError) ||
+      !['server_unreachable', 'credential_unusable', 'fleet_missing'].includes(error.code)
+    )
+      throw error;
+  }
+  return credential;
+}
+
+/** The way back in when no authority runs, or none that would listen: whoever holds the store and its keys may do it. */
+async function viaStore(name: string, directory: string): Promise<Credential> {
+  await using stack = new AsyncDisposableStack();
+  const config = loadFleetConfig(directory);
+  const records = await assembleRecords(directory, config, stack);
+  return issueLocally(records, config, { subject: name, kind: 'operator' });
+}

@@ -1,0 +1,43 @@
+import { fileURLToPath } from 'node:url';
+import { PortcullisError } from '@portcullis/contract';
+
+export type Role = 'authority' | 'gate';
+
+const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+const packageRoot = new URL('../../', import.meta.url);
+export const launcher = fileURLToPath(new URL('bin/portcullis.js', packageRoot));
+const opensslFile = fileURLToPath(new URL('openssl.cnf', packageRoot));
+
+/** What Node itself is told: no TLS 1.3 tickets, and in a clone the source instead of compiled files. */
+export const nodeOptions: readonly string[] = [
+  `--openssl-config=${opensslFile}`,
+  ...(extension === '.ts' ? ['--conditions=portcullis-source'] : []),
+];
+
+/**
+ * This very process with the options that a listener needs; a process that was started without them becomes one that has them,
+ * under the same id.
+ */
+export function requireNodeOptions(words: readonly string[]): void {
+  if (nodeOptions.every((option) => process.execArgv.includes(option))) return;
+  if (typeof process.execve !== 'function' || process.platform === 'win32') {
+    throw new PortcullisError(
+      'environment_refused',
+      `start it as: node ${nodeOptions.join(' ')} ${launcher} ${words.join(' ')}`,
+    );
+  }
+  const others = process.execArgv.filter((option) => !nodeOptions.includes(option));
+  process.execve(
+    process.execPath,
+    [process.execPath, ...others, ...nodeOptions, launcher, ...words],
+    process.env as Record<string, string>,
+  );
+}
+
+/** Resolves when the process is told to stop: a signal, or the end of the channel to a parent that is gone. */
+export function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    process.once('disconnect', () => resolve());
+  });
+}

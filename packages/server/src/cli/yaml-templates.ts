@@ -1,0 +1,41 @@
+/** The files that `init` and `gate join` write: what differs between fleets, and what everybody asks for first. */
+export function fleetYaml(made: { fleet: string; hosts: string[]; listenHost: string; basePort: number }): string {
+  const { fleet, hosts, listenHost, basePort } = made;
+  const host = urlHost(hosts[0] as string);
+  return `# The authority of this fleet. Every key is described in docs/reference/configuration.md.
+fleet: ${fleet}
+hosts: [${hosts.map((name) => JSON.stringify(name)).join(', ')}]
+listen:
+  host: ${JSON.stringify(listenHost)}
+  apiPort: ${basePort}
+  enrolmentPort: ${basePort + 1}
+authorityUrl: https://${host}:${basePort}
+enrolmentUrl: https://${host}:${basePort + 1}
+gates: ["https://${host}:${basePort + 3}"]
+`;
+}
+
+export function gateYaml(made: {
+  host: string;
+  listenHost: string;
+  authorityPort: number;
+  gatePort: number;
+  authority?: string;
+}): string {
+  const { host, listenHost, authorityPort, gatePort } = made;
+  const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
+  return `# What this gate expects, and of whom. It never leaves the gate. Keys: docs/reference/configuration.md
+authority: ${authority}
+url: https://${urlHost(host)}:${gatePort}
+listen:
+  host: ${JSON.stringify(listenHost)}
+  port: ${gatePort}
+streams:
+  telemetry:
+    expect: { status: active }
+`;
+}
+
+function urlHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
