@@ -123,8 +123,8 @@ function conditionRefused(
   replica: Replica,
   reading?: Record<string, unknown>,
 ): Refused | undefined {
-  const valueOf = (name: string) => replica.valueOf(subject, name);
-  const outcome = condition?.evaluate({ subject: { id, kind: replica.kindOf(subject) }, valueOf, reading });
+  const attribute = (name: string) => replica.valueOf(subject, name);
+  const outcome = condition?.evaluate({ subject: { id, kind: replica.kindOf(subject) }, attribute, reading });
   if (outcome === undefined || outcome === 'met') return undefined;
   const about = reading ? 'condition' : 'subject_condition';
   const expected = condition?.text;

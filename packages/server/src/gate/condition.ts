@@ -5,7 +5,7 @@ import { anatomyOf } from './expression.ts';
 /** What an expression can see. */
 export interface Facts {
   subject: { id: string; kind: Kind };
-  valueOf(attribute: string): AttributeValue | undefined;
+  attribute(name: string): AttributeValue | undefined;
   reading?: Record<string, unknown> | undefined;
 }
 
@@ -34,8 +34,8 @@ export function compileCondition(text: string): Condition {
     text,
     readsReading: anatomy.variables.has('reading'),
     attributes,
-    evaluate({ subject, valueOf, reading }) {
-      const values = new Map(attributes.map((name) => [name, valueOf(name) as CelInput]));
+    evaluate({ subject, attribute, reading }) {
+      const values = new Map(attributes.map((name) => [name, attribute(name) as CelInput]));
       const result = run({ subject: celValue(subject), attributes: values, reading: celValue(reading ?? {}) });
       if (isCelError(result)) return { failed: result.message };
       if (typeof result !== 'boolean') return { failed: 'the expression gives no boolean' };

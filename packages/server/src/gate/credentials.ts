@@ -29,8 +29,6 @@ const lookMsMax = 3_600_000;
 const retryMs = 10_000;
 
 export interface ServerCertificateHeld extends ServerCredential {
-  /** Roots and issuers. */
-  trust: string;
   renewAfter: number;
 }
 

@@ -69,7 +69,9 @@ function decide(bearer: Bearer, name: string, stream: Stream | undefined, ground
     verdict: 'admitted',
     reason: null,
     expected: stream ? Object.fromEntries(stream.expect) : null,
-    found: stream ? Object.fromEntries(stream.expect.map(([key]) => [key, ground.replica.valueOf(bearer.subject, key)])) : null,
+    found: stream
+      ? Object.fromEntries(stream.expect.map(([key]) => [key, ground.replica.valueOf(bearer.subject, key)]))
+      : null,
     revision: ground.replica.subjectRevision(bearer.subject),
     changedBy: null,
     changedAt: null,

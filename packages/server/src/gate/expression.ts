@@ -1,4 +1,4 @@
-import { celEnv, parse } from '@bufbuild/cel';
+import { celEnv, type parse } from '@bufbuild/cel';
 
 /** What an expression names, and what it costs at most. */
 export interface Anatomy {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
 import { FeedMessage, feedLineBytesMax, PortcullisError } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { problemOf } from '@portcullis/device';
@@ -17,6 +18,7 @@ interface Parts {
   log: Log;
   /** A change was applied, or a snapshot loaded (`touched` undefined: everything). */
   onApplied(touched: Touched | undefined): void;
+  onRegressed(): void;
 }
 
 /** The authority speaks at least twice a second: when it is silent for so long, the connection is dead. */
@@ -25,6 +27,8 @@ const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 /** A beat that is further off than this does not move the floor: one side's clock is wrong. */
 const floorDifferenceMsMax = 300_000;
+const restoreAdvice =
+  'nothing is decided; if the authority was restored on purpose, run "portcullis gate accept-restore" on this directory';
 
 /** Keeps the replica fed: connects, applies in order, asks for a snapshot where something is missing, and comes back. */
 export class FeedFollower {
@@ -32,6 +36,7 @@ export class FeedFollower {
   readonly #stop = new AbortController();
   #tries = 0;
   #said = '';
+  #regressed = false;
   running: Promise<void> = Promise.resolve();
 
   constructor(parts: Parts) {
@@ -40,6 +45,11 @@ export class FeedFollower {
 
   start(): void {
     this.running = this.#run();
+  }
+
+  /** The authority is behind this gate, or on another history: nothing may be decided. */
+  get regressed(): boolean {
+    return this.#regressed;
   }
 
   stop(): Promise<void> {
@@ -52,37 +62,33 @@ export class FeedFollower {
       try {
         await this.#follow();
       } catch (error) {
-        this.#say(error as Error);
+        await this.#brokeOff(error as Error);
       }
       await this.#pause();
     }
   }
 
-  #say(error: Error): void {
-    if (this.#stop.signal.aborted || error.message === this.#said) return;
-    this.#said = error.message;
+  async #brokeOff(error: Error): Promise<void> {
+    const { position, replica, onRegressed, log } = this.#parts;
+    if (this.#stop.signal.aborted) return;
     const code = error instanceof PortcullisError ? error.code : 'internal';
-    if (code === 'revision_regressed') {
-      const advice = 'if the authority was restored on purpose, run "portcullis gate accept-restore" on this directory';
-      this.#parts.log.error({ code }, `${error.message}; ${advice}`);
-    } else this.#parts.log.warn({ code }, `the feed broke off: ${error.message}`);
+    const regressed = code === 'revision_regressed';
+    if (regressed) {
+      this.#regressed = true;
+      onRegressed();
+      if (await position.isForgotten()) replica.complete = false;
+    }
+    if (error.message === this.#said) return;
+    this.#said = error.message;
+    if (regressed) log.error({ code }, `${error.message}; ${restoreAdvice}`);
+    else log.warn({ code }, `the feed broke off: ${error.message}`);
   }
 
   async #pause(): Promise<void> {
     const { system } = this.#parts;
     const ceiling = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(this.#tries++, 10));
     const milliseconds = (system.random(4).readUInt32BE() / 2 ** 32) * ceiling;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      this.#stop.signal.addEventListener(
-        'abort',
-        () => {
-          clearTimeout(timer);
-          resolve();
-        },
-        { once: true },
-      );
-    });
+    await pause(milliseconds, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
   async #follow(): Promise<void> {
@@ -133,11 +139,10 @@ export class FeedFollower {
     }
     this.#tries = 0;
     this.#said = '';
+    this.#regressed = false;
     if (message.type === 'beat') {
       const time = Date.parse(message.time);
-      if (replica.complete && Math.abs(time - system.now()) < floorDifferenceMsMax) {
-        position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash, clockFloor: time });
-      }
+      if (Math.abs(time - system.now()) < floorDifferenceMsMax) position.raiseFloor(time);
     }
     if (outcome !== 'applied' && outcome !== 'loaded') return;
     position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });

@@ -16,13 +16,17 @@ interface Parts {
 }
 
 const firstTryMs = 20;
-const requestMs = 5_000;
+/** Failed tries are not closer together than this. */
+const retryMs = 250;
+const reportMs = 5_000;
+const releaseMs = 1_000;
 
-/** Renews the lease each quarter of it, and reports what was applied, coalesced, on the same connection's sibling. */
+/** Renews the lease each quarter of it, and reports what was applied, coalesced, over connections of the same link. */
 export class Leasing {
   readonly #parts: Parts;
   #timer: NodeJS.Timeout | undefined;
   #everyMs = firstTryMs;
+  #renewing: Promise<void> = Promise.resolve();
   #stopped = false;
   #reporting = false;
   #reported: { applied: number; connectionsClosed: number } | undefined;
@@ -33,32 +37,41 @@ export class Leasing {
   }
 
   start(): void {
-    void this.#renew();
+    this.#renewing = this.#renew();
   }
 
   async #renew(): Promise<void> {
-    const { lease, instance } = this.#parts;
     const state = this.#parts.state();
-    if (state) {
-      const sent = lease.sending();
-      await this.#ask({ ...state, instance }).then(
-        (answer) => {
-          if (answer.granted) lease.granted(sent, answer.leaseMs);
-          this.#everyMs = answer.granted ? answer.leaseMs / 4 : Math.max(firstTryMs, answer.retryAfterMs);
-          this.#said = '';
-        },
-        (error: Error) => this.#failed(error),
-      );
-    }
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.#renew(), this.#everyMs);
+    if (state) await this.#ask(state);
+    if (!this.#stopped) this.#timer = setTimeout(() => this.start(), this.#everyMs);
   }
 
-  #ask(request: LeaseRequest): Promise<z.infer<typeof LeaseAnswer>> {
-    return exchange(this.#parts.link(), `${this.#parts.authority}/v1/leases`, request, LeaseAnswer, requestMs);
+  async #ask(state: Omit<LeaseRequest, 'instance'>): Promise<void> {
+    const { authority, instance, lease, link } = this.#parts;
+    const sent = lease.sending();
+    // An answer that takes longer than two quarters is not waited for: the next try may still be in time.
+    const limitMs = Math.max(2 * this.#everyMs, 2 * retryMs);
+    try {
+      const answer = await exchange(link(), `${authority}/v1/leases`, { ...state, instance }, LeaseAnswer, limitMs);
+      this.#answered(sent, answer);
+    } catch (error) {
+      this.#failed(error as Error);
+    }
+  }
+
+  #answered(sent: ReturnType<Lease['sending']>, answer: z.infer<typeof LeaseAnswer>): void {
+    this.#said = '';
+    if (!answer.granted) {
+      this.#everyMs = Math.max(firstTryMs, answer.retryAfterMs);
+      return;
+    }
+    this.#everyMs = answer.leaseMs / 4;
+    // Meanwhile the history may have turned out to be another one.
+    if (!this.#stopped && this.#parts.state()) this.#parts.lease.granted(sent, answer.leaseMs);
   }
 
   #failed(error: Error): void {
-    this.#everyMs = Math.max(this.#everyMs, 250);
+    this.#everyMs = Math.max(this.#everyMs, retryMs);
     if (error.message === this.#said || this.#stopped) return;
     this.#said = error.message;
     const code = error instanceof PortcullisError ? error.code : 'internal';
@@ -72,27 +85,28 @@ export class Leasing {
   }
 
   async #sendReports(): Promise<void> {
-    const { authority, instance } = this.#parts;
     this.#reporting = true;
     while (this.#reported && !this.#stopped) {
-      const body = { instance, ...this.#reported };
+      const body = this.#reported;
       this.#reported = undefined;
-      // A report that is lost is told again by the next renewal.
-      await exchange(this.#parts.link(), `${authority}/v1/reports`, body, z.unknown(), requestMs).catch(
-        () => undefined,
-      );
+      await this.#tell('/v1/reports', body, reportMs);
     }
     this.#reporting = false;
   }
 
-  /** This instance decides nothing any more: receipts need not wait for it. */
+  /** What is lost here is told by the next renewal, or by the lease running out. */
+  async #tell(path: string, body: object, limitMs: number): Promise<void> {
+    const { authority, instance, link } = this.#parts;
+    const told = exchange(link(), `${authority}${path}`, { instance, ...body }, z.unknown(), limitMs);
+    await told.catch(() => undefined);
+  }
+
+  /** This instance decides nothing any more: receipts need not wait for it. No renewal may follow the release. */
   async release(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    const { authority, instance, lease } = this.#parts;
-    lease.end();
-    await exchange(this.#parts.link(), `${authority}/v1/leases/release`, { instance }, z.unknown(), 1_000).catch(
-      () => undefined,
-    );
+    this.#parts.lease.end();
+    await this.#renewing;
+    await this.#tell('/v1/leases/release', {}, releaseMs);
   }
 }

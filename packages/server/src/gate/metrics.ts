@@ -38,11 +38,11 @@ export class Metrics {
       () => connections.closed,
     );
     gauge('portcullis_gate_overruns_total', 'Batches whose lease ended while they were stored', parts.overruns);
-    gauge('portcullis_gate_admitted_total', 'Readings admitted', () => verdicts.admitted);
+    gauge('portcullis_gate_admitted_total', 'Readings admitted', () => verdicts.counters.admitted);
     gauge(
       'portcullis_gate_verdicts_dropped_total',
       'Lines of verdicts that were counted but not kept',
-      () => verdicts.dropped,
+      () => verdicts.counters.dropped,
     );
     this.#countRefusals(verdicts);
   }
@@ -55,7 +55,7 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.reset();
-        for (const [reason, count] of verdicts.byReason) this.inc({ reason }, count);
+        for (const [reason, count] of verdicts.refusals) this.inc({ reason }, count);
       },
     });
   }

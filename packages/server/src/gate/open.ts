@@ -1,24 +1,23 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { LeaseRequest, SubjectId } from '@portcullis/contract';
 import { Lease, Replica } from '../replica/replica.ts';
-import type { Sink, SinkRequest } from '../storage/sink.ts';
+import type { Sink } from '../storage/sink.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { type Ground, isAdmissible } from './admit.ts';
-import { type Connection, Connections } from './connections.ts';
+import { Connections } from './connections.ts';
 import { Credentials } from './credentials.ts';
 import { FeedFollower } from './follow.ts';
 import type { Gate, GateSettings } from './gate.ts';
-import { answerFailure } from './http/answer.ts';
-import { Listener } from './http/listener.ts';
-import { isOperator, serveOperator } from './http/operators.ts';
-import { receiveReadings } from './http/readings.ts';
+import { Front } from './http/front.ts';
 import { Leasing } from './leasing.ts';
 import { Links } from './links.ts';
 import { Metrics } from './metrics.ts';
 import { compilePolicy } from './policy.ts';
+import { numberPolicy } from './policy-number.ts';
 import { Position } from './position.ts';
-import { Recording } from './recording.ts';
 import { settleLastBatches } from './settlement.ts';
+import { SinkRecording } from './sink-recording.ts';
 import { Verdicts } from './verdicts.ts';
 
 export interface GateParts {
@@ -31,7 +30,7 @@ export interface GateParts {
 
 /** Resolves once it listens: after the first snapshot and the first lease. `signal` gives up waiting for them. */
 export async function openGate(parts: GateParts, signal: AbortSignal): Promise<Gate> {
-  const gate = new RunningGate(parts);
+  const gate = new RunningGate(parts, await numberPolicy(parts.directory, parts.settings.streams));
   try {
     await gate.start(signal);
     return gate;
@@ -54,47 +53,54 @@ class RunningGate implements Gate {
   readonly #credentials: Credentials;
   readonly #links: Links;
   readonly #connections: Connections;
-  readonly #recording: Recording<SinkRequest>;
+  readonly #recording: SinkRecording;
   readonly #verdicts: Verdicts;
-  readonly #metrics: Metrics;
   readonly #feed: FeedFollower;
   readonly #leasing: Leasing;
   readonly #position: Position;
-  #listener: Listener | undefined;
+  readonly #front: Front;
   #pruning: NodeJS.Timeout | undefined;
-  #markTimer: NodeJS.Timeout | undefined;
   /** The last revision that every commit in flight is behind: what is told to the authority (rule 8). */
   #reportable = { revision: 0, hash: '' };
-  #overruns = 0;
+  /** What an earlier process left is settled; before that, nothing that it could have to wait for is reported (rule 9). */
+  #settled = false;
   #unproven = 0;
 
-  constructor(parts: GateParts) {
+  constructor(parts: GateParts, policyNumber: number) {
     const { directory, settings, sink, system, log } = parts;
+    const { limits, authority } = settings;
     this.#parts = parts;
-    this.instance = system.random(16).toString('hex');
+    const instance = system.random(16).toString('hex');
+    this.instance = instance;
+    this.#position = new Position(join(directory, 'position.json'), log);
     const replica = new Replica();
-    this.#position = new Position(join(directory, 'position.json'));
+    const lease = new Lease(system);
+    const bounds = { readingsMax: limits.queueReadingsMax, bytesMax: limits.queueBytesMax };
+    const recording = new SinkRecording({ sink, instance, lease, bounds, log });
+    const policy = compilePolicy(settings.streams, policyNumber);
     const validityTime = () => Math.max(system.now(), this.#position.held?.clockFloor ?? 0);
-    this.#ground = { replica, lease: new Lease(system), policy: compilePolicy(settings.streams, 1), validityTime };
+    const ground = { replica, lease, policy, recording, validityTime };
+    [this.#recording, this.#ground] = [recording, ground];
     this.#credentials = new Credentials({
-      ...{ directory, authority: settings.authority, system, log },
+      ...{ directory, authority, system, log },
       link: () => this.#links.feed,
       onRenewed: (credential) => this.#links.renew(credential),
     });
     this.subject = this.#credentials.client.subject;
     this.#links = new Links(this.#credentials.client);
-    const admissible = (connection: Connection) =>
-      isAdmissible(this.#ground, connection) || isOperator(this.#ground, connection);
-    this.#connections = new Connections({ replica, now: validityTime, isAdmissible: admissible });
-    this.#verdicts = new Verdicts({ gate: this.subject, sink, system, log });
-    this.#recording = this.#makeRecording();
-    this.#metrics = new Metrics({
-      ...{ ground: this.#ground, connections: this.#connections, verdicts: this.#verdicts },
-      overruns: () => this.#overruns,
+    const gate = this.subject as SubjectId;
+    const connections = new Connections({
+      replica,
+      validityTime,
+      isAdmissible: (bearer) => isAdmissible(bearer, ground),
     });
+    const verdicts = new Verdicts({ gate, sink, system, log });
+    [this.#connections, this.#verdicts] = [connections, verdicts];
+    const metrics = new Metrics({ ground, connections, verdicts, overruns: () => recording.overruns });
+    this.#front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, instance });
     this.#feed = this.#makeFeed();
     this.#leasing = new Leasing({
-      ...{ authority: settings.authority, instance: this.instance, lease: this.#ground.lease, log },
+      ...{ authority, instance, lease, log },
       link: () => this.#links.leases,
       state: () => this.#leaseState(),
     });
@@ -102,123 +108,48 @@ class RunningGate implements Gate {
 
   async start(signal: AbortSignal): Promise<void> {
     const { settings, sink, log } = this.#parts;
-    this.#feed.start();
-    await until(() => this.#ground.replica.complete, signal);
-    // Nothing is in flight yet: what the snapshot holds is what this instance has applied.
-    this.#reportable = { revision: this.#ground.replica.revision, hash: this.#ground.replica.hash };
-    this.#leasing.start();
-    await until(() => this.#ground.lease.holds(), signal);
-    const holds = () => this.#ground.lease.holds();
+    const { replica, lease } = this.#ground;
     const { authority } = settings;
+    this.#feed.start();
+    await until(() => replica.complete, signal);
+    // Nothing is in flight yet: what the snapshot holds is what this instance has applied.
+    this.#reportable = { revision: replica.revision, hash: replica.hash };
+    this.#leasing.start();
+    await until(() => lease.holds(), signal);
+    const holds = () => lease.holds();
     await settleLastBatches({ authority, instance: this.instance, link: this.#links.feed, sink, log, holds });
     this.#unproven = await sink.unprovenCount();
-    await this.#listen();
+    this.#settled = true;
+    this.#reportApplied();
+    const held = await this.#credentials.obtainServer();
+    this.port = await this.#front.listen(held);
+    this.#credentials.keepServer(held, (next) => this.#front.swapCredential(next));
     this.#credentials.keepClient();
     this.#pruning = setInterval(() => void this.#prune(), pruneEveryMs).unref();
-  }
-
-  async #listen(): Promise<void> {
-    const { settings } = this.#parts;
-    const held = await this.#credentials.obtainServer();
-    const listener = new Listener({
-      ...settings.listen,
-      limits: settings.limits,
-      trust: held.trust,
-      credential: held,
-      connections: this.#connections,
-      handle: (connection, request, response) => this.#handle(connection, request, response),
-      onHandshakeRefused: ({ remoteAddress, error }) => this.#handshakeRefused(remoteAddress, error),
-    });
-    this.#listener = listener;
-    this.port = await listener.listen();
-    this.#credentials.keepServer(held, (next) => listener.swapCredential(next, next.trust));
-  }
-
-  #handle(connection: Connection, request: IncomingMessage, response: ServerResponse): void {
-    const { system } = this.#parts;
-    const stream = /^\/v1\/streams\/([^/?]+)\/readings$/.exec(request.url ?? '')?.[1];
-    const [ground, recording, verdicts] = [this.#ground, this.#recording, this.#verdicts];
-    if (stream !== undefined && request.method === 'POST') {
-      const makeId = () => `${system.now().toString(36)}-${system.random(10).toString('hex')}`;
-      receiveReadings({ ground, recording, verdicts, now: system.now, makeId }, connection, stream, request, response);
-      return;
-    }
-    const operators = { gate: this.subject, ground, sink: this.#parts.sink, verdicts, metrics: this.#metrics };
-    if (serveOperator(operators, connection, request, response)) return;
-    request.resume();
-    answerFailure(
-      response,
-      'route_unknown',
-      'the gate serves POST /v1/streams/{stream}/readings, and GET routes for operators',
-    );
-  }
-
-  #handshakeRefused(remoteAddress: string, error: string): void {
-    const nobody = {
-      subject: null,
-      certificate: null,
-      stream: null,
-      revision: this.#ground.replica.revision,
-      readings: 1,
-    };
-    this.#verdicts.say({ ...nobody, reason: 'handshake_refused', found: { error, remoteAddress } });
-  }
-
-  #makeRecording(): Recording<SinkRequest> {
-    const { sink, settings, log } = this.#parts;
-    const { instance } = this;
-    return new Recording<SinkRequest>({
-      write: (batch, done) => {
-        sink.write({ ...batch, instance }).then(
-          (outcomes) => done(undefined, outcomes),
-          (error: unknown) => {
-            log.error({ err: error }, "couldn't store readings; nothing was acknowledged");
-            done(error);
-          },
-        );
-      },
-      mark: (looked, done) => {
-        sink.mark(looked).then(() => done(undefined), done);
-      },
-      holds: () => this.#ground.lease.holds(),
-      markSoon: () => {
-        this.#markTimer ??= setTimeout(() => {
-          this.#markTimer = undefined;
-          this.#recording.markNow();
-        }, 500);
-      },
-      onOverrun: (batch, readings) => {
-        this.#overruns++;
-        log.warn({ batch, readings }, 'overrun: the lease ended while a batch was being stored; it is quarantined');
-      },
-      lastBatch: sink.lastBatch,
-      bounds: { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax },
-    });
   }
 
   #makeFeed(): FeedFollower {
     const { settings, system, log } = this.#parts;
     const { replica, policy } = this.#ground;
+    const { authority } = settings;
     return new FeedFollower({
-      ...{
-        authority: settings.authority,
-        instance: this.instance,
-        attributes: policy.attributes,
-        replica,
-        system,
-        log,
-      },
+      ...{ authority, instance: this.instance, attributes: policy.attributes, replica, system, log },
       position: this.#position,
       link: () => this.#links.feed,
       onApplied: (touched) => this.#applied(touched),
+      onRegressed: () => this.#ground.lease.end(),
     });
   }
 
-  /** Deny first, then say so: queue (rule 7), connections (P6), report (rule 8). */
+  /** Deny first, then say so: connections (P6), queue (rule 7), report (rule 8). */
   #applied(touched: readonly number[] | undefined): void {
-    this.#recording.changeApplied();
     if (touched) this.#connections.changed(touched);
     else this.#connections.allChanged();
+    this.#recording.changeApplied();
+    if (this.#settled) this.#reportApplied();
+  }
+
+  #reportApplied(): void {
     const { revision, hash } = this.#ground.replica;
     this.#recording.afterCommitInFlight(() => {
       this.#reportable = { revision, hash };
@@ -226,9 +157,9 @@ class RunningGate implements Gate {
     });
   }
 
-  #leaseState() {
-    const { replica } = this.#ground;
-    if (!replica.complete) return undefined;
+  #leaseState(): Omit<LeaseRequest, 'instance'> | undefined {
+    if (!this.#ground.replica.complete || this.#feed.regressed) return undefined;
+    const { admitted, refused } = this.#verdicts.counters;
     return {
       applied: this.#reportable.revision,
       hash: this.#reportable.hash,
@@ -236,11 +167,8 @@ class RunningGate implements Gate {
       clock: Math.floor(this.#parts.system.now()),
       url: this.#parts.settings.url,
       counters: {
-        connections: this.#connections.size,
-        admitted: this.#verdicts.admitted,
-        refused: this.#verdicts.refused,
-        overruns: this.#overruns,
-        unproven: this.#unproven,
+        ...{ admitted, refused, connections: this.#connections.size },
+        ...{ overruns: this.#recording.overruns, unproven: this.#unproven },
       },
     };
   }
@@ -257,21 +185,17 @@ class RunningGate implements Gate {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#credentials.stop();
     clearInterval(this.#pruning);
-    const listening = this.#listener?.close();
-    await this.#recording.stop();
-    await listening;
-    await this.#leasing.release();
+    const recorded = this.#recording.stop();
+    await this.#front.close();
+    await recorded;
     await this.#feed.stop();
-    clearTimeout(this.#markTimer);
-    await this.#verdicts.stop();
+    await this.#leasing.release();
+    await this.#verdicts.flush();
     this.#links.close();
-    this.#position.write();
+    await this.#position.write();
   }
 }
 
 async function until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-  while (!condition()) {
-    signal.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, readyLookMs));
-  }
+  while (!condition()) await pause(readyLookMs, undefined, { signal });
 }

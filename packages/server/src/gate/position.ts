@@ -1,6 +1,8 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { JournalHash, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
+import type { Log } from '../telemetry/telemetry.ts';
+import { replaceFile } from './durable-file.ts';
 
 const Held = z.strictObject({
   fleet: z.string(),
@@ -12,6 +14,8 @@ const Held = z.strictObject({
 export type Held = z.infer<typeof Held>;
 
 const writeDelayMs = 100;
+/** A floor that is this much too low judges no certificate otherwise that matters. */
+const floorDelayMs = 10_000;
 
 /**
  * What a gate remembers of the fleet's history: an authority that is behind it, or on another history, is not believed (E8).
@@ -19,11 +23,15 @@ const writeDelayMs = 100;
  */
 export class Position {
   readonly #file: string;
+  readonly #log: Log;
   #held: Held | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #writing: Promise<void> = Promise.resolve();
 
-  constructor(file: string) {
+  constructor(file: string, log: Log) {
     this.#file = file;
+    this.#log = log;
     this.#held = readHeld(file);
   }
 
@@ -31,24 +39,42 @@ export class Position {
     return this.#held;
   }
 
-  move(held: Omit<Held, 'clockFloor'> & { clockFloor?: number }): void {
-    this.#held = { ...held, clockFloor: Math.max(this.#held?.clockFloor ?? 0, held.clockFloor ?? 0) };
-    this.#timer ??= setTimeout(() => this.write(), writeDelayMs);
+  move(held: Omit<Held, 'clockFloor'>): void {
+    this.#held = { ...held, clockFloor: this.#held?.clockFloor ?? 0 };
+    this.#writeWithin(writeDelayMs);
   }
 
-  write(): void {
+  raiseFloor(time: number): void {
+    if (!this.#held || time <= this.#held.clockFloor) return;
+    this.#held = { ...this.#held, clockFloor: time };
+    this.#writeWithin(floorDelayMs);
+  }
+
+  /** True once an operator has accepted the authority's other history: this one is forgotten. */
+  async isForgotten(): Promise<boolean> {
+    if (this.#timer) await this.write();
+    if (existsSync(this.#file)) return false;
+    this.#held = undefined;
+    return true;
+  }
+
+  async write(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (!this.#held) return;
-    const next = `${this.#file}.next`;
-    const handle = openSync(next, 'w', 0o600);
-    try {
-      writeSync(handle, `${JSON.stringify(this.#held)}\n`);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(next, this.#file);
+    this.#dueMs = Number.POSITIVE_INFINITY;
+    const content = this.#held && `${JSON.stringify(this.#held)}\n`;
+    const replace = () => (content === undefined ? undefined : replaceFile(this.#file, content));
+    this.#writing = this.#writing.then(replace).catch((error: unknown) => {
+      this.#log.warn({ err: error }, "couldn't write where this gate stands; an older place is remembered");
+    });
+    await this.#writing;
+  }
+
+  #writeWithin(milliseconds: number): void {
+    if (milliseconds >= this.#dueMs) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = milliseconds;
+    this.#timer = setTimeout(() => void this.write(), milliseconds);
   }
 }
 

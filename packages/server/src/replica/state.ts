@@ -160,7 +160,10 @@ export class Replica {
   }
 
   /** The change behind a value, or behind its absence; undefined when it was never set. */
-  attributeOrigin(subject: number, name: string): Pick<AttributeFact, 'revision' | 'changedBy' | 'changedAt'> | undefined {
+  attributeOrigin(
+    subject: number,
+    name: string,
+  ): Pick<AttributeFact, 'revision' | 'changedBy' | 'changedAt'> | undefined {
     const origin = this.#tables.attributes.get(name)?.origin.get(subject);
     return origin && origin.revision > 0 ? origin : undefined;
   }

@@ -1,10 +1,12 @@
-import { constants, createHash } from 'node:crypto';
+import { constants, hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
+import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { PortcullisError } from '@portcullis/contract';
 import type { Connection, Connections } from '../connections.ts';
+import { rawProblem } from './answers.ts';
+import { HttpTransport } from './transport.ts';
 
 export interface ListenerLimits {
   handshakeMs: number;
@@ -15,25 +17,34 @@ export interface ListenerLimits {
   requestMs: number;
 }
 
-/** A server certificate with its key, in PEM. */
+/** A server certificate with its issuer and key, and whom it trusts: roots and issuers. All in PEM. */
 export interface ServerCredential {
   key: string;
   certificate: string;
+  trust: string;
+}
+
+/** A request over a connection that the registry holds. */
+export interface Asked {
+  connection: Connection;
+  transport: HttpTransport;
+  request: IncomingMessage;
+  response: ServerResponse;
 }
 
 interface Parts {
   host: string;
   port: number;
   limits: ListenerLimits;
-  /** Roots and issuers in PEM: who may shake hands at all. */
-  trust: string;
   credential: ServerCredential;
   connections: Connections;
-  handle(connection: Connection, request: IncomingMessage, response: ServerResponse): void;
+  handle(asked: Asked): void;
   onHandshakeRefused(refused: { remoteAddress: string; error: string }): void;
 }
 
 const headerBytesMax = 16_384;
+/** What is being answered when the gate stops has so long. */
+const closeMs = 1_000;
 
 /**
  * mTLS over HTTP/1.1. The chain is checked here, the standing is not (FIELD-NOTES B4): who is refused is told why. No session
@@ -44,49 +55,16 @@ export class Listener {
   readonly #server: Server;
   /** By remote address and port, which is what a TLS socket and the TCP socket below it share. */
   readonly #pending = new Map<string, Socket>();
-  readonly #connections = new WeakMap<Socket, Connection>();
-  readonly #busy = new WeakMap<Socket, number>();
+  readonly #transports = new WeakMap<Socket, HttpTransport>();
 
   constructor(parts: Parts) {
-    if (!parts.trust.includes('BEGIN CERTIFICATE')) {
-      // With no list of its own, Node would take any certificate of a public authority (FIELD-NOTES B16).
-      throw new PortcullisError(
-        'config_invalid',
-        'the trust list is empty; a listener needs the roots and issuers of the fleet',
-      );
-    }
     this.#parts = parts;
-    const { limits } = parts;
-    this.#server = createServer(
-      {
-        key: parts.credential.key,
-        cert: parts.credential.certificate,
-        ca: parts.trust,
-        requestCert: true,
-        rejectUnauthorized: true,
-        minVersion: 'TLSv1.3',
-        secureOptions: constants.SSL_OP_NO_TICKET,
-        ALPNProtocols: ['http/1.1'],
-        handshakeTimeout: limits.handshakeMs,
-        maxHeaderSize: headerBytesMax,
-        requestTimeout: limits.requestMs,
-        headersTimeout: limits.requestMs,
-        keepAliveTimeout: limits.idleMs,
-        connectionsCheckingInterval: 1_000,
-        noDelay: true,
-      },
-      (request, response) => this.#request(request, response),
-    );
-    this.#server.maxConnections = limits.connectionsMax;
-    this.#listenForConnections();
-  }
-
-  #listenForConnections(): void {
+    this.#server = createServer(optionsOf(parts), (request, response) => this.#request(request, response));
+    this.#server.maxConnections = parts.limits.connectionsMax;
     this.#server.on('connection', (socket: Socket) => this.#tcpOpened(socket));
     this.#server.on('secureConnection', (socket: TLSSocket) => this.#tlsOpened(socket));
     this.#server.on('tlsClientError', (error, socket) => this.#handshakeRefused(error, socket));
     this.#server.on('clientError', (error, socket) => refuseBytes(error as NodeJS.ErrnoException, socket as Socket));
-    this.#server.on('dropRequest', (_request, socket) => (socket as Socket).destroy());
   }
 
   async listen(): Promise<number> {
@@ -99,23 +77,16 @@ export class Listener {
   }
 
   /** For new handshakes; open connections stay with what they verified. */
-  swapCredential({ key, certificate }: ServerCredential, trust: string): void {
-    this.#server.setSecureContext({
-      key,
-      cert: certificate,
-      ca: trust,
-      minVersion: 'TLSv1.3',
-      secureOptions: constants.SSL_OP_NO_TICKET,
-    });
+  swapCredential(credential: ServerCredential): void {
+    this.#server.setSecureContext(secureOptionsOf(credential));
   }
 
-  /** Takes no new connection; resolves when the open ones are gone, which is at once for those that idle. */
+  /** Takes no new connection; what is being answered is answered, the rest ends at once. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#pending.values()) socket.destroy();
     this.#parts.connections.endAll();
-    this.#server.closeIdleConnections();
-    const last = setTimeout(() => this.#server.closeAllConnections(), 1_000);
+    const last = setTimeout(() => this.#server.closeAllConnections(), closeMs);
     await closed;
     clearTimeout(last);
   }
@@ -126,9 +97,9 @@ export class Listener {
       socket.destroy();
       return;
     }
-    const key = peerOf(socket);
-    this.#pending.set(key, socket);
-    socket.once('close', () => this.#pending.delete(key));
+    const peer = peerOf(socket);
+    this.#pending.set(peer, socket);
+    socket.once('close', () => this.#pending.delete(peer));
   }
 
   #tlsOpened(socket: TLSSocket): void {
@@ -139,75 +110,87 @@ export class Listener {
       socket.destroy();
       return;
     }
-    const remoteAddress = socket.remoteAddress ?? '';
-    const connection = connections.register({ fingerprint }, { remoteAddress, end: () => this.#end(socket) });
-    this.#connections.set(socket, connection);
-    socket.once('close', () => connections.remove(connection));
+    const transport = new HttpTransport(socket);
+    const connection = connections.register(fingerprint, transport);
+    transport.connection = connection;
+    this.#transports.set(socket, transport);
+    socket.once('close', () => {
+      connections.remove(connection);
+      transport.closed();
+    });
     socket.on('error', () => socket.destroy());
   }
 
-  #handshakeRefused(error: Error, socket: TLSSocket): void {
-    const { authorizationError } = socket;
-    const why = authorizationError
-      ? String(authorizationError)
-      : ((error as NodeJS.ErrnoException).code ?? error.message);
-    this.#parts.onHandshakeRefused({ remoteAddress: socket.remoteAddress ?? '', error: why });
+  #handshakeRefused(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    const { authorizationError, remoteAddress = '' } = socket;
+    const why = authorizationError ? String(authorizationError) : (error.code ?? error.message);
+    this.#parts.onHandshakeRefused({ remoteAddress, error: why });
     socket.destroy();
   }
 
   #request(request: IncomingMessage, response: ServerResponse): void {
-    const socket = request.socket;
-    const connection = this.#connections.get(socket);
-    if (!connection) {
-      socket.destroy();
-      return;
-    }
-    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
-    response.once('close', () => this.#busy.set(socket, (this.#busy.get(socket) ?? 1) - 1));
-    this.#parts.handle(connection, request, response);
+    const transport = this.#transports.get(request.socket);
+    const connection = transport?.connection;
+    if (transport && connection) this.#parts.handle({ connection, transport, request, response });
+    else request.socket.destroy();
   }
+}
 
-  /** What is being answered is answered, with `Connection: close`; a peer that then stays is dropped. */
-  #end(socket: Socket): void {
-    if ((this.#busy.get(socket) ?? 0) === 0) socket.destroy();
-    else setTimeout(() => socket.destroy(), 1_000).unref();
+function secureOptionsOf({ key, certificate, trust }: ServerCredential) {
+  if (!trust.includes('BEGIN CERTIFICATE')) {
+    // With no list of its own, Node would take any certificate of a public authority (FIELD-NOTES B16).
+    const message = 'the trust list is empty; a listener needs the roots and issuers of the fleet';
+    throw new PortcullisError('config_invalid', message);
   }
+  const { SSL_OP_NO_TICKET: secureOptions } = constants;
+  return { key, cert: certificate, ca: trust, minVersion: 'TLSv1.3', secureOptions } as const;
+}
+
+function optionsOf({ credential, limits }: Parts): ServerOptions {
+  return {
+    ...secureOptionsOf(credential),
+    requestCert: true,
+    rejectUnauthorized: true,
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: limits.handshakeMs,
+    maxHeaderSize: headerBytesMax,
+    requestTimeout: limits.requestMs,
+    headersTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
+    connectionsCheckingInterval: Math.min(1_000, limits.requestMs),
+    noDelay: true,
+  };
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-/** The leaf itself, not a flag or a name: a handshake without one gives no identity (FIELD-NOTES B2). */
+/** The leaf itself, not a flag or a name: a handshake without one, or a resumed one, gives no identity (FIELD-NOTES B2). */
 function fingerprintOf(socket: TLSSocket): Buffer | undefined {
   try {
-    const { raw } = socket.getPeerCertificate();
-    return socket.authorized && raw ? createHash('sha256').update(raw).digest() : undefined;
+    const leaf = socket.getPeerX509Certificate();
+    if (!leaf || !socket.authorized || socket.isSessionReused()) return undefined;
+    return hash('sha256', leaf.raw, 'buffer');
   } catch {
     return undefined;
   }
 }
 
 /** Bytes that are no HTTP, or too many of them, or too slow. */
-function refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+function refuseBytes({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || code === 'ECONNRESET') {
     socket.destroy();
     return;
   }
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? '431 Request Header Fields Too Large'
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? '408 Request Timeout'
-        : '400 Bad Request';
-  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy());
+  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[code] ?? 400;
+  socket.end(rawProblem(status, code), () => socket.destroy());
 }
 
 function listenFailure(cause: NodeJS.ErrnoException, host: string, port: number): Error {
   if (cause.code === 'EADDRINUSE') {
     return new PortcullisError('port_taken', `${host}:${port} is taken by another process`, { cause });
   }
-  return new PortcullisError('config_invalid', `couldn't listen on ${host}:${port}: ${cause.code ?? cause.message}`, {
-    cause,
-  });
+  const message = `couldn't listen on ${host}:${port}: ${cause.code ?? cause.message}`;
+  return new PortcullisError('config_invalid', message, { cause });
 }

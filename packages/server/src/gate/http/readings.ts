@@ -1,202 +1,135 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Acknowledgement, type ReasonCode, readingBounds, reasons } from '@portcullis/contract';
-import type { SinkRequest } from '../../storage/sink.ts';
-import { type Arrival, type Ground, judge, type Refused } from '../admit.ts';
-import type { Connection } from '../connections.ts';
-import { saidOf } from '../explain.ts';
-import type { Stream } from '../policy.ts';
-import type { Recorded, Recording } from '../recording.ts';
-import type { Verdicts } from '../verdicts.ts';
-import { answerJson, answerReason } from './answer.ts';
-import { type ParsedReading, parseMany, parseOne } from './body.ts';
+import { isUtf8 } from 'node:buffer';
+import { type ClockState, type ReasonCode, ReservedMembers, readingBounds } from '@portcullis/contract';
 
-export interface ReadingParts {
-  ground: Ground;
-  recording: Recording<SinkRequest>;
-  verdicts: Verdicts;
-  now(): number;
-  makeId(): string;
+/** The readings of one request, column by column, as a sink takes them. */
+export interface Readings {
+  ids: string[];
+  /** The device gave the id. */
+  given: boolean[];
+  deviceTimes: (number | null)[];
+  clocks: ClockState[];
+  /** What is judged. */
+  data: Record<string, unknown>[];
+  /** The same as text: what is judged is what is stored. */
+  texts: string[];
 }
 
-/** A request for `POST /v1/streams/{stream}/readings`, from its head to its answer. */
-export function receiveReadings(
-  parts: ReadingParts,
-  connection: Connection,
-  name: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const stream = parts.ground.policy.streams.get(name);
-  const type = mediaTypeOf(request);
-  const exchange = new Exchange(parts, connection, response, stream ?? unknownStream(name));
-  if (stream === undefined) return exchange.refuse({ reason: 'stream_unknown' }, request);
-  if (type === undefined) return exchange.refuse({ reason: 'media_type_unsupported' }, request);
-  const bytesMax = type === 'one' ? readingBounds.readingBytesMax : readingBounds.bodyBytesMax;
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > bytesMax) return exchange.refuse({ reason: 'reading_too_large' }, request);
-  collect(request, bytesMax, (body) => {
-    if (body === undefined) exchange.refuse({ reason: 'reading_too_large' }, request);
-    else exchange.received(type === 'one' ? parseOne(body) : parseMany(body));
-  });
+export interface Unreadable {
+  reason: Extract<ReasonCode, 'reading_malformed' | 'reading_too_large' | 'reserved_member_misused'>;
+  detail: string;
+  line?: number;
 }
 
-const unknownStream = (name: string): Stream => ({
-  name: name.slice(0, 63),
-  kinds: [],
-  expect: [],
-  condition: undefined,
-});
+export type MediaType = 'application/json' | 'application/x-ndjson';
 
-function mediaTypeOf(request: IncomingMessage): 'one' | 'many' | undefined {
-  if (request.headers['content-encoding'] !== undefined) return undefined;
-  const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
-  if (type === 'application/json') return 'one';
-  return type === 'application/x-ndjson' ? 'many' : undefined;
+const depthMax = 32;
+
+/** Undefined: neither of the two, or with another character set. */
+export function mediaTypeOf(header: string | undefined): MediaType | undefined {
+  if (header === 'application/json' || header === 'application/x-ndjson') return header;
+  const [type, ...parameters] = (header ?? '').split(';').map((part) => part.trim().toLowerCase());
+  const known = type === 'application/json' || type === 'application/x-ndjson' ? type : undefined;
+  return parameters.every((parameter) => /^charset="?utf-8"?$/.test(parameter)) ? known : undefined;
 }
 
-/** The body, or undefined when it is longer than allowed. A request that is broken off calls nothing back. */
-function collect(request: IncomingMessage, bytesMax: number, done: (body: Buffer | undefined) => void): void {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  request.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes <= bytesMax) chunks.push(chunk);
-    else if (bytes - chunk.length <= bytesMax) done(undefined);
-  });
-  request.on('end', () => {
-    if (bytes <= bytesMax) done(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-  });
+/** All or nothing: the first line that is not a reading is named. `makeId` gives those an id that came without. */
+export function parseReadings(body: Buffer, type: MediaType, makeId: () => string): Readings | Unreadable {
+  if (!isUtf8(body)) return { reason: 'reading_malformed', detail: 'the body is not UTF-8' };
+  const text = body.toString('utf8');
+  const readings: Readings = { ids: [], given: [], deviceTimes: [], clocks: [], data: [], texts: [] };
+  if (type === 'application/json') return parseReading(text, readings, makeId) ?? readings;
+  const lines = text.split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  if (lines.length === 0) return { reason: 'reading_malformed', detail: 'the body holds no reading' };
+  if (lines.length > readingBounds.linesMax) {
+    const detail = `the body has ${lines.length} lines; at most ${readingBounds.linesMax} are allowed`;
+    return { reason: 'reading_too_large', detail };
+  }
+  for (const [index, line] of lines.entries()) {
+    const unreadable = parseReading(line, readings, makeId);
+    if (unreadable) return { ...unreadable, line: index + 1 };
+  }
+  return readings;
 }
 
-/** One request's way: parsed, judged line by line, recorded, answered. */
-class Exchange {
-  readonly #parts: ReadingParts;
-  readonly #connection: Connection;
-  readonly #response: ServerResponse;
-  readonly #stream: Stream;
-  #readings: ParsedReading[] = [];
-
-  constructor(parts: ReadingParts, connection: Connection, response: ServerResponse, stream: Stream) {
-    this.#parts = parts;
-    this.#connection = connection;
-    this.#response = response;
-    this.#stream = stream;
+function parseReading(text: string, readings: Readings, makeId: () => string): Unreadable | undefined {
+  if (text.length > readingBounds.readingBytesMax || Buffer.byteLength(text) > readingBounds.readingBytesMax) {
+    const detail = `a reading is larger than ${readingBounds.readingBytesMax} bytes`;
+    return { reason: 'reading_too_large', detail };
   }
-
-  received(body: ReturnType<typeof parseMany>): void {
-    if ('refused' in body) {
-      // Who is not admitted is told so, whatever he sent.
-      const refused = judge(this.#arrival(undefined)) ?? { reason: body.refused.reason };
-      const { detail, line } = body.refused;
-      return this.#answerRefused(refused, refused.reason === body.refused.reason ? { detail, line } : {});
-    }
-    this.#readings = body.readings;
-    const refused = this.#judgeAll();
-    if (refused) return this.#answerRefused(refused.refused, { line: this.#lineOf(refused.index) });
-    this.#record();
-  }
-
-  /** All or nothing: the first refusal is the answer. */
-  #judgeAll(): { refused: Refused; index: number } | undefined {
-    for (let index = 0; index < this.#readings.length; index++) {
-      const refused = judge(this.#arrival(this.#readings[index]));
-      if (refused) return { refused, index };
-    }
-    return undefined;
-  }
-
-  #arrival(reading: ParsedReading | undefined): Arrival {
-    const { ground } = this.#parts;
-    return {
-      ground,
-      connection: this.#connection,
-      stream: this.#stream,
-      reading: reading?.value,
-      certificate: -1,
-      subject: -1,
-    };
-  }
-
-  #record(): void {
-    const { ground, recording, now } = this.#parts;
-    const { replica } = ground;
-    const readings = this.#readings;
-    const request: SinkRequest = {
-      subject: replica.subjectId(replica.subjectOf(this.#connection.rowIn(replica))),
-      certificate: this.#connection.fingerprint?.toString('hex') ?? '',
-      stream: this.#stream.name,
-      receivedAt: now(),
-      policy: ground.policy.number,
-      revision: replica.revision,
-      ids: readings.map(({ id }) => id ?? this.#parts.makeId()),
-      given: readings.map(({ id }) => id !== undefined),
-      deviceTimes: readings.map(({ deviceTime }) => deviceTime),
-      clocks: readings.map(({ clock }) => clock),
-      data: readings.map(({ data }) => data),
-    };
-    recording.submit({
-      request,
-      readings: readings.length,
-      bytes: request.data.reduce((sum, text) => sum + text.length, 0),
-      judgeAgain: () => {
-        request.revision = replica.revision;
-        request.policy = ground.policy.number;
-        return this.#judgeAll()?.refused;
-      },
-      answer: (recorded) => this.#recorded(request, recorded),
-    });
-  }
-
-  #recorded(request: SinkRequest, recorded: Recorded): void {
-    if ('refused' in recorded) return this.#answerRefused(recorded.refused, {});
-    const { outcome } = recorded;
-    if ('reused' in outcome) {
-      return this.#answerRefused({ reason: 'reading_id_reused' }, { line: this.#lineOf(outcome.reused) });
-    }
-    this.#say(undefined, this.#readings.length);
-    const acknowledgement: Acknowledgement = {
-      acknowledged: request.ids.length,
-      ids: request.ids,
-      revision: request.revision,
-    };
-    if (this.#connection.denied) this.#response.setHeader('connection', 'close');
-    answerJson(this.#response, 202, acknowledgement);
-  }
-
-  #lineOf(index: number): number | undefined {
-    return this.#readings[index]?.line;
-  }
-
-  /** Before the body was read: what is left of it is not waited for. */
-  refuse(refused: { reason: ReasonCode }, request: IncomingMessage): void {
-    request.resume();
-    const earlier = this.#stream.kinds.length > 0 ? judge(this.#arrival(undefined)) : undefined;
-    this.#answerRefused(earlier ?? refused, {}, !request.complete);
-  }
-
-  #answerRefused(
-    refused: Refused,
-    told: { detail?: string | undefined; line?: number | undefined },
-    close = false,
-  ): void {
-    this.#say(refused, Math.max(1, this.#readings.length));
-    if (this.#response.destroyed) return;
-    const ends = close || this.#connection.denied || reasons[refused.reason].class === 'certificate';
-    answerReason(this.#response, refused.reason, { ...told, ...this.#disclosed(refused) }, ends);
-  }
-
-  /** A device is told what an attribute should be and is only when the attribute is public (P10). */
-  #disclosed({ attribute, expected, found, reason }: Refused): { expected?: unknown; found?: unknown } {
-    if (attribute === undefined) return reason === 'kind_not_admitted' ? { found } : {};
-    const { replica } = this.#parts.ground;
-    const subject = replica.subjectOf(this.#connection.rowIn(replica));
-    return replica.attribute(subject, attribute)?.public ? { expected, found } : {};
-  }
-
-  #say(refused: Refused | undefined, readings: number): void {
-    const arrival = this.#arrival(undefined);
-    arrival.certificate = this.#connection.rowIn(arrival.ground.replica);
-    if (arrival.certificate !== -1) arrival.subject = arrival.ground.replica.subjectOf(arrival.certificate);
-    this.#parts.verdicts.say(saidOf(arrival, refused, readings));
-  }
+  const parsed = parseObject(text);
+  if (typeof parsed === 'string') return { reason: 'reading_malformed', detail: parsed };
+  return takeApart(parsed, text, readings, makeId);
 }
+
+function parseObject(text: string): Record<string, unknown> | string {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    return (error as Error).message.slice(0, 200);
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'a reading must be a JSON object';
+  if (!isWithin(parsed, depthMax)) return `a reading is nested deeper than ${depthMax} levels`;
+  return parsed as Record<string, unknown>;
+}
+
+function isWithin(value: object, depth: number): boolean {
+  if (depth === 0) return false;
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null && !isWithin(member, depth - 1)) return false;
+  }
+  return true;
+}
+
+/** Reserved members go to their columns; what is left is the data. */
+function takeApart(
+  data: Record<string, unknown>,
+  text: string,
+  readings: Readings,
+  makeId: () => string,
+): Unreadable | undefined {
+  const names = Object.keys(data).filter((name) => name.charCodeAt(0) === underscore);
+  let reserved: ReturnType<typeof ReservedMembers.parse> = {};
+  if (names.length > 0) {
+    const misused = misuse(Object.fromEntries(names.map((name) => [name, data[name]])));
+    if (typeof misused === 'string') return { reason: 'reserved_member_misused', detail: misused };
+    reserved = misused;
+    for (const name of names) delete data[name];
+  }
+  readings.ids.push(reserved._id ?? makeId());
+  readings.given.push(reserved._id !== undefined);
+  readings.deviceTimes.push(reserved._time === undefined ? null : Date.parse(reserved._time));
+  readings.clocks.push(reserved._clock ?? 'unknown');
+  readings.data.push(data);
+  readings.texts.push(inexact.test(text) ? exactText(text) : JSON.stringify(data));
+  return undefined;
+}
+
+const underscore = 0x5f;
+
+function misuse(members: Record<string, unknown>): ReturnType<typeof ReservedMembers.parse> | string {
+  const unknown = Object.keys(members).find((name) => !Object.hasOwn(ReservedMembers.shape, name));
+  if (unknown !== undefined) {
+    return `the member "${unknown.slice(0, 64)}" is unknown; reserved are [${Object.keys(ReservedMembers.shape).join(', ')}]`;
+  }
+  const parsed = ReservedMembers.safeParse(members);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  return `${issue?.path.join('.')}: ${issue?.message}`;
+}
+
+/** Numbers that a double may not hold as they were written (RFC 8259 §6). */
+const inexact = /\d{16}|\d[eE]/;
+
+/** The data as text with each number as the device wrote it. */
+function exactText(text: string): string {
+  const asWritten = (_name: string, value: unknown, context: { source?: string }) =>
+    typeof value === 'number' && context.source !== undefined ? rawJson(context.source) : value;
+  const exact = JSON.parse(text, asWritten as (name: string, value: unknown) => unknown) as Record<string, unknown>;
+  for (const name of Object.keys(exact)) if (name.charCodeAt(0) === underscore) delete exact[name];
+  return JSON.stringify(exact);
+}
+
+/** ECMAScript's "JSON.parse source text access", which the type library does not know yet. */
+const { rawJSON: rawJson } = JSON as unknown as { rawJSON(source: string): unknown };
