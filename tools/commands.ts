@@ -1,0 +1,111 @@
+/** Runs the project's own commands as processes, as a user would: what the scripts of this folder are made of. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+const root = join(import.meta.dirname, '..');
+const files = {
+  portcullis: join(root, 'packages/server/bin/portcullis.js'),
+  'portcullis-device': join(root, 'packages/device/bin/portcullis-device.js'),
+};
+export type Program = keyof typeof files;
+
+export interface Finished {
+  status: number;
+  out: string;
+  error: string;
+}
+
+const run = promisify(execFile);
+
+/** Runs one command to its end, whatever its exit status. */
+export async function finished(program: Program, ...words: string[]): Promise<Finished> {
+  try {
+    const { stdout, stderr } = await run(process.execPath, [files[program], ...words], { maxBuffer: 64 * 1024 * 1024 });
+    return { status: 0, out: stdout, error: stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { status: code, out: stdout, error: stderr };
+  }
+}
+
+/** Runs one command that must succeed; resolves to what it printed. */
+export async function succeeded(program: Program, ...words: string[]): Promise<string> {
+  const { status, out, error } = await finished(program, ...words);
+  if (status === 0) return out.trim();
+  throw new Error(`${program} ${words[0]} ended with ${status}: ${error.trim()}`);
+}
+
+/** A command that stays, with the lines that it prints. */
+export class Running {
+  readonly process: ChildProcess;
+  readonly #lines: string[] = [];
+  readonly #listeners = new Set<(line: string) => void>();
+
+  constructor(program: Program, ...words: string[]) {
+    this.process = spawn(process.execPath, [files[program], ...words], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      if (stream) createInterface({ input: stream }).on('line', (line) => this.#said(line));
+    }
+  }
+
+  #said(line: string): void {
+    this.#lines.push(line);
+    if (this.#lines.length > 1_000) this.#lines.shift();
+    for (const listener of this.#listeners) listener(line);
+  }
+
+  onLine(listener: (line: string) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Resolves to the first line that fits, also one that was said before. */
+  async line(pattern: RegExp, withinMs = 20_000): Promise<string> {
+    const known = this.#lines.find((line) => pattern.test(line));
+    if (known !== undefined) return known;
+    return new Promise((resolve, reject) => {
+      const failed = (why: string) => reject(new Error(`${why}; it said:\n${this.#lines.slice(-20).join('\n')}`));
+      const timer = setTimeout(() => failed(`no line ${pattern} within ${withinMs} ms`), withinMs);
+      this.process.once('exit', () => failed(`it ended without a line ${pattern}`));
+      this.onLine((line) => {
+        if (!pattern.test(line)) return;
+        clearTimeout(timer);
+        resolve(line);
+      });
+    });
+  }
+
+  async stop(): Promise<void> {
+    const { process: child } = this;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      child.kill('SIGTERM');
+    });
+  }
+}
+
+/** The first of four ports in a row that are free now. */
+export async function freeBasePort(): Promise<number> {
+  for (;;) {
+    const base = await freePort(0);
+    const others = await Promise.all([1, 2, 3].map((offset) => freePort(base + offset).catch(() => undefined)));
+    if (base < 65_532 && !others.includes(undefined)) return base;
+  }
+}
+
+function freePort(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : port));
+    });
+  });
+}
