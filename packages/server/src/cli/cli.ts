@@ -6,7 +6,7 @@
  */
 import { CommanderError } from 'commander';
 import { Output } from './output.ts';
-import { makeProgram } from './program.ts';
+import { listCommands, makeProgram } from './program.ts';
 
 export async function run(words: string[]): Promise<number> {
   const output = new Output(process.stdout, process.stderr, words.includes('--json'));
@@ -18,4 +18,9 @@ export async function run(words: string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     return output.failure(error);
   }
+}
+
+/** Every command with its words and what it does, as the documentation lists them. */
+export function commandLine(): { words: string; description: string }[] {
+  return listCommands(makeProgram(new Output(process.stdout, process.stderr, false)));
 }

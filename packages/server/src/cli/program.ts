@@ -55,3 +55,16 @@ function settle(command: Command): void {
   }
   for (const inner of command.commands) settle(inner);
 }
+
+export function listCommands(command: Command, before = ''): { words: string; description: string }[] {
+  const name = `${before}${command.name()}`;
+  if (command.commands.length > 0) return command.commands.flatMap((inner) => listCommands(inner, `${name} `));
+  const operands = command.registeredArguments.map((operand) => {
+    const shown = `${operand.name().toUpperCase()}${operand.variadic ? '…' : ''}`;
+    return operand.required ? ` ${shown}` : ` [${shown}]`;
+  });
+  const options = command.options
+    .filter(({ long }) => long !== '--json' && long !== '--fleet')
+    .map(({ flags }) => ` [${flags}]`);
+  return [{ words: `${name}${operands.join('')}${options.join('')}`, description: command.description() }];
+}
