@@ -1,7 +1,7 @@
 /** Each package, packed and installed in an empty folder outside the workspace, runs there; the device's also on Node 22. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -18,7 +18,7 @@ async function packAll(): Promise<string[]> {
   const copy = join(work, 'copy');
   const kept = /node_modules|\.git$|dist$|fleet$/;
   cpSync(root, copy, { recursive: true, filter: (path) => !kept.test(path.slice(root.length)) });
-  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  linkModules(join(copy, 'node_modules'), join(copy, 'packages'));
   await run(process.execPath, ['tools/build.ts'], { cwd: copy });
   const packed = join(work, 'packed');
   cpSync(join(copy, 'LICENSE'), join(packed, 'LICENSE'), { recursive: true });
@@ -28,6 +28,16 @@ async function packAll(): Promise<string[]> {
   return readdirSync(packed)
     .filter((name) => name.endsWith('.tgz'))
     .map((name) => join(packed, name));
+}
+
+/** The installed packages as they are, but the workspace's own as they are copied. */
+function linkModules(modules: string, packages: string): void {
+  mkdirSync(join(modules, '@portcullis'), { recursive: true });
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (name !== '@portcullis') symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  }
+  for (const name of ['contract', 'device', 'server'])
+    symlinkSync(join(packages, name), join(modules, '@portcullis', name));
 }
 
 before(async () => {

@@ -2,7 +2,7 @@
  * The command line `portcullis`: words → one command → exit status (0 done, 1 refused or failed, 2 wrong usage).
  * - Every command says what it did in words, or as one JSON object with `--json` (lists: one object a line).
  * - A secret is printed only by the command that makes it.
- * Refuses to know: how anything is decided; it asks the authority and the gates, as any operator could.
+ * Refuses to know: how anything is decided; it asks the authority and the gates, as every operator can.
  */
 import { CommanderError } from 'commander';
 import { Output } from './output.ts';
