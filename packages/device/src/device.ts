@@ -10,6 +10,7 @@ export { exchange, parseAnswer, problemOf } from './exchange.ts';
 export { exportCredential } from './export.ts';
 export { Link, type LinkAnswer, type LinkRequest, type Trust } from './link.ts';
 export { type OutboxBounds, outboxBounds } from './outbox.ts';
+export { type Proof, prove } from './prove.ts';
 export { confirm, renew } from './renew.ts';
 export { makeKey, makeRequest } from './request.ts';
 export type { Refusal } from './sender.ts';

@@ -1,5 +1,15 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
 
 /** The file is the old one or the new one, whatever happens, and the new one once this returns. Mode 0600. */
@@ -8,7 +18,7 @@ export function replaceFile(file: string, content: string): void {
   rmSync(next, { force: true });
   const handle = openSync(next, 'wx', 0o600);
   try {
-    writeSync(handle, content);
+    writeFileSync(handle, content);
     fsyncSync(handle);
   } finally {
     closeSync(handle);
@@ -17,7 +27,18 @@ export function replaceFile(file: string, content: string): void {
   syncDirectory(dirname(file));
 }
 
-/** Makes a rename or a removal in the directory survive a power cut. */
+/** A directory for its owner alone, which a power cut does not take away with what is in it. */
+export function makeDirectory(directory: string): void {
+  const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  const top = dirname(resolve(first));
+  for (let made = dirname(resolve(directory)); made.length >= top.length; made = dirname(made)) {
+    syncDirectory(made);
+    if (made === top) break;
+  }
+}
+
+/** Makes a new file, a rename or a removal in the directory survive a power cut. */
 export function syncDirectory(directory: string): void {
   const handle = openSync(directory, 'r');
   try {

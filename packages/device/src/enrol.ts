@@ -1,10 +1,11 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { IssuedCredential, PortcullisError, parseToken, subjectUri } from '@portcullis/contract';
+import { IssuedCredential, PortcullisError, parseToken } from '@portcullis/contract';
 import { adoptCredential, type Credential, pendingKey } from './credential.ts';
+import { makeDirectory } from './durable.ts';
 import { exchange } from './exchange.ts';
 import { Link } from './link.ts';
 import { makeRequest } from './request.ts';
+import { subjectNamesIn } from './subject-names.ts';
 
 /**
  * Turns a token into a credential in `directory`. The key is on disk before anything is asked, so that a lost answer is simply
@@ -13,7 +14,7 @@ import { makeRequest } from './request.ts';
  */
 export async function enrol({ token, directory }: { token: string; directory: string }): Promise<Credential> {
   const { url, subject, secret, roots } = parseToken(token);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   const key = pendingKey(directory);
   const request = makeRequest(key, subject).toString('base64');
   const link = new Link({ roots: roots.map(pemOf).join(''), role: 'authority' });
@@ -31,9 +32,10 @@ export async function enrol({ token, directory }: { token: string; directory: st
 /** What was issued must be for this key and this subject, or a later handshake would fail for no visible cause. */
 export function requireOwn(credential: Credential, subject: string): void {
   const leaf = new X509Certificate(credential.certificate);
-  const uri = subjectUri(credential.fleet, credential.kind, credential.subject);
-  const fits = leaf.checkPrivateKey(createPrivateKey(credential.key)) && leaf.subjectAltName?.includes(uri);
-  if (!fits || credential.subject !== subject) {
+  const named = subjectNamesIn(leaf.subjectAltName).some(
+    (name) => name.fleet === credential.fleet && name.kind === credential.kind && name.subject === subject,
+  );
+  if (!named || credential.subject !== subject || !leaf.checkPrivateKey(createPrivateKey(credential.key))) {
     throw new PortcullisError(
       'answer_malformed',
       `the certificate that was issued is not one of "${subject}" for this key`,

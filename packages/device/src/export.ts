@@ -1,11 +1,10 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Credential } from './credential.ts';
-import { replaceFile } from './durable.ts';
+import { makeDirectory, replaceFile } from './durable.ts';
 
 /** Writes exactly `cert.pem` (leaf, then issuer), `key.pem` and `root.pem`, for tools that read PEM files. */
 export function exportCredential(credential: Credential, directory: string): string[] {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   const files = {
     'cert.pem': credential.certificate + credential.issuer,
     'key.pem': credential.key,

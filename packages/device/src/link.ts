@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { PortcullisError } from '@portcullis/contract';
 import { requireSafeEnvironment } from './environment.ts';
-import { asFailure, StrictAgent, type Trust } from './strict-agent.ts';
+import { StrictAgent, type Trust, unreachable } from './strict-agent.ts';
 
 export type { Trust } from './strict-agent.ts';
 
@@ -27,6 +27,7 @@ const timeoutMs = 30_000;
 /** Requests to one verified server of the fleet, over connections of its own. Nothing is sent before the server is verified (P2). */
 export class Link {
   readonly #agent: StrictAgent;
+  #closed = false;
 
   /** @throws {PortcullisError} `environment_refused`, `credential_unusable` */
   constructor(trust: Trust) {
@@ -34,7 +35,7 @@ export class Link {
     this.#agent = new StrictAgent(trust);
   }
 
-  /** @throws {PortcullisError} `server_unreachable`, `server_not_verified`, `answer_malformed` */
+  /** @throws {PortcullisError} `server_unreachable`, `server_not_verified`, `not_authenticated`, `answer_malformed` */
   async request(asked: LinkRequest): Promise<LinkAnswer> {
     const signals = [AbortSignal.timeout(asked.timeoutMs ?? timeoutMs), ...(asked.signal ? [asked.signal] : [])];
     const answer = await this.#send(asked, AbortSignal.any(signals));
@@ -43,17 +44,19 @@ export class Link {
   }
 
   /** The answer's body as it comes; the caller reads it to its end or destroys it. */
-  stream(asked: LinkRequest & { signal: AbortSignal }): Promise<IncomingMessage> {
+  async stream(asked: LinkRequest & { signal: AbortSignal }): Promise<IncomingMessage> {
     return this.#send(asked, asked.signal);
   }
 
-  /** Ends every connection, also those in use. */
+  /** Ends every connection, also those in use; there will be no other. */
   close(): void {
+    this.#closed = true;
     this.#agent.destroy();
   }
 
   #send(asked: LinkRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const host = hostOf(asked.url);
+    if (this.#closed) return Promise.reject(unreachable(host, 'the link was closed'));
     return new Promise((resolve, reject) => {
       const sent = request(
         asked.url,
@@ -77,6 +80,19 @@ function hostOf(url: string): string {
     throw new PortcullisError('server_not_verified', `"${url}" is not an https address; plaintext is never spoken`);
   }
   return parsed.host;
+}
+
+/** What goes wrong after the server was verified. TLS 1.3 lets a server refuse the client's certificate only then (FIELD-NOTES B4). */
+function asFailure(error: Error, host: string): PortcullisError {
+  if (error instanceof PortcullisError) return error;
+  const { code = error.name } = error as NodeJS.ErrnoException;
+  if (!/ALERT/.test(code)) return unreachable(host, `the connection broke (${code})`, error);
+  const alert = code
+    .replace(/^ERR_SSL_(TLSV1|TLSV13|SSLV3)_ALERT_/, '')
+    .toLowerCase()
+    .replaceAll('_', ' ');
+  const message = `"${host}" refused this certificate in the handshake: ${alert}`;
+  return new PortcullisError('not_authenticated', message, { cause: error });
 }
 
 function timedOut(host: string): PortcullisError {

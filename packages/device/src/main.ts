@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { PortcullisError } from '@portcullis/contract';
 import { credentialFileIn, readCredential } from './credential.ts';
-import { enrol } from './enrol.ts';
+import { enrolDevice } from './enrol-command.ts';
 import { exportCredential } from './export.ts';
 import { type Output, outputTo } from './output.ts';
 import { runDevice } from './run-command.ts';
@@ -13,7 +13,8 @@ const help = `portcullis-device: the device's side of a fleet
 
   portcullis-device enrol TOKEN|@FILE|-        make a key, and get a certificate for it with the token
   portcullis-device send STREAM [FILE|-]       send JSON lines from a file or a pipe
-  portcullis-device run [--metrics]            stay: send what waits, renew; with --metrics this machine's own figures
+  portcullis-device run [--metrics]            stay until told to stop: send what waits, and renew; with --metrics
+                                               send this machine's own load, memory, disk and temperature
   portcullis-device export DIR                 write cert.pem, key.pem and root.pem for other tools
 
   --device DIR        where credential and outbox are (./device)
@@ -22,6 +23,9 @@ const help = `portcullis-device: the device's side of a fleet
   --stream STREAM     run --metrics: where the figures go (telemetry)
   --interval SECONDS  run --metrics: how often (1)
 
+A line for send is one JSON object; its "_id" and "_time" are the reading's id and time, which are made if they are not given.
+At its end send prints what it sent, what was acknowledged (with what waited from before), refused (moved to refused.ndjson), and
+kept in the outbox for the next send or run.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage.
 `;
 
@@ -65,13 +69,7 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
   switch (name) {
     case 'enrol': {
       const [token] = operandsOf(operands, 1, 1, 'enrol TOKEN|@FILE|-');
-      const credential = await enrol({ token: await tokenFrom(token as string), directory: values.device });
-      const { subject, kind, fleet, notAfter, renewAfter, gates } = credential;
-      output.result(
-        { subject, kind, fleet, notAfter, renewAfter, gates },
-        `enrolled as ${subject} of ${fleet} until ${notAfter}`,
-      );
-      return 0;
+      return enrolDevice({ token: await tokenFrom(token as string), directory: values.device }, output);
     }
     case 'send': {
       const [stream, file = '-'] = operandsOf(operands, 1, 2, 'send STREAM [FILE|-]');
@@ -83,7 +81,7 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
     case 'run': {
       operandsOf(operands, 0, 0, 'run [--metrics]');
       const metrics = values.metrics
-        ? { stream: values.stream, intervalMs: secondsOf('interval', values.interval) }
+        ? { stream: values.stream, intervalMs: secondsOf('interval', values.interval, 0.1) }
         : undefined;
       return runDevice({ directory: values.device, metrics }, output);
     }
@@ -105,13 +103,19 @@ function operandsOf(operands: string[], least: number, most: number, usage: stri
   throw new PortcullisError('usage', `usage: portcullis-device ${usage}`);
 }
 
-function secondsOf(name: string, value: string): number {
+function secondsOf(name: string, value: string, least = 0): number {
   const seconds = Number(value);
-  if (Number.isFinite(seconds) && seconds >= 0 && seconds <= 86_400) return seconds * 1000;
-  throw new PortcullisError('usage', `--${name} ${value} is not a number of seconds from 0 to 86400`);
+  if (value !== '' && seconds >= least && seconds <= 86_400) return seconds * 1000;
+  throw new PortcullisError('usage', `--${name} ${value} is not a number of seconds from ${least} to 86400`);
 }
 
 async function tokenFrom(word: string): Promise<string> {
   if (word === '-') return text(process.stdin);
-  return word.startsWith('@') ? readFileSync(word.slice(1), 'utf8') : word;
+  if (!word.startsWith('@')) return word;
+  const file = word.slice(1);
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new PortcullisError('usage', `couldn't read "${file}": ${(cause as NodeJS.ErrnoException).code}`, { cause });
+  }
 }

@@ -1,14 +1,14 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { PortcullisError } from '@portcullis/contract';
-import { replaceFile, syncDirectory } from './durable.ts';
+import { type ClockState, PortcullisError } from '@portcullis/contract';
+import { makeDirectory, replaceFile, syncDirectory } from './durable.ts';
 import { appendRecords, cutTail, encodeRecord, readRecords, recordBytesMax } from './segment.ts';
 
 /** One reading as it waits: its id and time are fixed when it is put, so that every retry is the same reading. */
 export interface Waiting {
   id: string;
   time: string;
-  clock: 'synchronized' | 'unsynchronized' | 'unknown';
+  clock: ClockState;
   data: Record<string, unknown>;
 }
 
@@ -40,30 +40,35 @@ interface Pending {
 export class Outbox {
   readonly #directory: string;
   readonly #bounds: OutboxBounds;
-  #segments: number[];
+  /** Segment numbers in order, with the bytes of whole records in each. */
+  readonly #segments = new Map<number, number>();
   #cursor: Place;
   #handle: number | undefined;
-  #end = 0;
-  #bytes = 0;
+  #pendingBytes = 0;
   #waiting = 0;
   #pending: Pending[] = [];
   #flushing = false;
+  /** Once one did not fit, none does until some leave: a later, smaller one never comes before it. */
+  #full = false;
 
   constructor(directory: string, bounds: OutboxBounds = outboxBounds) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
     this.#directory = directory;
     this.#bounds = bounds;
-    this.#segments = readdirSync(directory)
-      .filter((name) => /^\d{8}\.log$/.test(name))
-      .map((name) => Number.parseInt(name, 10))
-      .sort((a, b) => a - b);
     this.#cursor = this.#readCursor();
-    for (const segment of this.#segments) this.#count(segment);
+    const names = readdirSync(directory).filter((name) => /^\d{8}\.log$/.test(name));
+    for (const name of names.sort()) this.#count(Number.parseInt(name, 10));
   }
 
   /** Readings that wait. */
   get length(): number {
     return this.#waiting;
+  }
+
+  /** On disk or about to be, without what is done. */
+  get #bytes(): number {
+    const done = this.#segments.has(this.#cursor.segment) ? this.#cursor.offset : 0;
+    return [...this.#segments.values()].reduce((sum, bytes) => sum + bytes, this.#pendingBytes - done);
   }
 
   /** Resolves when the reading is on disk. @throws {PortcullisError} `outbox_full`, `disk_full`, `usage` (too large) */
@@ -75,11 +80,14 @@ export class Outbox {
     }
     const bytes = encodeRecord(payload);
     const { bytesMax, readingsMax } = this.#bounds;
-    if (this.#bytes + bytes.length > bytesMax || this.#waiting + this.#pending.length >= readingsMax) {
-      const message = `the outbox holds ${this.#waiting} readings in ${this.#bytes} bytes; it may hold ${readingsMax} in ${bytesMax}`;
+    const readings = this.#waiting + this.#pending.length;
+    if (this.#full || this.#bytes + bytes.length > bytesMax || readings >= readingsMax) {
+      this.#full = readings > 0;
+      const held = `${this.#waiting} readings in ${this.#bytes} bytes`;
+      const message = `the outbox holds ${held}; it may hold ${readingsMax} in ${bytesMax}`;
       return Promise.reject(new PortcullisError('outbox_full', message));
     }
-    this.#bytes += bytes.length;
+    this.#pendingBytes += bytes.length;
     return new Promise((resolve, reject) => {
       this.#pending.push({ bytes, resolve, reject });
       if (!this.#flushing) setImmediate(() => this.#flush());
@@ -91,7 +99,7 @@ export class Outbox {
   peek(limit: number, bytesMax: number): { reading: Waiting; place: Place; bytes: number }[] {
     const found: { reading: Waiting; place: Place; bytes: number }[] = [];
     let bytes = 0;
-    for (const segment of this.#segments) {
+    for (const segment of this.#segments.keys()) {
       if (segment < this.#cursor.segment) continue;
       const from = segment === this.#cursor.segment ? this.#cursor.offset : 0;
       const bounds = { records: limit - found.length, bytes: bytesMax + 2 * recordBytesMax };
@@ -109,13 +117,18 @@ export class Outbox {
   /** Everything up to the place is done. A crash before the cursor is on disk sends it once more. */
   advance(place: Place, readings: number): void {
     this.#waiting -= readings;
+    this.#full = false;
     this.#cursor = place;
     replaceFile(this.#cursorFile(), `${JSON.stringify(place)}\n`);
-    for (const segment of this.#segments.filter((number) => number < place.segment)) this.#drop(segment);
-    if (this.#waiting === 0 && this.#pending.length === 0) this.#bytes = 0;
+    for (const segment of [...this.#segments.keys()].filter((number) => number < place.segment)) this.#drop(segment);
   }
 
   close(): void {
+    if (this.#pending.length > 0) this.#flush();
+    this.#closeSegment();
+  }
+
+  #closeSegment(): void {
     if (this.#handle !== undefined) closeSync(this.#handle);
     this.#handle = undefined;
   }
@@ -124,30 +137,35 @@ export class Outbox {
   #flush(): void {
     const group = this.#pending;
     this.#pending = [];
+    this.#pendingBytes = 0;
     this.#flushing = false;
+    if (group.length === 0) return;
     try {
       const records = Buffer.concat(group.map(({ bytes }) => bytes));
-      appendRecords(this.#openSegment(), records, this.#end);
-      this.#end += records.length;
+      const { segment, handle, end } = this.#openSegment();
+      appendRecords(handle, records, end);
+      this.#segments.set(segment, end + records.length);
       this.#waiting += group.length;
       for (const { resolve } of group) resolve();
     } catch (cause) {
-      for (const { bytes } of group) this.#bytes -= bytes.length;
       const full = (cause as NodeJS.ErrnoException).code === 'ENOSPC';
       const error = full ? new PortcullisError('disk_full', 'the disk of the outbox is full', { cause }) : cause;
       for (const { reject } of group) reject(error);
     }
   }
 
-  #openSegment(): number {
-    if (this.#handle !== undefined && this.#end < segmentBytesMax) return this.#handle;
-    this.close();
-    const number = Math.max(this.#cursor.segment, this.#segments.at(-1) ?? 0) + 1;
-    this.#handle = openSync(this.#fileOf(number), 'wx+', 0o600);
+  /** The segment that takes records now. One of an earlier process is never written again: its tail may have been cut. */
+  #openSegment(): { segment: number; handle: number; end: number } {
+    const last = [...this.#segments.entries()].at(-1);
+    if (this.#handle !== undefined && last && last[1] < segmentBytesMax) {
+      return { segment: last[0], handle: this.#handle, end: last[1] };
+    }
+    this.#closeSegment();
+    const segment = Math.max(this.#cursor.segment, last?.[0] ?? 0) + 1;
+    this.#handle = openSync(this.#fileOf(segment), 'wx+', 0o600);
+    this.#segments.set(segment, 0);
     syncDirectory(this.#directory);
-    this.#segments.push(number);
-    this.#end = 0;
-    return this.#handle;
+    return { segment, handle: this.#handle, end: 0 };
   }
 
   #count(segment: number): void {
@@ -155,16 +173,14 @@ export class Outbox {
       this.#drop(segment);
       return;
     }
-    const end = cutTail(this.#fileOf(segment));
+    this.#segments.set(segment, cutTail(this.#fileOf(segment)));
     const from = segment === this.#cursor.segment ? this.#cursor.offset : 0;
     this.#waiting += readRecords(this.#fileOf(segment), from).records.length;
-    this.#bytes += Math.max(0, end - from);
   }
 
   #drop(segment: number): void {
-    this.#bytes = Math.max(0, this.#bytes - statSync(this.#fileOf(segment)).size);
     rmSync(this.#fileOf(segment), { force: true });
-    this.#segments = this.#segments.filter((number) => number !== segment);
+    this.#segments.delete(segment);
   }
 
   #fileOf(segment: number): string {
@@ -175,10 +191,14 @@ export class Outbox {
     return join(this.#directory, 'cursor.json');
   }
 
+  /** Without a cursor that can be read, everything that is there is sent once more: the gate knows the ids. */
   #readCursor(): Place {
-    const none = { segment: 0, offset: 0 };
-    if (!existsSync(this.#cursorFile())) return none;
-    const parsed = JSON.parse(readFileSync(this.#cursorFile(), 'utf8')) as Place;
-    return Number.isInteger(parsed.segment) && Number.isInteger(parsed.offset) ? parsed : none;
+    try {
+      const { segment, offset } = JSON.parse(readFileSync(this.#cursorFile(), 'utf8')) as Place;
+      if (Number.isInteger(segment) && Number.isInteger(offset)) return { segment, offset };
+    } catch {
+      // None yet, or damaged.
+    }
+    return { segment: 0, offset: 0 };
   }
 }

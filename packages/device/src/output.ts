@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { PortcullisError } from '@portcullis/contract';
+import type { Refusal } from './sender.ts';
 
 /** What a command prints: one object with `--json`, words without; what goes on meanwhile goes to standard error. */
 export interface Output {
@@ -21,4 +22,18 @@ export function outputTo(out: Writable, side: Writable, json: boolean): Output {
       return code === 'usage' ? 2 : 1;
     },
   };
+}
+
+/** The same words are said once, however often they come. */
+export function noticeChanges(output: Output): (words: string) => void {
+  let last = '';
+  return (words) => {
+    if (words !== last) output.notice(`portcullis-device: ${words}`);
+    last = words;
+  };
+}
+
+export function sentenceOf({ stream, reason, title, expected, found }: Refusal): string {
+  const told = expected === undefined ? '' : ` (expected ${JSON.stringify(expected)}, found ${JSON.stringify(found)})`;
+  return `${stream}: ${reason}: ${title}${told}`;
 }

@@ -11,9 +11,9 @@ import { makeRequest } from './request.ts';
  * superseded only when the new one is confirmed: a crash anywhere leaves a working pair and the same next step.
  * @throws {PortcullisError} `renewal_refused`, `server_not_verified`, `server_unreachable`
  */
-export async function renew({ credential, directory }: Renewal): Promise<Credential> {
+export async function renew({ credential, directory, signal }: Renewal): Promise<Credential> {
   const { enrolment, subject } = credential;
-  const next = await withLink(credential, async (link) => {
+  const next = await withLink(credential, signal, async (link) => {
     const key = pendingKey(directory);
     const request = makeRequest(key, subject).toString('base64');
     const nonce = await nonceOf(link, enrolment);
@@ -28,15 +28,10 @@ export async function renew({ credential, directory }: Renewal): Promise<Credent
 }
 
 /** The first use of a renewed pair: supersedes the certificate before it. Repeating it does no harm. */
-export async function confirm({ credential, directory }: Renewal): Promise<Credential> {
+export async function confirm({ credential, directory, signal }: Renewal): Promise<Credential> {
   const { unconfirmed, ...confirmed } = credential;
   if (!unconfirmed) return credential;
-  await withLink(credential, async (link) => {
-    const nonce = await nonceOf(link, credential.enrolment);
-    const signature = signed(credential.key, confirmationBytes(nonce));
-    const asked = { certificate: credential.certificate, nonce, signature };
-    await exchange(link, `${credential.enrolment}/v1/renewals/confirmation`, asked, Confirmed);
-  });
+  await withLink(credential, signal, (link) => confirmOver(link, credential));
   adoptCredential(directory, confirmed);
   return confirmed;
 }
@@ -44,13 +39,27 @@ export async function confirm({ credential, directory }: Renewal): Promise<Crede
 interface Renewal {
   credential: Credential;
   directory: string;
+  signal?: AbortSignal;
 }
 
-async function withLink<T>({ roots, fleet }: Credential, work: (link: Link) => Promise<T>): Promise<T> {
+async function confirmOver(link: Link, { key, certificate, enrolment }: Credential): Promise<void> {
+  const nonce = await nonceOf(link, enrolment);
+  const asked = { certificate, nonce, signature: signed(key, confirmationBytes(nonce)) };
+  await exchange(link, `${enrolment}/v1/renewals/confirmation`, asked, Confirmed);
+}
+
+async function withLink<T>(
+  { roots, fleet }: Credential,
+  signal: AbortSignal | undefined,
+  work: (link: Link) => Promise<T>,
+): Promise<T> {
   const link = new Link({ roots, fleet, role: 'authority' });
+  const close = () => link.close();
+  signal?.addEventListener('abort', close);
   try {
     return await work(link);
   } finally {
+    signal?.removeEventListener('abort', close);
     link.close();
   }
 }

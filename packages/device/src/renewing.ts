@@ -19,8 +19,9 @@ const pace = { firstMs: 5_000, longestMs: 3_600_000 };
 export class Renewing {
   readonly #parts: Parts;
   readonly #backOff: BackOff;
+  readonly #abort = new AbortController();
   #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+  #looking: Promise<void> = Promise.resolve();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -38,25 +39,28 @@ export class Renewing {
     this.#set(credential.unconfirmed ? 0 : dueMs);
   }
 
-  stop(): void {
-    this.#stopped = true;
+  /** Resolves when no renewal is on its way any more. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
     clearTimeout(this.#timer);
+    await this.#looking;
   }
 
   #set(milliseconds: number): void {
-    if (this.#stopped) return;
-    this.#timer = setTimeout(() => void this.#look(), Math.min(Math.max(0, milliseconds), timerMsMax));
+    if (this.#abort.signal.aborted) return;
+    const look = () => {
+      this.#looking = this.#look();
+    };
+    this.#timer = setTimeout(look, Math.min(Math.max(0, milliseconds), timerMsMax));
   }
 
   async #look(): Promise<void> {
-    const { directory, system } = this.#parts;
-    const credential = this.#parts.credential();
     try {
-      if (credential.unconfirmed) this.#adopt(await confirm({ credential, directory }));
-      else if (system.now() >= Date.parse(credential.renewAfter)) this.#adopt(await renew({ credential, directory }));
+      await this.#step();
       this.#backOff.acknowledged();
       this.start();
     } catch (error) {
+      if (this.#abort.signal.aborted) return;
       this.#parts.onFailure(
         error instanceof PortcullisError ? error : new PortcullisError('internal', String(error), { cause: error }),
       );
@@ -64,7 +68,15 @@ export class Renewing {
     }
   }
 
+  async #step(): Promise<void> {
+    const { directory, system } = this.#parts;
+    const credential = this.#parts.credential();
+    const renewal = { credential, directory, signal: this.#abort.signal };
+    if (credential.unconfirmed) this.#adopt(await confirm(renewal));
+    else if (system.now() >= Date.parse(credential.renewAfter)) this.#adopt(await renew(renewal));
+  }
+
   #adopt(credential: Credential): void {
-    if (!this.#stopped) this.#parts.adopt(credential);
+    if (!this.#abort.signal.aborted) this.#parts.adopt(credential);
   }
 }

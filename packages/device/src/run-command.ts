@@ -1,7 +1,7 @@
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { readMetrics } from './metrics.ts';
-import type { Output } from './output.ts';
-import { sentenceOf } from './send-command.ts';
+import { noticeChanges, type Output, sentenceOf } from './output.ts';
 import { Device } from './sending-device.ts';
 
 interface RunCommand {
@@ -13,7 +13,7 @@ interface RunCommand {
 export async function runDevice({ directory, metrics }: RunCommand, output: Output): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  const notice = onlyChanges(output);
+  const notice = noticeChanges(output);
   const device = await Device.open({
     directory,
     onRefusal: (refusal) => notice(`refused: ${sentenceOf(refusal)}`),
@@ -27,7 +27,8 @@ export async function runDevice({ directory, metrics }: RunCommand, output: Outp
     await device.close();
   }
   const { acknowledged, refused } = device.counts;
-  output.result({ acknowledged, refused, kept: device.kept }, `acknowledged ${acknowledged}, kept ${device.kept}`);
+  const words = `acknowledged ${acknowledged}, refused ${refused}, kept ${device.kept}`;
+  output.result({ acknowledged, refused, kept: device.kept }, words);
   return 0;
 }
 
@@ -38,23 +39,13 @@ async function measure(
   notice: (words: string) => void,
 ): Promise<void> {
   while (!signal.aborted) {
-    await device.send(stream, await readMetrics()).catch((error: Error) => notice(error.message));
-    await pause(intervalMs, signal);
+    try {
+      await device.send(stream, await readMetrics());
+    } catch (error) {
+      notice((error as Error).message);
+    }
+    await pause(intervalMs, undefined, { signal }).catch(() => undefined);
   }
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }
 
 /** The timers of renewal may all be far away: something must hold the process. */
@@ -62,13 +53,4 @@ async function stayUntil(signal: AbortSignal): Promise<void> {
   const held = setInterval(() => undefined, 3_600_000);
   await once(signal, 'abort');
   clearInterval(held);
-}
-
-/** The same words are said once, however often they come. */
-function onlyChanges(output: Output): (words: string) => void {
-  let last = '';
-  return (words) => {
-    if (words !== last) output.notice(`portcullis-device: ${words}`);
-    last = words;
-  };
 }

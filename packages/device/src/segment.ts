@@ -31,7 +31,8 @@ export function readRecords(
   while (records.length < recordsMax && offset + headerBytes <= bytes.length) {
     const length = bytes.readUInt32BE(offset);
     const end = offset + headerBytes + length;
-    if (length > recordBytesMax || end > bytes.length) break;
+    // A power cut may leave zeros, and the CRC of nothing is 0: no record is empty.
+    if (length === 0 || length > recordBytesMax || end > bytes.length) break;
     const payload = bytes.subarray(offset + headerBytes, end);
     if (crc32(payload) !== bytes.readUInt32BE(offset + 4)) break;
     records.push({ payload, end: from + end });

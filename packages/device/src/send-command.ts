@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
-import type { Output } from './output.ts';
+import { noticeChanges, type Output, sentenceOf } from './output.ts';
+import { type Given, parseLine } from './reading.ts';
 import type { Refusal } from './sender.ts';
 import { Device } from './sending-device.ts';
 
@@ -10,73 +13,121 @@ interface SendCommand {
   stream: string;
   /** A path, or `-` for standard input. */
   file: string;
-  /** How long to go on trying once the input has ended. */
+  /** How long to go on trying once the input has ended, and how long to wait for room in a full outbox. */
   waitMs: number;
 }
 
+interface Line {
+  data: Record<string, unknown>;
+  given: Given;
+}
+
+const lineLengthMax = 1024 * 1024;
+const lookMs = 20;
+
 /** Sends JSON lines. What is not acknowledged in time stays in the outbox: the next `send` or `run` goes on with it. */
 export async function sendReadings({ directory, stream, file, waitMs }: SendCommand, output: Output): Promise<number> {
+  const input = await inputOf(file);
   let lastRefusal: Refusal | undefined;
-  let lastFailure: string | undefined;
+  const notice = noticeChanges(output);
   const device = await Device.open({
     directory,
     onRefusal: (refusal) => {
       lastRefusal = refusal;
+      notice(`refused: ${sentenceOf(refusal)}`);
     },
-    onFailure: (error) => {
-      if (lastFailure !== error.message) output.notice(`portcullis-device: ${error.message}; trying again`);
-      lastFailure = error.message;
-    },
+    onFailure: (error) => notice(`${error.message}; trying again`),
   });
   try {
-    const sent = await putLines(device, stream, file);
+    const { sent, failure } = await putLines(device, stream, input, waitMs);
+    if (failure) output.notice(`portcullis-device: ${failure.message}; what came before it was sent`);
     await device.drained(AbortSignal.timeout(waitMs));
     const { acknowledged, refused } = device.counts;
     const summary = { sent, acknowledged, refused, kept: device.kept };
-    const why = lastRefusal && (summary.refused > 0 || summary.kept > 0) ? { lastRefusal } : {};
-    const words = `sent ${sent}, acknowledged ${acknowledged}, refused ${refused}, kept ${summary.kept}`;
+    const done = summary.kept === 0 && refused === 0 && failure === undefined;
     output.result(
-      { ...summary, ...why },
-      why.lastRefusal ? `${words}\nlast refusal: ${sentenceOf(why.lastRefusal)}` : words,
+      { ...summary, ...(!done && lastRefusal && { lastRefusal }), ...(failure && { error: failure.message }) },
+      `sent ${sent}, acknowledged ${acknowledged}, refused ${refused}, kept ${summary.kept}`,
     );
-    return summary.kept === 0 && summary.refused === 0 ? 0 : 1;
+    return done ? 0 : 1;
   } finally {
     await device.close();
   }
 }
 
-async function putLines(device: Device, stream: string, file: string): Promise<number> {
-  const input = file === '-' ? process.stdin : createReadStream(file);
-  let line = 0;
-  let sent = 0;
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    line++;
-    if (text.trim() === '') continue;
-    const { _id: id, _time: time, ...data } = objectIn(text, line);
-    await device.send(stream, data, { ...given('id', id, line), ...given('time', time, line) });
-    sent++;
-  }
-  return sent;
-}
-
-function given(name: 'id' | 'time', value: unknown, line: number): Record<string, string> {
-  if (value === undefined) return {};
-  if (typeof value === 'string') return { [name]: value };
-  throw new PortcullisError('usage', `line ${line}: "_${name}" must be a string`);
-}
-
-function objectIn(text: string, line: number): Record<string, unknown> {
-  let value: unknown;
+async function inputOf(file: string): Promise<Readable> {
+  if (file === '-') return process.stdin;
+  const input = createReadStream(file);
   try {
-    value = JSON.parse(text);
+    await once(input, 'ready');
   } catch (cause) {
-    throw new PortcullisError('usage', `line ${line} is not JSON; each line must be one JSON object`, { cause });
+    throw new PortcullisError('usage', `couldn't read "${file}": ${(cause as NodeJS.ErrnoException).code}`, { cause });
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new PortcullisError('usage', `line ${line} is not a JSON object`);
+  return input;
 }
 
-export function sentenceOf({ stream, reason, title, expected, found }: Refusal): string {
-  const told = expected === undefined ? '' : ` (expected ${JSON.stringify(expected)}, found ${JSON.stringify(found)})`;
-  return `${stream}: ${reason}: ${title}${told}`;
+/** Puts line after line until the input ends or a line can not be put; says how many were. */
+async function putLines(
+  device: Device,
+  stream: string,
+  input: Readable,
+  waitMs: number,
+): Promise<{ sent: number; failure?: Error }> {
+  let number = 0;
+  let sent = 0;
+  try {
+    for await (const texts of linesOf(input)) {
+      const group: Line[] = [];
+      let failure: unknown;
+      for (const text of texts) {
+        number++;
+        if (text.trim() === '') continue;
+        try {
+          group.push(parseLine(text, number));
+        } catch (error) {
+          failure = error;
+          break;
+        }
+      }
+      for await (const count of putGroup(device, stream, group, waitMs)) sent += count;
+      if (failure) throw failure;
+    }
+    return { sent };
+  } catch (error) {
+    return { sent, failure: error as Error };
+  }
+}
+
+/** As they come: many from a file, few from a slow pipe. */
+async function* linesOf(input: Readable): AsyncGenerator<string[]> {
+  let rest = '';
+  for await (const chunk of input.setEncoding('utf8') as AsyncIterable<string>) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > lineLengthMax) throw new PortcullisError('usage', `a line is longer than ${lineLengthMax}`);
+    yield lines;
+  }
+  yield [rest];
+}
+
+/** All of the group become durable together. A full outbox is waited for as long as readings leave it; yields how many got in. */
+async function* putGroup(device: Device, stream: string, group: Line[], waitMs: number): AsyncGenerator<number> {
+  for (let left = group; left.length > 0; ) {
+    const before = gone(device);
+    const puts = await Promise.allSettled(left.map(({ data, given }) => device.send(stream, data, given)));
+    left = left.filter((_, index) => puts[index]?.status === 'rejected');
+    yield puts.length - left.length;
+    const failed = puts.find((put) => put.status === 'rejected');
+    if (!failed) return;
+    const full = failed.reason instanceof PortcullisError && failed.reason.code === 'outbox_full';
+    if (!full || !(await moreIsGone(device, before, waitMs))) throw failed.reason;
+  }
+}
+
+const gone = ({ counts }: Device) => counts.acknowledged + counts.refused;
+
+async function moreIsGone(device: Device, before: number, waitMs: number): Promise<boolean> {
+  const signal = AbortSignal.timeout(waitMs);
+  while (gone(device) === before && !signal.aborted) await pause(lookMs);
+  return gone(device) > before;
 }

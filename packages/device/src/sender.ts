@@ -1,10 +1,13 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Acknowledgement, PortcullisError, Problem, type ReasonCode, reasons } from '@portcullis/contract';
 import { BackOff, type Pace, paces } from './back-off.ts';
+import type { Clock } from './clock.ts';
+import { syncDirectory } from './durable.ts';
 import { parseAnswer } from './exchange.ts';
 import type { Link, LinkAnswer } from './link.ts';
 import type { Outbox, Place, Waiting } from './outbox.ts';
-import type { System } from './system.ts';
+import { type System, timerMsMax } from './system.ts';
 
 const batchReadingsMax = 500;
 const batchBytesMax = 1024 * 1024;
@@ -31,6 +34,7 @@ export interface SenderParts {
   refusedFile: string;
   counts: Counts;
   system: System;
+  clock: Clock;
   onRefusal(refusal: Refusal): void;
   onFailure(error: PortcullisError): void;
 }
@@ -46,12 +50,14 @@ export class Sender {
   readonly #backOff: BackOff;
   readonly #abort = new AbortController();
   #wake: () => void = () => undefined;
-  #gate = 0;
+  /** Which of the gates: each device begins with another, so that a fleet spreads. */
+  #gate: number;
   #limit = batchReadingsMax;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
     this.#backOff = new BackOff(parts.system);
+    this.#gate = parts.system.random(2).readUInt16BE();
   }
 
   /** Something was put. */
@@ -66,9 +72,18 @@ export class Sender {
 
   async run(): Promise<void> {
     while (!this.#abort.signal.aborted) {
-      const batch = this.#parts.outbox.peek(this.#limit, batchBytesMax);
-      const pauseMs = batch.length === 0 ? undefined : await this.#send(batch);
+      const pauseMs = await this.#step();
       if (pauseMs !== 0) await this.#pause(pauseMs);
+    }
+  }
+
+  /** How long to wait: 0 to go on, undefined when nothing waits. Also a disk that fails is tried again. */
+  async #step(): Promise<number | undefined> {
+    try {
+      const batch = this.#parts.outbox.peek(this.#limit, batchBytesMax);
+      return batch.length === 0 ? undefined : await this.#send(batch);
+    } catch (error) {
+      return this.#failed(failureOf(error));
     }
   }
 
@@ -85,33 +100,29 @@ export class Sender {
     });
   }
 
-  /** Resolves to how long to wait before the next try: 0 to go on. */
   async #send(batch: Peeked): Promise<number> {
     const { link, gates } = this.#parts.route();
     const gate = gates[this.#gate % gates.length];
     if (gate === undefined) return this.#failed(new PortcullisError('server_unreachable', 'no gate is known'));
-    try {
-      const answer = await link.request({
-        url: `${gate}/v1/streams/${this.#parts.stream}/readings`,
-        method: 'POST',
-        headers: { 'content-type': 'application/x-ndjson' },
-        body: batch.map(({ reading }) => lineOf(reading)).join('\n'),
-        signal: this.#abort.signal,
-      });
-      return this.#answered(batch, answer);
-    } catch (error) {
-      return this.#failed(error as PortcullisError);
-    }
+    const answer = await link.request({
+      url: `${gate}/v1/streams/${this.#parts.stream}/readings`,
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: batch.map(({ reading }) => lineOf(reading)).join('\n'),
+      signal: this.#abort.signal,
+    });
+    return this.#answered(batch, answer);
   }
 
   #failed(error: PortcullisError): number {
     this.#gate++;
     if (this.#abort.signal.aborted) return 0;
     this.#parts.onFailure(error);
-    return this.#backOff.next(paces.network);
+    return this.#backOff.next(error.code === 'not_authenticated' ? paces.certificate : paces.network);
   }
 
   #answered(batch: Peeked, answer: LinkAnswer): number {
+    this.#parts.clock.heard(answer.headers.date);
     if (answer.status === 202) {
       const parsed = Acknowledgement.safeParse(parseAnswer(answer));
       if (parsed.success && parsed.data.acknowledged === batch.length) return this.#acknowledged(batch);
@@ -120,7 +131,7 @@ export class Sender {
     const parsed = Problem.safeParse(parseAnswer(answer));
     if (!parsed.success)
       return this.#failed(new PortcullisError('answer_malformed', `the gate answered ${answer.status}`));
-    return this.#refused(batch, parsed.data, Number(answer.headers['retry-after'] ?? 0) * 1000);
+    return this.#refused(batch, parsed.data, retryAfterMs(answer.headers['retry-after']));
   }
 
   #acknowledged(batch: Peeked): number {
@@ -131,40 +142,62 @@ export class Sender {
     return 0;
   }
 
-  #refused(batch: Peeked, problem: Problem, retryAfterMs: number): number {
+  #refused(batch: Peeked, problem: Problem, atLeastMs: number): number {
     const reason = Object.hasOwn(reasons, problem.reason) ? reasons[problem.reason as ReasonCode] : undefined;
     if (reason?.class === 'reading') return this.#setAside(batch, problem);
     this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
     if (reason?.class === 'gate') this.#gate++;
-    return this.#backOff.next(paceOf(problem.reason, reason?.class), retryAfterMs);
+    return this.#backOff.next(paceOf(problem.reason, reason?.class), atLeastMs);
   }
 
   /** Nothing of the batch was stored. What stands before the refused line is sent alone first, so that order is kept. */
   #setAside(batch: Peeked, problem: Problem): number {
     const index = (problem.line ?? 1) - 1;
     const refused = batch[index];
-    if (index > 0 || refused === undefined) {
-      this.#limit = Math.max(1, index);
+    if (refused === undefined) {
+      const message = `the gate refused line ${problem.line} of ${batch.length}`;
+      return this.#failed(new PortcullisError('answer_malformed', message));
+    }
+    if (index > 0) {
+      this.#limit = index;
       return 0;
     }
     if (problem.line === undefined && batch.length > 1) {
       // The whole body was refused and no line was named: find the one by sending fewer.
-      this.#limit = Math.max(1, Math.floor(batch.length / 2));
+      this.#limit = Math.floor(batch.length / 2);
       return 0;
     }
-    const note = { ...refusalOf(this.#parts.stream, problem), reading: refused.reading };
-    appendFileSync(this.#parts.refusedFile, `${JSON.stringify(note)}\n`, { mode: 0o600, flush: true });
+    const told = refusalOf(this.#parts.stream, problem);
+    appendDurably(this.#parts.refusedFile, `${JSON.stringify({ ...told, reading: refused.reading })}\n`);
     this.#parts.counts.refused++;
-    this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
+    this.#parts.onRefusal(told);
     this.#parts.outbox.advance(refused.place, 1);
     this.#limit = batchReadingsMax;
     return 0;
   }
 }
 
+/** On disk, with its name, before the reading leaves the outbox. A crash between the two notes it twice. */
+function appendDurably(file: string, line: string): void {
+  const isNew = !existsSync(file);
+  appendFileSync(file, line, { mode: 0o600, flush: true });
+  if (isNew) syncDirectory(dirname(file));
+}
+
+/** RFC 9110 §10.2.3. Our servers give seconds; a date, or more than a timer takes, is not followed. */
+function retryAfterMs(value: string | undefined): number {
+  return /^\d{1,9}$/.test(value ?? '') ? Math.min(Number(value) * 1000, timerMsMax) : 0;
+}
+
 function paceOf(reason: string, reasonClass: string | undefined): Pace {
   if (reason === 'not_admitted') return paces.not_admitted;
   return reasonClass === 'certificate' ? paces.certificate : paces.gate;
+}
+
+function failureOf(error: unknown): PortcullisError {
+  if (error instanceof PortcullisError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new PortcullisError(code === 'ENOSPC' ? 'disk_full' : 'internal', message, { cause: error });
 }
 
 function refusalOf(stream: string, { reason, title, expected, found }: Problem): Refusal {

@@ -1,11 +1,14 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { PortcullisError, StreamName } from '@portcullis/contract';
+import { Clock } from './clock.ts';
 import { type Credential, credentialFileIn, readCredential } from './credential.ts';
+import { makeDirectory } from './durable.ts';
 import { Link } from './link.ts';
 import { holdDirectory } from './lock.ts';
 import { Outbox, type OutboxBounds, outboxBounds, type Waiting } from './outbox.ts';
+import { type Given, requireReading } from './reading.ts';
 import { Renewing } from './renewing.ts';
 import { type Counts, type Refusal, Sender } from './sender.ts';
 import { realSystem, type System } from './system.ts';
@@ -32,9 +35,11 @@ export class Device {
   readonly #lock: Server;
   readonly #streams = new Map<string, Stream>();
   readonly #renewing: Renewing;
+  readonly #clock: Clock;
   #credential: Credential;
   #link: Link;
   #last = 0;
+  #closed = false;
 
   private constructor(options: DeviceOptions, lock: Server) {
     this.#options = options;
@@ -49,6 +54,7 @@ export class Device {
       adopt: (credential) => this.#adopt(credential),
       onFailure: (error) => options.onFailure?.(error),
     });
+    this.#clock = new Clock(this.#system, () => this.#renewing.notBefore);
     this.#resumeStreams();
     this.#renewing.start();
   }
@@ -80,17 +86,12 @@ export class Device {
    * Resolves when the reading is on disk; a gate gets it as soon as one takes it. Members that begin with "_" are reserved.
    * @throws {PortcullisError} `outbox_full`, `disk_full`, `usage`
    */
-  async send(stream: string, data: Record<string, unknown>, given: { id?: string; time?: string } = {}): Promise<void> {
-    const reserved = Object.keys(data).find((name) => name.startsWith('_'));
-    if (reserved !== undefined) {
-      throw new PortcullisError(
-        'usage',
-        `member "${reserved}" begins with "_", which is reserved; give id and time apart`,
-      );
-    }
+  async send(stream: string, data: Record<string, unknown>, given: Given = {}): Promise<void> {
+    if (this.#closed) throw new PortcullisError('usage', 'the device is closed');
+    requireReading(data, given);
     const { outbox, sender } = this.#stream(stream);
     const time = given.time ?? new Date(this.#system.now()).toISOString();
-    const reading: Waiting = { id: given.id ?? this.#makeId(), time, clock: this.#clockState(), data };
+    const reading: Waiting = { id: given.id ?? this.#makeId(), time, clock: this.#clock.state, data };
     await outbox.put(reading);
     sender.wake();
   }
@@ -100,11 +101,12 @@ export class Device {
     while (this.kept > 0 && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
+  /** What was put is on disk; what was not acknowledged stays there. */
   async close(): Promise<void> {
-    this.#renewing.stop();
+    this.#closed = true;
     for (const { sender } of this.#streams.values()) sender.stop();
     this.#link.close();
-    await Promise.all([...this.#streams.values()].map(({ running }) => running));
+    await Promise.all([this.#renewing.stop(), ...[...this.#streams.values()].map(({ running }) => running)]);
     for (const { outbox } of this.#streams.values()) outbox.close();
     this.#lock.close();
   }
@@ -124,8 +126,8 @@ export class Device {
 
   #resumeStreams(): void {
     const outboxes = join(this.#options.directory, 'outbox');
-    mkdirSync(outboxes, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(outboxes)) this.#stream(name);
+    makeDirectory(outboxes);
+    for (const name of readdirSync(outboxes)) if (StreamName.safeParse(name).success) this.#stream(name);
   }
 
   #stream(name: string): Stream {
@@ -142,6 +144,7 @@ export class Device {
       refusedFile: join(directory, 'refused.ndjson'),
       counts: this.counts,
       system: this.#system,
+      clock: this.#clock,
       onRefusal: (refusal) => onRefusal?.(refusal),
       onFailure: (error) => onFailure?.(error),
     });
@@ -154,10 +157,5 @@ export class Device {
   #makeId(): string {
     this.#last = Math.max(this.#last, this.#system.now());
     return `${this.#last.toString(36).padStart(9, '0')}-${this.#system.random(10).toString('hex')}`;
-  }
-
-  /** A clock that is before the certificate's own making is wrong; of any other, nothing is known. */
-  #clockState(): Waiting['clock'] {
-    return this.#system.now() < this.#renewing.notBefore ? 'unsynchronized' : 'unknown';
   }
 }

@@ -9,7 +9,8 @@ import {
   type DetailedPeerCertificate,
   type TLSSocket,
 } from 'node:tls';
-import { type Kind, PortcullisError, parseSubjectUri } from '@portcullis/contract';
+import { type Kind, PortcullisError } from '@portcullis/contract';
+import { subjectNamesIn } from './subject-names.ts';
 
 export interface Trust {
   /** The fleet's roots in PEM: the only ones that are trusted. */
@@ -23,6 +24,8 @@ export interface Trust {
 
 const handshakeMs = 10_000;
 const connectionsMax = 8;
+/** Leaf, issuer, root, and one more for a root that another signed. */
+const chainLengthMax = 4;
 
 /**
  * Connections that are handed out only after the server was verified, so that no byte of a request goes to anybody else (P2):
@@ -31,6 +34,7 @@ const connectionsMax = 8;
 export class StrictAgent extends Agent {
   readonly #trust: Trust;
   readonly #roots: X509Certificate[];
+  readonly #handshaking = new Set<TLSSocket>();
 
   constructor(trust: Trust) {
     const options: AgentOptions = {
@@ -53,21 +57,29 @@ export class StrictAgent extends Agent {
     const socket = connect({ ...this.#connectionOptions(host), host, port: Number(options.port) });
     socket.setNoDelay(true);
     let settled = false;
+    this.#handshaking.add(socket);
     const finish = (error: Error | null) => {
       if (settled) return;
       settled = true;
+      this.#handshaking.delete(socket);
       socket.setTimeout(0);
       if (error) socket.destroy();
       done?.(error, socket);
     };
     socket.setTimeout(handshakeMs, () => finish(unverified(host, 'the handshake took too long')));
-    socket.on('error', (error) => finish(asFailure(error, host)));
+    socket.on('error', (error) => finish(handshakeFailure(error, host)));
     socket.on('close', () => finish(unreachable(host, 'the connection was closed during the handshake')));
     socket.on('secureConnect', () => {
       const why = this.#complaint(socket, host);
       finish(why === undefined ? null : unverified(host, why));
     });
     return undefined;
+  }
+
+  /** Also what is still in its handshake, which the agent does not know yet. */
+  override destroy(): void {
+    for (const socket of this.#handshaking) socket.destroy();
+    super.destroy();
   }
 
   #connectionOptions(host: string): ConnectionOptions {
@@ -94,25 +106,32 @@ export class StrictAgent extends Agent {
     return checkServerIdentity(host, peer)?.message ?? this.#roleComplaint(peer) ?? this.#chainComplaint(peer);
   }
 
-  #roleComplaint(peer: DetailedPeerCertificate): string | undefined {
+  #roleComplaint({ subjectaltname }: DetailedPeerCertificate): string | undefined {
     const { fleet, role } = this.#trust;
-    const uris = [...(peer.subjectaltname ?? '').matchAll(/URI:([^,\s"]+)/g)].map((match) => match[1] as string);
-    const names = uris.map(parseSubjectUri);
-    const fits = names.some((name) => name?.kind === role && (fleet === undefined || name.fleet === fleet));
-    return fits ? undefined : `it is not the fleet's ${role} but [${uris.join(', ')}]`;
+    const names = subjectNamesIn(subjectaltname);
+    const fits = names.some((name) => name.kind === role && (fleet === undefined || name.fleet === fleet));
+    return fits ? undefined : `it is not the fleet's ${role} but [${subjectaltname ?? ''}]`;
   }
 
+  /** From the leaf up, each signed by the next, to a root of the fleet. */
   #chainComplaint(peer: DetailedPeerCertificate): string | undefined {
-    let last = peer;
-    for (let depth = 0; depth < 4 && last.issuerCertificate?.raw && last.issuerCertificate !== last; depth++) {
-      last = last.issuerCertificate;
+    let last = new X509Certificate(peer.raw);
+    let shown = peer;
+    for (let depth = 0; depth < chainLengthMax; depth++) {
+      const { fingerprint256 } = last;
+      if (this.#roots.some((root) => root.fingerprint256 === fingerprint256 || signs(root, last))) return undefined;
+      if (!shown.issuerCertificate?.raw || shown.issuerCertificate === shown) break;
+      shown = shown.issuerCertificate;
+      const issuer = new X509Certificate(shown.raw);
+      if (!signs(issuer, last)) break;
+      last = issuer;
     }
-    const top = new X509Certificate(last.raw);
-    const trusted = this.#roots.some(
-      (root) => root.fingerprint256 === top.fingerprint256 || (top.checkIssued(root) && top.verify(root.publicKey)),
-    );
-    return trusted ? undefined : "its chain does not end at one of the fleet's roots";
+    return "its chain does not end at one of the fleet's roots";
   }
+}
+
+function signs(issuer: X509Certificate, subject: X509Certificate): boolean {
+  return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
 }
 
 function certificatesIn(pem: string): X509Certificate[] {
@@ -121,20 +140,22 @@ function certificatesIn(pem: string): X509Certificate[] {
 }
 
 function unverified(host: string, why: string, cause?: unknown): PortcullisError {
-  return new PortcullisError('server_not_verified', `"${host}" could not be verified: ${why}; nothing was sent`, {
-    cause,
-  });
+  const message = `"${host}" could not be verified: ${why}; nothing was sent`;
+  return new PortcullisError('server_not_verified', message, { cause });
 }
 
-function unreachable(host: string, why: string, cause?: unknown): PortcullisError {
+export function unreachable(host: string, why: string, cause?: unknown): PortcullisError {
   return new PortcullisError('server_unreachable', `"${host}" can not be reached: ${why}`, { cause });
 }
 
 const networkCodes = /^(ECONN|EHOST|ENET|EAI_|ENOTFOUND|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|EACCES)/;
+/** With a wrong clock nothing can be verified, and nothing is sent (FIELD-NOTES D7). */
+const clockCodes = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
 
-export function asFailure(error: Error, host: string): PortcullisError {
-  if (error instanceof PortcullisError) return error;
+/** What went wrong before the server was verified. */
+function handshakeFailure(error: Error, host: string): PortcullisError {
   const { code = '' } = error as NodeJS.ErrnoException;
   if (networkCodes.test(code)) return unreachable(host, code, error);
-  return unverified(host, error.message, error);
+  const hint = clockCodes.has(code) ? " (is this machine's clock right?)" : '';
+  return unverified(host, `${error.message}${hint}`, error);
 }
