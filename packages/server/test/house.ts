@@ -1,0 +1,137 @@
+/** A whole house of real processes for stories: a fleet on free ports, authority and gate, and devices that are enrolled in it. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Receipt } from '@portcullis/contract';
+import { type Finished, finished, freeBasePort, Running, succeeded } from '../../../tools/commands.ts';
+
+export interface Pem {
+  key: string;
+  cert: string;
+  ca: string;
+}
+
+export interface Answer {
+  status: number;
+  headers: IncomingMessage['headers'];
+  body: string;
+}
+
+export class House {
+  readonly home = mkdtempSync(join(tmpdir(), 'portcullis-house-'));
+  readonly fleet = join(this.home, 'fleet');
+  basePort = 0;
+  authority: Running | undefined;
+  gate: Running | undefined;
+
+  static async open(configure: (house: House) => void = () => undefined): Promise<House> {
+    const house = new House();
+    house.basePort = await freeBasePort();
+    await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
+    configure(house);
+    await house.startAuthority();
+    await house.startGate();
+    return house;
+  }
+
+  get gateUrl(): string {
+    return `https://localhost:${this.basePort + 3}`;
+  }
+
+  async startAuthority(): Promise<void> {
+    this.authority = new Running('portcullis', 'start', 'authority', this.fleet);
+    await this.authority.line(/^authority listening/);
+  }
+
+  async startGate(): Promise<void> {
+    this.gate = new Running('portcullis', 'start', 'gate', this.fleet);
+    await this.gate.line(/^gate listening/, 30_000);
+  }
+
+  /** Adds to a file of the fleet before anything starts. */
+  configure(file: 'fleet.yaml' | 'gate.yaml', change: (text: string) => string): void {
+    const path = join(this.fleet, file);
+    writeFileSync(path, change(readFileSync(path, 'utf8')));
+  }
+
+  portcullis(...words: string[]): Promise<Finished> {
+    return finished('portcullis', ...words, '--fleet', this.fleet);
+  }
+
+  async json<T>(...words: string[]): Promise<T[]> {
+    const out = await succeeded('portcullis', ...words, '--json', '--fleet', this.fleet);
+    return out === '' ? [] : out.split('\n').map((line) => JSON.parse(line) as T);
+  }
+
+  async change(...words: string[]): Promise<Receipt> {
+    const [receipt] = await this.json<Receipt>(...words, '--wait');
+    return receipt as Receipt;
+  }
+
+  /** Enrols a device; resolves to its directory. */
+  async device(subject: string, ...words: string[]): Promise<string> {
+    const token = await succeeded('portcullis', 'token', 'create', subject, ...words, '--fleet', this.fleet);
+    const directory = join(this.home, subject);
+    await succeeded('portcullis-device', 'enrol', token, '--device', directory);
+    return directory;
+  }
+
+  /** The files that other tools read. */
+  async pem(device: string): Promise<Pem & { directory: string }> {
+    const directory = `${device}-pem`;
+    await succeeded('portcullis-device', 'export', directory, '--device', device);
+    const read = (name: string) => readFileSync(join(directory, name), 'utf8');
+    return { directory, key: read('key.pem'), cert: read('cert.pem'), ca: read('root.pem') };
+  }
+
+  async close(): Promise<void> {
+    await this.gate?.stop();
+    await this.authority?.stop();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+/** One request to a gate with a client certificate of one's own; what a plain HTTPS client gets. */
+export function post(
+  url: string,
+  pem: Partial<Pem>,
+  body: string | Buffer,
+  headers: Record<string, string> = {},
+  agent?: Agent,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const type = { 'content-type': 'application/json', ...headers };
+    const sent = request(
+      url,
+      { method: 'POST', ...pem, headers: type, agent: agent ?? new Agent({ keepAlive: false }) },
+      (answer) => {
+        let text = '';
+        answer.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk;
+        });
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: text }));
+        answer.on('error', reject);
+      },
+    );
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+export const readingsUrl = (house: House, stream = 'telemetry') => `${house.gateUrl}/v1/streams/${stream}/readings`;
+
+/** Polls until it is so, or fails with the words. */
+export async function eventually(
+  condition: () => boolean | Promise<boolean>,
+  words: string,
+  withinMs = 15_000,
+): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (performance.now() < end) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`not within ${withinMs} ms: ${words}`);
+}
