@@ -67,5 +67,5 @@ async function viaStore(name: string, directory: string): Promise<Credential> {
   await using stack = new AsyncDisposableStack();
   const config = loadFleetConfig(directory);
   const records = await assembleRecords(directory, config, stack);
-  return issueLocally(records, config, { subject: name, kind: 'operator' });
+  return await issueLocally(records, config, { subject: name, kind: 'operator' });
 }
