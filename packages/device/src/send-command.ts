@@ -73,28 +73,31 @@ async function putLines(
   input: Readable,
   waitMs: number,
 ): Promise<{ sent: number; failure?: Error }> {
-  let number = 0;
+  let before = 0;
   let sent = 0;
   try {
     for await (const texts of linesOf(input)) {
-      const group: Line[] = [];
-      let failure: unknown;
-      for (const text of texts) {
-        number++;
-        if (text.trim() === '') continue;
-        try {
-          group.push(parseLine(text, number));
-        } catch (error) {
-          failure = error;
-          break;
-        }
-      }
+      const { group, failure } = parseGroup(texts, before);
+      before += texts.length;
       for await (const count of putGroup(device, stream, group, waitMs)) sent += count;
-      if (failure) throw failure;
+      if (failure) return { sent, failure };
     }
     return { sent };
   } catch (error) {
     return { sent, failure: error as Error };
+  }
+}
+
+/** The readings before the first line that is none. */
+function parseGroup(texts: string[], before: number): { group: Line[]; failure?: Error } {
+  const group: Line[] = [];
+  try {
+    texts.forEach((text, index) => {
+      if (text.trim() !== '') group.push(parseLine(text, before + index + 1));
+    });
+    return { group };
+  } catch (error) {
+    return { group, failure: error as Error };
   }
 }
 

@@ -39,6 +39,7 @@ export class Device {
   #credential: Credential;
   #link: Link;
   #last = 0;
+  #count = 0;
   #closed = false;
 
   private constructor(options: DeviceOptions, lock: Server) {
@@ -153,9 +154,12 @@ export class Device {
     return stream;
   }
 
-  /** Ordered by time, and unlike any other: milliseconds that never go back, then 80 random bits. */
+  /** In the order in which they are made, and unlike any other: milliseconds that never go back, a count, 80 random bits. */
   #makeId(): string {
-    this.#last = Math.max(this.#last, this.#system.now());
-    return `${this.#last.toString(36).padStart(9, '0')}-${this.#system.random(10).toString('hex')}`;
+    const now = Math.max(this.#last, this.#system.now());
+    this.#count = now === this.#last ? this.#count + 1 : 0;
+    this.#last = now;
+    const order = now.toString(36).padStart(9, '0') + this.#count.toString(36).padStart(4, '0');
+    return `${order}-${this.#system.random(10).toString('hex')}`;
   }
 }

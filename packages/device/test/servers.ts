@@ -11,6 +11,8 @@ export interface Received {
   path: string;
   body: string;
   socket: TLSSocket;
+  /** Serial number of the client's certificate. */
+  serial: string | undefined;
 }
 
 export interface Answer {
@@ -44,7 +46,9 @@ export async function startServer(
   });
   const respond = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = '', url: path = '' } = request;
-    const received = { method, path, body: await text(request), socket: request.socket as TLSSocket };
+    const socket = request.socket as TLSSocket;
+    const serial = socket.getPeerCertificate().serialNumber;
+    const received = { method, path, body: await text(request), socket, serial };
     requests.push(received);
     const given = await answer(received);
     if (given === 'hang') return;

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startEnrolment } from '../test/enrolment.ts';
+import { deviceDirectory, fleet, impatient, openDevice, startGate } from '../test/gate.ts';
+import { refused, until } from '../test/servers.ts';
+import { holdDirectory } from './lock.ts';
+import { Device } from './sending-device.ts';
+import { realSystem } from './system.ts';
+
+const limit = () => AbortSignal.timeout(10_000);
+
+test('one process a directory: a second one is refused with a clear word, and let in when the first has closed', async () => {
+  const directory = deviceDirectory([]);
+  const { device } = await openDevice(directory);
+  await assert.rejects(Device.open({ directory }), {
+    code: 'store_locked',
+    message: /another process uses .*; stop it first/,
+  });
+  await device.close();
+  const { device: next } = await openDevice(directory);
+  assert.equal(next.credential.subject, 'truck-17');
+});
+
+for (const platform of ['linux', 'darwin']) {
+  test(`a process that is killed lets go of its directory, as on ${platform}`, async () => {
+    const directory = deviceDirectory([]);
+    const program = `
+      const { holdDirectory } = await import(${JSON.stringify(new URL('./lock.ts', import.meta.url).href)});
+      (await holdDirectory(${JSON.stringify(directory)}, ${JSON.stringify(platform)})).ref();
+      console.log('held');`;
+    const words = ['--conditions=portcullis-source', '--no-warnings', '--input-type=module', '-e', program];
+    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    await assert.rejects(holdDirectory(directory, platform), { code: 'store_locked' });
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    (await holdDirectory(directory, platform)).close();
+  });
+}
+
+test('a directory that is not there, or holds no credential, says to enrol first', async () => {
+  await assert.rejects(Device.open({ directory: '/nonexistent/device' }), {
+    code: 'credential_unusable',
+    message: /enrol first/,
+  });
+  const directory = deviceDirectory([]);
+  mkdirSync(join(directory, 'inner'));
+  await assert.rejects(Device.open({ directory: join(directory, 'inner') }), { message: /enrol first/ });
+});
+
+test('P8: what a device kept is sent after a new start, under the same ids', async () => {
+  const gate = await startGate([refused(503, 'replica_stale')]);
+  await gate.close();
+  const directory = deviceDirectory([gate.url]);
+  const { device } = await openDevice(directory);
+  await device.send('telemetry', { value: 1 }, { id: 'mine', time: '2026-11-23T12:00:00Z' });
+  await device.send('other', { value: 2 });
+  await device.close();
+  const back = await startGate([], gate.port);
+  writeFileSync(join(directory, 'outbox', '.DS_Store'), 'not a stream');
+  const { device: next } = await openDevice(directory);
+  assert.equal(next.kept, 2);
+  await next.drained(limit());
+  const mine = back.stored.find(({ _id }) => _id === 'mine');
+  assert.deepEqual(mine, { value: 1, _id: 'mine', _time: '2026-11-23T12:00:00Z', _clock: 'unknown' });
+  assert.equal(back.stored.length, 2);
+});
+
+for (const [what, data, given] of [
+  ['a reserved member', { _id: 'a' }, {}],
+  ['an id with a space', {}, { id: 'a b' }],
+  ['a time that is none', {}, { time: 'yesterday' }],
+] as const) {
+  test(`a reading with ${what} is wrong usage and is not put`, async () => {
+    const { device } = await openDevice(deviceDirectory([]));
+    await assert.rejects(device.send('telemetry', data, given), { code: 'usage' });
+    assert.equal(device.kept, 0);
+  });
+}
+
+test('a name that is none of a stream is wrong usage, also when it climbs out of the directory', async () => {
+  const { device } = await openDevice(deviceDirectory([]));
+  for (const name of ['', 'A', '../outbox', 'a/b', 'x'.repeat(64)]) {
+    await assert.rejects(device.send(name, {}), { code: 'usage', message: /must match/ });
+  }
+});
+
+test('a closed device takes no reading', async () => {
+  const { device } = await openDevice(deviceDirectory([]));
+  await device.close();
+  await assert.rejects(device.send('telemetry', {}), { code: 'usage', message: /closed/ });
+});
+
+test('closing does not wait for a gate that hangs', async () => {
+  const gate = await startGate(['hang']);
+  const { device } = await openDevice(deviceDirectory([gate.url]));
+  await device.send('telemetry', { value: 1 });
+  await until('the request', () => gate.requests.length > 0);
+  const start = performance.now();
+  await device.close();
+  assert.ok(performance.now() - start < 1_000);
+  assert.equal(device.kept, 1);
+});
+
+test('a device whose clock is before the making of its certificate says so on each reading (FIELD-NOTES D7)', async () => {
+  const gate = await startGate();
+  const system = { ...impatient, now: () => 86_400_000 };
+  const { device } = await openDevice(deviceDirectory([gate.url]), { system });
+  await device.send('telemetry', { value: 1 });
+  await device.drained(limit());
+  assert.deepEqual([gate.stored[0]?._clock, gate.stored[0]?._time], ['unsynchronized', '1970-01-02T00:00:00.000Z']);
+});
+
+test('once a verified gate has told the time, readings say that the clock is right', async () => {
+  const gate = await startGate();
+  const { device } = await openDevice(deviceDirectory([gate.url]));
+  for (const value of [1, 2]) {
+    await device.send('telemetry', { value });
+    await device.drained(limit());
+  }
+  assert.deepEqual(
+    gate.stored.map(({ _clock }) => _clock),
+    ['unknown', 'synchronized'],
+  );
+});
+
+test('a renewed device sends with the new certificate, over new connections (FIELD-NOTES A5)', async () => {
+  const authority = await startEnrolment(fleet);
+  const gate = await startGate();
+  authority.wishes.gates = [gate.url];
+  const due = Date.now() + 86_400_000;
+  const directory = deviceDirectory([gate.url], {
+    enrolment: authority.server.url,
+    renewAfter: new Date(due).toISOString(),
+  });
+  let now = Date.now();
+  const { device } = await openDevice(directory, { system: { ...impatient, now: () => now } });
+  await device.send('telemetry', { value: 1 });
+  await device.drained(limit());
+  const before = device.credential.certificate;
+  await device.close();
+  now = due + 1;
+  const { device: next } = await openDevice(directory, { system: { ...impatient, now: () => now } });
+  await next.send('telemetry', { value: 2 });
+  await until('the renewal', () => next.credential.certificate !== before && next.credential.unconfirmed === undefined);
+  await next.send('telemetry', { value: 3 });
+  await next.drained(limit());
+  assert.equal(authority.confirmed.at(-1), next.credential.certificate);
+  const serials = gate.requests.map(({ serial }) => serial);
+  assert.equal(serials.at(0), new X509Certificate(before).serialNumber);
+  assert.equal(serials.at(-1), new X509Certificate(next.credential.certificate).serialNumber);
+  assert.deepEqual(gate.values().toSorted(), [1, 2, 3]);
+});
+
+test('P8: kill -9 of a sending device: what it was told to be durable is stored once', async () => {
+  const gate = await startGate();
+  const directory = deviceDirectory([gate.url]);
+  const program = `
+    const { Device } = await import(${JSON.stringify(new URL('./device.ts', import.meta.url).href)});
+    const device = await Device.open({ directory: ${JSON.stringify(directory)} });
+    for (let value = 0; ; value++) {
+      await device.send('telemetry', { value }, { id: 'reading-' + value });
+      process.stdout.write(value + '\\n');
+    }`;
+  const words = ['--conditions=portcullis-source', '--no-warnings', '--input-type=module', '-e', program];
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+    if (said.split('\n').length > 300 && gate.stored.length > 0) child.kill('SIGKILL');
+  });
+  await once(child, 'close');
+  const durable = Number(said.slice(0, said.lastIndexOf('\n')).split('\n').at(-1)) + 1;
+  const { device } = await openDevice(directory, { system: realSystem });
+  await device.drained(limit());
+  assert.equal(device.kept, 0);
+  const ids = new Set(gate.ids());
+  for (let value = 0; value < durable; value++)
+    assert.ok(ids.has(`reading-${value}`), `reading-${value} of ${durable}`);
+});
