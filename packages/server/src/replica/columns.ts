@@ -25,11 +25,23 @@ export class Column<Values extends Numbers> {
     }
     this.values[row] = value;
   }
+
+  /** Gives back what growing left unused, but for a little. */
+  fit(rows: number): void {
+    const length = Math.max(64, Math.ceil(rows * spare));
+    if (length >= this.values.length) return;
+    const fitted = this.#make(length);
+    fitted.set(this.values.subarray(0, rows) as never);
+    this.values = fitted;
+  }
 }
 
 export const float64 = () => new Column((length) => new Float64Array(length));
 export const uint32 = () => new Column((length) => new Uint32Array(length));
 export const uint8 = () => new Column((length) => new Uint8Array(length));
+
+/** How much room a table keeps for what comes after its snapshot. */
+const spare = 1.05;
 
 /** Values that repeat, each kept once and named by a number. */
 export class Interned<Value> {
@@ -86,6 +98,16 @@ export class KeyIndex {
 
   keyOf(row: number): Buffer {
     return this.#bytes.subarray(this.#startOf(row), this.#endOf(row));
+  }
+
+  fit(): void {
+    if (this.#keyBytes === undefined) this.#starts.fit(this.#rows);
+    const length = Math.ceil(this.#end * spare);
+    if (length < this.#bytes.length) {
+      const fitted = Buffer.alloc(length);
+      fitted.set(this.#bytes.subarray(0, this.#end));
+      this.#bytes = fitted;
+    }
   }
 
   #startOf(row: number): number {

@@ -56,6 +56,7 @@ export class Replica {
 
   #finishLoading(message: { revision: number; hash: string }): { outcome: 'loaded' | 'resync'; touched: Touched } {
     if (!this.#loading) return { outcome: 'resync', touched: [] };
+    this.#loading.fit();
     this.#tables = this.#loading;
     this.#loading = undefined;
     this.#stand(message);

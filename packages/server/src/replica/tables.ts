@@ -48,6 +48,12 @@ class OriginColumns {
     this.#changedBy.set(row, this.#actors.numberOf(changedBy));
     this.#changedAt.set(row, Date.parse(changedAt));
   }
+
+  fit(rows: number): void {
+    this.#revision.fit(rows);
+    this.#changedAt.fit(rows);
+    this.#changedBy.fit(rows);
+  }
 }
 
 /** One attribute's values, by subject row. A value's number is one more than its place among the values; 0 is "not set". */
@@ -77,6 +83,22 @@ export class Tables {
   readonly nextCertificate = uint32();
   readonly attributes = new Map<string, AttributeColumn>();
   readonly values = new Interned<AttributeValue>();
+
+  /** A snapshot is complete: what growing left unused is given back. */
+  fit(): void {
+    this.subjects.fit();
+    this.certificates.fit();
+    const [subjects, certificates] = [this.subjects.size, this.certificates.size];
+    for (const column of [this.subjectKind, this.subjectRevision, this.firstCertificate]) column.fit(subjects);
+    for (const column of [this.subjectOf, this.standing, this.notBefore, this.notAfter, this.nextCertificate])
+      column.fit(certificates);
+    this.certificateOrigin.fit(certificates);
+    for (const { value, isPublic, origin } of this.attributes.values()) {
+      value.fit(subjects);
+      isPublic.fit(subjects);
+      origin.fit(subjects);
+    }
+  }
 }
 
 export function load(tables: Tables, from: SnapshotSubject): void {

@@ -1,0 +1,56 @@
+/** `npm run bench -- NAME [--json]`: measures, beside its peer in the same run, and prints what it saw. */
+import { cpus } from 'node:os';
+import { benchCut } from './cut.ts';
+import { benchDecide } from './decide.ts';
+import { benchGate } from './gate.ts';
+
+/** One line of a result: what was measured, ours, the peer's, and what we want. */
+export interface Row {
+  what: string;
+  ours: string;
+  peer: string;
+  target: string;
+  met: boolean | null;
+}
+
+const benches: Record<string, { about: string; run(words: string[]): Promise<Row[]> }> = {
+  decide: { about: 'a decision at the gate, with a million certificates', run: benchDecide },
+  gate: { about: 'handshakes and durable readings; nginx and a bare server beside', run: benchGate },
+  cut: { about: 'from a change to its receipt and to the closed connection', run: benchCut },
+};
+
+function table(rows: Row[]): string {
+  const heads = { what: 'what', ours: 'ours', peer: 'peer', target: 'target', met: '' };
+  const cells = [heads, ...rows].map((row) => [row.what, row.ours, row.peer, row.target, verdict(row.met)]);
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...cells.map((line) => (line[column] ?? '').length)));
+  return cells
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function verdict(met: Row['met'] | string): string {
+  return typeof met === 'boolean' ? (met ? 'met' : 'MISSED') : '';
+}
+
+const words = process.argv.slice(2);
+const name = words.find((word) => !word.startsWith('--')) ?? '';
+const bench = benches[name];
+if (!bench) {
+  const list = Object.entries(benches).map(([known, { about }]) => `  ${known.padEnd(8)} ${about}`);
+  process.stderr.write(`npm run bench -- NAME [--json]\n${list.join('\n')}\n`);
+  process.exitCode = 2;
+} else {
+  const machine = `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`;
+  const rows = await bench.run(words);
+  const date = new Date().toISOString().slice(0, 10);
+  process.stdout.write(
+    words.includes('--json')
+      ? `${JSON.stringify({ name, machine, date, rows })}\n`
+      : `${machine}, ${date}\n\n${table(rows)}\n`,
+  );
+}

@@ -1,0 +1,19 @@
+/** Small things that several benches need. */
+import { readFileSync } from 'node:fs';
+
+const ticksPerSecond = 100;
+
+/** CPU seconds, user and system, that a process and its threads have used. */
+export function cpuSeconds(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+export function quantile(values: number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+export const rounded = (value: number, digits = 1) => value.toFixed(digits);
+export const thousands = (value: number) => Math.round(value).toLocaleString('en-US').replaceAll(',', ' ');
