@@ -26,5 +26,5 @@ export const furtherDoors: readonly string[] = ['storage/sink.ts'];
 /** Who may use the device package: its strict client (link, enrol, renew, credential file) exists only there. */
 export const roomsWithDevice: readonly string[] = ['gate', 'api', 'cli'];
 
-/** Files above 300 lines, each with its reason. */
+/** Files above 400 lines, each with its reason. */
 export const longFiles: Record<string, string> = {};

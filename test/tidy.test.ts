@@ -72,9 +72,9 @@ test('each room has a door that opens with a comment', () => {
   none(complaints);
 });
 
-test('files stay within 300 lines', () => {
+test('files stay within 400 lines', () => {
   const long = [...sources, ...files.filter((path) => /^(tools|bench|test)\/.*\.ts$/.test(path))].filter(
-    (path) => textOf(path).split('\n').length > 301,
+    (path) => textOf(path).split('\n').length > 401,
   );
   assert.deepEqual(long.toSorted(), Object.keys(longFiles).toSorted());
 });
