@@ -16,7 +16,9 @@ import {
 
 /** What operators ask of the authority's API and what they are answered. One shape per resource, the same as the commands print. */
 
-export const AttributeAssignments = z.record(AttributeName, AttributeValue);
+export const AttributeAssignments = z.record(AttributeName, AttributeValue, {
+  error: (issue) => (issue.code === 'invalid_key' ? 'the name must match [a-zA-Z][a-zA-Z0-9_.-]{0,62}' : undefined),
+});
 
 export const TokenRequest = z.strictObject({
   subject: SubjectId,
