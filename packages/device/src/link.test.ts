@@ -223,6 +223,23 @@ test('an answer that does not come is waited for no longer than asked', async ()
   });
 });
 
+test('an answer whose end does not come is waited for no longer than asked', async () => {
+  const server = await startServer(withIssuer(fleet.gate, infrastructure), () => ({
+    status: 200,
+    body: {},
+    headers: { 'content-length': '100' },
+  }));
+  const asked = linkTo().request(post(server.url, { timeoutMs: 100 }));
+  await assert.rejects(asked, { code: 'server_unreachable', message: /in time/ });
+});
+
+test('a request whose caller gave up is not made', async () => {
+  const server = await serverOf(fleet.gate);
+  const asked = linkTo().request(post(server.url, { signal: AbortSignal.abort() }));
+  await assert.rejects(asked, { code: 'server_unreachable' });
+  assert.equal(server.requests.length, 0);
+});
+
 test('closing ends a handshake that hangs, and nothing is sent over a closed link', async () => {
   const sockets: Socket[] = [];
   const silent = createTcpServer((socket) => sockets.push(socket.on('error', () => undefined)));

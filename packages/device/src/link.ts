@@ -37,10 +37,19 @@ export class Link {
 
   /** @throws {PortcullisError} `server_unreachable`, `server_not_verified`, `not_authenticated`, `answer_malformed` */
   async request(asked: LinkRequest): Promise<LinkAnswer> {
-    const signals = [AbortSignal.timeout(asked.timeoutMs ?? timeoutMs), ...(asked.signal ? [asked.signal] : [])];
-    const answer = await this.#send(asked, AbortSignal.any(signals));
-    const body = await collect(answer, hostOf(asked.url));
-    return { status: answer.statusCode ?? 0, headers: answer.headers, body };
+    const bound = new AbortController();
+    const abort = () => bound.abort();
+    const timer = setTimeout(abort, asked.timeoutMs ?? timeoutMs);
+    asked.signal?.addEventListener('abort', abort);
+    if (asked.signal?.aborted) abort();
+    try {
+      const answer = await this.#send(asked, bound.signal);
+      const body = await collect(answer, hostOf(asked.url), bound.signal);
+      return { status: answer.statusCode ?? 0, headers: answer.headers, body };
+    } finally {
+      clearTimeout(timer);
+      asked.signal?.removeEventListener('abort', abort);
+    }
   }
 
   /** The answer's body as it comes; the caller reads it to its end or destroys it. */
@@ -99,7 +108,7 @@ function timedOut(host: string): PortcullisError {
   return new PortcullisError('server_unreachable', `"${host}" did not answer in time`);
 }
 
-async function collect(answer: IncomingMessage, host: string): Promise<Buffer> {
+async function collect(answer: IncomingMessage, host: string, signal: AbortSignal): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
@@ -109,7 +118,7 @@ async function collect(answer: IncomingMessage, host: string): Promise<Buffer> {
       chunks.push(chunk);
     }
   } catch (error) {
-    throw asFailure(error as Error, host);
+    throw signal.aborted ? timedOut(host) : asFailure(error as Error, host);
   }
   return Buffer.concat(chunks);
 }
