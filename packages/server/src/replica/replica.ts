@@ -5,5 +5,5 @@
  * - Pure: messages, lookups and clocks are arguments. A certificate with one attribute costs about a hundred bytes.
  * Refuses to know: networks, disks, what a stream expects.
  */
-export { Lease } from './lease.ts';
+export { type Clocks, Lease } from './lease.ts';
 export { type CertificateFact, Replica, type Touched } from './state.ts';

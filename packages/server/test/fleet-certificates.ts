@@ -1,0 +1,102 @@
+/** A fleet's certificates, made by the product's own encoder with keys of the test. */
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import {
+  type Fingerprint,
+  FleetName,
+  type Kind,
+  objectIdentifiers,
+  type Purpose,
+  subjectUri,
+} from '@portcullis/contract';
+import { fingerprintOf, makeCertificate, type SignatureMaker, toPem } from '../src/pki/pki.ts';
+
+export const day = 86_400_000;
+
+interface Pair {
+  name: string;
+  privateKey: KeyObject;
+  publicKey: Uint8Array;
+}
+
+export interface Leaf {
+  key: string;
+  /** The leaf, then its issuer. */
+  cert: string;
+  fingerprint: Fingerprint;
+  notBefore: number;
+  notAfter: number;
+}
+
+export interface LeafOptions {
+  subject: string;
+  kind?: Kind;
+  purpose?: Purpose;
+  notBefore?: number;
+  notAfter?: number;
+}
+
+function pairOf(name: string): Pair {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { name, privateKey, publicKey: publicKey.export({ type: 'spki', format: 'der' }) };
+}
+
+function makerOf({ privateKey }: Pair): SignatureMaker {
+  return { algorithm: objectIdentifiers.ecdsaWithSha256, sign: async (bytes) => sign('sha256', bytes, privateKey) };
+}
+
+export class FleetCertificates {
+  readonly fleet: FleetName;
+  readonly #root = pairOf('root');
+  readonly #issuer = pairOf('issuer');
+  rootPem = '';
+  issuerPem = '';
+
+  private constructor(fleet: string) {
+    this.fleet = FleetName.parse(fleet);
+  }
+
+  static async make(fleet = 'test-fleet'): Promise<FleetCertificates> {
+    const made = new FleetCertificates(fleet);
+    made.rootPem = await made.#authority(made.#root, 1);
+    made.issuerPem = await made.#authority(made.#issuer, 0);
+    return made;
+  }
+
+  /** Whom a listener trusts. */
+  get trust(): string {
+    return this.rootPem + this.issuerPem;
+  }
+
+  async leaf({ subject, kind = 'device', purpose = 'client', ...validity }: LeafOptions): Promise<Leaf> {
+    const pair = pairOf(subject);
+    const { notBefore = Date.now() - 3_600_000, notAfter = Date.now() + 30 * day } = validity;
+    const der = await makeCertificate(
+      {
+        serial: randomBytes(16),
+        ...{ issuer: this.#issuer.name, issuerPublicKey: this.#issuer.publicKey },
+        ...{ subject, publicKey: pair.publicKey, notBefore, notAfter },
+        purposes: [purpose],
+        uris: [subjectUri(this.fleet, kind, subject as never)],
+        ...(purpose === 'server' && { hosts: ['localhost', '127.0.0.1'] }),
+      },
+      makerOf(this.#issuer),
+    );
+    const key = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+    const cert = toPem('CERTIFICATE', der) + this.issuerPem;
+    return { key, cert, fingerprint: fingerprintOf(der), notBefore, notAfter };
+  }
+
+  async #authority(pair: Pair, pathLength: number): Promise<string> {
+    const der = await makeCertificate(
+      {
+        serial: randomBytes(16),
+        ...{ issuer: this.#root.name, issuerPublicKey: this.#root.publicKey },
+        ...{ subject: pair.name, publicKey: pair.publicKey, authority: { pathLength } },
+        notBefore: Date.now() - 365 * day,
+        notAfter: Date.now() + 3650 * day,
+      },
+      makerOf(this.#root),
+    );
+    return toPem('CERTIFICATE', der);
+  }
+}

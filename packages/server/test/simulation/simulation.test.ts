@@ -1,0 +1,109 @@
+/**
+ * P7 under thousands of schedules. Every rule of the cut has a canary: the same schedules with that one rule switched off must find
+ * a reading that became readable after a receipt that forbade it, or, for the fifth rule, a receipt that waits without bound.
+ *   SEEDS=20000 node --conditions=portcullis-source --test packages/server/test/simulation/simulation.test.ts
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LeaseBook } from '../../src/feed/lease-book.ts';
+import { Recording } from '../../src/gate/recording.ts';
+import { Lease } from '../../src/replica/replica.ts';
+import { type Assembly, type Row, realAssembly, receiptMsMax, World } from './world.ts';
+
+const seeds = Number(process.env.SEEDS ?? 3_000);
+
+test(`P7: ${seeds} schedules of pauses, restarts, copies, late and broken links: no reading becomes readable after its receipt`, (context) => {
+  const seen = { rows: 0, readable: 0, receipts: 0, longest: 0 };
+  for (let seed = 1; seed <= seeds; seed++) {
+    const world = new World(seed, realAssembly).run();
+    assert.deepEqual(world.violations(), [], `seed ${seed}`);
+    assert.ok(
+      world.longestReceiptMs() <= receiptMsMax,
+      `seed ${seed}: a receipt waited ${world.longestReceiptMs()} ms`,
+    );
+    seen.rows += world.rows.length;
+    seen.readable += world.rows.filter(({ readableAt }) => readableAt !== undefined).length;
+    seen.receipts += world.receipts.length;
+    seen.longest = Math.max(seen.longest, world.longestReceiptMs());
+  }
+  context.diagnostic(JSON.stringify(seen));
+  assert.ok(seen.readable > seeds * 100 && seen.receipts > seeds * 20, 'the schedules exercise something');
+});
+
+class LeaseFromAnswer extends Lease {
+  protected override startOf() {
+    return this.sending();
+  }
+}
+class BookWithoutMargin extends LeaseBook {
+  protected override countedMs(leaseMs: number) {
+    return leaseMs;
+  }
+}
+class BookByGate extends LeaseBook {
+  protected override keyOf({ gate }: { gate: string }) {
+    return gate;
+  }
+}
+class BookThatLetsJoin extends LeaseBook {
+  protected override mayJoin() {
+    return true;
+  }
+}
+class PatientBook extends LeaseBook {
+  protected override patient() {
+    return true;
+  }
+}
+class BookWithoutWait extends LeaseBook {
+  protected override mayConfirm() {
+    return true;
+  }
+}
+class RecordingWithoutRejudging extends Recording<Row> {
+  override changeApplied() {
+    // What is queued keeps its first judgement.
+  }
+}
+class RecordingWithoutBarrier extends Recording<Row> {
+  override afterCommitInFlight(callback: () => void) {
+    callback();
+  }
+}
+class RecordingThatDoesNotLook extends Recording<Row> {
+  protected override leaseStillHeld() {
+    return true;
+  }
+}
+
+const canaries: Record<string, Partial<Assembly>> = {
+  '1 sentTime': { makeLease: (clocks) => new LeaseFromAnswer(clocks) },
+  '2 margin': { makeBook: (terms) => new BookWithoutMargin(terms), drift: 0.03 },
+  '3 instance': { makeBook: (terms) => new BookByGate(terms) },
+  '4 join': { makeBook: (terms) => new BookThatLetsJoin(terms) },
+  '6 restartWait': { makeBook: (terms) => new BookWithoutWait(terms) },
+  '7 rejudge': { makeRecording: (parts) => new RecordingWithoutRejudging(parts) },
+  '8 barrier': { makeRecording: (parts) => new RecordingWithoutBarrier(parts) },
+  '9 postCommit': { makeRecording: (parts) => new RecordingThatDoesNotLook(parts) },
+};
+
+for (const [rule, off] of Object.entries(canaries)) {
+  test(`canary: without rule ${rule} the simulator finds a violation`, (context) => {
+    for (let seed = 1; seed <= 4_000; seed++) {
+      if (new World(seed, { ...realAssembly, ...off }).run().violations().length === 0) continue;
+      context.diagnostic(`found by seed ${seed}`);
+      return;
+    }
+    assert.fail('no schedule found the broken rule');
+  });
+}
+
+test('canary: without rule 5 noLagExtend a receipt waits longer than its bound', (context) => {
+  for (let seed = 1; seed <= 4_000; seed++) {
+    const world = new World(seed, { ...realAssembly, makeBook: (terms) => new PatientBook(terms) }).run();
+    if (world.longestReceiptMs() <= receiptMsMax) continue;
+    context.diagnostic(`seed ${seed}: ${Math.round(world.longestReceiptMs())} ms`);
+    return;
+  }
+  assert.fail('no receipt waited too long');
+});

@@ -1,0 +1,300 @@
+/**
+ * One authority after another, three gates and whoever takes their place, and a network that is late: the real book of leases, the
+ * real lease and the real recording under a schedule of faults. What each rule does is in those classes; the world only carries
+ * messages, stops clocks and kills processes.
+ */
+import { LeaseBook, type LeaseTerms } from '../../src/feed/lease-book.ts';
+import { Recording, type RecordingParts } from '../../src/gate/recording.ts';
+import { type Clocks, Lease } from '../../src/replica/replica.ts';
+import { Schedule } from './schedule.ts';
+
+const leaseMs = 1_000;
+const patienceMs = 400;
+const renewMs = leaseMs / 4;
+const endMs = 20_000;
+
+/** The parts under test; a canary gives one with a rule switched off. */
+export interface Assembly {
+  makeBook(terms: LeaseTerms): LeaseBook;
+  makeLease(clocks: Clocks): Lease;
+  makeRecording(parts: RecordingParts<Row>): Recording<Row>;
+  /** Clocks run fast or slow by up to this share. */
+  drift: number;
+}
+
+export const realAssembly: Assembly = {
+  makeBook: (terms) => new LeaseBook(terms),
+  makeLease: (clocks) => new Lease(clocks),
+  makeRecording: (parts) => new Recording(parts),
+  drift: 0.009,
+};
+
+/** A reading on its way to the store. */
+export interface Row {
+  /** The revision that it was judged at. */
+  revision: number;
+  /** When it became readable and was acknowledged; undefined: not, or its process died before it looked. */
+  readableAt: number | undefined;
+}
+
+export interface Given {
+  revision: number;
+  at: number;
+  waitedMs: number;
+}
+
+interface Authority {
+  alive: boolean;
+  book: LeaseBook;
+  since: Map<number, number>;
+}
+
+interface Gate {
+  name: string;
+  instance: string;
+  alive: boolean;
+  pausedUntil: number;
+  applied: number;
+  /** What it has told to be applied, or may tell. */
+  reportable: number;
+  allowed: boolean;
+  lease: Lease;
+  recording: Recording<Row>;
+  feed: Authority | undefined;
+  lastDue: number;
+}
+
+export class World {
+  readonly rows: Row[] = [];
+  readonly receipts: Given[] = [];
+  /** After revision r, whether the device is admitted: at r - 1. */
+  readonly log: boolean[] = [];
+  readonly #schedule: Schedule;
+  readonly #assembly: Assembly;
+  readonly #gates: Gate[] = [];
+  #authority: Authority;
+  #allowed = true;
+  #instances = 0;
+
+  constructor(seed: number, assembly: Assembly) {
+    this.#schedule = new Schedule(seed);
+    this.#assembly = assembly;
+    this.#authority = this.#startAuthority(0);
+    for (const name of ['gate-1', 'gate-2', 'gate-3']) this.#startGate(name);
+    this.#schedule.after(100, () => this.#flip());
+    this.#schedule.after(500, () => this.#trouble());
+  }
+
+  run(): this {
+    this.#schedule.runUntil(endMs);
+    return this;
+  }
+
+  /** Rows that became readable after a receipt that forbade them (P7). */
+  violations(): { row: Row; receipt: Given }[] {
+    return this.rows.flatMap((row) => {
+      const broken = this.receipts.find((receipt) => this.#forbids(receipt, row));
+      return broken ? [{ row, receipt: broken }] : [];
+    });
+  }
+
+  longestReceiptMs(): number {
+    return Math.max(0, ...this.receipts.map(({ waitedMs }) => waitedMs));
+  }
+
+  #forbids(receipt: Given, row: Row): boolean {
+    if (row.readableAt === undefined || receipt.at >= row.readableAt || receipt.revision <= row.revision) return false;
+    return !this.log.slice(row.revision, receipt.revision).includes(true);
+  }
+
+  /** A message's time on its way; some are very late. */
+  #link(): number {
+    return this.#schedule.chance() < 0.03 ? this.#schedule.between(300, 4_000) : this.#schedule.between(0.5, 15);
+  }
+
+  #clock(): () => number {
+    const born = this.#schedule.now;
+    const rate = 1 + this.#schedule.between(-this.#assembly.drift, this.#assembly.drift);
+    return () => (this.#schedule.now - born) * rate;
+  }
+
+  #startAuthority(horizonMs: number): Authority {
+    const terms = { leaseMs, patienceMs, horizonMs, receipted: this.log.length, monotonic: this.#clock() };
+    const authority: Authority = { alive: true, book: this.#assembly.makeBook(terms), since: new Map() };
+    for (const gate of this.#gates) this.#schedule.after(this.#link(), () => gate.alive && this.#connect(gate));
+    const look = () => {
+      if (!authority.alive) return;
+      this.#settle(authority);
+      this.#schedule.after(20, look);
+    };
+    look();
+    return authority;
+  }
+
+  #settle(authority: Authority): void {
+    for (const { revision } of authority.book.confirm()) {
+      const since = authority.since.get(revision) ?? this.#schedule.now;
+      this.receipts.push({ revision, at: this.#schedule.now, waitedMs: this.#schedule.now - since });
+    }
+  }
+
+  #flip(): void {
+    const authority = this.#authority;
+    if (authority.alive) {
+      this.#allowed = this.#schedule.chance() < 0.5 ? !this.#allowed : this.#allowed;
+      this.log.push(this.#allowed);
+      authority.since.set(this.log.length, this.#schedule.now);
+      authority.book.changed(this.log.length);
+      for (const gate of this.#gates) if (gate.feed === authority) this.#deliver(gate, this.log.length);
+      this.#settle(authority);
+    }
+    this.#schedule.after(this.#schedule.between(20, 500), () => this.#flip());
+  }
+
+  #startGate(name: string): void {
+    const clock = this.#clock();
+    const lease = this.#assembly.makeLease({ monotonic: clock, now: clock });
+    const gate = { name, instance: `${name} ${this.#instances++}`, alive: true, pausedUntil: 0 } as Gate;
+    const fresh = { applied: 0, reportable: 0, allowed: true, lease, feed: undefined, lastDue: 0 };
+    Object.assign(gate, fresh, { recording: this.#assembly.makeRecording(this.#sinkOf(gate)) });
+    this.#gates.push(gate);
+    this.#connect(gate);
+    this.#repeat(gate, renewMs * 0.8, renewMs * 1.2, () => this.#renew(gate));
+    this.#repeat(gate, 1, 25, () => this.#reading(gate));
+  }
+
+  /** What a process does happens at once, or when it is resumed, or never. */
+  #inProcess(gate: Gate, work: () => void): void {
+    if (!gate.alive) return;
+    if (gate.pausedUntil > this.#schedule.now) this.#schedule.at(gate.pausedUntil, () => this.#inProcess(gate, work));
+    else work();
+  }
+
+  #repeat(gate: Gate, least: number, most: number, work: () => void): void {
+    this.#schedule.after(this.#schedule.between(least, most), () => {
+      if (!gate.alive) return;
+      this.#inProcess(gate, work);
+      this.#repeat(gate, least, most, work);
+    });
+  }
+
+  /** A write ends on disk whether or not the process is paused by then; its callback waits until it is resumed. */
+  #sinkOf(gate: Gate): RecordingParts<Row> {
+    const later = (done: () => void) => {
+      const takesMs =
+        this.#schedule.chance() < 0.02 ? this.#schedule.between(100, 1_500) : this.#schedule.between(0.2, 5);
+      this.#schedule.after(takesMs, () => this.#inProcess(gate, done));
+    };
+    return {
+      write: ({ requests }, done) =>
+        later(() =>
+          done(
+            undefined,
+            requests.map(() => ({ stored: 1, repeated: 0 })),
+          ),
+        ),
+      mark: (_looked, done) => later(() => done(undefined)),
+      holds: () => gate.lease.holds(),
+      markSoon: () => this.#schedule.after(500, () => this.#inProcess(gate, () => gate.recording.markNow())),
+      onOverrun: () => undefined,
+      lastBatch: 0,
+      bounds: { readingsMax: 1_000, bytesMax: 1_000_000 },
+    };
+  }
+
+  #reading(gate: Gate): void {
+    if (!gate.lease.holds() || !gate.allowed || gate.applied === 0) return;
+    const row: Row = { revision: gate.applied, readableAt: undefined };
+    this.rows.push(row);
+    gate.recording.submit({
+      request: row,
+      readings: 1,
+      bytes: 1,
+      judgeAgain: () => {
+        row.revision = gate.applied;
+        return gate.allowed ? undefined : { reason: 'attribute_not_expected' };
+      },
+      answer: (result) => {
+        if ('outcome' in result) row.readableAt = this.#schedule.now;
+      },
+    });
+  }
+
+  #connect(gate: Gate): void {
+    const authority = this.#authority;
+    if (!authority.alive) return;
+    gate.feed = authority;
+    gate.lastDue = this.#schedule.now;
+    this.#deliver(gate, this.log.length);
+  }
+
+  /** One ordered stream: nothing overtakes. */
+  #deliver(gate: Gate, revision: number): void {
+    gate.lastDue = Math.max(gate.lastDue, this.#schedule.now + this.#link());
+    this.#schedule.at(gate.lastDue, () => this.#inProcess(gate, () => this.#apply(gate, revision)));
+  }
+
+  #apply(gate: Gate, revision: number): void {
+    if (revision <= gate.applied) return;
+    gate.applied = revision;
+    gate.allowed = this.log[revision - 1] ?? true;
+    gate.recording.changeApplied();
+    gate.recording.afterCommitInFlight(() => {
+      gate.reportable = Math.max(gate.reportable, revision);
+      const authority = gate.feed;
+      this.#schedule.after(this.#link(), () => {
+        if (!authority?.alive) return;
+        authority.book.reported({ gate: gate.name, instance: gate.instance }, revision, 0);
+        this.#settle(authority);
+      });
+    });
+  }
+
+  #renew(gate: Gate): void {
+    const sent = gate.lease.sending();
+    const { reportable } = gate;
+    const authority = this.#authority;
+    this.#schedule.after(this.#link(), () => {
+      if (authority !== this.#authority || !authority.alive) return;
+      const answer = authority.book.renew({ gate: gate.name, instance: gate.instance }, reportable);
+      if (answer.granted) {
+        this.#schedule.after(this.#link(), () => this.#inProcess(gate, () => gate.lease.granted(sent, answer.leaseMs)));
+      }
+      this.#settle(authority);
+    });
+  }
+
+  /** Pauses, restarts, copies, broken feeds, restarted authorities. */
+  #trouble(): void {
+    const living = this.#gates.filter(({ alive }) => alive);
+    const gate = living[Math.floor(this.#schedule.chance() * living.length)];
+    const kind = this.#schedule.chance();
+    if (gate && kind < 0.45) gate.pausedUntil = this.#schedule.now + this.#schedule.between(50, 3_500);
+    else if (gate && kind < 0.65) this.#replace(gate);
+    else if (gate && kind < 0.75) this.#breakFeed(gate);
+    else if (kind < 0.87 && this.#authority.alive) this.#restartAuthority();
+    this.#schedule.after(this.#schedule.between(200, 2_500), () => this.#trouble());
+  }
+
+  /** It dies and comes back, or lives on beside a second process with its identity. */
+  #replace(gate: Gate): void {
+    if (gate.pausedUntil < this.#schedule.now) gate.alive = this.#schedule.chance() < 0.3;
+    this.#schedule.after(this.#schedule.between(1, 1_500), () => this.#startGate(gate.name));
+  }
+
+  /** Renewals go on meanwhile. */
+  #breakFeed(gate: Gate): void {
+    gate.feed = undefined;
+    this.#schedule.after(this.#schedule.between(10, 3_000), () => gate.alive && this.#connect(gate));
+  }
+
+  #restartAuthority(): void {
+    this.#authority.alive = false;
+    this.#schedule.after(this.#schedule.between(1, 2_500), () => {
+      this.#authority = this.#startAuthority(leaseMs);
+    });
+  }
+}
+
+/** No receipt waits longer: a restarted authority's wait or the patience, then one lease running out, by clocks that drift. */
+export const receiptMsMax = Math.round(2 * leaseMs * 1.02 * 1.01) + 60;
