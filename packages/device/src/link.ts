@@ -66,13 +66,23 @@ export class Link {
   #send(asked: LinkRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const host = hostOf(asked.url);
     if (this.#closed) return Promise.reject(unreachable(host, 'the link was closed'));
+    if (signal.aborted) return Promise.reject(timedOut(host));
     return new Promise((resolve, reject) => {
+      // Node tells an abort only once there is a socket: after the handshake, or never.
+      const abort = () => reject(timedOut(host));
+      signal.addEventListener('abort', abort);
       const sent = request(
         asked.url,
         { agent: this.#agent, method: asked.method ?? 'GET', headers: headersOf(asked), signal },
-        resolve,
+        (answer) => {
+          signal.removeEventListener('abort', abort);
+          resolve(answer);
+        },
       );
-      sent.on('error', (error) => reject(signal.aborted ? timedOut(host) : asFailure(error, host)));
+      sent.on('error', (error) => {
+        signal.removeEventListener('abort', abort);
+        reject(signal.aborted ? timedOut(host) : asFailure(error, host));
+      });
       sent.end(asked.body);
     });
   }

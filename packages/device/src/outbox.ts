@@ -81,12 +81,13 @@ export class Outbox {
     const bytes = encodeRecord(payload);
     const { bytesMax, readingsMax } = this.#bounds;
     const readings = this.#waiting + this.#pending.length;
-    if (this.#full || this.#bytes + bytes.length > bytesMax || readings >= readingsMax) {
-      this.#full = readings > 0;
-      const held = `${this.#waiting} readings in ${this.#bytes} bytes`;
+    if ((this.#full && readings > 0) || this.#bytes + bytes.length > bytesMax || readings >= readingsMax) {
+      this.#full = true;
+      const held = `${readings} readings in ${this.#bytes} bytes`;
       const message = `the outbox holds ${held}; it may hold ${readingsMax} in ${bytesMax}`;
       return Promise.reject(new PortcullisError('outbox_full', message));
     }
+    this.#full = false;
     this.#pendingBytes += bytes.length;
     return new Promise((resolve, reject) => {
       this.#pending.push({ bytes, resolve, reject });
