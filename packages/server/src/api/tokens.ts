@@ -1,4 +1,4 @@
-import { PageQuery, page, TokenCreated, TokensRequest, TokenView } from '@portcullis/contract';
+import { PageQuery, page, ReasonText, TokenCreated, TokensRequest, TokenView } from '@portcullis/contract';
 import { z } from 'zod';
 import { type Route, route } from './route.ts';
 
@@ -27,10 +27,13 @@ export const tokensRoutes: readonly Route[] = [
     path: '/v1/tokens/:id/revocation',
     kinds: ['operator'],
     summary: 'Voids a token',
-    schemas: { params: z.strictObject({ id: z.string().max(64) }) },
+    schemas: {
+      params: z.strictObject({ id: z.string().max(64) }),
+      body: z.strictObject({ reason: ReasonText.optional() }),
+    },
     answer: z.strictObject({ voided: z.literal(true) }),
-    async handle({ enrolment }, { params: { id }, peer }) {
-      await enrolment.revokeToken(peer.subject, id);
+    async handle({ enrolment }, { params: { id }, body, peer }) {
+      await enrolment.revokeToken({ actor: peer.subject, ...body }, id);
       return { voided: true };
     },
   }),

@@ -7,3 +7,8 @@ export function addChangeOptions(command: Command): Command {
     .option('--wait', 'wait until every gate that could decide has applied it, and print the receipt')
     .option('--wait-limit <seconds>', 'how long to wait', '30');
 }
+
+/** For an option that may be given more than once: each time one value, so that it never swallows an operand. */
+export function each(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}

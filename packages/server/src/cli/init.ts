@@ -10,6 +10,7 @@ import { makeFleet } from '../issuance/issuance.ts';
 import { fileKeys } from '../keys/keys.ts';
 import { createSqliteStore } from '../storage/storage.ts';
 import { realSystem } from '../telemetry/telemetry.ts';
+import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import { issueLocally } from './issue-locally.ts';
 import type { Output } from './output.ts';
@@ -26,8 +27,9 @@ export function initCommand(program: Command, output: Output): void {
     .argument('[dir]')
     .option('--base-port <number>', 'API, enrolment, public and gate listen on N to N+3', '8440')
     .option(
-      '--host <name...>',
-      'a DNS name or address of the servers (localhost, 127.0.0.1, ::1 and the name of this machine)',
+      '--host <name>',
+      'a DNS name or address of the servers, repeatable (localhost, 127.0.0.1, ::1 and the name of this machine)',
+      each,
     )
     .description('make a fleet: root, issuers, first operator, first gate, fleet.yaml and gate.yaml')
     .action((dir: string | undefined, options: InitOptions) => init(directoryOf(options, dir), options, output));
@@ -71,7 +73,7 @@ async function makeDirectory(
   for (const inner of ['', 'authority', 'authority/keys', 'gate']) {
     mkdirSync(join(directory, inner), { recursive: true, mode: 0o700 });
   }
-  const listenHost = made.hosts ? '0.0.0.0' : '127.0.0.1';
+  const listenHost = hosts.every(isLoopback) || !made.hosts ? '127.0.0.1' : '0.0.0.0';
   writeFileSync(join(directory, 'fleet.yaml'), fleetYaml({ fleet, hosts, listenHost, basePort }), { mode: 0o600 });
   writeFileSync(
     join(directory, 'gate.yaml'),
@@ -97,6 +99,8 @@ async function makeDirectory(
   const gate = await issueLocally(records, config, { subject: 'gate-1', kind: 'gate' });
   writeCredential(credentialFileIn(join(directory, 'gate')), gate);
 }
+
+const isLoopback = (host: string) => ['localhost', '127.0.0.1', '::1'].includes(host);
 
 function wordsOf({ fleet, directory, rootKey }: { fleet: string; directory: string; rootKey: string }): string {
   return `made ${fleet} in ${directory}

@@ -3,6 +3,7 @@ import { PortcullisError, TokenCreated, TokenRequest, TokenView } from '@portcul
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { assignmentsOf } from './attribute.ts';
+import { each } from './change-options.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
 import { columns, type Output } from './output.ts';
 
@@ -25,11 +26,11 @@ export function tokenCommands(program: Command, output: Output): void {
     .command('create')
     .argument('[subject]')
     .option('--kind <kind>', 'device, gateway, shipment, gate, operator, monitor or checkpoint (device)')
-    .option('--attribute <K=V...>', 'first attributes of a new subject (status=active)')
+    .option('--attribute <K=V>', 'a first attribute of a new subject, repeatable (status=active)', each)
     .option('--expires <duration>', 'how long it can be used: 90s, 15m, 1h, 7d (1h)')
     .option('--from <file>', 'many: a subject id or a JSON object a line')
     .option('--after-revocation', 'although the subject has a suspended or revoked certificate')
-    .option('--host <name...>', 'of a gate: a DNS name or address of its server certificate')
+    .option('--host <name>', 'of a gate: a DNS name or address of its server certificate, repeatable', each)
     .option('--reason <text>', 'why, for the journal')
     .description('make a token: it is printed once, and only its hash is kept')
     .action((subject: string | undefined, options: CreateOptions) => createTokens(subject, options, output));
@@ -47,10 +48,12 @@ export function tokenCommands(program: Command, output: Output): void {
   token
     .command('revoke')
     .argument('<id>', 'as "token list" shows it')
+    .option('--reason <text>', 'why, for the journal')
     .description('make a token unusable')
-    .action(async (id: string, options: FleetOptions) => {
+    .action(async (id: string, options: FleetOptions & { reason?: string }) => {
       await withFleet(options, async (client) => {
-        const answer = await client.post(`/v1/tokens/${encodeURIComponent(id)}/revocation`, {}, z.looseObject({}));
+        const body = options.reason === undefined ? {} : { reason: options.reason };
+        const answer = await client.post(`/v1/tokens/${encodeURIComponent(id)}/revocation`, body, z.looseObject({}));
         output.result({ id, ...answer }, `voided ${id}`);
       });
     });

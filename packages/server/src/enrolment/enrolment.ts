@@ -30,7 +30,7 @@ export interface Enrolment {
     limit: number;
   }): Promise<{ items: TokenView[]; next: string | null }>;
   /** @throws {PortcullisError} `token_unknown` */
-  revokeToken(actor: string, id: string): Promise<void>;
+  revokeToken(by: { actor: string; reason?: string | undefined }, id: string): Promise<void>;
   /** @throws {PortcullisError} `token_refused`, `rate_limited`, and those of a request */
   enrol(address: string, request: EnrolmentRequest): Promise<IssuedCredential>;
   /** Good for a minute; nothing is kept for it. */

@@ -41,7 +41,7 @@ export function openEnrolment(given: Parts): Enrolment {
   return {
     createTokens: (actor, request) => createTokens(parts, actor, request),
     listTokens: (query) => listTokens(parts, query),
-    revokeToken: (actor, id) => revokeToken(parts, actor, id),
+    revokeToken: (by, id) => revokeToken(parts, by, id),
     enrol: (address, request) => bounded(address, () => enrol(parts, request)),
     nonce: () => nonces.make(),
     renew: (address, request) => bounded(address, () => renew(parts, request)),

@@ -161,8 +161,12 @@ function stateOf(row: Schema['tokens'], now: number): TokenView['state'] {
   return row.expiresAt <= now ? 'expired' : 'open';
 }
 
-export async function revokeToken(parts: EnrolmentParts, actor: string, id: string): Promise<void> {
-  await parts.journal.note({ actor, action: 'tokens.revoke', body: { token: id } }, async (db) => {
+export async function revokeToken(
+  parts: EnrolmentParts,
+  by: { actor: string; reason?: string | undefined },
+  id: string,
+): Promise<void> {
+  await parts.journal.note({ ...by, action: 'tokens.revoke', body: { token: id } }, async (db) => {
     const { numUpdatedRows } = await db
       .updateTable('tokens')
       .set({ voided: 1 })
