@@ -1,17 +1,31 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { isDeepStrictEqual } from 'node:util';
 import type { ReadingView, VerdictView } from '@portcullis/contract';
-import { timestamp } from '../telemetry/telemetry.ts';
-import type { Looked, ReadingQuery, SinkOutcome, SinkRequest, SinkWrite, UnsettledBatch } from './sink.ts';
+import type {
+  Looked,
+  Page,
+  ReadingQuery,
+  RefusalQuery,
+  SinkOutcome,
+  SinkRequest,
+  SinkWrite,
+  UnsettledBatch,
+} from './sink.ts';
+import { isSameReading, type ReadableRow, type StoredReading, viewOf } from './sink-rows.ts';
 
 const refusalsMax = 100_000;
-const prunedPerTurn = 500;
+const channelsKnownMax = 100_000;
+/** Commits wait behind a read or a turn of pruning, and receipts behind commits: each is a few milliseconds. */
+const readingsReadPerTurn = 50_000;
+const readingsPrunedPerTurn = 2_000;
+const rowsPrunedPerTurn = 500;
 
 /** The SQL of a sink, synchronous: it runs in a thread of its own. */
 export class SinkDatabase {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #channels = new Map<string, number>();
+  /** The number of the next reading, once it was looked up. */
+  #next: number | undefined;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -43,57 +57,56 @@ export class SinkDatabase {
     this.#sql('UPDATE progress SET looked = max(looked, ?)').run(looked);
   }
 
-  /** All or nothing: what was given an id is compared before anything of the request is stored. */
+  /** All or nothing: what was stored of a request is taken back when one of its ids turns out to be another reading's. */
   #store(request: SinkRequest, batch: number, instance: string): SinkOutcome {
-    const channel = this.#channel(request.subject, request.stream);
-    const fresh: number[] = [];
-    const within = new Map<string, number>();
-    for (const [index, id] of request.ids.entries()) {
-      const known = request.given[index] ? this.#known(request, channel, within, id) : undefined;
-      if (known === undefined) {
-        fresh.push(index);
-        if (request.given[index]) within.set(id, index);
-      } else if (!sameReading(known, request, index)) return { reused: index };
-    }
-    if (fresh.length > 0) this.#insert(request, fresh, { channel, batch, instance });
-    return { stored: fresh.length, repeated: request.ids.length - fresh.length };
-  }
-
-  #insert(request: SinkRequest, rows: number[], on: { channel: number; batch: number; instance: string }): void {
     const { subject, certificate, stream, receivedAt, policy, revision } = request;
-    const { lastInsertRowid: number } = this.#sql(
+    const channel = this.#channel(subject, stream);
+    const { lastInsertRowid } = this.#sql(
       'INSERT INTO requests (batch, subject, certificate, stream, receivedAt, instance, policy, revision) VALUES (?,?,?,?,?,?,?,?)',
-    ).run(on.batch, subject, certificate, stream, receivedAt, on.instance, policy, revision);
-    const insert = this.#sql(
-      'INSERT INTO readings (request, channel, id, given, deviceTime, clock, data) VALUES (?,?,?,?,?,?,?)',
-    );
-    for (const index of rows) {
-      const [id, given, data] = [
-        request.ids[index] as string,
-        request.given[index] ? 1 : 0,
-        request.data[index] as string,
-      ];
-      insert.run(
-        number,
-        on.channel,
-        id,
-        given,
-        request.deviceTimes[index] ?? null,
-        request.clocks[index] as string,
-        data,
-      );
-    }
+    ).run(batch, subject, certificate, stream, receivedAt, instance, policy, revision);
+    const number = Number(lastInsertRowid);
+    const outcome = this.#insert(request, number, channel);
+    if ('reused' in outcome) this.#sql('DELETE FROM readings WHERE request = ?').run(number);
+    if ('reused' in outcome || outcome.stored === 0) this.#sql('DELETE FROM requests WHERE number = ?').run(number);
+    return outcome;
   }
 
-  #known(request: SinkRequest, channel: number, within: Map<string, number>, id: string): Stored | undefined {
-    const earlier = within.get(id);
-    if (earlier !== undefined)
-      return { data: request.data[earlier] as string, deviceTime: request.deviceTimes[earlier] ?? null };
-    const row = this.#sql('SELECT data, deviceTime FROM readings WHERE channel = ? AND id = ? AND given = 1').get(
-      channel,
-      id,
+  #insert(request: SinkRequest, number: number, channel: number): SinkOutcome {
+    const { ids, given, deviceTimes, clocks, data } = request;
+    const insert = this.#sql(
+      `INSERT INTO readings (number, request, channel, id, given, deviceTime, clock, data) VALUES (?,?,?,?,?,?,?,?)
+       ON CONFLICT DO NOTHING`,
     );
-    return row as Stored | undefined;
+    const first = this.#nextReading();
+    let next = first;
+    for (let index = 0; index < ids.length; index++) {
+      const id = ids[index] as string;
+      const key = [next, number, channel, id, given[index] ? 1 : 0] as const;
+      const { changes } = insert.run(
+        ...key,
+        deviceTimes[index] ?? null,
+        clocks[index] as string,
+        data[index] as string,
+      );
+      if (changes === 1) next++;
+      else if (!isSameReading(this.#known(channel, id), request, index)) return { reused: index };
+    }
+    this.#next = next;
+    return { stored: next - first, repeated: ids.length - (next - first) };
+  }
+
+  #known(channel: number, id: string): StoredReading {
+    const find = this.#sql('SELECT data, deviceTime FROM readings WHERE channel = ? AND id = ? AND given = 1');
+    return find.get(channel, id) as unknown as StoredReading;
+  }
+
+  #nextReading(): number {
+    if (this.#next !== undefined) return this.#next;
+    const row = this.#sql(
+      'SELECT max(lastReading, coalesce((SELECT max(number) FROM readings), 0)) AS last FROM progress',
+    ).get();
+    this.#next = (row as { last: number }).last + 1;
+    return this.#next;
   }
 
   #channel(subject: string, stream: string): number {
@@ -103,15 +116,16 @@ export class SinkDatabase {
     this.#sql('INSERT OR IGNORE INTO channels (subject, stream) VALUES (?, ?)').run(subject, stream);
     const row = this.#sql('SELECT number FROM channels WHERE subject = ? AND stream = ?').get(subject, stream);
     const { number } = row as { number: number };
-    if (this.#channels.size > 100_000) this.#channels.clear();
+    if (this.#channels.size >= channelsKnownMax) this.#channels.clear();
     this.#channels.set(key, number);
     return number;
   }
 
+  /** Oldest first: settling one says that all before it are settled. */
   unsettled(): UnsettledBatch[] {
     const rows = this.#sql(
       `SELECT batch, max(instance) AS instance, min(revision) AS judgedAt, json_group_array(DISTINCT subject) AS subjects
-       FROM requests WHERE batch > (SELECT looked FROM progress) AND state = 'stored' GROUP BY batch`,
+       FROM requests WHERE batch > (SELECT looked FROM progress) AND state = 'stored' GROUP BY batch ORDER BY batch`,
     ).all() as unknown as (Omit<UnsettledBatch, 'subjects'> & { subjects: string })[];
     return rows.map((row) => ({ ...row, subjects: JSON.parse(row.subjects) as string[] }));
   }
@@ -128,12 +142,28 @@ export class SinkDatabase {
     return (row as { batches: number }).batches;
   }
 
-  read({ stream, subject, after, limit }: ReadingQuery): { items: ReadingView[]; next: string | null } {
+  read({ stream, subject, after, limit }: ReadingQuery): Page<ReadingView> {
+    const from = Number(after ?? 0);
+    const { first, last } = this.#readable(from);
+    if (first === null || last === null || first > last) return { items: [], next: null };
+    const end = Math.min(first - 1 + readingsReadPerTurn, last);
     const rows = this.#sql(
-      `SELECT * FROM readable_readings WHERE number > ?1 AND (?2 IS NULL OR stream = ?2) AND (?3 IS NULL OR subject = ?3)
-       ORDER BY number LIMIT ?4`,
-    ).all(Number(after ?? 0), stream ?? null, subject ?? null, limit) as unknown as ReadableRow[];
-    return { items: rows.map(viewOf), next: rows.length === limit ? String(rows.at(-1)?.number) : null };
+      `SELECT * FROM readable_readings WHERE number > ?1 AND number <= ?2 AND (?3 IS NULL OR stream = ?3)
+       AND (?4 IS NULL OR subject = ?4) ORDER BY number LIMIT ?5`,
+    ).all(from, end, stream ?? null, subject ?? null, limit) as unknown as ReadableRow[];
+    const full = rows.length === limit ? rows.at(-1)?.number : undefined;
+    return { items: rows.map(viewOf), next: full === undefined && end === last ? null : String(full ?? end) };
+  }
+
+  /** The first number after a cursor, and the last before what may become readable later: a cursor never passes that. */
+  #readable(from: number): { first: number | null; last: number | null } {
+    const row = this.#sql(
+      `SELECT (SELECT min(number) FROM readings WHERE number > ?) AS first, coalesce(
+         (SELECT min(number) - 1 FROM readings WHERE request =
+           (SELECT number FROM requests WHERE batch > (SELECT looked FROM progress) ORDER BY batch, number LIMIT 1)),
+         (SELECT max(number) FROM readings)) AS last`,
+    ).get(from);
+    return row as { first: number | null; last: number | null };
   }
 
   keepRefusals(refusals: VerdictView[]): void {
@@ -144,29 +174,53 @@ export class SinkDatabase {
     });
   }
 
-  refusals({ after, limit, subject }: { after?: string | undefined; limit: number; subject?: string | undefined }) {
-    const rows = this.#sql(
-      'SELECT number, verdict FROM refusals WHERE number > ?1 AND (?2 IS NULL OR subject = ?2) ORDER BY number LIMIT ?3',
-    ).all(Number(after ?? 0), subject ?? null, limit) as unknown as { number: number; verdict: string }[];
+  refusals({ after, limit, subject }: RefusalQuery): Page<VerdictView> {
+    const of = subject === undefined ? '' : 'subject = ? AND';
+    const rows = this.#sql(`SELECT number, verdict FROM refusals WHERE ${of} number > ? ORDER BY number LIMIT ?`).all(
+      ...(subject === undefined ? [] : [subject]),
+      Number(after ?? 0),
+      limit,
+    ) as unknown as {
+      number: number;
+      verdict: string;
+    }[];
     const items = rows.map(({ verdict }) => JSON.parse(verdict) as VerdictView);
     return { items, next: rows.length === limit ? String(rows.at(-1)?.number) : null };
   }
 
-  /** One slice; `more` says whether another is due. */
+  /** One turn; `more` says whether another is due. */
   prune(before: number): { removed: number; more: boolean } {
     return this.#transaction(() => {
-      const rows = this.#sql('SELECT number FROM requests WHERE receivedAt < ? ORDER BY receivedAt LIMIT ?').all(
+      this.#sql(
+        'UPDATE progress SET lastReading = max(lastReading, coalesce((SELECT max(number) FROM readings), 0))',
+      ).run();
+      const due = this.#sql('SELECT number FROM requests WHERE receivedAt < ? ORDER BY receivedAt LIMIT ?').all(
         before,
-        prunedPerTurn,
-      );
-      const numbers = JSON.stringify(rows.map((row) => row.number));
-      const { changes } = this.#sql('DELETE FROM readings WHERE request IN (SELECT value FROM json_each(?))').run(
-        numbers,
-      );
-      this.#sql('DELETE FROM requests WHERE number IN (SELECT value FROM json_each(?))').run(numbers);
-      this.#sql('DELETE FROM refusals WHERE at < ?').run(before);
-      return { removed: Number(changes), more: rows.length === prunedPerTurn };
+        rowsPrunedPerTurn,
+      ) as { number: number }[];
+      const { removed, requests } = this.#removeRequests(due.map(({ number }) => number));
+      const { changes: refusals } = this.#sql(
+        'DELETE FROM refusals WHERE number IN (SELECT number FROM refusals ORDER BY number LIMIT ?) AND at < ?',
+      ).run(rowsPrunedPerTurn, before);
+      const more = requests < due.length || due.length === rowsPrunedPerTurn || refusals === rowsPrunedPerTurn;
+      return { removed, more };
     });
+  }
+
+  #removeRequests(numbers: number[]): { removed: number; requests: number } {
+    let [removed, requests] = [0, 0];
+    for (const number of numbers) {
+      if (removed >= readingsPrunedPerTurn) break;
+      removed += Number(this.#sql('DELETE FROM readings WHERE request = ?').run(number).changes);
+      this.#sql('DELETE FROM requests WHERE number = ?').run(number);
+      requests++;
+    }
+    return { removed, requests };
+  }
+
+  /** Folds the write-ahead log into the file. */
+  close(): void {
+    this.#database.close();
   }
 
   #sql(text: string): StatementSync {
@@ -184,37 +238,11 @@ export class SinkDatabase {
       this.#database.exec('COMMIT');
       return result;
     } catch (error) {
-      // A channel that was made in this transaction is gone with it.
+      // What was made in this transaction is gone with it.
       this.#channels.clear();
+      this.#next = undefined;
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
   }
-}
-
-interface Stored {
-  data: string;
-  deviceTime: number | null;
-}
-
-/** The same text is the same reading; another text of the same members is too. */
-function sameReading(known: Stored, request: SinkRequest, index: number): boolean {
-  const data = request.data[index] as string;
-  if (known.deviceTime !== (request.deviceTimes[index] ?? null)) return false;
-  return known.data === data || isDeepStrictEqual(JSON.parse(known.data), JSON.parse(data));
-}
-
-type ReadableRow = { [Key in keyof ReadingView]: string } & {
-  number: number;
-  receivedAt: number;
-  deviceTime: number | null;
-};
-
-function viewOf({ number, ...row }: ReadableRow): ReadingView {
-  return {
-    ...(row as unknown as ReadingView),
-    deviceTime: row.deviceTime === null ? null : timestamp(row.deviceTime),
-    receivedAt: timestamp(row.receivedAt),
-    data: JSON.parse(row.data) as Record<string, unknown>,
-  };
 }

@@ -1,8 +1,9 @@
 /** Steps from an empty file to the present schema of a sink. A step is never edited once released. */
 export const sinkMigrations: readonly string[] = [
   `
-  CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 1), looked INTEGER NOT NULL) STRICT;
-  INSERT INTO progress VALUES (1, 0);
+  -- lastReading: the highest number that pruning removed. Numbers are cursors, so none is given twice.
+  CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 1), looked INTEGER NOT NULL, lastReading INTEGER NOT NULL) STRICT;
+  INSERT INTO progress VALUES (1, 0, 0);
   CREATE TABLE requests (
     number INTEGER PRIMARY KEY, batch INTEGER NOT NULL, subject TEXT NOT NULL, certificate TEXT NOT NULL, stream TEXT NOT NULL,
     receivedAt INTEGER NOT NULL, instance TEXT NOT NULL, policy INTEGER NOT NULL, revision INTEGER NOT NULL,
@@ -10,13 +11,16 @@ export const sinkMigrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX requestsByBatch ON requests (batch);
   CREATE INDEX requestsByTime ON requests (receivedAt);
+  CREATE INDEX requestsUnproven ON requests (batch) WHERE state = 'unproven';
   CREATE TABLE channels (number INTEGER PRIMARY KEY, subject TEXT NOT NULL, stream TEXT NOT NULL, UNIQUE (subject, stream)) STRICT;
   CREATE TABLE readings (
     number INTEGER PRIMARY KEY, request INTEGER NOT NULL, channel INTEGER NOT NULL, id TEXT NOT NULL, given INTEGER NOT NULL,
     deviceTime INTEGER, clock TEXT NOT NULL, data TEXT NOT NULL
   ) STRICT;
   -- Only ids that a device gave can repeat, and only among rows that are not quarantined (their \`given\` is cleared).
-  CREATE UNIQUE INDEX readingsByKey ON readings (channel, id) WHERE given = 1;
+  -- The id comes first: ids that begin with a time, as the SDK makes them, are appended, whichever device they are of.
+  -- With the channel first each device of a commit dirties a page of its own.
+  CREATE UNIQUE INDEX readingsByKey ON readings (id, channel) WHERE given = 1;
   CREATE INDEX readingsByRequest ON readings (request);
   CREATE VIEW readable_readings AS
     SELECT readings.number, readings.id, requests.subject, requests.certificate, requests.stream, readings.deviceTime,
@@ -24,7 +28,7 @@ export const sinkMigrations: readonly string[] = [
       CASE requests.state WHEN 'unproven' THEN 'unproven' ELSE 'proven' END AS proof, readings.data
     FROM readings JOIN requests ON requests.number = readings.request
     WHERE requests.state <> 'quarantined' AND requests.batch <= (SELECT looked FROM progress);
-  CREATE TABLE refusals (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, subject TEXT, verdict TEXT NOT NULL) STRICT;
+  CREATE TABLE refusals (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, subject TEXT, verdict TEXT NOT NULL) STRICT;
   CREATE INDEX refusalsBySubject ON refusals (subject, number);
   `,
 ];

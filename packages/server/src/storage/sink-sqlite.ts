@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { PortcullisError, type VerdictView } from '@portcullis/contract';
 import { holdLock, type Lock } from './lock.ts';
-import type { Looked, ReadingQuery, Sink, SinkOutcome, SinkWrite, UnsettledBatch } from './sink.ts';
+import type { Looked, ReadingQuery, RefusalQuery, Sink, SinkOutcome, SinkWrite, UnsettledBatch } from './sink.ts';
 import type { Answer, Call } from './sink-worker.ts';
 
 /** The extension is that of this file: TypeScript in a clone, JavaScript in a published package. */
@@ -49,7 +49,11 @@ class SinkThread {
     });
   }
 
+  /** A thread that can not close its file any more leaves it as a kill would: whole, with its write-ahead log beside it. */
   async close(): Promise<void> {
+    const closed = this.call('close').catch(() => undefined);
+    this.#ended ??= new Error('the sink is closed');
+    await closed;
     await this.#worker.terminate();
   }
 
@@ -112,11 +116,11 @@ class SqliteSink implements Sink {
     await this.#thread.call('keepRefusals', refusals);
   }
 
-  refusals(query: Parameters<Sink['refusals']>[0]) {
+  refusals(query: RefusalQuery) {
     return this.#thread.call('refusals', query) as ReturnType<Sink['refusals']>;
   }
 
-  /** In slices, each a call of its own: writes get their turn between them. */
+  /** In turns, each a call of its own: writes come between them. */
   async prune(before: number) {
     let total = 0;
     for (;;) {

@@ -1,4 +1,4 @@
-/** The thread in which a sink's database lives: one call at a time, answered in order. */
+/** The thread in which a sink's database lives: opened by the first call, then one call at a time, answered in order. */
 import assert from 'node:assert/strict';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PortcullisError } from '@portcullis/contract';
@@ -18,7 +18,8 @@ export interface Call {
     | 'read'
     | 'keepRefusals'
     | 'refusals'
-    | 'prune';
+    | 'prune'
+    | 'close';
   parameters: unknown[];
 }
 export type Answer = { number: number; result: unknown } | { number: number; code: string; message: string };
@@ -27,9 +28,12 @@ const port = parentPort;
 assert(port !== null, 'this file is run as a worker');
 const { file } = workerData as { file: string };
 
+/** A larger file is not read through at the start: a gate listens soon, however much it has stored. */
+const checkedBytesMax = 64 * 1024 * 1024;
+
 function open(): SinkDatabase {
   migrate(file, sinkMigrations);
-  return new SinkDatabase(openDatabase(file, 'write'));
+  return new SinkDatabase(openDatabase(file, 'write', { checkedBytesMax }));
 }
 
 function failureOf(number: number, error: unknown): Answer {
@@ -45,9 +49,9 @@ let sink: SinkDatabase | undefined;
 port.on('message', ({ number, method, parameters }: Call) => {
   let answer: Answer;
   try {
-    sink ??= open();
-    const run = sink[method] as (...values: unknown[]) => unknown;
-    answer = { number, result: run.apply(sink, parameters) };
+    if (method !== 'close') sink ??= open();
+    const run = sink?.[method] as ((...values: unknown[]) => unknown) | undefined;
+    answer = { number, result: run?.apply(sink, parameters) };
   } catch (error) {
     answer = failureOf(number, error);
   }

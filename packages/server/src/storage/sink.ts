@@ -57,24 +57,35 @@ export interface ReadingQuery {
   limit: number;
 }
 
+export interface RefusalQuery {
+  subject?: string | undefined;
+  after?: string | undefined;
+  limit: number;
+}
+
+/** `next` is null at the end; a page may hold few items, or none, and not be the last. */
+export interface Page<Item> {
+  items: Item[];
+  next: string | null;
+}
+
 export interface Sink {
   /** The last batch that was ever written; 0 for none. */
   readonly lastBatch: number;
   /** @throws {PortcullisError} `disk_full`; the sink goes on when space is back */
   write(write: SinkWrite): Promise<SinkOutcome[]>;
   mark(looked: Looked): Promise<void>;
-  /** The batches of an earlier process of which no look is recorded. */
+  /** The batches of an earlier process of which no look is recorded, oldest first. */
   unsettled(): Promise<UnsettledBatch[]>;
+  /** This batch, and with it all before it, becomes readable. */
   settle(batch: number, proof: 'proven' | 'unproven'): Promise<void>;
   /** Readable readings, oldest first. */
-  read(query: ReadingQuery): Promise<{ items: ReadingView[]; next: string | null }>;
+  read(query: ReadingQuery): Promise<Page<ReadingView>>;
   keepRefusals(refusals: VerdictView[]): Promise<void>;
-  refusals(query: { after?: string | undefined; limit: number; subject?: string | undefined }): Promise<{
-    items: VerdictView[];
-    next: string | null;
-  }>;
+  refusals(query: RefusalQuery): Promise<Page<VerdictView>>;
   /** Removes what was received before; resolves to how many readings. */
   prune(before: number): Promise<number>;
   unprovenCount(): Promise<number>;
+  /** What was asked before is done first; what is asked later is refused. */
   [Symbol.asyncDispose](): Promise<void>;
 }

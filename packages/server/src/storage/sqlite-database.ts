@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { PortcullisError } from '@portcullis/contract';
 
@@ -10,10 +11,15 @@ const settings = { journal_mode: 'wal', synchronous: 2, busy_timeout: 5_000, for
 
 /**
  * One connection with the promises that both stores and sinks rest on: a commit is on disk before it returns
- * (`synchronous = FULL`), a busy file is waited for, the write-ahead log stays bounded.
+ * (`synchronous = FULL`), a busy file is waited for, the write-ahead log stays bounded. Damage is found here in a file of up to
+ * `checkedBytesMax`; in a larger one SQLite compares length and header, and the rest is found when it is touched.
  * @throws {PortcullisError} `store_damaged`
  */
-export function openDatabase(file: string, mode: 'create' | 'write' | 'read'): DatabaseSync {
+export function openDatabase(
+  file: string,
+  mode: 'create' | 'write' | 'read',
+  { checkedBytesMax = Number.POSITIVE_INFINITY } = {},
+): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file, {
@@ -24,7 +30,7 @@ export function openDatabase(file: string, mode: 'create' | 'write' | 'read'): D
     if (mode !== 'read') database.exec('PRAGMA journal_mode = WAL');
     database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${journalBytesMax}`);
     checkSettings(database, file);
-    if (mode === 'write') checkWhole(database, file);
+    if (mode === 'write' && statSync(file).size <= checkedBytesMax) checkWhole(database, file);
     return database;
   } catch (error) {
     database?.close();
