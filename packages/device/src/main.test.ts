@@ -3,11 +3,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../test/certificates.ts';
 import { startEnrolment } from '../test/enrolment.ts';
 import { deviceDirectory, fleet, openDevice, startGate } from '../test/gate.ts';
 import { refused, until } from '../test/servers.ts';
+import { main } from './main.ts';
 
 const program = join(import.meta.dirname, '../bin/portcullis-device.js');
 
@@ -22,6 +25,19 @@ function start(...words: string[]) {
   });
   const ended = once(child, 'close').then(([status]) => ({ status: status as number, ...said }));
   return { child, said, ended };
+}
+
+/** Without standard input, and in this process. */
+async function runHere(words: string[]) {
+  const [out, side] = [new PassThrough(), new PassThrough()];
+  const status = await main(words, out, side);
+  return { status, out: await text(out.end()), side: await text(side.end()) };
+}
+
+function fileOf(content: string): string {
+  const file = join(temporaryDirectory(), 'content');
+  writeFileSync(file, content);
+  return file;
 }
 
 async function run(words: string[], input = '') {
@@ -49,7 +65,7 @@ for (const [words, side] of [
   [['send', 'telemetry', '/nonexistent/file'], /couldn't read "\/nonexistent\/file": ENOENT/],
 ] as const) {
   test(`"portcullis-device ${words.join(' ')}" is wrong usage: status 2, and it says what is allowed`, async () => {
-    const done = await run([...words]);
+    const done = await runHere([...words]);
     assert.equal(done.status, 2, done.side);
     assert.match(done.side, side);
     assert.equal(done.out, '');
@@ -57,7 +73,7 @@ for (const [words, side] of [
 }
 
 test('--help names every command and option', async () => {
-  const { status, out } = await run(['--help']);
+  const { status, out } = await runHere(['--help']);
   assert.equal(status, 0);
   for (const word of ['enrol', 'send', 'run', 'export', '--device', '--json', '--wait', '--stream', '--interval']) {
     assert.ok(out.includes(word), word);
@@ -69,9 +85,7 @@ test('a token from a file or a pipe becomes a credential, proven at a gate, and 
   const gate = await startGate([{ status: 404 }]);
   authority.wishes.gates = [gate.url];
   const directory = join(temporaryDirectory(), 'device');
-  const file = join(temporaryDirectory(), 'token');
-  writeFileSync(file, `${authority.token}\n`);
-  const first = await run(['enrol', `@${file}`, '--device', directory, '--json']);
+  const first = await runHere(['enrol', `@${fileOf(`${authority.token}\n`)}`, '--device', directory, '--json']);
   assert.equal(first.status, 0, first.side);
   const { subject, kind, proven, gate: provenBy, ...more } = summaryOf(first.out);
   assert.deepEqual([subject, kind, proven, provenBy], ['truck-17', 'device', true, gate.url]);
@@ -82,7 +96,7 @@ test('a token from a file or a pipe becomes a credential, proven at a gate, and 
   assert.equal(again.status, 0, again.side);
   assert.match(again.out, /enrolled as truck-17 of plant until .*; no gate has seen it yet: .*can not be reached/);
   const exported = join(temporaryDirectory(), 'pem');
-  const { status } = await run(['export', exported, '--device', directory, '--json']);
+  const { status } = await runHere(['export', exported, '--device', directory, '--json']);
   assert.equal(status, 0);
   assert.deepEqual(readdirSync(exported).sort(), ['cert.pem', 'key.pem', 'root.pem']);
   assert.equal(statSync(join(exported, 'key.pem')).mode & 0o777, 0o600);
@@ -113,9 +127,7 @@ test('send takes a large file in groups, in order', async () => {
   const gate = await startGate();
   const directory = deviceDirectory([gate.url]);
   const values = Array.from({ length: 20_000 }, (_, value) => value);
-  const file = join(temporaryDirectory(), 'readings.ndjson');
-  writeFileSync(file, lines(...values));
-  const done = await run(['send', 'telemetry', file, '--device', directory]);
+  const done = await run(['send', 'telemetry', fileOf(lines(...values)), '--device', directory]);
   assert.equal(done.status, 0, done.side);
   assert.equal(done.out, 'sent 20000, acknowledged 20000, refused 0, kept 0\n');
   assert.deepEqual(gate.values(), values);
@@ -126,14 +138,15 @@ test('send says why it was refused and keeps the readings; the next send brings 
     Array(20).fill(refused(403, 'attribute_not_expected', { expected: 'active', found: 'off' })),
   );
   const directory = deviceDirectory([gate.url]);
-  const kept = await run(['send', 'telemetry', '--device', directory, '--json', '--wait', '0.5'], lines(1, 2));
+  const words = ['send', 'telemetry', '--device', directory, '--json'];
+  const kept = await runHere([...words, fileOf(lines(1, 2)), '--wait', '0.5']);
   assert.equal(kept.status, 1);
   const { lastRefusal, ...counts } = summaryOf(kept.out);
   assert.deepEqual(counts, { sent: 2, acknowledged: 0, refused: 0, kept: 2 });
   assert.equal((lastRefusal as { reason: string }).reason, 'attribute_not_expected');
   assert.match(kept.side, /refused: telemetry: attribute_not_expected: .* \(expected "active", found "off"\)/);
   gate.answers.length = 0;
-  const sent = await run(['send', 'telemetry', '--device', directory, '--json'], lines(3));
+  const sent = await runHere([...words, fileOf(lines(3))]);
   assert.equal(sent.status, 0, sent.side);
   assert.deepEqual(summaryOf(sent.out), { sent: 1, acknowledged: 3, refused: 0, kept: 0 });
   assert.deepEqual(gate.values(), [1, 2, 3]);
@@ -142,7 +155,7 @@ test('send says why it was refused and keeps the readings; the next send brings 
 test('a reading that will never pass is in refused.ndjson, and the status is 1', async () => {
   const gate = await startGate([refused(422, 'condition_not_met', { line: 1 })]);
   const directory = deviceDirectory([gate.url]);
-  const done = await run(['send', 'telemetry', '--device', directory, '--json'], lines(1));
+  const done = await runHere(['send', 'telemetry', fileOf(lines(1)), '--device', directory, '--json']);
   assert.equal(done.status, 1);
   const { refused: count, kept } = summaryOf(done.out);
   assert.deepEqual([count, kept], [1, 0]);
@@ -158,10 +171,8 @@ for (const [bad, why] of [
   test(`a line ${bad} is named, what came before it is sent, and the status is 1`, async () => {
     const gate = await startGate();
     const directory = deviceDirectory([gate.url]);
-    const done = await run(
-      ['send', 'telemetry', '--device', directory, '--json'],
-      `${lines(1, 2)}\n${bad}\n${lines(4)}\n`,
-    );
+    const file = fileOf(`${lines(1, 2)}\n${bad}\n${lines(4)}\n`);
+    const done = await runHere(['send', 'telemetry', file, '--device', directory, '--json']);
     assert.equal(done.status, 1);
     assert.match(done.side, why);
     const { sent, acknowledged, error } = summaryOf(done.out);
@@ -172,7 +183,7 @@ for (const [bad, why] of [
 }
 
 test('send without a credential says to enrol first', async () => {
-  const done = await run(['send', 'telemetry', '--device', join(temporaryDirectory(), 'none')], lines(1));
+  const done = await runHere(['send', 'telemetry', fileOf(lines(1)), '--device', join(temporaryDirectory(), 'none')]);
   assert.equal(done.status, 1);
   assert.match(done.side, /enrol first/);
 });
@@ -215,7 +226,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 test('run drains what an earlier process kept, and stays', async () => {
   const gate = await startGate(Array(100).fill(refused(503, 'replica_stale')));
   const directory = deviceDirectory([gate.url]);
-  await run(['send', 'telemetry', '--device', directory, '--wait', '0'], lines(1, 2, 3));
+  await runHere(['send', 'telemetry', fileOf(lines(1, 2, 3)), '--device', directory, '--wait', '0']);
   gate.answers.length = 0;
   const { child, ended, said } = start('run', '--device', directory);
   await until('the readings', () => gate.stored.length === 3);

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { PortcullisError } from '@portcullis/contract';
@@ -42,13 +43,16 @@ const options = {
 type Values = ReturnType<typeof parseWords>['values'];
 
 /** Runs one command; resolves to its exit status. */
-export async function main(words: string[]): Promise<number> {
-  const json = words.includes('--json');
-  const output = outputTo(process.stdout, process.stderr, json);
+export async function main(
+  words: string[],
+  out: Writable = process.stdout,
+  side: Writable = process.stderr,
+): Promise<number> {
+  const output = outputTo(out, side, words.includes('--json'));
   try {
     const { values, positionals } = parseWords(words);
     if (values.help) {
-      process.stdout.write(help);
+      out.write(help);
       return 0;
     }
     return await command(positionals, values, output);
