@@ -16,7 +16,10 @@ export interface Row {
 const benches: Record<string, { about: string; run(words: string[]): Promise<Row[]> }> = {
   decide: { about: 'a decision at the gate, with a million certificates', run: benchDecide },
   gate: { about: 'handshakes and durable readings; nginx and a bare server beside', run: benchGate },
-  cut: { about: 'from a change to its receipt and to the closed connection', run: benchCut },
+  cut: {
+    about: 'from a change to its receipt and to the closed connection; nginx with a revocation list beside',
+    run: benchCut,
+  },
 };
 
 function table(rows: Row[]): string {

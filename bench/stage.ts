@@ -21,9 +21,13 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(): Promise<Stage> {
+/** `fill` is called on the stopped store. */
+export async function openStage(fill: (fleet: string) => Promise<void> = async () => undefined): Promise<Stage> {
   const many = (text: string) => `${text}limits:\n  connectionsPerCertificateMax: 1000\n`;
-  const house = await House.open((made) => made.configure('gate.yaml', many));
+  const house = await House.open(async (made) => {
+    made.configure('gate.yaml', many);
+    await fill(made.fleet);
+  });
   const { directory: pem } = await house.pem(await house.device('truck-17'));
   const settings = await readSqliteStore(join(house.fleet, 'authority')).snapshot((db) =>
     db.selectFrom('settings').selectAll().execute(),
@@ -65,7 +69,11 @@ export interface Nginx {
 }
 
 /** Debian's nginx with mTLS, one worker, answering 204; undefined where there is none. */
-export async function startNginx({ pem, server, house }: Stage, extra = ''): Promise<Nginx | undefined> {
+export async function startNginx(
+  { pem, server, house }: Stage,
+  extra = '',
+  trust = join(pem, 'trust.pem'),
+): Promise<Nginx | undefined> {
   const binary = ['/usr/sbin/nginx', '/usr/bin/nginx'].find((path) => existsSync(path));
   if (!binary) return undefined;
   const port = await freeBasePort();
@@ -81,7 +89,7 @@ http {
   uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi; keepalive_requests 100000000; keepalive_timeout 600s;
   server {
     listen 127.0.0.1:${port} ssl; ssl_protocols TLSv1.3; ssl_certificate ${server.cert}; ssl_certificate_key ${server.key};
-    ssl_client_certificate ${pem}/trust.pem; ssl_verify_client on; ssl_verify_depth 3; ssl_session_tickets off; ssl_session_cache off;
+    ssl_client_certificate ${trust}; ssl_verify_client on; ssl_verify_depth 3; ssl_session_tickets off; ssl_session_cache off;
     ${extra}
     location / { return 204; }
   }

@@ -26,11 +26,11 @@ export class House {
   authority: Running | undefined;
   gate: Running | undefined;
 
-  static async open(configure: (house: House) => void = () => undefined): Promise<House> {
+  static async open(configure: (house: House) => void | Promise<void> = () => undefined): Promise<House> {
     const house = new House();
     house.basePort = await freeBasePort();
     await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
-    configure(house);
+    await configure(house);
     await house.startAuthority();
     await house.startGate();
     return house;

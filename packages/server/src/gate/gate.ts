@@ -11,6 +11,7 @@ export { openGate } from './open.ts';
 export { compilePolicy, type StreamConfig } from './policy.ts';
 export { acceptRestore } from './position.ts';
 
+import type { ListenerLimits } from './http/listener.ts';
 import type { StreamConfig } from './policy.ts';
 
 export interface GateSettings {
@@ -24,13 +25,7 @@ export interface GateSettings {
   limits: GateLimits;
 }
 
-export interface GateLimits {
-  handshakeMs: number;
-  pendingHandshakesMax: number;
-  connectionsMax: number;
-  connectionsPerCertificateMax: number;
-  idleMs: number;
-  requestMs: number;
+export interface GateLimits extends ListenerLimits {
   queueReadingsMax: number;
   queueBytesMax: number;
 }

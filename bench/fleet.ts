@@ -1,0 +1,51 @@
+/** A large fleet through the product's own bulk path: subjects, attributes and certificates by one change of the journal. */
+import { createHash } from 'node:crypto';
+import { assembleRecords, type Records } from '../packages/server/src/assemble.ts';
+import { loadFleetConfig } from '../packages/server/src/config/config.ts';
+import type { ChangeTransaction } from '../packages/server/src/journal/journal.ts';
+
+const perInsert = 500;
+const year = 365 * 86_400_000;
+
+/** On a stopped store. The certificates are rows alone: nobody holds their keys. */
+export async function fillFleet(directory: string, count: number): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const records: Records = await assembleRecords(directory, loadFleetConfig(directory), stack);
+  await records.journal.change({ actor: 'operator-1', action: 'bench.fill' }, async (change) => {
+    for (let from = 0; from < count; from += perInsert) await insert(change, from, Math.min(count, from + perInsert));
+  });
+}
+
+async function insert(change: ChangeTransaction, from: number, to: number): Promise<void> {
+  const { db, revision, at, actor } = change;
+  const numbers = Array.from({ length: to - from }, (_, index) => from + index);
+  const changed = { revision, changedAt: at, changedBy: actor, reason: null };
+  const certificates = numbers.map((number) => {
+    const fingerprint = createHash('sha256').update(`bench ${number}`).digest('hex');
+    const validity = { notBefore: at - year, notAfter: at + year };
+    change.attribute(idOf(number), 'device', 'status', 'active', false);
+    change.certificate(idOf(number), 'device', { fingerprint, standing: 'valid', ...validity });
+    return {
+      ...{ fingerprint, serial: fingerprint.slice(0, 32), issuer: 'bench', subject: idOf(number), purpose: 'client' },
+      ...{ der: Buffer.alloc(0), ...validity, standing: 'valid', ...changed, issuedAt: at, renews: null, confirmed: 1 },
+      publicKey: fingerprint,
+    };
+  });
+  const subjects = numbers.map((number) => ({
+    id: idOf(number),
+    kind: 'device',
+    createdAt: at,
+    revision,
+    hosts: null,
+    url: null,
+  }));
+  const value = { name: 'status', value: '"active"', visibility: 'private', ...changed };
+  await db.insertInto('subjects').values(subjects).execute();
+  await db
+    .insertInto('attributes')
+    .values(numbers.map((number) => ({ subject: idOf(number), ...value })))
+    .execute();
+  await db.insertInto('certificates').values(certificates).execute();
+}
+
+const idOf = (number: number) => `bench-${number}`;
