@@ -138,7 +138,7 @@ export class ReadingExchange implements Exchange, Incoming {
     const { ids, revision, subject } = this.request;
     this.#parts.verdicts.admitted(this.bearer.name, subject, this.#streamName, revision, this.readings);
     const body: Acknowledgement = { acknowledged: this.readings, ids, revision };
-    if (this.#finish()) send(this.#response, 202, 'application/json', JSON.stringify(body), this.bearer.denied);
+    if (this.#finish()) send(this.#response, 202, 'application/json', JSON.stringify(body), this.#closes);
   }
 
   #refuse(refused: Refused & { detail?: string }, abandon = false): void {
@@ -147,9 +147,12 @@ export class ReadingExchange implements Exchange, Incoming {
     const describeRefusal = () => describe(refused, this.bearer, this.#streamName, replica);
     verdicts.refused(refused.reason, this.bearer.name, this.#streamName, Math.max(1, this.readings), describeRefusal);
     if (!this.#finish()) return;
-    const close =
-      abandon || this.bearer.denied || refused.reason === 'gate_stopping' || !isAdmissible(this.bearer, ground);
+    const close = abandon || this.#closes || !isAdmissible(this.bearer, ground);
     sendProblem(this.#response, toldOf(refused, this.bearer, replica, refused.detail), close);
+  }
+
+  get #closes(): boolean {
+    return this.bearer.denied || this.#transport.ending;
   }
 
   cut(): void {

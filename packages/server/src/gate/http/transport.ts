@@ -19,6 +19,7 @@ export class HttpTransport implements Transport {
   #connection: Connection | undefined;
   readonly #exchanges: Exchange[] = [];
   #linger: NodeJS.Timeout | undefined;
+  #ending = false;
 
   constructor(socket: TLSSocket) {
     this.socket = socket;
@@ -34,6 +35,11 @@ export class HttpTransport implements Transport {
     this.#connection = connection;
   }
 
+  /** What is answered from now on says that the connection ends with it. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
   begin(exchange: Exchange): void {
     this.#exchanges.push(exchange);
   }
@@ -44,6 +50,7 @@ export class HttpTransport implements Transport {
   }
 
   end(): void {
+    this.#ending = true;
     if (this.#exchanges.length === 0 && !this.socket.writableLength) {
       this.socket.destroy();
       return;

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LeaseBook } from './lease-book.ts';
+
+const one = { gate: 'gate-1', instance: 'a' };
+const two = { gate: 'gate-2', instance: 'b' };
+
+function book(terms: { horizonMs?: number; receipted?: number } = {}) {
+  const time = { now: 0 };
+  const made = new LeaseBook({
+    leaseMs: 1_000,
+    patienceMs: 400,
+    horizonMs: 0,
+    receipted: 0,
+    monotonic: () => time.now,
+    ...terms,
+  });
+  const confirmed = () =>
+    made
+      .confirm()
+      .map(({ revision, outcomes }) => [revision, outcomes.map(({ gate, outcome }) => `${gate} ${outcome}`)]);
+  return { time, book: made, confirmed };
+}
+
+test('with no gate a change is in force at once', () => {
+  const { book: made, confirmed } = book();
+  made.changed(1);
+  assert.deepEqual(confirmed(), [[1, []]]);
+});
+
+test('P7: a receipt waits for every instance that could still decide', () => {
+  const { book: made, confirmed, time } = book();
+  made.renew(one, 0);
+  made.renew(two, 0);
+  made.changed(1);
+  made.reported(one, 1, 0);
+  assert.deepEqual(confirmed(), []);
+  time.now = 3;
+  made.reported(two, 1, 2);
+  assert.deepEqual(confirmed(), [[1, ['gate-1 applied', 'gate-2 applied']]]);
+});
+
+test('rule 2: a lease is counted two hundredths longer here than there', () => {
+  const { book: made, confirmed, time } = book();
+  made.renew(one, 0);
+  made.changed(1);
+  time.now = 1_010;
+  assert.deepEqual(confirmed(), []);
+  time.now = 1_023;
+  assert.deepEqual(confirmed(), [[1, ['gate-1 lease_expired']]]);
+});
+
+test('rule 3: what another instance of the same gate applied says nothing of this one', () => {
+  const { book: made, confirmed } = book();
+  made.renew(one, 0);
+  made.changed(1);
+  made.renew({ gate: 'gate-1', instance: 'copy' }, 1);
+  assert.deepEqual(confirmed(), []);
+});
+
+test('rule 4: without a running lease one is given only to who has applied all that was receipted', () => {
+  const { book: made } = book({ receipted: 5 });
+  assert.equal(made.renew(one, 4).granted, false);
+  assert.equal(made.renew(one, 5).granted, true);
+});
+
+test('rule 5: who is waited for longer than the patience is given no more, so that every receipt has a bound', () => {
+  const { book: made, confirmed, time } = book();
+  made.renew(one, 0);
+  made.changed(1);
+  time.now = 390;
+  assert.equal(made.renew(one, 0).granted, true);
+  time.now = 401;
+  assert.equal(made.renew(one, 0).granted, false);
+  time.now = 390 + 1_023;
+  assert.deepEqual(confirmed(), [[1, ['gate-1 lease_expired']]]);
+});
+
+test('rule 6: a restarted authority confirms nothing while leases of before may run', () => {
+  const { book: made, confirmed, time } = book({ horizonMs: 1_000 });
+  made.changed(1);
+  assert.deepEqual(confirmed(), []);
+  time.now = 1_023;
+  assert.deepEqual(confirmed(), [[1, []]]);
+});
+
+test('receipts come in the order of revisions', () => {
+  const { book: made, confirmed } = book();
+  made.renew(one, 0);
+  for (const revision of [1, 2, 3]) made.changed(revision);
+  made.reported(one, 2, 0);
+  assert.deepEqual(confirmed(), [
+    [1, ['gate-1 applied']],
+    [2, ['gate-1 applied']],
+  ]);
+  made.reported(one, 3, 0);
+  assert.deepEqual(confirmed(), [[3, ['gate-1 applied']]]);
+});
+
+test('a lease that was given back holds up nothing', () => {
+  const { book: made, confirmed } = book();
+  made.renew(one, 0);
+  made.changed(1);
+  made.release(one);
+  assert.equal(confirmed()[0]?.[0], 1);
+});
+
+test('while it waits, the book tells who is waited for, and when to look again', () => {
+  const { book: made, time } = book();
+  made.renew(one, 0);
+  made.changed(1);
+  time.now = 10;
+  assert.deepEqual(
+    made.pending(1)?.outcomes.map(({ outcome, ms }) => [outcome, ms]),
+    [['pending', 10]],
+  );
+  assert.equal(made.nextDeadline(), 400);
+});
+
+test('connections that gates closed for a change are counted', () => {
+  const { book: made } = book();
+  made.renew(one, 0);
+  made.reported(one, 0, 4);
+  made.changed(1);
+  made.reported(one, 1, 7);
+  assert.equal(made.confirm()[0]?.connectionsClosed, 3);
+});

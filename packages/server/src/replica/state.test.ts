@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { type AttributeValue, FeedMessage, type Standing } from '@portcullis/contract';
+import fc from 'fast-check';
+import { Replica } from './replica.ts';
+
+const hash = 'a'.repeat(64);
+const fingerprintOf = (name: string) => createHash('sha256').update(name).digest();
+const validity = { notBefore: '2020-01-01T00:00:00.000Z', notAfter: '2040-01-01T00:00:00.000Z' };
+const origin = { changedBy: 'operator-1', changedAt: '2030-01-01T00:00:00.000Z' };
+
+function receive(replica: Replica, message: unknown) {
+  return replica.receive(FeedMessage.parse(message));
+}
+
+interface Known {
+  standing: Standing;
+  status: AttributeValue | null;
+}
+
+function change(revision: number, subject: string, { standing, status }: Known) {
+  const certificate = { fingerprint: fingerprintOf(subject).toString('hex'), standing, ...validity };
+  const delta = {
+    subject,
+    kind: 'device',
+    attributes: { status: { value: status, public: true } },
+    certificates: [certificate],
+  };
+  return { type: 'change', revision, hash, at: origin.changedAt, actor: origin.changedBy, subjects: [delta] };
+}
+
+function loaded(revision = 0): Replica {
+  const replica = new Replica();
+  receive(replica, { type: 'snapshot', fleet: 'fleet', revision, hash });
+  receive(replica, { type: 'complete', revision, hash });
+  return replica;
+}
+
+test('after any history it knows what a plain map knows', () => {
+  const subject = fc.integer({ min: 0, max: 300 }).map((number) => `device-${number}`);
+  const known = fc.record({
+    standing: fc.constantFrom<Standing>('valid', 'suspended', 'revoked', 'superseded'),
+    status: fc.oneof(
+      fc.constant(null),
+      fc.string({ maxLength: 20 }),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.boolean(),
+    ),
+  });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(subject, known), { maxLength: 400 }), (history) => {
+      const replica = loaded();
+      const plain = new Map<string, Known>();
+      for (const [index, [name, one]] of history.entries()) {
+        assert.equal(receive(replica, change(index + 1, name, one)).outcome, 'applied');
+        plain.set(name, one);
+      }
+      assert.equal(replica.certificates, plain.size);
+      for (const [name, one] of plain) {
+        const row = replica.find(fingerprintOf(name));
+        const subjectRow = replica.subjectOf(row);
+        assert.equal(replica.subjectId(subjectRow), name);
+        assert.equal(replica.standingOf(row), one.standing);
+        assert.equal(replica.valueOf(subjectRow, 'status') ?? null, one.status);
+        assert.deepEqual(replica.certificatesOf(subjectRow), [row]);
+      }
+      assert.equal(replica.find(fingerprintOf('nobody')), -1);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a change is applied only if it is the next one: a gap asks for a snapshot, a repeat changes nothing', () => {
+  const replica = loaded(5);
+  const one = { standing: 'valid', status: 'active' } as const;
+  assert.equal(receive(replica, change(7, 'a', one)).outcome, 'resync');
+  assert.equal(replica.find(fingerprintOf('a')), -1);
+  assert.equal(receive(replica, change(6, 'a', one)).outcome, 'applied');
+  assert.equal(receive(replica, change(6, 'a', { standing: 'revoked', status: null })).outcome, 'nothing');
+  assert.equal(replica.standingOf(replica.find(fingerprintOf('a'))), 'valid');
+  assert.equal(replica.revision, 6);
+});
+
+test('a beat that is ahead of what was sent means that something is missing', () => {
+  const replica = loaded(5);
+  const beat = (revision: number) => receive(replica, { type: 'beat', revision, hash, time: origin.changedAt }).outcome;
+  assert.deepEqual([beat(5), beat(6)], ['nothing', 'resync']);
+});
+
+test('nothing is known before the snapshot is complete, and a new one takes the place of the old as a whole', () => {
+  const replica = loaded(5);
+  receive(replica, change(6, 'a', { standing: 'valid', status: 'active' }));
+  receive(replica, { type: 'snapshot', fleet: 'fleet', revision: 9, hash });
+  assert.notEqual(replica.find(fingerprintOf('a')), -1, 'the old one serves until the new one is whole');
+  const generation = replica.generation;
+  assert.equal(receive(replica, { type: 'complete', revision: 9, hash }).outcome, 'loaded');
+  assert.equal(replica.find(fingerprintOf('a')), -1);
+  assert.equal(replica.generation, generation + 1);
+});
+
+test('P10: a value and a standing remember by whom and when, and at which revision', () => {
+  const replica = loaded();
+  receive(replica, change(1, 'a', { standing: 'suspended', status: 'off' }));
+  const row = replica.find(fingerprintOf('a'));
+  assert.deepEqual(replica.attribute(replica.subjectOf(row), 'status'), {
+    value: 'off',
+    public: true,
+    revision: 1,
+    ...origin,
+  });
+  assert.deepEqual(replica.certificate(row), {
+    ...{ subject: 'a', kind: 'device', standing: 'suspended' },
+    ...{ notBefore: Date.parse(validity.notBefore), notAfter: Date.parse(validity.notAfter) },
+    ...{ revision: 1, ...origin },
+  });
+});

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { readAll } from '../../src/storage/sink.contract.ts';
+import { openSqliteSink } from '../../src/storage/sink.ts';
+
+const program = fileURLToPath(new URL('./writing-process.ts', import.meta.url));
+
+/** Lets the process write until it has said so many requests, kills it, and returns all that it said. */
+async function writeUntilKilled(directory: string, first: number, saidMin: number): Promise<number[]> {
+  const options = ['--conditions=portcullis-source', program, directory, String(first)];
+  const child = spawn(process.execPath, options, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exit = once(child, 'exit');
+  const said: number[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    said.push(Number(line));
+    if (said.length === saidMin) child.kill('SIGKILL');
+  }
+  assert.deepEqual(await exit, [null, 'SIGKILL']);
+  return said;
+}
+
+/** All that is readable once what the kill left is settled: rows of each request. */
+async function storedRequests(directory: string): Promise<Map<number, string[]>> {
+  await using sink = await openSqliteSink(directory);
+  const unsettled = await sink.unsettled();
+  assert.ok(unsettled.length <= 2, `${unsettled.length} batches have no look on record`);
+  for (const { batch } of unsettled) await sink.settle(batch, 'proven');
+  const stored = new Map<number, string[]>();
+  for (const { id, data } of await readAll(sink)) {
+    const number = Number(id.split('.')[0]);
+    assert.deepEqual(data, { number, row: Number(id.split('.')[1]) });
+    stored.set(number, [...(stored.get(number) ?? []), id]);
+  }
+  return stored;
+}
+
+test('P8: kill -9 in the middle of many writes: what resolved is there, nothing is there twice, no request is there in part', async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), 'portcullis-sink-'));
+  context.after(() => rm(directory, { recursive: true, force: true }));
+  const said = new Set<number>();
+  for (const saidMin of [1, 60, 777, 2_500]) {
+    const first = Math.max(0, ...said);
+    for (const number of await writeUntilKilled(directory, first, saidMin)) said.add(number);
+    const stored = await storedRequests(directory);
+    for (const number of said) assert.ok(stored.has(number), `request ${number} resolved and is gone`);
+    for (const [number, ids] of stored) {
+      const whole = Array.from({ length: 1 + (number % 7) }, (_, row) => `${number}.${row}`);
+      assert.deepEqual(ids, whole, `request ${number} is there in part, or twice`);
+    }
+  }
+  context.diagnostic(`${said.size} requests had resolved before four kills`);
+});

@@ -1,0 +1,182 @@
+/** The gate's HTTP side over real TLS and a real sink, with a replica and a lease that the test owns. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { connect, type TLSSocket } from 'node:tls';
+import type { Problem, SubjectId } from '@portcullis/contract';
+import { type Ground, isAdmissible } from '../src/gate/admit.ts';
+import { Connections } from '../src/gate/connections.ts';
+import type { GateLimits, GateSettings } from '../src/gate/gate.ts';
+import { Front } from '../src/gate/http/front.ts';
+import { Metrics } from '../src/gate/metrics.ts';
+import { compilePolicy, type StreamConfig } from '../src/gate/policy.ts';
+import { SinkRecording } from '../src/gate/sink-recording.ts';
+import { Verdicts } from '../src/gate/verdicts.ts';
+import { Lease } from '../src/replica/replica.ts';
+import { openSqliteSink, type Sink } from '../src/storage/sink.ts';
+import { createLog, realSystem } from '../src/telemetry/telemetry.ts';
+import { type Delta, FedReplica } from './fed-replica.ts';
+import { FleetCertificates, type Leaf } from './fleet-certificates.ts';
+
+const usual: GateLimits = {
+  ...{ handshakeMs: 5_000, pendingHandshakesMax: 64, connectionsMax: 1_000, connectionsPerCertificateMax: 16 },
+  ...{ idleMs: 60_000, requestMs: 10_000, queueReadingsMax: 10_000, queueBytesMax: 8 * 1024 * 1024 },
+};
+const telemetry: StreamConfig = { kinds: ['device'], expect: { status: 'active' } };
+
+export interface FrontOptions {
+  limits?: Partial<GateLimits>;
+  streams?: Record<string, StreamConfig>;
+  /** Stands between the gate and its real sink. */
+  sink?: (real: Sink) => Sink;
+}
+
+export interface Told {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: Record<string, unknown> & Partial<Problem>;
+}
+
+export class OpenFront {
+  readonly fed = new FedReplica();
+  readonly certificates: FleetCertificates;
+  readonly lease: Lease;
+  readonly connections: Connections;
+  readonly recording: SinkRecording;
+  readonly verdicts: Verdicts;
+  readonly ground: Ground;
+  readonly sink: Sink;
+  readonly front: Front;
+  port = 0;
+
+  private constructor(certificates: FleetCertificates, sink: Sink, { limits, streams = { telemetry } }: FrontOptions) {
+    this.certificates = certificates;
+    this.sink = sink;
+    const { replica } = this.fed;
+    const system = realSystem;
+    const log = createLog({ role: 'gate', level: 'silent' });
+    const instance = 'c'.repeat(32);
+    const gate = 'gate-1' as SubjectId;
+    this.lease = new Lease(system);
+    const settings: GateSettings = {
+      ...{ authority: 'https://localhost:1', url: 'https://localhost:2', listen: { host: '127.0.0.1', port: 0 } },
+      ...{ retainDays: 0, streams, limits: { ...usual, ...limits } },
+    };
+    const bounds = { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax };
+    this.recording = new SinkRecording({ sink, instance, lease: this.lease, bounds, log });
+    const policy = compilePolicy(streams, 1);
+    const { recording, lease } = this;
+    const ground = { replica, lease, policy, recording, validityTime: system.now };
+    this.ground = ground;
+    this.connections = new Connections({ ...ground, isAdmissible: (bearer) => isAdmissible(bearer, ground) });
+    this.verdicts = new Verdicts({ gate, sink, system, log });
+    const { connections, verdicts } = this;
+    const metrics = new Metrics({ ground, connections, verdicts, overruns: () => recording.overruns });
+    this.front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, instance });
+    this.grant();
+  }
+
+  static async open(context: TestContext, options: FrontOptions = {}): Promise<OpenFront> {
+    const directory = mkdtempSync(join(tmpdir(), 'portcullis-front-'));
+    const real = await openSqliteSink(directory);
+    const certificates = await FleetCertificates.make();
+    const opened = new OpenFront(certificates, options.sink?.(real) ?? real, options);
+    const { key, cert } = await certificates.leaf({ subject: 'gate-1', kind: 'gate', purpose: 'server' });
+    opened.port = await opened.front.listen({ key, certificate: cert, trust: certificates.trust });
+    context.after(async () => {
+      await opened.front.close();
+      await opened.recording.stop();
+      await opened.verdicts.flush();
+      await real[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+    });
+    return opened;
+  }
+
+  grant(leaseMs = 60_000): void {
+    this.lease.granted(this.lease.sending(), leaseMs);
+  }
+
+  /** As the feed would: deny first, then judge the queue again. */
+  change(...deltas: Delta[]): void {
+    this.connections.changed(this.fed.change(deltas));
+    this.recording.changeApplied();
+  }
+
+  /** A device that is known and admitted, unless `delta` says otherwise. */
+  async device(subject: string, delta: Partial<Delta> = {}): Promise<Leaf> {
+    const leaf = await this.certificates.leaf({ subject, ...(delta.kind && { kind: delta.kind }) });
+    this.change({ subject, attributes: { status: { value: 'active' } }, certificates: [leaf], ...delta });
+    return leaf;
+  }
+
+  agent(leaf: Partial<Leaf>, maxSockets = 1): Agent {
+    const { key, cert } = leaf;
+    const identity = key && cert ? { key, cert } : {};
+    return new Agent({ ...identity, ca: this.certificates.rootPem, keepAlive: true, maxSockets, maxCachedSessions: 0 });
+  }
+
+  /** Handshake done; nothing asked yet. */
+  async socket(leaf: Partial<Leaf>): Promise<TLSSocket> {
+    const { key, cert } = leaf;
+    const identity = key && cert ? { key, cert } : {};
+    const socket = connect({ host: '127.0.0.1', port: this.port, ca: this.certificates.rootPem, ...identity });
+    socket.on('error', () => undefined);
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secureConnect', resolve);
+      socket.once('error', reject);
+    });
+    return socket;
+  }
+
+  post(agent: Agent, body: string | Buffer, { stream = 'telemetry', headers = {} }: PostOptions = {}): Promise<Told> {
+    return this.ask(agent, 'POST', `/v1/streams/${stream}/readings`, body, headers);
+  }
+
+  get(agent: Agent, path: string): Promise<Told> {
+    return this.ask(agent, 'GET', path);
+  }
+
+  async ask(agent: Agent, method: string, path: string, body?: string | Buffer, headers = {}): Promise<Told> {
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      const type = body === undefined ? {} : { 'content-type': 'application/json' };
+      const options = { host: '127.0.0.1', port: this.port, agent, method, path, headers: { ...type, ...headers } };
+      const sent = request(options, resolve);
+      sent.on('error', reject);
+      sent.end(body);
+    });
+    let text = '';
+    for await (const chunk of answer.setEncoding('utf8')) text += chunk as string;
+    const json = /json$/.test(answer.headers['content-type'] ?? '');
+    const parsed = (json ? JSON.parse(text) : { text }) as Told['body'];
+    return { status: answer.statusCode ?? 0, headers: answer.headers, body: parsed };
+  }
+
+  async stored(): Promise<Record<string, unknown>[]> {
+    this.recording.markNow();
+    await new Promise<void>((resolve) => this.recording.afterCommitInFlight(resolve));
+    return (await this.sink.read({ limit: 1_000 })).items.map(({ data }) => data);
+  }
+}
+
+interface PostOptions {
+  stream?: string;
+  headers?: Record<string, string>;
+}
+
+/** Polls until it is so, or fails with the words. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  words: string,
+  withinMs = 5_000,
+): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (performance.now() < end) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`not within ${withinMs} ms: ${words}`);
+}

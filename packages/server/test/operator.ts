@@ -1,0 +1,57 @@
+/** An operator of a fleet, in this process: its changes and questions go out at once, where a command would first have to start. */
+import { join } from 'node:path';
+import { ChangeView, GateView, Receipt } from '@portcullis/contract';
+import { type Credential, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device';
+import { z } from 'zod';
+
+const limitMs = 120_000;
+
+export class Operator {
+  readonly credential: Credential;
+  readonly link: Link;
+  readonly #authority: string;
+
+  /** `file`: the credential; that of the first operator lies in the fleet's directory. */
+  constructor(fleet: string, file = join(fleet, 'operator.json')) {
+    this.credential = readCredential(file);
+    const { roots, fleet: name, authority = '' } = this.credential;
+    this.link = new Link({ roots, fleet: name, role: 'authority', credential: this.credential });
+    this.#authority = authority;
+  }
+
+  /** Sets attributes of one subject or of many, as one revision, and waits for the receipt. */
+  set(subject: string | string[], set: Record<string, string | number | boolean>, waitLimitMs = 30_000) {
+    return this.change('attributes', { subjects: [subject].flat(), set }, waitLimitMs);
+  }
+
+  /** `subject` may be a fingerprint. */
+  stand(action: 'suspend' | 'resume' | 'revoke', subject: string, waitLimitMs = 30_000): Promise<Receipt> {
+    const named = /^[0-9a-f]{64}$/.test(subject) ? { fingerprint: subject } : { subject };
+    return this.change('standings', { action, ...named }, waitLimitMs);
+  }
+
+  change(path: string, body: object, waitLimitMs: number): Promise<Receipt> {
+    const url = `${this.#authority}/v1/${path}?wait=all&waitLimitMs=${waitLimitMs}`;
+    return exchange(this.link, url, body, Receipt, limitMs);
+  }
+
+  async gates(): Promise<GateView[]> {
+    const { items } = await this.#get('gates', z.strictObject({ items: z.array(GateView) }));
+    return items;
+  }
+
+  /** What a revision changed, and how far it is in force now. */
+  changeAt(revision: number): Promise<ChangeView> {
+    return this.#get(`changes/${revision}`, ChangeView);
+  }
+
+  close(): void {
+    this.link.close();
+  }
+
+  async #get<Shape extends z.ZodType>(path: string, shape: Shape): Promise<z.infer<Shape>> {
+    const answer = await this.link.request({ url: `${this.#authority}/v1/${path}`, method: 'GET', timeoutMs: limitMs });
+    if (answer.status !== 200) throw problemOf(answer);
+    return shape.parse(parseAnswer(answer));
+  }
+}
