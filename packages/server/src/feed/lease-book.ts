@@ -126,17 +126,22 @@ export class LeaseBook {
     return confirmed;
   }
 
-  /** When `confirm` may have something new without any input, by the monotonic clock; undefined when nothing waits. */
+  /**
+   * True once a revision is in force everywhere. Those of an earlier run are, as soon as no lease of that run can last: from then
+   * on only instances decide that had applied them when they joined (rules 4 and 6).
+   */
+  isConfirmed(revision: number): boolean {
+    return this.mayConfirm() && revision <= this.#receipted;
+  }
+
+  /** When `confirm` or `isConfirmed` may have something new without any input, by the monotonic clock. */
   nextDeadline(): number | undefined {
     const [first] = this.#waiting;
-    if (!first) return undefined;
     const now = this.#now();
+    const horizon = this.#startedAt + this.countedMs(this.#terms.horizonMs);
+    if (!first) return this.mayConfirm() ? undefined : horizon;
     const ends = [...this.#instances.values()].flatMap(({ until, joinUntil }) => [until, joinUntil]);
-    const candidates = [
-      ...ends,
-      this.#startedAt + this.countedMs(this.#terms.horizonMs),
-      first.since + this.#terms.patienceMs,
-    ];
+    const candidates = [...ends, horizon, first.since + this.#terms.patienceMs];
     return Math.min(...candidates.filter((at) => at > now), now + this.#terms.leaseMs);
   }
 
@@ -160,6 +165,18 @@ export class LeaseBook {
       remainingMs: Math.max(0, until - now),
       heldBefore: until > never,
     }));
+  }
+
+  /**
+   * How gates stand towards a revision whose receipt is not remembered: of an earlier run, or long ago. Whoever may decide now has
+   * applied it; before the horizon of the earlier run has passed, who else may is unknown.
+   */
+  later(): { outcomes: GateOutcome[]; others: 'no_lease' | 'pending' } {
+    const running = this.instances().filter(({ remainingMs }) => remainingMs > 0);
+    return {
+      outcomes: running.map((instance) => outcomeOf(instance, 'applied', 0)),
+      others: this.mayConfirm() ? 'no_lease' : 'pending',
+    };
   }
 
   anyRunning(): boolean {

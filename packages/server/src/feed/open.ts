@@ -56,6 +56,7 @@ class AuthorityFeed implements Feed {
     const receipted = journal.head().revision;
     this.#book = new LeaseBook({ leaseMs, patienceMs, monotonic, receipted, horizonMs: horizon.milliseconds });
     this.#receipts = new Receipts(this.#book, monotonic);
+    this.#receipts.settle();
     this.#counters = new GateCounters(monotonic);
     this.#stop = journal.onChange(({ revision }) => {
       this.#book.changed(revision);

@@ -20,11 +20,9 @@ export class Receipts {
 
   /** To be called after every input to the book. */
   settle(): void {
-    for (const confirmation of this.#book.confirm()) {
-      this.#kept.set(confirmation.revision, confirmation);
-      for (const wake of this.#waiters.get(confirmation.revision) ?? []) wake();
-      this.#waiters.delete(confirmation.revision);
-    }
+    for (const confirmation of this.#book.confirm()) this.#kept.set(confirmation.revision, confirmation);
+    for (const [revision, waiters] of this.#waiters)
+      if (this.#book.isConfirmed(revision)) for (const wake of waiters) wake();
     for (const revision of this.#kept.keys()) {
       if (this.#kept.size <= keptMax) break;
       this.#kept.delete(revision);
@@ -36,18 +34,15 @@ export class Receipts {
     this.#timer.unref();
   }
 
-  isConfirmed(revision: number): boolean {
-    return this.#kept.has(revision) || (revision <= this.#book.receipted && this.#book.pending(revision) === undefined);
-  }
-
   async wait(revision: number, limitMs: number): Promise<void> {
-    if (this.isConfirmed(revision) || limitMs === 0 || this.#waiters.size >= waitersMax) return;
+    if (this.#book.isConfirmed(revision) || limitMs === 0 || this.#waiters.size >= waitersMax) return;
     await new Promise<void>((resolve) => {
       const waiters = this.#waiters.get(revision) ?? new Set();
       this.#waiters.set(revision, waiters);
       const done = () => {
         clearTimeout(timer);
         waiters.delete(done);
+        if (waiters.size === 0) this.#waiters.delete(revision);
         resolve();
       };
       const timer = setTimeout(done, limitMs);
@@ -55,19 +50,19 @@ export class Receipts {
     });
   }
 
-  /** `gates` lists every gate of valid standing: one that took no part has `no_lease`. */
+  /** `gates` are those of valid standing: each is listed, also one that took no part. */
   receipt(revision: number, gates: readonly string[]): Receipt {
     const kept = this.#kept.get(revision);
     const pending = kept ? undefined : this.#book.pending(revision);
-    const outcomes = kept?.outcomes ?? pending?.outcomes ?? [];
+    const { outcomes: now, others } = this.#book.later();
+    const outcomes = kept?.outcomes ?? pending?.outcomes ?? now;
     const elapsedMs = kept?.elapsedMs ?? (pending ? this.#monotonic() - pending.since : 0);
     const known = new Set(outcomes.map(({ gate }) => gate as string));
-    const absent = gates
-      .filter((gate) => !known.has(gate))
-      .map((gate) => ({ gate, instance: '', outcome: 'no_lease', ms: 0 }));
+    const outcome = kept ? 'no_lease' : others;
+    const absent = gates.filter((gate) => !known.has(gate)).map((gate) => ({ gate, instance: '', outcome, ms: 0 }));
     return {
       revision,
-      confirmed: this.isConfirmed(revision),
+      confirmed: this.#book.isConfirmed(revision),
       elapsedMs: Math.round(elapsedMs * 1000) / 1000,
       connectionsClosed: kept?.connectionsClosed ?? pending?.connectionsClosed ?? 0,
       gates: [...outcomes, ...(absent as GateOutcome[])],

@@ -60,6 +60,12 @@ class BookWithoutWait extends LeaseBook {
     return true;
   }
 }
+/** Its receipts wait as they should; only who asks later is told too soon. */
+class BookThatForgetsItsPast extends LeaseBook {
+  override isConfirmed(revision: number) {
+    return revision <= this.receipted;
+  }
+}
 class RecordingWithoutRejudging extends Recording<Row> {
   override changeApplied() {
     // What is queued keeps its first judgement.
@@ -82,6 +88,7 @@ const canaries: Record<string, Partial<Assembly>> = {
   '3 instance': { makeBook: (terms) => new BookByGate(terms) },
   '4 join': { makeBook: (terms) => new BookThatLetsJoin(terms) },
   '6 restartWait': { makeBook: (terms) => new BookWithoutWait(terms) },
+  '6 restartWait, for who asks later': { makeBook: (terms) => new BookThatForgetsItsPast(terms) },
   '7 rejudge': { makeRecording: (parts) => new RecordingWithoutRejudging(parts) },
   '8 barrier': { makeRecording: (parts) => new RecordingWithoutBarrier(parts) },
   '9 postCommit': { makeRecording: (parts) => new RecordingThatDoesNotLook(parts) },

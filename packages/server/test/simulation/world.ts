@@ -72,6 +72,7 @@ export class World {
   readonly #schedule: Schedule;
   readonly #assembly: Assembly;
   readonly #gates: Gate[] = [];
+  readonly #given = new Set<number>();
   #authority: Authority;
   #allowed = true;
   #instances = 0;
@@ -83,6 +84,7 @@ export class World {
     for (const name of ['gate-1', 'gate-2', 'gate-3']) this.#startGate(name);
     this.#schedule.after(100, () => this.#flip());
     this.#schedule.after(500, () => this.#trouble());
+    this.#schedule.after(300, () => this.#ask());
   }
 
   run(): this {
@@ -134,7 +136,7 @@ export class World {
   #settle(authority: Authority): void {
     for (const { revision } of authority.book.confirm()) {
       const since = authority.since.get(revision) ?? this.#schedule.now;
-      this.receipts.push({ revision, at: this.#schedule.now, waitedMs: this.#schedule.now - since });
+      this.#give(revision, this.#schedule.now - since);
     }
   }
 
@@ -149,6 +151,19 @@ export class World {
       this.#settle(authority);
     }
     this.#schedule.after(this.#schedule.between(20, 500), () => this.#flip());
+  }
+
+  /** Somebody asks how far a change is in force: an answer that says everywhere is a receipt too, whenever it is given. */
+  #ask(): void {
+    const { alive, book } = this.#authority;
+    const revision = Math.ceil(this.#schedule.chance() * this.log.length);
+    if (alive && book.isConfirmed(revision) && !this.#given.has(revision)) this.#give(revision, 0);
+    this.#schedule.after(this.#schedule.between(20, 400), () => this.#ask());
+  }
+
+  #give(revision: number, waitedMs: number): void {
+    this.#given.add(revision);
+    this.receipts.push({ revision, at: this.#schedule.now, waitedMs });
   }
 
   #startGate(name: string): void {

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LeaseBook } from './lease-book.ts';
+import { Receipts } from './receipts.ts';
+
+const gate = { gate: 'gate-1', instance: 'a'.repeat(32) };
+
+function restarted(horizonMs: number, receipted: number) {
+  const monotonic = () => performance.now();
+  const book = new LeaseBook({ leaseMs: 1_000, patienceMs: 400, horizonMs, receipted, monotonic });
+  const receipts = new Receipts(book, monotonic);
+  receipts.settle();
+  return { book, receipts };
+}
+
+test('P7: a restarted authority says of no earlier change that it is in force before leases of its earlier run are over', async () => {
+  const { receipts } = restarted(60, 5);
+  const early = receipts.receipt(5, ['gate-1']);
+  assert.deepEqual([early.confirmed, early.gates.map(({ outcome }) => outcome)], [false, ['pending']]);
+  const since = performance.now();
+  await receipts.wait(5, 10_000);
+  assert.ok(performance.now() - since >= 60, 'it waited');
+  const late = receipts.receipt(5, ['gate-1']);
+  assert.deepEqual([late.confirmed, late.gates.map(({ outcome }) => outcome)], [true, ['no_lease']]);
+  receipts.close();
+});
+
+test('a change that was confirmed long ago is told as the gates stand now', () => {
+  const { book, receipts } = restarted(0, 5);
+  book.renew(gate, 5);
+  const { confirmed, gates } = receipts.receipt(3, ['gate-1', 'gate-2']);
+  assert.equal(confirmed, true);
+  assert.deepEqual(
+    gates.map(({ gate: name, outcome }) => [name, outcome]),
+    [
+      ['gate-1', 'applied'],
+      ['gate-2', 'no_lease'],
+    ],
+  );
+  receipts.close();
+});
+
+test('who waits is woken by the receipt, by the limit, or by the end', async () => {
+  const { book, receipts } = restarted(0, 0);
+  book.renew(gate, 0);
+  book.changed(1);
+  await receipts.wait(1, 20);
+  assert.deepEqual(
+    [receipts.receipt(1, ['gate-1']).confirmed, receipts.receipt(1, ['gate-1']).gates[0]?.outcome],
+    [false, 'pending'],
+  );
+  const woken = receipts.wait(1, 60_000);
+  book.reported(gate, 1, 0);
+  receipts.settle();
+  await woken;
+  assert.equal(receipts.receipt(1, ['gate-1']).confirmed, true);
+  book.changed(2);
+  const ended = receipts.wait(2, 60_000);
+  receipts.close();
+  await ended;
+});
