@@ -8,6 +8,7 @@ import {
   type Purpose,
   subjectUri,
 } from '@portcullis/contract';
+import { positiveSerial } from '../src/issuance/issue.ts';
 import { fingerprintOf, makeCertificate, type SignatureMaker, toPem } from '../src/pki/pki.ts';
 
 export const day = 86_400_000;
@@ -72,7 +73,7 @@ export class FleetCertificates {
     const { notBefore = Date.now() - 3_600_000, notAfter = Date.now() + 30 * day } = validity;
     const der = await makeCertificate(
       {
-        serial: randomBytes(16),
+        serial: positiveSerial(randomBytes(16)),
         ...{ issuer: this.#issuer.name, issuerPublicKey: this.#issuer.publicKey },
         ...{ subject, publicKey: pair.publicKey, notBefore, notAfter },
         purposes: [purpose],
@@ -89,7 +90,7 @@ export class FleetCertificates {
   async #authority(pair: Pair, pathLength: number): Promise<string> {
     const der = await makeCertificate(
       {
-        serial: randomBytes(16),
+        serial: positiveSerial(randomBytes(16)),
         ...{ issuer: this.#root.name, issuerPublicKey: this.#root.publicKey },
         ...{ subject: pair.name, publicKey: pair.publicKey, authority: { pathLength } },
         notBefore: Date.now() - 365 * day,

@@ -53,7 +53,9 @@ for (const [what, make, why] of strangers) {
     await until(() => handshakesRefused(gate) === 1, 'it is counted');
     await gate.verdicts.flush();
     const { items } = await gate.sink.refusals({ limit: 1 });
-    const { error, remoteAddress } = items[0]?.found as { error: string; remoteAddress: string };
+    const [item] = items;
+    assert.ok(item);
+    const { error, remoteAddress } = item.found as { error: string; remoteAddress: string };
     assert.match(error, why);
     assert.match(remoteAddress, /127\.0\.0\.1/);
     assert.equal(gate.connections.size, 0);

@@ -93,11 +93,12 @@ export class Listener {
 
   /** A silent peer holds a slot for no longer than the handshake may last, and only so many do at once (FIELD-NOTES B12). */
   #tcpOpened(socket: Socket): void {
+    // Asked now, a socket still knows its peer when it is closed.
+    const peer = peerOf(socket);
     if (this.#pending.size >= this.#parts.limits.pendingHandshakesMax) {
       socket.destroy();
       return;
     }
-    const peer = peerOf(socket);
     this.#pending.set(peer, socket);
     socket.once('close', () => this.#pending.delete(peer));
   }
@@ -122,9 +123,9 @@ export class Listener {
   }
 
   #handshakeRefused(error: NodeJS.ErrnoException, socket: TLSSocket): void {
-    const { authorizationError, remoteAddress = '' } = socket;
+    const { authorizationError } = socket;
     const why = authorizationError ? String(authorizationError) : (error.code ?? error.message);
-    this.#parts.onHandshakeRefused({ remoteAddress, error: why });
+    this.#parts.onHandshakeRefused({ remoteAddress: addressOf(socket), error: why });
     socket.destroy();
   }
 
@@ -164,6 +165,11 @@ function optionsOf({ credential, limits }: Parts): ServerOptions {
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
+}
+
+/** A TLS socket is closed by the time its refusal is told and knows no address then; the TCP socket below it does. */
+function addressOf(socket: TLSSocket & { _parent?: Socket }): string {
+  return socket.remoteAddress ?? socket._parent?.remoteAddress ?? '';
 }
 
 /** The leaf itself, not a flag or a name: a handshake without one, or a resumed one, gives no identity (FIELD-NOTES B2). */

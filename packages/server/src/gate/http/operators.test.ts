@@ -88,7 +88,8 @@ for (const [query, status, reason] of wrong) {
 
 test('readings and kept refusals are read in pages', async (context) => {
   const gate = await OpenFront.open(context);
-  const [agent, device] = [gate.agent(await operator(gate)), gate.agent(await gate.device('truck-17'))];
+  const leaf = await gate.device('truck-17');
+  const [agent, device] = [gate.agent(await operator(gate)), gate.agent(leaf)];
   for (let t = 0; t < 5; t++) await gate.post(device, `{"t":${t}}`);
   await gate.stored();
   const seen: number[] = [];
@@ -99,14 +100,16 @@ test('readings and kept refusals are read in pages', async (context) => {
   }
   assert.deepEqual(seen, [0, 1, 2, 3, 4]);
   gate.change(off('truck-17'));
-  await gate.post(device, '{}');
+  // The change ends the open connection, so that the refusal is asked for over another one.
+  const again = gate.agent(leaf);
+  assert.equal((await gate.post(again, '{}')).status, 403);
   await gate.verdicts.flush();
   const { body } = await gate.get(agent, '/v1/verdicts?subject=truck-17');
   assert.deepEqual(
     (body.items as VerdictView[]).map(({ reason, count }) => [reason, count]),
     [['attribute_not_expected', 1]],
   );
-  for (const one of [agent, device]) one.destroy();
+  for (const one of [agent, device, again]) one.destroy();
 });
 
 test('metrics are in the format of Prometheus', async (context) => {
@@ -136,11 +139,13 @@ test('verdicts are followed as they happen, of one subject if asked', async (con
   const gate = await OpenFront.open(context);
   const leaf = await operator(gate);
   const [all, one] = [await follow(gate, leaf), await follow(gate, leaf, '&subject=truck-18')];
-  const [first, second] = [gate.agent(await gate.device('truck-17')), gate.agent(await gate.device('truck-18'))];
+  const cut = await gate.device('truck-17');
+  const [first, second] = [gate.agent(cut), gate.agent(await gate.device('truck-18'))];
   await gate.post(first, '{}');
   await gate.post(second, '{}');
   gate.change(off('truck-17'));
-  await gate.post(first, '{}');
+  const again = gate.agent(cut);
+  assert.equal((await gate.post(again, '{}')).status, 403);
   await until(() => all.seen.length >= 3 && one.seen.length >= 1, 'the lines have come');
   assert.deepEqual(
     all.seen.map(({ subject, verdict }) => [subject, verdict]),
@@ -155,7 +160,7 @@ test('verdicts are followed as they happen, of one subject if asked', async (con
     ['truck-18'],
   );
   for (const { socket } of [all, one]) socket.destroy();
-  for (const agent of [first, second]) agent.destroy();
+  for (const agent of [first, second, again]) agent.destroy();
 });
 
 test('A8: the stream of an operator ends when the operator is suspended, and that of another goes on', async (context) => {
