@@ -1,0 +1,163 @@
+/**
+ * Checks a history of calls and changes against the journal and the stores. Pure. All times are of one clock.
+ * Each call has two revisions that bound what it may have been judged at: at least the last whose receipt was given before it began
+ * (receipts are given in order, so one is a receipt of all before it), and before the first whose change began after it ended. It was
+ * answered rightly if its subject was so at some revision between them.
+ */
+import { countWhile, type Timeline } from './timeline.ts';
+
+export interface Call {
+  gate: string;
+  subject: string;
+  ids: string[];
+  begin: number;
+  end: number;
+  /** 0: no answer. */
+  status: number;
+  reason: string;
+  /** The revision that an acknowledgement names. */
+  revision?: number;
+}
+
+export interface Change {
+  what: string;
+  begin: number;
+  end: number;
+  /** By the journal; undefined for one that did not happen, or changed nothing. */
+  revision: number | undefined;
+  /** What a confirmed receipt named. */
+  confirmed: number | undefined;
+  /** By gate: the last batch that was readable just after the receipt was given. */
+  looked: Record<string, number>;
+}
+
+export interface Row {
+  gate: string;
+  subject: string;
+  id: string;
+  batch: number;
+  revision: number;
+  state: 'stored' | 'unproven' | 'quarantined';
+  readable: boolean;
+}
+
+export interface History {
+  calls: Call[];
+  changes: Change[];
+  rows: Row[];
+  timeline: Timeline;
+}
+
+export interface Violation {
+  promise: 'P4' | 'P6' | 'P7' | 'P8' | 'P10' | 'P12' | 'P13';
+  what: string;
+  detail: unknown;
+}
+
+export function violationsOf(history: History): Violation[] {
+  const bounds = new Bounds(history.changes);
+  return [...wrongAnswers(history, bounds), ...wrongRows(history), ...lateRows(history), ...wrongCounts(history)];
+}
+
+/** Which revisions were in force for certain, and which may have been, at a time. */
+export class Bounds {
+  readonly #confirmed: { time: number; revision: number }[] = [];
+  readonly #begun: { time: number; revision: number }[] = [];
+
+  constructor(changes: readonly Change[]) {
+    let highest = 0;
+    for (const { end, confirmed = 0 } of changes.toSorted((a, b) => a.end - b.end)) {
+      highest = Math.max(highest, confirmed);
+      this.#confirmed.push({ time: end, revision: highest });
+    }
+    let lowest = Number.POSITIVE_INFINITY;
+    for (const { begin, revision = lowest } of changes.toSorted((a, b) => b.begin - a.begin)) {
+      lowest = Math.min(lowest, revision);
+      this.#begun.unshift({ time: begin, revision: lowest });
+    }
+  }
+
+  /** The highest revision with a receipt that was given before this time. */
+  receiptedBefore(time: number): number {
+    return this.#confirmed[countWhile(this.#confirmed, (one) => one.time < time) - 1]?.revision ?? 0;
+  }
+
+  /** No revision above this one can have been made by this time. */
+  madeBy(time: number): number {
+    const later = this.#begun[countWhile(this.#begun, (one) => one.time <= time)];
+    return later ? later.revision - 1 : Number.POSITIVE_INFINITY;
+  }
+}
+
+const answers = {
+  202: { admitted: true, promise: 'P6', what: 'acknowledged, although begun after the receipt that forbade it' },
+  403: { admitted: false, promise: 'P7', what: 'refused, although begun after the receipt that allowed it' },
+} as const;
+
+/** What a gate may say without having judged: nothing at all, or that it can not at the moment. */
+const undecided = [0, 503];
+
+function wrongAnswers({ calls, timeline }: History, bounds: Bounds): Violation[] {
+  return calls.flatMap((call): Violation[] => {
+    if (undecided.includes(call.status)) return [];
+    const answer = answers[call.status as 202 | 403];
+    if (!answer) return [{ promise: 'P10', what: 'answered what nothing of this run explains', detail: call }];
+    const [from, to] = [bounds.receiptedBefore(call.begin), bounds.madeBy(call.end)];
+    const detail = { ...call, receipted: from, made: to };
+    if (!timeline.ever(call.subject, answer.admitted, from, to)) return [{ ...answer, detail }];
+    if (call.revision === undefined || (call.revision >= from && call.revision <= to)) return [];
+    return [{ promise: 'P7', what: 'judged at a revision that is not of its time', detail }];
+  });
+}
+
+/** A row says what it was judged at; whether it may stand follows from the journal alone. */
+function wrongRows({ rows, timeline }: History): Violation[] {
+  const wrong = rows.filter(({ subject, revision }) => !timeline.admissibleAt(subject, revision));
+  return wrong.map((detail) => ({
+    promise: 'P4',
+    what: 'stored, although not admissible at its own revision',
+    detail,
+  }));
+}
+
+/** P7: what a receipt forbade and was not readable when it was given never is, unless it says that it is unproven. */
+function lateRows({ rows, changes, timeline }: History): Violation[] {
+  const receipts = new Map<string, { looked: number; revision: number }[]>();
+  for (const { confirmed, looked } of changes.toSorted((a, b) => a.end - b.end)) {
+    for (const [gate, batch] of Object.entries(looked)) {
+      const known = receipts.get(gate) ?? [];
+      receipts.set(gate, known);
+      known.push({ looked: batch, revision: Math.max(confirmed ?? 0, known.at(-1)?.revision ?? 0) });
+    }
+  }
+  return rows.flatMap((row): Violation[] => {
+    const { gate, subject, batch, revision, state } = row;
+    if (state !== 'stored' || !row.readable) return [];
+    const known = receipts.get(gate) ?? [];
+    const last = known[countWhile(known, (receipt) => receipt.looked < batch) - 1];
+    if (!last || last.revision <= revision) return [];
+    if (!timeline.ever(subject, false, revision + 1, last.revision)) return [];
+    const detail = { ...row, receipted: last.revision, readableThen: last.looked };
+    return [{ promise: 'P7', what: 'became readable after the receipt that forbade it', detail }];
+  });
+}
+
+const keyOf = (gate: string, subject: string, id: string) => `${gate} ${subject} ${id}`;
+
+function wrongCounts({ calls, rows }: History): Violation[] {
+  const counts = new Map<string, number>();
+  for (const { gate, subject, id, readable } of rows) {
+    const key = keyOf(gate, subject, id);
+    if (readable) counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  const twice = [...counts].filter(([, count]) => count > 1);
+  const lost = calls.filter(
+    ({ gate, subject, ids, status }) => status === 202 && ids.some((id) => !counts.has(keyOf(gate, subject, id))),
+  );
+  return [
+    ...twice.map(
+      ([key, count]): Violation => ({ promise: 'P8', what: 'readable more than once', detail: { key, count } }),
+    ),
+    ...lost.map((detail): Violation => ({ promise: 'P8', what: 'acknowledged, and not readable', detail })),
+  ];
+}
