@@ -13,13 +13,15 @@ import { type Issuance, openIssuance } from './issuance/issuance.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
 import { fileKeys } from './keys/keys.ts';
 import { openRevocation, type Revocation } from './revocation/revocation.ts';
-import { openSqliteSink } from './storage/sink.ts';
+import { openSqliteSink, type Sink } from './storage/sink.ts';
 import { openSqliteStore, type Store } from './storage/storage.ts';
 import { createLog, realSystem, type System } from './telemetry/telemetry.ts';
 
 /** The outside world, where a test has its own. */
 export interface Outside {
   system?: System;
+  /** A gate's disk: what stands before its sink. */
+  disk?: (sink: Sink) => Sink;
 }
 
 /** The rooms that keep the authority's state, without any listener: what commands on a stopped store use. */
@@ -72,12 +74,12 @@ export async function assembleGate(
   directory: string,
   config: GateConfig,
   signal: AbortSignal,
-  { system = realSystem }: Outside = {},
+  { system = realSystem, disk = (sink) => sink }: Outside = {},
 ): Promise<Gate> {
   await using stack = new AsyncDisposableStack();
   const home = join(directory, 'gate');
   const log = createLog({ role: 'gate', level: config.log });
-  const sink = stack.use(await openSqliteSink(home));
+  const sink = disk(stack.use(await openSqliteSink(home)));
   const gate = stack.use(await openGate({ directory: home, settings: config, sink, system, log }, signal));
   const opened = stack.move();
   const { subject, instance, port } = gate;
