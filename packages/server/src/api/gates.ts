@@ -13,8 +13,8 @@ import {
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { requirePeer } from './peer.ts';
 import { type Call, type Rooms, type Route, route } from './route.ts';
+import { whileAdmitted } from './while-admitted.ts';
 
 const Done = z.strictObject({ done: z.literal(true) });
 
@@ -109,29 +109,29 @@ async function issueServerCertificate(rooms: Rooms, { body, peer }: Call<{ body:
   return { certificate: signed.pem, issuer: signed.issuerPem, roots, issuers, renewAfter, notAfter };
 }
 
-/** The stream ends when the caller goes, when the authority stops, and at once when the gate's certificate is cut. */
-async function streamFeed(rooms: Rooms, { query, request, reply }: Call<{ query: typeof FeedQuery }>) {
-  const { feed, journal, log } = rooms;
-  const ended = new AbortController();
+/** The stream ends when the caller goes, when the authority stops, and at once when the gate is no longer admitted. */
+async function streamFeed(rooms: Rooms, { query, peer, reply }: Call<{ query: typeof FeedQuery }>) {
+  const { feed, log } = rooms;
+  const gone = new AbortController();
   const response = reply.raw;
-  response.once('close', () => ended.abort());
-  const stopJudging = journal.onChange(() => {
-    requirePeer(rooms, request, ['gate']).catch(() => ended.abort());
-  });
+  response.once('close', () => gone.abort());
   const write = async (line: string): Promise<void> => {
     if (!response.headersSent) {
       reply.hijack();
       response.writeHead(200, { 'content-type': 'application/x-ndjson' });
     }
-    if (!response.write(line)) await Promise.race([once(response, 'drain'), once(ended.signal, 'abort')]);
+    if (!response.write(line)) await Promise.race([once(response, 'drain'), once(gone.signal, 'abort')]);
   };
   try {
-    await feed.follow(query, write, ended.signal);
+    await whileAdmitted(rooms, peer, async (admitted) => {
+      // Also a feed that waits for a slow reader ends at once.
+      admitted.addEventListener('abort', () => response.destroy());
+      await feed.follow(query, write, AbortSignal.any([gone.signal, admitted]));
+    });
   } catch (error) {
     if (!response.headersSent) throw error;
-    if (!ended.signal.aborted) log.warn({ err: error }, 'a feed broke off');
+    if (!gone.signal.aborted) log.warn({ err: error }, 'a feed broke off');
   } finally {
-    stopJudging();
     if (response.headersSent) response.destroy();
   }
   return reply;

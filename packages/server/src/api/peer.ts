@@ -9,6 +9,13 @@ export interface Peer {
   subject: SubjectId;
   kind: Kind;
   fingerprint: Fingerprint;
+  /** The end of its certificate, milliseconds since 1970. */
+  notAfter: number;
+}
+
+interface Parts {
+  revocation: Pick<Revocation, 'find'>;
+  system: System;
 }
 
 /**
@@ -16,21 +23,26 @@ export interface Peer {
  * at on each request, so that a cut holds on open connections too.
  * @throws {PortcullisError} `not_authenticated`, `kind_not_allowed`
  */
-export async function requirePeer(
-  parts: { revocation: Revocation; system: System },
-  request: FastifyRequest,
+export async function requirePeer(parts: Parts, request: FastifyRequest, kinds: readonly Kind[]): Promise<Peer> {
+  return requireAdmitted(parts, fingerprintOf(request.raw.socket as TLSSocket), kinds);
+}
+
+/** @throws {PortcullisError} `not_authenticated`, `kind_not_allowed` */
+export async function requireAdmitted(
+  { revocation, system }: Parts,
+  fingerprint: string | undefined,
   kinds: readonly Kind[],
 ): Promise<Peer> {
-  const fingerprint = fingerprintOf(request.raw.socket as TLSSocket);
-  const row = fingerprint === undefined ? undefined : await parts.revocation.find(fingerprint);
-  const now = parts.system.now();
+  const row = fingerprint === undefined ? undefined : await revocation.find(fingerprint);
+  const now = system.now();
   if (row?.purpose !== 'client' || row.standing !== 'valid' || now < row.notBefore || now > row.notAfter) {
     throw new PortcullisError('not_authenticated', 'the client certificate is not one that this fleet admits');
   }
   if (!kinds.includes(row.kind)) {
     throw new PortcullisError('kind_not_allowed', `this route admits [${kinds.join(', ')}], not ${row.kind}`);
   }
-  return { subject: row.subject as SubjectId, kind: row.kind, fingerprint: row.fingerprint as Fingerprint };
+  const { kind, notAfter } = row;
+  return { subject: row.subject as SubjectId, kind, fingerprint: row.fingerprint as Fingerprint, notAfter };
 }
 
 function fingerprintOf(socket: TLSSocket): string | undefined {

@@ -8,6 +8,8 @@ export function answerError(error: unknown, reply: FastifyReply, log: Log): Fast
   const { code, message, retryAfterSeconds } = translated(error);
   const { status, title, retry } = failures[code];
   if (status >= 500) log.error({ err: error, code }, 'a request failed');
+  // Who renewed its certificate must not be held to the old one by a connection that stays open (FIELD-NOTES A5).
+  if (code === 'not_authenticated') reply.header('connection', 'close');
   if (retry && status !== 500) reply.header('retry-after', retryAfterSeconds);
   const problem: Problem = { type: 'about:blank', title, status, reason: code, detail: message };
   return reply.code(status).header('content-type', problemMediaType).send(JSON.stringify(problem));
