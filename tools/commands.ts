@@ -12,6 +12,18 @@ const files = {
 };
 export type Program = keyof typeof files;
 
+/** How a process is started: which file, with what further options of Node, and what more in its environment. */
+export interface Launch {
+  file: string;
+  options?: readonly string[];
+  environment?: Record<string, string>;
+}
+
+export const launchOf = (program: Program, environment: Record<string, string> = {}): Launch => ({
+  file: files[program],
+  environment,
+});
+
 export interface Finished {
   status: number;
   out: string;
@@ -19,6 +31,8 @@ export interface Finished {
 }
 
 const run = promisify(execFile);
+/** The commands end by themselves within five seconds. */
+const stopMsMax = 20_000;
 
 /** Runs one command to its end, whatever its exit status. */
 export async function finished(program: Program, ...words: string[]): Promise<Finished> {
@@ -44,10 +58,12 @@ export class Running {
   readonly #lines: string[] = [];
   readonly #listeners = new Set<(line: string) => void>();
 
-  constructor(program: Program, ...words: string[]) {
-    this.process = spawn(process.execPath, [files[program], ...words], {
+  constructor(program: Program | Launch, ...words: string[]) {
+    const { file, options = [], environment } = typeof program === 'string' ? launchOf(program) : program;
+    this.process = spawn(process.execPath, [...options, file, ...words], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
+      env: { ...process.env, ...environment },
     });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', (line) => this.#said(line));
@@ -80,12 +96,28 @@ export class Running {
     });
   }
 
+  /** Told to end, also where it was paused; one that does not end is killed. */
   async stop(): Promise<void> {
     const { process: child } = this;
     if (child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
+      const killing = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
+      child.once('exit', () => {
+        clearTimeout(killing);
+        resolve();
+      });
       child.kill('SIGTERM');
+      if (process.platform !== 'win32') child.kill('SIGCONT');
+    });
+  }
+
+  /** Ends it in the middle of whatever it does. */
+  async kill(): Promise<void> {
+    const { process: child } = this;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      child.kill('SIGKILL');
     });
   }
 }

@@ -5,7 +5,7 @@ import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Receipt } from '@portcullis/contract';
-import { type Finished, finished, freeBasePort, Running, succeeded } from '../../../tools/commands.ts';
+import { type Finished, finished, freeBasePort, launchOf, Running, succeeded } from '../../../tools/commands.ts';
 
 export interface Pem {
   key: string;
@@ -25,28 +25,35 @@ export class House {
   basePort = 0;
   authority: Running | undefined;
   gate: Running | undefined;
+  /** What `open` adds to the environment of each; `configure` may set it. */
+  readonly environments: Record<'authority' | 'gate', Record<string, string>> = { authority: {}, gate: {} };
 
   static async open(configure: (house: House) => void | Promise<void> = () => undefined): Promise<House> {
     const house = new House();
-    house.basePort = await freeBasePort();
-    await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
-    await configure(house);
-    await house.startAuthority();
-    await house.startGate();
-    return house;
+    try {
+      house.basePort = await freeBasePort();
+      await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
+      await configure(house);
+      await house.startAuthority(house.environments.authority);
+      await house.startGate(house.environments.gate);
+      return house;
+    } catch (error) {
+      await house.close();
+      throw error;
+    }
   }
 
   get gateUrl(): string {
     return `https://localhost:${this.basePort + 3}`;
   }
 
-  async startAuthority(): Promise<void> {
-    this.authority = new Running('portcullis', 'start', 'authority', this.fleet);
+  async startAuthority(environment: Record<string, string> = {}): Promise<void> {
+    this.authority = new Running(launchOf('portcullis', environment), 'start', 'authority', this.fleet);
     await this.authority.line(/^authority listening/);
   }
 
-  async startGate(): Promise<void> {
-    this.gate = new Running('portcullis', 'start', 'gate', this.fleet);
+  async startGate(environment: Record<string, string> = {}): Promise<void> {
+    this.gate = new Running(launchOf('portcullis', environment), 'start', 'gate', this.fleet);
     await this.gate.line(/^gate listening/, 30_000);
   }
 

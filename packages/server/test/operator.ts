@@ -1,8 +1,9 @@
 /** An operator of a fleet, in this process: its changes and questions go out at once, where a command would first have to start. */
 import { join } from 'node:path';
-import { ChangeView, GateView, Receipt } from '@portcullis/contract';
-import { type Credential, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device';
+import { ChangeView, GateView, ReadingView, Receipt, TokenCreated } from '@portcullis/contract';
+import { type Credential, enrol, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device';
 import { z } from 'zod';
+import type { Pem } from './house.ts';
 
 const limitMs = 120_000;
 
@@ -35,22 +36,40 @@ export class Operator {
     return exchange(this.link, url, body, Receipt, limitMs);
   }
 
+  /** Makes a subject and enrols it in `directory`; resolves to what it would send with. */
+  async enrolled(subject: string, directory: string): Promise<Pem> {
+    const shape = z.looseObject({ tokens: z.array(TokenCreated) });
+    const created = await exchange(this.link, `${this.#authority}/v1/tokens`, { tokens: [{ subject }] }, shape);
+    const token = created.tokens[0]?.token as string;
+    const { key, certificate, issuer, roots } = await enrol({ token, directory });
+    return { key, cert: certificate + issuer, ca: roots };
+  }
+
   async gates(): Promise<GateView[]> {
-    const { items } = await this.#get('gates', z.strictObject({ items: z.array(GateView) }));
+    const { items } = await this.#get(`${this.#authority}/v1/gates`, z.strictObject({ items: z.array(GateView) }));
     return items;
+  }
+
+  /** What a gate has stored of a subject and shows, oldest first. */
+  async readings(gateUrl: string, subject: string): Promise<ReadingView[]> {
+    const { roots, fleet } = this.credential;
+    const link = new Link({ roots, fleet, role: 'gate', credential: this.credential });
+    const shape = z.looseObject({ items: z.array(ReadingView) });
+    const url = `${gateUrl}/v1/readings?subject=${subject}&limit=1000`;
+    return (await this.#get(url, shape, link).finally(() => link.close())).items;
   }
 
   /** What a revision changed, and how far it is in force now. */
   changeAt(revision: number): Promise<ChangeView> {
-    return this.#get(`changes/${revision}`, ChangeView);
+    return this.#get(`${this.#authority}/v1/changes/${revision}`, ChangeView);
   }
 
   close(): void {
     this.link.close();
   }
 
-  async #get<Shape extends z.ZodType>(path: string, shape: Shape): Promise<z.infer<Shape>> {
-    const answer = await this.link.request({ url: `${this.#authority}/v1/${path}`, method: 'GET', timeoutMs: limitMs });
+  async #get<Shape extends z.ZodType>(url: string, shape: Shape, link = this.link): Promise<z.infer<Shape>> {
+    const answer = await link.request({ url, method: 'GET', timeoutMs: limitMs });
     if (answer.status !== 200) throw problemOf(answer);
     return shape.parse(parseAnswer(answer));
   }

@@ -1,6 +1,7 @@
 /** The network between two processes: a TCP proxy that can be cut in one direction or both, slowed, or torn. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export type Direction = 'there' | 'back';
 
@@ -69,15 +70,24 @@ export class Passage {
 
   #carry(from: Socket, to: Socket, direction: Direction, pair: Pair): void {
     if (this.#cut.has(direction)) from.pause();
-    from.on('data', (bytes: Buffer) => {
-      const { delayMs } = this;
-      if (delayMs > 0) setTimeout(() => to.writable && to.write(bytes), delayMs);
-      else to.write(bytes);
-    });
+    // Nothing overtakes what is still under way, whatever the delay is by then.
+    let last = Promise.resolve();
+    let underWay = 0;
+    const later = (act: () => void) => {
+      if (this.delayMs === 0 && underWay === 0) return act();
+      const dueAt = performance.now() + this.delayMs;
+      underWay++;
+      last = last.then(async () => {
+        await pause(Math.max(0, dueAt - performance.now()));
+        underWay--;
+        act();
+      });
+    };
+    from.on('data', (bytes: Buffer) => later(() => to.writable && to.write(bytes)));
     from.on('error', () => undefined);
     from.on('close', () => {
       this.#pairs.delete(pair);
-      to.destroy();
+      later(() => to.destroy());
     });
   }
 }

@@ -1,0 +1,87 @@
+/** The authority dies, sleeps, or comes back with other terms: gates stop deciding in time, and no receipt is given too early. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { eventually, readingsUrl } from '../../house.ts';
+import { outcomesOf, Scene, Sending, setTerms } from './scene.ts';
+
+let scene: Scene;
+before(async () => {
+  // Longer than an authority takes to start on a busy machine: a wait for its end is seen.
+  scene = await Scene.open(() => undefined, { leaseMs: 4_000, patienceMs: 500 });
+});
+after(() => scene?.close());
+
+test('P5 P7: with the authority paused the gate refuses within its lease; resumed, it goes on by itself, and a change asked meanwhile is true', async () => {
+  const { house, operator, terms, truck, other } = scene;
+  await scene.settled();
+  await using sending = new Sending(other, readingsUrl(house));
+  const paused = performance.now();
+  house.authority?.process.kill('SIGSTOP');
+  await eventually(() => sending.statusesSince(paused).has(503), 'refused', terms.leaseMs + 10_000);
+  await sending.requireNoneAdmittedSince(paused + terms.leaseMs, 'the lease was over');
+  const asked = operator.set('truck-17', { status: 'off' });
+  const resumed = performance.now();
+  house.authority?.process.kill('SIGCONT');
+  const receipt = await asked;
+  assert.equal(receipt.confirmed, true);
+  assert.notEqual(await scene.statusOf(truck), 202, 'nothing is decided on the old state after the receipt');
+  await eventually(() => sending.statusesSince(resumed).has(202), 'admitted again');
+  assert.equal(await scene.statusOf(truck), 403);
+});
+
+test('P5 P7: with the authority killed the gate refuses within its lease; restarted, it gives no receipt before the leases of its earlier run are over', async () => {
+  const { house, operator, terms, truck, other } = scene;
+  await scene.settled();
+  await using sending = new Sending(other, readingsUrl(house));
+  const known = await operator.set('truck-17', { site: 'hamburg' });
+  const changed = await operator.changeAt(known.revision);
+  const killed = performance.now();
+  await house.authority?.kill();
+  await eventually(() => sending.statusesSince(killed).has(503), 'refused', terms.leaseMs + 10_000);
+  await sending.requireNoneAdmittedSince(killed + terms.leaseMs, 'the lease was over');
+  const started = performance.now();
+  await house.startAuthority();
+  const [receipt, early] = await Promise.all([
+    operator.set('truck-17', { status: 'off' }),
+    operator.changeAt(known.revision),
+  ]);
+  assert.equal(receipt.confirmed, true);
+  assert.ok(performance.now() - started >= terms.leaseMs * 1.02, 'it waited for the leases of before');
+  assert.deepEqual(early.subjects, changed.subjects, 'what was answered before the kill is kept (P8)');
+  assert.notEqual(await scene.statusOf(truck), 202);
+  await eventually(async () => (await scene.statusOf(other)) === 202, 'it goes on by itself');
+  assert.equal(await scene.statusOf(truck), 403);
+});
+
+/** A paused gate holds a lease that was granted under the earlier terms. */
+async function requireOldHorizon(restart: () => Promise<void>): Promise<void> {
+  const { house, operator, terms, truck, other } = scene;
+  await scene.settled();
+  house.gate?.process.kill('SIGSTOP');
+  await house.authority?.kill();
+  setTerms(house, { leaseMs: 300, patienceMs: 100 });
+  await restart();
+  const started = performance.now();
+  await house.startAuthority();
+  const receipt = await operator.set('truck-17', { status: 'off' });
+  assert.equal(receipt.confirmed, true);
+  assert.deepEqual(outcomesOf(receipt), ['gate-1 no_lease'], 'this run has given it none');
+  assert.ok(performance.now() - started >= terms.leaseMs * 1.02, `it waited ${performance.now() - started} ms`);
+  scene.requireBounded(receipt);
+  house.gate?.process.kill('SIGCONT');
+  assert.notEqual(await scene.statusOf(truck), 202, 'nothing is decided on the old state after the receipt');
+  await eventually(async () => (await scene.statusOf(other)) === 202, 'it goes on by itself');
+  assert.equal(await scene.statusOf(truck), 403);
+  await house.authority?.stop();
+  setTerms(house, terms);
+  await house.startAuthority();
+}
+
+test('P7: restarted with a shorter lease, the authority waits out the longer one that it may have granted before (rule 6)', () =>
+  requireOldHorizon(() => Promise.resolve()));
+
+test('P7: a clean stop before those leases are over does not forget them (rule 6)', () =>
+  requireOldHorizon(async () => {
+    await scene.house.startAuthority();
+    await scene.house.authority?.stop();
+  }));
