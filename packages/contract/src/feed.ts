@@ -90,6 +90,9 @@ export const LeaseRequest = z.strictObject({
     refused: z.int().nonnegative(),
     overruns: z.int().nonnegative(),
     unproven: z.int().nonnegative(),
+    /** The number of the policy in force, and whether newer files of it were refused. */
+    policy: z.int().nonnegative(),
+    policyRefused: z.boolean(),
   }),
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;

@@ -135,6 +135,9 @@ export const GateView = z.strictObject({
   refusedPerSecond: z.number().nonnegative(),
   overruns: z.int().nonnegative(),
   unproven: z.int().nonnegative(),
+  /** The number of the policy in force, and whether the gate refuses the files as they are now. */
+  policy: z.int().nonnegative(),
+  policyRefused: z.boolean(),
 });
 export type GateView = z.infer<typeof GateView>;
 

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { type Api, openApi } from './api/api.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
-import type { FleetConfig, GateConfig } from './config/config.ts';
+import type { FleetConfig, GatePolicyFiles } from './config/config.ts';
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
 import { type Gate, openGate } from './gate/gate.ts';
@@ -72,15 +72,17 @@ export async function assembleAuthority(
 
 export async function assembleGate(
   directory: string,
-  config: GateConfig,
+  files: GatePolicyFiles,
   signal: AbortSignal,
   { system = realSystem, disk = (sink) => sink }: Outside = {},
 ): Promise<Gate> {
   await using stack = new AsyncDisposableStack();
   const home = join(directory, 'gate');
-  const log = createLog({ role: 'gate', level: config.log });
+  const settings = files.config;
+  const log = createLog({ role: 'gate', level: settings.log });
   const sink = disk(stack.use(await openSqliteSink(home)));
-  const gate = stack.use(await openGate({ directory: home, settings: config, sink, system, log }, signal));
+  const parts = { directory: home, settings, policies: files, sink, system, log };
+  const gate = stack.use(await openGate(parts, signal));
   const opened = stack.move();
   const { subject, instance, port } = gate;
   return { subject, instance, port, [Symbol.asyncDispose]: () => opened.disposeAsync() };

@@ -74,7 +74,13 @@ export class OpenFront {
     this.connections = new Connections({ ...ground, isAdmissible: (bearer) => isAdmissible(bearer, ground) });
     this.verdicts = new Verdicts({ gate, sink, system, log });
     const { connections, verdicts } = this;
-    const metrics = new Metrics({ ground, connections, verdicts, overruns: () => recording.overruns });
+    const metrics = new Metrics({
+      ground,
+      connections,
+      verdicts,
+      policies: { refused: false },
+      overruns: () => recording.overruns,
+    });
     this.front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, instance });
     this.grant();
   }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
+import { GatePolicyFiles, loadFleetConfig } from '../config/config.ts';
 import { compilePolicy } from '../gate/gate.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
@@ -12,12 +12,12 @@ export function configCommands(program: Command, output: Output): void {
     .description('the configuration files')
     .command('check')
     .argument('[dir]')
-    .description('check fleet.yaml and gate.yaml without starting anything')
-    .action((dir: string | undefined, options: FleetOptions) => {
+    .description('check fleet.yaml, gate.yaml and the files that it names, without starting anything')
+    .action(async (dir: string | undefined, options: FleetOptions) => {
       const directory = directoryOf(options, dir);
       const files = ['fleet.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
       if (files.includes('fleet.yaml') || files.length === 0) loadFleetConfig(directory);
-      if (files.includes('gate.yaml')) compilePolicy(loadGateConfig(directory).streams, 1);
+      if (files.includes('gate.yaml')) compilePolicy((await new GatePolicyFiles(directory).load()).streams, 0);
       output.result({ valid: true, files }, `${files.join(' and ')}: valid`);
     });
 }

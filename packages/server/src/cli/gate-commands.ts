@@ -79,6 +79,7 @@ async function list(options: FleetOptions, output: Output): Promise<void> {
       const rates = `${one.connections} connections, ${one.admittedPerSecond}/s admitted, ${one.refusedPerSecond}/s refused`;
       const state = `revision ${one.appliedRevision} (lag ${one.lag})`;
       const odd = `${one.overruns} overruns, ${one.unproven} unproven`;
+      const policy = `policy ${one.policy}${one.policyRefused ? ' (newer files refused)' : ''}`;
       output.line(
         one,
         columns(
@@ -87,7 +88,7 @@ async function list(options: FleetOptions, output: Output): Promise<void> {
           [one.lease, 8],
           [one.url, 28],
           [state, 22],
-          [`${rates}, ${odd}`, 0],
+          [`${rates}, ${odd}, ${policy}`, 0],
         ),
       );
     }

@@ -1,7 +1,7 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { assembleAuthority, assembleGate } from '../assemble.ts';
-import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
+import { GatePolicyFiles, loadFleetConfig } from '../config/config.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
 import { type Role, requireNodeOptions, untilStopped } from './processes.ts';
@@ -63,7 +63,7 @@ async function openAuthority(directory: string): Promise<Opened> {
 }
 
 async function openGate(directory: string, signal: AbortSignal): Promise<Opened> {
-  const config = loadGateConfig(directory);
-  const gate = await assembleGate(directory, config, signal);
-  return { listening: [`https://${config.listen.host}:${gate.port}`], close: () => gate[Symbol.asyncDispose]() };
+  const files = new GatePolicyFiles(directory);
+  const gate = await assembleGate(directory, files, signal);
+  return { listening: [`https://${files.config.listen.host}:${gate.port}`], close: () => gate[Symbol.asyncDispose]() };
 }

@@ -7,3 +7,4 @@
  */
 export { type FleetConfig, FleetFile, loadFleetConfig } from './fleet-config.ts';
 export { type GateConfig, GateFile, loadGateConfig } from './gate-config.ts';
+export { GatePolicyFiles } from './gate-policy-files.ts';

@@ -10,14 +10,25 @@ const range = z
   .refine(({ min, max }) => min === undefined || max === undefined || min <= max, '"min" must not be above "max"');
 const choice = z.strictObject({ in: z.array(AttributeValue).min(1).max(1_000) });
 
+/** What an attribute must be: a value, a range or a choice. Allow-lists only. */
+export const Expectation = z.union([AttributeValue, range, choice]);
+export type Expectation = z.infer<typeof Expectation>;
+const fileName = z.string().min(1).max(4_096);
+
 const Stream = z.strictObject({
   /** The kinds of subjects that may send. */
   kinds: z.array(Kind).min(1).default(['device']),
   /** What each attribute must be: a value, `{min, max}` or `{in: [...]}`. Missing or of another type is refused. */
-  expect: z.record(AttributeName, z.union([AttributeValue, range, choice])).default({}),
+  expect: z.record(AttributeName, Expectation).default({}),
   /** A CEL expression over `reading`, `subject` and `attributes` that must be true. */
   when: z.string().min(1).max(2_000).optional(),
+  /** A file beside this one with what is expected of each subject (NDJSON); one without a line, or with two, is refused. */
+  expectedFrom: fileName.optional(),
+  /** A file beside this one with the JSON Schema (draft 2020-12, or 7 where it says so) that each reading must match. */
+  schema: fileName.optional(),
 });
+
+export type StreamInFile = z.infer<typeof Stream>;
 
 const milliseconds = (least: number, most: number, usual: number) => z.int().min(least).max(most).default(usual);
 const count = (most: number, usual: number) => z.int().min(1).max(most).default(usual);

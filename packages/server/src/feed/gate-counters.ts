@@ -9,7 +9,10 @@ interface Noted {
 }
 
 const instancesMax = 1_000;
-const zero: Counters = { connections: 0, admitted: 0, refused: 0, overruns: 0, unproven: 0 };
+const zero: Counters = {
+  ...{ connections: 0, admitted: 0, refused: 0, overruns: 0, unproven: 0 },
+  ...{ policy: 0, policyRefused: false },
+};
 
 /** What each instance last told of itself, with rates from one renewal to the next. */
 export class GateCounters {
@@ -34,8 +37,8 @@ export class GateCounters {
 
   of(gate: string, instance: string) {
     const noted = this.#noted.get(`${gate} ${instance}`);
-    const { connections, overruns, unproven } = noted?.counters ?? zero;
+    const { admitted: _admitted, refused: _refused, ...shown } = noted?.counters ?? zero;
     const { admittedPerSecond = 0, refusedPerSecond = 0 } = noted ?? {};
-    return { connections, overruns, unproven, admittedPerSecond, refusedPerSecond };
+    return { ...shown, admittedPerSecond, refusedPerSecond };
   }
 }

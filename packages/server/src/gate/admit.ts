@@ -7,9 +7,10 @@ import type { Lease, Replica } from '../replica/replica.ts';
 import type { SinkRequest } from '../storage/sink.ts';
 import type { Bearer } from './bearer.ts';
 import type { Connection } from './connections.ts';
-import { mismatchOf } from './expectations.ts';
 import { operations, type Policy, type Stream } from './policy.ts';
+import { readingsRefused } from './reading-refused.ts';
 import type { Entry, Recording } from './recording.ts';
+import { subjectRefused } from './subject-refused.ts';
 
 /** What the gate decides from: its replica, its lease, its own policy, and the time. */
 export interface Ground {
@@ -43,6 +44,10 @@ export interface Refused {
   attribute?: string;
   /** Of the readings, the one that decided, from 1. */
   line?: number;
+  /** For the device: where its reading departs from the schema. */
+  detail?: string;
+  /** What was expected is in the gate's own file: no device is told (P10). */
+  withheld?: true;
 }
 
 type Step<Asked extends Arrival = Arrival> = (arrival: Asked, ground: Ground) => Refused | undefined;
@@ -84,54 +89,14 @@ const checkExpectations: Step = ({ bearer, stream }, { replica }) => {
   if (stream === undefined) return { reason: 'stream_unknown' };
   const revision = replica.subjectRevision(bearer.subject);
   if (bearer.isKnownAdmitted(stream, revision)) return undefined;
-  const refused = kindRefused(bearer, stream, replica) ?? attributeRefused(bearer, stream, replica);
+  const refused = subjectRefused(bearer, stream, replica);
   if (refused) return refused;
   bearer.noteAdmitted(stream, revision);
   return undefined;
 };
 
-function kindRefused({ subject }: Bearer, { kinds }: Stream, replica: Replica): Refused | undefined {
-  const found = replica.kindOf(subject);
-  return kinds.includes(found) ? undefined : { reason: 'kind_not_admitted', expected: kinds, found };
-}
-
-function attributeRefused(bearer: Bearer, stream: Stream, replica: Replica): Refused | undefined {
-  for (const [attribute, expected] of stream.expect) {
-    const found = replica.valueOf(bearer.subject, attribute);
-    const reason = mismatchOf(expected, found);
-    if (reason) return { reason, attribute, expected, found: found ?? null };
-  }
-  const { condition } = stream;
-  for (const attribute of condition?.attributes ?? []) {
-    if (replica.valueOf(bearer.subject, attribute) === undefined) return { reason: 'attribute_missing', attribute };
-  }
-  return condition?.readsReading === false ? conditionRefused(bearer, stream, replica) : undefined;
-}
-
-const checkReading: Step = ({ bearer, stream, data }, { replica }) => {
-  if (!stream?.condition?.readsReading) return undefined;
-  for (const [index, reading] of data.entries()) {
-    const refused = conditionRefused(bearer, stream, replica, reading);
-    if (refused) return { ...refused, line: index + 1 };
-  }
-  return undefined;
-};
-
-function conditionRefused(
-  { subject, subjectId: id }: Bearer,
-  { condition }: Stream,
-  replica: Replica,
-  reading?: Record<string, unknown>,
-): Refused | undefined {
-  const attribute = (name: string) => replica.valueOf(subject, name);
-  const outcome = condition?.evaluate({ subject: { id, kind: replica.kindOf(subject) }, attribute, reading });
-  if (outcome === undefined || outcome === 'met') return undefined;
-  const about = reading ? 'condition' : 'subject_condition';
-  const expected = condition?.text;
-  return outcome === 'not_met'
-    ? { reason: `${about}_not_met`, expected }
-    : { reason: `${about}_failed`, expected, found: outcome.failed };
-}
+const checkReading: Step = ({ bearer, stream, data }, { replica }) =>
+  stream && readingsRefused(data, bearer, stream, replica);
 
 /** What was admitted waits for its commit, and is judged again if anything changes meanwhile (`recording.ts`). */
 const recordReading: Step<Incoming> = (incoming, { recording }) => {

@@ -68,14 +68,20 @@ function decide(bearer: Bearer, name: string, stream: Stream | undefined, ground
     stream: name,
     verdict: 'admitted',
     reason: null,
-    expected: stream ? Object.fromEntries(stream.expect) : null,
-    found: stream
-      ? Object.fromEntries(stream.expect.map(([key]) => [key, ground.replica.valueOf(bearer.subject, key)]))
-      : null,
+    ...metBy(bearer, stream, ground.replica),
     revision: ground.replica.subjectRevision(bearer.subject),
     changedBy: null,
     changedAt: null,
   };
+}
+
+/** What the stream expects of this subject, and what it is. */
+function metBy(bearer: Bearer, stream: Stream | undefined, replica: Replica) {
+  if (stream === undefined) return { expected: null, found: null };
+  const own = stream.expected?.of(bearer.subjectId);
+  const expected = { ...Object.fromEntries(stream.expect), ...(typeof own === 'object' && own) };
+  const names = [...Object.keys(expected), ...(stream.condition?.attributes ?? [])];
+  return { expected, found: Object.fromEntries(names.map((name) => [name, replica.valueOf(bearer.subject, name)])) };
 }
 
 function bearersOf({ subject, certificate }: Question, replica: Replica): Bearer[] {

@@ -10,7 +10,8 @@ import type { Position } from './position.ts';
 interface Parts {
   authority: string;
   instance: string;
-  attributes: readonly string[];
+  /** Names that the feed is to carry. */
+  attributes(): readonly string[];
   replica: Replica;
   position: Position;
   link(): Link;
@@ -37,6 +38,10 @@ export class FeedFollower {
   #tries = 0;
   #said = '';
   #regressed = false;
+  #connection: AbortController | undefined;
+  /** The names that were asked for last, and those that the replica's state came with. */
+  #asked: readonly string[] = [];
+  #carried: ReadonlySet<string> = new Set();
   running: Promise<void> = Promise.resolve();
 
   constructor(parts: Parts) {
@@ -50,6 +55,17 @@ export class FeedFollower {
   /** The authority is behind this gate, or on another history: nothing may be decided. */
   get regressed(): boolean {
     return this.#regressed;
+  }
+
+  /** The replica knows these attributes. */
+  carries(names: readonly string[]): boolean {
+    return names.every((name) => this.#carried.has(name));
+  }
+
+  /** Other attributes are wanted: connects anew, and reads a snapshot that has them. What is known meanwhile stays. */
+  askAnew(): void {
+    this.#tries = 0;
+    this.#connection?.abort();
   }
 
   stop(): Promise<void> {
@@ -93,6 +109,7 @@ export class FeedFollower {
 
   async #follow(): Promise<void> {
     const connection = new AbortController();
+    this.#connection = connection;
     const signal = AbortSignal.any([this.#stop.signal, connection.signal]);
     const silence = setTimeout(() => connection.abort(), silenceMsMax);
     try {
@@ -110,9 +127,10 @@ export class FeedFollower {
 
   #url(): string {
     const { authority, instance, attributes, replica, position, system } = this.#parts;
+    this.#asked = attributes();
     const query = new URLSearchParams({
       instance,
-      attributes: attributes.join(','),
+      attributes: this.#asked.join(','),
       clock: String(Math.floor(system.now())),
     });
     const { held } = position;
@@ -121,7 +139,7 @@ export class FeedFollower {
       query.set('after', String(from.revision));
       query.set('hash', from.hash);
     }
-    if (!replica.complete) query.set('snapshot', '1');
+    if (!replica.complete || !this.carries(this.#asked)) query.set('snapshot', '1');
     return `${authority}/v1/feed?${query}`;
   }
 
@@ -145,6 +163,7 @@ export class FeedFollower {
       if (Math.abs(time - system.now()) < floorDifferenceMsMax) position.raiseFloor(time);
     }
     if (outcome !== 'applied' && outcome !== 'loaded') return;
+    if (outcome === 'loaded') this.#carried = new Set(this.#asked);
     position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
     this.#parts.onApplied(outcome === 'loaded' ? undefined : touched);
   }

@@ -8,11 +8,10 @@
 
 export { operatorPaths } from './http/operators.ts';
 export { openGate } from './open.ts';
-export { compilePolicy, type StreamConfig } from './policy.ts';
+export { compilePolicy } from './policy.ts';
 export { acceptRestore } from './position.ts';
 
 import type { ListenerLimits } from './http/listener.ts';
-import type { StreamConfig } from './policy.ts';
 
 export interface GateSettings {
   authority: string;
@@ -21,7 +20,6 @@ export interface GateSettings {
   listen: { host: string; port: number };
   /** 0: for ever. */
   retainDays: number;
-  streams: Record<string, StreamConfig>;
   limits: GateLimits;
 }
 

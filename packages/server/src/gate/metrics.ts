@@ -7,7 +7,13 @@ import type { Verdicts } from './verdicts.ts';
 export class Metrics {
   readonly #registry = new Registry();
 
-  constructor(parts: { ground: Ground; connections: Connections; verdicts: Verdicts; overruns(): number }) {
+  constructor(parts: {
+    ground: Ground;
+    connections: Connections;
+    verdicts: Verdicts;
+    policies: { refused: boolean };
+    overruns(): number;
+  }) {
     const { ground, connections, verdicts } = parts;
     const registers = [this.#registry];
     const gauge = (name: string, help: string, read: () => number) =>
@@ -36,6 +42,10 @@ export class Metrics {
       'portcullis_gate_connections_closed_total',
       'Connections denied and chosen for closing',
       () => connections.closed,
+    );
+    gauge('portcullis_gate_policy', 'The number of the policy in force', () => ground.policy.number);
+    gauge('portcullis_gate_policy_refused', '1 while the files of the policy are not valid', () =>
+      Number(parts.policies.refused),
     );
     gauge('portcullis_gate_overruns_total', 'Batches whose lease ended while they were stored', parts.overruns);
     gauge('portcullis_gate_admitted_total', 'Readings admitted', () => verdicts.counters.admitted);

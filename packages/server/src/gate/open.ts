@@ -13,8 +13,8 @@ import { Front } from './http/front.ts';
 import { Leasing } from './leasing.ts';
 import { Links } from './links.ts';
 import { Metrics } from './metrics.ts';
-import { compilePolicy } from './policy.ts';
-import { numberPolicy } from './policy-number.ts';
+import { Policies, type PolicySource } from './policies.ts';
+import type { Policy } from './policy.ts';
 import { Position } from './position.ts';
 import { settleLastBatches } from './settlement.ts';
 import { SinkRecording } from './sink-recording.ts';
@@ -23,6 +23,7 @@ import { Verdicts } from './verdicts.ts';
 export interface GateParts {
   directory: string;
   settings: GateSettings;
+  policies: PolicySource;
   sink: Sink;
   system: System;
   log: Log;
@@ -30,7 +31,11 @@ export interface GateParts {
 
 /** Resolves once it listens: after the first snapshot and the first lease. `signal` gives up waiting for them. */
 export async function openGate(parts: GateParts, signal: AbortSignal): Promise<Gate> {
-  const gate = new RunningGate(parts, await numberPolicy(parts.directory, parts.settings.streams));
+  let gate: RunningGate | undefined;
+  const onNext = (policy: Policy) => gate?.changePolicy(policy);
+  const { directory, policies: source, log } = parts;
+  const policies = await Policies.open({ directory, source, log, onNext });
+  gate = new RunningGate(parts, policies);
   try {
     await gate.start(signal);
     return gate;
@@ -49,6 +54,9 @@ class RunningGate implements Gate {
   readonly subject: string;
   port = 0;
   readonly #parts: GateParts;
+  readonly #policies: Policies;
+  /** In force: the last accepted one, as soon as the replica has what it looks at. */
+  #policy: Policy;
   readonly #ground: Ground;
   readonly #credentials: Credentials;
   readonly #links: Links;
@@ -66,10 +74,11 @@ class RunningGate implements Gate {
   #settled = false;
   #unproven = 0;
 
-  constructor(parts: GateParts, policyNumber: number) {
+  constructor(parts: GateParts, policies: Policies) {
     const { directory, settings, sink, system, log } = parts;
     const { limits, authority } = settings;
     this.#parts = parts;
+    [this.#policies, this.#policy] = [policies, policies.accepted];
     const instance = system.random(16).toString('hex');
     this.instance = instance;
     this.#position = new Position(join(directory, 'position.json'), log);
@@ -77,9 +86,14 @@ class RunningGate implements Gate {
     const lease = new Lease(system);
     const bounds = { readingsMax: limits.queueReadingsMax, bytesMax: limits.queueBytesMax };
     const recording = new SinkRecording({ sink, instance, lease, bounds, log });
-    const policy = compilePolicy(settings.streams, policyNumber);
     const validityTime = () => Math.max(system.now(), this.#position.held?.clockFloor ?? 0);
-    const ground = { replica, lease, policy, recording, validityTime };
+    const policy = () => this.#policy;
+    const ground: Ground = {
+      ...{ replica, lease, recording, validityTime },
+      get policy() {
+        return policy();
+      },
+    };
     [this.#recording, this.#ground] = [recording, ground];
     this.#credentials = new Credentials({
       ...{ directory, authority, system, log },
@@ -96,7 +110,7 @@ class RunningGate implements Gate {
     });
     const verdicts = new Verdicts({ gate, sink, system, log });
     [this.#connections, this.#verdicts] = [connections, verdicts];
-    const metrics = new Metrics({ ground, connections, verdicts, overruns: () => recording.overruns });
+    const metrics = new Metrics({ ground, connections, verdicts, policies, overruns: () => recording.overruns });
     this.#front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, instance });
     this.#feed = this.#makeFeed();
     this.#leasing = new Leasing({
@@ -125,15 +139,17 @@ class RunningGate implements Gate {
     this.port = await this.#front.listen(held);
     this.#credentials.keepServer(held, (next) => this.#front.swapCredential(next));
     this.#credentials.keepClient();
+    this.#policies.watch();
     this.#pruning = setInterval(() => void this.#prune(), pruneEveryMs).unref();
   }
 
   #makeFeed(): FeedFollower {
     const { settings, system, log } = this.#parts;
-    const { replica, policy } = this.#ground;
+    const { replica } = this.#ground;
     const { authority } = settings;
     return new FeedFollower({
-      ...{ authority, instance: this.instance, attributes: policy.attributes, replica, system, log },
+      ...{ authority, instance: this.instance, replica, system, log },
+      attributes: () => [...new Set([...this.#policy.attributes, ...this.#policies.accepted.attributes])],
       position: this.#position,
       link: () => this.#links.feed,
       onApplied: (touched) => this.#applied(touched),
@@ -141,8 +157,24 @@ class RunningGate implements Gate {
     });
   }
 
+  /** It is in force at once, or as soon as a snapshot has brought the attributes that it looks at and no earlier one did. */
+  changePolicy({ attributes }: Policy): void {
+    if (!this.#feed.carries(attributes)) return this.#feed.askAnew();
+    this.#adoptPolicy();
+    this.#connections.allChanged();
+    this.#recording.changeApplied();
+  }
+
+  #adoptPolicy(): void {
+    const { accepted } = this.#policies;
+    if (accepted === this.#policy || !this.#feed.carries(accepted.attributes)) return;
+    this.#policy = accepted;
+    this.#parts.log.info({ policy: accepted.number }, `policy number ${accepted.number} is in force`);
+  }
+
   /** Deny first, then say so: connections (P6), queue (rule 7), report (rule 8). */
   #applied(touched: readonly number[] | undefined): void {
+    this.#adoptPolicy();
     if (touched) this.#connections.changed(touched);
     else this.#connections.allChanged();
     this.#recording.changeApplied();
@@ -169,6 +201,7 @@ class RunningGate implements Gate {
       counters: {
         ...{ admitted, refused, connections: this.#connections.size },
         ...{ overruns: this.#recording.overruns, unproven: this.#unproven },
+        ...{ policy: this.#policy.number, policyRefused: this.#policies.refused },
       },
     };
   }
@@ -184,6 +217,7 @@ class RunningGate implements Gate {
   /** Stop taking, answer what was taken, give the lease back, then let go. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#credentials.stop();
+    this.#policies.stop();
     clearInterval(this.#pruning);
     const recorded = this.#recording.stop();
     await this.#front.close();

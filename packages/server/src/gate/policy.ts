@@ -1,12 +1,23 @@
 import { type Kind, PortcullisError } from '@portcullis/contract';
 import { type Condition, compileCondition } from './condition.ts';
 import type { Expectation } from './expectations.ts';
+import { compileReadingSchema, type JsonSchema, type ReadingSchema } from './reading-schema.ts';
 
-/** A stream as `gate.yaml` has it. */
+/** What is expected of each subject beside what a stream expects of all. */
+export interface ExpectedValues {
+  /** The attributes that it names, of all subjects together. */
+  readonly attributes: readonly string[];
+  /** `ambiguous`: the subject was named twice, and neither counts. */
+  of(subject: string): Readonly<Record<string, Expectation>> | 'ambiguous' | undefined;
+}
+
+/** A stream as `gate.yaml` and its files have it. */
 export interface StreamConfig {
   kinds: Kind[];
   expect: Record<string, Expectation>;
   when?: string | undefined;
+  schema?: JsonSchema | undefined;
+  expected?: ExpectedValues | undefined;
 }
 
 export interface Stream {
@@ -14,6 +25,9 @@ export interface Stream {
   readonly kinds: readonly Kind[];
   readonly expect: readonly (readonly [string, Expectation])[];
   readonly condition: Condition | undefined;
+  readonly schema: ReadingSchema | undefined;
+  /** The second factor: what a thief of the attribute store does not have. */
+  readonly expected: ExpectedValues | undefined;
 }
 
 /** The gate's own knowledge: what it expects on each stream. Rows keep the number of the policy that they were judged by. */
@@ -25,23 +39,40 @@ export interface Policy {
 }
 
 /** What operators ask a gate for. They are judged on the same way as devices. */
-export const operations: Stream = { name: 'operations', kinds: ['operator'], expect: [], condition: undefined };
+export const operations: Stream = {
+  ...{ name: 'operations', kinds: ['operator'], expect: [] },
+  ...{ condition: undefined, schema: undefined, expected: undefined },
+};
+
+/** The names travel in the query of the feed. */
+const namesLengthMax = 8_192;
 
 /** @throws {PortcullisError} `config_invalid` */
 export function compilePolicy(configs: Record<string, StreamConfig>, number: number): Policy {
   const streams = new Map(Object.entries(configs).map(([name, config]) => [name, compileStream(name, config)]));
-  const attributes = [...streams.values()].flatMap(({ expect, condition }) => [
-    ...expect.map(([attribute]) => attribute),
-    ...(condition?.attributes ?? []),
-  ]);
-  return { number, streams, attributes: [...new Set(attributes)].sort() };
+  const names = new Set<string>();
+  for (const { expect, condition, expected } of streams.values()) {
+    for (const [attribute] of expect) names.add(attribute);
+    for (const attribute of condition?.attributes ?? []) names.add(attribute);
+    for (const attribute of expected?.attributes ?? []) names.add(attribute);
+  }
+  const attributes = [...names].sort();
+  if (attributes.join(',').length > namesLengthMax) {
+    throw new PortcullisError('config_invalid', `the streams name ${attributes.length} attributes, which is too many`);
+  }
+  return { number, streams, attributes };
 }
 
-function compileStream(name: string, { kinds, expect, when }: StreamConfig): Stream {
+function compileStream(name: string, { kinds, expect, when, schema, expected }: StreamConfig): Stream {
+  const condition = when === undefined ? undefined : named(name, 'when', () => compileCondition(when));
+  const compiled = schema === undefined ? undefined : named(name, 'schema', () => compileReadingSchema(schema));
+  return { name, kinds, expect: Object.entries(expect), condition, schema: compiled, expected };
+}
+
+function named<Compiled>(stream: string, key: string, compile: () => Compiled): Compiled {
   try {
-    const condition = when === undefined ? undefined : compileCondition(when);
-    return { name, kinds, expect: Object.entries(expect), condition };
+    return compile();
   } catch (cause) {
-    throw new PortcullisError('config_invalid', `stream "${name}": when: ${(cause as Error).message}`, { cause });
+    throw new PortcullisError('config_invalid', `stream "${stream}": ${key}: ${(cause as Error).message}`, { cause });
   }
 }

@@ -15,11 +15,12 @@ import type { Bearer } from '../bearer.ts';
 const retryAfterSeconds = 1;
 
 /** What a device may be told of its refusal (P10): expected and found of public attributes alone. */
-export function toldOf(refused: Refused, bearer: Bearer, replica: Replica, detail?: string): Problem {
+export function toldOf(refused: Refused, bearer: Bearer, replica: Replica): Problem {
   const itself = reasons[refused.reason].told === 'itself';
   const reason: ReasonCode = itself ? refused.reason : 'not_admitted';
-  const { attribute } = refused;
-  const shown = itself && attribute !== undefined && replica.attribute(bearer.subject, attribute)?.public === true;
+  const { attribute, withheld, detail } = refused;
+  const shown =
+    itself && attribute !== undefined && !withheld && replica.attribute(bearer.subject, attribute)?.public === true;
   return {
     ...problemOf(reason, reasons[reason]),
     ...(detail !== undefined && { detail }),

@@ -34,7 +34,6 @@ type State = 'receiving' | 'recording' | 'answered';
 /** `POST /v1/streams/{stream}/readings`: from the first byte of its body to its answer. */
 export class ReadingExchange implements Exchange, Incoming {
   readonly bearer: Connection;
-  readonly stream: Stream | undefined;
   data: readonly Record<string, unknown>[] = [];
   request!: SinkRequest;
   readings = 0;
@@ -48,7 +47,7 @@ export class ReadingExchange implements Exchange, Incoming {
   #mediaType: MediaType | undefined;
   #state: State = 'receiving';
   /** Known before the body has ended; what comes of it is not kept. */
-  #refused: (Refused & { detail?: string }) | undefined;
+  #refused: Refused | undefined;
 
   constructor(parts: ReadingParts, { connection, transport, request, response }: Asked, stream: string) {
     this.#parts = parts;
@@ -57,7 +56,11 @@ export class ReadingExchange implements Exchange, Incoming {
     this.#response = response;
     this.#streamName = stream;
     this.bearer = connection;
-    this.stream = parts.ground.policy.streams.get(stream);
+  }
+
+  /** As the policy has it now: it may change while a request is under way. */
+  get stream(): Stream | undefined {
+    return this.#parts.ground.policy.streams.get(this.#streamName);
   }
 
   start(): void {
@@ -126,6 +129,7 @@ export class ReadingExchange implements Exchange, Incoming {
   judgeAgain(): Refused | undefined {
     const { ground } = this.#parts;
     this.request.revision = ground.replica.revision;
+    this.request.policy = ground.policy.number;
     return judge(this, ground);
   }
 
@@ -141,14 +145,14 @@ export class ReadingExchange implements Exchange, Incoming {
     if (this.#finish()) send(this.#response, 202, 'application/json', JSON.stringify(body), this.#closes);
   }
 
-  #refuse(refused: Refused & { detail?: string }, abandon = false): void {
+  #refuse(refused: Refused, abandon = false): void {
     const { ground, verdicts } = this.#parts;
     const { replica } = ground;
     const describeRefusal = () => describe(refused, this.bearer, this.#streamName, replica);
     verdicts.refused(refused.reason, this.bearer.name, this.#streamName, Math.max(1, this.readings), describeRefusal);
     if (!this.#finish()) return;
     const close = abandon || this.#closes || !isAdmissible(this.bearer, ground);
-    sendProblem(this.#response, toldOf(refused, this.bearer, replica, refused.detail), close);
+    sendProblem(this.#response, toldOf(refused, this.bearer, replica), close);
   }
 
   get #closes(): boolean {

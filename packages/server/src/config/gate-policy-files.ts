@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { PortcullisError } from '@portcullis/contract';
+import { type ExpectedValues, readExpectedValues } from './expected-values.ts';
+import { type GateConfig, loadGateConfig, type StreamInFile } from './gate-config.ts';
+
+/** A stream with what its files hold. */
+export interface LoadedStream extends Omit<StreamInFile, 'schema' | 'expectedFrom'> {
+  /** A JSON Schema as its file has it. */
+  schema?: Record<string, unknown> | boolean;
+  expected?: ExpectedValues;
+}
+
+export interface LoadedPolicy {
+  streams: Record<string, LoadedStream>;
+  /** Equal for what decides equally: SHA-256 over the streams and the bytes of their files. */
+  digest: string;
+  /** Keys of `gate.yaml` that are not as they were at the start: they count after a restart. */
+  needRestart: readonly string[];
+}
+
+const schemaBytesMax = 1024 * 1024;
+
+/** `gate.yaml` and the files that its streams name: the part of the configuration that may change while a gate runs. */
+export class GatePolicyFiles {
+  readonly #directory: string;
+  readonly #started: GateConfig;
+  #files: string[];
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#started = loadGateConfig(directory);
+    this.#files = this.#filesOf(this.#started);
+  }
+
+  /** As of the start: what is beside the streams stays so until a restart. */
+  get config(): GateConfig {
+    return this.#started;
+  }
+
+  /** Changes when one of the files does; it costs a look at each, and reads none. */
+  mark(): string {
+    return this.#files.map(markOf).join(' ');
+  }
+
+  /** @throws {PortcullisError} `config_invalid`, with the file, and its line where there is one */
+  async load(): Promise<LoadedPolicy> {
+    const config = loadGateConfig(this.#directory);
+    this.#files = this.#filesOf(config);
+    const hash = createHash('sha256').update(JSON.stringify(config.streams));
+    const streams: Record<string, LoadedStream> = {};
+    for (const [name, { schema, expectedFrom, ...stream }] of Object.entries(config.streams)) {
+      const loaded: LoadedStream = stream;
+      if (schema !== undefined) {
+        const bytes = readBounded(this.#path(schema));
+        hash.update(bytes);
+        loaded.schema = parseSchema(this.#path(schema), bytes);
+      }
+      if (expectedFrom !== undefined) {
+        const { values, digest } = await readExpectedValues(this.#path(expectedFrom));
+        hash.update(digest);
+        loaded.expected = values;
+      }
+      streams[name] = loaded;
+    }
+    return { streams, digest: hash.digest('hex'), needRestart: this.#needRestart(config) };
+  }
+
+  #needRestart(config: GateConfig): string[] {
+    const keys = Object.keys(config) as (keyof GateConfig)[];
+    const differs = (key: keyof GateConfig) => JSON.stringify(config[key]) !== JSON.stringify(this.#started[key]);
+    return keys.filter((key) => key !== 'streams' && differs(key));
+  }
+
+  #filesOf({ streams }: GateConfig): string[] {
+    const named = Object.values(streams).flatMap(({ schema, expectedFrom }) => [schema, expectedFrom]);
+    const paths = named.filter((name) => name !== undefined).map((name) => this.#path(name));
+    return [...new Set([join(this.#directory, 'gate.yaml'), ...paths])];
+  }
+
+  /** A name is relative to the directory of `gate.yaml`. */
+  #path(name: string): string {
+    return resolve(this.#directory, name);
+  }
+}
+
+function markOf(file: string): string {
+  const found = statSync(file, { throwIfNoEntry: false, bigint: true });
+  return found ? `${found.ino}:${found.size}:${found.mtimeNs}:${found.ctimeNs}` : 'missing';
+}
+
+function readBounded(file: string): Buffer {
+  if (!existsSync(file)) throw new PortcullisError('config_invalid', `${file}: the file does not exist`);
+  if (statSync(file).size > schemaBytesMax) {
+    throw new PortcullisError('config_invalid', `${file}: it has more than ${schemaBytesMax} bytes`);
+  }
+  return readFileSync(file);
+}
+
+function parseSchema(file: string, bytes: Buffer): Record<string, unknown> | boolean {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new PortcullisError('config_invalid', `${file}: ${(cause as Error).message}`, { cause });
+  }
+  const isSchema = typeof parsed === 'boolean' || (typeof parsed === 'object' && parsed && !Array.isArray(parsed));
+  if (isSchema) return parsed as Record<string, unknown> | boolean;
+  throw new PortcullisError('config_invalid', `${file}: a JSON Schema must be an object or a boolean`);
+}
