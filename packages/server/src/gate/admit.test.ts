@@ -28,6 +28,15 @@ const valid = (from: number, until: number) => ({
 const status = (value: AttributeValue | null) => ({ attributes: { status: { value } } });
 const expect = { status: 'active' };
 
+/** A stream whose file expects this of truck-17, whose seal is 9f3c. */
+const own = (of: Record<string, Expectation> | 'ambiguous' | undefined, common: Record<string, Expectation> = {}) => ({
+  delta: { attributes: { seal: { value: '9f3c' } } },
+  stream: {
+    expect: common,
+    expected: { attributes: ['seal'], of: (id: string) => (id === 'truck-17' ? of : undefined) },
+  },
+});
+
 const rows: Row[] = [
   { what: 'a valid certificate on a stream without expectations', reason: undefined },
   { what: 'a suspended one', delta: standing('suspended'), reason: 'certificate_suspended' },
@@ -68,6 +77,33 @@ const rows: Row[] = [
   { what: 'a reading within bounds', stream: { when: 'reading.t < 8.0' }, data: [{ t: 4 }], reason: undefined },
   { what: 'a reading out of them', stream: { when: 'reading.t < 8.0' }, data: [{ t: 9 }], reason: 'condition_not_met' },
   { what: 'a reading without the member', stream: { when: 'reading.t < 8.0' }, data: [{}], reason: 'condition_failed' },
+  {
+    what: 'a reading that its schema allows',
+    stream: { schema: { properties: { t: { type: 'number', maximum: 8 } }, required: ['t'] } },
+    data: [{ t: 4 }],
+    reason: undefined,
+  },
+  {
+    what: 'a reading that its schema forbids, among others',
+    stream: { schema: { properties: { t: { type: 'number', maximum: 8 } }, required: ['t'] } },
+    data: [{ t: 4 }, { t: 9 }],
+    reason: 'schema_not_met',
+  },
+  {
+    what: 'a reading that its schema allows and the condition does not',
+    stream: { schema: true, when: 'reading.t < 8.0' },
+    data: [{ t: 9 }],
+    reason: 'condition_not_met',
+  },
+  { what: 'a subject with its own expected value', ...own({ seal: '9f3c' }), reason: undefined },
+  { what: 'a subject with another one', ...own({ seal: 'a000' }), reason: 'attribute_not_expected' },
+  { what: 'a subject that the file does not name', ...own(undefined), reason: 'expectation_missing' },
+  { what: 'a subject that the file names twice', ...own('ambiguous'), reason: 'expectation_ambiguous' },
+  {
+    what: 'a subject with its own expected value and a wrong common one',
+    ...own({ seal: '9f3c' }, { seal: 'other' }),
+    reason: 'attribute_not_expected',
+  },
   { what: 'no boolean', stream: { when: 'reading.t + 1.0' }, data: [{ t: 1 }], reason: 'condition_failed' },
 ];
 

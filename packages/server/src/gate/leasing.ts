@@ -18,6 +18,7 @@ interface Parts {
 const firstTryMs = 20;
 /** Failed tries are not closer together than this. */
 const retryMs = 250;
+const answerMsMax = 5_000;
 const reportMs = 5_000;
 const releaseMs = 1_000;
 
@@ -26,6 +27,8 @@ export class Leasing {
   readonly #parts: Parts;
   #timer: NodeJS.Timeout | undefined;
   #everyMs = firstTryMs;
+  /** How long an answer is waited for. Without a grant it doubles, or a link slower than this would never get a lease. */
+  #answerMs = 2 * retryMs;
   #renewing: Promise<void> = Promise.resolve();
   #stopped = false;
   #reporting = false;
@@ -50,7 +53,7 @@ export class Leasing {
     const { authority, instance, lease, link } = this.#parts;
     const sent = lease.sending();
     // An answer that takes longer than two quarters is not waited for: the next try may still be in time.
-    const limitMs = Math.max(2 * this.#everyMs, 2 * retryMs);
+    const limitMs = Math.max(2 * this.#everyMs, this.#answerMs);
     try {
       const answer = await exchange(link(), `${authority}/v1/leases`, { ...state, instance }, LeaseAnswer, limitMs);
       this.#answered(sent, answer);
@@ -66,15 +69,17 @@ export class Leasing {
       return;
     }
     this.#everyMs = answer.leaseMs / 4;
+    this.#answerMs = 2 * retryMs;
     // Meanwhile the history may have turned out to be another one.
     if (!this.#stopped && this.#parts.state()) this.#parts.lease.granted(sent, answer.leaseMs);
   }
 
   #failed(error: Error): void {
     this.#everyMs = Math.max(this.#everyMs, retryMs);
+    const code = error instanceof PortcullisError ? error.code : 'internal';
+    if (code === 'server_unreachable') this.#answerMs = Math.min(2 * this.#answerMs, answerMsMax);
     if (error.message === this.#said || this.#stopped) return;
     this.#said = error.message;
-    const code = error instanceof PortcullisError ? error.code : 'internal';
     this.#parts.log.warn({ code }, `the lease was not renewed: ${error.message}`);
   }
 
