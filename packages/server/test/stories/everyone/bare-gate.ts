@@ -1,0 +1,67 @@
+/** A gate's talk with the authority, without a gate: its feed and its lease, one step at a time. */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { createInterface } from 'node:readline';
+import { FeedMessage, LeaseAnswer } from '@portcullis/contract';
+import { type Credential, exchange, Link } from '@portcullis/device';
+
+export class BareGate {
+  readonly instance = randomBytes(16).toString('hex');
+  readonly credential: Credential;
+  readonly link: Link;
+  readonly messages: FeedMessage[] = [];
+  /** What it has been told last. */
+  head = { revision: 0, hash: '' };
+
+  constructor(credential: Credential) {
+    const { roots, fleet } = credential;
+    this.credential = credential;
+    this.link = new Link({ roots, fleet, role: 'authority', credential });
+  }
+
+  /** Resolves once the snapshot is complete, to what resolves when the feed has ended. Undefined: it was refused. */
+  async feed(): Promise<{ ended: Promise<void> } | undefined> {
+    const query = `instance=${this.instance}&attributes=status&clock=${Date.now()}`;
+    const url = `${this.credential.authority}/v1/feed?${query}`;
+    const answer = await this.link.stream({ url, signal: new AbortController().signal });
+    if (answer.statusCode !== 200) {
+      answer.destroy();
+      return undefined;
+    }
+    const ended = new Promise<void>((resolve) => answer.once('close', () => resolve()));
+    await this.#completed(answer);
+    return { ended };
+  }
+
+  renew(): Promise<LeaseAnswer> {
+    const counters = {
+      connections: 0,
+      admitted: 0,
+      refused: 0,
+      overruns: 0,
+      unproven: 0,
+      policy: 1,
+      policyRefused: false,
+    };
+    const applied = { applied: this.head.revision, hash: this.head.hash, connectionsClosed: 0 };
+    const asked = { instance: this.instance, ...applied, clock: Date.now(), url: 'https://localhost:1', counters };
+    return exchange(this.link, `${this.credential.authority}/v1/leases`, asked, LeaseAnswer);
+  }
+
+  close(): void {
+    this.link.close();
+  }
+
+  #completed(answer: IncomingMessage): Promise<void> {
+    // A feed that is torn is an end like another.
+    const lines = createInterface({ input: answer }).on('error', () => undefined);
+    return new Promise((resolve) => {
+      lines.on('line', (line) => {
+        const message = FeedMessage.parse(JSON.parse(line));
+        this.messages.push(message);
+        if ('revision' in message) this.head = { revision: message.revision, hash: message.hash };
+        if (message.type === 'complete') resolve();
+      });
+    });
+  }
+}
