@@ -125,3 +125,14 @@ test('connections that gates closed for a change are counted', () => {
   made.reported(one, 1, 7);
   assert.equal(made.confirm()[0]?.connectionsClosed, 3);
 });
+
+test('rule 6: stopped before leases of an earlier run are over, a book does not say that none runs', () => {
+  const { book: made, time } = book({ horizonMs: 1_000 });
+  assert.equal(made.anyRunning(), true);
+  time.now = 1_023;
+  assert.equal(made.anyRunning(), false);
+  made.renew(one, 0);
+  assert.equal(made.anyRunning(), true);
+  made.release(one);
+  assert.equal(made.anyRunning(), false);
+});

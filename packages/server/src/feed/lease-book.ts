@@ -179,9 +179,10 @@ export class LeaseBook {
     };
   }
 
+  /** False once nobody can decide: no lease of this run lasts, and none of an earlier one can (rule 6). */
   anyRunning(): boolean {
     const now = this.#now();
-    return [...this.#instances.values()].some(({ until }) => until > now);
+    return !this.mayConfirm() || [...this.#instances.values()].some(({ until }) => until > now);
   }
 
   /** Rule 2: longer than what was granted, by what two clocks can drift apart meanwhile. */
