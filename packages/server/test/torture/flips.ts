@@ -1,0 +1,95 @@
+/** Operators that forbid and allow devices at random, one of them or several at once, and note when each receipt was given. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Receipt } from '@portcullis/contract';
+import { Schedule } from '../simulation/schedule.ts';
+import type { Arena } from './arena.ts';
+import type { Change } from './history.ts';
+
+/** A change whose answer was lost may or may not have happened: the journal says. */
+export interface Asked extends Omit<Change, 'revision'> {
+  reason: string;
+  receipt: Receipt | undefined;
+  failure: string | undefined;
+}
+
+const waitLimitMs = 30_000;
+const restMsMax = 150;
+
+type Body = { set: { status: string }; subjects: string[] } | { action: string; subject: string };
+
+export class Flips {
+  readonly asked: Asked[] = [];
+  readonly #arena: Arena;
+  readonly #label: string;
+
+  constructor(arena: Arena, label: string) {
+    this.#arena = arena;
+    this.#label = label;
+  }
+
+  /** Everybody is allowed: the first receipt of a run. */
+  allowAll(): Promise<void> {
+    const subjects = this.#arena.devices.map(({ subject }) => subject as string);
+    return this.#change({ subjects, set: { status: 'active' } });
+  }
+
+  async run(seed: number, signal: AbortSignal): Promise<void> {
+    const chance = new Schedule(seed);
+    const rest = (most: number) => pause(chance.between(0, most), undefined, { signal }).catch(() => undefined);
+    while (!signal.aborted) {
+      const [forbid, allow] = this.#pair(chance);
+      const forbidden = this.#change(forbid);
+      // Now and then the opposite is asked for before the receipt is given.
+      if (chance.chance() < 0.85) await forbidden;
+      await rest(restMsMax);
+      if (allow) await this.#change(allow);
+      await forbidden;
+      await rest(restMsMax);
+    }
+  }
+
+  #pair(chance: Schedule): [Body, Body?] {
+    const [subject, ...others] = this.#some(chance, chance.chance() < 0.25 ? Math.ceil(chance.between(1, 8)) : 1);
+    const kind = others.length > 0 ? 0 : chance.chance();
+    if (kind > 0.995) return [{ action: 'revoke', subject: subject as string }];
+    if (kind > 0.6) {
+      const named = { subject: subject as string };
+      return [
+        { action: 'suspend', ...named },
+        { action: 'resume', ...named },
+      ];
+    }
+    const subjects = [subject as string, ...others];
+    return [
+      { subjects, set: { status: 'off' } },
+      { subjects, set: { status: 'active' } },
+    ];
+  }
+
+  #some(chance: Schedule, count: number): string[] {
+    const { devices } = this.#arena;
+    const some = new Set<string>();
+    while (some.size < count) some.add(devices[Math.floor(chance.chance() * devices.length)]?.subject ?? '');
+    return [...some];
+  }
+
+  async #change(body: Body): Promise<void> {
+    const reason = `${this.#label}-${this.asked.length}`;
+    const asked: Asked = {
+      ...{ what: JSON.stringify(body), reason, begin: performance.now(), end: Number.POSITIVE_INFINITY },
+      ...{ confirmed: undefined, looked: {}, receipt: undefined, failure: undefined },
+    };
+    this.asked.push(asked);
+    const path = 'action' in body ? 'standings' : 'attributes';
+    try {
+      asked.receipt = await this.#arena.operator.change(path, { ...body, reason }, waitLimitMs);
+    } catch (error) {
+      asked.failure = (error as { code?: string }).code ?? (error as Error).message;
+    }
+    asked.end = performance.now();
+    if (asked.receipt?.confirmed) {
+      asked.confirmed = asked.receipt.revision;
+      asked.looked = this.#arena.stores.looked();
+    } else await pause(100);
+  }
+}

@@ -1,0 +1,113 @@
+/** One gate of the torture, seen from outside: its process, its network, its disk. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { nodeOptions } from '../../src/cli/processes.ts';
+import type { Passage } from '../passage.ts';
+
+/** The longest that a write waits before it reaches the disk, and after it did. */
+export interface SlowDisk {
+  beforeMs: number;
+  afterMs: number;
+}
+
+const listenMsMax = 60_000;
+const lastLinesMax = 20;
+
+export class GateChild {
+  readonly name: string;
+  readonly directory: string;
+  readonly url: string;
+  /** Between it and the authority. */
+  readonly passage: Passage;
+  readonly seed: number;
+  /** The rule that is switched off; none in a clean run. */
+  broken = '';
+  /** How often it ended without being told to. */
+  died = 0;
+  #child: ChildProcess | undefined;
+  #disk: SlowDisk = { beforeMs: 0, afterMs: 0 };
+  #lines: string[] = [];
+
+  constructor(made: Pick<GateChild, 'name' | 'directory' | 'url' | 'passage' | 'seed'>) {
+    this.name = made.name;
+    this.directory = made.directory;
+    this.url = made.url;
+    this.passage = made.passage;
+    this.seed = made.seed;
+  }
+
+  get runs(): boolean {
+    return this.#child !== undefined;
+  }
+
+  /** Resolves once it listens. */
+  async start(): Promise<void> {
+    const words = [this.directory, String(this.seed), this.broken];
+    const child = fork(join(import.meta.dirname, 'gate-process.ts'), words, {
+      execArgv: [...nodeOptions],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    this.#child = child;
+    child.once('exit', () => {
+      if (this.#child !== child) return;
+      this.died++;
+      this.#child = undefined;
+    });
+    this.disk(this.#disk);
+    await this.#listening(child);
+  }
+
+  #listening(child: ChildProcess): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const failed = (why: string) => reject(new Error(`${this.name} ${why}; it said:\n${this.#lines.join('\n')}`));
+      const timer = setTimeout(() => failed(`does not listen within ${listenMsMax} ms`), listenMsMax);
+      child.once('exit', () => {
+        clearTimeout(timer);
+        failed('ended before it listened');
+      });
+      for (const stream of [child.stdout, child.stderr]) {
+        if (!stream) continue;
+        createInterface({ input: stream }).on('line', (line) => {
+          this.#lines = [...this.#lines, line].slice(-lastLinesMax);
+          if (!line.startsWith('gate listening')) return;
+          clearTimeout(timer);
+          resolve();
+        });
+      }
+    });
+  }
+
+  disk(slow: SlowDisk): void {
+    this.#disk = slow;
+    if (this.#child?.connected) this.#child.send(slow);
+  }
+
+  pause(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  /** As an operator would: what is under way is ended first. */
+  stop(): Promise<void> {
+    return this.#end('SIGTERM');
+  }
+
+  async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    child.kill('SIGCONT');
+    await ended;
+  }
+}

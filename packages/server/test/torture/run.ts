@@ -1,0 +1,142 @@
+/** One run: load, flips and faults together; then everything is healed, and the history is held against journal and stores. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { finished } from '../../../../tools/commands.ts';
+import type { Arena } from './arena.ts';
+import { Load } from './devices.ts';
+import { authorityFaults, gateFaults, planFaults, playTrack, usualDisk } from './faults.ts';
+import { type Asked, Flips } from './flips.ts';
+import type { SlowDisk } from './gate-child.ts';
+import { type Call, type Change, type Row, type Violation, violationsOf } from './history.ts';
+
+export interface RunOptions {
+  seed: number;
+  milliseconds: number;
+  /** Requests, when nothing is refused. */
+  perSecond: number;
+  flippers: number;
+  faults: boolean;
+  disk?: SlowDisk;
+  /** The rule of the cut that is switched off: what must be found then. */
+  broken?: '' | 'barrier';
+}
+
+export interface Report {
+  seed: number;
+  seconds: number;
+  broken: string;
+  connections: number;
+  calls: number;
+  acknowledged: number;
+  refused: Record<string, number>;
+  unanswered: Record<string, number>;
+  changes: number;
+  confirmed: number;
+  failed: Record<string, number>;
+  longestReceiptMs: number;
+  faults: Record<string, number>;
+  rows: number;
+  quarantined: number;
+  unproven: number;
+  violations: number;
+  first: Violation[];
+}
+
+const shownMax = 5;
+
+export async function run(arena: Arena, options: RunOptions): Promise<Report> {
+  const { seed, milliseconds, perSecond, flippers, broken = '', disk = usualDisk } = options;
+  const label = `${broken || 'run'}-${seed}`;
+  for (const gate of arena.gates) {
+    gate.broken = broken;
+    gate.disk(disk);
+  }
+  await arena.startGates();
+  await arena.settled();
+  const flips = new Flips(arena, label);
+  await flips.allowAll();
+  const load = new Load({ devices: arena.devices, gates: arena.gates, perSecond, seed, label });
+  const stop = new AbortController();
+  load.start();
+  const flipping = Array.from({ length: flippers }, (_, index) => flips.run(seed * 64 + index, stop.signal));
+  const faults: Record<string, number> = {};
+  const playing = options.faults ? playFaults(arena, options, stop.signal, (kind) => count(faults, kind)) : [];
+  await pause(milliseconds);
+  stop.abort();
+  await Promise.all(playing);
+  await Promise.all(flipping);
+  await arena.startGates();
+  await arena.settled();
+  await load.stop();
+  const stuck = await load.finish();
+  await arena.stopGates();
+  await arena.readJournal();
+  const violations = [...violationsIn(arena, load.calls, flips.asked), ...(await ended(arena, stuck))];
+  return { ...reportOf(options, load.calls, flips.asked, arena.stores.rows()), faults, ...told(violations) };
+}
+
+function playFaults(
+  arena: Arena,
+  { seed, milliseconds }: RunOptions,
+  signal: AbortSignal,
+  onFault: (kind: string) => void,
+): Promise<void>[] {
+  const plan = planFaults(seed, arena.gates.length, milliseconds);
+  return [
+    playTrack(plan.authority, arena, authorityFaults, signal, onFault),
+    ...arena.gates.map((gate, index) => playTrack(plan.gates[index] ?? [], gate, gateFaults, signal, onFault)),
+  ];
+}
+
+function violationsIn(arena: Arena, calls: Call[], asked: Asked[]): Violation[] {
+  const changes: Change[] = asked.map(({ what, begin, end, confirmed, looked, reason }) => ({
+    ...{ what, begin, end, confirmed, looked },
+    revision: arena.revisionOf.get(reason),
+  }));
+  return violationsOf({ calls, changes, rows: arena.stores.rows(), timeline: arena.timeline });
+}
+
+/** What must be so when everything is healed. */
+async function ended(arena: Arena, stuck: Call[]): Promise<Violation[]> {
+  const verified = await finished('portcullis', 'journal', 'verify', arena.house.fleet);
+  const died = arena.gates.filter((gate) => gate.died > 0);
+  return [
+    ...stuck.map(
+      (detail): Violation => ({ promise: 'P13', what: 'nothing is wrong any more, and not decided', detail }),
+    ),
+    ...died.map(({ name }): Violation => ({ promise: 'P13', what: 'a gate ended by itself', detail: name })),
+    ...(verified.status === 0 ? [] : [{ promise: 'P12', what: 'the journal is damaged', detail: verified } as const]),
+  ];
+}
+
+const count = (counts: Record<string, number>, name: string) => {
+  counts[name] = (counts[name] ?? 0) + 1;
+};
+
+function countsOf(names: string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of names) count(counts, name);
+  return counts;
+}
+
+function reportOf(options: RunOptions, calls: Call[], asked: Asked[], rows: Row[]) {
+  const { seed, milliseconds, broken = '' } = options;
+  const inState = (state: Row['state']) => rows.filter((row) => row.state === state).length;
+  const judged = calls.filter(({ status }) => status > 202);
+  return {
+    ...{ seed, seconds: milliseconds / 1_000, broken: broken || 'nothing' },
+    connections: new Set(calls.map(({ subject, gate }) => `${subject} ${gate}`)).size,
+    calls: calls.length,
+    acknowledged: calls.filter(({ status }) => status === 202).length,
+    refused: countsOf(judged.map(({ status, reason }) => `${status} ${reason}`)),
+    unanswered: countsOf(calls.filter(({ status }) => status === 0).map(({ reason }) => reason)),
+    changes: asked.length,
+    confirmed: asked.filter(({ confirmed }) => confirmed !== undefined).length,
+    failed: countsOf(asked.flatMap(({ failure }) => failure ?? [])),
+    longestReceiptMs: Math.round(Math.max(0, ...asked.map(({ receipt }) => receipt?.elapsedMs ?? 0))),
+    ...{ rows: rows.length, quarantined: inState('quarantined'), unproven: inState('unproven') },
+  };
+}
+
+function told(violations: Violation[]) {
+  return { violations: violations.length, first: violations.slice(0, shownMax) };
+}

@@ -1,0 +1,33 @@
+/**
+ * `npm run torture -- [--minutes N] [--seed N] [--devices N] [--gates N] [--break barrier]`: prints one summary and exits 1 if a
+ * promise was broken. The seed decides faults, flips and sends; in which order processes come to run, the machine decides.
+ */
+import { parseArgs } from 'node:util';
+import { Arena } from './arena.ts';
+import { run } from './run.ts';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '5' },
+    seed: { type: 'string', default: String(1 + (Date.now() % 1_000_000)) },
+    devices: { type: 'string', default: '200' },
+    gates: { type: 'string', default: '3' },
+    break: { type: 'string', default: '' },
+  },
+});
+if (values.break !== '' && values.break !== 'barrier') throw new Error('--break takes "barrier" alone');
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
+const seed = Number(values.seed);
+console.error(`torture: seed ${seed}, ${values.minutes} minutes, ${values.devices} devices, ${values.gates} gates`);
+const arena = await Arena.open({ devices: Number(values.devices), gates: Number(values.gates), seed });
+try {
+  const milliseconds = Number(values.minutes) * 60_000;
+  const broken = values.break;
+  const disk = broken === '' ? {} : { disk: { beforeMs: 50, afterMs: 300 } };
+  const report = await run(arena, { seed, milliseconds, perSecond: 500, flippers: 6, faults: true, broken, ...disk });
+  console.log(JSON.stringify(report));
+  process.exitCode = report.violations === 0 ? 0 : 1;
+} finally {
+  await arena.close();
+}
