@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { GatePolicyFiles, loadFleetConfig } from '../config/config.ts';
-import { compilePolicy } from '../gate/gate.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
 
@@ -14,6 +13,7 @@ export function configCommands(program: Command, output: Output): void {
     .argument('[dir]')
     .description('check fleet.yaml, gate.yaml and the files that it names, without starting anything')
     .action(async (dir: string | undefined, options: FleetOptions) => {
+      const { compilePolicy } = await import('../gate/gate.ts');
       const directory = directoryOf(options, dir);
       const files = ['fleet.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
       if (files.includes('fleet.yaml') || files.length === 0) loadFleetConfig(directory);

@@ -5,7 +5,6 @@ import { enrol } from '@portcullis/device';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { loadGateConfig } from '../config/config.ts';
-import { acceptRestore } from '../gate/gate.ts';
 import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
 import { columns, type Output } from './output.ts';
 import { gateYaml } from './yaml-templates.ts';
@@ -35,7 +34,8 @@ export function gateCommands(program: Command, output: Output): void {
     .command('accept-restore')
     .argument('[dir]')
     .description('believe an authority that was restored from a backup: forget the history that this gate has seen')
-    .action((dir: string | undefined, options: FleetOptions) => {
+    .action(async (dir: string | undefined, options: FleetOptions) => {
+      const { acceptRestore } = await import('../gate/gate.ts');
       const directory = directoryOf(options, dir);
       loadGateConfig(directory);
       const forgotten = acceptRestore(join(directory, 'gate/position.json'));

@@ -2,8 +2,6 @@ import { join } from 'node:path';
 import { JournalEntryView, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { readHeadFile, verifyJournal } from '../journal/journal.ts';
-import { readSqliteStore } from '../storage/storage.ts';
 import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
 import { columns, type Output } from './output.ts';
 
@@ -33,6 +31,8 @@ export function journalCommands(program: Command, output: Output): void {
 
 /** Reads the store itself, also while an authority runs: what is verified is what is on disk. */
 async function verify(directory: string, output: Output): Promise<void> {
+  const { readHeadFile, verifyJournal } = await import('../journal/journal.ts');
+  const { readSqliteStore } = await import('../storage/storage.ts');
   const home = join(directory, 'authority');
   const head = readHeadFile(join(home, 'journal.head'));
   const { entries, broken } = await verifyJournal(readSqliteStore(home), head ? [head] : []);

@@ -4,7 +4,6 @@ import { PortcullisError, SubjectId, TokenCreated } from '@portcullis/contract';
 import { type Credential, credentialFileIn, enrol, writeCredential } from '@portcullis/device';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { assembleRecords } from '../assemble.ts';
 import { loadFleetConfig } from '../config/config.ts';
 import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
 import { issueLocally } from './issue-locally.ts';
@@ -64,6 +63,7 @@ async function viaAuthority(name: string, target: string, options: FleetOptions)
 
 /** The way back in when no authority runs, or none that would listen: whoever holds the store and its keys may do it. */
 async function viaStore(name: string, directory: string): Promise<Credential> {
+  const { assembleRecords } = await import('../assemble.ts');
   await using stack = new AsyncDisposableStack();
   const config = loadFleetConfig(directory);
   const records = await assembleRecords(directory, config, stack);

@@ -16,7 +16,10 @@ import { upCommand } from './up.ts';
 import { upgradeCommand } from './upgrade.ts';
 import { watchCommand } from './watch.ts';
 
-/** Each adds one command, or one noun with its verbs. */
+/**
+ * Each adds one command, or one noun with its verbs. What a command builds beyond asking the authority it imports when it runs: a
+ * question does not wait for a certificate authority to be loaded.
+ */
 const adders: readonly ((program: Command, output: Output) => void)[] = [
   initCommand,
   upCommand,

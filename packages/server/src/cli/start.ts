@@ -1,6 +1,5 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
-import { assembleAuthority, assembleGate } from '../assemble.ts';
 import { GatePolicyFiles, loadFleetConfig } from '../config/config.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
@@ -53,6 +52,7 @@ interface Opened {
 }
 
 async function openAuthority(directory: string): Promise<Opened> {
+  const { assembleAuthority } = await import('../assemble.ts');
   const config = loadFleetConfig(directory);
   const authority = await assembleAuthority(directory, config);
   const at = (port: number) => `https://${config.listen.host}:${port}`;
@@ -63,6 +63,7 @@ async function openAuthority(directory: string): Promise<Opened> {
 }
 
 async function openGate(directory: string, signal: AbortSignal): Promise<Opened> {
+  const { assembleGate } = await import('../assemble.ts');
   const files = new GatePolicyFiles(directory);
   const gate = await assembleGate(directory, files, signal);
   return { listening: [`https://${files.config.listen.host}:${gate.port}`], close: () => gate[Symbol.asyncDispose]() };

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { upgradeSqliteStore } from '../storage/storage.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
 
@@ -10,6 +9,7 @@ export function upgradeCommand(program: Command, output: Output): void {
     .argument('[dir]')
     .description('bring a stopped store to the version of this program')
     .action(async (dir: string | undefined, options: FleetOptions) => {
+      const { upgradeSqliteStore } = await import('../storage/storage.ts');
       const migrations = await upgradeSqliteStore(join(directoryOf(options, dir), 'authority'));
       output.result({ migrations }, migrations === 0 ? 'nothing to do' : `${migrations} migrations done`);
     });

@@ -1,0 +1,52 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { FleetName } from '@portcullis/contract';
+import { credentialFileIn, writeCredential } from '@portcullis/device';
+import { assembleRecords } from '../assemble.ts';
+import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
+import { makeFleet } from '../issuance/issuance.ts';
+import { fileKeys } from '../keys/keys.ts';
+import { createSqliteStore } from '../storage/storage.ts';
+import { realSystem } from '../telemetry/telemetry.ts';
+import { issueLocally } from './issue-locally.ts';
+import { fleetYaml, gateYaml } from './yaml-templates.ts';
+
+/** All that a fleet begins with: root, issuers, the first operator and gate, and the two files of configuration. */
+export async function makeFleetDirectory(
+  directory: string,
+  made: { fleet: FleetName; basePort: number; hosts: string[] | undefined },
+): Promise<void> {
+  const { fleet, basePort } = made;
+  const hosts = made.hosts ?? [...new Set(['localhost', '127.0.0.1', '::1', hostname().toLowerCase()])];
+  for (const inner of ['', 'authority', 'authority/keys', 'gate']) {
+    mkdirSync(join(directory, inner), { recursive: true, mode: 0o700 });
+  }
+  const listenHost = hosts.every(isLoopback) || !made.hosts ? '127.0.0.1' : '0.0.0.0';
+  writeFileSync(join(directory, 'fleet.yaml'), fleetYaml({ fleet, hosts, listenHost, basePort }), { mode: 0o600 });
+  writeFileSync(
+    join(directory, 'gate.yaml'),
+    gateYaml({ host: hosts[0] as string, listenHost, authorityPort: basePort, gatePort: basePort + 3 }),
+    { mode: 0o600 },
+  );
+  loadGateConfig(directory);
+  const config = loadFleetConfig(directory);
+  const home = join(directory, 'authority');
+  const store = await createSqliteStore(home);
+  const { root } = await makeFleet({ store, keys: fileKeys(join(home, 'keys')), system: realSystem, fleet });
+  await store[Symbol.asyncDispose]();
+  writeFileSync(join(directory, 'root.pem'), root);
+  await using stack = new AsyncDisposableStack();
+  const records = await assembleRecords(directory, config, stack);
+  await records.journal.change({ actor: 'authority', action: 'fleet.init' }, (change) =>
+    records.attributes.ensure(change, { subject: 'authority', kind: 'authority', attributes: {} }),
+  );
+  writeCredential(
+    join(directory, 'operator.json'),
+    await issueLocally(records, config, { subject: 'operator-1', kind: 'operator' }),
+  );
+  const gate = await issueLocally(records, config, { subject: 'gate-1', kind: 'gate' });
+  writeCredential(credentialFileIn(join(directory, 'gate')), gate);
+}
+
+const isLoopback = (host: string) => ['localhost', '127.0.0.1', '::1'].includes(host);
