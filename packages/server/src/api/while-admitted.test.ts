@@ -104,6 +104,7 @@ test('a store that can not answer ends the work', async (context) => {
 test('K4: what lasts ends with the certificate, also after 400 days, and not before', async (context) => {
   const watched = await open(context, startedAt + 400 * day);
   context.mock.timers.enable({ apis: ['setTimeout'], now: startedAt });
+  const timers = context.mock.method(globalThis, 'setTimeout');
   const { signal, ended } = lasting(watched);
   const running = await signal;
   const hour = 3_600_000;
@@ -116,6 +117,8 @@ test('K4: what lasts ends with the certificate, also after 400 days, and not bef
   context.mock.timers.tick(1);
   await ended;
   assert.equal(running.aborted, true);
+  const longest = Math.max(...timers.mock.calls.map((call) => Number(call.arguments[1])));
+  assert.ok(longest < 2 ** 31, `a timer of ${longest} ms would fire at once`);
 });
 
 test('work that is over leaves nothing behind', async (context) => {

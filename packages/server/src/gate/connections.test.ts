@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { FedReplica, fingerprintNamed, groundOn } from '../../test/fed-replica.ts';
-import { isAdmissible } from './admit.ts';
-import { Connections } from './connections.ts';
+import { type admit, isAdmissible } from './admit.ts';
+import { Bearer } from './bearer.ts';
+import * as door from './connections.ts';
+
+const { Connections } = door;
 
 const leaf = (name: string) => Buffer.from(fingerprintNamed(name), 'hex');
 
@@ -101,6 +104,7 @@ test('A5, K4: a connection ends with its certificate, also after 400 days', (con
     { ...device('truck-17', 'active'), certificates: [{ fingerprint: fingerprintNamed('truck-17'), notAfter }] },
   ]);
   ownTimers(context, fed.clock.now);
+  const timers = context.mock.method(globalThis, 'setTimeout');
   const connections = open(fed);
   const line = new Line();
   connections.register(leaf('truck-17'), line);
@@ -114,6 +118,8 @@ test('A5, K4: a connection ends with its certificate, also after 400 days', (con
   assert.equal(line.ended, 0);
   pass(day + 2_000);
   assert.equal(line.ended, 1);
+  const longest = Math.max(...timers.mock.calls.map((call) => Number(call.arguments[1])));
+  assert.ok(longest < 2 ** 31, `a timer of ${longest} ms would fire at once`);
 });
 
 test('after a snapshot everybody is judged, and who is gone from it is cut', async () => {
@@ -141,4 +147,30 @@ test('a connection that is gone is counted and closed no more', () => {
   assert.deepEqual([connections.size, connections.countOf(leaf('truck-17'))], [0, 0]);
   connections.changed(fed.change([device('truck-17', 'off')]));
   assert.equal(connections.closed, 0);
+});
+
+test('A5: a connection whose certificate is over when it opens is denied at once', async () => {
+  const fed = new FedReplica();
+  const notAfter = fed.clock.now - 1_000;
+  fed.change([
+    { ...device('truck-17', 'active'), certificates: [{ fingerprint: fingerprintNamed('truck-17'), notAfter }] },
+  ]);
+  const connections = open(fed);
+  const line = new Line();
+  assert.equal(connections.register(leaf('truck-17'), line).denied, true);
+  await turn();
+  assert.equal(line.ended, 1);
+});
+
+test('P6: the types demand it: nothing is recorded without a connection that the registry holds, and it alone makes them', () => {
+  const fed = new FedReplica();
+  fed.change([device('truck-17', 'active')]);
+  const registered = open(fed).register(leaf('truck-17'), new Line());
+  const record = ({ fingerprint }: Parameters<typeof admit>[0]['bearer']) => fingerprint;
+  assert.deepEqual(record(registered), leaf('truck-17'));
+  // @ts-expect-error who was judged without a connection
+  record(new Bearer(leaf('truck-17')));
+  // @ts-expect-error what has all that a connection shows
+  record({ ...registered });
+  assert.deepEqual(Object.keys(door), ['Connections']);
 });

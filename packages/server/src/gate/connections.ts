@@ -9,24 +9,22 @@ export interface Transport {
 }
 
 /**
- * One open connection of a bearer. Only the registry makes them, and nothing is recorded without one: a transport can not let
- * a reading in over a connection that could not be cut.
+ * One open connection of a bearer. Outside of this file it is a type alone: only the registry makes them, and nothing is
+ * recorded without one, so that no transport can let a reading in over a connection that could not be cut.
  */
-export class Connection extends Bearer {
+class Connection extends Bearer {
   readonly transport: Transport;
   /** Chosen for closing: whatever still arrives is judged, and refused by what made it so. */
   denied = false;
   expiry: NodeJS.Timeout | undefined;
 
-  private constructor(fingerprint: Buffer | undefined, transport: Transport) {
+  constructor(fingerprint: Buffer | undefined, transport: Transport) {
     super(fingerprint);
     this.transport = transport;
   }
-
-  static open(fingerprint: Buffer | undefined, transport: Transport): Connection {
-    return new Connection(fingerprint, transport);
-  }
 }
+
+export type { Connection };
 
 interface Parts {
   replica: Replica;
@@ -65,7 +63,7 @@ export class Connections {
   }
 
   register(fingerprint: Buffer | undefined, transport: Transport): Connection {
-    const connection = Connection.open(fingerprint, transport);
+    const connection = new Connection(fingerprint, transport);
     const known = this.#byName.get(connection.name);
     if (known) known.add(connection);
     else this.#byName.set(connection.name, new Set([connection]));
