@@ -59,7 +59,7 @@ const endings: [string, (watched: Watched) => Promise<unknown>][] = [
   ],
 ];
 for (const [what, change] of endings) {
-  test(`A8: what lasts ends when its peer is ${what}`, async (context) => {
+  test(`A8: what lasts ends when its peer is ${what}`, { timeout: 10_000 }, async (context) => {
     const watched = await open(context);
     const { signal, ended } = lasting(watched);
     assert.equal((await signal).aborted, false);
@@ -92,7 +92,7 @@ test('a cut between the judgement of the request and the start of the work refus
   await assert.rejects(signal, { code: 'not_authenticated' });
 });
 
-test('a store that can not answer ends the work', async (context) => {
+test('a store that can not answer ends the work', { timeout: 10_000 }, async (context) => {
   const watched = await open(context);
   const { signal, ended } = lasting(watched);
   await signal;
@@ -101,7 +101,7 @@ test('a store that can not answer ends the work', async (context) => {
   await ended;
 });
 
-test('K4: what lasts ends with the certificate, also after 400 days, and not before', async (context) => {
+test('K4: what lasts ends with the certificate, also after 400 days, and not before', { timeout: 10_000 }, async (context) => {
   const watched = await open(context, startedAt + 400 * day);
   context.mock.timers.enable({ apis: ['setTimeout'], now: startedAt });
   const timers = context.mock.method(globalThis, 'setTimeout');
