@@ -1,11 +1,17 @@
 /**
- * One authority after another, three gates and whoever takes their place, and a network that is late: the real book of leases, the
- * real lease and the real recording under a schedule of faults. What each rule does is in those classes; the world only carries
+ * One authority after another, three gates and whoever takes their place, and a network that is late: the real book of leases,
+ * lease, replica, decision and recording under a schedule of faults. What each rule does is in those classes; the world only carries
  * messages, stops clocks and kills processes.
  */
+import type { FeedMessage } from '@portcullis/contract';
 import { LeaseBook, type LeaseTerms } from '../../src/feed/lease-book.ts';
+import { type Ground, judge } from '../../src/gate/admit.ts';
+import { Bearer } from '../../src/gate/bearer.ts';
+import { compilePolicy } from '../../src/gate/policy.ts';
 import { Recording, type RecordingParts } from '../../src/gate/recording.ts';
-import { type Clocks, Lease } from '../../src/replica/replica.ts';
+import { type Clocks, Lease, Replica } from '../../src/replica/replica.ts';
+import { fingerprintNamed } from '../fed-replica.ts';
+import { deviceTime, History } from './history.ts';
 import { Schedule } from './schedule.ts';
 
 const leaseMs = 1_000;
@@ -54,27 +60,31 @@ interface Gate {
   instance: string;
   alive: boolean;
   pausedUntil: number;
-  applied: number;
   /** What it has told to be applied, or may tell. */
   reportable: number;
-  allowed: boolean;
+  replica: Replica;
+  bearer: Bearer;
+  ground: Ground;
   lease: Lease;
   recording: Recording<Row>;
   feed: Authority | undefined;
+  connection: number;
   lastDue: number;
 }
+
+const policy = compilePolicy({ telemetry: { kinds: ['device'], expect: { status: 'active' } } }, 1);
+const stream = policy.streams.get('telemetry');
+const leaf = Buffer.from(fingerprintNamed('leaf'), 'hex');
 
 export class World {
   readonly rows: Row[] = [];
   readonly receipts: Given[] = [];
-  /** After revision r, whether the device is admitted: at r - 1. */
-  readonly log: boolean[] = [];
+  readonly #history = new History();
   readonly #schedule: Schedule;
   readonly #assembly: Assembly;
   readonly #gates: Gate[] = [];
   readonly #given = new Set<number>();
   #authority: Authority;
-  #allowed = true;
   #instances = 0;
 
   constructor(seed: number, assembly: Assembly) {
@@ -106,7 +116,7 @@ export class World {
 
   #forbids(receipt: Given, row: Row): boolean {
     if (row.readableAt === undefined || receipt.at >= row.readableAt || receipt.revision <= row.revision) return false;
-    return !this.log.slice(row.revision, receipt.revision).includes(true);
+    return this.#history.forbidsFrom(row.revision + 1, receipt.revision);
   }
 
   /** A message's time on its way; some are very late. */
@@ -121,7 +131,7 @@ export class World {
   }
 
   #startAuthority(horizonMs: number): Authority {
-    const terms = { leaseMs, patienceMs, horizonMs, receipted: this.log.length, monotonic: this.#clock() };
+    const terms = { leaseMs, patienceMs, horizonMs, receipted: this.#history.head, monotonic: this.#clock() };
     const authority: Authority = { alive: true, book: this.#assembly.makeBook(terms), since: new Map() };
     for (const gate of this.#gates) this.#schedule.after(this.#link(), () => gate.alive && this.#connect(gate));
     const look = () => {
@@ -143,20 +153,27 @@ export class World {
   #flip(): void {
     const authority = this.#authority;
     if (authority.alive) {
-      this.#allowed = this.#schedule.chance() < 0.5 ? !this.#allowed : this.#allowed;
-      this.log.push(this.#allowed);
-      authority.since.set(this.log.length, this.#schedule.now);
-      authority.book.changed(this.log.length);
-      for (const gate of this.#gates) if (gate.feed === authority) this.#deliver(gate, this.log.length);
+      this.#change();
+      const { head } = this.#history;
+      authority.since.set(head, this.#schedule.now);
+      authority.book.changed(head);
+      for (const gate of this.#gates) if (gate.feed === authority) this.#deliver(gate, this.#history.since(head - 1));
       this.#settle(authority);
     }
     this.#schedule.after(this.#schedule.between(20, 500), () => this.#flip());
   }
 
+  /** Half of the changes change nothing that a gate looks at; the others cut the device one way or the other, or let it in again. */
+  #change(): void {
+    if (this.#schedule.chance() < 0.5) return this.#history.append({});
+    if (!this.#history.isAdmitted()) return this.#history.append({ status: 'active', standing: 'valid' });
+    this.#history.append(this.#schedule.chance() < 0.5 ? { status: 'off' } : { standing: 'suspended' });
+  }
+
   /** Somebody asks how far a change is in force: an answer that says everywhere is a receipt too, whenever it is given. */
   #ask(): void {
     const { alive, book } = this.#authority;
-    const revision = Math.ceil(this.#schedule.chance() * this.log.length);
+    const revision = Math.ceil(this.#schedule.chance() * this.#history.head);
     if (alive && book.isConfirmed(revision) && !this.#given.has(revision)) this.#give(revision, 0);
     this.#schedule.after(this.#schedule.between(20, 400), () => this.#ask());
   }
@@ -170,8 +187,12 @@ export class World {
     const clock = this.#clock();
     const lease = this.#assembly.makeLease({ monotonic: clock, now: clock });
     const gate = { name, instance: `${name} ${this.#instances++}`, alive: true, pausedUntil: 0 } as Gate;
-    const fresh = { applied: 0, reportable: 0, allowed: true, lease, feed: undefined, lastDue: 0 };
-    Object.assign(gate, fresh, { recording: this.#assembly.makeRecording(this.#sinkOf(gate)) });
+    const recording = this.#assembly.makeRecording(this.#sinkOf(gate));
+    const replica = new Replica();
+    const judging = { replica, lease, policy, recording: recording as unknown as Ground['recording'] };
+    const ground: Ground = { ...judging, validityTime: () => deviceTime };
+    const fresh = { reportable: 0, feed: undefined, connection: 0, lastDue: 0 };
+    Object.assign(gate, fresh, { replica, bearer: new Bearer(leaf), ground, lease, recording });
     this.#gates.push(gate);
     this.#connect(gate);
     this.#repeat(gate, renewMs * 0.8, renewMs * 1.2, () => this.#renew(gate));
@@ -218,16 +239,16 @@ export class World {
   }
 
   #reading(gate: Gate): void {
-    if (!gate.lease.holds() || !gate.allowed || gate.applied === 0) return;
-    const row: Row = { revision: gate.applied, readableAt: undefined };
+    if (this.#refusedAt(gate)) return;
+    const row: Row = { revision: gate.replica.revision, readableAt: undefined };
     this.rows.push(row);
     gate.recording.submit({
       request: row,
       readings: 1,
       bytes: 1,
       judgeAgain: () => {
-        row.revision = gate.applied;
-        return gate.allowed ? undefined : { reason: 'attribute_not_expected' };
+        row.revision = gate.replica.revision;
+        return this.#refusedAt(gate);
       },
       answer: (result) => {
         if ('outcome' in result) row.readableAt = this.#schedule.now;
@@ -235,24 +256,39 @@ export class World {
     });
   }
 
+  #refusedAt({ bearer, ground }: Gate) {
+    return judge({ bearer, stream, data: [] }, ground);
+  }
+
   #connect(gate: Gate): void {
     const authority = this.#authority;
     if (!authority.alive) return;
     gate.feed = authority;
     gate.lastDue = this.#schedule.now;
-    this.#deliver(gate, this.log.length);
+    gate.connection++;
+    const { complete, revision } = gate.replica;
+    this.#deliver(gate, this.#history.since(complete ? revision : undefined));
   }
 
-  /** One ordered stream: nothing overtakes. */
-  #deliver(gate: Gate, revision: number): void {
+  /** One ordered stream: nothing overtakes, and what an earlier one still carried is not read once there is another. */
+  #deliver(gate: Gate, messages: FeedMessage[]): void {
     gate.lastDue = Math.max(gate.lastDue, this.#schedule.now + this.#link());
-    this.#schedule.at(gate.lastDue, () => this.#inProcess(gate, () => this.#apply(gate, revision)));
+    const { connection } = gate;
+    const receive = (message: FeedMessage) => connection === gate.connection && this.#receive(gate, message);
+    this.#schedule.at(gate.lastDue, () => this.#inProcess(gate, () => messages.forEach(receive)));
   }
 
-  #apply(gate: Gate, revision: number): void {
-    if (revision <= gate.applied) return;
-    gate.applied = revision;
-    gate.allowed = this.log[revision - 1] ?? true;
+  /** As the gate's follower does: where something is missing, it connects anew and asks for a snapshot. */
+  #receive(gate: Gate, message: FeedMessage): void {
+    const { outcome } = gate.replica.receive(message);
+    if (outcome === 'resync' && gate.replica.complete) {
+      gate.replica.complete = false;
+      this.#connect(gate);
+    }
+    if (outcome === 'applied' || outcome === 'loaded') this.#applied(gate, gate.replica.revision);
+  }
+
+  #applied(gate: Gate, revision: number): void {
     gate.recording.changeApplied();
     gate.recording.afterCommitInFlight(() => {
       gate.reportable = Math.max(gate.reportable, revision);
@@ -266,6 +302,7 @@ export class World {
   }
 
   #renew(gate: Gate): void {
+    if (!gate.replica.complete) return;
     const sent = gate.lease.sending();
     const { reportable } = gate;
     const authority = this.#authority;

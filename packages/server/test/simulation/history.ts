@@ -1,0 +1,68 @@
+/** What the authority's journal holds of one device, and how its feed tells it: a snapshot, or the changes after a revision. */
+import type { FeedMessage, Standing } from '@portcullis/contract';
+import { fingerprintNamed } from '../fed-replica.ts';
+
+export const deviceTime = Date.parse('2026-06-01T00:00:00.000Z');
+const at = new Date(deviceTime).toISOString();
+const validity = { notBefore: '2026-01-01T00:00:00.000Z', notAfter: '2027-01-01T00:00:00.000Z' };
+const fingerprint = fingerprintNamed('leaf');
+const hash = '0'.repeat(64);
+
+interface State {
+  status: 'active' | 'off';
+  standing: Standing;
+}
+
+export class History {
+  /** After revision r, how the device stands: at r. */
+  readonly #states: State[] = [{ status: 'active', standing: 'valid' }];
+
+  get head(): number {
+    return this.#states.length - 1;
+  }
+
+  /** True when a device that `revision` forbade is admitted at none of the revisions up to `until`. */
+  forbidsFrom(revision: number, until: number): boolean {
+    return !this.#states.slice(revision, until + 1).some(isAdmitted);
+  }
+
+  isAdmitted(): boolean {
+    return isAdmitted(this.#states[this.head] as State);
+  }
+
+  append(change: Partial<State>): void {
+    this.#states.push({ ...(this.#states[this.head] as State), ...change });
+  }
+
+  /** `undefined`: the gate has nothing in memory. */
+  since(revision: number | undefined): FeedMessage[] {
+    if (revision === undefined) return this.#snapshot();
+    return this.#states.slice(revision + 1).map((_state, index) => this.#change(revision + 1 + index));
+  }
+
+  #change(revision: number): FeedMessage {
+    const { status, standing } = this.#states[revision] as State;
+    const attributes = { status: { value: status, public: false } };
+    const certificates = [{ fingerprint, standing, ...validity }];
+    const subjects = [{ subject: 'truck-17', kind: 'device', attributes, certificates }];
+    return { type: 'change', revision, hash, at, actor: 'operator-1', subjects } as unknown as FeedMessage;
+  }
+
+  #snapshot(): FeedMessage[] {
+    const revision = this.head;
+    const { status, standing } = this.#states[revision] as State;
+    const origin = { revision, changedBy: 'operator-1', changedAt: at };
+    const attributes = { status: { value: status, public: false, ...origin } };
+    const certificates = [{ fingerprint, standing, ...validity, ...origin }];
+    const subjects = [{ subject: 'truck-17', kind: 'device', revision, attributes, certificates }];
+    return [
+      { type: 'snapshot', fleet: 'simulated', revision, hash },
+      { type: 'subjects', subjects },
+      { type: 'complete', revision, hash },
+    ] as unknown as FeedMessage[];
+  }
+}
+
+function isAdmitted({ status, standing }: State): boolean {
+  return status === 'active' && standing === 'valid';
+}
