@@ -164,6 +164,17 @@ test('ARCHITECTURE.md quotes the table of rooms', () => {
   none(complaints.map(([room]) => room));
 });
 
+test('each row of the page on the cut names a test that there is', () => {
+  const page = 'docs/concepts/cut-off.md';
+  const rows = [...textOf(page).matchAll(/"([^"]+)" in \[[^\]]+\]\(([^)]+)\) \|$/gm)];
+  assert.ok(rows.length > 20, 'the table is there');
+  none(
+    rows
+      .filter(([, title = '', path = '']) => !textOf(posix.join(dirname(page), path)).includes(title))
+      .map(([, title, path]) => `${path} has no test "${title}"`),
+  );
+});
+
 test('the lockfile names no registry, and no build output is tracked', () => {
   assert.ok(!/"resolved": "https?:/.test(textOf('package-lock.json')));
   none(

@@ -85,7 +85,10 @@ export class Running {
     const known = this.#lines.find((line) => pattern.test(line));
     if (known !== undefined) return known;
     return new Promise((resolve, reject) => {
-      const failed = (why: string) => reject(new Error(`${why}; it said:\n${this.#lines.slice(-20).join('\n')}`));
+      const failed = (why: string) => {
+        clearTimeout(timer);
+        reject(new Error(`${why}; it said:\n${this.#lines.slice(-20).join('\n')}`));
+      };
       const timer = setTimeout(() => failed(`no line ${pattern} within ${withinMs} ms`), withinMs);
       this.process.once('exit', () => failed(`it ended without a line ${pattern}`));
       this.onLine((line) => {
