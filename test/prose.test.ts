@@ -1,7 +1,7 @@
 /** The blocks of docs/start.md and of the README's tour, run one after another as a newcomer would, on ports of their own. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -46,6 +46,11 @@ class Newcomer {
     const said = `${words}\n${ended.stdout}\n${ended.stderr}`;
     if (how === 'fails') assert.equal(ended.status, 1, said);
     else assert.equal(ended.status, 0, said);
+  }
+
+  write(file: string, change: (before: string) => string): void {
+    const path = join(this.#home, file);
+    writeFileSync(path, change(existsSync(path) ? readFileSync(path, 'utf8') : ''));
   }
 
   #onOwnPorts(text: string): string {
@@ -104,6 +109,18 @@ test('the tour of docs/start.md works by copy and paste', async () => {
       newcomer.run(block);
       if (block.how === 'background') await newcomer.listens(/ up\b/.test(block.text) ? 2 : 1);
     }
+  });
+});
+
+test('the policy on the page about expectations is one that a gate takes', async () => {
+  await asNewcomer(async (newcomer) => {
+    newcomer.run({ text: 'portcullis init', how: '' });
+    const text = textOf('docs/concepts/expectations.md');
+    const [streams, expected] = ['yaml', 'json'].map((kind) => text.split(`\`\`\`${kind}\n`)[1]?.split('```')[0] ?? '');
+    newcomer.write('fleet/gate.yaml', (yaml) => yaml.slice(0, yaml.indexOf('streams:')) + streams);
+    newcomer.write('fleet/expected.ndjson', () => expected ?? '');
+    newcomer.write('fleet/cold-chain.schema.json', () => '{"properties":{"temperature":{"type":"number"}}}');
+    newcomer.run({ text: 'portcullis config check', how: '' });
   });
 });
 
