@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import type { ReadingView, VerdictView } from '@portcullis/contract';
+import { assembleGate } from '../../../src/assemble.ts';
+import { GatePolicyFiles } from '../../../src/config/config.ts';
+import type { Sink } from '../../../src/storage/sink.ts';
 import { type Answer, eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
 import { Operator } from '../../operator.ts';
 
@@ -122,4 +125,35 @@ test('files that are not valid are refused loudly and whole, and the policy befo
 test('what is not a policy counts after a restart, and says so', async () => {
   write('gate.yaml', `${yaml}${streams('active, site: berlin')}retainDays: 3\n`);
   await house.gate?.line(/gate\.yaml: what these keys say counts after a restart/);
+});
+
+test('rule 7: what waits for its commit is judged by the policy that came meanwhile, what is being committed keeps its own', async () => {
+  await house.gate?.stop();
+  write('gate.yaml', yaml + streams('active'));
+  const held: (() => void)[] = [];
+  const slow = (sink: Sink): Sink =>
+    Object.assign(sink, {
+      write: async (...words: Parameters<Sink['write']>) => {
+        await new Promise<void>((resolve) => held.push(resolve));
+        return Object.getPrototypeOf(sink).write.apply(sink, words);
+      },
+    });
+  const files = new GatePolicyFiles(house.fleet);
+  const gate = await assembleGate(house.fleet, files, AbortSignal.timeout(30_000), { disk: slow });
+  try {
+    const number = (await operator.gates()).find(({ instance }) => instance === gate.instance)?.policy;
+    const inFlight = post(readingsUrl(house), pem, '{"_id":"in-flight"}');
+    await eventually(() => held.length === 1, 'its commit has begun');
+    const queued = post(readingsUrl(house), pem, '{"_id":"queued"}');
+    write('gate.yaml', yaml + streams('sold'));
+    assert.equal(problemOf(await queued).reason, 'attribute_not_expected');
+    held.shift()?.();
+    assert.equal((await inFlight).status, 202);
+    const rows = await house.json<ReadingView>('readings', 'telemetry');
+    assert.equal(rows.find(({ id }) => id === 'in-flight')?.policy, number);
+    assert.ok(!rows.some(({ id }) => id === 'queued'));
+  } finally {
+    for (const release of held) release();
+    await gate[Symbol.asyncDispose]();
+  }
 });
