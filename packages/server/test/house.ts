@@ -19,6 +19,9 @@ export interface Answer {
   body: string;
 }
 
+/** A process starts in a second; on a machine that is busy with other things it may take as long as this. */
+const startMsMax = 60_000;
+
 export class House {
   readonly home = mkdtempSync(join(tmpdir(), 'portcullis-house-'));
   readonly fleet = join(this.home, 'fleet');
@@ -49,12 +52,12 @@ export class House {
 
   async startAuthority(environment: Record<string, string> = {}): Promise<void> {
     this.authority = new Running(launchOf('portcullis', environment), 'start', 'authority', this.fleet);
-    await this.authority.line(/^authority listening/);
+    await this.authority.line(/^authority listening/, startMsMax);
   }
 
   async startGate(environment: Record<string, string> = {}): Promise<void> {
     this.gate = new Running(launchOf('portcullis', environment), 'start', 'gate', this.fleet);
-    await this.gate.line(/^gate listening/, 30_000);
+    await this.gate.line(/^gate listening/, startMsMax);
   }
 
   /** Adds to a file of the fleet before anything starts. */

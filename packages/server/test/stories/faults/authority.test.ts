@@ -12,7 +12,7 @@ before(async () => {
 after(() => scene?.close());
 
 test('P5 P7: with the authority paused the gate refuses within its lease; resumed, it goes on by itself, and a change asked meanwhile is true', async () => {
-  const { house, operator, terms, truck, other } = scene;
+  const { house, operator, terms, other } = scene;
   await scene.settled();
   await using sending = new Sending(other, readingsUrl(house));
   const paused = performance.now();
@@ -24,13 +24,12 @@ test('P5 P7: with the authority paused the gate refuses within its lease; resume
   house.authority?.process.kill('SIGCONT');
   const receipt = await asked;
   assert.equal(receipt.confirmed, true);
-  assert.notEqual(await scene.statusOf(truck), 202, 'nothing is decided on the old state after the receipt');
+  await scene.requireCut();
   await eventually(() => sending.statusesSince(resumed).has(202), 'admitted again');
-  assert.equal(await scene.statusOf(truck), 403);
 });
 
 test('P5 P7: with the authority killed the gate refuses within its lease; restarted, it gives no receipt before the leases of its earlier run are over', async () => {
-  const { house, operator, terms, truck, other } = scene;
+  const { house, operator, terms, other } = scene;
   await scene.settled();
   await using sending = new Sending(other, readingsUrl(house));
   const known = await operator.set('truck-17', { site: 'hamburg' });
@@ -48,14 +47,13 @@ test('P5 P7: with the authority killed the gate refuses within its lease; restar
   assert.equal(receipt.confirmed, true);
   assert.ok(performance.now() - started >= terms.leaseMs * 1.02, 'it waited for the leases of before');
   assert.deepEqual(early.subjects, changed.subjects, 'what was answered before the kill is kept (P8)');
-  assert.notEqual(await scene.statusOf(truck), 202);
+  await scene.requireCut();
   await eventually(async () => (await scene.statusOf(other)) === 202, 'it goes on by itself');
-  assert.equal(await scene.statusOf(truck), 403);
 });
 
 /** A paused gate holds a lease that was granted under the earlier terms. */
 async function requireOldHorizon(restart: () => Promise<void>): Promise<void> {
-  const { house, operator, terms, truck, other } = scene;
+  const { house, operator, terms, other } = scene;
   await scene.settled();
   house.gate?.process.kill('SIGSTOP');
   await house.authority?.kill();
@@ -69,9 +67,8 @@ async function requireOldHorizon(restart: () => Promise<void>): Promise<void> {
   assert.ok(performance.now() - started >= terms.leaseMs * 1.02, `it waited ${performance.now() - started} ms`);
   scene.requireBounded(receipt);
   house.gate?.process.kill('SIGCONT');
-  assert.notEqual(await scene.statusOf(truck), 202, 'nothing is decided on the old state after the receipt');
+  await scene.requireCut();
   await eventually(async () => (await scene.statusOf(other)) === 202, 'it goes on by itself');
-  assert.equal(await scene.statusOf(truck), 403);
   await house.authority?.stop();
   setTerms(house, terms);
   await house.startAuthority();

@@ -63,8 +63,18 @@ export class Scene {
   async settled(url = readingsUrl(this.house)): Promise<void> {
     await this.operator.set('truck-17', { status: 'active' });
     for (const pem of [this.truck, this.other]) {
-      await eventually(async () => (await this.statusOf(pem, url)) === 202, 'admitted');
+      await eventually(async () => (await this.statusOf(pem, url)) === 202, 'admitted', 30_000);
     }
+  }
+
+  /** After a receipt: the first try is not admitted, nor is any later one, and in the end the gate says that it knows. */
+  async requireCut(pem = this.truck, url = readingsUrl(this.house)): Promise<void> {
+    const refused = async () => {
+      const status = await this.statusOf(pem, url);
+      assert.notEqual(status, 202, 'a reading was admitted on the old state after the receipt');
+      return status === 403;
+    };
+    await eventually(refused, 'refused for the change', 30_000);
   }
 
   /** Rule 5: no receipt waits longer than the patience and a lease. */

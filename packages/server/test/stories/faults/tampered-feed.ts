@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import { FeedMessage } from '@portcullis/contract';
 import { type Credential, Link } from '@portcullis/device';
@@ -96,17 +95,25 @@ export class TamperedFeed {
   }
 
   async #passLines(from: IncomingMessage, answer: ServerResponse): Promise<void> {
-    from.once('error', () => answer.destroy());
-    for await (const line of createInterface({ input: from })) {
-      const isChange = FeedMessage.parse(JSON.parse(line)).type === 'change';
-      const told = isChange ? this.tampering(line) : [line];
-      if (!Array.isArray(told)) {
-        await new Promise((resolve) => answer.write(told.tornAfter, resolve));
-        answer.destroy();
-        return;
-      }
-      for (const one of told) answer.write(`${one}\n`);
+    let rest = '';
+    for await (const chunk of from.setEncoding('utf8') as AsyncIterable<string>) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (!(await this.#passLine(line, answer))) return;
     }
     answer.end();
+  }
+
+  /** False: the feed was torn. */
+  async #passLine(line: string, answer: ServerResponse): Promise<boolean> {
+    const isChange = FeedMessage.parse(JSON.parse(line)).type === 'change';
+    const told = isChange ? this.tampering(line) : [line];
+    if (Array.isArray(told)) {
+      for (const one of told) answer.write(`${one}\n`);
+      return true;
+    }
+    await new Promise((resolve) => answer.write(told.tornAfter, resolve));
+    answer.destroy();
+    return false;
   }
 }
