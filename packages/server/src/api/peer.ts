@@ -45,10 +45,19 @@ export async function requireAdmitted(
   return { subject: row.subject as SubjectId, kind, fingerprint: row.fingerprint as Fingerprint, notAfter };
 }
 
+/** Node takes a certificate apart anew each time it is asked: of all that judging a request costs, that is the most. */
+const fingerprints = new WeakMap<TLSSocket, string>();
+
+/** What was presented in the handshake holds for the connection: Node offers no authentication after it (RFC 8446 §4.6.2). */
 function fingerprintOf(socket: TLSSocket): string | undefined {
+  const known = fingerprints.get(socket);
+  if (known !== undefined) return known;
   try {
     const { raw } = socket.getPeerCertificate();
-    return socket.authorized && raw ? createHash('sha256').update(raw).digest('hex') : undefined;
+    if (!socket.authorized || !raw) return undefined;
+    const fingerprint = createHash('sha256').update(raw).digest('hex');
+    fingerprints.set(socket, fingerprint);
+    return fingerprint;
   } catch {
     return undefined;
   }
