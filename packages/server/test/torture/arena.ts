@@ -1,10 +1,14 @@
 /** Where the torture happens: an authority and several gates as real processes, a network between them, and enrolled devices. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { TokenCreated } from '@portcullis/contract';
 import { type Credential, enrol, exchange } from '@portcullis/device';
+import { Command } from 'commander';
 import { z } from 'zod';
 import { freeBasePort, Running, succeeded } from '../../../../tools/commands.ts';
+import { gateCommands } from '../../src/cli/gate-commands.ts';
+import { Output } from '../../src/cli/output.ts';
 import { eventually, House } from '../house.ts';
 import { Operator } from '../operator.ts';
 import { Passage } from '../passage.ts';
@@ -28,10 +32,13 @@ export class Arena {
   readonly revisionOf = new Map<string, number>();
   operator!: Operator;
   stores!: Stores;
+  /** Those of gates, without a process of their own to start. */
+  readonly #commands = new Command();
   #read = 0;
 
   static async open(made: { devices: number; gates: number; seed: number }): Promise<Arena> {
     const arena = new Arena();
+    gateCommands(arena.#commands, new Output(new PassThrough().resume(), process.stderr, false));
     process.once('exit', arena.#killAll);
     try {
       await arena.#open(made);
@@ -64,7 +71,8 @@ export class Arena {
     const port = first ? house.basePort + 3 : await freeBasePort();
     if (!first) {
       const [token] = await this.#tokens([{ subject: name, kind: 'gate' }]);
-      await succeeded('portcullis', 'gate', 'join', directory, token as string, '--port', String(port));
+      const words = ['gate', 'join', directory, token as string, '--port', String(port)];
+      await this.#commands.parseAsync(words, { from: 'user' });
     }
     const passage = await Passage.open(house.basePort);
     const file = join(directory, 'gate.yaml');
@@ -113,20 +121,20 @@ export class Arena {
     this.house.authority?.process.kill('SIGCONT');
   }
 
-  async startGates(): Promise<void> {
-    await Promise.all(this.gates.filter(({ runs }) => !runs).map((gate) => gate.start()));
+  async startGates(gates = this.gates): Promise<void> {
+    await Promise.all(gates.filter(({ runs }) => !runs).map((gate) => gate.start()));
   }
 
   async stopGates(): Promise<void> {
     await Promise.all(this.gates.map((gate) => gate.stop()));
   }
 
-  /** Resolves when each gate holds a lease and has applied every revision. */
+  /** Resolves when each gate that runs holds a lease and has applied every revision. */
   async settled(): Promise<void> {
     await eventually(
       async () => {
         const held = (await this.operator.gates()).filter(({ lease, lag }) => lease === 'held' && lag === 0);
-        return this.gates.every(({ name }) => held.some(({ gate }) => gate === name));
+        return this.gates.every(({ name, runs }) => !runs || held.some(({ gate }) => gate === name));
       },
       'every gate holds a lease and is up to date',
       30_000,

@@ -14,11 +14,12 @@ const row = (fields: Partial<Row>): Row => ({
   ...fields,
 });
 
+const applied = ['gate-1'];
 /** truck-1 is admissible from revision 1, not from 2, and again from 3; all receipts were given. */
 const changes: Change[] = [
-  { what: 'first', begin: -2, end: -1, revision: 1, confirmed: 1, looked: { 'gate-1': 0 } },
-  { what: 'off', begin: 10, end: 20, revision: 2, confirmed: 2, looked: { 'gate-1': 5 } },
-  { what: 'on', begin: 30, end: 40, revision: 3, confirmed: 3, looked: { 'gate-1': 9 } },
+  { what: 'first', begin: -2, end: -1, revision: 1, confirmed: 1, looked: { 'gate-1': 0 }, applied },
+  { what: 'off', begin: 10, end: 20, revision: 2, confirmed: 2, looked: { 'gate-1': 5 }, applied },
+  { what: 'on', begin: 30, end: 40, revision: 3, confirmed: 3, looked: { 'gate-1': 9 }, applied },
 ];
 
 function historyOf(parts: Partial<History>): History {
@@ -40,6 +41,8 @@ const acknowledgedLate = 'P6 acknowledged, although begun after the receipt that
 const refusedLate = 'P7 refused, although begun after the receipt that allowed it';
 const wrongTime = 'P7 judged at a revision that is not of its time';
 
+const standingRefused = (gate: string) => ({ gate, begin: 41, end: 45, status: 403, reason: 'not_admitted' });
+
 const callRows: [string, Partial<Call>, string[]][] = [
   ['acknowledged before the change', { begin: 1, end: 9 }, []],
   ['acknowledged while the change waits for its receipt', { begin: 12, end: 15 }, []],
@@ -51,6 +54,8 @@ const callRows: [string, Partial<Call>, string[]][] = [
   ['refused while the change waits for its receipt', { begin: 12, end: 15, status: 403 }, []],
   ['refused while the change that allows it waits for its receipt', { begin: 31, end: 45, status: 403 }, []],
   ['refused after the receipt that allows it', { begin: 41, end: 45, status: 403 }, [refusedLate]],
+  ['of a suspended one refused after the receipt of a gate that applied it', standingRefused('gate-1'), [refusedLate]],
+  ['of a suspended one refused by a gate that held no lease when the receipt was given', standingRefused('gate-2'), []],
   ['told to come again after the receipt that allows it', { begin: 41, end: 45, status: 503 }, []],
   ['never answered', { begin: 21, end: 25, status: 0 }, []],
   ['answered 500', { begin: 1, end: 9, status: 500 }, ['P10 answered what nothing of this run explains']],
@@ -89,7 +94,7 @@ test('P7: a change whose answer was lost forbids from the next receipt on, and n
   const lost = changes.map((change) => (change.revision === 2 ? { ...change, confirmed: undefined } : change));
   const calls = [call({ begin: 21, end: 25 })];
   assert.deepEqual(found({ changes: lost, calls }), []);
-  const other: Change = { what: 'other', begin: 21, end: 22, revision: undefined, confirmed: 2, looked: {} };
+  const other = { what: 'other', begin: 21, end: 22, revision: undefined, confirmed: 2, looked: {}, applied };
   assert.deepEqual(found({ changes: [...lost, other], calls: [call({ begin: 23, end: 25 })] }), [acknowledgedLate]);
 });
 

@@ -27,6 +27,8 @@ export interface Change {
   revision: number | undefined;
   /** What a confirmed receipt named. */
   confirmed: number | undefined;
+  /** The gates that had applied it by then; the others held no lease. */
+  applied: string[];
   /** By gate: the last batch that was readable just after the receipt was given. */
   looked: Record<string, number>;
 }
@@ -55,8 +57,7 @@ export interface Violation {
 }
 
 export function violationsOf(history: History): Violation[] {
-  const bounds = new Bounds(history.changes);
-  return [...wrongAnswers(history, bounds), ...wrongRows(history), ...lateRows(history), ...wrongCounts(history)];
+  return [...wrongAnswers(history), ...wrongRows(history), ...lateRows(history), ...wrongCounts(history)];
 }
 
 /** Which revisions were in force for certain, and which may have been, at a time. */
@@ -97,12 +98,19 @@ const answers = {
 /** What a gate may say without having judged: nothing at all, or that it can not at the moment. */
 const undecided = [0, 503];
 
-function wrongAnswers({ calls, timeline }: History, bounds: Bounds): Violation[] {
+function wrongAnswers({ calls, changes, timeline }: History): Violation[] {
+  const all = new Bounds(changes);
+  const ofGate = new Map<string, Bounds>();
+  for (const gate of new Set(calls.map((call) => call.gate))) {
+    ofGate.set(gate, new Bounds(changes.filter(({ applied }) => applied.includes(gate))));
+  }
   return calls.flatMap((call): Violation[] => {
     if (undecided.includes(call.status)) return [];
     const answer = answers[call.status as 202 | 403];
     if (!answer) return [{ promise: 'P10', what: 'answered what nothing of this run explains', detail: call }];
-    const [from, to] = [bounds.receiptedBefore(call.begin), bounds.madeBy(call.end)];
+    // A standing is told without a lease too: then what the gate has applied bounds it, not what is in force elsewhere.
+    const bounds = (call.reason === 'not_admitted' && ofGate.get(call.gate)) || all;
+    const [from, to] = [bounds.receiptedBefore(call.begin), all.madeBy(call.end)];
     const detail = { ...call, receipted: from, made: to };
     if (!timeline.ever(call.subject, answer.admitted, from, to)) return [{ ...answer, detail }];
     if (call.revision === undefined || (call.revision >= from && call.revision <= to)) return [];

@@ -1,5 +1,5 @@
 /** One run: load, flips and faults together; then everything is healed, and the history is held against journal and stores. */
-import { setTimeout as pause } from 'node:timers/promises';
+import { once } from 'node:events';
 import { finished } from '../../../../tools/commands.ts';
 import type { Arena } from './arena.ts';
 import { Load } from './devices.ts';
@@ -14,6 +14,8 @@ export interface RunOptions {
   /** Requests, when nothing is refused. */
   perSecond: number;
   flippers: number;
+  /** How many of the arena's gates take part; all, if not given. */
+  gates?: number;
   faults: boolean;
   disk?: SlowDisk;
   /** The rule of the cut that is switched off: what must be found then. */
@@ -44,34 +46,54 @@ export interface Report {
 const shownMax = 5;
 
 export async function run(arena: Arena, options: RunOptions): Promise<Report> {
-  const { seed, milliseconds, perSecond, flippers, broken = '', disk = usualDisk } = options;
+  const { seed, perSecond, broken = '', disk = usualDisk } = options;
   const label = `${broken || 'run'}-${seed}`;
-  for (const gate of arena.gates) {
+  await arena.stopGates();
+  const gates = arena.gates.slice(0, options.gates);
+  for (const gate of gates) {
     gate.broken = broken;
     gate.disk(disk);
   }
-  await arena.startGates();
+  await arena.startGates(gates);
   await arena.settled();
   const flips = new Flips(arena, label);
   await flips.allowAll();
-  const load = new Load({ devices: arena.devices, gates: arena.gates, perSecond, seed, label });
-  const stop = new AbortController();
-  load.start();
-  const flipping = Array.from({ length: flippers }, (_, index) => flips.run(seed * 64 + index, stop.signal));
+  const load = new Load({ devices: arena.devices, gates, perSecond, seed, label });
   const faults: Record<string, number> = {};
-  const playing = options.faults ? playFaults(arena, options, stop.signal, (kind) => count(faults, kind)) : [];
-  await pause(milliseconds);
-  stop.abort();
-  await Promise.all(playing);
-  await Promise.all(flipping);
-  await arena.startGates();
-  await arena.settled();
-  await load.stop();
+  try {
+    load.start();
+    await disturb(arena, flips, options, (kind) => count(faults, kind));
+    await arena.startGates(gates);
+    await arena.settled();
+  } finally {
+    await load.stop();
+  }
   const stuck = await load.finish();
   await arena.stopGates();
   await arena.readJournal();
   const violations = [...violationsIn(arena, load.calls, flips.asked), ...(await ended(arena, stuck))];
   return { ...reportOf(options, load.calls, flips.asked, arena.stores.rows()), faults, ...told(violations) };
+}
+
+/** Ends when all that was begun is undone, or as soon as something of it fails. */
+async function disturb(
+  arena: Arena,
+  flips: Flips,
+  options: RunOptions,
+  onFault: (kind: string) => void,
+): Promise<void> {
+  const { seed, milliseconds, flippers } = options;
+  const stop = new AbortController();
+  const flipping = Array.from({ length: flippers }, (_, index) => flips.run(seed * 64 + index, stop.signal));
+  const playing = options.faults ? playFaults(arena, options, stop.signal, onFault) : [];
+  const timer = setTimeout(() => stop.abort(), milliseconds);
+  try {
+    await Promise.all([once(stop.signal, 'abort'), ...flipping, ...playing]);
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+    await Promise.allSettled([...flipping, ...playing]);
+  }
 }
 
 function playFaults(
@@ -88,8 +110,8 @@ function playFaults(
 }
 
 function violationsIn(arena: Arena, calls: Call[], asked: Asked[]): Violation[] {
-  const changes: Change[] = asked.map(({ what, begin, end, confirmed, looked, reason }) => ({
-    ...{ what, begin, end, confirmed, looked },
+  const changes: Change[] = asked.map(({ what, begin, end, confirmed, applied, looked, reason }) => ({
+    ...{ what, begin, end, confirmed, applied, looked },
     revision: arena.revisionOf.get(reason),
   }));
   return violationsOf({ calls, changes, rows: arena.stores.rows(), timeline: arena.timeline });

@@ -28,11 +28,13 @@ test('P6, P7, P8, P12: killed, paused and cut off at random, no gate breaks what
 
 test('canary: without rule 8 the torture finds a reading that became readable after the receipt that forbade it', async (context) => {
   const slow = { beforeMs: 50, afterMs: 300 };
-  const options = { seed, milliseconds: 4_000, perSecond: 200, flippers: 4, faults: false, disk: slow } as const;
-  const report = await run(arena, { ...options, broken: 'barrier' });
-  context.diagnostic(JSON.stringify(report));
-  assert.ok(report.violations > 0, 'nothing was found');
-  assert.match(JSON.stringify(report.first), /became readable after the receipt that forbade it/);
+  const options = { milliseconds: 5_000, perSecond: 100, flippers: 4, gates: 1, faults: false, disk: slow } as const;
+  for (let tries = 0; tries < 3; tries++) {
+    const report = await run(arena, { ...options, seed: seed + tries, broken: 'barrier' });
+    context.diagnostic(JSON.stringify(report));
+    if (/became readable after the receipt that forbade it/.test(JSON.stringify(report.first))) return;
+  }
+  assert.fail('nothing was found');
 });
 
 test('the same seed plans the same faults, another seed others', () => {
