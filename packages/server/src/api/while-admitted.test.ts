@@ -7,6 +7,8 @@ import { whileAdmitted } from './while-admitted.ts';
 
 const by = { actor: 'operator-1' };
 const day = 86_400_000;
+/** What does not end is red soon. */
+const soon = { timeout: 10_000 };
 
 interface Watched extends Records {
   peer: Peer;
@@ -59,7 +61,7 @@ const endings: [string, (watched: Watched) => Promise<unknown>][] = [
   ],
 ];
 for (const [what, change] of endings) {
-  test(`A8: what lasts ends when its peer is ${what}`, { timeout: 10_000 }, async (context) => {
+  test(`A8: what lasts ends when its peer is ${what}`, soon, async (context) => {
     const watched = await open(context);
     const { signal, ended } = lasting(watched);
     assert.equal((await signal).aborted, false);
@@ -69,21 +71,25 @@ for (const [what, change] of endings) {
   });
 }
 
-test('a change of somebody else is not looked at, one that leaves the peer admitted ends nothing', async (context) => {
-  const watched = await open(context);
-  const { signal, ended } = lasting(watched);
-  await signal;
-  const before = watched.judged;
-  await watched.revocation.change(by, { action: 'revoke', subject: 'gate-2' } as never);
-  await watched.attributes.change(by, { subjects: ['truck-17'], set: { status: 'off' } } as never);
-  assert.equal(watched.judged, before);
-  await watched.attributes.change(by, { subjects: ['gate-1'], set: { site: 'berlin' } } as never);
-  assert.equal(watched.judged, before + 1);
-  await turn();
-  assert.equal((await signal).aborted, false);
-  await watched.revocation.change(by, { action: 'suspend', subject: 'gate-1' } as never);
-  await ended;
-});
+test(
+  'a change of somebody else is not looked at, one that leaves the peer admitted ends nothing',
+  soon,
+  async (context) => {
+    const watched = await open(context);
+    const { signal, ended } = lasting(watched);
+    await signal;
+    const before = watched.judged;
+    await watched.revocation.change(by, { action: 'revoke', subject: 'gate-2' } as never);
+    await watched.attributes.change(by, { subjects: ['truck-17'], set: { status: 'off' } } as never);
+    assert.equal(watched.judged, before);
+    await watched.attributes.change(by, { subjects: ['gate-1'], set: { site: 'berlin' } } as never);
+    assert.equal(watched.judged, before + 1);
+    await turn();
+    assert.equal((await signal).aborted, false);
+    await watched.revocation.change(by, { action: 'suspend', subject: 'gate-1' } as never);
+    await ended;
+  },
+);
 
 test('a cut between the judgement of the request and the start of the work refuses it', async (context) => {
   const watched = await open(context);
@@ -92,7 +98,7 @@ test('a cut between the judgement of the request and the start of the work refus
   await assert.rejects(signal, { code: 'not_authenticated' });
 });
 
-test('a store that can not answer ends the work', { timeout: 10_000 }, async (context) => {
+test('a store that can not answer ends the work', soon, async (context) => {
   const watched = await open(context);
   const { signal, ended } = lasting(watched);
   await signal;
@@ -101,7 +107,7 @@ test('a store that can not answer ends the work', { timeout: 10_000 }, async (co
   await ended;
 });
 
-test('K4: what lasts ends with the certificate, also after 400 days, and not before', { timeout: 10_000 }, async (context) => {
+test('K4: what lasts ends with the certificate, also after 400 days, and not before', soon, async (context) => {
   const watched = await open(context, startedAt + 400 * day);
   context.mock.timers.enable({ apis: ['setTimeout'], now: startedAt });
   const timers = context.mock.method(globalThis, 'setTimeout');
