@@ -78,7 +78,7 @@ export class Arena {
     const file = join(directory, 'gate.yaml');
     const text = readFileSync(file, 'utf8').replace(/^authority: .*$/m, `authority: https://localhost:${passage.port}`);
     writeFileSync(file, `${text}log: error\n`);
-    this.gates.push(new GateChild({ name, directory, passage, seed, url: `https://localhost:${port}` }));
+    this.gates.push(new GateChild({ name, directory, passage, seed, url: `https://127.0.0.1:${port}` }));
   }
 
   async #enrol(count: number): Promise<void> {
