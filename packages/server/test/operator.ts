@@ -1,10 +1,11 @@
 /** An operator of a fleet, in this process: its changes and questions go out at once, where a command would first have to start. */
 import { join } from 'node:path';
-import { ChangeView, GateView, ReadingView, Receipt, TokenCreated } from '@portcullis/contract';
+import { type AttributeValue, ChangeView, GateView, ReadingView, Receipt, TokenCreated } from '@portcullis/contract';
 import { type Credential, enrol, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device';
 import { z } from 'zod';
 import type { Pem } from './house.ts';
 
+const TokensCreated = z.object({ tokens: z.array(TokenCreated) });
 const limitMs = 120_000;
 
 export class Operator {
@@ -36,10 +37,10 @@ export class Operator {
     return exchange(this.link, url, body, Receipt, limitMs);
   }
 
-  /** Makes a subject and enrols it in `directory`; resolves to what it would send with. */
-  async enrolled(subject: string, directory: string): Promise<Pem> {
-    const shape = z.looseObject({ tokens: z.array(TokenCreated) });
-    const created = await exchange(this.link, `${this.#authority}/v1/tokens`, { tokens: [{ subject }] }, shape);
+  /** Makes a subject, with the usual attributes unless others are given, and enrols it in `directory`; resolves to what it would send with. */
+  async enrolled(subject: string, directory: string, attributes?: Record<string, AttributeValue>): Promise<Pem> {
+    const tokens = [{ subject, ...(attributes && { attributes }) }];
+    const created = await exchange(this.link, `${this.#authority}/v1/tokens`, { tokens }, TokensCreated);
     const token = created.tokens[0]?.token as string;
     const { key, certificate, issuer, roots } = await enrol({ token, directory });
     return { key, cert: certificate + issuer, ca: roots };

@@ -27,7 +27,7 @@ limits:
 `,
     ),
   );
-  pem = await house.pem(await house.device('truck-17', '--attribute', 'status=active', '--attribute', 'clearance=2'));
+  pem = await house.pem(await house.device('truck-17', { status: 'active', clearance: 2 }));
 });
 after(() => house.close());
 
