@@ -118,24 +118,29 @@ class AuthorityFeed implements Feed {
     this.#receipts.settle();
   }
 
-  /** A batch is proven when no receipt was given meanwhile that touches one of its subjects (rule 9). */
-  async settle(_gate: string, { batches }: SettlementRequest): Promise<SettlementAnswer> {
+  /**
+   * A batch is proven when no receipt was given meanwhile that touches one of its subjects (rule 9), and none can be given before the
+   * answer is on the gate's disk: what its instance has not reported yet waits for it, and what it has reported counts as receipted.
+   */
+  async settle(gate: string, { instance, batches }: SettlementRequest): Promise<SettlementAnswer> {
+    const known = this.#book.instances().find((one) => one.gate === gate && one.instance === instance);
+    const reported = known?.applied ?? this.#parts.journal.head().revision;
+    const upTo = Math.max(this.#book.receipted, reported);
     const answers = [];
     for (const { batch, judgedAt, subjects } of batches) {
-      answers.push({ batch, proven: !(await this.#touchedSince(judgedAt, new Set<string>(subjects))) });
+      answers.push({ batch, proven: !(await this.#touched(judgedAt, upTo, new Set<string>(subjects))) });
     }
     return { batches: answers };
   }
 
-  async #touchedSince(judgedAt: number, subjects: ReadonlySet<string>): Promise<boolean> {
-    const { receipted } = this.#book;
-    if (receipted - judgedAt > settledRevisionsMax) return true;
-    for (let cursor = judgedAt; cursor < receipted; ) {
+  async #touched(after: number, upTo: number, subjects: ReadonlySet<string>): Promise<boolean> {
+    if (upTo - after > settledRevisionsMax) return true;
+    for (let cursor = after; cursor < upTo; ) {
       const records = await this.#parts.journal.changes(cursor, 500);
       for (const record of records) {
-        if (record.revision <= receipted && record.subjects.some(({ subject }) => subjects.has(subject))) return true;
+        if (record.revision <= upTo && record.subjects.some(({ subject }) => subjects.has(subject))) return true;
       }
-      cursor = records.at(-1)?.revision ?? receipted;
+      cursor = records.at(-1)?.revision ?? upTo;
     }
     return false;
   }

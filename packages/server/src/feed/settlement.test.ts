@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type AttributeName, FleetName, InstanceId } from '@portcullis/contract';
+import { openRecords, putSubject, subjectId } from '../../test/records.ts';
+import { createLog } from '../telemetry/telemetry.ts';
+import { openFeed } from './feed.ts';
+
+const [mine, other] = ['a'.repeat(32), 'b'.repeat(32)].map((text) => InstanceId.parse(text)) as [never, never];
+
+test('P7: a batch is proven only if no receipt can be given before the answer is on the disk of its gate', async (context) => {
+  const records = await openRecords(context);
+  const { journal, attributes, clock } = records;
+  for (const subject of ['truck-1', 'truck-2']) await putSubject(records, subject);
+  const log = createLog({ role: 'authority', level: 'error' });
+  const fleet = FleetName.parse('fleet-1');
+  await using feed = await openFeed({ ...records, log, fleet, leaseMs: 5_000, patienceMs: 1_000 });
+  const counters = {
+    ...{ admitted: 0, refused: 0, connections: 0, overruns: 0, unproven: 0 },
+    policy: 1,
+    policyRefused: 0,
+  };
+  const renew = (gate: string, instance: never) => {
+    const { revision: applied, revisionHash: hash } = journal.head();
+    const told = {
+      instance,
+      applied,
+      hash,
+      connectionsClosed: 0,
+      clock: clock.now,
+      url: 'https://localhost',
+      counters,
+    };
+    return feed.renew(gate, told as never);
+  };
+  const cut = async (subject: string) => {
+    const set = { ['status' as AttributeName]: 'off' };
+    return (await attributes.change({ actor: 'operator-1' }, { subjects: [subjectId(subject)], set })).revision;
+  };
+  const proven = async (subject: string, judgedAt: number) => {
+    const batches = [{ batch: 1, judgedAt, subjects: [subjectId(subject)] }];
+    return (await feed.settle('gate-1', { instance: mine, batches } as never)).batches[0]?.proven;
+  };
+
+  const judgedAt = journal.head().revision;
+  assert.equal((await renew('gate-2', other)).granted, true);
+  const first = await cut('truck-1');
+  assert.equal((await renew('gate-1', mine)).granted, true, 'it has applied what gate-2 has not');
+  assert.equal((await feed.receipt(first, { limitMs: 0 })).confirmed, false, 'the receipt waits for gate-2 alone');
+  assert.equal(await proven('truck-1', judgedAt), false);
+  assert.equal(await proven('truck-1', first), true, 'it was judged after the change');
+
+  const second = await cut('truck-2');
+  await renew('gate-2', other);
+  assert.equal((await feed.receipt(second, { limitMs: 0 })).confirmed, false, 'the receipt waits for gate-1');
+  assert.equal(await proven('truck-2', judgedAt), true);
+});
