@@ -1,7 +1,8 @@
-/** `npm run bench -- NAME [--json]`: measures, beside its peer in the same run, and prints what it saw. */
+/** `npm run bench -- NAME [--full] [--json]`: measures, beside its peer in the same run, and prints what it saw. */
 import { cpus } from 'node:os';
 import { benchCut } from './cut.ts';
 import { benchDecide } from './decide.ts';
+import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
 
 /** One line of a result: what was measured, ours, the peer's, and what we want. */
@@ -13,12 +14,24 @@ export interface Row {
   met: boolean | null;
 }
 
-const benches: Record<string, { about: string; run(words: string[]): Promise<Row[]> }> = {
-  decide: { about: 'a decision at the gate, with a million certificates', run: benchDecide },
-  gate: { about: 'handshakes and durable readings; nginx and a bare server beside', run: benchGate },
+export interface Result {
+  rows: Row[];
+  distributions?: Distribution[];
+}
+
+const benches: Record<string, { about: string; run(words: string[]): Promise<Result> }> = {
+  decide: {
+    about: 'a decision at the gate, with a million certificates',
+    run: async () => ({ rows: await benchDecide() }),
+  },
+  gate: {
+    about: 'handshakes and durable readings; nginx and a bare server beside',
+    run: async () => ({ rows: await benchGate() }),
+  },
   cut: {
-    about: 'from a change to its receipt and to the closed connection; nginx with a revocation list beside',
-    run: benchCut,
+    about:
+      'from a change to its receipt, to the refusal and to the closed connection; nginx with a revocation list beside',
+    run: (words) => benchCut({ full: words.includes('--full') }),
   },
 };
 
@@ -45,15 +58,16 @@ const name = words.find((word) => !word.startsWith('--')) ?? '';
 const bench = benches[name];
 if (!bench) {
   const list = Object.entries(benches).map(([known, { about }]) => `  ${known.padEnd(8)} ${about}`);
-  process.stderr.write(`npm run bench -- NAME [--json]\n${list.join('\n')}\n`);
+  process.stderr.write(`npm run bench -- NAME [--full] [--json]\n${list.join('\n')}\n`);
   process.exitCode = 2;
 } else {
   const machine = `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`;
-  const rows = await bench.run(words);
+  const { rows, distributions = [] } = await bench.run(words);
   const date = new Date().toISOString().slice(0, 10);
+  const shapes = distributions.map((one) => `\n${histogram(one)}\n`).join('');
   process.stdout.write(
     words.includes('--json')
-      ? `${JSON.stringify({ name, machine, date, rows })}\n`
-      : `${machine}, ${date}\n\n${table(rows)}\n`,
+      ? `${JSON.stringify({ name, machine, date, rows, distributions })}\n`
+      : `${machine}, ${date}\n\n${table(rows)}\n${shapes}`,
   );
 }

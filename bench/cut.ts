@@ -1,130 +1,206 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import type { Receipt } from '@portcullis/contract';
-import { Receipt as ReceiptShape } from '@portcullis/contract';
-import { exchange, Link, readCredential } from '@portcullis/device';
-import { Running, succeeded } from '../tools/commands.ts';
-import type { Row } from './bench.ts';
-import { fillFleet } from './fleet.ts';
-import { quantile, rounded, thousands } from './measure.ts';
-import { measureRevocationList } from './revocation-list.ts';
+import { Operator } from '../packages/server/test/operator.ts';
+import { freeBasePort, Running, succeeded } from '../tools/commands.ts';
+import type { Result, Row } from './bench.ts';
+import { type Distribution, distributionOf, inShort } from './distribution.ts';
+import { fillFleet, idOf } from './fleet.ts';
+import { rounded, thousands } from './measure.ts';
+import { type ListTimes, measureRevocationList } from './revocation-list.ts';
 import { openStage, type Stage } from './stage.ts';
 
-const changes = 300;
+interface Scale {
+  sizes: number[];
+  changes: number;
+  revocations: number;
+  cuts: number;
+}
 
-/** Changes one attribute to and fro, each time waiting for the receipt. */
-class Operator {
-  readonly #link: Link;
-  readonly #url: string;
+const usual: Scale = { sizes: [1_000, 100_000], changes: 1_000, revocations: 200, cuts: 100 };
+const full: Scale = { sizes: [1_000, 100_000, 1_000_000], changes: 5_000, revocations: 900, cuts: 300 };
+const warmUps = 30;
+const gatesMax = 4;
+const device = 'truck-17';
+const target = { p50: 10, p99: 25 };
 
-  constructor(fleet: string) {
-    const credential = readCredential(join(fleet, 'operator.json'));
-    this.#link = new Link({ roots: credential.roots, fleet: credential.fleet, role: 'authority', credential });
-    this.#url = `${credential.authority}/v1/attributes?wait=all`;
+interface Receipts {
+  /** Request sent → answer with the receipt read, by the operator's clock. */
+  sent: number[];
+  /** Of it: committed → in force at every gate, as the receipt says. */
+  inForce: number[];
+}
+
+async function receipts(count: number, change: (index: number) => Promise<Receipt>): Promise<Receipts> {
+  const times: Receipts = { sent: [], inForce: [] };
+  for (let index = 0; index < count; index++) {
+    const sent = performance.now();
+    const { confirmed, elapsedMs } = await change(index);
+    if (!confirmed) throw new Error('a receipt was not confirmed');
+    times.sent.push(performance.now() - sent);
+    times.inForce.push(elapsedMs);
+  }
+  return times;
+}
+
+/** One attribute, to and fro. */
+async function flips(operator: Operator, count: number): Promise<Receipts> {
+  const flip = (index: number) => operator.set(device, { status: index % 2 === 0 ? 'off' : 'active' });
+  await receipts(warmUps, flip);
+  return receipts(count, flip);
+}
+
+/** The device's own connection, over which it sends what it likes. */
+class Line {
+  readonly socket: TLSSocket;
+  readonly closed: Promise<number>;
+
+  private constructor(socket: TLSSocket) {
+    this.socket = socket;
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve(performance.now())));
+    socket.on('error', () => undefined);
   }
 
-  set(status: string): Promise<Receipt> {
-    return exchange(this.#link, this.#url, { subjects: ['truck-17'], set: { status } }, ReceiptShape);
+  static async open({ pem, house }: Stage): Promise<Line> {
+    const file = (name: string) => readFileSync(join(pem, name));
+    const identity = { key: file('key.pem'), cert: file('cert.pem'), ca: file('root.pem') };
+    const socket = connect({ host: 'localhost', port: house.basePort + 3, ...identity, minVersion: 'TLSv1.3' });
+    socket.setNoDelay(true);
+    await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+    return new Line(socket);
   }
 
-  close(): void {
-    this.#link.close();
+  /** The status of one reading; 0 when the connection ended instead. */
+  send(): Promise<number> {
+    const body = '{"temperature":4}';
+    const head = `POST /v1/streams/telemetry/readings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+    return new Promise((resolve) => {
+      const done = (status: number) => {
+        this.socket.off('data', answered);
+        this.socket.off('close', ended);
+        resolve(status);
+      };
+      const answered = (bytes: Buffer) => done(Number(/^HTTP\/1\.1 (\d{3})/.exec(bytes.toString('latin1'))?.[1] ?? 0));
+      const ended = () => done(0);
+      if (this.socket.destroyed) return resolve(0);
+      this.socket.on('data', answered).on('close', ended);
+      this.socket.write(head + body);
+    });
   }
 }
 
-async function receipts(operator: Operator): Promise<number[]> {
-  const times: number[] = [];
-  for (let index = 0; index < changes + 20; index++) {
-    const sent = performance.now();
-    const receipt = await operator.set(index % 2 === 0 ? 'off' : 'active');
-    if (!receipt.confirmed) throw new Error('a receipt was not confirmed');
-    if (index >= 20) times.push(performance.now() - sent);
-  }
-  return times;
+async function admitted(stage: Stage, operator: Operator): Promise<Line> {
+  await operator.set(device, { status: 'active' });
+  const line = await Line.open(stage);
+  const status = await line.send();
+  if (status !== 202) throw new Error(`a reading that should be admitted was answered with ${status}`);
+  return line;
 }
 
 /** From the change being sent to the close of an idle open connection of the device. */
-async function closings(stage: Stage, operator: Operator): Promise<number[]> {
-  const file = (name: string) => readFileSync(join(stage.pem, name));
-  const identity = { key: file('key.pem'), cert: file('cert.pem'), ca: file('root.pem') };
+async function closings(stage: Stage, operator: Operator, count: number): Promise<number[]> {
   const times: number[] = [];
-  for (let index = 0; index < 50; index++) {
-    await operator.set('active');
-    const socket = connect({ host: 'localhost', port: stage.house.basePort + 3, ...identity, minVersion: 'TLSv1.3' });
-    await new Promise((resolve) => socket.once('secureConnect', resolve));
-    await admitted(socket);
-    const closed = new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now())));
-    socket.on('error', () => undefined);
+  for (let index = 0; index < count; index++) {
+    const line = await admitted(stage, operator);
     const sent = performance.now();
-    await operator.set('off');
-    times.push((await closed) - sent);
+    await operator.set(device, { status: 'off' });
+    times.push((await line.closed) - sent);
   }
-  await operator.set('active');
   return times;
 }
 
-/** One reading over the connection, so that the gate knows it. */
-function admitted(socket: ReturnType<typeof connect>): Promise<void> {
-  const body = '{"temperature":4}';
-  socket.write(
-    `POST /v1/streams/telemetry/readings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-  );
-  return new Promise((resolve, reject) => {
-    socket.once('data', (bytes: Buffer) => {
-      if (bytes.toString().startsWith('HTTP/1.1 202')) resolve();
-      else reject(new Error(`not admitted: ${bytes.toString().slice(0, 200)}`));
+interface Refusals {
+  /** Change sent → the first reading of a device that sends without a pause is not accepted any more. */
+  first: number[];
+  /** Change sent → its first answer 403; who finds the connection closed asks again over a new one at once. */
+  told: number[];
+}
+
+async function refusals(stage: Stage, operator: Operator, count: number): Promise<Refusals> {
+  const refused: Refusals = { first: [], told: [] };
+  for (let index = 0; index < count; index++) {
+    let line = await admitted(stage, operator);
+    const sent = performance.now();
+    let receiptAt = Number.POSITIVE_INFINITY;
+    const change = operator.set(device, { status: 'off' }).then(() => {
+      receiptAt = performance.now();
     });
-  });
+    for (let status = 202; status !== 403; ) {
+      const asked = performance.now();
+      status = await line.send();
+      if (status === 202 && asked > receiptAt) throw new Error('a reading was admitted after the receipt');
+      if (status !== 202 && refused.first.length === index) refused.first.push(performance.now() - sent);
+      if (status === 0) line = await Line.open(stage);
+    }
+    refused.told.push(performance.now() - sent);
+    line.socket.destroy();
+    await change;
+  }
+  return refused;
 }
 
 async function joinGate({ house }: Stage, number: number): Promise<Running> {
-  const token = await succeeded(
-    'portcullis',
-    'token',
-    'create',
-    `gate-${number}`,
-    '--kind',
-    'gate',
-    '--fleet',
-    house.fleet,
-  );
-  const directory = join(house.home, `gate-${number}`);
-  await succeeded('portcullis', 'gate', 'join', directory, token, '--port', String(house.basePort + 10 + number));
+  const name = `gate-${number}`;
+  const token = await succeeded('portcullis', 'token', 'create', name, '--kind', 'gate', '--fleet', house.fleet);
+  const directory = join(house.home, name);
+  await succeeded('portcullis', 'gate', 'join', directory, token, '--port', String(await freeBasePort()));
   const gate = new Running('portcullis', 'start', 'gate', directory);
-  await gate.line(/^gate listening/);
+  await gate.line(/^gate listening/, 60_000).catch(async (error: unknown) => {
+    await gate.stop();
+    throw error;
+  });
   return gate;
 }
 
-const milliseconds = (times: number[]) =>
-  `p50 ${rounded(quantile(times, 0.5), 1)}, p99 ${rounded(quantile(times, 0.99), 1)}, max ${rounded(Math.max(...times), 1)} ms`;
-
 const nothing = { peer: '', target: '', met: null };
 
-/** One size of fleet: receipts with one gate and with four, and closed connections. */
-async function measureSize(certificates: number, withList: boolean): Promise<Row[]> {
+/** What one size of fleet gave. */
+class Findings {
+  readonly rows: Row[] = [];
+  readonly distributions: Distribution[] = [];
+  readonly #size: string;
+
+  constructor(certificates: number) {
+    this.#size = `${thousands(certificates)} certificates`;
+  }
+
+  add(what: string, times: number[], wanted?: typeof target): Distribution {
+    const one = distributionOf(`${what}, ${this.#size}`, times);
+    this.distributions.push(one);
+    const met = wanted ? one.p50 <= wanted.p50 && one.p99 <= wanted.p99 : null;
+    const words = wanted ? `p50 ≤ ${wanted.p50}, p99 ≤ ${wanted.p99} ms` : '';
+    this.rows.push({ ...nothing, what: one.what, ours: inShort(one), target: words, met });
+    return one;
+  }
+
+  addReceipts(what: string, gates: number, { sent, inForce }: Receipts, wanted?: typeof target): void {
+    const at = gates === 1 ? '1 gate' : `${gates} gates`;
+    this.add(`${what} sent → receipt, ${at}`, sent, wanted);
+    this.add(`of it, ${what} committed → in force, ${at}`, inForce);
+  }
+}
+
+async function measureSize(certificates: number, scale: Scale, list: ListTimesOf | undefined): Promise<Findings> {
+  said(`a fleet of ${thousands(certificates)} certificates`);
   const stage = await openStage((fleet) => fillFleet(fleet, certificates));
-  const gates: Running[] = [];
   const operator = new Operator(stage.house.fleet);
-  const size = `${thousands(certificates)} certificates`;
+  const gates: Running[] = [];
+  const found = new Findings(certificates);
   try {
-    const one = await receipts(operator);
-    const closed = await closings(stage, operator);
-    for (const number of [2, 3, 4]) gates.push(await joinGate(stage, number));
-    const four = await receipts(operator);
-    const met = quantile(four, 0.5) <= 10 && quantile(four, 0.99) <= 25;
-    const rows: Row[] = [
-      { what: `change sent → receipt, 1 gate, ${size}`, ours: milliseconds(one), ...nothing },
-      {
-        what: `change sent → receipt, 4 gates, ${size}`,
-        ours: milliseconds(four),
-        peer: '',
-        target: 'p50 ≤ 10, p99 ≤ 25 ms',
-        met,
-      },
-      { what: `change sent → open connection closed, ${size}`, ours: milliseconds(closed), ...nothing },
-    ];
-    return withList ? [...rows, ...(await listRows(stage, certificates))] : rows;
+    said('one gate');
+    found.addReceipts('change', 1, await flips(operator, scale.changes));
+    const refused = await refusals(stage, operator, scale.cuts);
+    found.add('change sent → a busy connection is served no more', refused.first);
+    found.add('change sent → first 403, over a new connection if need be', refused.told);
+    found.add('change sent → open idle connection closed', await closings(stage, operator, scale.cuts));
+    for (let number = 2; number <= gatesMax; number++) gates.push(await joinGate(stage, number));
+    said(`${gatesMax} gates`);
+    found.addReceipts('change', gatesMax, await flips(operator, scale.changes), target);
+    const revoke = (index: number) => operator.stand('revoke', idOf(index));
+    found.addReceipts('revocation', gatesMax, await receipts(scale.revocations, revoke));
+    if (list) found.rows.push(...listRows(await list(stage, certificates), certificates));
+    return found;
   } finally {
     operator.close();
     for (const gate of gates) await gate.stop();
@@ -132,22 +208,45 @@ async function measureSize(certificates: number, withList: boolean): Promise<Row
   }
 }
 
+type ListTimesOf = typeof measureRevocationList;
+
 /** The same job with what users have today, on the same machine. */
-async function listRows(stage: Stage, entries: number): Promise<Row[]> {
-  const times = await measureRevocationList(stage, entries);
-  const peer = times
-    ? `${milliseconds(times.newConnections)} (nginx, list of ${thousands(entries)}, reload)`
-    : 'nginx is not installed';
-  const open = times
-    ? `still served: ${times.stillServed} of ${times.newConnections.length} (nginx)`
-    : 'nginx is not installed';
+function listRows(times: ListTimes | undefined, entries: number): Row[] {
+  const documented = {
+    ...nothing,
+    what: 'a policy change at AWS IoT',
+    ours: '',
+    peer: '6 to 8 minutes (documented, not measured)',
+  };
+  if (!times)
+    return [{ ...nothing, what: 'the same with nginx', ours: '', peer: 'nginx is not installed' }, documented];
+  const { newConnections, stillServed, bystandersClosed } = times;
+  const rounds = newConnections.length;
+  const span = `${rounded(Math.min(...newConnections), 0)} to ${rounded(Math.max(...newConnections), 0)} ms`;
+  const peer = `${span} (nginx, list of ${thousands(entries)} made anew, reload; ${rounds} times)`;
+  const open = `served after the reload: ${stillServed} of ${rounds} (nginx)`;
+  const others = `closed by the reload: ${bystandersClosed} of ${rounds} (nginx)`;
   return [
     { ...nothing, what: 'the same, until a new connection is refused', ours: 'as above', peer },
     { ...nothing, what: 'the same, on a connection that was open', ours: 'closed, as above', peer: open },
-    { ...nothing, what: 'a policy change at AWS IoT', ours: '', peer: '6 to 8 minutes (documented, not measured)' },
+    { ...nothing, what: 'open connections of others', ours: 'left alone', peer: others },
+    documented,
   ];
 }
 
-export async function benchCut(): Promise<Row[]> {
-  return [...(await measureSize(1_000, false)), ...(await measureSize(100_000, true))];
+/** On the other stream than the result. */
+function said(what: string): void {
+  process.stderr.write(`${what}\n`);
+}
+
+export async function benchCut({ full: isFull }: { full: boolean }): Promise<Result> {
+  const scale = isFull ? full : usual;
+  const found: Findings[] = [];
+  for (const size of scale.sizes) {
+    found.push(await measureSize(size, scale, size === 100_000 ? measureRevocationList : undefined));
+  }
+  return {
+    rows: found.flatMap(({ rows }) => rows),
+    distributions: found.flatMap(({ distributions }) => distributions),
+  };
 }

@@ -48,4 +48,4 @@ async function insert(change: ChangeTransaction, from: number, to: number): Prom
   await db.insertInto('certificates').values(certificates).execute();
 }
 
-const idOf = (number: number) => `bench-${number}`;
+export const idOf = (number: number) => `bench-${number}`;

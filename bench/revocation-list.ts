@@ -10,6 +10,8 @@ export interface ListTimes {
   newConnections: number[];
   /** Requests over a connection that was open before, which were answered with success after the reload. */
   stillServed: number;
+  /** Open connections of clients that were not revoked, and that the reload closed. */
+  bystandersClosed: number;
 }
 
 const rounds = 5;
@@ -95,13 +97,16 @@ export async function measureRevocationList(stage: Stage, entries: number): Prom
   const trust = { trust: join(authority.folder, 'ca.pem') };
   const nginx = await startNginx(stage, `ssl_crl ${authority.folder}/list.pem;`, trust.trust);
   if (!nginx) return undefined;
-  const times: ListTimes = { newConnections: [], stillServed: 0 };
+  const times: ListTimes = { newConnections: [], stillServed: 0, bystandersClosed: 0 };
   try {
+    authority.client('bystander');
+    const bystander = readIdentity(authority.folder, 'bystander');
     for (let round = 0; round < rounds; round++) {
       const serial = authority.client(`client-${round}`);
       const identity = readIdentity(authority.folder, `client-${round}`);
-      const open = await connected(nginx.port, identity);
-      if (!(await answered(open))) throw new Error('nginx did not serve before the revocation');
+      const [open, other] = [await connected(nginx.port, identity), await connected(nginx.port, bystander)];
+      if (!(await answered(open)) || !(await answered(other)))
+        throw new Error('nginx did not serve before the revocation');
       const sent = performance.now();
       authority.revoke(serial);
       nginx.reload();
@@ -110,7 +115,8 @@ export async function measureRevocationList(stage: Stage, entries: number): Prom
       }
       times.newConnections.push(performance.now() - sent);
       if (await answered(open)) times.stillServed++;
-      open.destroy();
+      if (!(await answered(other))) times.bystandersClosed++;
+      for (const socket of [open, other]) socket.destroy();
     }
   } finally {
     nginx.stop();
