@@ -77,7 +77,7 @@ export class Arena {
     const passage = await Passage.open(house.basePort);
     const file = join(directory, 'gate.yaml');
     const text = readFileSync(file, 'utf8').replace(/^authority: .*$/m, `authority: https://localhost:${passage.port}`);
-    writeFileSync(file, `${text}log: error\n`);
+    writeFileSync(file, `${text}log: warn\n`);
     this.gates.push(new GateChild({ name, directory, passage, seed, url: `https://127.0.0.1:${port}` }));
   }
 

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { nodeOptions } from '../../src/cli/processes.ts';
 import type { Passage } from '../passage.ts';
 
@@ -12,7 +13,9 @@ export interface SlowDisk {
   afterMs: number;
 }
 
-const listenMsMax = 60_000;
+/** Long: the authority may be killed again and again meanwhile, and the machine be busy with something else. */
+const listenMsMax = 240_000;
+const restartMs = 1_000;
 const lastLinesMax = 20;
 
 export class GateChild {
@@ -42,38 +45,51 @@ export class GateChild {
     return this.#child !== undefined;
   }
 
-  /** Resolves once it listens. */
+  /** Resolves once it listens. One that ends before, since the authority did meanwhile, is started again, as `up` does. */
   async start(): Promise<void> {
+    const until = performance.now() + listenMsMax;
+    while (!(await this.#startOnce(until))) {
+      if (performance.now() > until)
+        throw new Error(`${this.name} does not listen; it said:\n${this.#lines.join('\n')}`);
+      await pause(restartMs);
+    }
+  }
+
+  async #startOnce(until: number): Promise<boolean> {
     const words = [this.directory, String(this.seed), this.broken];
     const child = fork(join(import.meta.dirname, 'gate-process.ts'), words, {
       execArgv: [...nodeOptions],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#child = child;
+    this.disk(this.#disk);
+    const listens = await this.#listening(child, until - performance.now());
+    if (!listens) {
+      await this.kill();
+      return false;
+    }
     child.once('exit', () => {
       if (this.#child !== child) return;
       this.died++;
       this.#child = undefined;
     });
-    this.disk(this.#disk);
-    await this.#listening(child);
+    return true;
   }
 
-  #listening(child: ChildProcess): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const failed = (why: string) => reject(new Error(`${this.name} ${why}; it said:\n${this.#lines.join('\n')}`));
-      const timer = setTimeout(() => failed(`does not listen within ${listenMsMax} ms`), listenMsMax);
-      child.once('exit', () => {
+  /** False: it ended, or took too long. */
+  #listening(child: ChildProcess, withinMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), withinMs);
+      const ended = (listens: boolean) => {
         clearTimeout(timer);
-        failed('ended before it listened');
-      });
+        resolve(listens);
+      };
+      child.once('exit', () => ended(false));
       for (const stream of [child.stdout, child.stderr]) {
         if (!stream) continue;
         createInterface({ input: stream }).on('line', (line) => {
           this.#lines = [...this.#lines, line].slice(-lastLinesMax);
-          if (!line.startsWith('gate listening')) return;
-          clearTimeout(timer);
-          resolve();
+          if (line.startsWith('gate listening')) ended(true);
         });
       }
     });
