@@ -53,6 +53,9 @@ function verdict(met: Row['met'] | string): string {
   return typeof met === 'boolean' ? (met ? 'met' : 'MISSED') : '';
 }
 
+// What was started ends with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const words = process.argv.slice(2);
 const name = words.find((word) => !word.startsWith('--')) ?? '';
 const bench = benches[name];

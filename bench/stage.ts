@@ -28,6 +28,15 @@ export async function openStage(fill: (fleet: string) => Promise<void> = async (
     made.configure('gate.yaml', many);
     await fill(made.fleet);
   });
+  try {
+    return await furnish(house);
+  } catch (error) {
+    await house.close();
+    throw error;
+  }
+}
+
+async function furnish(house: House): Promise<Stage> {
   const { directory: pem } = await house.pem(await house.device('truck-17'));
   const settings = await readSqliteStore(join(house.fleet, 'authority')).snapshot((db) =>
     db.selectFrom('settings').selectAll().execute(),
@@ -97,6 +106,7 @@ http {
 `,
   );
   const child = spawn(binary, ['-p', folder, '-c', file], { stdio: 'inherit' });
+  process.once('exit', () => child.kill());
   const workersOf = () =>
     readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').map(Number);
   while (!existsSync(join(folder, 'pid')) || workersOf()[0] === 0)

@@ -52,6 +52,12 @@ export async function succeeded(program: Program, ...words: string[]): Promise<s
   throw new Error(`${program} ${words[0]} ended with ${status}: ${error.trim()}`);
 }
 
+/** Whoever ends before stopping what it started takes it along: these are in no group that a terminal would end. */
+const started = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of started) child.kill();
+});
+
 /** A command that stays, with the lines that it prints. */
 export class Running {
   readonly process: ChildProcess;
@@ -65,6 +71,8 @@ export class Running {
       detached: true,
       env: { ...process.env, ...environment },
     });
+    started.add(this.process);
+    this.process.once('exit', () => started.delete(this.process));
     for (const stream of [this.process.stdout, this.process.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', (line) => this.#said(line));
     }
