@@ -1,5 +1,5 @@
 /** Where the torture happens: an authority and several gates as real processes, a network between them, and enrolled devices. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { TokenCreated } from '@portcullis/contract';
@@ -174,9 +174,10 @@ export class Arena {
     process.removeListener('exit', this.#killAll);
   }
 
-  /** Whatever ends this process, none of its children stays. */
+  /** Whatever ends this process, none of its children stays, and no directory. */
   readonly #killAll = (): void => {
     for (const gate of this.gates) void gate.kill();
     this.house.authority?.process.kill('SIGKILL');
+    rmSync(this.house.home, { recursive: true, force: true });
   };
 }

@@ -21,7 +21,7 @@ interface LoadParts {
 /** Longer than a gate is paused for. */
 const answerMsMax = 5_000;
 const recoveryMsMax = 20_000;
-const triedAgainMs = [100, 600] as const;
+const triedAgainMs = [200, 800] as const;
 
 export class Load {
   readonly calls: Call[] = [];

@@ -53,6 +53,7 @@ export const usualDisk = { beforeMs: 5, afterMs: 5 };
 /** One of each in turn, in an order that chance decides, so that a short run has met them all. */
 function planTrack(chance: Schedule, kinds: Fault['kind'][], until: number, restMs: [number, number]): Fault[] {
   const plan: Fault[] = [];
+  if (kinds.length === 0) return plan;
   let left: Fault['kind'][] = [];
   for (let at = chance.between(500, 1_500); at < until; ) {
     if (left.length === 0) left = [...kinds];
@@ -65,19 +66,20 @@ function planTrack(chance: Schedule, kinds: Fault['kind'][], until: number, rest
   return plan;
 }
 
-/** A track of faults for each gate, and one for the authority: within a track one at a time. */
+/** A track of faults for each gate, and one for the authority: within a track one at a time. `only`: of these kinds; all, if empty. */
 export function planFaults(
   seed: number,
   gates: number,
   milliseconds: number,
+  only: readonly string[] = [],
 ): { gates: Fault[][]; authority: Fault[] } {
-  const kinds = Object.keys(gateFaults) as Fault['kind'][];
-  const trackOf = (index: number) => new Schedule(seed * 16 + index);
+  const wanted = (kinds: object) =>
+    (Object.keys(kinds) as Fault['kind'][]).filter((kind) => only.length === 0 || only.includes(kind));
+  const track = (index: number, kinds: object, restMs: [number, number]) =>
+    planTrack(new Schedule(seed * 16 + index), wanted(kinds), milliseconds, restMs);
   return {
-    gates: Array.from({ length: gates }, (_, index) =>
-      planTrack(trackOf(index + 1), kinds, milliseconds, [500, 2_500]),
-    ),
-    authority: planTrack(trackOf(0), Object.keys(authorityFaults) as Fault['kind'][], milliseconds, [3_000, 8_000]),
+    gates: Array.from({ length: gates }, (_, index) => track(index + 1, gateFaults, [1_000, 4_000])),
+    authority: track(0, authorityFaults, [5_000, 15_000]),
   };
 }
 

@@ -14,7 +14,7 @@ export interface SlowDisk {
 }
 
 /** Long: the authority may be killed again and again meanwhile, and the machine be busy with something else. */
-const listenMsMax = 240_000;
+const listenMsMax = 120_000;
 const restartMs = 1_000;
 const lastLinesMax = 20;
 

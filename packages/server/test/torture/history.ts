@@ -129,13 +129,13 @@ function wrongRows({ rows, timeline }: History): Violation[] {
 }
 
 /** P7: what a receipt forbade and was not readable when it was given never is, unless it says that it is unproven. */
-function lateRows({ rows, changes, timeline }: History): Violation[] {
-  const receipts = new Map<string, { looked: number; revision: number }[]>();
-  for (const { confirmed, looked } of changes.toSorted((a, b) => a.end - b.end)) {
+function lateRows({ calls, rows, changes, timeline }: History): Violation[] {
+  const receipts = new Map<string, { looked: number; revision: number; time: number }[]>();
+  for (const { confirmed, looked, end: time } of changes.toSorted((a, b) => a.end - b.end)) {
     for (const [gate, batch] of Object.entries(looked)) {
       const known = receipts.get(gate) ?? [];
       receipts.set(gate, known);
-      known.push({ looked: batch, revision: Math.max(confirmed ?? 0, known.at(-1)?.revision ?? 0) });
+      known.push({ looked: batch, time, revision: Math.max(confirmed ?? 0, known.at(-1)?.revision ?? 0) });
     }
   }
   return rows.flatMap((row): Violation[] => {
@@ -145,7 +145,9 @@ function lateRows({ rows, changes, timeline }: History): Violation[] {
     const last = known[countWhile(known, (receipt) => receipt.looked < batch) - 1];
     if (!last || last.revision <= revision) return [];
     if (!timeline.ever(subject, false, revision + 1, last.revision)) return [];
-    const detail = { ...row, receipted: last.revision, readableThen: last.looked };
+    const acknowledged = calls.find((call) => call.gate === gate && call.status === 202 && call.ids.includes(row.id));
+    const then = { receipted: last.revision, readableThen: last.looked, receiptAt: last.time };
+    const detail = { ...row, ...then, acknowledgedAt: acknowledged?.end };
     return [{ promise: 'P7', what: 'became readable after the receipt that forbade it', detail }];
   });
 }

@@ -17,6 +17,8 @@ export interface RunOptions {
   /** How many of the arena's gates take part; all, if not given. */
   gates?: number;
   faults: boolean;
+  /** Faults of these kinds alone. */
+  only?: readonly string[];
   disk?: SlowDisk;
   /** The rule of the cut that is switched off: what must be found then. */
   broken?: '' | 'barrier';
@@ -98,11 +100,11 @@ async function disturb(
 
 function playFaults(
   arena: Arena,
-  { seed, milliseconds }: RunOptions,
+  { seed, milliseconds, only }: RunOptions,
   signal: AbortSignal,
   onFault: (kind: string) => void,
 ): Promise<void>[] {
-  const plan = planFaults(seed, arena.gates.length, milliseconds);
+  const plan = planFaults(seed, arena.gates.length, milliseconds, only);
   return [
     playTrack(plan.authority, arena, authorityFaults, signal, onFault),
     ...arena.gates.map((gate, index) => playTrack(plan.gates[index] ?? [], gate, gateFaults, signal, onFault)),

@@ -13,12 +13,12 @@ const seed = Number(process.env.SEED ?? 17);
 let arena: Arena;
 
 before(async () => {
-  arena = await Arena.open({ devices: 40, gates: 3, seed });
+  arena = await Arena.open({ devices: 30, gates: 3, seed });
 });
 after(() => arena?.close());
 
 test('P6, P7, P8, P12: killed, paused and cut off at random, no gate breaks what a receipt or an acknowledgement said', async (context) => {
-  const report = await run(arena, { seed, milliseconds: 12_000, perSecond: 200, flippers: 4, faults: true });
+  const report = await run(arena, { seed, milliseconds: 9_000, perSecond: 200, flippers: 4, faults: true });
   context.diagnostic(JSON.stringify(report));
   assert.deepEqual(report.first, []);
   assert.equal(report.violations, 0);
@@ -28,7 +28,7 @@ test('P6, P7, P8, P12: killed, paused and cut off at random, no gate breaks what
 
 test('canary: without rule 8 the torture finds a reading that became readable after the receipt that forbade it', async (context) => {
   const slow = { beforeMs: 50, afterMs: 300 };
-  const options = { milliseconds: 5_000, perSecond: 100, flippers: 4, gates: 1, faults: false, disk: slow } as const;
+  const options = { milliseconds: 3_000, perSecond: 100, flippers: 4, gates: 1, faults: false, disk: slow } as const;
   for (let tries = 0; tries < 3; tries++) {
     const report = await run(arena, { ...options, seed: seed + tries, broken: 'barrier' });
     context.diagnostic(JSON.stringify(report));

@@ -1,6 +1,7 @@
 /**
- * `npm run torture -- [--minutes N] [--seed N] [--devices N] [--gates N] [--break barrier]`: prints one summary and exits 1 if a
- * promise was broken. The seed decides faults, flips and sends; in which order processes come to run, the machine decides.
+ * `npm run torture -- [--minutes N] [--seed N] [--devices N] [--gates N] [--rate N] [--only KIND]… [--break barrier]`: prints one
+ * summary and exits 1 if a promise was broken. `--only`: faults of this kind alone, such as "gate paused". The seed decides faults,
+ * flips and sends; in which order processes come to run, the machine decides.
  */
 import { parseArgs } from 'node:util';
 import { Arena } from './arena.ts';
@@ -12,6 +13,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(1 + (Date.now() % 1_000_000)) },
     devices: { type: 'string', default: '200' },
     gates: { type: 'string', default: '3' },
+    rate: { type: 'string', default: '500' },
+    only: { type: 'string', multiple: true, default: [] },
     break: { type: 'string', default: '' },
   },
 });
@@ -25,7 +28,8 @@ try {
   const milliseconds = Number(values.minutes) * 60_000;
   const broken = values.break;
   const disk = broken === '' ? {} : { disk: { beforeMs: 50, afterMs: 300 } };
-  const report = await run(arena, { seed, milliseconds, perSecond: 500, flippers: 6, faults: true, broken, ...disk });
+  const options = { seed, milliseconds, perSecond: Number(values.rate), flippers: 6, faults: true, only: values.only };
+  const report = await run(arena, { ...options, broken, ...disk });
   console.log(JSON.stringify(report));
   process.exitCode = report.violations === 0 ? 0 : 1;
 } finally {
