@@ -23,6 +23,7 @@ export interface Answer {
 
 /** A process starts in a second; on a machine that is busy with other things it may take as long as this. */
 const startMsMax = 60_000;
+const silenceMsMax = 60_000;
 
 export class House {
   readonly home = mkdtempSync(join(tmpdir(), 'portcullis-house-'));
@@ -127,6 +128,7 @@ export function post(
         answer.on('error', reject);
       },
     );
+    sent.setTimeout(silenceMsMax, () => sent.destroy(new Error(`no answer within ${silenceMsMax} ms`)));
     sent.on('error', reject);
     sent.end(body);
   });

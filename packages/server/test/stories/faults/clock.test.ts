@@ -32,7 +32,7 @@ before(async () => {
 after(() => scene?.close());
 afterEach(() => {
   if (skip) return;
-  scene.house.gate?.process.kill('SIGCONT');
+  scene.resume();
   gateClock.step(0);
   authorityClock.step(0);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { Running } from '../../../../../tools/commands.ts';
 import { eventually, readingsUrl } from '../../house.ts';
 import { outcomesOf, Scene, Sending } from './scene.ts';
@@ -27,6 +27,11 @@ before(async () => {
 after(async () => {
   await copy?.stop();
   await scene?.close();
+});
+
+afterEach(() => {
+  copy?.process.kill('SIGCONT');
+  scene?.resume();
 });
 
 async function settled(): Promise<void> {

@@ -1,6 +1,6 @@
 /** A gate sleeps longer than its lease, or is cut off itself: receipts wait for it so long and no longer. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import type { Receipt } from '@portcullis/contract';
 import { eventually, readingsUrl } from '../../house.ts';
 import { outcomesOf, Scene, Sending } from './scene.ts';
@@ -10,6 +10,7 @@ before(async () => {
   scene = await Scene.open();
 });
 after(() => scene?.close());
+afterEach(() => scene?.resume());
 
 test('P7: a receipt waits for a paused gate no longer than its lease, and says so; resumed, that gate admits nothing on the old state', async () => {
   const { house, operator, terms, truck, other } = scene;

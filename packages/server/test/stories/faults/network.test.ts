@@ -1,6 +1,6 @@
 /** The network between authority and gate: cut in one direction, in the other, in both; and slow. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { eventually, readingsUrl } from '../../house.ts';
 import { type Direction, Passage } from '../../passage.ts';
 import { outcomesOf, Scene, Sending } from './scene.ts';
@@ -14,12 +14,17 @@ before(async () => {
       const through = `authority: https://localhost:${passage.port}`;
       house.configure('gate.yaml', (text) => text.replace(/^authority: .*$/m, through));
     },
-    { leaseMs: 3_000, patienceMs: 500 },
+    () => ({ leaseMs: 3_000, patienceMs: 500 }),
   );
 });
 after(async () => {
   await scene?.close();
   await passage?.close();
+});
+
+afterEach(() => {
+  passage.delayMs = 0;
+  passage.heal();
 });
 
 const cuts: [string, Direction[]][] = [
@@ -69,7 +74,6 @@ test('P5 P7: over a slow link receipts are true and just slower, and the lease h
   }
   await eventually(() => performance.now() > slowed + 2 * terms.leaseMs, 'two leases have passed');
   assert.deepEqual(sending.statusesSince(slowed), new Set([202]));
-  passage.delayMs = 0;
 });
 
 test('P5: a gate that starts behind a slow link gets its lease', async () => {
@@ -79,5 +83,4 @@ test('P5: a gate that starts behind a slow link gets its lease', async () => {
   await house.startGate();
   await eventually(async () => (await scene.statusOf(other)) === 202, 'admitted');
   assert.deepEqual(outcomesOf(await operator.set('truck-17', { status: 'off' })), ['gate-1 applied']);
-  passage.delayMs = 0;
 });

@@ -1,7 +1,7 @@
 /** A gate that stops between its commit and its look at the lease: what was stored there never counts for more than it may. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import type { ReadingView } from '@portcullis/contract';
 import { Running } from '../../../../../tools/commands.ts';
 import { nodeOptions } from '../../../src/cli/processes.ts';
@@ -13,6 +13,7 @@ before(async () => {
   scene = await Scene.open();
 });
 after(() => scene?.close());
+afterEach(() => scene?.resume());
 
 /** In place of the gate that runs: one that stops itself where a reading names a stop, between commit and look. */
 async function startStoppingGate(): Promise<void> {

@@ -36,11 +36,15 @@ export class Scene {
     this.other = other;
   }
 
+  /** `choose` is told how long a command takes here and now. */
   static async open(
     configure: (house: House) => void | Promise<void> = () => undefined,
-    terms: Terms = { leaseMs: 2_000, patienceMs: 500 },
+    choose: (startMs: number) => Terms = () => ({ leaseMs: 2_000, patienceMs: 500 }),
   ): Promise<Scene> {
+    const begun = performance.now();
+    let terms = choose(0);
     const house = await House.open(async (made) => {
+      terms = choose(performance.now() - begun);
       setTerms(made, terms);
       await configure(made);
     });
@@ -81,6 +85,11 @@ export class Scene {
   requireBounded({ elapsedMs }: Receipt, { leaseMs, patienceMs } = this.terms): void {
     const most = patienceMs + leaseMs * 1.02 + allowanceMs;
     assert.ok(elapsedMs <= most, `the receipt took ${elapsedMs} ms, and may take ${most}`);
+  }
+
+  /** After a test that may have failed half-way: nobody is left paused, and the next one is not held up. */
+  resume(): void {
+    for (const running of [this.house.authority, this.house.gate]) running?.process.kill('SIGCONT');
   }
 
   async close(): Promise<void> {
