@@ -7,7 +7,8 @@ import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import type { VerdictView } from '@portcullis/contract';
-import { finished, Running, succeeded } from '../../../../../tools/commands.ts';
+import { credentialFileIn, readCredential, renew } from '@portcullis/device';
+import { Running, succeeded } from '../../../../../tools/commands.ts';
 import { eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
 
 const run = promisify(execFile);
@@ -142,15 +143,9 @@ test('P9: revoked is for ever: no resume, no token without saying so, and renewa
   assert.equal((JSON.parse(resumed.out) as { error: string }).error, 'standing_final');
   const token = await house.portcullis('token', 'create', 'truck-18', '--json');
   assert.equal((JSON.parse(token.out) as { error: string }).error, 'after_revocation_required');
-  const sent = await finished(
-    'portcullis-device',
-    'send',
-    'telemetry',
-    '/dev/null',
-    '--device',
-    join(house.home, 'truck-18'),
-  );
-  assert.equal(sent.status, 0, 'nothing waits, so nothing is refused');
+  const directory = join(house.home, 'truck-18');
+  const renewal = renew({ credential: readCredential(credentialFileIn(directory)), directory });
+  await assert.rejects(renewal, { code: 'renewal_refused' });
 });
 
 test('P12: the journal is whole, and an edited one is found', async () => {
