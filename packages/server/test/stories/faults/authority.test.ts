@@ -1,6 +1,7 @@
 /** The authority dies, sleeps, or comes back with other terms: gates stop deciding in time, and no receipt is given too early. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import type { Receipt } from '@portcullis/contract';
 import { eventually, readingsUrl } from '../../house.ts';
 import { outcomesOf, Scene, Sending, setTerms } from './scene.ts';
 
@@ -15,6 +16,16 @@ before(async () => {
 });
 after(() => scene?.close());
 afterEach(() => scene?.resume());
+
+test('P7: a receipt that is not confirmed within the limit is printed, with exit status 1', async () => {
+  const { house } = scene;
+  await scene.settled();
+  house.gate?.process.kill('SIGSTOP');
+  const words = ['attribute', 'set', 'truck-17', 'site=berlin', '--wait', '--wait-limit', '0.05', '--json'];
+  const { status, out } = await house.portcullis(...words);
+  const receipt = JSON.parse(out) as Receipt;
+  assert.deepEqual([status, receipt.confirmed, outcomesOf(receipt)], [1, false, ['gate-1 pending']]);
+});
 
 test('P5 P7: with the authority paused the gate refuses within its lease; resumed, it goes on by itself, and a change asked meanwhile is true', async () => {
   const { house, operator, terms, other } = scene;
