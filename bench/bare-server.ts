@@ -22,6 +22,8 @@ function commit(): void {
       instance: 'bare',
       looked: batch - 1,
       quarantine: [],
+      proven: batch - 1,
+      unproven: [],
       requests: group.map(({ request }) => request),
     })
     .then(() => {

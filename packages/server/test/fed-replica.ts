@@ -70,9 +70,10 @@ export function groundOn({ replica, clock }: FedReplica, streams: Record<string,
   const recording = new Recording<SinkRequest>({
     write: (_batch, done) => done(undefined, []),
     mark: (_looked, done) => done(undefined),
-    holds: () => lease.holds(),
+    term: () => lease.term(),
     markSoon: () => undefined,
     onOverrun: () => undefined,
+    onUnproven: () => undefined,
     lastBatch: 0,
     bounds: { readingsMax: 100, bytesMax: 100_000 },
   });

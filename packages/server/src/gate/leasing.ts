@@ -13,6 +13,8 @@ interface Parts {
   log: Log;
   /** What is told with each renewal; undefined while there is no snapshot. */
   state(): Omit<LeaseRequest, 'instance'> | undefined;
+  /** There is a snapshot, and the authority goes on from it. */
+  follows(): boolean;
 }
 
 const firstTryMs = 20;
@@ -71,7 +73,7 @@ export class Leasing {
     this.#everyMs = answer.leaseMs / 4;
     this.#answerMs = 2 * retryMs;
     // Meanwhile the history may have turned out to be another one.
-    if (!this.#stopped && this.#parts.state()) this.#parts.lease.granted(sent, answer.leaseMs);
+    if (!this.#stopped && this.#parts.follows()) this.#parts.lease.granted(sent, answer.leaseMs);
   }
 
   #failed(error: Error): void {

@@ -117,6 +117,7 @@ class RunningGate implements Gate {
       ...{ authority, instance, lease, log },
       link: () => this.#links.leases,
       state: () => this.#leaseState(),
+      follows: () => this.#follows(),
     });
   }
 
@@ -126,12 +127,9 @@ class RunningGate implements Gate {
     const { authority } = settings;
     this.#feed.start();
     await until(() => replica.complete, signal);
-    // Nothing is in flight yet: what the snapshot holds is what this instance has applied.
-    this.#reportable = { revision: replica.revision, hash: replica.hash };
     this.#leasing.start();
     await until(() => lease.holds(), signal);
-    const holds = () => lease.holds();
-    await settleLastBatches({ authority, instance: this.instance, link: this.#links.feed, sink, log, holds });
+    await settleLastBatches({ authority, instance: this.instance, link: this.#links.feed, sink, log, lease });
     this.#unproven = await sink.unprovenCount();
     this.#settled = true;
     this.#reportApplied();
@@ -189,8 +187,15 @@ class RunningGate implements Gate {
     });
   }
 
+  #follows(): boolean {
+    return this.#ground.replica.complete && !this.#feed.regressed;
+  }
+
   #leaseState(): Omit<LeaseRequest, 'instance'> | undefined {
-    if (!this.#ground.replica.complete || this.#feed.regressed) return undefined;
+    if (!this.#follows()) return undefined;
+    const { replica, lease } = this.#ground;
+    // Until its first lease it decides nothing: it tells all that it has applied, or it could not join while changes go on (rule 4).
+    if (!this.#settled && !lease.holds()) this.#reportable = { revision: replica.revision, hash: replica.hash };
     const { admitted, refused } = this.#verdicts.counters;
     return {
       applied: this.#reportable.revision,
@@ -200,7 +205,7 @@ class RunningGate implements Gate {
       url: this.#parts.settings.url,
       counters: {
         ...{ admitted, refused, connections: this.#connections.size },
-        ...{ overruns: this.#recording.overruns, unproven: this.#unproven },
+        ...{ overruns: this.#recording.overruns, unproven: this.#unproven + this.#recording.unproven },
         ...{ policy: this.#policy.number, policyRefused: this.#policies.refused },
       },
     };

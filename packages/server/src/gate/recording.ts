@@ -2,6 +2,8 @@
  * From admitted to durable: a queue, and one commit in flight. Pure: no timer and no disk of its own.
  * Rules of the cut that live here, each one method: 7 (what is queued is judged again when a change is applied), 8 (a change is
  * reported only after the commit that was in flight), 9 (a batch counts only if the lease was looked at after its commit).
+ * Rule 9 has a second half: a batch becomes readable when that look comes to be on record, which a process that stands still can
+ * delay. So it is readable as unproven first, and proven by the record after, if the lease that it was looked at under still held.
  */
 import type { ReasonCode } from '@portcullis/contract';
 
@@ -23,8 +25,12 @@ export type Outcome = { stored: number; repeated: number } | { reused: number };
 export type Recorded = { outcome: Outcome } | { refused: Refusal };
 
 export interface Looked {
+  /** Every batch up to this one was looked at after its commit. */
   looked: number;
   quarantine: number[];
+  /** Every batch up to this one, but those that are named unproven, became readable while its lease held. */
+  proven: number;
+  unproven: number[];
 }
 
 export interface Batch<Request> extends Looked {
@@ -36,11 +42,12 @@ export interface RecordingParts<Request> {
   /** Writes durably; calls back once, with the outcome of each request or with what went wrong. */
   write(batch: Batch<Request>, done: (error: unknown, outcomes?: Outcome[]) => void): void;
   mark(looked: Looked, done: (error: unknown) => void): void;
-  /** The lease, looked at now. */
-  holds(): boolean;
+  /** The lease, looked at now: which unbroken run of it holds; undefined when none does. */
+  term(): number | undefined;
   /** Something wants to be marked within a second, even if nothing is written meanwhile. */
   markSoon(): void;
   onOverrun(batch: number, readings: number): void;
+  onUnproven(batch: number): void;
   lastBatch: number;
   bounds: { readingsMax: number; bytesMax: number };
 }
@@ -58,12 +65,18 @@ export class Recording<Request> {
   #looked: number;
   #marked: number;
   #quarantine: number[] = [];
+  #unproven: number[] = [];
+  /** Up to which batch it is known, and up to which on record, that each is proven or named. */
+  #proven: number;
+  #provenMarked: number;
+  /** Looked at and not on record yet, each with the term of the lease that it was looked at under. */
+  #fresh: { batch: number; term: number }[] = [];
   #barriers: (() => void)[] = [];
   #stopping = false;
 
   constructor(parts: RecordingParts<Request>) {
     this.#parts = parts;
-    this.#batch = this.#looked = this.#marked = parts.lastBatch;
+    this.#batch = this.#looked = this.#marked = this.#proven = this.#provenMarked = parts.lastBatch;
   }
 
   submit(entry: Entry<Request>): void {
@@ -100,20 +113,30 @@ export class Recording<Request> {
 
   /** Records what was looked at and not recorded yet, unless a write does it. */
   markNow(): void {
-    if (!this.#busy && this.#marked < this.#looked) this.#startMark();
+    if (!this.#busy && this.#due) this.#startMark();
   }
 
   /** Takes nothing more; resolves when what was queued has its answer and everything is on record. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    while (this.#busy || this.#queue.length > 0 || this.#marked < this.#looked) {
+    while (this.#busy || this.#queue.length > 0 || this.#due) {
       await new Promise<void>((resolve) => this.afterCommitInFlight(resolve));
     }
   }
 
-  /** Rule 9. */
-  protected leaseStillHeld(): boolean {
-    return this.#parts.holds();
+  /** Rule 9: the look. */
+  protected leaseStillHeld(): number | undefined {
+    return this.#parts.term();
+  }
+
+  /** Rule 9: the lease did not end between that look and now. */
+  protected heldSince(term: number): boolean {
+    return this.#parts.term() === term;
+  }
+
+  /** Something is to be put on record. */
+  get #due(): boolean {
+    return this.#marked < this.#looked || this.#provenMarked < this.#proven;
   }
 
   #leave(entry: Entry<Request>, result: Recorded): void {
@@ -135,13 +158,13 @@ export class Recording<Request> {
   #startCommit(): void {
     const group = this.#takeGroup();
     if (group.length === 0) return;
-    if (!this.#parts.holds()) {
+    if (this.#parts.term() === undefined) {
       for (const entry of group) this.#leave(entry, { refused: { reason: 'replica_stale' } });
       return this.#startCommit();
     }
     this.#busy = true;
     const batch = ++this.#batch;
-    const looked = { looked: this.#looked, quarantine: this.#quarantine };
+    const looked = this.#toRecord();
     const requests = group.map(({ request }) => request);
     this.#parts.write({ ...looked, batch, requests }, (error, outcomes) => {
       if (outcomes) this.#recorded(looked);
@@ -150,9 +173,11 @@ export class Recording<Request> {
   }
 
   #committed(batch: number, group: Entry<Request>[], error: unknown, outcomes: Outcome[] | undefined): void {
-    const held = this.leaseStillHeld();
+    const term = this.leaseStillHeld();
+    const held = term !== undefined;
     // A write that failed may be on disk all the same, acknowledged to nobody: it must never become readable.
     if (error !== undefined || !held) this.#quarantine = [...this.#quarantine, batch];
+    else this.#fresh.push({ batch, term });
     this.#looked = batch;
     if (error === undefined && !held) this.#parts.onOverrun(batch, sum(group));
     for (const [index, entry] of group.entries()) {
@@ -165,28 +190,40 @@ export class Recording<Request> {
 
   #startMark(): void {
     this.#busy = true;
-    const looked = { looked: this.#looked, quarantine: this.#quarantine };
+    const looked = this.#toRecord();
     this.#parts.mark(looked, (error) => {
       if (error === undefined) this.#recorded(looked);
       this.#ended(error !== undefined);
     });
   }
 
-  #recorded({ looked, quarantine }: Looked): void {
-    this.#marked = looked;
+  #toRecord(): Looked {
+    const [looked, quarantine] = [this.#looked, this.#quarantine];
+    return { looked, quarantine, proven: this.#proven, unproven: this.#unproven };
+  }
+
+  /** It is on disk: from now on readers see what was looked at, as unproven. What the lease covered until now is proven next. */
+  #recorded({ looked, quarantine, proven, unproven }: Looked): void {
+    const shown = this.#fresh.filter(({ batch }) => batch <= looked);
+    const late = shown.filter(({ term }) => !this.heldSince(term)).map(({ batch }) => batch);
+    for (const batch of late) this.#parts.onUnproven(batch);
+    this.#fresh = this.#fresh.filter(({ batch }) => batch > looked);
     this.#quarantine = this.#quarantine.filter((batch) => !quarantine.includes(batch));
+    this.#unproven = [...this.#unproven.filter((batch) => !unproven.includes(batch)), ...late];
+    [this.#marked, this.#proven, this.#provenMarked] = [looked, looked, proven];
   }
 
   /** What waited for this moment is told, once the look is on record; then the next group begins. */
   #ended(failed = false): void {
     this.#busy = false;
-    const due = this.#marked < this.#looked;
-    if (due && failed) this.#parts.markSoon();
-    else if (due && this.#barriers.length > 0) return this.#startMark();
-    if (!due) for (const told of this.#barriers.splice(0)) told();
+    const looked = this.#marked === this.#looked;
+    if (!looked && failed) this.#parts.markSoon();
+    else if (!looked && this.#barriers.length > 0) return this.#startMark();
+    if (looked) for (const told of this.#barriers.splice(0)) told();
     if (this.#busy) return;
     if (this.#queue.length > 0) this.#startCommit();
-    else if (this.#marked < this.#looked) this.#parts.markSoon();
+    else if (looked && this.#due && !failed) this.#startMark();
+    else if (this.#due) this.#parts.markSoon();
   }
 }
 

@@ -1,5 +1,6 @@
 import { SettlementAnswer } from '@portcullis/contract';
 import { exchange, type Link } from '@portcullis/device';
+import type { Lease } from '../replica/replica.ts';
 import type { Sink } from '../storage/sink.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 
@@ -9,27 +10,28 @@ interface Parts {
   link: Link;
   sink: Sink;
   log: Log;
-  holds(): boolean;
+  lease: Lease;
 }
 
 /**
  * Settles what an earlier process left between its commit and its look at the lease (rule 9). It runs under this instance's own
  * lease and before it reports anything, so that no receipt is given meanwhile that this one does not hold up.
  */
-export async function settleLastBatches({ authority, instance, link, sink, log, holds }: Parts): Promise<void> {
+export async function settleLastBatches({ authority, instance, link, sink, log, lease }: Parts): Promise<void> {
   const unsettled = await sink.unsettled();
   if (unsettled.length === 0) return;
   const batches = unsettled.map(({ batch, judgedAt, subjects }) => ({ batch, judgedAt, subjects }));
+  const term = lease.term();
+  const unbroken = () => term !== undefined && lease.term() === term;
   const answer = await exchange(link, `${authority}/v1/settlements`, { instance, batches }, SettlementAnswer);
   for (const { batch } of unsettled) {
-    const proven = answer.batches.some((one) => one.batch === batch && one.proven) && holds();
+    const proven = answer.batches.some((one) => one.batch === batch && one.proven) && unbroken();
     await sink.settle(batch, proven ? 'proven' : 'unproven');
-    if (!proven || !holds()) {
-      await sink.settle(batch, 'unproven');
-      log.warn(
-        { batch },
-        'unproven: the last batch of a process that died may have been judged on an older state; its rows say so',
-      );
-    }
+    if (proven && unbroken()) continue;
+    if (proven) await sink.settle(batch, 'unproven');
+    log.warn(
+      { batch },
+      'unproven: the last batch of a process that died may have been judged on an older state; its rows say so',
+    );
   }
 }

@@ -17,6 +17,7 @@ const markWithinMs = 500;
 /** The recording of this gate: its commits go to the sink, its timer is here. */
 export class SinkRecording extends Recording<SinkRequest> {
   #overruns = 0;
+  #unproven = 0;
   #markTimer: NodeJS.Timeout | undefined;
 
   constructor({ sink, instance, lease, bounds, log }: Parts) {
@@ -29,11 +30,15 @@ export class SinkRecording extends Recording<SinkRequest> {
         sink.write({ ...batch, instance }).then((outcomes) => done(undefined, outcomes), failed);
       },
       mark: (looked, done) => void sink.mark(looked).then(() => done(undefined), done),
-      holds: () => lease.holds(),
+      term: () => lease.term(),
       markSoon: () => this.#markSoon(),
       onOverrun: (batch, readings) => {
         this.#overruns++;
         log.warn({ batch, readings }, 'overrun: the lease ended while a batch was being stored; it is quarantined');
+      },
+      onUnproven: (batch) => {
+        this.#unproven++;
+        log.warn({ batch }, 'unproven: the lease ended before it was on record that it was looked at; its rows say so');
       },
       lastBatch: sink.lastBatch,
       bounds,
@@ -43,6 +48,11 @@ export class SinkRecording extends Recording<SinkRequest> {
   /** Batches whose lease was over when they were looked at. */
   get overruns(): number {
     return this.#overruns;
+  }
+
+  /** Batches whose rows were named so by this process. */
+  get unproven(): number {
+    return this.#unproven;
   }
 
   override async stop(): Promise<void> {

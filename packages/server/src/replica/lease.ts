@@ -17,6 +17,7 @@ export class Lease {
   readonly #clocks: Clocks;
   #endsMonotonic = Number.NEGATIVE_INFINITY;
   #endsWall = Number.NEGATIVE_INFINITY;
+  #term = 0;
 
   constructor(clocks: Clocks) {
     this.#clocks = clocks;
@@ -29,6 +30,7 @@ export class Lease {
   granted(sent: Sent, leaseMs: number): void {
     const ends = this.startOf(sent).monotonic + leaseMs;
     if (ends <= this.#endsMonotonic) return;
+    if (!this.holds()) this.#term++;
     this.#endsMonotonic = ends;
     this.#endsWall = this.startOf(sent).wall + leaseMs;
   }
@@ -44,6 +46,11 @@ export class Lease {
 
   holds(): boolean {
     return this.#clocks.monotonic() < this.#endsMonotonic && this.#clocks.now() < this.#endsWall;
+  }
+
+  /** Which unbroken run of the lease holds now: the same number at two times means that it held in between. */
+  term(): number | undefined {
+    return this.holds() ? this.#term : undefined;
   }
 
   remainingMs(): number {

@@ -47,14 +47,17 @@ export class SinkDatabase {
     this.#transaction(() => this.#look(looked));
   }
 
-  #look({ looked, quarantine }: Looked): void {
+  #look({ looked, quarantine, proven, unproven }: Looked): void {
     for (const batch of quarantine) {
       this.#sql('UPDATE readings SET given = 0 WHERE request IN (SELECT number FROM requests WHERE batch = ?)').run(
         batch,
       );
       this.#sql("UPDATE requests SET state = 'quarantined' WHERE batch = ?").run(batch);
     }
-    this.#sql('UPDATE progress SET looked = max(looked, ?)').run(looked);
+    for (const batch of unproven) {
+      this.#sql("UPDATE requests SET state = 'unproven' WHERE batch = ? AND state = 'stored'").run(batch);
+    }
+    this.#sql('UPDATE progress SET looked = max(looked, ?), proven = max(proven, ?)').run(looked, proven);
   }
 
   /** All or nothing: what was stored of a request is taken back when one of its ids turns out to be another reading's. */
@@ -125,7 +128,7 @@ export class SinkDatabase {
   unsettled(): UnsettledBatch[] {
     const rows = this.#sql(
       `SELECT batch, max(instance) AS instance, min(revision) AS judgedAt, json_group_array(DISTINCT subject) AS subjects
-       FROM requests WHERE batch > (SELECT looked FROM progress) AND state = 'stored' GROUP BY batch ORDER BY batch`,
+       FROM requests WHERE batch > (SELECT proven FROM progress) AND state = 'stored' GROUP BY batch ORDER BY batch`,
     ).all() as unknown as (Omit<UnsettledBatch, 'subjects'> & { subjects: string })[];
     return rows.map((row) => ({ ...row, subjects: JSON.parse(row.subjects) as string[] }));
   }
@@ -133,7 +136,7 @@ export class SinkDatabase {
   settle(batch: number, proof: 'proven' | 'unproven'): void {
     this.#transaction(() => {
       if (proof === 'unproven') this.#sql("UPDATE requests SET state = 'unproven' WHERE batch = ?").run(batch);
-      this.#look({ looked: batch, quarantine: [] });
+      this.#look({ looked: batch, quarantine: [], proven: batch, unproven: [] });
     });
   }
 

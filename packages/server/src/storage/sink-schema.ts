@@ -31,4 +31,18 @@ export const sinkMigrations: readonly string[] = [
   CREATE TABLE refusals (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, subject TEXT, verdict TEXT NOT NULL) STRICT;
   CREATE INDEX refusalsBySubject ON refusals (subject, number);
   `,
+  `
+  -- What is readable is called proven only once it is on record that it became so in time.
+  ALTER TABLE progress ADD COLUMN proven INTEGER NOT NULL DEFAULT 0;
+  UPDATE progress SET proven = looked;
+  DROP VIEW readable_readings;
+  CREATE VIEW readable_readings AS
+    SELECT readings.number, readings.id, requests.subject, requests.certificate, requests.stream, readings.deviceTime,
+      requests.receivedAt, readings.clock, requests.instance, requests.policy, requests.revision,
+      CASE WHEN requests.state = 'unproven' OR requests.batch > (SELECT proven FROM progress) THEN 'unproven'
+        ELSE 'proven' END AS proof,
+      readings.data
+    FROM readings JOIN requests ON requests.number = readings.request
+    WHERE requests.state <> 'quarantined' AND requests.batch <= (SELECT looked FROM progress);
+  `,
 ];

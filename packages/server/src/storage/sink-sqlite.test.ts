@@ -66,7 +66,7 @@ test('damage that is met only later is named, and the thread goes on', async (co
   const directory = await temporaryDirectory(context);
   await using sink = await openSqliteSink(directory);
   await sink.write(writeOf(1, [requestOf(rowsOf(0, 20_000))]));
-  await sink.mark({ looked: 1, quarantine: [] });
+  await sink.mark({ looked: 1, quarantine: [], proven: 1, unproven: [] });
   const file = join(directory, 'readings.db');
   const other = new DatabaseSync(file);
   other.exec('PRAGMA wal_checkpoint(TRUNCATE)');
@@ -98,7 +98,7 @@ test('the view for readers by SQL has the documented columns, and reading it kee
   const directory = await temporaryDirectory(context);
   await using sink = await openSqliteSink(directory);
   await sink.write(writeOf(1, [requestOf([['a', { t: 1 }]])]));
-  await sink.mark({ looked: 1, quarantine: [] });
+  await sink.mark({ looked: 1, quarantine: [], proven: 1, unproven: [] });
   const reader = new DatabaseSync(join(directory, 'readings.db'), { readOnly: true });
   context.after(() => reader.close());
   reader.exec('BEGIN');
@@ -108,7 +108,7 @@ test('the view for readers by SQL has the documented columns, and reading it kee
     ...['revision', 'proof', 'data'],
   ]);
   await sink.write(writeOf(2, [requestOf([['b', {}]])]));
-  await sink.mark({ looked: 2, quarantine: [] });
+  await sink.mark({ looked: 2, quarantine: [], proven: 2, unproven: [] });
   assert.equal((await readAll(sink)).length, 2);
   assert.equal(reader.prepare('SELECT count(*) AS readings FROM readable_readings').get()?.readings, 1);
 });
@@ -157,6 +157,6 @@ async function useFullDisk(directory: string): Promise<void> {
     { stored: 500, repeated: 0 },
     { stored: 0, repeated: 500 },
   ]);
-  await sink.mark({ looked: 4, quarantine: [] });
+  await sink.mark({ looked: 4, quarantine: [], proven: 4, unproven: [] });
   assert.equal((await readAll(sink)).length, 1_500);
 }

@@ -27,10 +27,19 @@ export function requestOf(rows: Row[], more: Partial<SinkRequest> = {}): SinkReq
 }
 
 export function writeOf(batch: number, requests: SinkRequest[], more: Partial<SinkWrite> = {}): SinkWrite {
-  return { batch, instance: 'first', looked: batch - 1, quarantine: [], requests, ...more };
+  return {
+    batch,
+    instance: 'first',
+    looked: batch - 1,
+    quarantine: [],
+    proven: more.looked ?? batch - 1,
+    unproven: [],
+    requests,
+    ...more,
+  };
 }
 
-const lookedAt = (looked: number, quarantine: number[] = []) => ({ looked, quarantine });
+const lookedAt = (looked: number, quarantine: number[] = []) => ({ looked, quarantine, proven: looked, unproven: [] });
 
 /** Every page to the end. */
 export async function readAll(sink: Sink, query: Partial<ReadingQuery> = {}): Promise<ReadingView[]> {
@@ -184,6 +193,31 @@ export function sinkContract(engine: SinkEngine): void {
     await sink.mark(lookedAt(1));
     assert.deepEqual(await idsOf(sink), ['a', 'b'], 'a look is never taken back');
   });
+
+  promised(
+    'P7: what is readable is unproven until it is proven, or for good; a quarantined batch is neither',
+    async (sink) => {
+      for (const [batch, id] of [
+        [1, 'a'],
+        [2, 'b'],
+        [3, 'c'],
+      ] as const) {
+        await sink.write(writeOf(batch, [requestOf([[id, {}]])], { looked: 0, proven: 0 }));
+      }
+      const proofs = async () => (await readAll(sink)).map(({ id, proof }) => `${id} ${proof}`);
+      await sink.mark({ looked: 3, quarantine: [3], proven: 0, unproven: [] });
+      assert.deepEqual(await proofs(), ['a unproven', 'b unproven']);
+      assert.equal(await sink.unprovenCount(), 0, 'it is a matter of a moment');
+      assert.deepEqual(
+        (await sink.unsettled()).map(({ batch }) => batch),
+        [1, 2],
+        'or of a settlement',
+      );
+      await sink.mark({ looked: 3, quarantine: [], proven: 3, unproven: [2, 3] });
+      assert.deepEqual(await proofs(), ['a proven', 'b unproven']);
+      assert.deepEqual([await sink.unprovenCount(), (await sink.unsettled()).length], [1, 0]);
+    },
+  );
 
   promised('P7 P8: a quarantined batch is never readable, and its retry is stored anew', async (sink) => {
     const request = requestOf([['a', { t: 1 }]]);

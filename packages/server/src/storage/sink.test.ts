@@ -39,14 +39,23 @@ function request(rows: Record<string, unknown>, more: Partial<SinkRequest> = {})
 }
 
 const write = (batch: number, requests: SinkRequest[], more: Partial<SinkWrite> = {}) =>
-  sink.write({ batch, instance: 'one', looked: batch - 1, quarantine: [], requests, ...more });
+  sink.write({
+    batch,
+    instance: 'one',
+    looked: batch - 1,
+    quarantine: [],
+    proven: more.looked ?? batch - 1,
+    unproven: [],
+    requests,
+    ...more,
+  });
 
 const ids = async () => (await sink.read({ limit: 1_000 })).items.map(({ id }) => id);
 
 test('P7: a batch is readable only once it was looked at', async () => {
   await write(1, [request({ a: { t: 1 } })]);
   assert.deepEqual(await ids(), []);
-  await sink.mark({ looked: 1, quarantine: [] });
+  await sink.mark({ looked: 1, quarantine: [], proven: 1, unproven: [] });
   assert.deepEqual(await ids(), ['a']);
 });
 
@@ -54,7 +63,7 @@ test('P7: a quarantined batch never becomes readable, and a retry of it is a new
   await write(1, [request({ a: { t: 1 } })]);
   const [outcome] = await write(2, [request({ a: { t: 1 } })], { looked: 1, quarantine: [1] });
   assert.deepEqual(outcome, { stored: 1, repeated: 0 });
-  await sink.mark({ looked: 2, quarantine: [] });
+  await sink.mark({ looked: 2, quarantine: [], proven: 2, unproven: [] });
   assert.deepEqual(await ids(), ['a']);
 });
 
@@ -78,7 +87,7 @@ test('a request is stored whole or not at all', async () => {
   await write(1, [request({ a: { t: 1 } })]);
   const [outcome] = await write(2, [request({ b: { t: 2 }, a: { t: 3 } })]);
   assert.deepEqual(outcome, { reused: 1 });
-  await sink.mark({ looked: 2, quarantine: [] });
+  await sink.mark({ looked: 2, quarantine: [], proven: 2, unproven: [] });
   assert.deepEqual(await ids(), ['a']);
 });
 
@@ -121,7 +130,7 @@ test('what was written is there for the next process, with its number; a second 
 
 test('reading is by page and by filter; a stored reading keeps what it was judged by', async () => {
   await write(1, [request({ a: { t: 1 }, b: { t: 2 } }), request({ c: { t: 3 } }, { stream: 'other' })]);
-  await sink.mark({ looked: 1, quarantine: [] });
+  await sink.mark({ looked: 1, quarantine: [], proven: 1, unproven: [] });
   const first = await sink.read({ limit: 2 });
   assert.deepEqual(
     [first.items.length, (await sink.read({ limit: 2, after: first.next ?? '' })).items[0]?.id],
@@ -140,7 +149,7 @@ test('reading is by page and by filter; a stored reading keeps what it was judge
 
 test('old readings go, younger ones stay', async () => {
   await write(1, [request({ a: { t: 1 } }), request({ b: { t: 2 } }, { receivedAt: 5_000 })]);
-  await sink.mark({ looked: 1, quarantine: [] });
+  await sink.mark({ looked: 1, quarantine: [], proven: 1, unproven: [] });
   assert.equal(await sink.prune(2_000), 1);
   assert.deepEqual(await ids(), ['b']);
 });
@@ -155,7 +164,7 @@ test('a damaged file is named as such', async () => {
 
 test('the view that SQL readers use shows what the sink shows', async () => {
   await write(1, [request({ a: { t: 1 } })]);
-  await sink.mark({ looked: 1, quarantine: [] });
+  await sink.mark({ looked: 1, quarantine: [], proven: 1, unproven: [] });
   await write(2, [request({ b: { t: 2 } })], { looked: 1 });
   const database = new DatabaseSync(join(directory, 'readings.db'), { readOnly: true });
   const rows = database.prepare('SELECT id FROM readable_readings').all();

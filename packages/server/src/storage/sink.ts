@@ -2,7 +2,8 @@
  * Where a gate's readings go.
  * - A write is durable before it resolves, or nothing of it is there; each request in it is stored whole or not at all.
  * - The same (subject, stream, id) is stored once; the same key with other data is told apart (P8).
- * - A batch is readable only once it was looked at after its commit; a quarantined one never is (rule 9).
+ * - A batch is readable only once it was looked at after its commit; a quarantined one never is (rule 9). It is readable as
+ *   unproven until it is proven, or for good.
  * Refuses to know: who may send what.
  */
 export { openSqliteSink } from './sink-sqlite.ts';
@@ -33,6 +34,10 @@ export interface Looked {
   looked: number;
   /** Batches whose lease was over by then. */
   quarantine: number[];
+  /** Every batch up to this one, but those named unproven, became readable in time: the others are not proven yet. */
+  proven: number;
+  /** Batches that may have become readable too late. */
+  unproven: number[];
 }
 
 export interface SinkWrite extends Looked {
@@ -75,7 +80,7 @@ export interface Sink {
   /** @throws {PortcullisError} `disk_full`; the sink goes on when space is back */
   write(write: SinkWrite): Promise<SinkOutcome[]>;
   mark(looked: Looked): Promise<void>;
-  /** The batches of an earlier process of which no look is recorded, oldest first. */
+  /** The batches of an earlier process that are not proven, oldest first. */
   unsettled(): Promise<UnsettledBatch[]>;
   /** This batch, and with it all before it, becomes readable. */
   settle(batch: number, proof: 'proven' | 'unproven'): Promise<void>;

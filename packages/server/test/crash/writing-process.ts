@@ -37,7 +37,15 @@ for (;;) {
   batch++;
   // Every fifth is followed by a repeat of itself, in the same batch.
   const sent = numbers.flatMap((one) => (one % 5 === 0 ? [one, one] : [one]));
-  const outcomes = await sink.write({ batch, instance: 'x', looked, quarantine: [], requests: sent.map(requestOf) });
+  const outcomes = await sink.write({
+    batch,
+    instance: 'x',
+    looked,
+    quarantine: [],
+    proven: looked,
+    unproven: [],
+    requests: sent.map(requestOf),
+  });
   looked = batch;
   for (const [index, outcome] of outcomes.entries()) {
     if (!('stored' in outcome)) throw new Error(`request ${sent[index]} was refused`);

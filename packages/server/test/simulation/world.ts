@@ -8,7 +8,7 @@ import { LeaseBook, type LeaseTerms } from '../../src/feed/lease-book.ts';
 import { type Ground, judge } from '../../src/gate/admit.ts';
 import { Bearer } from '../../src/gate/bearer.ts';
 import { compilePolicy } from '../../src/gate/policy.ts';
-import { Recording, type RecordingParts } from '../../src/gate/recording.ts';
+import { type Looked, Recording, type RecordingParts } from '../../src/gate/recording.ts';
 import { type Clocks, Lease, Replica } from '../../src/replica/replica.ts';
 import { fingerprintNamed } from '../fed-replica.ts';
 import { deviceTime, History } from './history.ts';
@@ -39,8 +39,12 @@ export const realAssembly: Assembly = {
 export interface Row {
   /** The revision that it was judged at. */
   revision: number;
-  /** When it became readable and was acknowledged; undefined: not, or its process died before it looked. */
+  batch: number;
+  /** When it became readable; undefined: it never did, or its process died before that was on record. */
   readableAt: number | undefined;
+  acknowledgedAt: number | undefined;
+  /** Readers are told that it became readable in time; else it is named unproven. */
+  proven: boolean;
 }
 
 export interface Given {
@@ -72,6 +76,7 @@ interface Gate {
   lastDue: number;
 }
 
+const latest = (one = 0, other = 0) => Math.max(one, other) || undefined;
 const policy = compilePolicy({ telemetry: { kinds: ['device'], expect: { status: 'active' } } }, 1);
 const stream = policy.streams.get('telemetry');
 const leaf = Buffer.from(fingerprintNamed('leaf'), 'hex');
@@ -102,7 +107,7 @@ export class World {
     return this;
   }
 
-  /** Rows that became readable after a receipt that forbade them (P7). */
+  /** Rows that became readable, or were acknowledged, after a receipt that forbade them (P7). */
   violations(): { row: Row; receipt: Given }[] {
     return this.rows.flatMap((row) => {
       const broken = this.receipts.find((receipt) => this.#forbids(receipt, row));
@@ -115,7 +120,8 @@ export class World {
   }
 
   #forbids(receipt: Given, row: Row): boolean {
-    if (row.readableAt === undefined || receipt.at >= row.readableAt || receipt.revision <= row.revision) return false;
+    const shown = row.proven ? latest(row.readableAt, row.acknowledgedAt) : row.acknowledgedAt;
+    if (shown === undefined || receipt.at >= shown || receipt.revision <= row.revision) return false;
     return this.#history.forbidsFrom(row.revision + 1, receipt.revision);
   }
 
@@ -216,31 +222,56 @@ export class World {
 
   /** A write ends on disk whether or not the process is paused by then; its callback waits until it is resumed. */
   #sinkOf(gate: Gate): RecordingParts<Row> {
-    const later = (done: () => void) => {
+    const stored: Row[] = [];
+    const later = (onDisk: () => void, done: () => void) => {
       const takesMs =
         this.#schedule.chance() < 0.02 ? this.#schedule.between(100, 1_500) : this.#schedule.between(0.2, 5);
-      this.#schedule.after(takesMs, () => this.#inProcess(gate, done));
+      this.#schedule.after(takesMs, () => {
+        onDisk();
+        this.#inProcess(gate, done);
+      });
     };
     return {
-      write: ({ requests }, done) =>
-        later(() =>
+      write: ({ requests, batch, ...looked }, done) => {
+        const onDisk = () => {
+          this.#record(stored, looked);
+          for (const row of requests) stored.push(Object.assign(row, { batch }));
+        };
+        later(onDisk, () =>
           done(
             undefined,
             requests.map(() => ({ stored: 1, repeated: 0 })),
           ),
+        );
+      },
+      mark: (looked, done) =>
+        later(
+          () => this.#record(stored, looked),
+          () => done(undefined),
         ),
-      mark: (_looked, done) => later(() => done(undefined)),
-      holds: () => gate.lease.holds(),
+      term: () => gate.lease.term(),
       markSoon: () => this.#schedule.after(500, () => this.#inProcess(gate, () => gate.recording.markNow())),
       onOverrun: () => undefined,
+      onUnproven: () => undefined,
       lastBatch: 0,
       bounds: { readingsMax: 1_000, bytesMax: 1_000_000 },
     };
   }
 
+  /** As a sink does: readable is what was looked at and is not quarantined. */
+  #record(stored: Row[], { looked, quarantine, proven, unproven }: Looked): void {
+    const shown = stored.filter(({ batch }) => !quarantine.includes(batch));
+    for (const row of shown) {
+      if (row.batch <= looked) row.readableAt ??= this.#schedule.now;
+      if (row.batch <= proven && !unproven.includes(row.batch)) row.proven = true;
+    }
+    stored.splice(0, stored.length, ...shown.filter(({ batch }) => batch > proven));
+  }
+
   #reading(gate: Gate): void {
     if (this.#refusedAt(gate)) return;
-    const row: Row = { revision: gate.replica.revision, readableAt: undefined };
+    const { revision } = gate.replica;
+    const row: Row = { revision, batch: 0, readableAt: undefined, acknowledgedAt: undefined, proven: false };
     this.rows.push(row);
     gate.recording.submit({
       request: row,
@@ -251,7 +282,7 @@ export class World {
         return this.#refusedAt(gate);
       },
       answer: (result) => {
-        if ('outcome' in result) row.readableAt = this.#schedule.now;
+        if ('outcome' in result) row.acknowledgedAt = this.#schedule.now;
       },
     });
   }

@@ -24,9 +24,15 @@ async function startStoppingGate(): Promise<void> {
   await house.gate.line(/^gate listening/, 60_000);
 }
 
-/** Sends a reading that is durable and not yet looked at when this resolves; the gate stands still then. */
+/** Sends a reading that is durable and not yet looked at when this resolves; the gate stands still then, and nothing else is open. */
 async function commitAndStop(stop: string): Promise<{ answer: Promise<Answer> }> {
-  const { house, truck } = scene;
+  const { house, truck, operator } = scene;
+  const of = (subject: string) => operator.readings(house.gateUrl, subject);
+  const shown = async () => [...(await of('truck-17')), ...(await of('truck-18'))];
+  await eventually(
+    async () => (await shown()).every(({ proof }) => proof === 'proven'),
+    'what was sent before is proven',
+  );
   const answer = post(readingsUrl(house), truck, JSON.stringify({ _id: stop, stop }));
   answer.catch(() => undefined);
   await house.gate?.line(new RegExp(`^stopped after ${stop}$`));
