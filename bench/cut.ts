@@ -37,7 +37,7 @@ async function receipts(count: number, change: (index: number) => Promise<Receip
   for (let index = 0; index < count; index++) {
     const sent = performance.now();
     const { confirmed, elapsedMs } = await change(index);
-    if (!confirmed) throw new Error('a receipt was not confirmed');
+    if (!confirmed || elapsedMs === null) throw new Error('a receipt was not confirmed');
     times.sent.push(performance.now() - sent);
     times.inForce.push(elapsedMs);
   }

@@ -60,7 +60,7 @@ async function tell(): Promise<void> {
   const off = await change('off');
   must(off.confirmed, 'a confirmed receipt');
   seen(`status=off: in force at every gate after ${off.elapsedMs} ms (revision ${off.revision})`);
-  must(off.connectionsClosed >= 1, 'its open connection closed');
+  must((off.connectionsClosed ?? 0) >= 1, 'its open connection closed');
   seen(`its open connection was closed (${off.connectionsClosed})`);
   const before = (await readings()).length;
 

@@ -16,18 +16,21 @@ export const GateOutcome = z.strictObject({
   instance: z.string(),
   /** `pending`: the caller's limit ran out first. */
   outcome: z.enum(['applied', 'lease_expired', 'no_lease', 'pending']),
-  /** From the change's commit to this outcome. */
-  ms: z.number().nonnegative(),
+  /** From the change's commit to this outcome; null: not remembered any more. */
+  ms: z.number().nonnegative().nullable(),
 });
 export type GateOutcome = z.infer<typeof GateOutcome>;
 
-/** The authority's answer that a change is in force at every gate that could still decide (P7). */
+/**
+ * The authority's answer that a change is in force at every gate that could still decide (P7). A run of the authority remembers its last
+ * 10 000; of another it says whether it is in force and how gates stand now, and its times are null.
+ */
 export const Receipt = z.strictObject({
   revision: Revision,
   confirmed: z.boolean(),
-  elapsedMs: z.number().nonnegative(),
-  /** Connections that the gates denied and chose for closing. */
-  connectionsClosed: z.int().nonnegative(),
+  elapsedMs: z.number().nonnegative().nullable(),
+  /** Connections that the gates denied and chose for closing; null: not remembered any more. */
+  connectionsClosed: z.int().nonnegative().nullable(),
   gates: z.array(GateOutcome),
 });
 export type Receipt = z.infer<typeof Receipt>;

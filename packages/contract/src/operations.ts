@@ -130,6 +130,8 @@ export const GateView = z.strictObject({
   leaseEndsInMs: z.number().nonnegative(),
   appliedRevision: Revision,
   lag: z.int().nonnegative(),
+  /** How long ago it last asked for its lease; what follows is what it told then. Rates are 0 once that is longer than a lease ago. */
+  lastHeardMs: z.number().nonnegative().nullable(),
   connections: z.int().nonnegative(),
   admittedPerSecond: z.number().nonnegative(),
   refusedPerSecond: z.number().nonnegative(),

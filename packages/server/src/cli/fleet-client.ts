@@ -119,11 +119,13 @@ export async function sendChange(
 function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed }: z.infer<typeof Receipt>): string {
   const what = confirmed ? 'in force at every gate that could decide' : 'NOT confirmed within the limit';
   const lines = gates.map(
-    ({ gate, outcome, ms }) => `  ${gate}: ${outcome}${outcome === 'no_lease' ? '' : ` after ${ms} ms`}`,
+    ({ gate, outcome, ms }) => `  ${gate}: ${outcome}${outcome === 'no_lease' || ms === null ? '' : ` after ${ms} ms`}`,
   );
-  return [`revision ${revision}: ${what}, ${elapsedMs} ms, ${connectionsClosed} connections closed`, ...lines].join(
-    '\n',
-  );
+  const figures = [
+    ...(elapsedMs === null ? [] : [`${elapsedMs} ms`]),
+    ...(connectionsClosed === null ? [] : [`${connectionsClosed} connections closed`]),
+  ];
+  return [[`revision ${revision}: ${what}`, ...figures].join(', '), ...lines].join('\n');
 }
 
 export function secondsOf(text: string): number {

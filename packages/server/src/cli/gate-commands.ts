@@ -72,6 +72,13 @@ async function join_(
   );
 }
 
+/** Tenths of a second are of interest for a few seconds. */
+function heardWords({ lastHeardMs }: GateView): string {
+  if (lastHeardMs === null) return 'not heard';
+  const seconds = lastHeardMs / 1_000;
+  return `heard ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s ago`;
+}
+
 async function list(options: FleetOptions, output: Output): Promise<void> {
   await withFleet(options, async (client) => {
     const { items } = await client.get('/v1/gates', z.strictObject({ items: z.array(GateView) }));
@@ -88,6 +95,7 @@ async function list(options: FleetOptions, output: Output): Promise<void> {
           [one.lease, 8],
           [one.url, 28],
           [state, 22],
+          [heardWords(one), 18],
           [`${rates}, ${odd}, ${policy}`, 0],
         ),
       );

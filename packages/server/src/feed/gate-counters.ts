@@ -14,13 +14,15 @@ const zero: Counters = {
   ...{ policy: 0, policyRefused: false },
 };
 
-/** What each instance last told of itself, with rates from one renewal to the next. */
+/** What each instance last told of itself, with rates from one renewal to the next. Who is silent for a lease has none. */
 export class GateCounters {
   readonly #noted = new Map<string, Noted>();
   readonly #monotonic: () => number;
+  readonly #leaseMs: number;
 
-  constructor(monotonic: () => number) {
+  constructor(monotonic: () => number, leaseMs: number) {
     this.#monotonic = monotonic;
+    this.#leaseMs = leaseMs;
   }
 
   note(gate: string, { instance, counters }: LeaseRequest): void {
@@ -38,7 +40,15 @@ export class GateCounters {
   of(gate: string, instance: string) {
     const noted = this.#noted.get(`${gate} ${instance}`);
     const { admitted: _admitted, refused: _refused, ...shown } = noted?.counters ?? zero;
-    const { admittedPerSecond = 0, refusedPerSecond = 0 } = noted ?? {};
-    return { ...shown, admittedPerSecond, refusedPerSecond };
+    if (!noted) return { ...shown, admittedPerSecond: 0, refusedPerSecond: 0, lastHeardMs: null };
+    const lastHeardMs = Math.round(this.#monotonic() - noted.at);
+    const lasts = lastHeardMs <= this.#leaseMs;
+    const { admittedPerSecond, refusedPerSecond } = noted;
+    return {
+      ...shown,
+      admittedPerSecond: lasts ? admittedPerSecond : 0,
+      refusedPerSecond: lasts ? refusedPerSecond : 0,
+      lastHeardMs,
+    };
   }
 }

@@ -174,7 +174,7 @@ export class LeaseBook {
   later(): { outcomes: GateOutcome[]; others: 'no_lease' | 'pending' } {
     const running = this.instances().filter(({ remainingMs }) => remainingMs > 0);
     return {
-      outcomes: running.map((instance) => outcomeOf(instance, 'applied', 0)),
+      outcomes: running.map((instance) => outcomeOf(instance, 'applied', null)),
       others: this.mayConfirm() ? 'no_lease' : 'pending',
     };
   }
@@ -280,6 +280,7 @@ export class LeaseBook {
   }
 }
 
-function outcomeOf({ gate, instance }: InstanceName, outcome: GateOutcome['outcome'], ms: number): GateOutcome {
-  return { gate: gate as SubjectId, instance, outcome, ms: Math.round(ms * 1000) / 1000 };
+/** `ms`: null where it is not remembered. */
+function outcomeOf({ gate, instance }: InstanceName, outcome: GateOutcome['outcome'], ms: number | null): GateOutcome {
+  return { gate: gate as SubjectId, instance, outcome, ms: ms === null ? null : Math.round(ms * 1000) / 1000 };
 }

@@ -12,6 +12,7 @@ import type { z } from 'zod';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
+import { AbleGates } from './able-gates.ts';
 import type { Feed } from './feed.ts';
 import { changeLine, Follower } from './follow.ts';
 import { GateCounters } from './gate-counters.ts';
@@ -36,7 +37,7 @@ const clockDifferenceMsMax = 300_000;
 const settledRevisionsMax = 50_000;
 
 export async function openFeed(parts: FeedParts): Promise<Feed> {
-  return new AuthorityFeed(parts, await Horizon.read(parts.store));
+  return new AuthorityFeed(parts, await Horizon.read(parts.store), await AbleGates.read(parts.store));
 }
 
 class AuthorityFeed implements Feed {
@@ -44,23 +45,25 @@ class AuthorityFeed implements Feed {
   readonly #horizon: Horizon;
   readonly #book: LeaseBook;
   readonly #receipts: Receipts;
+  readonly #able: AbleGates;
   readonly #counters: GateCounters;
   readonly #lines = new Map<string, { revision: number; line: string }>();
   readonly #stop: () => void;
 
-  constructor(parts: FeedParts, horizon: Horizon) {
-    const { monotonic } = parts.system;
+  constructor(parts: FeedParts, horizon: Horizon, able: AbleGates) {
+    const { monotonic, now } = parts.system;
     const { leaseMs, patienceMs, journal } = parts;
     this.#parts = parts;
     this.#horizon = horizon;
+    this.#able = able;
     const receipted = journal.head().revision;
     this.#book = new LeaseBook({ leaseMs, patienceMs, monotonic, receipted, horizonMs: horizon.milliseconds });
     this.#receipts = new Receipts(this.#book, monotonic);
     this.#receipts.settle();
-    this.#counters = new GateCounters(monotonic);
-    this.#stop = journal.onChange(({ revision }) => {
-      this.#book.changed(revision);
-      this.#receipts.settle();
+    this.#counters = new GateCounters(monotonic, leaseMs);
+    this.#stop = journal.onChange(({ revision, subjects }) => {
+      able.apply(subjects);
+      this.#receipts.changed(revision, able.at(now()));
     });
   }
 
@@ -147,9 +150,7 @@ class AuthorityFeed implements Feed {
 
   async receipt(revision: number, { limitMs }: { limitMs: number }) {
     await this.#receipts.wait(revision, limitMs);
-    const gates = await this.#gateRows();
-    const able = gates.filter(({ able }) => able).map(({ id }) => id);
-    return this.#receipts.receipt(revision, able);
+    return this.#receipts.receipt(revision, this.#able.at(this.#parts.system.now()));
   }
 
   async gates(): Promise<GateView[]> {
@@ -174,26 +175,16 @@ class AuthorityFeed implements Feed {
     });
   }
 
-  /** `able`: of valid standing, so that it may get a lease. */
-  async #gateRows(): Promise<{ id: string; url: string | null; able: boolean }[]> {
-    const now = this.#parts.system.now();
-    const rows = await this.#parts.store.read((db) =>
+  #gateRows(): Promise<{ id: string; url: string | null }[]> {
+    return this.#parts.store.read((db) =>
       db
         .selectFrom('subjects')
-        .leftJoin('certificates', (join) =>
-          join
-            .onRef('certificates.subject', '=', 'subjects.id')
-            .on('certificates.standing', '=', 'valid')
-            .on('certificates.purpose', '=', 'client')
-            .on('certificates.notAfter', '>', now),
-        )
-        .select(['subjects.id', 'subjects.url', (select) => select.fn.count('certificates.fingerprint').as('valid')])
-        .where('subjects.kind', '=', 'gate')
-        .where('subjects.retired', '=', 0)
-        .groupBy('subjects.id')
+        .select(['id', 'url'])
+        .where('kind', '=', 'gate')
+        .where('retired', '=', 0)
+        .orderBy('id')
         .execute(),
     );
-    return rows.map(({ id, url, valid }) => ({ id, url, able: Number(valid) > 0 }));
   }
 
   #requireClock(clock: number): void {

@@ -28,13 +28,43 @@ test('P7: a restarted authority says of no earlier change that it is in force be
 test('a change that was confirmed long ago is told as the gates stand now', () => {
   const { book, receipts } = restarted(0, 5);
   book.renew(gate, 5);
-  const { confirmed, gates } = receipts.receipt(3, ['gate-1', 'gate-2']);
-  assert.equal(confirmed, true);
+  const { confirmed, elapsedMs, connectionsClosed, gates } = receipts.receipt(3, ['gate-1', 'gate-2']);
+  assert.deepEqual([confirmed, elapsedMs, connectionsClosed], [true, null, null], 'what nobody remembers is not told');
   assert.deepEqual(
-    gates.map(({ gate: name, outcome }) => [name, outcome]),
+    gates.map(({ gate: name, outcome, ms }) => [name, outcome, ms]),
     [
-      ['gate-1', 'applied'],
-      ['gate-2', 'no_lease'],
+      ['gate-1', 'applied', null],
+      ['gate-2', 'no_lease', null],
+    ],
+  );
+  receipts.close();
+});
+
+test('a remembered receipt names the gates that there were when the change was made, and no gate that joined later', () => {
+  const { book, receipts } = restarted(0, 0);
+  book.renew(gate, 0);
+  receipts.changed(1, ['gate-1', 'gate-2']);
+  const outcomesOf = (revision: number) =>
+    receipts.receipt(revision, ['gate-1', 'gate-2', 'gate-3']).gates.map((one) => `${one.gate} ${one.outcome}`);
+  assert.deepEqual(outcomesOf(1), ['gate-1 pending', 'gate-2 no_lease']);
+  receipts.changed(2, ['gate-1', 'gate-3']);
+  book.reported(gate, 2, 0);
+  receipts.settle();
+  assert.deepEqual(outcomesOf(1), ['gate-1 applied', 'gate-2 no_lease']);
+  assert.deepEqual(outcomesOf(2), ['gate-1 applied', 'gate-3 no_lease']);
+  assert.notEqual(receipts.receipt(1, []).elapsedMs, null);
+  receipts.close();
+});
+
+test('of more changes than are remembered the oldest are told as if nobody had asked in time', () => {
+  const { receipts } = restarted(0, 0);
+  for (let revision = 1; revision <= 10_001; revision++) receipts.changed(revision, []);
+  const told = [1, 2].map((revision) => receipts.receipt(revision, []));
+  assert.deepEqual(
+    told.map(({ confirmed, elapsedMs }) => [confirmed, elapsedMs === null]),
+    [
+      [true, true],
+      [true, false],
     ],
   );
   receipts.close();
@@ -43,7 +73,7 @@ test('a change that was confirmed long ago is told as the gates stand now', () =
 test('who waits is woken by the receipt, by the limit, or by the end', async () => {
   const { book, receipts } = restarted(0, 0);
   book.renew(gate, 0);
-  book.changed(1);
+  receipts.changed(1, ['gate-1']);
   await receipts.wait(1, 20);
   assert.deepEqual(
     [receipts.receipt(1, ['gate-1']).confirmed, receipts.receipt(1, ['gate-1']).gates[0]?.outcome],
@@ -54,7 +84,7 @@ test('who waits is woken by the receipt, by the limit, or by the end', async () 
   receipts.settle();
   await woken;
   assert.equal(receipts.receipt(1, ['gate-1']).confirmed, true);
-  book.changed(2);
+  receipts.changed(2, ['gate-1']);
   const ended = receipts.wait(2, 60_000);
   receipts.close();
   await ended;

@@ -1,15 +1,25 @@
-import type { GateOutcome, Receipt } from '@portcullis/contract';
+import type { GateOutcome, Receipt, SubjectId } from '@portcullis/contract';
 import type { Confirmation, LeaseBook } from './lease-book.ts';
 
 /** Receipts that are kept for those who ask later. */
 const keptMax = 10_000;
 const waitersMax = 10_000;
 
+interface Told extends Pick<Receipt, 'elapsedMs' | 'connectionsClosed'> {
+  outcomes: readonly GateOutcome[];
+}
+
+interface Kept extends Confirmation {
+  able: readonly string[];
+}
+
 /** Turns what the book confirms into receipts, keeps the last ones, and wakes those who wait. */
 export class Receipts {
   readonly #book: LeaseBook;
   readonly #monotonic: () => number;
-  readonly #kept = new Map<number, Confirmation>();
+  readonly #kept = new Map<number, Kept>();
+  /** By revision that is not confirmed yet: the gates that could have held a lease when it was made. */
+  readonly #able = new Map<number, readonly string[]>();
   readonly #waiters = new Map<number, Set<() => void>>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -18,9 +28,20 @@ export class Receipts {
     this.#monotonic = monotonic;
   }
 
+  /** A revision was committed. `able`: the gates of valid standing by then; one that joins later is not asked about it. */
+  changed(revision: number, able: readonly string[]): void {
+    this.#able.set(revision, able);
+    this.#book.changed(revision);
+    this.settle();
+  }
+
   /** To be called after every input to the book. */
   settle(): void {
-    for (const confirmation of this.#book.confirm()) this.#kept.set(confirmation.revision, confirmation);
+    for (const confirmation of this.#book.confirm()) {
+      const { revision } = confirmation;
+      this.#kept.set(revision, { ...confirmation, able: this.#able.get(revision) ?? [] });
+      this.#able.delete(revision);
+    }
     for (const [revision, waiters] of this.#waiters)
       if (this.#book.isConfirmed(revision)) for (const wake of waiters) wake();
     for (const revision of this.#kept.keys()) {
@@ -50,22 +71,39 @@ export class Receipts {
     });
   }
 
-  /** `gates` are those of valid standing: each is listed, also one that took no part. */
-  receipt(revision: number, gates: readonly string[]): Receipt {
+  /**
+   * Each gate that was able when the change was made is listed, also one that took no part. Of a change that is not remembered, of an
+   * earlier run or long ago, it can say only whether it is in force, and how those stand that are able `now`.
+   */
+  receipt(revision: number, now: readonly string[]): Receipt {
     const kept = this.#kept.get(revision);
-    const pending = kept ? undefined : this.#book.pending(revision);
-    const { outcomes: now, others } = this.#book.later();
-    const outcomes = kept?.outcomes ?? pending?.outcomes ?? now;
-    const elapsedMs = kept?.elapsedMs ?? (pending ? this.#monotonic() - pending.since : 0);
-    const known = new Set(outcomes.map(({ gate }) => gate as string));
-    const outcome = kept ? 'no_lease' : others;
-    const absent = gates.filter((gate) => !known.has(gate)).map((gate) => ({ gate, instance: '', outcome, ms: 0 }));
+    if (kept) return this.#told(revision, kept, kept.able, { outcome: 'no_lease', ms: 0 });
+    const pending = this.#book.pending(revision);
+    if (!pending) return this.#notRemembered(revision, now);
+    const told = { ...pending, elapsedMs: this.#monotonic() - pending.since };
+    return this.#told(revision, told, this.#able.get(revision) ?? now, { outcome: 'no_lease', ms: 0 });
+  }
+
+  #notRemembered(revision: number, now: readonly string[]): Receipt {
+    const { outcomes, others } = this.#book.later();
+    const unknown = { outcomes, elapsedMs: null, connectionsClosed: null };
+    return this.#told(revision, unknown, now, { outcome: others, ms: null });
+  }
+
+  #told(
+    revision: number,
+    { outcomes, elapsedMs, connectionsClosed }: Told,
+    able: readonly string[],
+    absent: Pick<GateOutcome, 'outcome' | 'ms'>,
+  ): Receipt {
+    const known = new Set<string>(outcomes.map(({ gate }) => gate));
+    const others = able.filter((gate) => !known.has(gate));
     return {
       revision,
       confirmed: this.#book.isConfirmed(revision),
-      elapsedMs: Math.round(elapsedMs * 1000) / 1000,
-      connectionsClosed: kept?.connectionsClosed ?? pending?.connectionsClosed ?? 0,
-      gates: [...outcomes, ...(absent as GateOutcome[])],
+      elapsedMs: elapsedMs === null ? null : Math.round(elapsedMs * 1000) / 1000,
+      connectionsClosed,
+      gates: [...outcomes, ...others.map((gate) => ({ gate: gate as SubjectId, instance: '', ...absent }))],
     };
   }
 

@@ -67,7 +67,7 @@ test('P5 P7: over a slow link receipts are true and just slower, and the lease h
   for (const status of ['off', 'active', 'off']) {
     const receipt = await operator.set('truck-17', { status });
     assert.deepEqual([receipt.confirmed, outcomesOf(receipt)], [true, ['gate-1 applied']]);
-    assert.ok(receipt.elapsedMs >= 600, `there and back can not take ${receipt.elapsedMs} ms`);
+    assert.ok((receipt.elapsedMs ?? 0) >= 600, `there and back can not take ${receipt.elapsedMs} ms`);
     scene.requireBounded(receipt);
     if (status === 'off') await scene.requireCut();
     else await eventually(async () => (await scene.statusOf(truck)) === 202, 'admitted');

@@ -84,7 +84,7 @@ export class Scene {
   /** Rule 5: no receipt waits longer than the patience and a lease. */
   requireBounded({ elapsedMs }: Receipt, { leaseMs, patienceMs } = this.terms): void {
     const most = patienceMs + leaseMs * 1.02 + allowanceMs;
-    assert.ok(elapsedMs <= most, `the receipt took ${elapsedMs} ms, and may take ${most}`);
+    assert.ok(elapsedMs !== null && elapsedMs <= most, `the receipt took ${elapsedMs} ms, and may take ${most}`);
   }
 
   /** After a test that may have failed half-way: nobody is left paused, and the next one is not held up. */
