@@ -18,6 +18,8 @@ export interface LoadedPolicy {
   digest: string;
   /** Keys of `gate.yaml` that are not as they were at the start: they count after a restart. */
   needRestart: readonly string[];
+  /** What is not wrong, and not as it should be. */
+  warnings: readonly string[];
 }
 
 const schemaBytesMax = 1024 * 1024;
@@ -64,7 +66,7 @@ export class GatePolicyFiles {
       }
       streams[name] = loaded;
     }
-    return { streams, digest: hash.digest('hex'), needRestart: this.#needRestart(config) };
+    return { streams, digest: hash.digest('hex'), needRestart: this.#needRestart(config), warnings: [] };
   }
 
   #needRestart(config: GateConfig): string[] {

@@ -1,10 +1,9 @@
-import type { IncomingMessage } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import { FeedMessage, feedLineBytesMax, PortcullisError } from '@portcullis/contract';
+import { type FeedMessage, PortcullisError } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
-import { problemOf } from '@portcullis/device';
-import type { Replica, Touched } from '../replica/replica.ts';
+import { Replica, type Touched } from '../replica/replica.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
+import { FeedConnection } from './feed-connection.ts';
 import type { Position } from './position.ts';
 
 interface Parts {
@@ -22,8 +21,6 @@ interface Parts {
   onRegressed(): void;
 }
 
-/** The authority speaks at least twice a second: when it is silent for so long, the connection is dead. */
-const silenceMsMax = 5_000;
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 /** A beat that is further off than this does not move the floor: one side's clock is wrong. */
@@ -31,16 +28,27 @@ const floorDifferenceMsMax = 300_000;
 const restoreAdvice =
   'nothing is decided; if the authority was restored on purpose, run "portcullis gate accept-restore" on this directory';
 
-/** Keeps the replica fed: connects, applies in order, asks for a snapshot where something is missing, and comes back. */
+interface Successor {
+  connection: FeedConnection;
+  replica: Replica;
+}
+
+/**
+ * Keeps the replica fed: connects, applies in order, asks for a snapshot where something is missing, and comes back. Where other
+ * attributes are wanted, a second connection reads a snapshot beside the first, and takes its place once it is not behind it.
+ */
 export class FeedFollower {
   readonly #parts: Parts;
   readonly #stop = new AbortController();
   #tries = 0;
   #said = '';
   #regressed = false;
-  #connection: AbortController | undefined;
-  /** The names that were asked for last, and those that the replica's state came with. */
-  #asked: readonly string[] = [];
+  #current: FeedConnection | undefined;
+  #successor: Successor | undefined;
+  #preparing: Promise<void> = Promise.resolve();
+  #prepares = false;
+  #wake = new AbortController();
+  /** The attributes whose changes the replica has followed without a gap. */
   #carried: ReadonlySet<string> = new Set();
   running: Promise<void> = Promise.resolve();
 
@@ -62,15 +70,20 @@ export class FeedFollower {
     return names.every((name) => this.#carried.has(name));
   }
 
-  /** Other attributes are wanted: connects anew, and reads a snapshot that has them. What is known meanwhile stays. */
-  askAnew(): void {
-    this.#tries = 0;
-    this.#connection?.abort();
+  /** Other attributes are wanted than the replica knows. What it knows is followed meanwhile. */
+  askFurther(): void {
+    if (this.#prepares) return;
+    this.#prepares = true;
+    this.#preparing = this.#prepare().finally(() => {
+      this.#prepares = false;
+    });
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.#stop.abort();
-    return this.running;
+    await this.running;
+    await this.#preparing;
+    this.#successor?.connection.close();
   }
 
   async #run(): Promise<void> {
@@ -80,8 +93,94 @@ export class FeedFollower {
       } catch (error) {
         await this.#brokeOff(error as Error);
       }
-      await this.#pause();
+      if (!this.#successor) await this.#pause(this.#wake.signal);
     }
+  }
+
+  async #follow(): Promise<void> {
+    const connection = (await this.#succeed()) ?? (await this.#connect());
+    this.#current = connection;
+    try {
+      while (!this.#successor) {
+        const message = await connection.next();
+        if (!message) return;
+        this.#receive(message, connection.names);
+      }
+    } finally {
+      this.#current = undefined;
+      connection.close();
+    }
+  }
+
+  async #connect(): Promise<FeedConnection> {
+    const { replica, attributes } = this.#parts;
+    const names = attributes();
+    const snapshot = !replica.complete || !this.carries(names);
+    const connection = await this.#open(names, snapshot);
+    // From here on no other attribute is told of.
+    if (!snapshot) this.#carried = new Set(names);
+    return connection;
+  }
+
+  #open(names: readonly string[], snapshot: boolean): Promise<FeedConnection> {
+    return FeedConnection.open(this.#parts.link(), this.#url(names, snapshot), names, this.#stop.signal);
+  }
+
+  async #prepare(): Promise<void> {
+    const { attributes, log } = this.#parts;
+    while (!this.#stop.signal.aborted && !this.#successor && !this.carries(attributes())) {
+      try {
+        if (await this.#prepareSuccessor()) return;
+      } catch (error) {
+        log.debug({ err: error }, 'a snapshot with further attributes could not be read; trying again');
+        await this.#pause(this.#stop.signal);
+      }
+    }
+  }
+
+  /** True once it has handed over. */
+  async #prepareSuccessor(): Promise<boolean> {
+    const { replica, attributes } = this.#parts;
+    const successor = new Replica();
+    const connection = await this.#open(attributes(), true);
+    try {
+      while (!successor.complete || successor.revision < replica.revision) await feed(successor, connection);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+    if (this.carries(attributes()) || !this.#covers(connection.names)) {
+      connection.close();
+      return false;
+    }
+    this.#successor = { connection, replica: successor };
+    this.#current?.close();
+    this.#wake.abort();
+    this.#wake = new AbortController();
+    return true;
+  }
+
+  #covers(names: readonly string[]): boolean {
+    return this.#parts.attributes().every((name) => names.includes(name));
+  }
+
+  /** What was read beside takes the place of what is here. */
+  async #succeed(): Promise<FeedConnection | undefined> {
+    const { replica, position, onApplied } = this.#parts;
+    const successor = this.#successor;
+    if (!successor) return undefined;
+    this.#successor = undefined;
+    try {
+      while (successor.replica.revision < replica.revision) await feed(successor.replica, successor.connection);
+    } catch (error) {
+      successor.connection.close();
+      throw error;
+    }
+    replica.succeed(successor.replica);
+    this.#carried = new Set(successor.connection.names);
+    position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
+    onApplied(undefined);
+    return successor.connection;
   }
 
   async #brokeOff(error: Error): Promise<void> {
@@ -100,37 +199,19 @@ export class FeedFollower {
     else log.warn({ code }, `the feed broke off: ${error.message}`);
   }
 
-  async #pause(): Promise<void> {
+  async #pause(wake: AbortSignal): Promise<void> {
     const { system } = this.#parts;
     const ceiling = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(this.#tries++, 10));
     const milliseconds = (system.random(4).readUInt32BE() / 2 ** 32) * ceiling;
-    await pause(milliseconds, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    const signal = AbortSignal.any([this.#stop.signal, wake]);
+    await pause(milliseconds, undefined, { signal }).catch(() => undefined);
   }
 
-  async #follow(): Promise<void> {
-    const connection = new AbortController();
-    this.#connection = connection;
-    const signal = AbortSignal.any([this.#stop.signal, connection.signal]);
-    const silence = setTimeout(() => connection.abort(), silenceMsMax);
-    try {
-      const answer = await this.#parts.link().stream({ url: this.#url(), signal });
-      if (answer.statusCode !== 200) throw problemOf(await wholeOf(answer));
-      for await (const line of linesOf(answer)) {
-        silence.refresh();
-        this.#receive(line);
-      }
-    } finally {
-      clearTimeout(silence);
-      connection.abort();
-    }
-  }
-
-  #url(): string {
-    const { authority, instance, attributes, replica, position, system } = this.#parts;
-    this.#asked = attributes();
+  #url(names: readonly string[], snapshot: boolean): string {
+    const { authority, instance, replica, position, system } = this.#parts;
     const query = new URLSearchParams({
       instance,
-      attributes: this.#asked.join(','),
+      attributes: names.join(','),
       clock: String(Math.floor(system.now())),
     });
     const { held } = position;
@@ -139,14 +220,16 @@ export class FeedFollower {
       query.set('after', String(from.revision));
       query.set('hash', from.hash);
     }
-    if (!replica.complete || !this.carries(this.#asked)) query.set('snapshot', '1');
+    if (snapshot) query.set('snapshot', '1');
     return `${authority}/v1/feed?${query}`;
   }
 
-  #receive(line: string): void {
+  #receive(message: FeedMessage, names: readonly string[]): void {
     const { replica, position, system } = this.#parts;
-    const message = FeedMessage.parse(JSON.parse(line));
-    if (message.type === 'complete') this.#requireForward(message.revision);
+    if (message.type === 'complete') {
+      this.#requireForward(message.revision);
+      if (!this.#covers(names)) throw new PortcullisError('answer_malformed', 'other attributes are wanted by now');
+    }
     const { outcome, touched } = replica.receive(message);
     if (outcome === 'resync') {
       replica.complete = false;
@@ -163,7 +246,7 @@ export class FeedFollower {
       if (Math.abs(time - system.now()) < floorDifferenceMsMax) position.raiseFloor(time);
     }
     if (outcome !== 'applied' && outcome !== 'loaded') return;
-    if (outcome === 'loaded') this.#carried = new Set(this.#asked);
+    if (outcome === 'loaded') this.#carried = new Set(names);
     position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
     this.#parts.onApplied(outcome === 'loaded' ? undefined : touched);
   }
@@ -179,28 +262,9 @@ export class FeedFollower {
   }
 }
 
-async function wholeOf(
-  answer: IncomingMessage,
-): Promise<{ status: number; headers: IncomingMessage['headers']; body: Buffer }> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
-  return { status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) };
-}
-
-/** The lines of a stream, each bounded. */
-async function* linesOf(stream: IncomingMessage): AsyncGenerator<string> {
-  let rest: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    let from = 0;
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
-      yield Buffer.concat([...rest, chunk.subarray(from, end)]).toString('utf8');
-      rest = [];
-      bytes = 0;
-      from = end + 1;
-    }
-    if (from < chunk.length) rest.push(chunk.subarray(from));
-    bytes += chunk.length - from;
-    if (bytes > feedLineBytesMax) throw new PortcullisError('answer_malformed', 'a line of the feed is too long');
-  }
+/** @throws {PortcullisError} `answer_malformed` */
+async function feed(replica: Replica, connection: FeedConnection): Promise<void> {
+  const message = await connection.next();
+  if (message && replica.receive(message).outcome !== 'resync') return;
+  throw new PortcullisError('answer_malformed', 'the feed ended or left something out');
 }

@@ -11,7 +11,9 @@ interface Parts {
   /** A connection of its own: never behind the feed (rule 1). */
   link(): Link;
   log: Log;
-  /** What is told with each renewal; undefined while there is no snapshot. */
+  /** The moment before a renewal is asked for. */
+  beforeAsking(): void;
+  /** What is told with it; undefined while there is no snapshot. */
   state(): Omit<LeaseRequest, 'instance'> | undefined;
   /** There is a snapshot, and the authority goes on from it. */
   follows(): boolean;
@@ -46,6 +48,7 @@ export class Leasing {
   }
 
   async #renew(): Promise<void> {
+    this.#parts.beforeAsking();
     const state = this.#parts.state();
     if (state) await this.#ask(state);
     if (!this.#stopped) this.#timer = setTimeout(() => this.start(), this.#everyMs);

@@ -116,6 +116,7 @@ class RunningGate implements Gate {
     this.#leasing = new Leasing({
       ...{ authority, instance, lease, log },
       link: () => this.#links.leases,
+      beforeAsking: () => this.#joinWithAll(),
       state: () => this.#leaseState(),
       follows: () => this.#follows(),
     });
@@ -156,8 +157,11 @@ class RunningGate implements Gate {
   }
 
   /** It is in force at once, or as soon as a snapshot has brought the attributes that it looks at and no earlier one did. */
-  changePolicy({ attributes }: Policy): void {
-    if (!this.#feed.carries(attributes)) return this.#feed.askAnew();
+  changePolicy({ attributes, number }: Policy): void {
+    if (!this.#feed.carries(attributes)) {
+      this.#parts.log.info({ policy: number }, `policy number ${number} waits for attributes from the authority`);
+      return this.#feed.askFurther();
+    }
     this.#adoptPolicy();
     this.#connections.allChanged();
     this.#recording.changeApplied();
@@ -191,11 +195,14 @@ class RunningGate implements Gate {
     return this.#ground.replica.complete && !this.#feed.regressed;
   }
 
+  /** Until its first lease it decides nothing: it tells all that it has applied, or it could not join while changes go on (rule 4). */
+  #joinWithAll(): void {
+    const { replica, lease } = this.#ground;
+    if (!this.#settled && !lease.holds()) this.#reportable = { revision: replica.revision, hash: replica.hash };
+  }
+
   #leaseState(): Omit<LeaseRequest, 'instance'> | undefined {
     if (!this.#follows()) return undefined;
-    const { replica, lease } = this.#ground;
-    // Until its first lease it decides nothing: it tells all that it has applied, or it could not join while changes go on (rule 4).
-    if (!this.#settled && !lease.holds()) this.#reportable = { revision: replica.revision, hash: replica.hash };
     const { admitted, refused } = this.#verdicts.counters;
     return {
       applied: this.#reportable.revision,

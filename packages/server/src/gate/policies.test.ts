@@ -13,6 +13,7 @@ class Files {
   #mark = 0;
   #now: PolicyFiles | Error;
   loads = 0;
+  unreadable = false;
 
   constructor(status: string) {
     this.#now = filesWith(status);
@@ -23,11 +24,17 @@ class Files {
     this.#mark++;
   }
 
+  /** The same files can be read now. */
+  mend(files: PolicyFiles): void {
+    this.#now = files;
+  }
+
   touch(): void {
     this.#mark++;
   }
 
   mark(): string {
+    if (this.unreadable) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
     return String(this.#mark);
   }
 
@@ -40,7 +47,7 @@ class Files {
 
 function filesWith(status: string): PolicyFiles {
   const streams = { telemetry: { kinds: ['device' as const], expect: { status } } };
-  return { streams, digest: status, needRestart: [] };
+  return { streams, digest: status, needRestart: [], warnings: [] };
 }
 
 async function watched(context: TestContext, files: Files) {
@@ -105,4 +112,34 @@ test('a file that is touched and says the same keeps its number', async (context
   await look(() => files.loads === 2);
   await look();
   assert.deepEqual([files.loads, accepted.length], [2, 0]);
+});
+
+test('P13: files that can not even be looked at leave the policy as it is, and the gate alive', async (context) => {
+  const files = new Files('active');
+  const { policies, accepted, look } = await watched(context, files);
+  files.unreadable = true;
+  await look(() => policies.refused);
+  assert.deepEqual([accepted.length, policies.accepted.number], [0, 1]);
+  files.unreadable = false;
+  files.become(filesWith('other'));
+  await look();
+  await look(() => accepted.length === 1);
+  assert.equal(policies.refused, false);
+});
+
+test('what could not be read for a reason that may pass is read again by itself; what is invalid is not', async (context) => {
+  const files = new Files('active');
+  const { policies, accepted, look } = await watched(context, files);
+  files.become(new Error('EMFILE: too many open files'));
+  await look();
+  await look(() => policies.refused);
+  files.mend(filesWith('other'));
+  for (let looks = 0; looks < 9; looks++) await look();
+  assert.equal(files.loads, 2);
+  await look(() => accepted.length === 1);
+  files.become(new PortcullisError('config_invalid', 'no'));
+  await look();
+  await look(() => policies.refused);
+  for (let looks = 0; looks < 15; looks++) await look();
+  assert.equal(files.loads, 4);
 });

@@ -17,6 +17,8 @@ export interface PolicyFiles {
   digest: string;
   /** Keys beside the streams that differ from those of the start. */
   needRestart: readonly string[];
+  /** What is not wrong, and not as it should be. */
+  warnings: readonly string[];
 }
 
 interface Parts {
@@ -30,6 +32,8 @@ interface Parts {
 
 /** A file is read once two looks in a row saw it the same: an editor may still be writing (FIELD-NOTES B14). */
 const lookMs = 300;
+/** Files that could not be read for a reason that may pass are read again after so many looks. */
+const looksUntilRetry = 10;
 
 /**
  * The policy in force, and its successors: files are looked at as long as the gate runs. What is not valid is refused whole, with
@@ -42,6 +46,8 @@ export class Policies {
   #seen: string;
   #handled: string;
   #refused = false;
+  #said = '';
+  #retryIn = 0;
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(parts: Parts, mark: string, accepted: Policy, digest: string) {
@@ -53,7 +59,8 @@ export class Policies {
   /** @throws {PortcullisError} `config_invalid` */
   static async open(parts: Parts): Promise<Policies> {
     const mark = parts.source.mark();
-    const { streams, digest } = await parts.source.load();
+    const { streams, digest, warnings } = await parts.source.load();
+    for (const warning of warnings) parts.log.warn(warning);
     const unnumbered = compilePolicy(streams, 0);
     const number = await numberPolicy(parts.directory, digest);
     return new Policies(parts, mark, { ...unnumbered, number }, digest);
@@ -79,33 +86,49 @@ export class Policies {
   }
 
   async #look(): Promise<void> {
-    const mark = this.#parts.source.mark();
-    const settled = mark === this.#seen;
-    this.#seen = mark;
-    if (settled && mark !== this.#handled) {
-      this.#handled = mark;
-      await this.#load().catch((error: unknown) => this.#refuse(error as Error));
+    try {
+      await this.#takeChanges();
+    } catch (error) {
+      this.#refuse(error as Error);
     }
     if (this.#timer) this.watch();
   }
 
+  async #takeChanges(): Promise<void> {
+    const mark = this.#parts.source.mark();
+    const settled = mark === this.#seen;
+    this.#seen = mark;
+    const again = this.#retryIn > 0 && --this.#retryIn === 0;
+    if (!settled || (mark === this.#handled && !again)) return;
+    this.#handled = mark;
+    await this.#load();
+  }
+
   async #load(): Promise<void> {
     const { directory, source, log, onNext } = this.#parts;
-    const { streams, digest, needRestart } = await source.load();
+    const { streams, digest, needRestart, warnings } = await source.load();
+    const unnumbered = compilePolicy(streams, 0);
     if (needRestart.length > 0)
       log.warn({ keys: needRestart }, 'gate.yaml: what these keys say counts after a restart');
-    const unnumbered = compilePolicy(streams, 0);
+    for (const warning of warnings) log.warn(warning);
+    if (digest !== this.#digest) {
+      if (!this.#timer) return;
+      const number = await numberPolicy(directory, digest);
+      [this.#accepted, this.#digest] = [{ ...unnumbered, number }, digest];
+      onNext(this.#accepted);
+    } else if (this.#refused)
+      log.info(`the policy is valid again, and the same: number ${this.#accepted.number} stays`);
     this.#refused = false;
-    if (digest === this.#digest) return;
-    const number = await numberPolicy(directory, digest);
-    if (!this.#timer) return;
-    [this.#accepted, this.#digest] = [{ ...unnumbered, number }, digest];
-    onNext(this.#accepted);
+    this.#said = '';
+    this.#retryIn = 0;
   }
 
   #refuse(error: Error): void {
-    this.#refused = true;
     const code = error instanceof PortcullisError ? error.code : 'internal';
+    this.#refused = true;
+    if (code !== 'config_invalid') this.#retryIn = looksUntilRetry;
+    if (error.message === this.#said) return;
+    this.#said = error.message;
     const { number } = this.#accepted;
     this.#parts.log.error(
       { code, policy: number },

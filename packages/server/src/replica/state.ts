@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { AttributeFact, AttributeValue, FeedMessage, FleetName, Kind, Standing } from '@portcullis/contract';
 import { applyDelta, type ChangeMessage, kinds, load, none, standings, Tables } from './tables.ts';
 
@@ -52,6 +53,17 @@ export class Replica {
         // A beat names the head of all that was sent before it: behind it means that something is missing.
         return this.complete && message.revision > this.revision ? resync : nothing;
     }
+  }
+
+  /** What another replica was fed, and is not behind this one, takes the place of what is here. */
+  succeed(other: Replica): void {
+    assert(other.complete && other.revision >= this.revision, 'a successor is not behind');
+    this.fleet = other.fleet;
+    this.#tables = other.#tables;
+    this.#loading = undefined;
+    this.#stand(other);
+    this.complete = true;
+    this.generation++;
   }
 
   #finishLoading(message: { revision: number; hash: string }): { outcome: 'loaded' | 'resync'; touched: Touched } {

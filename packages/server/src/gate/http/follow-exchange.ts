@@ -1,5 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { VerdictView } from '@portcullis/contract';
+import { type Ground, judge } from '../admit.ts';
+import type { Connection } from '../connections.ts';
+import { operations } from '../policy.ts';
 import type { Verdicts } from '../verdicts.ts';
 import type { Asked } from './listener.ts';
 import type { Exchange, HttpTransport } from './transport.ts';
@@ -13,12 +16,16 @@ const aliveMs = 30_000;
 export class FollowExchange implements Exchange {
   readonly #transport: HttpTransport;
   readonly #response: ServerResponse;
+  readonly #bearer: Connection;
+  readonly #ground: Ground;
   readonly #subject: string | undefined;
   #stop: () => void = () => undefined;
 
-  constructor({ transport, response }: Asked, subject: string | undefined) {
+  constructor({ transport, response, connection }: Asked, ground: Ground, subject: string | undefined) {
     this.#transport = transport;
     this.#response = response;
+    this.#bearer = connection;
+    this.#ground = ground;
     this.#subject = subject;
   }
 
@@ -41,8 +48,12 @@ export class FollowExchange implements Exchange {
     this.#transport.finish(this);
   }
 
+  /** Judged for each verdict, as a reading is: who follows on a gate that has heard nothing of a change is told nothing either. */
   #tell(view: VerdictView): void {
-    if (this.#subject === undefined || view.subject === this.#subject) this.#write(`${JSON.stringify(view)}\n`);
+    if (this.#subject !== undefined && view.subject !== this.#subject) return;
+    const refused = judge({ bearer: this.#bearer, stream: operations, data: [] }, this.#ground);
+    if (!refused) this.#write(`${JSON.stringify(view)}\n`);
+    else if (refused.reason !== 'replica_stale') this.cut();
   }
 
   #write(text: string): void {

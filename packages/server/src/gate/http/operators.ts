@@ -49,10 +49,10 @@ const routes: Record<string, Handler> = {
 
 export const operatorPaths = Object.keys(routes);
 
-async function serveVerdicts({ sink, verdicts }: OperatorParts, query: Record<string, string>, asked: Asked) {
+async function serveVerdicts({ sink, verdicts, ground }: OperatorParts, query: Record<string, string>, asked: Asked) {
   const { follow, ...wanted } = VerdictQuery.parse(query);
   if (follow === undefined) return sendJson(asked.response, await sink.refusals(wanted));
-  new FollowExchange(asked, wanted.subject).start(verdicts);
+  new FollowExchange(asked, ground, wanted.subject).start(verdicts);
 }
 
 /** A short answer to an operator; when the connection is cut first, nothing more is said. */

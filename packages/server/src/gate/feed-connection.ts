@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http';
+import { FeedMessage, feedLineBytesMax, PortcullisError } from '@portcullis/contract';
+import type { Link } from '@portcullis/device';
+import { problemOf } from '@portcullis/device';
+
+/** The authority speaks at least twice a second: when it is silent for so long, the connection is dead. */
+const silenceMsMax = 5_000;
+
+/** One answer of `GET /v1/feed`, message by message. */
+export class FeedConnection {
+  /** The attributes that it was asked for. */
+  readonly names: readonly string[];
+  readonly #lines: AsyncGenerator<string>;
+  readonly #ended: AbortController;
+  #closed = false;
+
+  private constructor(names: readonly string[], answer: IncomingMessage, ended: AbortController) {
+    this.names = names;
+    this.#lines = linesOf(answer);
+    this.#ended = ended;
+  }
+
+  /** @throws {PortcullisError} as the authority refuses */
+  static async open(link: Link, url: string, names: readonly string[], stop: AbortSignal): Promise<FeedConnection> {
+    const ended = new AbortController();
+    const silence = setTimeout(() => ended.abort(), silenceMsMax);
+    try {
+      const answer = await link.stream({ url, signal: AbortSignal.any([stop, ended.signal]) });
+      if (answer.statusCode === 200) return new FeedConnection(names, answer, ended);
+      throw problemOf(await wholeOf(answer));
+    } catch (error) {
+      ended.abort();
+      throw error;
+    } finally {
+      clearTimeout(silence);
+    }
+  }
+
+  /** Undefined: it has ended, or was closed. */
+  async next(): Promise<FeedMessage | undefined> {
+    if (this.#closed) return undefined;
+    const silence = setTimeout(() => this.#ended.abort(), silenceMsMax);
+    try {
+      const { done, value } = await this.#lines.next();
+      return done || this.#closed ? undefined : FeedMessage.parse(JSON.parse(value));
+    } catch (error) {
+      if (this.#closed) return undefined;
+      throw error;
+    } finally {
+      clearTimeout(silence);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#ended.abort();
+  }
+}
+
+async function wholeOf(
+  answer: IncomingMessage,
+): Promise<{ status: number; headers: IncomingMessage['headers']; body: Buffer }> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) };
+}
+
+/** The lines of a stream, each bounded. */
+async function* linesOf(stream: IncomingMessage): AsyncGenerator<string> {
+  let rest: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    let from = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+      yield Buffer.concat([...rest, chunk.subarray(from, end)]).toString('utf8');
+      rest = [];
+      bytes = 0;
+      from = end + 1;
+    }
+    if (from < chunk.length) rest.push(chunk.subarray(from));
+    bytes += chunk.length - from;
+    if (bytes > feedLineBytesMax) throw new PortcullisError('answer_malformed', 'a line of the feed is too long');
+  }
+}
