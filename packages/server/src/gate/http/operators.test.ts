@@ -178,6 +178,31 @@ test('A8: the stream of an operator ends when the operator is suspended, and tha
   agent.destroy();
 });
 
+test('A8: a watch is judged for each verdict: without a lease it is told nothing, and one that may not see it ends', async (context) => {
+  const gate = await OpenFront.open(context);
+  const leaf = await operator(gate);
+  const { socket, seen } = await follow(gate, leaf);
+  const tell = (name: string) =>
+    gate.verdicts.refused('overrun', name, null, 1, () => ({
+      ...{ subject: name, certificate: null, stream: null, verdict: 'refused', reason: 'overrun', expected: null },
+      ...{ found: null, revision: 1, changedBy: null, changedAt: null },
+    }));
+  gate.lease.end();
+  tell('without-a-lease');
+  gate.grant();
+  tell('with-a-lease');
+  await until(() => seen.length > 0, 'a line has come');
+  assert.deepEqual(
+    seen.map(({ subject }) => subject),
+    ['with-a-lease'],
+  );
+  // The replica knows, and nothing has judged the connection yet.
+  gate.fed.change([{ subject: 'operator-1', kind: 'operator', certificates: [{ ...leaf, standing: 'suspended' }] }]);
+  tell('not-for-him');
+  await once(socket, 'close');
+  assert.equal(seen.length, 1);
+});
+
 test('P13: a follower that does not read is dropped before it costs memory', async (context) => {
   const gate = await OpenFront.open(context);
   const { socket } = await follow(gate, await operator(gate));
