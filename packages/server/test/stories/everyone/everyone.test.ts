@@ -162,9 +162,10 @@ test('P7: a revoked gate loses its feed at once and gets no lease, and the recei
     ],
   );
   await assert.rejects(gate.renew(), { code: 'not_authenticated' }, 'nor afterwards');
-  const told = gate.messages.at(-1);
-  await operator.set('truck-1', { status: 'active' });
-  assert.equal(gate.messages.at(-1), told, 'it is told nothing any more');
+  assert.equal(await gate.feed(), undefined, 'it is told nothing any more');
+  const later = await operator.set('truck-1', { status: 'active' });
+  const named = later.gates.map((one) => one.gate as string);
+  assert.deepEqual([later.confirmed, named.includes('gate-bare')], [true, false]);
   gate.close();
 });
 

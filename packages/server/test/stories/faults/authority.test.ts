@@ -17,6 +17,22 @@ before(async () => {
 after(() => scene?.close());
 afterEach(() => scene?.resume());
 
+/**
+ * Starts the authority; resolves to what tells, once a receipt was given, whether it waited for leases of an earlier run. The wait counts
+ * from when the new process has opened its book of leases: after Node and the code were loaded, which is most of a start, and before it
+ * listens.
+ */
+async function restarted(): Promise<(leaseMs: number) => void> {
+  const spawned = performance.now();
+  await scene.house.startAuthority();
+  const listening = performance.now();
+  return (leaseMs) => {
+    const waited = performance.now() - listening;
+    const least = leaseMs * 1.02 - (listening - spawned) / 2;
+    assert.ok(waited >= least, `it waited ${waited} ms after a start of ${listening - spawned} ms, and must ${least}`);
+  };
+}
+
 test('P7: a receipt that is not confirmed within the limit is printed, with exit status 1', async () => {
   const { house } = scene;
   await scene.settled();
@@ -54,14 +70,13 @@ test('P5 P7: with the authority killed the gate refuses within its lease; restar
   await house.authority?.kill();
   await eventually(() => sending.statusesSince(killed).has(503), 'refused', terms.leaseMs + 10_000);
   await sending.requireNoneAdmittedSince(killed + terms.leaseMs, 'the lease was over');
-  const started = performance.now();
-  await house.startAuthority();
+  const requireWaited = await restarted();
   const [receipt, early] = await Promise.all([
     operator.set('truck-17', { status: 'off' }),
     operator.changeAt(known.revision),
   ]);
+  requireWaited(terms.leaseMs);
   assert.equal(receipt.confirmed, true);
-  assert.ok(performance.now() - started >= terms.leaseMs * 1.02, 'it waited for the leases of before');
   assert.deepEqual(early.subjects, changed.subjects, 'what was answered before the kill is kept (P8)');
   await scene.requireCut();
   await eventually(async () => (await scene.statusOf(other)) === 202, 'it goes on by itself');
@@ -75,12 +90,11 @@ async function requireOldHorizon(restart: () => Promise<void>): Promise<void> {
   await house.authority?.kill();
   setTerms(house, { leaseMs: 300, patienceMs: 100 });
   await restart();
-  const started = performance.now();
-  await house.startAuthority();
+  const requireWaited = await restarted();
   const receipt = await operator.set('truck-17', { status: 'off' });
+  requireWaited(terms.leaseMs);
   assert.equal(receipt.confirmed, true);
   assert.deepEqual(outcomesOf(receipt), ['gate-1 no_lease'], 'this run has given it none');
-  assert.ok(performance.now() - started >= terms.leaseMs * 1.02, `it waited ${performance.now() - started} ms`);
   scene.requireBounded(receipt);
   house.gate?.process.kill('SIGCONT');
   await scene.requireCut();

@@ -90,4 +90,8 @@ test('P6: revoking the gate cuts both: neither is told anything more, nor gets a
   }
   const later = await operator.set('truck-17', { site: 'nowhere' });
   assert.deepEqual([later.confirmed, later.gates], [true, []]);
+  for (const gate of [house.gate, copy]) {
+    await gate?.line(/not_authenticated.*the feed broke off/);
+    await gate?.line(/not_authenticated.*the lease was not renewed/);
+  }
 });

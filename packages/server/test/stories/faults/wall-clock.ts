@@ -1,5 +1,5 @@
 /** The wall clock of a process as a test sets it while the process runs; its monotonic clock goes on as it is. */
-import { globSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -24,6 +24,8 @@ export class WallClock {
 
   /** From now on it is so far ahead of the true time. */
   step(seconds: number): void {
-    writeFileSync(this.#file, `${seconds < 0 ? '' : '+'}${seconds}\n`);
+    // A process that looks meanwhile must not find it empty: that would be another step.
+    writeFileSync(`${this.#file}.next`, `${seconds < 0 ? '' : '+'}${seconds}\n`);
+    renameSync(`${this.#file}.next`, this.#file);
   }
 }
