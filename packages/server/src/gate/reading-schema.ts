@@ -1,7 +1,8 @@
 import { Ajv, type AnySchema, type ErrorObject, type Options } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import ajvFormats from 'ajv-formats';
-import { RE2JS } from 're2js';
+import { LinearExpressions, TooMuchText } from './linear-expression.ts';
+import { requireBounds } from './schema-bounds.ts';
+import { addFormats } from './schema-formats.ts';
 
 export type JsonSchema = Record<string, unknown> | boolean;
 
@@ -22,36 +23,36 @@ export interface ReadingSchema {
 }
 
 const draft7 = /draft-07/;
-/** Comparing each with each is quadratic: a list must say how long it may be first. */
-const uniqueItemsMax = 1_000;
 
-/** Expressions without backtracking: what a device sends is matched in linear time. */
-function compileExpression(pattern: string): { test(text: string): boolean; toString(): string } {
-  const compiled = RE2JS.compile(pattern);
-  // ajv tells expressions apart by this text.
-  return { test: (text) => compiled.matcher(text).find(), toString: () => pattern };
-}
-const regExp = Object.assign(compileExpression, { code: 'linear' }) as unknown as NonNullable<
-  Options['code']
->['regExp'];
-
+/**
+ * `ownProperties`: what every object inherits is no member of a reading. `allowMatchingProperties`: to forbid them, ajv would match
+ * the schema's names by native expressions.
+ */
 const options: Options = {
   ...{ strictTypes: false, strictRequired: false, strictTuples: false, validateFormats: true, logger: false },
-  code: { ...(regExp && { regExp }) },
+  ...{ ownProperties: true, allowMatchingProperties: true },
 };
 
 /** Throws an Error that says what is wrong with the schema: unknown keywords, formats and references are. */
 export function compileReadingSchema(schema: JsonSchema): ReadingSchema {
-  requireBoundedLists(schema, '#');
+  requireBounds(schema);
+  const expressions = new LinearExpressions();
   const declared = typeof schema === 'object' ? String(schema.$schema ?? '') : '';
-  const ajv = draft7.test(declared) ? new Ajv(options) : new Ajv2020(options);
-  ajvFormats.default(ajv, { mode: 'fast' });
+  const all: Options = { ...options, code: { regExp: expressions.factory } };
+  const ajv = draft7.test(declared) ? new Ajv(all) : new Ajv2020(all);
+  addFormats(ajv);
   const validate = ajv.compile(schema as AnySchema);
   return {
     mismatchOf(reading) {
-      if (validate(reading)) return undefined;
+      expressions.refill();
+      try {
+        // A promise is no verdict.
+        if ((validate(reading) as unknown) === true) return undefined;
+      } catch (error) {
+        return uncheckable(error, reading);
+      }
       const [error] = validate.errors ?? [];
-      return error && mismatchFrom(error, reading);
+      return error ? mismatchFrom(error, reading) : uncheckable(undefined, reading);
     },
   };
 }
@@ -60,17 +61,17 @@ function mismatchFrom({ instancePath: path, message = '', keyword, params }: Err
   return { path, must: message, expected: { [keyword]: params }, found: valueAt(reading, path) };
 }
 
+/**
+ * What can not be determined is refused (P4), and stops nothing: ajv throws where a member of the reading is called `valueOf` and
+ * is compared with an object of the schema.
+ */
+function uncheckable(error: unknown, reading: unknown): Mismatch {
+  const why = error instanceof TooMuchText ? `: ${error.message}` : '';
+  return { path: '', must: `can not be checked${why}`, expected: null, found: reading };
+}
+
 function valueAt(reading: unknown, path: string): unknown {
   const names = path.split('/').slice(1);
   const unescaped = names.map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
   return unescaped.reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], reading);
-}
-
-function requireBoundedLists(schema: unknown, path: string): void {
-  if (typeof schema !== 'object' || schema === null) return;
-  const { uniqueItems, maxItems } = schema as { uniqueItems?: unknown; maxItems?: unknown };
-  if (uniqueItems === true && !(typeof maxItems === 'number' && maxItems <= uniqueItemsMax)) {
-    throw new Error(`${path}: "uniqueItems" needs "maxItems" of at most ${uniqueItemsMax} beside it`);
-  }
-  for (const [name, member] of Object.entries(schema)) requireBoundedLists(member, `${path}/${name}`);
 }
