@@ -3,6 +3,7 @@ import type { Replica } from '../replica/replica.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { type Ground, judge, type Refused } from './admit.ts';
 import { Bearer } from './bearer.ts';
+import { bounded } from './bounded.ts';
 import type { Stream } from './policy.ts';
 import type { Decision } from './verdicts.ts';
 
@@ -16,7 +17,8 @@ const standingReasons: readonly ReasonCode[] = [
 export function describe(refused: Refused, bearer: Bearer, stream: string | null, replica: Replica): Decision {
   const known = bearer.rowIn(replica) !== -1;
   const { attribute } = refused;
-  const named = (value: unknown) => (attribute === undefined ? (value ?? null) : { [attribute]: value ?? null });
+  const told = (value: unknown) => bounded(value ?? null);
+  const named = (value: unknown) => (attribute === undefined ? told(value) : { [attribute]: told(value) });
   return {
     subject: known ? bearer.subjectId : null,
     certificate: bearer.name === '' ? null : (bearer.name as Fingerprint),

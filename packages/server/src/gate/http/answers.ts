@@ -10,6 +10,7 @@ import {
 import type { Replica } from '../../replica/replica.ts';
 import type { Refused } from '../admit.ts';
 import type { Bearer } from '../bearer.ts';
+import { bounded } from '../bounded.ts';
 
 /** When a gate that can not decide is worth asking again. */
 const retryAfterSeconds = 1;
@@ -23,8 +24,11 @@ export function toldOf(refused: Refused, bearer: Bearer, replica: Replica): Prob
     itself && attribute !== undefined && !withheld && replica.attribute(bearer.subject, attribute)?.public === true;
   return {
     ...problemOf(reason, reasons[reason]),
-    ...(detail !== undefined && { detail }),
-    ...(shown && { expected: { [attribute]: refused.expected }, found: { [attribute]: refused.found } }),
+    ...(detail !== undefined && { detail: String(bounded(detail)) }),
+    ...(shown && {
+      expected: { [attribute]: bounded(refused.expected) },
+      found: { [attribute]: bounded(refused.found) },
+    }),
     ...(itself && refused.line !== undefined && { line: refused.line }),
   };
 }
