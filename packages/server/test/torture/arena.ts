@@ -1,5 +1,5 @@
 /** Where the torture happens: an authority and several gates as real processes, a network between them, and enrolled devices. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { TokenCreated } from '@portcullis/contract';
@@ -12,6 +12,7 @@ import { Output } from '../../src/cli/output.ts';
 import { eventually, House } from '../house.ts';
 import { Operator } from '../operator.ts';
 import { Passage } from '../passage.ts';
+import { setTerms } from '../stories/faults/scene.ts';
 import { GateChild } from './gate-child.ts';
 import { Stores } from './stores.ts';
 import { Timeline } from './timeline.ts';
@@ -22,6 +23,16 @@ const enrolledAtOnce = 8;
 /** A process has to share the machine with all the others. */
 const startMsMax = 60_000;
 const TokensCreated = z.strictObject({ revision: z.int(), tokens: z.array(TokenCreated) });
+
+/** The second of them changes never, and no stream looks at it, but for a fault. */
+const attributes = { status: 'active', ward: 'blue' };
+
+interface Made {
+  devices: number;
+  gates: number;
+  copies?: number;
+  seed: number;
+}
 
 export class Arena {
   readonly house = new House();
@@ -36,7 +47,8 @@ export class Arena {
   readonly #commands = new Command();
   #read = 0;
 
-  static async open(made: { devices: number; gates: number; seed: number }): Promise<Arena> {
+  /** `copies`: of so many gates a second process runs from a copy of its directory, with readings of its own. */
+  static async open(made: Made): Promise<Arena> {
     const arena = new Arena();
     gateCommands(arena.#commands, new Output(new PassThrough().resume(), process.stderr, false));
     process.once('exit', arena.#killAll);
@@ -49,16 +61,18 @@ export class Arena {
     }
   }
 
-  async #open({ devices, gates, seed }: { devices: number; gates: number; seed: number }): Promise<void> {
+  async #open({ devices, gates, copies = 0, seed }: Made): Promise<void> {
     const { house } = this;
     house.basePort = await freeBasePort();
     await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
-    house.configure('fleet.yaml', (text) => `${text}leaseMs: ${leaseMs}\npatienceMs: ${patienceMs}\nlog: error\n`);
+    house.configure('fleet.yaml', (text) => `${text}log: error\n`);
+    setTerms(house, { leaseMs, patienceMs });
     await this.startAuthority();
     this.operator = new Operator(house.fleet);
     const names = Array.from({ length: gates }, (_, index) => `gate-${index + 1}`);
     await Promise.all([...names.map((name, index) => this.#join(name, seed + index)), this.#enrol(devices)]);
     this.gates.sort((a, b) => a.name.localeCompare(b.name));
+    for (const gate of this.gates.slice(0, copies)) await this.#copy(gate);
     await this.startGates();
     this.stores = new Stores(this.gates);
   }
@@ -74,15 +88,29 @@ export class Arena {
       const words = ['gate', 'join', directory, token as string, '--port', String(port)];
       await this.#commands.parseAsync(words, { from: 'user' });
     }
-    const passage = await Passage.open(house.basePort);
-    const file = join(directory, 'gate.yaml');
-    const text = readFileSync(file, 'utf8').replace(/^authority: .*$/m, `authority: https://localhost:${passage.port}`);
-    writeFileSync(file, `${text}log: warn\n`);
-    this.gates.push(new GateChild({ name, directory, passage, seed, url: `https://127.0.0.1:${port}` }));
+    const settings = `${readFileSync(join(directory, 'gate.yaml'), 'utf8')}log: warn\n`;
+    await this.#add(settings, { name, directory, seed, port });
+  }
+
+  /** Before either has started: neither has stored anything. */
+  async #copy({ name, directory: original, url, settings, seed }: GateChild): Promise<void> {
+    const directory = join(this.house.home, `${name}-copy`);
+    mkdirSync(directory, { mode: 0o700 });
+    cpSync(join(original, 'gate'), join(directory, 'gate'), { recursive: true });
+    cpSync(join(original, 'root.pem'), join(directory, 'root.pem'));
+    const port = await freeBasePort();
+    const moved = settings.replaceAll(new URL(url).port, String(port));
+    await this.#add(moved, { name: `${name}-copy`, directory, seed: seed + 8, port });
+  }
+
+  async #add(text: string, { port, ...made }: { name: string; directory: string; seed: number; port: number }) {
+    const passage = await Passage.open(this.house.basePort);
+    const settings = text.replace(/^authority: .*$/m, `authority: https://localhost:${passage.port}`);
+    this.gates.push(new GateChild({ ...made, settings, passage, url: `https://127.0.0.1:${port}` }));
   }
 
   async #enrol(count: number): Promise<void> {
-    const wanted = Array.from({ length: count }, (_, index) => ({ subject: `truck-${index + 1}` }));
+    const wanted = Array.from({ length: count }, (_, index) => ({ subject: `truck-${index + 1}`, attributes }));
     const tokens = await this.#tokens(wanted);
     const enrolNext = async () => {
       for (let token = tokens.pop(); token !== undefined; token = tokens.pop()) {
@@ -94,7 +122,7 @@ export class Arena {
     this.devices.sort((a, b) => a.subject.localeCompare(b.subject));
   }
 
-  async #tokens(wanted: { subject: string; kind?: string }[]): Promise<string[]> {
+  async #tokens(wanted: { subject: string; kind?: string; attributes?: object }[]): Promise<string[]> {
     const { link, credential } = this.operator;
     const { tokens } = await exchange(link, `${credential.authority}/v1/tokens`, { tokens: wanted }, TokensCreated);
     return tokens.map(({ token }) => token);
@@ -111,6 +139,13 @@ export class Arena {
     const ended = new Promise((resolve) => child?.once('exit', resolve));
     child?.kill('SIGKILL');
     await ended;
+  }
+
+  async restartAuthority(signal: 'SIGTERM' | 'SIGKILL', leaseMs: number): Promise<void> {
+    if (signal === 'SIGKILL') await this.killAuthority();
+    else await this.house.authority?.stop();
+    setTerms(this.house, { leaseMs, patienceMs });
+    await this.startAuthority();
   }
 
   pauseAuthority(): void {
@@ -134,7 +169,9 @@ export class Arena {
     await eventually(
       async () => {
         const held = (await this.operator.gates()).filter(({ lease, lag }) => lease === 'held' && lag === 0);
-        return this.gates.every(({ name, runs }) => !runs || held.some(({ gate }) => gate === name));
+        return this.gates.every(
+          ({ instances, runs }) => !runs || held.some((one) => one.instance === instances.at(-1)),
+        );
       },
       'every gate holds a lease and is up to date',
       30_000,

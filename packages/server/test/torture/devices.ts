@@ -22,6 +22,8 @@ interface LoadParts {
 const answerMsMax = 5_000;
 const recoveryMsMax = 20_000;
 const triedAgainMs = [200, 800] as const;
+/** Nobody listens there: the process has to start first. */
+const unreachedTriedAgainMs = [1_000, 3_000] as const;
 
 export class Load {
   readonly calls: Call[] = [];
@@ -86,8 +88,9 @@ class Lane {
     const rest = (milliseconds: number) => pause(milliseconds, undefined, { signal }).catch(() => undefined);
     await rest(chance.between(0, restMs));
     while (!signal.aborted) {
-      const { status } = await this.#send();
-      await rest(status === 202 ? chance.between(0, 2 * restMs) : chance.between(...triedAgainMs));
+      const { status, reason } = await this.#send();
+      const [least, most] = reason === 'ECONNREFUSED' ? unreachedTriedAgainMs : triedAgainMs;
+      await rest(status === 202 ? chance.between(0, 2 * restMs) : chance.between(least, most));
     }
   }
 

@@ -1,8 +1,14 @@
-/** What goes wrong, and when: a plan that the seed decides, and how each of it is done and undone. */
+/**
+ * What goes wrong, and when: a plan that the seed decides, and how each of it is done and undone. A copied identity is no fault of its own:
+ * one of the gates is a copy, from the begin to the end, and both meet all the others.
+ * Two faults have stories instead. A stepped clock needs a library that fakes it, and of the processes of one machine each its own; that
+ * is `stories/faults/clock`. A restored backup rewrites the journal, which is what a history is held against; `stories/faults/restore`.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Schedule } from '../simulation/schedule.ts';
-import type { Arena } from './arena.ts';
+import { type Arena, leaseMs } from './arena.ts';
 import type { GateChild } from './gate-child.ts';
+import type { Disturbance } from './liveness.ts';
 
 export interface Fault {
   /** Milliseconds from the begin of the run. */
@@ -20,6 +26,13 @@ const cut = (...directions: ('there' | 'back')[]): Done<GateChild> => ({
   begin: ({ passage }) => passage.cut(...directions),
   end: ({ passage }) => passage.heal(),
 });
+
+/** It runs with other settings for a while. */
+const configured = (from: string, to: string): Done<GateChild> => ({
+  begin: (gate) => gate.configure(gate.settings.replace(from, to)),
+  end: (gate) => gate.configure(gate.settings),
+});
+const usualPolicy = 'expect: { status: active }';
 
 export const gateFaults = {
   'gate killed': { begin: (gate) => gate.kill(), end: (gate) => gate.start() },
@@ -41,12 +54,33 @@ export const gateFaults = {
     begin: (gate) => gate.disk({ beforeMs: 150, afterMs: 300 }),
     end: (gate) => gate.disk(usualDisk),
   },
+  // Whom these admit, the usual one does too. The second looks at an attribute that needs a snapshot first.
+  'policy in other words': configured(usualPolicy, 'expect: { status: { in: [active, away] } }'),
+  'policy stricter': configured(usualPolicy, 'expect: { status: active, ward: blue }'),
+  'policy not valid': configured(usualPolicy, 'expect: { status: ['),
 } as const satisfies Record<string, Done<GateChild>>;
 
 export const authorityFaults = {
   'authority killed': { begin: (arena) => arena.killAuthority(), end: (arena) => arena.startAuthority() },
   'authority paused': { begin: (arena) => arena.pauseAuthority(), end: (arena) => arena.resumeAuthority() },
+  'authority with a shorter lease': {
+    begin: (arena) => arena.restartAuthority('SIGTERM', shorterLeaseMs),
+    end: (arena) => arena.restartAuthority('SIGKILL', leaseMs),
+  },
+  'authority with a longer lease': {
+    begin: (arena) => arena.restartAuthority('SIGKILL', longerLeaseMs),
+    end: (arena) => arena.restartAuthority('SIGTERM', leaseMs),
+  },
 } as const satisfies Record<string, Done<Arena>>;
+
+const shorterLeaseMs = 700;
+const longerLeaseMs = 4_000;
+/** A process is down for as long as it takes to start, besides. */
+const downKinds: ReadonlySet<string> = new Set(['gate killed', 'gate stopped', 'authority killed']);
+/** At the end of each minute nothing is begun: by then every gate has to decide again. */
+const minuteMs = 60_000;
+const calmMs = 18_000;
+const isCalm = (at: number) => at % minuteMs > minuteMs - calmMs;
 
 export const usualDisk = { beforeMs: 5, afterMs: 5 };
 
@@ -59,9 +93,11 @@ function planTrack(chance: Schedule, kinds: Fault['kind'][], until: number, rest
     if (left.length === 0) left = [...kinds];
     const [kind] = left.splice(Math.floor(chance.chance() * left.length), 1) as [Fault['kind']];
     // Half of them are over before a lease is, half last longer.
-    const forMs = chance.chance() < 0.5 ? chance.between(100, 1_500) : chance.between(1_500, 4_000);
+    const lastsMs = chance.chance() < 0.5 ? chance.between(100, 1_500) : chance.between(1_500, 4_000);
+    const forMs = downKinds.has(kind) ? lastsMs / 4 : lastsMs;
     plan.push({ at, forMs, kind });
     at += forMs + chance.between(...restMs);
+    if (isCalm(at)) at = Math.ceil(at / minuteMs) * minuteMs + chance.between(0, 2_000);
   }
   return plan;
 }
@@ -78,28 +114,31 @@ export function planFaults(
   const track = (index: number, kinds: object, restMs: [number, number]) =>
     planTrack(new Schedule(seed * 16 + index), wanted(kinds), milliseconds, restMs);
   return {
-    gates: Array.from({ length: gates }, (_, index) => track(index + 1, gateFaults, [1_000, 4_000])),
-    authority: track(0, authorityFaults, [5_000, 15_000]),
+    gates: Array.from({ length: gates }, (_, index) => track(index + 1, gateFaults, [2_000, 6_000])),
+    authority: track(0, authorityFaults, [8_000, 16_000]),
   };
 }
 
 /** Plays a track to its end, or until told to stop; what was begun is undone. */
-export async function playTrack<Target>(
+export async function playTrack<Target extends GateChild | Arena>(
   track: Fault[],
   target: Target,
   how: Record<string, Done<Target>>,
   signal: AbortSignal,
-  onFault: (kind: string) => void,
+  onFault: (fault: Disturbance) => void,
 ): Promise<void> {
   const began = performance.now();
   const rest = (milliseconds: number) => pause(milliseconds, undefined, { signal }).catch(() => undefined);
   for (const { at, forMs, kind } of track) {
     await rest(Math.max(0, at - (performance.now() - began)));
     if (signal.aborted) return;
-    onFault(kind);
+    const gate = 'name' in target ? target.name : undefined;
+    const noted = { gate, kind, begin: performance.now(), end: Number.POSITIVE_INFINITY };
+    onFault(noted);
     const fault = how[kind] as Done<Target>;
     await fault.begin(target);
     await rest(forMs);
     await fault.end(target);
+    noted.end = performance.now();
   }
 }

@@ -6,7 +6,7 @@ import type { Arena } from './arena.ts';
 import type { Change } from './history.ts';
 
 /** A change whose answer was lost may or may not have happened: the journal says. */
-export interface Asked extends Omit<Change, 'revision'> {
+export interface Asked extends Omit<Change, 'revision' | 'applied'> {
   reason: string;
   receipt: Receipt | undefined;
   failure: string | undefined;
@@ -77,7 +77,7 @@ export class Flips {
     const reason = `${this.#label}-${this.asked.length}`;
     const asked: Asked = {
       ...{ what: JSON.stringify(body), reason, begin: performance.now(), end: Number.POSITIVE_INFINITY },
-      ...{ confirmed: undefined, applied: [], looked: {}, receipt: undefined, failure: undefined },
+      ...{ confirmed: undefined, looked: {}, receipt: undefined, failure: undefined },
     };
     this.asked.push(asked);
     const path = 'action' in body ? 'standings' : 'attributes';
@@ -89,7 +89,6 @@ export class Flips {
     asked.end = performance.now();
     if (asked.receipt?.confirmed) {
       asked.confirmed = asked.receipt.revision;
-      asked.applied = asked.receipt.gates.filter(({ outcome }) => outcome === 'applied').map(({ gate }) => gate);
       asked.looked = this.#arena.stores.looked();
     } else await pause(100);
   }

@@ -1,6 +1,7 @@
-/** One gate of the torture, seen from outside: its process, its network, its disk. */
+/** One gate of the torture, seen from outside: its process, its network, its disk, its policy. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -19,12 +20,17 @@ const restartMs = 1_000;
 const lastLinesMax = 20;
 
 export class GateChild {
+  /** Its subject's, but for a copy: two processes may have one identity. */
   readonly name: string;
   readonly directory: string;
   readonly url: string;
   /** Between it and the authority. */
   readonly passage: Passage;
   readonly seed: number;
+  /** Its `gate.yaml` when nothing is wrong. */
+  readonly settings: string;
+  /** By which receipts name its processes: the last is the one that listens now. */
+  readonly instances: string[] = [];
   /** The rule that is switched off; none in a clean run. */
   broken = '';
   /** How often it ended without being told to. */
@@ -33,12 +39,14 @@ export class GateChild {
   #disk: SlowDisk = { beforeMs: 0, afterMs: 0 };
   #lines: string[] = [];
 
-  constructor(made: Pick<GateChild, 'name' | 'directory' | 'url' | 'passage' | 'seed'>) {
+  constructor(made: Pick<GateChild, 'name' | 'directory' | 'url' | 'passage' | 'seed' | 'settings'>) {
     this.name = made.name;
     this.directory = made.directory;
     this.url = made.url;
     this.passage = made.passage;
     this.seed = made.seed;
+    this.settings = made.settings;
+    this.configure(made.settings);
   }
 
   get runs(): boolean {
@@ -89,7 +97,10 @@ export class GateChild {
         if (!stream) continue;
         createInterface({ input: stream }).on('line', (line) => {
           this.#lines = [...this.#lines, line].slice(-lastLinesMax);
-          if (line.startsWith('gate listening')) ended(true);
+          const instance = line.match(/^gate listening on \d+ as (\w+)$/)?.[1];
+          if (instance === undefined) return;
+          this.instances.push(instance);
+          ended(true);
         });
       }
     });
@@ -98,6 +109,13 @@ export class GateChild {
   disk(slow: SlowDisk): void {
     this.#disk = slow;
     if (this.#child?.connected) this.#child.send(slow);
+  }
+
+  /** A gate that runs looks at it within a second; half of a file it never sees. */
+  configure(settings: string): void {
+    const file = join(this.directory, 'gate.yaml');
+    writeFileSync(`${file}.next`, settings, { mode: 0o600 });
+    renameSync(`${file}.next`, file);
   }
 
   pause(): void {

@@ -66,7 +66,7 @@ const gate = await assembleGate(directory, new GatePolicyFiles(directory), stop.
   },
 );
 if (gate) {
-  console.log(`gate listening on ${gate.port}`);
+  console.log(`gate listening on ${gate.port} as ${gate.instance}`);
   await stopped;
   await gate[Symbol.asyncDispose]();
 }

@@ -10,7 +10,7 @@ const call = (fields: Partial<Call>): Call => ({
   ...fields,
 });
 const row = (fields: Partial<Row>): Row => ({
-  ...{ gate: 'gate-1', subject: 'truck-1', id: 'a', batch: 1, revision: 1, state: 'stored', readable: true },
+  ...{ gate: 'gate-1', subject: 'truck-1', id: 'a', batch: 1, revision: 1, state: 'proven', readable: true },
   ...fields,
 });
 

@@ -39,7 +39,8 @@ export interface Row {
   id: string;
   batch: number;
   revision: number;
-  state: 'stored' | 'unproven' | 'quarantined';
+  /** As readers are told: proven only once it is on record that it became readable in time. */
+  state: 'proven' | 'unproven' | 'quarantined';
   readable: boolean;
 }
 
@@ -128,7 +129,7 @@ function wrongRows({ rows, timeline }: History): Violation[] {
   }));
 }
 
-/** P7: what a receipt forbade and was not readable when it was given never is, unless it says that it is unproven. */
+/** P7: what a receipt forbade and was not readable when it was given never is, unless it is named unproven for ever (rule 9). */
 function lateRows({ calls, rows, changes, timeline }: History): Violation[] {
   const receipts = new Map<string, { looked: number; revision: number; time: number }[]>();
   for (const { confirmed, looked, end: time } of changes.toSorted((a, b) => a.end - b.end)) {
@@ -140,7 +141,7 @@ function lateRows({ calls, rows, changes, timeline }: History): Violation[] {
   }
   return rows.flatMap((row): Violation[] => {
     const { gate, subject, batch, revision, state } = row;
-    if (state !== 'stored' || !row.readable) return [];
+    if (state !== 'proven' || !row.readable) return [];
     const known = receipts.get(gate) ?? [];
     const last = known[countWhile(known, (receipt) => receipt.looked < batch) - 1];
     if (!last || last.revision <= revision) return [];

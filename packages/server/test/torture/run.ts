@@ -7,6 +7,7 @@ import { authorityFaults, gateFaults, planFaults, playTrack, usualDisk } from '.
 import { type Asked, Flips } from './flips.ts';
 import type { SlowDisk } from './gate-child.ts';
 import { type Call, type Change, type Row, type Violation, violationsOf } from './history.ts';
+import { type Disturbance, isDecided, staleGates } from './liveness.ts';
 
 export interface RunOptions {
   seed: number;
@@ -31,6 +32,9 @@ export interface Report {
   connections: number;
   calls: number;
   acknowledged: number;
+  /** Shares of the calls: answered by a gate at all, and with a decision. */
+  answered: number;
+  decided: number;
   refused: Record<string, number>;
   unanswered: Record<string, number>;
   changes: number;
@@ -61,20 +65,28 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
   const flips = new Flips(arena, label);
   await flips.allowAll();
   const load = new Load({ devices: arena.devices, gates, perSecond, seed, label });
-  const faults: Record<string, number> = {};
+  const disturbances: Disturbance[] = [];
+  const begin = performance.now();
   try {
     load.start();
-    await disturb(arena, flips, options, (kind) => count(faults, kind));
+    await disturb(arena, flips, options, (fault) => disturbances.push(fault));
     await arena.startGates(gates);
     await arena.settled();
   } finally {
     await load.stop();
   }
+  const end = performance.now();
   const stuck = await load.finish();
   await arena.stopGates();
   await arena.readJournal();
-  const violations = [...violationsIn(arena, load.calls, flips.asked), ...(await ended(arena, stuck))];
-  return { ...reportOf(options, load.calls, flips.asked, arena.stores.rows()), faults, ...told(violations) };
+  const rows = arena.stores.rows();
+  const violations = [
+    ...violationsIn(arena, load.calls, flips.asked, rows),
+    ...staleGates(load.calls, disturbances, { begin, end }),
+    ...(await ended(arena, stuck)),
+  ];
+  const faults = countsOf(disturbances.map(({ kind }) => kind));
+  return { ...reportOf(options, load.calls, flips.asked, rows), faults, ...told(violations) };
 }
 
 /** Ends when all that was begun is undone, or as soon as something of it fails. */
@@ -82,7 +94,7 @@ async function disturb(
   arena: Arena,
   flips: Flips,
   options: RunOptions,
-  onFault: (kind: string) => void,
+  onFault: (fault: Disturbance) => void,
 ): Promise<void> {
   const { seed, milliseconds, flippers } = options;
   const stop = new AbortController();
@@ -102,7 +114,7 @@ function playFaults(
   arena: Arena,
   { seed, milliseconds, only }: RunOptions,
   signal: AbortSignal,
-  onFault: (kind: string) => void,
+  onFault: (fault: Disturbance) => void,
 ): Promise<void>[] {
   const plan = planFaults(seed, arena.gates.length, milliseconds, only);
   return [
@@ -111,12 +123,17 @@ function playFaults(
   ];
 }
 
-function violationsIn(arena: Arena, calls: Call[], asked: Asked[]): Violation[] {
-  const changes: Change[] = asked.map(({ what, begin, end, confirmed, applied, looked, reason }) => ({
-    ...{ what, begin, end, confirmed, applied, looked },
-    revision: arena.revisionOf.get(reason),
-  }));
-  return violationsOf({ calls, changes, rows: arena.stores.rows(), timeline: arena.timeline });
+function violationsIn(arena: Arena, calls: Call[], asked: Asked[], rows: Row[]): Violation[] {
+  const gateOf = new Map(arena.gates.flatMap(({ name, instances }) => instances.map((instance) => [instance, name])));
+  const changes: Change[] = asked.map(({ what, begin, end, confirmed, receipt, looked, reason }) => {
+    const applied = receipt?.gates.filter(({ outcome }) => outcome === 'applied') ?? [];
+    return {
+      ...{ what, begin, end, confirmed, looked },
+      applied: applied.flatMap(({ instance }) => gateOf.get(instance) ?? []),
+      revision: arena.revisionOf.get(reason),
+    };
+  });
+  return violationsOf({ calls, changes, rows, timeline: arena.timeline });
 }
 
 /** What must be so when everything is healed. */
@@ -132,13 +149,9 @@ async function ended(arena: Arena, stuck: Call[]): Promise<Violation[]> {
   ];
 }
 
-const count = (counts: Record<string, number>, name: string) => {
-  counts[name] = (counts[name] ?? 0) + 1;
-};
-
 function countsOf(names: string[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const name of names) count(counts, name);
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
   return counts;
 }
 
@@ -151,6 +164,8 @@ function reportOf(options: RunOptions, calls: Call[], asked: Asked[], rows: Row[
     connections: new Set(calls.map(({ subject, gate }) => `${subject} ${gate}`)).size,
     calls: calls.length,
     acknowledged: calls.filter(({ status }) => status === 202).length,
+    answered: shareOf(calls, ({ status }) => status !== 0),
+    decided: shareOf(calls, isDecided),
     refused: countsOf(judged.map(({ status, reason }) => `${status} ${reason}`)),
     unanswered: countsOf(calls.filter(({ status }) => status === 0).map(({ reason }) => reason)),
     changes: asked.length,
@@ -160,6 +175,9 @@ function reportOf(options: RunOptions, calls: Call[], asked: Asked[], rows: Row[
     ...{ rows: rows.length, quarantined: inState('quarantined'), unproven: inState('unproven') },
   };
 }
+
+const shareOf = (calls: Call[], holds: (call: Call) => boolean) =>
+  Math.round((100 * calls.filter(holds).length) / Math.max(1, calls.length)) / 100;
 
 function told(violations: Violation[]) {
   return { violations: violations.length, first: violations.slice(0, shownMax) };

@@ -31,9 +31,11 @@ export class Stores {
     return [...this.#databases].flatMap(([gate, { database }]) => {
       const found = database
         .prepare(
-          `SELECT requests.subject, readings.id, requests.batch, requests.revision, requests.state,
-             readings.number IN (SELECT number FROM readable_readings) AS readable
-           FROM readings JOIN requests ON requests.number = readings.request`,
+          `SELECT requests.subject, readings.id, requests.batch, requests.revision,
+             CASE requests.state WHEN 'quarantined' THEN 'quarantined' ELSE ifnull(shown.proof, 'unproven') END AS state,
+             shown.number IS NOT NULL AS readable
+           FROM readings JOIN requests ON requests.number = readings.request
+             LEFT JOIN readable_readings AS shown ON shown.number = readings.number`,
         )
         .all() as unknown as (Omit<Row, 'gate' | 'readable'> & { readable: number })[];
       return found.map((row) => ({ ...row, gate, readable: row.readable === 1 }));

@@ -6,19 +6,28 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Arena } from './arena.ts';
-import { planFaults } from './faults.ts';
+import { authorityFaults, gateFaults, planFaults } from './faults.ts';
 import { run } from './run.ts';
 
 const seed = Number(process.env.SEED ?? 17);
+/** An authority that starts twice in nine seconds leaves no time for anything else. */
+const brief = [...Object.keys(gateFaults), ...Object.keys(authorityFaults)].filter((kind) => !kind.endsWith(' lease'));
 let arena: Arena;
 
 before(async () => {
-  arena = await Arena.open({ devices: 30, gates: 3, seed });
+  arena = await Arena.open({ devices: 30, gates: 2, copies: 1, seed });
 });
 after(() => arena?.close());
 
 test('P6, P7, P8, P12: killed, paused and cut off at random, no gate breaks what a receipt or an acknowledgement said', async (context) => {
-  const report = await run(arena, { seed, milliseconds: 9_000, perSecond: 200, flippers: 4, faults: true });
+  const report = await run(arena, {
+    seed,
+    milliseconds: 9_000,
+    perSecond: 200,
+    flippers: 4,
+    faults: true,
+    only: brief,
+  });
   context.diagnostic(JSON.stringify(report));
   assert.deepEqual(report.first, []);
   assert.equal(report.violations, 0);
@@ -38,9 +47,9 @@ test('canary: without rule 8 the torture finds a reading that became readable af
 });
 
 test('the same seed plans the same faults, another seed others', () => {
-  const plan = planFaults(seed, 3, 60_000);
-  assert.deepEqual(planFaults(seed, 3, 60_000), plan);
-  assert.notDeepEqual(planFaults(seed + 1, 3, 60_000), plan);
+  const plan = planFaults(seed, 4, 240_000);
+  assert.deepEqual(planFaults(seed, 4, 240_000), plan);
+  assert.notDeepEqual(planFaults(seed + 1, 4, 240_000), plan);
   const kinds = new Set([...plan.gates.flat(), ...plan.authority].map(({ kind }) => kind));
-  assert.equal(kinds.size, 11, 'a minute meets every kind');
+  assert.equal(kinds.size, 16, 'four minutes meet every kind');
 });

@@ -1,6 +1,6 @@
 /**
- * `npm run torture -- [--minutes N] [--seed N] [--devices N] [--gates N] [--rate N] [--only KIND]… [--break barrier]`: prints one
- * summary and exits 1 if a promise was broken. `--only`: faults of this kind alone, such as "gate paused". The seed decides faults,
+ * `npm run torture -- [--minutes N] [--seed N] [--devices N] [--gates N] [--copies N] [--rate N] [--only KIND]… [--break barrier]`: prints one
+ * summary and exits 1 if a promise was broken. `--copies`: so many gates are copied, identity and all. `--only`: faults of this kind alone, such as "gate paused". The seed decides faults,
  * flips and sends; in which order processes come to run, the machine decides.
  */
 import { parseArgs } from 'node:util';
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(1 + (Date.now() % 1_000_000)) },
     devices: { type: 'string', default: '200' },
     gates: { type: 'string', default: '3' },
+    copies: { type: 'string', default: '1' },
     rate: { type: 'string', default: '500' },
     only: { type: 'string', multiple: true, default: [] },
     break: { type: 'string', default: '' },
@@ -23,7 +24,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 const seed = Number(values.seed);
 console.error(`torture: seed ${seed}, ${values.minutes} minutes, ${values.devices} devices, ${values.gates} gates`);
-const arena = await Arena.open({ devices: Number(values.devices), gates: Number(values.gates), seed });
+const { devices, gates, copies } = values;
+const arena = await Arena.open({ devices: Number(devices), gates: Number(gates), copies: Number(copies), seed });
 try {
   const milliseconds = Number(values.minutes) * 60_000;
   const broken = values.break;
