@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { GatePolicyFiles, loadFleetConfig } from '../config/config.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
@@ -13,11 +13,26 @@ export function configCommands(program: Command, output: Output): void {
     .argument('[dir]')
     .description('check fleet.yaml, gate.yaml and the files that it names, without starting anything')
     .action(async (dir: string | undefined, options: FleetOptions) => {
-      const { compilePolicy } = await import('../gate/gate.ts');
       const directory = directoryOf(options, dir);
-      const files = ['fleet.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
-      if (files.includes('fleet.yaml') || files.length === 0) loadFleetConfig(directory);
-      if (files.includes('gate.yaml')) compilePolicy((await new GatePolicyFiles(directory).load()).streams, 0);
-      output.result({ valid: true, files }, `${files.join(' and ')}: valid`);
+      const names = ['fleet.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
+      if (names.includes('fleet.yaml') || names.length === 0) loadFleetConfig(directory);
+      const policy = names.includes('gate.yaml') ? await checkPolicy(directory) : { files: [], warnings: [] };
+      const files = [...names, ...policy.files];
+      for (const warning of policy.warnings) output.notice(`warning: ${warning}`);
+      output.result({ valid: true, files, warnings: policy.warnings }, `${listOf(files)}: valid`);
     });
+}
+
+/** The files beside `gate.yaml` are named as it names them: by their way from the directory. */
+async function checkPolicy(directory: string): Promise<{ files: string[]; warnings: readonly string[] }> {
+  const { compilePolicy } = await import('../gate/gate.ts');
+  const source = new GatePolicyFiles(directory);
+  const { streams, warnings } = await source.load();
+  compilePolicy(streams, 0);
+  const named = source.files.map((file) => relative(directory, file)).filter((name) => name !== 'gate.yaml');
+  return { files: named, warnings };
+}
+
+function listOf(names: readonly string[]): string {
+  return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
 }

@@ -1,8 +1,10 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { AttributeName, PortcullisError, SubjectId } from '@portcullis/contract';
 import { z } from 'zod';
 import { Expectation } from './gate-config.ts';
+import { DoubledName, parseJson } from './parse-json.ts';
+import { openRegular, unreadable } from './regular-file.ts';
 
 /** What a file of expected values holds of one subject; `ambiguous`: two lines name it, and neither counts. */
 export type ExpectedOfSubject = Readonly<Record<string, Expectation>> | 'ambiguous';
@@ -12,6 +14,13 @@ export interface ExpectedValues {
   /** The attributes that its lines name. */
   readonly attributes: readonly string[];
   of(subject: string): ExpectedOfSubject | undefined;
+}
+
+interface ReadValues {
+  values: ExpectedValues;
+  digest: string;
+  /** Somebody beside its owner may read the file. */
+  readableByOthers: boolean;
 }
 
 /** A file is held in memory whole; so large it may be. */
@@ -27,44 +36,60 @@ const Line = z
  * NDJSON, `{"subject": "truck-17", "seal": "9f3c…"}` a line: what the gate expects of each subject. No error quotes a value: it is
  * what a thief of the attribute store does not have. @throws {PortcullisError} `config_invalid`
  */
-export async function readExpectedValues(file: string): Promise<{ values: ExpectedValues; digest: string }> {
-  if (!existsSync(file)) throw invalid(file, undefined, 'the file does not exist');
-  if (statSync(file).size > fileBytesMax) throw invalid(file, undefined, `it has more than ${fileBytesMax} bytes`);
+export async function readExpectedValues(file: string): Promise<ReadValues> {
+  const { descriptor, readableByOthers } = openRegular(file, fileBytesMax);
   const values = new Map<string, ExpectedOfSubject>();
   const names = new Set<string>();
   const hash = createHash('sha256');
   let number = 0;
-  for await (const line of linesOf(file, hash)) {
+  for await (const line of linesOf(file, descriptor, hash)) {
     number++;
     if (line.trim() === '') continue;
     const { subject, ...expected } = parseLine(file, number, line);
     for (const name of Object.keys(expected)) names.add(name);
     values.set(subject, values.has(subject) ? 'ambiguous' : expected);
   }
-  return { values: { attributes: [...names], of: (subject) => values.get(subject) }, digest: hash.digest('hex') };
+  const digest = hash.digest('hex');
+  return { values: { attributes: [...names], of: (subject) => values.get(subject) }, digest, readableByOthers };
 }
 
-async function* linesOf(file: string, hash: Hash): AsyncGenerator<string> {
+async function* linesOf(file: string, descriptor: number, hash: Hash): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const decode = (bytes?: Buffer): string => {
+    try {
+      return decoder.decode(bytes, { stream: bytes !== undefined });
+    } catch {
+      throw invalid(file, undefined, 'it is not UTF-8');
+    }
+  };
   let rest = '';
-  const stream = createReadStream(file);
-  stream.on('data', (bytes) => hash.update(bytes));
-  stream.setEncoding('utf8');
-  for await (const text of stream as AsyncIterable<string>) {
-    const lines = (rest + text).split('\n');
+  for await (const bytes of bytesOf(file, descriptor)) {
+    hash.update(bytes);
+    const lines = (rest + decode(bytes)).split('\n');
     rest = lines.pop() as string;
     yield* lines;
     if (rest.length > lineBytesMax) throw invalid(file, undefined, `a line has more than ${lineBytesMax} bytes`);
   }
+  rest += decode();
   if (rest !== '') yield rest;
+}
+
+async function* bytesOf(file: string, descriptor: number): AsyncGenerator<Buffer> {
+  const stream: AsyncIterable<Buffer> = createReadStream(file, { fd: descriptor });
+  try {
+    yield* stream;
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
 }
 
 function parseLine(file: string, number: number, line: string): z.infer<typeof Line> {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(line);
-  } catch {
+    parsed = parseJson(line);
+  } catch (error) {
     // The parser's words would quote the line.
-    throw invalid(file, number, 'the line is not JSON');
+    throw invalid(file, number, error instanceof DoubledName ? error.message : 'the line is not JSON');
   }
   const misnamed = Object.keys(Object(parsed)).find((name) => !AttributeName.safeParse(name).success);
   if (misnamed !== undefined) throw invalid(file, number, `"${misnamed.slice(0, 64)}" is not the name of an attribute`);

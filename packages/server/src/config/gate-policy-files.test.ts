@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { PortcullisError } from '@portcullis/contract';
 import { GatePolicyFiles } from './gate-policy-files.ts';
 
 const yaml = (streams: string) => `authority: https://localhost:8440
@@ -10,6 +12,9 @@ url: https://localhost:8443
 listen: { port: 8443 }
 streams: ${streams}
 `;
+
+/** Stands for a byte that UTF-8 does not have. */
+const notText = '<ff>';
 
 class Folder {
   readonly path = mkdtempSync(join(tmpdir(), 'portcullis-policy-'));
@@ -19,7 +24,10 @@ class Folder {
   }
 
   write(name: string, text: string): void {
-    writeFileSync(join(this.path, `${name}.new`), text);
+    const [before = '', after] = text.split(notText);
+    const bytes =
+      after === undefined ? before : Buffer.concat([Buffer.from(before), Buffer.of(0xff), Buffer.from(after)]);
+    writeFileSync(join(this.path, `${name}.new`), bytes, { mode: 0o600 });
     renameSync(join(this.path, `${name}.new`), join(this.path, name));
   }
 }
@@ -96,6 +104,31 @@ const wrong: [string, Record<string, string>, RegExp][] = [
     /e\.ndjson:1: "seal": must be a string/,
   ],
   [
+    'a name that stands twice',
+    { 's.json': '{}', 'e.ndjson': '{"subject":"a","seal":"secret","seal":"x"}' },
+    /e\.ndjson:1: a name stands twice in the same object$/,
+  ],
+  [
+    'one that is written in two ways',
+    { 's.json': '{}', 'e.ndjson': '{"subject":"a","seal":"secret \\"{:","s\\u0065al":":"}' },
+    /e\.ndjson:1: a name stands twice in the same object$/,
+  ],
+  [
+    'one that stands twice further in',
+    { 's.json': '{}', 'e.ndjson': '{"subject":"a","level":{"min":1,"min":0}}' },
+    /e\.ndjson:1: a name stands twice in the same object$/,
+  ],
+  [
+    'a schema with a name that stands twice',
+    { 's.json': '{"required":["a"],"required":[]}', 'e.ndjson': '' },
+    /s\.json: a name stands twice in the same object$/,
+  ],
+  [
+    'bytes that are no text',
+    { 's.json': '{}', 'e.ndjson': `{"subject":"a","seal":"secret${notText}"}` },
+    /e\.ndjson: it is not UTF-8$/,
+  ],
+  [
     'a name that is none',
     { 's.json': '{}', 'e.ndjson': '{"subject":"a","__proto__":"secret","x":1}' },
     /e\.ndjson:1: "__proto__" is not the name/,
@@ -111,6 +144,87 @@ for (const [what, texts, words] of wrong) {
     });
   });
 }
+
+const odd: [string, (path: string) => void, RegExp][] = [
+  ['a directory', (path) => mkdirSync(path), /must be a regular file$/],
+  ['a named pipe', (path) => void execFileSync('mkfifo', [path]), /must be a regular file$/],
+  ['a device', (path) => symlinkSync('/dev/zero', path), /must be a regular file$/],
+  ['a link to itself', (path) => symlinkSync(path, path), /must be a regular file that can be read \(ELOOP\)$/],
+  ['a file whose bytes can not be read', (path) => symlinkSync('/proc/self/mem', path), /that can be read \(EIO\)$/],
+];
+for (const [what, make, words] of odd) {
+  test(`${what} in the place of a file is refused by name, at once, and is no obstacle for a look`, async (context) => {
+    for (const name of ['s.json', 'e.ndjson', 'gate.yaml']) {
+      const { folder, files } = folderWith(context, '{ cold: { schema: s.json, expectedFrom: e.ndjson } }', {
+        's.json': '{}',
+        'e.ndjson': '',
+      });
+      const path = join(folder.path, name);
+      rmSync(path);
+      make(path);
+      files.mark();
+      await assert.rejects(files.load(), (error: PortcullisError) => {
+        if (name === 'gate.yaml' && what === 'a link to itself') return error.code === 'fleet_missing';
+        assert.match(error.message, words);
+        assert.ok(error.message.includes(name));
+        return error.code === 'config_invalid';
+      });
+    }
+  });
+}
+
+test('a way that leads through a file, and a name that is too long, are marked and refused', async (context) => {
+  for (const [name, code] of [
+    ['s.json/inner', 'ENOTDIR'],
+    ['n'.repeat(300), 'ENAMETOOLONG'],
+  ] as const) {
+    const { files } = folderWith(context, `{ cold: { schema: ${name} } }`, { 's.json': '{}' });
+    assert.match(files.mark(), new RegExp(code));
+    await assert.rejects(files.load(), { code: 'config_invalid', message: new RegExp(`\\(${code}\\)$`) });
+  }
+});
+
+test('a file that its reader may not read is refused by name', async (context) => {
+  if (process.getuid?.() === 0) return context.skip('the superuser may read everything');
+  const { folder, files } = folderWith(context, '{ cold: { schema: s.json } }', { 's.json': '{}' });
+  chmodSync(join(folder.path, 's.json'), 0);
+  await assert.rejects(files.load(), { code: 'config_invalid', message: /s\.json: must be a regular .* \(EACCES\)$/ });
+});
+
+test('a byte order mark at the start is none of the text', async (context) => {
+  const { folder, files } = folderWith(context, '{ cold: { schema: s.json, expectedFrom: e.ndjson } }', {
+    's.json': '\ufeff{"required":["t"]}',
+    'e.ndjson': '\ufeff{"subject":"a","seal":1}\n',
+  });
+  folder.write('gate.yaml', `\ufeff${yaml('{ cold: { schema: s.json, expectedFrom: e.ndjson } }')}`);
+  const { streams } = await files.load();
+  assert.deepEqual(streams.cold?.schema, { required: ['t'] });
+  assert.deepEqual(streams.cold?.expected?.of('a'), { seal: 1 });
+});
+
+test('expected values that others may read are a warning, once a file', async (context) => {
+  const streams = '{ cold: { expectedFrom: e.ndjson }, warm: { expectedFrom: e.ndjson, schema: s.json } }';
+  const { folder, files } = folderWith(context, streams, { 'e.ndjson': '{"subject":"a","seal":1}', 's.json': '{}' });
+  chmodSync(join(folder.path, 's.json'), 0o644);
+  assert.deepEqual((await files.load()).warnings, []);
+  for (const mode of [0o640, 0o604]) {
+    chmodSync(join(folder.path, 'e.ndjson'), mode);
+    const { warnings } = await files.load();
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? '', /e\.ndjson: group or others may read what is expected/);
+  }
+});
+
+test('all files that a policy is made of are named', (context) => {
+  const { folder, files } = folderWith(
+    context,
+    '{ a: { schema: s.json, expectedFrom: e.ndjson }, b: { schema: s.json } }',
+  );
+  assert.deepEqual(
+    files.files,
+    ['gate.yaml', 's.json', 'e.ndjson'].map((name) => join(folder.path, name)),
+  );
+});
 
 test('a file that is written on while it is read is looked at again', async (context) => {
   const { folder, files } = folderWith(context, '{ cold: {} }');

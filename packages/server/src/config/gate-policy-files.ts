@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
 import { type ExpectedValues, readExpectedValues } from './expected-values.ts';
 import { type GateConfig, loadGateConfig, type StreamInFile } from './gate-config.ts';
+import { parseJson } from './parse-json.ts';
+import { readRegular, textOf } from './regular-file.ts';
 
 /** A stream with what its files hold. */
 export interface LoadedStream extends Omit<StreamInFile, 'schema' | 'expectedFrom'> {
@@ -23,6 +25,7 @@ export interface LoadedPolicy {
 }
 
 const schemaBytesMax = 1024 * 1024;
+const exposedWords = 'group or others may read what is expected; it should be for its owner alone (chmod 600)';
 
 /** `gate.yaml` and the files that its streams name: the part of the configuration that may change while a gate runs. */
 export class GatePolicyFiles {
@@ -41,6 +44,11 @@ export class GatePolicyFiles {
     return this.#started;
   }
 
+  /** `gate.yaml` and all that it names, as of the last look at it. */
+  get files(): readonly string[] {
+    return this.#files;
+  }
+
   /** Changes when one of the files does; it costs a look at each, and reads none. */
   mark(): string {
     return this.#files.map(markOf).join(' ');
@@ -52,21 +60,24 @@ export class GatePolicyFiles {
     this.#files = this.#filesOf(config);
     const hash = createHash('sha256').update(JSON.stringify(config.streams));
     const streams: Record<string, LoadedStream> = {};
+    const exposed = new Set<string>();
     for (const [name, { schema, expectedFrom, ...stream }] of Object.entries(config.streams)) {
       const loaded: LoadedStream = stream;
       if (schema !== undefined) {
-        const bytes = readBounded(this.#path(schema));
+        const bytes = readRegular(this.#path(schema), schemaBytesMax);
         hash.update(bytes);
         loaded.schema = parseSchema(this.#path(schema), bytes);
       }
       if (expectedFrom !== undefined) {
-        const { values, digest } = await readExpectedValues(this.#path(expectedFrom));
+        const { values, digest, readableByOthers } = await readExpectedValues(this.#path(expectedFrom));
         hash.update(digest);
+        if (readableByOthers) exposed.add(this.#path(expectedFrom));
         loaded.expected = values;
       }
       streams[name] = loaded;
     }
-    return { streams, digest: hash.digest('hex'), needRestart: this.#needRestart(config), warnings: [] };
+    const warnings = [...exposed].map((file) => `${file}: ${exposedWords}`);
+    return { streams, digest: hash.digest('hex'), needRestart: this.#needRestart(config), warnings };
   }
 
   #needRestart(config: GateConfig): string[] {
@@ -87,23 +98,21 @@ export class GatePolicyFiles {
   }
 }
 
+/** Never throws: what can not be looked at is marked by why. */
 function markOf(file: string): string {
-  const found = statSync(file, { throwIfNoEntry: false, bigint: true });
-  return found ? `${found.ino}:${found.size}:${found.mtimeNs}:${found.ctimeNs}` : 'missing';
-}
-
-function readBounded(file: string): Buffer {
-  if (!existsSync(file)) throw new PortcullisError('config_invalid', `${file}: the file does not exist`);
-  if (statSync(file).size > schemaBytesMax) {
-    throw new PortcullisError('config_invalid', `${file}: it has more than ${schemaBytesMax} bytes`);
+  try {
+    const found = statSync(file, { bigint: true });
+    return `${found.ino}:${found.size}:${found.mtimeNs}:${found.ctimeNs}`;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown';
   }
-  return readFileSync(file);
 }
 
 function parseSchema(file: string, bytes: Buffer): Record<string, unknown> | boolean {
+  const text = textOf(file, bytes);
   let parsed: unknown;
   try {
-    parsed = JSON.parse(bytes.toString('utf8'));
+    parsed = parseJson(text);
   } catch (cause) {
     throw new PortcullisError('config_invalid', `${file}: ${(cause as Error).message}`, { cause });
   }

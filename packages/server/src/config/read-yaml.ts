@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { PortcullisError } from '@portcullis/contract';
 import { closest } from 'fastest-levenshtein';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { readRegular, textOf } from './regular-file.ts';
 
 const fileBytesMax = 1024 * 1024;
 
@@ -10,9 +11,9 @@ const fileBytesMax = 1024 * 1024;
 export function readYaml<Shape extends z.ZodType>(file: string, shape: Shape): z.infer<Shape> {
   if (!existsSync(file))
     throw new PortcullisError('fleet_missing', `there is no "${file}"; "portcullis init" makes one`);
-  if (statSync(file).size > fileBytesMax) throw invalid(file, undefined, `it has more than ${fileBytesMax} bytes`);
+  const text = textOf(file, readRegular(file, fileBytesMax));
   const lines = new LineCounter();
-  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines, uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
   const [error] = document.errors;
   if (error) throw invalid(file, lines.linePos(error.pos[0]).line, error.message.split('\n')[0] as string);
   const parsed = shape.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
