@@ -6,6 +6,7 @@ import { type Delta, FedReplica, fingerprintNamed, groundOn } from '../../test/f
 import { isAdmissible, judge } from './admit.ts';
 import { Bearer } from './bearer.ts';
 import type { Expectation } from './expectations.ts';
+import { JudgedData } from './judged-data.ts';
 import type { StreamConfig } from './policy.ts';
 
 const bearerOf = (name: string) => new Bearer(Buffer.from(fingerprintNamed(name), 'hex'));
@@ -172,6 +173,56 @@ test('P4: what was remembered under one policy says nothing under another, nor a
   fed.replica.receive({ type: 'snapshot', fleet: fleet as never, revision, hash });
   fed.replica.receive({ type: 'complete', revision, hash });
   assert.equal(judge(stricter, after)?.reason, 'certificate_unknown');
+});
+
+test('rule 7: readings that wait are looked at again after a change of their subject, its policy or the snapshot, and no other', () => {
+  const fed = new FedReplica();
+  const truck = { subject: 'truck-17', ...standing('valid'), ...status('active') };
+  fed.change([truck, { subject: 'truck-18' }]);
+  const streams = { telemetry: { when: 'reading.t < 8.0 || attributes.status == "hot"' } };
+  const ground = groundOn(fed, streams);
+  const judged = new JudgedData();
+  const bearer = bearerOf('leaf');
+  let looks = 0;
+  const data = [
+    {
+      get t() {
+        looks++;
+        return 9;
+      },
+    },
+  ];
+  const outcome = (on = ground, readings: Record<string, unknown>[] = data) => {
+    looks = 0;
+    const refused = judge({ bearer, stream: on.policy.streams.get('telemetry'), data: readings, judged }, on);
+    return [refused?.reason, looks > 0];
+  };
+  fed.change([{ subject: 'truck-17', ...status('hot') }]);
+  assert.deepEqual(outcome(ground, []), [undefined, false]);
+  assert.deepEqual(outcome(), [undefined, true], 'no reading was looked at before there was one');
+  assert.deepEqual(outcome(), [undefined, false]);
+  fed.change([{ subject: 'truck-18', ...status('active') }]);
+  assert.deepEqual(outcome(), [undefined, false], 'another subject');
+  assert.deepEqual(outcome(groundOn(fed, streams)), [undefined, true], 'another policy');
+  assert.deepEqual(outcome(), [undefined, true], 'and the one before');
+  assert.deepEqual(outcome(ground, [{ t: 9 }]), [undefined, false], 'other readings');
+  assert.deepEqual(outcome(), [undefined, true]);
+  fed.change([{ subject: 'truck-17', ...status('active') }]);
+  assert.deepEqual(outcome(), ['condition_not_met', true]);
+  assert.deepEqual(outcome(), ['condition_not_met', true], 'a refusal is not remembered');
+  fed.change([{ subject: 'truck-17', ...status('hot') }]);
+  assert.deepEqual(outcome(), [undefined, true]);
+  const restored = new FedReplica();
+  while (restored.replica.revision < fed.replica.revision - 1) restored.change([{ subject: 'truck-18' }]);
+  restored.change([{ ...truck, ...status('hot') }]);
+  fed.replica.succeed(restored.replica);
+  assert.deepEqual(outcome(), [undefined, true], 'a snapshot, though it is of the same revision');
+  fed.change([{ subject: 'truck-17', ...standing('suspended') }]);
+  assert.deepEqual(outcome(), ['certificate_suspended', false], 'the certificate is looked at again');
+  fed.change([{ subject: 'truck-17', ...standing('valid') }]);
+  outcome();
+  fed.clock.now += 60_000;
+  assert.deepEqual(outcome(), ['replica_stale', false], 'and the lease');
 });
 
 test('P4: of many readings in a request the first that is refused is named, and each is looked at', () => {

@@ -7,6 +7,7 @@ import type { Lease, Replica } from '../replica/replica.ts';
 import type { SinkRequest } from '../storage/sink.ts';
 import type { Bearer } from './bearer.ts';
 import type { Connection } from './connections.ts';
+import type { JudgedData } from './judged-data.ts';
 import { operations, type Policy, type Stream } from './policy.ts';
 import { readingsRefused } from './reading-refused.ts';
 import type { Entry, Recording } from './recording.ts';
@@ -29,6 +30,8 @@ export interface Arrival {
   readonly stream: Stream | undefined;
   /** The readings, all or nothing; none while only the subject is judged. */
   readonly data: readonly Record<string, unknown>[];
+  /** Kept by what is judged again on every change. */
+  readonly judged?: JudgedData;
 }
 
 /** Nothing is recorded for a bearer that holds no connection which could be cut. */
@@ -95,8 +98,13 @@ const checkExpectations: Step = ({ bearer, stream }, { replica }) => {
   return undefined;
 };
 
-const checkReading: Step = ({ bearer, stream, data }, { replica }) =>
-  stream && readingsRefused(data, bearer, stream, replica);
+const checkReading: Step = ({ bearer, stream, data, judged }, { replica }) => {
+  if (stream === undefined || judged?.isGood(data, stream, bearer, replica)) return undefined;
+  const refused = readingsRefused(data, bearer, stream, replica);
+  if (refused) return refused;
+  judged?.noteGood(data, stream, bearer, replica);
+  return undefined;
+};
 
 /** What was admitted waits for its commit, and is judged again if anything changes meanwhile (`recording.ts`). */
 const recordReading: Step<Incoming> = (incoming, { recording }) => {

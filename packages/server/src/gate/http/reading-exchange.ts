@@ -4,6 +4,7 @@ import type { SinkRequest } from '../../storage/sink.ts';
 import { admit, type Ground, type Incoming, isAdmissible, judge, type Refused } from '../admit.ts';
 import type { Connection } from '../connections.ts';
 import { describe } from '../explain.ts';
+import { JudgedData } from '../judged-data.ts';
 import type { Stream } from '../policy.ts';
 import type { Recorded } from '../recording.ts';
 import type { Verdicts } from '../verdicts.ts';
@@ -35,6 +36,7 @@ type State = 'receiving' | 'recording' | 'answered';
 export class ReadingExchange implements Exchange, Incoming {
   readonly bearer: Connection;
   data: readonly Record<string, unknown>[] = [];
+  readonly judged = new JudgedData();
   request!: SinkRequest;
   readings = 0;
   bytes = 0;
