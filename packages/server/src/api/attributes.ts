@@ -14,8 +14,8 @@ export const attributesRoutes: readonly Route[] = [
     schemas: { query: WaitQuery, body: AttributesRequest },
     answer: ChangeAnswer,
     bodyBytesMax,
-    async handle(rooms, { query, body, peer }) {
-      const { revision } = await rooms.attributes.change({ actor: peer.subject, reason: body.reason }, body);
+    async handle(rooms, { query, body, by }) {
+      const { revision } = await rooms.attributes.change({ ...by, reason: body.reason }, body);
       return answerChange(rooms, revision, query);
     },
   }),

@@ -43,8 +43,8 @@ export const certificatesRoutes: readonly Route[] = [
     summary: 'Suspends, resumes or revokes',
     schemas: { query: WaitQuery, body: StandingsRequest },
     answer: ChangeAnswer,
-    async handle(rooms, { query, body, peer }) {
-      const { revision } = await rooms.revocation.change({ actor: peer.subject, reason: body.reason }, body);
+    async handle(rooms, { query, body, by }) {
+      const { revision } = await rooms.revocation.change({ ...by, reason: body.reason }, body);
       return answerChange(rooms, revision, query);
     },
   }),

@@ -43,8 +43,10 @@ export const gatesRoutes: readonly Route[] = [
     summary: 'Renews the lease of a gate’s instance',
     schemas: { body: LeaseRequest },
     answer: LeaseAnswer,
-    async handle({ feed, attributes }, { body, peer }) {
-      await attributes.announce(peer.subject, body.url);
+    async handle({ feed, attributes }, { body, peer, by }) {
+      await attributes.announce(by, body.url);
+      // What it has applied is older than a cut that commits from here on: that one's receipt waits for this lease, or the
+      // gate does not join (rules 4 and 5).
       return feed.renew(peer.subject, body);
     },
   }),
@@ -93,13 +95,16 @@ export const gatesRoutes: readonly Route[] = [
   }),
 ];
 
-async function issueServerCertificate(rooms: Rooms, { body, peer }: Call<{ body: typeof ServerCertificateRequest }>) {
+async function issueServerCertificate(
+  rooms: Rooms,
+  { body, peer, by }: Call<{ body: typeof ServerCertificateRequest }>,
+) {
   const { issuance, journal, attributes } = rooms;
   const hosts = (await attributes.hostsOf(peer.subject)) ?? rooms.hosts;
   const request = Buffer.from(body.request, 'base64');
   const signed = await issuance.issue(issuance.check({ subject: peer.subject, kind: 'gate', request, hosts }));
   const entry = {
-    actor: peer.subject,
+    ...by,
     action: 'certificates.server',
     body: { fingerprint: signed.fingerprint, hosts },
   };

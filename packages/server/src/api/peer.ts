@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Fingerprint, type Kind, PortcullisError, type SubjectId } from '@portcullis/contract';
 import type { FastifyRequest } from 'fastify';
+import type { By } from '../journal/journal.ts';
 import type { Revocation } from '../revocation/revocation.ts';
+import type { Reader } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 
 export interface Peer {
@@ -27,16 +29,30 @@ export async function requirePeer(parts: Parts, request: FastifyRequest, kinds: 
   return requireAdmitted(parts, fingerprintOf(request.raw.socket as TLSSocket), kinds);
 }
 
+/** What this peer asks is done only if its certificate is still admitted when the change is its turn: no earlier revision cut it. */
+export function byPeer(parts: Parts, { subject, fingerprint, kind }: Peer): By {
+  return {
+    actor: subject,
+    async requireAllowed(db) {
+      await requireAdmitted(parts, fingerprint, [kind], db);
+    },
+  };
+}
+
+export const notAdmitted = () =>
+  new PortcullisError('not_authenticated', 'the client certificate is not one that this fleet admits');
+
 /** @throws {PortcullisError} `not_authenticated`, `kind_not_allowed` */
 export async function requireAdmitted(
   { revocation, system }: Parts,
   fingerprint: string | undefined,
   kinds: readonly Kind[],
+  db?: Reader,
 ): Promise<Peer> {
-  const row = fingerprint === undefined ? undefined : await revocation.find(fingerprint);
+  const row = fingerprint === undefined ? undefined : await revocation.find(fingerprint, db);
   const now = system.now();
   if (row?.purpose !== 'client' || row.standing !== 'valid' || now < row.notBefore || now > row.notAfter) {
-    throw new PortcullisError('not_authenticated', 'the client certificate is not one that this fleet admits');
+    throw notAdmitted();
   }
   if (!kinds.includes(row.kind)) {
     throw new PortcullisError('kind_not_allowed', `this route admits [${kinds.join(', ')}], not ${row.kind}`);

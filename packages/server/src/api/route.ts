@@ -5,7 +5,7 @@ import type { Attributes } from '../attributes/attributes.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Issuance } from '../issuance/issuance.ts';
-import type { Journal } from '../journal/journal.ts';
+import type { By, Journal } from '../journal/journal.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import type { Peer } from './peer.ts';
@@ -39,6 +39,8 @@ export interface Call<Given extends Schemas> {
   body: Parsed<Given['body']>;
   /** Who calls; on the enrolment listener nobody is known yet. */
   peer: Peer;
+  /** What a change that it asks for is done by. */
+  by: By;
   request: FastifyRequest;
   reply: FastifyReply;
 }

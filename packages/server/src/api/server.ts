@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger';
 import { type FailureCode, PortcullisError } from '@portcullis/contract';
 import { type FastifyInstance, type FastifyRequest, fastify, type RouteHandlerMethod } from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
-import { type Peer, requirePeer } from './peer.ts';
+import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
 import type { Call, Rooms, Route } from './route.ts';
 
@@ -67,17 +67,19 @@ function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
   const { params, query, body } = row.schemas;
   const peers = new WeakMap<FastifyRequest, Peer>();
   const handler = (async (request, reply) => {
+    const peer = peers.get(request);
     const call = { params: request.params, query: request.query, body: request.body, request, reply };
-    return row.handle(rooms, { ...call, peer: peers.get(request) } as Call<never>);
+    return row.handle(rooms, { ...call, peer, by: peer && byPeer(rooms, peer) } as Call<never>);
   }) as RouteHandlerMethod;
+  const judge = async (request: FastifyRequest) => {
+    if (row.kinds.length > 0) peers.set(request, await requirePeer(rooms, request, row.kinds));
+  };
   server.route({
     method: row.method,
     url: row.path,
     ...(row.bodyBytesMax !== undefined && { bodyLimit: row.bodyBytesMax }),
     // Before the body is read: who is not admitted costs no parsing.
-    onRequest: async (request) => {
-      if (row.kinds.length > 0) peers.set(request, await requirePeer(rooms, request, row.kinds));
-    },
+    onRequest: judge,
     schema: {
       summary: row.summary,
       description:

@@ -50,8 +50,8 @@ export const subjectsRoutes: readonly Route[] = [
     summary: 'Revokes everything a subject has, for ever',
     schemas: { params, query: WaitQuery, body: z.strictObject({ reason: ReasonText.optional() }) },
     answer: ChangeAnswer,
-    async handle(rooms, { params: { id }, query, body, peer }) {
-      const { revision } = await rooms.revocation.retire({ actor: peer.subject, ...body }, id);
+    async handle(rooms, { params: { id }, query, body, by }) {
+      const { revision } = await rooms.revocation.retire({ ...by, ...body }, id);
       return answerChange(rooms, revision, query);
     },
   }),

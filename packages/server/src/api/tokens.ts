@@ -11,7 +11,7 @@ export const tokensRoutes: readonly Route[] = [
     schemas: { body: TokensRequest },
     answer: z.strictObject({ revision: z.int(), tokens: z.array(TokenCreated) }),
     bodyBytesMax: 16 * 1024 * 1024,
-    handle: ({ enrolment }, { body, peer }) => enrolment.createTokens(peer.subject, body),
+    handle: ({ enrolment }, { body, by }) => enrolment.createTokens(by, body),
   }),
   route({
     method: 'GET',
@@ -32,8 +32,8 @@ export const tokensRoutes: readonly Route[] = [
       body: z.strictObject({ reason: ReasonText.optional() }),
     },
     answer: z.strictObject({ voided: z.literal(true) }),
-    async handle({ enrolment }, { params: { id }, body, peer }) {
-      await enrolment.revokeToken({ actor: peer.subject, ...body }, id);
+    async handle({ enrolment }, { params: { id }, body, by }) {
+      await enrolment.revokeToken({ ...by, ...body }, id);
       return { voided: true };
     },
   }),

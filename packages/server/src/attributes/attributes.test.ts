@@ -224,7 +224,7 @@ test('where a gate is reached is on record, and makes no revision', async (conte
   const records = await openRecords(context);
   await putSubject(records, 'gate-1', 'gate');
   const before = records.journal.head();
-  await records.attributes.announce('gate-1', 'https://gate.example:8443');
+  await records.attributes.announce({ actor: 'gate-1' }, 'https://gate.example:8443');
   const url = () => records.store.read((db) => db.selectFrom('subjects').select('url').executeTakeFirst());
   assert.deepEqual({ ...(await url()) }, { url: 'https://gate.example:8443' });
   assert.deepEqual(records.journal.head(), before);

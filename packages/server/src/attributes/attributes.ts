@@ -6,16 +6,11 @@
  * Refuses to know: what any gate expects of them.
  */
 import type { AttributeHistoryView, AttributesRequest, AttributeType, Kind, SubjectView } from '@portcullis/contract';
-import type { ChangeTransaction, Journal } from '../journal/journal.ts';
+import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import { changeAttributes } from './change.ts';
 import { ensureSubject, type NewSubject } from './ensure-subject.ts';
 import { type ListQuery, listHistory, listSubjects, type Page, readSubject } from './read.ts';
-
-export interface By {
-  actor: string;
-  reason?: string | undefined;
-}
 
 export interface Attributes {
   /** @throws {PortcullisError} `subject_unknown` */
@@ -26,8 +21,8 @@ export interface Attributes {
   change(by: By, request: AttributesRequest): Promise<{ revision: number }>;
   /** Makes a subject with its first attributes within a revision; never touches those of one that exists. */
   ensure(change: ChangeTransaction, subject: NewSubject): Promise<'created' | 'existing'>;
-  /** The record of where devices reach a gate: no gate decides by it. */
-  announce(gate: string, url: string): Promise<void>;
+  /** The actor's own record of where devices reach it: no gate decides by it. */
+  announce(by: By, url: string): Promise<void>;
   /** The names and addresses of a gate's server certificate, where its token named some. */
   hostsOf(gate: string): Promise<string[] | undefined>;
 }
@@ -55,9 +50,12 @@ export function openAttributes(parts: {
       );
       return row?.hosts ? (JSON.parse(row.hosts) as string[]) : undefined;
     },
-    async announce(gate, url) {
+    async announce({ actor: gate, requireAllowed }, url) {
       if (announced.get(gate) === url) return;
-      await store.change((db) => db.updateTable('subjects').set({ url }).where('id', '=', gate).execute());
+      await store.change(async (db) => {
+        await requireAllowed?.(db);
+        await db.updateTable('subjects').set({ url }).where('id', '=', gate).execute();
+      });
       announced.set(gate, url);
     },
   };

@@ -18,19 +18,17 @@ import type {
   TokenView,
 } from '@portcullis/contract';
 import type { z } from 'zod';
+import type { By } from '../journal/journal.ts';
 
 export interface Enrolment {
   /** One transaction, one revision. @throws {PortcullisError} `kind_conflict`, `after_revocation_required`, `subject_retired` */
-  createTokens(
-    actor: string,
-    request: z.infer<typeof TokensRequest>,
-  ): Promise<{ revision: number; tokens: TokenCreated[] }>;
+  createTokens(by: By, request: z.infer<typeof TokensRequest>): Promise<{ revision: number; tokens: TokenCreated[] }>;
   listTokens(query: {
     after?: string | undefined;
     limit: number;
   }): Promise<{ items: TokenView[]; next: string | null }>;
   /** @throws {PortcullisError} `token_unknown` */
-  revokeToken(by: { actor: string; reason?: string | undefined }, id: string): Promise<void>;
+  revokeToken(by: By, id: string): Promise<void>;
   /** @throws {PortcullisError} `token_refused`, `rate_limited`, and those of a request */
   enrol(address: string, request: EnrolmentRequest): Promise<IssuedCredential>;
   /** Good for a minute; nothing is kept for it. */

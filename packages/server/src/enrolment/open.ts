@@ -39,7 +39,7 @@ export function openEnrolment(given: Parts): Enrolment {
     });
   };
   return {
-    createTokens: (actor, request) => createTokens(parts, actor, request),
+    createTokens: (by, request) => createTokens(parts, by, request),
     listTokens: (query) => listTokens(parts, query),
     revokeToken: (by, id) => revokeToken(parts, by, id),
     enrol: (address, request) => bounded(address, () => enrol(parts, request)),

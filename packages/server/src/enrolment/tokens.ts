@@ -11,7 +11,7 @@ import {
   type TokenView,
 } from '@portcullis/contract';
 import type { z } from 'zod';
-import type { ChangeTransaction } from '../journal/journal.ts';
+import type { By, ChangeTransaction } from '../journal/journal.ts';
 import { fromPem } from '../pki/pki.ts';
 import type { Schema, Writer } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
@@ -24,17 +24,15 @@ export const secretHash = (secret: string) => createHash('sha256').update(secret
 
 export async function createTokens(
   parts: EnrolmentParts,
-  actor: string,
+  by: By,
   { tokens, reason }: z.infer<typeof TokensRequest>,
 ): Promise<{ revision: number; tokens: TokenCreated[] }> {
-  const { result, revision } = await parts.journal.change(
-    { actor, action: 'tokens.create', reason },
-    async (change) => {
-      const created: TokenCreated[] = [];
-      for (const token of tokens) created.push(await createToken(parts, change, token));
-      return created;
-    },
-  );
+  const entry = { ...by, action: 'tokens.create', reason };
+  const { result, revision } = await parts.journal.change(entry, async (change) => {
+    const created: TokenCreated[] = [];
+    for (const token of tokens) created.push(await createToken(parts, change, token));
+    return created;
+  });
   return { revision, tokens: result };
 }
 
@@ -161,11 +159,7 @@ function stateOf(row: Schema['tokens'], now: number): TokenView['state'] {
   return row.expiresAt <= now ? 'expired' : 'open';
 }
 
-export async function revokeToken(
-  parts: EnrolmentParts,
-  by: { actor: string; reason?: string | undefined },
-  id: string,
-): Promise<void> {
+export async function revokeToken(parts: EnrolmentParts, by: By, id: string): Promise<void> {
   await parts.journal.note({ ...by, action: 'tokens.revoke', body: { token: id } }, async (db) => {
     const { numUpdatedRows } = await db
       .updateTable('tokens')

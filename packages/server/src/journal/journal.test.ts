@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { JournalEntryView } from '@portcullis/contract';
-import { createSqliteStore, openSqliteStore, type Store } from '../storage/storage.ts';
+import { createSqliteStore, openSqliteStore, type Reader, type Store, type Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { type ChangeRecord, type Journal, openJournal, readHeadFile, verifyJournal } from './journal.ts';
 
@@ -280,4 +280,35 @@ test('a head file with anything else in it is called damaged', async (context) =
     writeFileSync(headFile, text);
     assert.throws(() => readHeadFile(headFile), { code: 'journal_damaged' });
   }
+});
+
+test('an actor who may not do it any more changes nothing, by the order of commits', async (context) => {
+  const { store, journal } = await house(context);
+  let allowed = true;
+  const entry = {
+    actor: 'operator-1',
+    action: 'attributes.change',
+    // It sees what was committed before, and nothing of what was asked for later.
+    async requireAllowed(db: Reader) {
+      const { revision } = await db.selectFrom('head').select('revision').executeTakeFirstOrThrow();
+      assert.equal(revision, journal.head().revision);
+      if (!allowed) throw new Error('not any more');
+    },
+  };
+  const put = (db: Writer, name: string) => db.insertInto('settings').values({ name, value: '' }).execute();
+  await journal.change(entry, ({ db }) => put(db, 'one'));
+  await journal.note(entry, (db) => put(db, 'two'));
+  const before = journal.head();
+  allowed = false;
+  await assert.rejects(
+    journal.change(entry, ({ db }) => put(db, 'three')),
+    /not any more/,
+  );
+  await assert.rejects(
+    journal.note(entry, (db) => put(db, 'four')),
+    /not any more/,
+  );
+  assert.deepEqual(journal.head(), before);
+  const settings = await store.read((db) => db.selectFrom('settings').select('name').execute());
+  assert.deepEqual(settings.map(({ name }) => name).toSorted(), ['one', 'two']);
 });

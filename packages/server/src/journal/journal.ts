@@ -12,7 +12,7 @@ export { openJournal } from './open.ts';
 export { type HeldHead, type Verification, verifyJournal } from './verify.ts';
 
 import type { AttributeValue, JournalEntryView, Kind, SubjectDelta } from '@portcullis/contract';
-import type { Writer } from '../storage/storage.ts';
+import type { Reader, Writer } from '../storage/storage.ts';
 import type { JournalHead } from './head-file.ts';
 
 export interface ChangeRecord {
@@ -27,11 +27,16 @@ export interface ChangeRecord {
   subjects: SubjectDelta[];
 }
 
-/** Who does what, and why in their words. */
-export interface Entry {
+/** Who does something, and why in their words. */
+export interface By {
   actor: string;
-  action: string;
   reason?: string | undefined;
+  /** Throws once the actor may not do it any more. It is asked within the transaction, so that the order of commits decides. */
+  requireAllowed?: ((db: Reader) => Promise<void>) | undefined;
+}
+
+export interface Entry extends By {
+  action: string;
 }
 
 export interface CertificateDelta {

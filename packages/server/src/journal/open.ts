@@ -67,6 +67,7 @@ class StoredJournal implements Journal {
   ): Promise<{ result: T; revision: number }> {
     const { result, record, head } = await this.#parts.store.change(async (db) => {
       const before = await readHead(db);
+      await entry.requireAllowed?.(db);
       const change = new ChangeCollector(db, entry, before.revision + 1, this.#parts.system.now());
       const result = await work(change);
       const subjects = change.subjects();
@@ -97,6 +98,7 @@ class StoredJournal implements Journal {
   async note<T>(entry: Entry & { body?: Record<string, unknown> }, work: (db: Writer) => Promise<T>): Promise<T> {
     const { result, head } = await this.#parts.store.change(async (db) => {
       const before = await readHead(db);
+      await entry.requireAllowed?.(db);
       const result = await work(db);
       const body = { reason: entry.reason ?? null, ...entry.body };
       const at = this.#parts.system.now();

@@ -41,7 +41,7 @@ export function openRevocation({
       return { revision, fingerprints: fingerprintsOf(result) };
     },
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),
-    find: (fingerprint) => store.read((db) => findRow(db, fingerprint)),
+    find: (fingerprint, db) => (db ? findRow(db, fingerprint) : store.read((db) => findRow(db, fingerprint))),
     list: (query) => store.read((db) => listRows(db, query)),
   };
 }

@@ -8,8 +8,8 @@
 export { certificateView, openRevocation } from './open.ts';
 
 import type { CertificateView, Kind, StandingsRequest } from '@portcullis/contract';
-import type { ChangeTransaction } from '../journal/journal.ts';
-import type { Schema } from '../storage/storage.ts';
+import type { By, ChangeTransaction } from '../journal/journal.ts';
+import type { Reader, Schema } from '../storage/storage.ts';
 
 /** A certificate's row with its subject's kind. */
 export type CertificateRow = Schema['certificates'] & { kind: Kind };
@@ -20,11 +20,6 @@ export interface StandingChange {
   fingerprints: string[];
 }
 
-interface By {
-  actor: string;
-  reason?: string | undefined;
-}
-
 export interface Revocation {
   /** @throws {PortcullisError} `subject_unknown`, `certificate_unknown`, `standing_final`, `last_operator` */
   change(by: By, request: StandingsRequest): Promise<StandingChange>;
@@ -32,7 +27,8 @@ export interface Revocation {
   retire(by: By, subject: string): Promise<StandingChange>;
   /** Within a revision: a newer certificate took its place. */
   supersede(change: ChangeTransaction, certificate: CertificateRow): Promise<void>;
-  find(fingerprint: string): Promise<CertificateRow | undefined>;
+  /** `db`: within a transaction that is open, and as of it. */
+  find(fingerprint: string, db?: Reader): Promise<CertificateRow | undefined>;
   list(query: { after?: string | undefined; limit: number; subject?: string | undefined }): Promise<{
     items: CertificateView[];
     next: string | null;

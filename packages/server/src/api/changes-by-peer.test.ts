@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { Kind } from '@portcullis/contract';
+import { openRecords, putCertificate, putSubject, putToken, type Records } from '../../test/records.ts';
+import { openEnrolment } from '../enrolment/enrolment.ts';
+import { byPeer, requireAdmitted } from './peer.ts';
+import type { Rooms } from './route.ts';
+import { apiRoutes } from './routes.ts';
+
+type Asked = { subject: string; kind: Kind; body: object; params?: object };
+
+const operator = { subject: 'op-4', kind: 'operator' } as const;
+const gate = { subject: 'gate-1', kind: 'gate' } as const;
+const token = { subject: 'truck-18', kind: 'device', expiresSeconds: 3_600, afterRevocation: false };
+const lease = { instance: 'a', applied: 0, hash: '', connectionsClosed: 0, clock: 0, url: 'https://gate:1' };
+
+/** For each route that puts something on record, who asks for what. */
+const requests: Record<string, Asked> = {
+  '/v1/attributes': { ...operator, body: { subjects: ['truck-17'], set: { status: 'off' }, unset: [] } },
+  '/v1/standings': { ...operator, body: { subject: 'op-4', action: 'resume' } },
+  '/v1/subjects/:id/retire': { ...operator, body: {}, params: { id: 'truck-17' } },
+  '/v1/tokens': { ...operator, body: { tokens: [token] } },
+  '/v1/tokens/:id/revocation': { ...operator, body: {}, params: { id: 'token-1' } },
+  '/v1/server-certificates': { ...gate, body: { request: '' } },
+  '/v1/leases': { ...gate, body: lease },
+};
+/** What gates tell of themselves is kept in memory alone. */
+const withoutRecord = ['/v1/leases/release', '/v1/reports', '/v1/settlements'];
+
+const issuance = {
+  bundle: { version: 1, roots: '', issuers: '' },
+  check: () => ({}),
+  issue: async () => ({ fingerprint: '', pem: '', issuerPem: '', notBefore: 0, notAfter: 0 }),
+  recordServer: async () => undefined,
+  renewAfter: () => 0,
+};
+
+async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
+  const records = await openRecords(context);
+  for (const id of ['operator-1', 'op-4']) await putSubject(records, id, 'operator', {});
+  await putSubject(records, 'gate-1', 'gate', {});
+  await putSubject(records, 'truck-17');
+  await putToken(records, 'truck-17', 'token-1');
+  for (const id of ['operator-1', 'op-4', 'gate-1']) await putCertificate(records, id, id);
+  const enrolment = openEnrolment({ ...records, issuance, enrolmentUrl: 'https://localhost:1' } as never);
+  const feed = { renew: async () => 'renewed' };
+  return { ...records, rooms: { ...records, enrolment, feed, issuance, hosts: [] } as unknown as Rooms };
+}
+
+/** All that is on record, but for when it was read. */
+const record = ({ store }: Records) =>
+  store.read(async (db) => ({
+    journal: await db.selectFrom('journal').selectAll().execute(),
+    subjects: await db.selectFrom('subjects').selectAll().execute(),
+    attributes: await db.selectFrom('attributes').selectAll().execute(),
+    certificates: await db.selectFrom('certificates').selectAll().execute(),
+    tokens: await db.selectFrom('tokens').selectAll().execute(),
+  }));
+
+test('every route that takes a body is in one of these lists', () => {
+  const routes = apiRoutes.filter(({ method }) => method === 'POST').map(({ path }) => path);
+  assert.deepEqual(routes.toSorted(), [...Object.keys(requests), ...withoutRecord].toSorted());
+});
+
+for (const [path, { subject, kind, ...asked }] of Object.entries(requests)) {
+  test(`P9: ${path} puts nothing on record for a certificate that an earlier revision cut`, async (context) => {
+    const records = await open(context);
+    const row = apiRoutes.find((one) => one.method === 'POST' && one.path === path);
+    const [certificate] = (await records.revocation.list({ subject, limit: 1 })).items;
+    const peer = await requireAdmitted(records, certificate?.fingerprint, [kind]);
+    const call = { ...asked, query: {}, peer, by: byPeer(records, peer) };
+    const ask = () => row?.handle(records.rooms, call as never) ?? Promise.resolve();
+    await records.revocation.change({ actor: 'operator-1' }, { subject, action: 'suspend' } as never);
+    const before = await record(records);
+    await assert.rejects(ask(), { code: 'not_authenticated' });
+    assert.deepEqual(await record(records), before);
+    await records.revocation.change({ actor: 'operator-1' }, { subject, action: 'resume' } as never);
+    const resumed = await record(records);
+    await ask();
+    assert.notDeepEqual(await record(records), resumed, 'and for one that is valid it does');
+  });
+}
+
+test('P9: what is asked for while the cut of its certificate is under way comes after it, and is refused', async (context) => {
+  const { attributes, journal, revocation, ...records } = await open(context);
+  const parts = { ...records, revocation };
+  const [certificate] = (await revocation.list({ subject: 'op-4', limit: 1 })).items;
+  const by = byPeer(parts, await requireAdmitted(parts, certificate?.fingerprint, ['operator']));
+  const set = (status: string) =>
+    attributes.change(by, { subjects: ['truck-17'], set: { status }, unset: [] } as never);
+  const [before, cut, after] = await Promise.allSettled([
+    set('before'),
+    revocation.change({ actor: 'operator-1' }, { subject: 'op-4', action: 'suspend' } as never),
+    set('after'),
+  ]);
+  assert.deepEqual([before.status, cut.status, after.status], ['fulfilled', 'fulfilled', 'rejected']);
+  assert.equal((after as PromiseRejectedResult).reason.code, 'not_authenticated');
+  assert.equal(journal.head().revision, cut.status === 'fulfilled' && cut.value.revision);
+  const [status] = (await attributes.read('truck-17')).attributes;
+  assert.equal(status?.value, 'before');
+});
