@@ -5,7 +5,7 @@ import { type Credential, enrol, exchange, Link, parseAnswer, problemOf, readCre
 import { z } from 'zod';
 import type { Pem } from './house.ts';
 
-const TokensCreated = z.object({ tokens: z.array(TokenCreated) });
+export const TokensCreated = z.object({ tokens: z.array(TokenCreated) });
 const limitMs = 120_000;
 
 export class Operator {

@@ -80,6 +80,8 @@ function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
     ...(row.bodyBytesMax !== undefined && { bodyLimit: row.bodyBytesMax }),
     // Before the body is read: who is not admitted costs no parsing.
     onRequest: judge,
+    // And again once it is there: how long that takes is the caller's choice (P6).
+    preHandler: judge,
     schema: {
       summary: row.summary,
       description:

@@ -34,6 +34,10 @@ export class BareGate {
   }
 
   renew(): Promise<LeaseAnswer> {
+    return exchange(this.link, `${this.credential.authority}/v1/leases`, this.leaseRequest(), LeaseAnswer);
+  }
+
+  leaseRequest() {
     const counters = {
       connections: 0,
       admitted: 0,
@@ -44,8 +48,7 @@ export class BareGate {
       policyRefused: false,
     };
     const applied = { applied: this.head.revision, hash: this.head.hash, connectionsClosed: 0 };
-    const asked = { instance: this.instance, ...applied, clock: Date.now(), url: 'https://localhost:1', counters };
-    return exchange(this.link, `${this.credential.authority}/v1/leases`, asked, LeaseAnswer);
+    return { instance: this.instance, ...applied, clock: Date.now(), url: 'https://localhost:1', counters };
   }
 
   close(): void {
