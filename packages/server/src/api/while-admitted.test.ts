@@ -98,6 +98,22 @@ test('a cut between the judgement of the request and the start of the work refus
   await assert.rejects(signal, { code: 'not_authenticated' });
 });
 
+test('a cut after the certificate was read and before the work begins refuses it', soon, async (context) => {
+  const watched = await open(context);
+  const { find } = watched.revocation;
+  watched.revocation.find = async (fingerprint) => {
+    const read = await find(fingerprint);
+    watched.revocation.find = find;
+    await watched.revocation.change(by, { action: 'suspend', subject: 'gate-1' } as never);
+    // Until the judgement that this change caused is over.
+    await find(fingerprint);
+    await turn();
+    return read;
+  };
+  const { signal } = lasting(watched);
+  await assert.rejects(signal, { code: 'not_authenticated' });
+});
+
 test('a store that can not answer ends the work', soon, async (context) => {
   const watched = await open(context);
   const { signal, ended } = lasting(watched);

@@ -1,7 +1,7 @@
 import type { Journal } from '../journal/journal.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { System } from '../telemetry/telemetry.ts';
-import { type Peer, requireAdmitted } from './peer.ts';
+import { notAdmitted, type Peer, requireAdmitted } from './peer.ts';
 
 interface Parts {
   journal: Pick<Journal, 'onChange'>;
@@ -33,6 +33,8 @@ export async function whileAdmitted<Result>(
   try {
     // Whatever changed since the request was judged came before anybody listened here.
     await judge();
+    // And what came while the store was read was heard here, where the work could not hear it yet.
+    if (over.signal.aborted) throw notAdmitted();
     return await work(over.signal);
   } finally {
     stopListening();
