@@ -1,8 +1,10 @@
 import { createInterface } from 'node:readline';
-import { VerdictView } from '@portcullis/contract';
+import { buffer } from 'node:stream/consumers';
+import { PortcullisError, VerdictView } from '@portcullis/contract';
+import { problemOf } from '@portcullis/device';
 import type { Command } from 'commander';
 import { gateUrls, verdictWords } from './explain.ts';
-import { type FleetOptions, withFleet } from './fleet-client.ts';
+import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Output } from './output.ts';
 
 export function watchCommand(program: Command, output: Output): void {
@@ -15,17 +17,50 @@ export function watchCommand(program: Command, output: Output): void {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
       const query = options.subject === undefined ? '' : `&subject=${encodeURIComponent(options.subject)}`;
       await withFleet(options, async (client) => {
-        const followed = (await gateUrls(client)).map(async (url) => {
-          const answer = await client.streamFromGate(url, `/v1/verdicts?follow=1${query}`, stop.signal);
-          for await (const line of createInterface({ input: answer })) {
-            const one = VerdictView.parse(JSON.parse(line));
-            output.line(one, verdictWords(one));
-          }
-        });
+        const tell = (one: VerdictView) => output.line(one, verdictWords(one));
+        const path = `/v1/verdicts?follow=1${query}`;
+        const followed = (await gateUrls(client)).map((url) => follow(client, { url, path }, stop.signal, tell));
         await Promise.race(followed).catch((error: unknown) => {
           if (!stop.signal.aborted) throw error;
         });
-        if (!stop.signal.aborted) output.notice('a gate ended the stream');
       });
     });
+}
+
+/** Until the signal ends it. @throws {PortcullisError} why it ended before */
+async function follow(
+  client: FleetClient,
+  { url, path }: { url: string; path: string },
+  signal: AbortSignal,
+  tell: (one: VerdictView) => void,
+): Promise<void> {
+  const answer = await client.streamFromGate(url, path, signal);
+  if (answer.statusCode !== 200) {
+    throw problemOf({ status: answer.statusCode ?? 0, headers: answer.headers, body: await buffer(answer) });
+  }
+  let cause: unknown;
+  // A gate that cuts this operator breaks the connection, and says nothing.
+  answer.once('error', (error) => {
+    cause = error;
+  });
+  try {
+    for await (const line of createInterface({ input: answer })) tell(VerdictView.parse(JSON.parse(line)));
+  } catch (error) {
+    if (error !== cause) throw error;
+  }
+  if (!signal.aborted) throw await whyEnded(client, url, cause);
+}
+
+/** The authority is asked: it refuses whom a gate has cut. */
+async function whyEnded(client: FleetClient, url: string, cause: unknown): Promise<PortcullisError> {
+  try {
+    await gateUrls(client);
+  } catch (error) {
+    if (error instanceof PortcullisError && error.code === 'not_authenticated') {
+      const words = `the gate at ${url} ended the stream: this operator's certificate is not admitted any more`;
+      return new PortcullisError('not_authenticated', words, { cause: error });
+    }
+  }
+  const words = `the gate at ${url} ended the stream: it stopped, or the connection broke`;
+  return new PortcullisError('server_unreachable', words, { cause });
 }

@@ -95,6 +95,8 @@ test('A8: the watch of a suspended operator ends, that of another operator goes 
   await eventually(bothSee, 'both watch the readings');
   await operator.stand('suspend', 'anna');
   await ends(ended, 'the watch of the suspended operator has ended');
+  await cut.line(/ended the stream: this operator's certificate is not admitted any more \(not_authenticated\)$/);
+  assert.equal(cut.process.exitCode, 1);
   await operator.set('truck-1', { status: 'off' });
   assert.equal(await statusAt(readingsUrl(house), device), 403);
   await left.line(/attribute_not_expected/);

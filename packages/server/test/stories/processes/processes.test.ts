@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { finished, freeBasePort, Running, succeeded } from '../../../../../tools/commands.ts';
-import { eventually, House } from '../../house.ts';
+import { eventually, House, post, readingsUrl } from '../../house.ts';
 
 let house: House;
 before(async () => {
@@ -88,6 +88,25 @@ test('up starts a process that died again, and a signal ends all of it within fi
   await Promise.all([again.line(/^authority listening/), again.line(/^gate listening/)]);
   await again.stop();
   await house.startAuthority();
+  await house.startGate();
+});
+
+test('a watch whose gate stops says so, and fails', async () => {
+  const watch = new Running('portcullis', 'watch', '--fleet', house.fleet);
+  const ended = new Promise((resolve) => watch.process.once('exit', resolve));
+  let seen = 0;
+  watch.onLine(() => seen++);
+  const isFollowed = async () => {
+    // Without a certificate: refused, and told to who watches.
+    await post(readingsUrl(house), { ca: readFileSync(join(house.fleet, 'root.pem'), 'utf8') }, '{}').catch(
+      () => undefined,
+    );
+    return seen > 0;
+  };
+  await eventually(isFollowed, 'the watch sees what the gate refuses');
+  await house.gate?.stop();
+  assert.equal(await ended, 1);
+  await watch.line(/the gate at \S+ ended the stream: it stopped, or the connection broke \(server_unreachable\)$/);
   await house.startGate();
 });
 
