@@ -24,7 +24,7 @@ export function gateYaml(made: {
 }): string {
   const { host, listenHost, authorityPort, gatePort } = made;
   const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
-  return `# What this gate expects, and of whom. It never leaves the gate. Keys: docs/reference/configuration.md
+  return `# What this gate expects, and of whom. It stays at the gate. Keys: docs/reference/configuration.md
 authority: ${authority}
 url: https://${urlHost(host)}:${gatePort}
 listen:

@@ -52,7 +52,7 @@ const Limits = z.strictObject({
   queueBytesMax: count(2 ** 31, 64 * 1024 * 1024),
 });
 
-/** `gate.yaml`: what one gate expects, and of whom. It never leaves the gate. */
+/** `gate.yaml`: what one gate expects, and of whom. Of it the authority learns the names of the attributes alone. */
 export const GateFile = z.strictObject({
   /** Where the authority's API is. */
   authority: HttpsUrl,

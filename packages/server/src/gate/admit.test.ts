@@ -213,6 +213,7 @@ test('rule 7: readings that wait are looked at again after a change of their sub
   fed.change([{ subject: 'truck-17', ...status('hot') }]);
   assert.deepEqual(outcome(), [undefined, true]);
   const restored = new FedReplica();
+  restored.change([truck]);
   while (restored.replica.revision < fed.replica.revision - 1) restored.change([{ subject: 'truck-18' }]);
   restored.change([{ ...truck, ...status('hot') }]);
   fed.replica.succeed(restored.replica);
