@@ -134,6 +134,15 @@ export class LeaseBook {
     return this.mayConfirm() && revision <= this.#receipted;
   }
 
+  /**
+   * Rule 9: up to which revision a receipt was given, or can be before this instance tells more. Of what it has applied it has told, so
+   * nothing waits for it there; all later ones wait, while its lease runs.
+   */
+  receiptableUpTo(name: InstanceName): number {
+    const applied = this.#instances.get(this.keyOf(name))?.applied ?? Number.POSITIVE_INFINITY;
+    return Math.max(this.#receipted, applied);
+  }
+
   /** When `confirm` or `isConfirmed` may have something new without any input, by the monotonic clock. */
   nextDeadline(): number | undefined {
     const [first] = this.#waiting;

@@ -126,9 +126,7 @@ class AuthorityFeed implements Feed {
    * answer is on the gate's disk: what its instance has not reported yet waits for it, and what it has reported counts as receipted.
    */
   async settle(gate: string, { instance, batches }: SettlementRequest): Promise<SettlementAnswer> {
-    const known = this.#book.instances().find((one) => one.gate === gate && one.instance === instance);
-    const reported = known?.applied ?? this.#parts.journal.head().revision;
-    const upTo = Math.max(this.#book.receipted, reported);
+    const upTo = Math.min(this.#parts.journal.head().revision, this.#book.receiptableUpTo({ gate, instance }));
     const answers = [];
     for (const { batch, judgedAt, subjects } of batches) {
       answers.push({ batch, proven: !(await this.#touched(judgedAt, upTo, new Set<string>(subjects))) });

@@ -16,6 +16,7 @@ interface State {
 export class History {
   /** After revision r, how the device stands: at r. */
   readonly #states: State[] = [{ status: 'active', standing: 'valid' }];
+  readonly #touching: number[] = [];
 
   get head(): number {
     return this.#states.length - 1;
@@ -30,8 +31,14 @@ export class History {
     return isAdmitted(this.#states[this.head] as State);
   }
 
+  /** Some revision after this one, up to that one, says something of the device. */
+  touches(after: number, upTo: number): boolean {
+    return this.#touching.some((revision) => revision > after && revision <= upTo);
+  }
+
   append(change: Partial<State>): void {
     this.#states.push({ ...(this.#states[this.head] as State), ...change });
+    if (Object.keys(change).length > 0) this.#touching.push(this.head);
   }
 
   /** `undefined`: the gate has nothing in memory. */

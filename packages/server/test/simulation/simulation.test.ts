@@ -8,7 +8,9 @@ import { test } from 'node:test';
 import { LeaseBook } from '../../src/feed/lease-book.ts';
 import { Recording } from '../../src/gate/recording.ts';
 import { Lease } from '../../src/replica/replica.ts';
-import { type Assembly, type Row, realAssembly, receiptMsMax, World } from './world.ts';
+import { type Assembly, realAssembly } from './assembly.ts';
+import type { Row } from './disk.ts';
+import { receiptMsMax, World } from './world.ts';
 
 const seeds = Number(process.env.SEEDS ?? 3_000);
 
@@ -68,6 +70,18 @@ class BookThatForgetsItsPast extends LeaseBook {
     return revision <= this.receipted;
   }
 }
+/** Stopped cleanly, it takes leases that still run for released ones. */
+class BookThatStopsTooSoon extends LeaseBook {
+  override anyRunning() {
+    return false;
+  }
+}
+/** What an instance has reported already does not wait for it any more. */
+class BookThatSettlesByReceipts extends LeaseBook {
+  override receiptableUpTo() {
+    return this.receipted;
+  }
+}
 class RecordingWithoutRejudging extends Recording<Row> {
   override changeApplied() {
     // What is queued keeps its first judgement.
@@ -100,9 +114,11 @@ const canaries: Record<string, Partial<Assembly>> = {
   '4 join': { makeBook: (terms) => new BookThatLetsJoin(terms) },
   '6 restartWait': { makeBook: (terms) => new BookWithoutWait(terms) },
   '6 restartWait, for who asks later': { makeBook: (terms) => new BookThatForgetsItsPast(terms) },
+  '6 restartWait, after a clean stop': { makeBook: (terms) => new BookThatStopsTooSoon(terms) },
   '7 rejudge': { makeRecording: (parts) => new RecordingWithoutRejudging(parts) },
   '8 barrier': { makeRecording: (parts) => new RecordingWithoutBarrier(parts) },
   '9 postCommit': { makeRecording: (parts) => new RecordingThatDoesNotLook(parts) },
+  '9 postCommit, of what a dead process left': { makeBook: (terms) => new BookThatSettlesByReceipts(terms) },
   '9 postCommit, of the record': { makeRecording: (parts) => new RecordingThatLooksOnce(parts) },
 };
 

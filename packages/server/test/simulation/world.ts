@@ -4,13 +4,14 @@
  * messages, stops clocks and kills processes.
  */
 import type { FeedMessage } from '@portcullis/contract';
-import { LeaseBook, type LeaseTerms } from '../../src/feed/lease-book.ts';
 import { type Ground, judge } from '../../src/gate/admit.ts';
 import { Bearer } from '../../src/gate/bearer.ts';
 import { compilePolicy } from '../../src/gate/policy.ts';
-import { type Looked, Recording, type RecordingParts } from '../../src/gate/recording.ts';
-import { type Clocks, Lease, Replica } from '../../src/replica/replica.ts';
+import type { RecordingParts } from '../../src/gate/recording.ts';
+import { Replica } from '../../src/replica/replica.ts';
 import { fingerprintNamed } from '../fed-replica.ts';
+import type { Assembly, Authority, Gate } from './assembly.ts';
+import { Disk, type Row } from './disk.ts';
 import { deviceTime, History } from './history.ts';
 import { Schedule } from './schedule.ts';
 
@@ -19,61 +20,10 @@ const patienceMs = 400;
 const renewMs = leaseMs / 4;
 const endMs = 20_000;
 
-/** The parts under test; a canary gives one with a rule switched off. */
-export interface Assembly {
-  makeBook(terms: LeaseTerms): LeaseBook;
-  makeLease(clocks: Clocks): Lease;
-  makeRecording(parts: RecordingParts<Row>): Recording<Row>;
-  /** Clocks run fast or slow by up to this share. */
-  drift: number;
-}
-
-export const realAssembly: Assembly = {
-  makeBook: (terms) => new LeaseBook(terms),
-  makeLease: (clocks) => new Lease(clocks),
-  makeRecording: (parts) => new Recording(parts),
-  drift: 0.009,
-};
-
-/** A reading on its way to the store. */
-export interface Row {
-  /** The revision that it was judged at. */
-  revision: number;
-  batch: number;
-  /** When it became readable; undefined: it never did, or its process died before that was on record. */
-  readableAt: number | undefined;
-  acknowledgedAt: number | undefined;
-  /** Readers are told that it became readable in time; else it is named unproven. */
-  proven: boolean;
-}
-
 export interface Given {
   revision: number;
   at: number;
   waitedMs: number;
-}
-
-interface Authority {
-  alive: boolean;
-  book: LeaseBook;
-  since: Map<number, number>;
-}
-
-interface Gate {
-  name: string;
-  instance: string;
-  alive: boolean;
-  pausedUntil: number;
-  /** What it has told to be applied, or may tell. */
-  reportable: number;
-  replica: Replica;
-  bearer: Bearer;
-  ground: Ground;
-  lease: Lease;
-  recording: Recording<Row>;
-  feed: Authority | undefined;
-  connection: number;
-  lastDue: number;
 }
 
 const latest = (one = 0, other = 0) => Math.max(one, other) || undefined;
@@ -90,12 +40,14 @@ export class World {
   readonly #gates: Gate[] = [];
   readonly #given = new Set<number>();
   #authority: Authority;
+  /** On the authority's disk: how long the leases that it granted may last. */
+  #horizonMs = 0;
   #instances = 0;
 
   constructor(seed: number, assembly: Assembly) {
     this.#schedule = new Schedule(seed);
     this.#assembly = assembly;
-    this.#authority = this.#startAuthority(0);
+    this.#authority = this.#startAuthority();
     for (const name of ['gate-1', 'gate-2', 'gate-3']) this.#startGate(name);
     this.#schedule.after(100, () => this.#flip());
     this.#schedule.after(500, () => this.#trouble());
@@ -136,7 +88,8 @@ export class World {
     return () => (this.#schedule.now - born) * rate;
   }
 
-  #startAuthority(horizonMs: number): Authority {
+  #startAuthority(): Authority {
+    const horizonMs = this.#horizonMs;
     const terms = { leaseMs, patienceMs, horizonMs, receipted: this.#history.head, monotonic: this.#clock() };
     const authority: Authority = { alive: true, book: this.#assembly.makeBook(terms), since: new Map() };
     for (const gate of this.#gates) this.#schedule.after(this.#link(), () => gate.alive && this.#connect(gate));
@@ -189,15 +142,17 @@ export class World {
     this.receipts.push({ revision, at: this.#schedule.now, waitedMs });
   }
 
-  #startGate(name: string): void {
+  /** `disk`: that of an earlier process of this directory. */
+  #startGate(name: string, disk = new Disk()): void {
     const clock = this.#clock();
     const lease = this.#assembly.makeLease({ monotonic: clock, now: clock });
-    const gate = { name, instance: `${name} ${this.#instances++}`, alive: true, pausedUntil: 0 } as Gate;
+    const gate = { name, instance: `${name} ${this.#instances++}`, alive: true, pausedUntil: 0, disk } as Gate;
+    disk.owner = gate.instance;
     const recording = this.#assembly.makeRecording(this.#sinkOf(gate));
     const replica = new Replica();
     const judging = { replica, lease, policy, recording: recording as unknown as Ground['recording'] };
     const ground: Ground = { ...judging, validityTime: () => deviceTime };
-    const fresh = { reportable: 0, feed: undefined, connection: 0, lastDue: 0 };
+    const fresh = { reportable: 0, settled: 'not yet', stopping: false, feed: undefined, connection: 0, lastDue: 0 };
     Object.assign(gate, fresh, { replica, bearer: new Bearer(leaf), ground, lease, recording });
     this.#gates.push(gate);
     this.#connect(gate);
@@ -221,55 +176,41 @@ export class World {
   }
 
   /** A write ends on disk whether or not the process is paused by then; its callback waits until it is resumed. */
+  #write(gate: Gate, onDisk: (now: number) => void, done: () => void): void {
+    const slow = this.#schedule.chance() < 0.02;
+    this.#schedule.after(slow ? this.#schedule.between(100, 1_500) : this.#schedule.between(0.2, 5), () => {
+      if (gate.disk.owner !== gate.instance) return;
+      onDisk(this.#schedule.now);
+      this.#inProcess(gate, done);
+    });
+  }
+
   #sinkOf(gate: Gate): RecordingParts<Row> {
-    const stored: Row[] = [];
-    const later = (onDisk: () => void, done: () => void) => {
-      const takesMs =
-        this.#schedule.chance() < 0.02 ? this.#schedule.between(100, 1_500) : this.#schedule.between(0.2, 5);
-      this.#schedule.after(takesMs, () => {
-        onDisk();
-        this.#inProcess(gate, done);
-      });
-    };
+    const { disk } = gate;
     return {
       write: ({ requests, batch, ...looked }, done) => {
-        const onDisk = () => {
-          this.#record(stored, looked);
-          for (const row of requests) stored.push(Object.assign(row, { batch }));
+        const onDisk = (now: number) => {
+          disk.record(looked, now);
+          disk.write(requests, batch);
         };
-        later(onDisk, () =>
-          done(
-            undefined,
-            requests.map(() => ({ stored: 1, repeated: 0 })),
-          ),
-        );
+        const outcomes = requests.map(() => ({ stored: 1, repeated: 0 }));
+        this.#write(gate, onDisk, () => done(undefined, outcomes));
       },
-      mark: (looked, done) =>
-        later(
-          () => this.#record(stored, looked),
-          () => done(undefined),
-        ),
+      mark: (looked, done) => {
+        const onDisk = (now: number) => disk.record(looked, now);
+        this.#write(gate, onDisk, () => done(undefined));
+      },
       term: () => gate.lease.term(),
       markSoon: () => this.#schedule.after(500, () => this.#inProcess(gate, () => gate.recording.markNow())),
       onOverrun: () => undefined,
       onUnproven: () => undefined,
-      lastBatch: 0,
+      lastBatch: disk.lastBatch,
       bounds: { readingsMax: 1_000, bytesMax: 1_000_000 },
     };
   }
 
-  /** As a sink does: readable is what was looked at and is not quarantined. */
-  #record(stored: Row[], { looked, quarantine, proven, unproven }: Looked): void {
-    const shown = stored.filter(({ batch }) => !quarantine.includes(batch));
-    for (const row of shown) {
-      if (row.batch <= looked) row.readableAt ??= this.#schedule.now;
-      if (row.batch <= proven && !unproven.includes(row.batch)) row.proven = true;
-    }
-    stored.splice(0, stored.length, ...shown.filter(({ batch }) => batch > proven));
-  }
-
   #reading(gate: Gate): void {
-    if (this.#refusedAt(gate)) return;
+    if (gate.stopping || gate.settled !== 'yes' || this.#refusedAt(gate)) return;
     const { revision } = gate.replica;
     const row: Row = { revision, batch: 0, readableAt: undefined, acknowledgedAt: undefined, proven: false };
     this.rows.push(row);
@@ -321,6 +262,10 @@ export class World {
 
   #applied(gate: Gate, revision: number): void {
     gate.recording.changeApplied();
+    if (gate.settled === 'yes') this.#reportApplied(gate, revision);
+  }
+
+  #reportApplied(gate: Gate, revision: number): void {
     gate.recording.afterCommitInFlight(() => {
       gate.reportable = Math.max(gate.reportable, revision);
       const authority = gate.feed;
@@ -335,16 +280,53 @@ export class World {
   #renew(gate: Gate): void {
     if (!gate.replica.complete) return;
     const sent = gate.lease.sending();
+    if (gate.settled !== 'yes' && !gate.lease.holds()) gate.reportable = gate.replica.revision;
     const { reportable } = gate;
     const authority = this.#authority;
     this.#schedule.after(this.#link(), () => {
       if (authority !== this.#authority || !authority.alive) return;
+      this.#horizonMs = leaseMs;
       const answer = authority.book.renew({ gate: gate.name, instance: gate.instance }, reportable);
       if (answer.granted) {
-        this.#schedule.after(this.#link(), () => this.#inProcess(gate, () => gate.lease.granted(sent, answer.leaseMs)));
+        const granted = () => {
+          gate.lease.granted(sent, answer.leaseMs);
+          if (gate.settled === 'not yet' && gate.lease.holds()) this.#askSettlement(gate);
+        };
+        this.#schedule.after(this.#link(), () => this.#inProcess(gate, granted));
       }
       this.#settle(authority);
     });
+  }
+
+  /** As a gate does under its first lease; one that gets no answer gives up, and is started again. */
+  #askSettlement(gate: Gate): void {
+    gate.settled = 'asked';
+    const term = gate.lease.term();
+    const authority = this.#authority;
+    const name = { gate: gate.name, instance: gate.instance };
+    this.#schedule.after(this.#link(), () => {
+      if (!authority.alive) return;
+      const upTo = Math.min(this.#history.head, authority.book.receiptableUpTo(name));
+      const answers = gate.disk.unsettled().map(({ batch, judgedAt }) => {
+        return { batch, proven: !this.#history.touches(judgedAt, upTo) };
+      });
+      this.#schedule.after(this.#link(), () => this.#inProcess(gate, () => this.#settleNext(gate, answers, term)));
+    });
+    this.#schedule.after(5_000, () => gate.settled !== 'yes' && gate.alive && this.#startAgain(gate));
+  }
+
+  #settleNext(gate: Gate, [first, ...others]: { batch: number; proven: boolean }[], term: number | undefined): void {
+    if (!first) {
+      gate.settled = 'yes';
+      return this.#reportApplied(gate, gate.replica.revision);
+    }
+    const { batch } = first;
+    const unbroken = () => term !== undefined && gate.lease.term() === term;
+    const proven = first.proven && unbroken();
+    const next = () => this.#settleNext(gate, others, term);
+    const settle = (as: boolean, done: () => void) =>
+      this.#write(gate, (now) => gate.disk.settle(batch, as, now), done);
+    settle(proven, () => (proven && !unbroken() ? settle(false, next) : next()));
   }
 
   /** Pauses, restarts, copies, broken feeds, restarted authorities. */
@@ -355,14 +337,49 @@ export class World {
     if (gate && kind < 0.45) gate.pausedUntil = this.#schedule.now + this.#schedule.between(50, 3_500);
     else if (gate && kind < 0.65) this.#replace(gate);
     else if (gate && kind < 0.75) this.#breakFeed(gate);
-    else if (kind < 0.87 && this.#authority.alive) this.#restartAuthority();
+    else if (kind < 0.85 && this.#authority.alive) this.#restartAuthority();
+    else if (kind < 0.9 && this.#authority.alive) this.#restartAll(living);
     this.#schedule.after(this.#schedule.between(200, 2_500), () => this.#trouble());
   }
 
   /** It dies and comes back, or lives on beside a second process with its identity. */
   #replace(gate: Gate): void {
-    if (gate.pausedUntil < this.#schedule.now) gate.alive = this.#schedule.chance() < 0.3;
-    this.#schedule.after(this.#schedule.between(1, 1_500), () => this.#startGate(gate.name));
+    if (gate.pausedUntil > this.#schedule.now || this.#schedule.chance() < 0.3) {
+      this.#schedule.after(this.#schedule.between(1, 1_500), () => this.#startGate(gate.name));
+    } else this.#startAgain(gate);
+  }
+
+  #startAgain(gate: Gate): void {
+    if (!gate.alive) return;
+    gate.alive = false;
+    this.#schedule.after(this.#schedule.between(1, 1_500), () => this.#startGate(gate.name, gate.disk));
+  }
+
+  /** Takes nothing more, ends what is under way, gives its lease back, and only then ends. */
+  #stop(gate: Gate): void {
+    gate.stopping = true;
+    gate.recording.afterCommitInFlight(() => {
+      gate.lease.end();
+      const authority = this.#authority;
+      this.#schedule.after(this.#link(), () => {
+        if (!authority.alive) return;
+        authority.book.release({ gate: gate.name, instance: gate.instance });
+        this.#settle(authority);
+      });
+      this.#startAgain(gate);
+    });
+  }
+
+  /** Cleanly, as an operator would: gates first. One that is paused does not hear of it. */
+  #restartAll(gates: Gate[]): void {
+    for (const gate of gates) this.#inProcess(gate, () => this.#stop(gate));
+    this.#schedule.after(this.#schedule.between(0, 600), () => this.#authority.alive && this.#stopAuthority());
+  }
+
+  /** As the feed does when it is closed: a horizon that is over is not waited for. */
+  #stopAuthority(): void {
+    if (!this.#authority.book.anyRunning()) this.#horizonMs = 0;
+    this.#restartAuthority();
   }
 
   /** Renewals go on meanwhile. */
@@ -374,7 +391,7 @@ export class World {
   #restartAuthority(): void {
     this.#authority.alive = false;
     this.#schedule.after(this.#schedule.between(1, 2_500), () => {
-      this.#authority = this.#startAuthority(leaseMs);
+      this.#authority = this.#startAuthority();
     });
   }
 }

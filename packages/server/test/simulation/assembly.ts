@@ -1,0 +1,51 @@
+/** What a world is made of: the parts under test, and what it keeps of each process. */
+import { LeaseBook, type LeaseTerms } from '../../src/feed/lease-book.ts';
+import type { Ground } from '../../src/gate/admit.ts';
+import type { Bearer } from '../../src/gate/bearer.ts';
+import { Recording, type RecordingParts } from '../../src/gate/recording.ts';
+import { type Clocks, Lease, type Replica } from '../../src/replica/replica.ts';
+import type { Disk, Row } from './disk.ts';
+
+/** The parts under test; a canary gives one with a rule switched off. */
+export interface Assembly {
+  makeBook(terms: LeaseTerms): LeaseBook;
+  makeLease(clocks: Clocks): Lease;
+  makeRecording(parts: RecordingParts<Row>): Recording<Row>;
+  /** Clocks run fast or slow by up to this share. */
+  drift: number;
+}
+
+export const realAssembly: Assembly = {
+  makeBook: (terms) => new LeaseBook(terms),
+  makeLease: (clocks) => new Lease(clocks),
+  makeRecording: (parts) => new Recording(parts),
+  drift: 0.009,
+};
+
+export interface Authority {
+  alive: boolean;
+  book: LeaseBook;
+  since: Map<number, number>;
+}
+
+export interface Gate {
+  name: string;
+  instance: string;
+  alive: boolean;
+  pausedUntil: number;
+  /** What it has told to be applied, or may tell. */
+  reportable: number;
+  disk: Disk;
+  /** What an earlier process left on its disk is settled; before that it takes no reading and reports nothing. */
+  settled: 'not yet' | 'asked' | 'yes';
+  /** It takes nothing more. */
+  stopping: boolean;
+  replica: Replica;
+  bearer: Bearer;
+  ground: Ground;
+  lease: Lease;
+  recording: Recording<Row>;
+  feed: Authority | undefined;
+  connection: number;
+  lastDue: number;
+}
