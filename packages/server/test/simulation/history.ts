@@ -24,7 +24,8 @@ export class History {
 
   /** True when a device that `revision` forbade is admitted at none of the revisions up to `until`. */
   forbidsFrom(revision: number, until: number): boolean {
-    return !this.#states.slice(revision, until + 1).some(isAdmitted);
+    for (let index = revision; index <= until; index++) if (isAdmitted(this.#states[index] as State)) return false;
+    return true;
   }
 
   isAdmitted(): boolean {

@@ -62,7 +62,9 @@ export class World {
   /** Rows that became readable, or were acknowledged, after a receipt that forbade them (P7). */
   violations(): { row: Row; receipt: Given }[] {
     return this.rows.flatMap((row) => {
-      const broken = this.receipts.find((receipt) => this.#forbids(receipt, row));
+      const shown = row.proven ? latest(row.readableAt, row.acknowledgedAt) : row.acknowledgedAt;
+      if (shown === undefined) return [];
+      const broken = this.receipts.find(({ at, revision }) => at < shown && this.#forbids(revision, row));
       return broken ? [{ row, receipt: broken }] : [];
     });
   }
@@ -71,10 +73,8 @@ export class World {
     return Math.max(0, ...this.receipts.map(({ waitedMs }) => waitedMs));
   }
 
-  #forbids(receipt: Given, row: Row): boolean {
-    const shown = row.proven ? latest(row.readableAt, row.acknowledgedAt) : row.acknowledgedAt;
-    if (shown === undefined || receipt.at >= shown || receipt.revision <= row.revision) return false;
-    return this.#history.forbidsFrom(row.revision + 1, receipt.revision);
+  #forbids(receipted: number, { revision }: Row): boolean {
+    return receipted > revision && this.#history.forbidsFrom(revision + 1, receipted);
   }
 
   /** A message's time on its way; some are very late. */

@@ -21,7 +21,7 @@ interface LoadParts {
 /** Longer than a gate is paused for. */
 const answerMsMax = 5_000;
 const recoveryMsMax = 20_000;
-const triedAgainMs = [200, 800] as const;
+const triedAgainMs = [400, 1_200] as const;
 /** Nobody listens there: the process has to start first. */
 const unreachedTriedAgainMs = [1_000, 3_000] as const;
 

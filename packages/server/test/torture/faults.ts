@@ -115,7 +115,7 @@ export function planFaults(
     planTrack(new Schedule(seed * 16 + index), wanted(kinds), milliseconds, restMs);
   return {
     gates: Array.from({ length: gates }, (_, index) => track(index + 1, gateFaults, [2_000, 6_000])),
-    authority: track(0, authorityFaults, [8_000, 16_000]),
+    authority: track(0, authorityFaults, [12_000, 24_000]),
   };
 }
 
