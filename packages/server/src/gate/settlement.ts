@@ -24,11 +24,12 @@ export async function settleLastBatches({ authority, instance, link, sink, log, 
   const term = lease.term();
   const unbroken = () => term !== undefined && lease.term() === term;
   const answer = await exchange(link, `${authority}/v1/settlements`, { instance, batches }, SettlementAnswer);
+  // Readable as unproven first: what is proven below was so while the lease held, however late that comes to be on disk.
+  await sink.mark({ looked: unsettled.at(-1)?.batch ?? 0, quarantine: [], proven: 0, unproven: [] });
   for (const { batch } of unsettled) {
     const proven = answer.batches.some((one) => one.batch === batch && one.proven) && unbroken();
     await sink.settle(batch, proven ? 'proven' : 'unproven');
-    if (proven && unbroken()) continue;
-    if (proven) await sink.settle(batch, 'unproven');
+    if (proven) continue;
     log.warn(
       { batch },
       'unproven: the last batch of a process that died may have been judged on an older state; its rows say so',
