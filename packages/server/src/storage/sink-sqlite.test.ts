@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { readAll, requestOf, sinkContract, writeOf } from './sink.contract.ts';
 import { openSqliteSink } from './sink.ts';
+import { sinkMigrations } from './sink-schema.ts';
 import { temporaryDirectory } from './store.contract.ts';
 
 sinkContract({ name: 'sqlite', open: openSqliteSink });
@@ -83,6 +84,24 @@ test('a file of a newer version is not opened', async (context) => {
   database.exec('PRAGMA user_version = 999');
   database.close();
   await assert.rejects(openSqliteSink(directory), { code: 'store_version', message: /use a newer portcullis/ });
+});
+
+test('a file of the version before is taken as it is: what was readable is proven', async (context) => {
+  const directory = await temporaryDirectory(context);
+  const database = new DatabaseSync(join(directory, 'readings.db'));
+  const [first = ''] = sinkMigrations;
+  database.exec(`${first}
+    INSERT INTO requests (number, batch, subject, certificate, stream, receivedAt, instance, policy, revision)
+      VALUES (1, 1, 'truck-17', '${'ab'.repeat(32)}', 'telemetry', 1000, 'x', 1, 7), (2, 2, 'truck-17', '${'ab'.repeat(32)}', 'telemetry', 1000, 'x', 1, 7);
+    INSERT INTO channels VALUES (1, 'truck-17', 'telemetry');
+    INSERT INTO readings VALUES (1, 1, 1, 'a', 1, NULL, 'unknown', '{}'), (2, 2, 1, 'b', 1, NULL, 'unknown', '{}');
+    UPDATE progress SET looked = 1;
+    PRAGMA user_version = 1;`);
+  database.close();
+  await using sink = await openSqliteSink(directory);
+  const rows = (await readAll(sink)).map(({ id, proof }) => `${id} ${proof}`);
+  const unsettled = (await sink.unsettled()).map(({ batch }) => batch);
+  assert.deepEqual([rows, unsettled], [['a proven'], [2]]);
 });
 
 test('a clean close folds the write-ahead log into the file', async (context) => {
