@@ -105,10 +105,7 @@ export class Recording<Request> {
   /** Rule 8: called back when the commit in flight has ended, and it is on record that the lease was looked at after it. */
   afterCommitInFlight(callback: () => void): void {
     if (!this.#busy && this.#marked === this.#looked) callback();
-    else {
-      this.#barriers.push(callback);
-      if (!this.#busy) this.#startMark();
-    }
+    else this.#markAndTell(callback);
   }
 
   /** Records what was looked at and not recorded yet, unless a write does it. */
@@ -116,12 +113,14 @@ export class Recording<Request> {
     if (!this.#busy && this.#due) this.#startMark();
   }
 
-  /** Takes nothing more; resolves when what was queued has its answer and everything is on record. */
+  /** Takes nothing more; resolves when what was queued has its answer and every look is on record. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    while (this.#busy || this.#queue.length > 0 || this.#due) {
+    while (this.#busy || this.#queue.length > 0 || this.#marked < this.#looked) {
       await new Promise<void>((resolve) => this.afterCommitInFlight(resolve));
     }
+    // What is readable and not proven yet is proven now, or settled at the next start.
+    if (this.#due) await new Promise<void>((resolve) => this.#markAndTell(resolve));
   }
 
   /** Rule 9: the look. */
@@ -137,6 +136,11 @@ export class Recording<Request> {
   /** Something is to be put on record. */
   get #due(): boolean {
     return this.#marked < this.#looked || this.#provenMarked < this.#proven;
+  }
+
+  #markAndTell(callback: () => void): void {
+    this.#barriers.push(callback);
+    if (!this.#busy) this.#startMark();
   }
 
   #leave(entry: Entry<Request>, result: Recorded): void {
@@ -220,9 +224,9 @@ export class Recording<Request> {
     if (!looked && failed) this.#parts.markSoon();
     else if (!looked && this.#barriers.length > 0) return this.#startMark();
     if (looked) for (const told of this.#barriers.splice(0)) told();
+    if (!this.#busy && this.#queue.length > 0) this.#startCommit();
     if (this.#busy) return;
-    if (this.#queue.length > 0) this.#startCommit();
-    else if (looked && this.#due && !failed) this.#startMark();
+    if (looked && this.#due && !failed) this.#startMark();
     else if (this.#due) this.#parts.markSoon();
   }
 }

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Batch, type Looked, type Recorded, Recording } from './recording.ts';
+
+/** A sink whose every write and mark the test ends, and a lease that it gives and takes. */
+function scene() {
+  const lease: { term: number | undefined } = { term: 1 };
+  const asked: { what: Looked & Partial<Batch<string>>; done(error?: unknown): void }[] = [];
+  const unproven: number[] = [];
+  let soon = 0;
+  const recording = new Recording<string>({
+    write: (what, done) =>
+      asked.push({
+        what,
+        done: (error) =>
+          done(error, error === undefined ? what.requests.map(() => ({ stored: 1, repeated: 0 })) : undefined),
+      }),
+    mark: (what, done) => asked.push({ what, done }),
+    term: () => lease.term,
+    markSoon: () => soon++,
+    onOverrun: () => undefined,
+    onUnproven: (batch) => unproven.push(batch),
+    lastBatch: 0,
+    bounds: { readingsMax: 100, bytesMax: 1_000 },
+  });
+  const answers: Record<string, Recorded> = {};
+  const submit = (request: string) =>
+    recording.submit({
+      ...{ request, readings: 1, bytes: 1, judgeAgain: () => undefined },
+      answer: (result) => {
+        answers[request] = result;
+      },
+    });
+  /** Ends the oldest write or mark; returns what it put on record. */
+  const end = (error?: unknown) => {
+    const next = asked.shift();
+    assert.ok(next, 'something is under way');
+    next.done(error);
+    const { looked, proven, unproven: named } = next.what;
+    return { looked, proven, unproven: named };
+  };
+  return { recording, lease, asked, unproven, answers, submit, end, soon: () => soon };
+}
+
+/** Lets what follows from settled promises happen. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('P7: a batch is readable by the record of its look, and proven by the record after that', () => {
+  const { recording, asked, submit, end } = scene();
+  submit('a');
+  assert.deepEqual(end(), { looked: 0, proven: 0, unproven: [] });
+  recording.markNow();
+  assert.deepEqual(end(), { looked: 1, proven: 0, unproven: [] });
+  assert.deepEqual(end(), { looked: 1, proven: 1, unproven: [] });
+  assert.equal(asked.length, 0, 'nothing more is due');
+});
+
+for (const [what, term] of [
+  ['is over', undefined],
+  ['is another one', 2],
+] as const) {
+  test(`P7: where the lease ${what} when the record is known to be on disk, the batch is named unproven`, () => {
+    const { recording, lease, unproven, answers, submit, end } = scene();
+    submit('a');
+    end();
+    recording.markNow();
+    lease.term = term;
+    end();
+    assert.deepEqual([unproven, 'outcome' in (answers.a ?? {})], [[1], true]);
+    assert.deepEqual(end(), { looked: 1, proven: 1, unproven: [1] });
+  });
+}
+
+test('a queue that no lease covers any more leaves nothing that is due undone', () => {
+  const { recording, lease, asked, answers, submit, end, soon } = scene();
+  submit('a');
+  submit('b');
+  lease.term = undefined;
+  end();
+  assert.ok('refused' in (answers.b ?? {}), 'b is refused');
+  assert.ok(soon() > 0 || asked.length > 0, 'the look at a is recorded soon');
+  recording.markNow();
+  end();
+  assert.equal(asked.length, 1, 'and so is its proof');
+});
+
+test('stopping ends with everything on record, whatever was due and whether or not there is a lease', async () => {
+  for (const term of [1, undefined]) {
+    const { recording, lease, asked, submit, end } = scene();
+    submit('a');
+    recording.afterCommitInFlight(() => submit('b'));
+    end();
+    lease.term = term;
+    end();
+    let stopped = false;
+    const stopping = recording.stop().then(() => {
+      stopped = true;
+    });
+    for (let turns = 0; turns < 20 && !stopped; turns++) {
+      if (asked.length > 0) end();
+      await turn();
+    }
+    assert.ok(stopped, 'it has stopped');
+    await stopping;
+  }
+});
+
+test('stopping gives up proving on a disk that takes nothing: the next start settles it', async () => {
+  const { recording, asked, submit, end } = scene();
+  submit('a');
+  end();
+  recording.markNow();
+  end();
+  end(new Error('disk full'));
+  let stopped = false;
+  const stopping = recording.stop().then(() => {
+    stopped = true;
+  });
+  for (let turns = 0; turns < 20 && !stopped; turns++) {
+    if (asked.length > 0) end(new Error('disk full'));
+    await turn();
+  }
+  assert.ok(stopped, 'it has stopped');
+  await stopping;
+});
