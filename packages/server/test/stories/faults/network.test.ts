@@ -14,7 +14,8 @@ before(async () => {
       const through = `authority: https://localhost:${passage.port}`;
       house.configure('gate.yaml', (text) => text.replace(/^authority: .*$/m, through));
     },
-    () => ({ leaseMs: 3_000, patienceMs: 500 }),
+    // More patient than the slow link takes there and back, as an operator behind one has it.
+    () => ({ leaseMs: 3_000, patienceMs: 1_500 }),
   );
 });
 after(async () => {
