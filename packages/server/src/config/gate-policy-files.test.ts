@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { PortcullisError } from '@portcullis/contract';
 import { GatePolicyFiles } from './gate-policy-files.ts';
+import { unreadable } from './regular-file.ts';
 
 const yaml = (streams: string) => `authority: https://localhost:8440
 url: https://localhost:8443
@@ -184,11 +185,24 @@ test('a way that leads through a file, and a name that is too long, are marked a
   }
 });
 
+/** An account that owns nothing: the superuser, as whom tests may run, may read everything. */
+const nobody = 65_534;
+
 test('a file that its reader may not read is refused by name', async (context) => {
-  if (process.getuid?.() === 0) return context.skip('the superuser may read everything');
   const { folder, files } = folderWith(context, '{ cold: { schema: s.json } }', { 's.json': '{}' });
   chmodSync(join(folder.path, 's.json'), 0);
-  await assert.rejects(files.load(), { code: 'config_invalid', message: /s\.json: must be a regular .* \(EACCES\)$/ });
+  if (process.getuid?.() === 0) {
+    for (const path of ['', 'gate.yaml', 's.json']) chownSync(join(folder.path, path), nobody, nobody);
+    process.seteuid?.(nobody);
+  }
+  const refused = { code: 'config_invalid', message: /s\.json: must be a regular .* \(EACCES\)$/ };
+  await assert.rejects(files.load(), refused).finally(() => process.seteuid?.(process.getuid?.() ?? 0));
+});
+
+test('what may pass by itself is not called invalid, so that a gate reads it again', () => {
+  const codeOf = (code: string) => unreadable('s.json', Object.assign(new Error(code), { code })).code;
+  assert.deepEqual(['EMFILE', 'EIO', 'ESTALE'].map(codeOf), ['internal', 'internal', 'internal']);
+  assert.deepEqual(['ENOENT', 'EACCES', 'EISDIR'].map(codeOf), ['config_invalid', 'config_invalid', 'config_invalid']);
 });
 
 test('a byte order mark at the start is none of the text', async (context) => {

@@ -72,8 +72,13 @@ function openWithoutWaiting(file: string): number {
   }
 }
 
+/** The file may be well: what could not be read now may be read a moment later. */
+const passing: readonly string[] = ['EMFILE', 'ENFILE', 'EIO', 'ENOMEM', 'ESTALE', 'EAGAIN'];
+
 export function unreadable(file: string, cause: unknown): PortcullisError {
   const { code = 'unknown' } = cause as NodeJS.ErrnoException;
+  if (passing.includes(code))
+    return new PortcullisError('internal', `${file}: couldn't read it now (${code})`, { cause });
   const why = code === 'ENOENT' ? 'the file does not exist' : `must be a regular file that can be read (${code})`;
   return invalid(file, why, cause);
 }
