@@ -73,7 +73,7 @@ function openWithoutWaiting(file: string): number {
 }
 
 /** The file may be well: what could not be read now may be read a moment later. */
-const passing: readonly string[] = ['EMFILE', 'ENFILE', 'EIO', 'ENOMEM', 'ESTALE', 'EAGAIN'];
+const passing: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ESTALE', 'EAGAIN'];
 
 export function unreadable(file: string, cause: unknown): PortcullisError {
   const { code = 'unknown' } = cause as NodeJS.ErrnoException;
