@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { FeedMessage, Fingerprint, SnapshotSubject } from '@portcullis/contract';
-import { type Ground, judge } from '../packages/server/src/gate/admit.ts';
-import { Bearer } from '../packages/server/src/gate/bearer.ts';
-import { compilePolicy } from '../packages/server/src/gate/policy.ts';
+import { type Ground, judge } from '../packages/server/src/gate/admission/admit.ts';
+import { Bearer } from '../packages/server/src/gate/connections/bearer.ts';
+import { compilePolicy } from '../packages/server/src/gate/policy/policy.ts';
 import { Lease, Replica } from '../packages/server/src/replica/replica.ts';
 import { realSystem } from '../packages/server/src/telemetry/telemetry.ts';
 import type { Row } from './bench.ts';

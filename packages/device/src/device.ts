@@ -4,15 +4,15 @@
  * - No option turns verification off (P2).
  * - The credential is renewed by itself, at the time that the authority chose.
  */
-export { type Credential, credentialFileIn, readCredential, writeCredential } from './credential.ts';
-export { enrol, requireOwn } from './enrol.ts';
-export { exchange, parseAnswer, problemOf } from './exchange.ts';
-export { exportCredential } from './export.ts';
-export { Link, type LinkAnswer, type LinkRequest, type Trust } from './link.ts';
-export { type OutboxBounds, outboxBounds } from './outbox.ts';
-export { type Proof, prove } from './prove.ts';
-export { confirm, renew } from './renew.ts';
-export { makeKey, makeRequest } from './request.ts';
-export type { Refusal } from './sender.ts';
+export { type Credential, credentialFileIn, readCredential, writeCredential } from './credential/credential.ts';
+export { enrol, requireOwn } from './credential/enrol.ts';
+export { exportCredential } from './credential/export.ts';
+export { type Proof, prove } from './credential/prove.ts';
+export { confirm, renew } from './credential/renew.ts';
+export { makeKey, makeRequest } from './credential/request.ts';
+export { exchange, parseAnswer, problemOf } from './link/exchange.ts';
+export { Link, type LinkAnswer, type LinkRequest, type Trust } from './link/link.ts';
+export { type OutboxBounds, outboxBounds } from './outbox/outbox.ts';
+export type { Refusal } from './outbox/sender.ts';
 export { Device, type DeviceOptions } from './sending-device.ts';
 export { realSystem, type System } from './system.ts';

@@ -3,7 +3,13 @@ import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../test/certificates.ts';
-import { type Credential, credentialFileIn, pendingKey, readCredential, writeCredential } from './credential.ts';
+import {
+  type Credential,
+  credentialFileIn,
+  pendingKey,
+  readCredential,
+  writeCredential,
+} from './credential/credential.ts';
 import { makeDirectory, replaceFile } from './durable.ts';
 
 const credential = {

@@ -3,12 +3,12 @@ import type { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { PortcullisError } from '@portcullis/contract';
-import { credentialFileIn, readCredential } from './credential.ts';
-import { enrolDevice } from './enrol-command.ts';
-import { exportCredential } from './export.ts';
-import { type Output, outputTo } from './output.ts';
-import { runDevice } from './run-command.ts';
-import { sendReadings } from './send-command.ts';
+import { enrolDevice } from './commands/enrol-command.ts';
+import { type Output, outputTo } from './commands/output.ts';
+import { runDevice } from './commands/run-command.ts';
+import { sendReadings } from './commands/send-command.ts';
+import { credentialFileIn, readCredential } from './credential/credential.ts';
+import { exportCredential } from './credential/export.ts';
 
 const help = `portcullis-device: the device's side of a fleet
 

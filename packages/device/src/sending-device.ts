@@ -2,15 +2,15 @@ import { existsSync, readdirSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { PortcullisError, StreamName } from '@portcullis/contract';
-import { Clock } from './clock.ts';
-import { type Credential, credentialFileIn, readCredential } from './credential.ts';
+import { type Credential, credentialFileIn, readCredential } from './credential/credential.ts';
+import { Renewing } from './credential/renewing.ts';
 import { makeDirectory } from './durable.ts';
-import { Link } from './link.ts';
+import { Link } from './link/link.ts';
 import { holdDirectory } from './lock.ts';
-import { Outbox, type OutboxBounds, outboxBounds, type Waiting } from './outbox.ts';
-import { type Given, requireReading } from './reading.ts';
-import { Renewing } from './renewing.ts';
-import { type Counts, type Refusal, Sender } from './sender.ts';
+import { Clock } from './outbox/clock.ts';
+import { Outbox, type OutboxBounds, outboxBounds, type Waiting } from './outbox/outbox.ts';
+import { type Given, requireReading } from './outbox/reading.ts';
+import { type Counts, type Refusal, Sender } from './outbox/sender.ts';
 import { realSystem, type System } from './system.ts';
 
 export interface DeviceOptions {

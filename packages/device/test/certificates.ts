@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { makeKey, makeRequest } from '../src/request.ts';
+import { makeKey, makeRequest } from '../src/credential/request.ts';
 
 export interface Pair {
   key: string;

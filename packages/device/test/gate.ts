@@ -1,7 +1,7 @@
 /** A device that is enrolled, and gates that say what a test wants them to say. */
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { type Credential, credentialFileIn, writeCredential } from '../src/credential.ts';
+import { type Credential, credentialFileIn, writeCredential } from '../src/credential/credential.ts';
 import { makeDirectory } from '../src/durable.ts';
 import { Device, type DeviceOptions } from '../src/sending-device.ts';
 import { realSystem, type System } from '../src/system.ts';

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import type { AttributeValue, FeedMessage, Fingerprint, Kind, Standing } from '@portcullis/contract';
 import { FleetName } from '@portcullis/contract';
-import type { Ground } from '../src/gate/admit.ts';
-import { compilePolicy, type StreamConfig } from '../src/gate/policy.ts';
-import { Recording } from '../src/gate/recording.ts';
+import type { Ground } from '../src/gate/admission/admit.ts';
+import { compilePolicy, type StreamConfig } from '../src/gate/policy/policy.ts';
+import { Recording } from '../src/gate/recording/recording.ts';
 import { Lease, Replica } from '../src/replica/replica.ts';
 import type { SinkRequest } from '../src/storage/sink.ts';
 

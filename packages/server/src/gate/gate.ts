@@ -6,12 +6,12 @@
  * Refuses to know: any key of the authority, and the attributes that its policies do not name.
  */
 
-export { operatorPaths } from './http/operators.ts';
+export { acceptRestore } from './following/position.ts';
+export { operatorPaths } from './listeners/http/operators.ts';
 export { openGate } from './open.ts';
-export { compilePolicy } from './policy.ts';
-export { acceptRestore } from './position.ts';
+export { compilePolicy } from './policy/policy.ts';
 
-import type { ListenerLimits } from './http/listener.ts';
+import type { ListenerLimits } from './listeners/http/listener.ts';
 
 export interface GateSettings {
   authority: string;

@@ -1,8 +1,8 @@
 /** What a world is made of: the parts under test, and what it keeps of each process. */
 import { LeaseBook, type LeaseTerms } from '../../src/feed/lease-book.ts';
-import type { Ground } from '../../src/gate/admit.ts';
-import type { Bearer } from '../../src/gate/bearer.ts';
-import { Recording, type RecordingParts } from '../../src/gate/recording.ts';
+import type { Ground } from '../../src/gate/admission/admit.ts';
+import type { Bearer } from '../../src/gate/connections/bearer.ts';
+import { Recording, type RecordingParts } from '../../src/gate/recording/recording.ts';
 import { type Clocks, Lease, type Replica } from '../../src/replica/replica.ts';
 import type { Disk, Row } from './disk.ts';
 

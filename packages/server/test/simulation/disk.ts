@@ -1,4 +1,4 @@
-import type { Looked } from '../../src/gate/recording.ts';
+import type { Looked } from '../../src/gate/recording/recording.ts';
 
 /** A reading on its way to the store. */
 export interface Row {

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LeaseBook } from '../../src/feed/lease-book.ts';
-import { Recording } from '../../src/gate/recording.ts';
+import { Recording } from '../../src/gate/recording/recording.ts';
 import { Lease } from '../../src/replica/replica.ts';
 import { type Assembly, realAssembly } from './assembly.ts';
 import type { Row } from './disk.ts';

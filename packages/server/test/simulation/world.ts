@@ -4,10 +4,10 @@
  * messages, stops clocks and kills processes.
  */
 import type { FeedMessage } from '@portcullis/contract';
-import { type Ground, judge } from '../../src/gate/admit.ts';
-import { Bearer } from '../../src/gate/bearer.ts';
-import { compilePolicy } from '../../src/gate/policy.ts';
-import type { RecordingParts } from '../../src/gate/recording.ts';
+import { type Ground, judge } from '../../src/gate/admission/admit.ts';
+import { Bearer } from '../../src/gate/connections/bearer.ts';
+import { compilePolicy } from '../../src/gate/policy/policy.ts';
+import type { RecordingParts } from '../../src/gate/recording/recording.ts';
 import { Replica } from '../../src/replica/replica.ts';
 import { fingerprintNamed } from '../fed-replica.ts';
 import type { Assembly, Authority, Gate } from './assembly.ts';

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { assembleGate } from '../../src/assemble.ts';
 import { untilStopped } from '../../src/cli/processes.ts';
 import { GatePolicyFiles } from '../../src/config/config.ts';
-import { Recording } from '../../src/gate/recording.ts';
+import { Recording } from '../../src/gate/recording/recording.ts';
 import type { Sink } from '../../src/storage/sink.ts';
 import { Schedule } from '../simulation/schedule.ts';
 import type { SlowDisk } from './gate-child.ts';

@@ -1,0 +1,28 @@
+import { enrol } from '../credential/enrol.ts';
+import { prove } from '../credential/prove.ts';
+import { makeDirectory } from '../durable.ts';
+import { holdDirectory } from '../lock.ts';
+import type { Output } from './output.ts';
+
+/** Enrols, and shows the new pair to a gate. The pair is on disk before that: a gate that is down loses nothing. */
+export async function enrolDevice(
+  { token, directory }: { token: string; directory: string },
+  output: Output,
+): Promise<number> {
+  makeDirectory(directory);
+  const lock = await holdDirectory(directory);
+  try {
+    const credential = await enrol({ token, directory });
+    const { subject, kind, fleet, notAfter, renewAfter, gates } = credential;
+    const proof = await prove(credential);
+    const proven = 'gate' in proof;
+    const words = proven ? `${proof.gate} takes it` : `no gate has seen it yet: ${proof.why}`;
+    output.result(
+      { subject, kind, fleet, notAfter, renewAfter, gates, proven, ...proof },
+      `enrolled as ${subject} of ${fleet} until ${notAfter}; ${words}`,
+    );
+    return 0;
+  } finally {
+    lock.close();
+  }
+}

@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Device } from '../sending-device.ts';
+import { readMetrics } from './metrics.ts';
+import { noticeChanges, type Output, sentenceOf } from './output.ts';
+
+interface RunCommand {
+  directory: string;
+  metrics: { stream: string; intervalMs: number } | undefined;
+}
+
+/** Stays until it is told to stop: sends what waits, renews the credential and, if asked, measures this machine. */
+export async function runDevice({ directory, metrics }: RunCommand, output: Output): Promise<number> {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const notice = noticeChanges(output);
+  const device = await Device.open({
+    directory,
+    onRefusal: (refusal) => notice(`refused: ${sentenceOf(refusal)}`),
+    onFailure: (error) => notice(`${error.message}; trying again`),
+  });
+  output.notice(`portcullis-device: running as ${device.credential.subject}`);
+  try {
+    if (metrics) await measure(device, metrics, stop.signal, notice);
+    else if (!stop.signal.aborted) await stayUntil(stop.signal);
+  } finally {
+    await device.close();
+  }
+  const { acknowledged, refused } = device.counts;
+  const words = `acknowledged ${acknowledged}, refused ${refused}, kept ${device.kept}`;
+  output.result({ acknowledged, refused, kept: device.kept }, words);
+  return 0;
+}
+
+async function measure(
+  device: Device,
+  { stream, intervalMs }: { stream: string; intervalMs: number },
+  signal: AbortSignal,
+  notice: (words: string) => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await device.send(stream, await readMetrics());
+    } catch (error) {
+      notice((error as Error).message);
+    }
+    await pause(intervalMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** The timers of renewal may all be far away: something must hold the process. */
+async function stayUntil(signal: AbortSignal): Promise<void> {
+  const held = setInterval(() => undefined, 3_600_000);
+  await once(signal, 'abort');
+  clearInterval(held);
+}

@@ -1,0 +1,57 @@
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CredentialFile, PendingKey, PortcullisError } from '@portcullis/contract';
+import { readSecretFile, replaceFile } from '../durable.ts';
+import { makeKey } from './request.ts';
+
+export type Credential = CredentialFile;
+
+export const credentialFileIn = (directory: string) => join(directory, 'credential.json');
+const pendingFileIn = (directory: string) => join(directory, 'pending.json');
+
+/** @throws {PortcullisError} `credential_unusable` */
+export function readCredential(file: string): Credential {
+  if (!existsSync(file)) {
+    throw new PortcullisError('credential_unusable', `there is no credential "${file}"; enrol first`);
+  }
+  const text = readSecretFile(file);
+  const parsed = CredentialFile.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  // The parser's words could quote the file, which holds a key.
+  throw new PortcullisError('credential_unusable', `"${file}" is not a credential; enrol again`);
+}
+
+/** One file, replaced whole: key, certificate and trust bundle never disagree (FIELD-NOTES D9). */
+export function writeCredential(file: string, credential: Credential): void {
+  replaceFile(file, `${JSON.stringify(credential, null, 2)}\n`);
+}
+
+/** The key that waits for its certificate: the one of an earlier try where there is one. */
+export function pendingKey(directory: string): string {
+  const file = pendingFileIn(directory);
+  if (existsSync(file)) {
+    const parsed = PendingKey.safeParse(parseJson(readSecretFile(file)));
+    if (parsed.success) return parsed.data.key;
+  }
+  const key = makeKey();
+  replaceFile(file, `${JSON.stringify({ key })}\n`);
+  return key;
+}
+
+/** The new credential is on disk before the pending key goes: a crash between the two leaves both, and the next try mends it. */
+export function adoptCredential(directory: string, credential: Credential): void {
+  writeCredential(credentialFileIn(directory), credential);
+  dropPendingKey(directory);
+}
+
+export function dropPendingKey(directory: string): void {
+  rmSync(pendingFileIn(directory), { force: true });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { temporaryDirectory } from '../../test/certificates.ts';
+import { startEnrolment } from '../../test/enrolment.ts';
+import { refused, until } from '../../test/servers.ts';
+import { realSystem, type System } from '../system.ts';
+import { type Credential, credentialFileIn, readCredential } from './credential.ts';
+import { enrol } from './enrol.ts';
+import { confirm, renew } from './renew.ts';
+import { Renewing } from './renewing.ts';
+
+const authority = await startEnrolment();
+
+async function enrolled() {
+  const directory = join(temporaryDirectory(), 'device');
+  const credential = await enrol({ token: authority.token, directory });
+  return { directory, credential, stored: () => readCredential(credentialFileIn(directory)) };
+}
+
+test('a renewal brings another key and certificate, which the old key signed for and the new one confirms', async () => {
+  const { directory, credential, stored } = await enrolled();
+  const next = await renew({ credential, directory });
+  assert.notEqual(next.key, credential.key);
+  assert.notEqual(next.certificate, credential.certificate);
+  assert.equal(next.unconfirmed, true);
+  assert.deepEqual(stored(), next);
+  const done = await confirm({ credential: next, directory });
+  assert.equal(authority.confirmed.at(-1), next.certificate);
+  assert.equal(done.unconfirmed, undefined);
+  assert.deepEqual(stored(), done);
+});
+
+test('confirming what is confirmed asks nothing', async () => {
+  const { directory, credential } = await enrolled();
+  const before = authority.server.requests.length;
+  assert.equal(await confirm({ credential, directory }), credential);
+  assert.equal(authority.server.requests.length, before);
+});
+
+test('a lost answer to a renewal leaves the old pair in force, and the next try uses the same key', async () => {
+  const { directory, credential, stored } = await enrolled();
+  authority.wishes.instead = [{ status: 0 }, 'break'];
+  await assert.rejects(renew({ credential, directory }), { code: 'server_unreachable' });
+  assert.deepEqual(stored(), credential);
+  // Without the header, whose length follows the signature's, and without the signature, which is another each time.
+  const keys = () =>
+    authority.server.requests
+      .filter(({ path }) => path === '/v1/renewals')
+      .map(({ body }) => (JSON.parse(body) as { request: string }).request.slice(4, 150));
+  await renew({ credential, directory });
+  assert.equal(keys().at(-1), keys().at(-2));
+});
+
+test('a renewal that is refused leaves the old pair in force', async () => {
+  const { directory, credential, stored } = await enrolled();
+  authority.wishes.instead = [{ status: 0 }, refused(403, 'renewal_refused')];
+  await assert.rejects(renew({ credential, directory }), { code: 'renewal_refused' });
+  assert.deepEqual(stored(), credential);
+});
+
+test('a renewed certificate of somebody else is not adopted', async () => {
+  const { directory, credential, stored } = await enrolled();
+  authority.wishes.leaf = { uri: 'device/truck-18' };
+  await assert.rejects(renew({ credential, directory }), { code: 'answer_malformed' });
+  authority.wishes.leaf = {};
+  assert.deepEqual(stored(), credential);
+});
+
+function renewingOf(directory: string, first: Credential, system: System = realSystem) {
+  let credential = first;
+  const failures: string[] = [];
+  const renewing = new Renewing({
+    directory,
+    system,
+    credential: () => credential,
+    adopt: (next) => {
+      credential = next;
+    },
+    onFailure: ({ code }) => failures.push(code),
+  });
+  after(() => renewing.stop());
+  return { renewing, failures, current: () => credential };
+}
+
+const systemAt = (milliseconds: number, random: System['random'] = (bytes) => Buffer.alloc(bytes)): System => ({
+  ...realSystem,
+  now: () => milliseconds,
+  random,
+});
+
+test('what is due is renewed and confirmed without being asked to', async () => {
+  const { directory, credential } = await enrolled();
+  const { renewing, current } = renewingOf(directory, credential, systemAt(Date.parse(credential.renewAfter) + 1));
+  authority.wishes.renewAfterMs = 400 * 86_400_000;
+  renewing.start();
+  await until('a confirmed renewal', () => current() !== credential && current().unconfirmed === undefined);
+  authority.wishes.renewAfterMs = 15 * 86_400_000;
+  assert.equal(authority.confirmed.at(-1), current().certificate);
+  await renewing.stop();
+});
+
+test('a start with a renewed and unconfirmed pair confirms it', async () => {
+  const { directory, credential } = await enrolled();
+  const next = await renew({ credential, directory });
+  const { renewing, current } = renewingOf(directory, next);
+  renewing.start();
+  await until('the confirmation', () => current().unconfirmed === undefined);
+  assert.equal(current().certificate, next.certificate);
+});
+
+test('a failed renewal is tried again', async () => {
+  const { directory, credential } = await enrolled();
+  const { renewing, failures, current } = renewingOf(
+    directory,
+    credential,
+    systemAt(Date.parse(credential.renewAfter)),
+  );
+  authority.wishes.instead = ['break', { status: 503, body: {} }];
+  authority.wishes.renewAfterMs = 400 * 86_400_000;
+  renewing.start();
+  await until('a renewal', () => current() !== credential && current().unconfirmed === undefined);
+  authority.wishes.renewAfterMs = 15 * 86_400_000;
+  assert.deepEqual(failures, ['server_unreachable', 'answer_malformed']);
+});
+
+test('a time that is 400 days away asks for nothing now, and no timer is longer than an hour (FIELD-NOTES K4)', async (t) => {
+  const { directory, credential } = await enrolled();
+  const { renewing } = renewingOf(
+    directory,
+    credential,
+    systemAt(Date.parse(credential.renewAfter) - 400 * 86_400_000),
+  );
+  const set = t.mock.method(globalThis, 'setTimeout');
+  const before = authority.server.requests.length;
+  renewing.start();
+  assert.equal(set.mock.calls[0]?.arguments[1], 3_600_000);
+  set.mock.restore();
+  await renewing.stop();
+  assert.equal(authority.server.requests.length, before);
+});
+
+test('stopping ends a renewal that hangs, and adopts nothing', async () => {
+  const { directory, credential, stored } = await enrolled();
+  const { renewing, failures, current } = renewingOf(
+    directory,
+    credential,
+    systemAt(Date.parse(credential.renewAfter)),
+  );
+  authority.wishes.instead = ['hang'];
+  const before = authority.server.requests.length;
+  renewing.start();
+  await until('a request', () => authority.server.requests.length > before);
+  await renewing.stop();
+  assert.equal(current(), credential);
+  assert.deepEqual(stored(), credential);
+  assert.deepEqual(failures, []);
+});

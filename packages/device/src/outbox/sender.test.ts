@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { localNames, TestAuthority } from '../../test/certificates.ts';
+import { deviceDirectory, impatient, openDevice, startGate } from '../../test/gate.ts';
+import { acknowledged, linesOf, type Received, refused, startServer, until } from '../../test/servers.ts';
+
+const limit = () => AbortSignal.timeout(10_000);
+const range = (count: number) => Array.from({ length: count }, (_, index) => index);
+
+async function sending(gates: string[], count: number) {
+  const directory = deviceDirectory(gates);
+  const opened = await openDevice(directory);
+  await Promise.all(range(count).map((value) => opened.device.send('telemetry', { value })));
+  return { directory, ...opened };
+}
+
+function refusedIn(directory: string): { reason: string; reading: { data: { value: number }; id: string } }[] {
+  const file = join(directory, 'refused.ndjson');
+  return existsSync(file) ? (linesOf(readFileSync(file, 'utf8')) as never) : [];
+}
+
+/** As a gate does: all or nothing, and the first line that does not fit is named. */
+const refusingValues =
+  (...values: number[]) =>
+  (received: Received) => {
+    const line = linesOf(received.body).findIndex(({ value }) => values.includes(value as number)) + 1;
+    return line === 0 ? acknowledged(received) : refused(422, 'condition_not_met', { line });
+  };
+
+test('P8: readings arrive in order, in batches, with id, time and clock, and leave the outbox when acknowledged', async () => {
+  const gate = await startGate();
+  const { device } = await sending([gate.url], 1_200);
+  await device.drained(limit());
+  assert.equal(device.kept, 0);
+  assert.deepEqual(device.counts, { acknowledged: 1_200, refused: 0 });
+  assert.deepEqual(gate.values(), range(1_200));
+  assert.ok(gate.requests.length <= 5, `${gate.requests.length} requests`);
+  assert.ok(gate.requests.every(({ path }) => path === '/v1/streams/telemetry/readings'));
+  const [first] = gate.stored;
+  assert.match(String(first?._id), /^[A-Za-z0-9._:-]{1,128}$/);
+  assert.match(String(first?._time), /^\d{4}-\d\d-\d\dT.*Z$/);
+  assert.match(String(first?._clock), /^(unknown|synchronized)$/);
+  assert.equal(new Set(gate.ids()).size, 1_200);
+  assert.deepEqual(gate.ids(), gate.ids().toSorted());
+});
+
+for (const [what, answer] of [
+  ['a 200 that is not an acknowledgement', { status: 200, body: {} }],
+  ['a 202 for fewer readings', { status: 202, body: { acknowledged: 1, ids: ['a'], revision: 1 } }],
+  ['a 202 without a body', { status: 202 }],
+  ['a 500 that is not a problem', { status: 500, body: 'no' }],
+  ['a broken connection', 'break'],
+] as const) {
+  test(`P8: ${what} keeps the readings, which are sent again as the same ones`, async () => {
+    const sent: string[] = [];
+    const gate = await startGate([]);
+    gate.answers.push((received) => {
+      sent.push(received.body);
+      return answer === 'break' ? { status: 599 } : answer;
+    });
+    if (answer === 'break') gate.answers.splice(0, 1, 'break');
+    const { device, failures } = await sending([gate.url], 3);
+    await device.drained(limit());
+    assert.equal(device.kept, 0);
+    assert.equal(failures.length, 1);
+    const bodies = gate.requests.map(({ body }) => linesOf(body).map(({ _id }) => _id));
+    assert.deepEqual(bodies[0], bodies[1]);
+  });
+}
+
+for (const [reason, status] of [
+  ['attribute_not_expected', 403],
+  ['not_admitted', 403],
+  ['certificate_superseded', 403],
+  ['stream_unknown', 404],
+  ['replica_stale', 503],
+  ['sink_unavailable', 503],
+  ['overrun', 503],
+  ['a_reason_of_a_later_version', 403],
+] as const) {
+  test(`P8: ${reason} keeps all readings, and they are stored once when it passes`, async () => {
+    const gate = await startGate([refused(status, reason), refused(status, reason), refused(status, reason)]);
+    const { device, directory, refusals } = await sending([gate.url], 5);
+    await device.drained(limit());
+    assert.deepEqual(gate.values(), range(5));
+    assert.deepEqual(refusals, [reason, reason, reason]);
+    assert.deepEqual(refusedIn(directory), []);
+    assert.equal(device.counts.refused, 0);
+  });
+}
+
+test('a reading that is refused is moved aside alone, and the others go on in order', async () => {
+  const gate = await startGate(range(50).map(() => refusingValues(0, 7, 8, 19)));
+  const { device, directory, refusals } = await sending([gate.url], 20);
+  await device.drained(limit());
+  const kept = range(20).filter((value) => ![0, 7, 8, 19].includes(value));
+  assert.deepEqual(gate.values(), kept);
+  assert.deepEqual(device.counts, { acknowledged: 16, refused: 4 });
+  const aside = refusedIn(directory);
+  assert.deepEqual(
+    aside.map(({ reading }) => reading.data.value),
+    [0, 7, 8, 19],
+  );
+  assert.deepEqual(
+    aside.map(({ reason }) => reason),
+    refusals,
+  );
+  assert.equal(statSync(join(directory, 'refused.ndjson')).mode & 0o777, 0o600);
+});
+
+test('a body that is refused without naming a line is searched for the reading', async () => {
+  const whole = (received: Received) =>
+    linesOf(received.body).some(({ value }) => value === 5)
+      ? refused(413, 'reading_too_large')
+      : acknowledged(received);
+  const gate = await startGate(range(50).map(() => whole));
+  const { device, directory } = await sending([gate.url], 12);
+  await device.drained(limit());
+  assert.deepEqual(
+    gate.values(),
+    range(12).filter((value) => value !== 5),
+  );
+  assert.deepEqual(
+    refusedIn(directory).map(({ reading }) => reading.data.value),
+    [5],
+  );
+});
+
+for (const line of [9, 0, -1]) {
+  test(`a gate that names line ${line} of a batch of three is not believed, and not asked in a loop without end`, async () => {
+    const gate = await startGate([refused(422, 'condition_not_met', { line })]);
+    const { device, directory, failures } = await sending([gate.url], 3);
+    await device.drained(limit());
+    assert.deepEqual(failures, ['answer_malformed']);
+    assert.deepEqual(refusedIn(directory), []);
+    assert.deepEqual(gate.values(), [0, 1, 2]);
+  });
+}
+
+for (const [value, leastMs, mostMs] of [
+  ['1', 950, 3_000],
+  ['soon', 0, 900],
+  ['-5', 0, 900],
+  ['Wed, 21 Oct 2099 07:28:00 GMT', 0, 900],
+] as const) {
+  test(`Retry-After: ${value} is waited for between ${leastMs} and ${mostMs} ms`, async () => {
+    const gate = await startGate([{ ...refused(503, 'replica_stale'), headers: { 'retry-after': value } }]);
+    const start = performance.now();
+    const { device } = await sending([gate.url], 1);
+    await device.drained(limit());
+    const elapsed = performance.now() - start;
+    assert.equal(gate.requests.length, 2);
+    assert.ok(elapsed >= leastMs && elapsed <= mostMs, `${elapsed} ms`);
+  });
+}
+
+test('a Retry-After of a year does not overflow a timer', async () => {
+  const gate = await startGate([{ ...refused(503, 'replica_stale'), headers: { 'retry-after': '31536000' } }]);
+  const { device, refusals } = await sending([gate.url], 1);
+  await until('the refusal', () => refusals.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(gate.requests.length, 1);
+  assert.equal(device.kept, 1);
+});
+
+test('a gate that is down is passed over for the next one, and taken again when that one goes', async () => {
+  const down = await startGate();
+  await down.close();
+  const gate = await startGate();
+  const { device, failures } = await sending([down.url, gate.url], 4);
+  await device.drained(limit());
+  assert.deepEqual(gate.values(), range(4));
+  assert.deepEqual(failures, ['server_unreachable']);
+  await gate.close();
+  const back = await startGate([], down.port);
+  await device.send('telemetry', { value: 4 });
+  await device.drained(limit());
+  assert.deepEqual(back.values(), [4]);
+});
+
+test('devices begin with different gates', async () => {
+  const gates = await Promise.all([startGate(), startGate()]);
+  for (const draw of [0, 1]) {
+    const random = (bytes: number) => (bytes === 2 ? Buffer.from([0, draw]) : impatient.random(bytes));
+    const directory = deviceDirectory(gates.map(({ url }) => url));
+    const { device } = await openDevice(directory, { system: { ...impatient, random } });
+    await device.send('telemetry', { value: draw });
+    await device.drained(limit());
+  }
+  assert.deepEqual(
+    gates.map(({ values }) => values()),
+    [[0], [1]],
+  );
+});
+
+test('P2: a man in the middle gets nothing, and every reading is kept for the real gate', async () => {
+  const foreign = new TestAuthority('plant root');
+  const pair = foreign.issue({ uri: 'gate/gate-1', alternatives: localNames, purposes: ['serverAuth'] });
+  const options = { key: pair.key, cert: pair.certificate + foreign.certificate };
+  const middle = await startServer(options, acknowledged);
+  const { device, failures } = await sending([middle.url], 10);
+  await until('some tries', () => failures.length >= 3);
+  assert.equal(middle.applicationBytes(), 0);
+  assert.equal(device.kept, 10);
+  await middle.close();
+  const gate = await startGate([], middle.port);
+  await device.drained(limit());
+  assert.deepEqual(gate.values(), range(10));
+  assert.ok(failures.includes('server_not_verified'));
+});
+
+test('one stream that is refused does not hold up another', async () => {
+  const gate = await startGate();
+  const route = (received: Received) =>
+    received.path.includes('/cold/') ? refused(404, 'stream_unknown') : acknowledged(received);
+  gate.answers.push(...range(10_000).map(() => route));
+  const { device } = await openDevice(deviceDirectory([gate.url]), {
+    system: { ...impatient, random: (bytes) => Buffer.alloc(bytes, 0xff) },
+  });
+  await device.send('cold', { value: 0 });
+  await device.send('telemetry', { value: 1 });
+  await until('the other stream', () => gate.values().includes(1));
+  await until('its acknowledgement', () => device.kept === 1);
+});

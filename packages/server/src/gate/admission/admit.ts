@@ -1,0 +1,139 @@
+/**
+ * How a reading is judged: every one of them, over every transport, by these steps in this order (P4). Each step looks at one
+ * thing and either refuses, with a reason of the closed table, or has nothing to say. What can not be determined is refused.
+ */
+import type { ReasonCode, Standing } from '@portcullis/contract';
+import type { Lease, Replica } from '../../replica/replica.ts';
+import type { SinkRequest } from '../../storage/sink.ts';
+import type { Bearer } from '../connections/bearer.ts';
+import type { Connection } from '../connections/connections.ts';
+import { operations, type Policy, type Stream } from '../policy/policy.ts';
+import type { Entry, Recording } from '../recording/recording.ts';
+import type { JudgedData } from './judged-data.ts';
+import { readingsRefused } from './reading-refused.ts';
+import { subjectRefused } from './subject-refused.ts';
+
+/** What the gate decides from: its replica, its lease, its own policy, and the time. */
+export interface Ground {
+  readonly replica: Replica;
+  readonly lease: Lease;
+  readonly policy: Policy;
+  readonly recording: Recording<SinkRequest>;
+  /** Milliseconds since 1970, never below what the authority last said. */
+  validityTime(): number;
+}
+
+/** One request: a certificate that wants to send readings to a stream. */
+export interface Arrival {
+  readonly bearer: Bearer;
+  /** Undefined when the policy has no stream of that name. */
+  readonly stream: Stream | undefined;
+  /** The readings, all or nothing; none while only the subject is judged. */
+  readonly data: readonly Record<string, unknown>[];
+  /** Kept by what is judged again on every change. */
+  readonly judged?: JudgedData;
+}
+
+/** Nothing is recorded for a bearer that holds no connection which could be cut. */
+export interface Incoming extends Arrival, Entry<SinkRequest> {
+  readonly bearer: Connection;
+}
+
+export interface Refused {
+  reason: ReasonCode;
+  expected?: unknown;
+  found?: unknown;
+  /** The attribute that decided. */
+  attribute?: string;
+  /** Of the readings, the one that decided, from 1. */
+  line?: number;
+  /** For the device: where its reading departs from the schema. */
+  detail?: string;
+  /** What was expected is in the gate's own file: no device is told (P10). */
+  withheld?: true;
+}
+
+type Step<Asked extends Arrival = Arrival> = (arrival: Asked, ground: Ground) => Refused | undefined;
+
+/** P3: a peer is who it is because it presented a leaf in a verified handshake, not because a flag says so. */
+const readPeerCertificate: Step = ({ bearer }) =>
+  bearer.fingerprint === undefined ? { reason: 'certificate_missing' } : undefined;
+
+/** Chaining to the fleet's issuer is not enough: its SHA-256 must be a row that the authority made. */
+const findCertificate: Step = ({ bearer }, { replica }) =>
+  bearer.rowIn(replica) === -1 ? { reason: 'certificate_unknown' } : undefined;
+
+/** TLS refused what was invalid at the handshake; this is for connections that outlive their certificate. */
+const checkValidity: Step = ({ bearer }, ground) => {
+  const { replica } = ground;
+  const row = bearer.rowIn(replica);
+  const now = ground.validityTime();
+  if (now > replica.notAfterOf(row)) return { reason: 'certificate_expired' };
+  return now < replica.notBeforeOf(row) ? { reason: 'certificate_not_yet_valid' } : undefined;
+};
+
+const standingReasons: Record<Standing, ReasonCode | undefined> = {
+  valid: undefined,
+  suspended: 'certificate_suspended',
+  revoked: 'certificate_revoked',
+  superseded: 'certificate_superseded',
+};
+
+const checkStanding: Step = ({ bearer }, { replica }) => {
+  const found = replica.standingOf(bearer.rowIn(replica));
+  const reason = standingReasons[found];
+  return reason && { reason, expected: 'valid', found };
+};
+
+/** P5: without a lease the gate knows nothing. */
+const checkLease: Step = (_arrival, { lease }) => (lease.holds() ? undefined : { reason: 'replica_stale' });
+
+const checkExpectations: Step = ({ bearer, stream }, { replica }) => {
+  if (stream === undefined) return { reason: 'stream_unknown' };
+  const revision = replica.subjectRevision(bearer.subject);
+  if (bearer.isKnownAdmitted(stream, revision)) return undefined;
+  const refused = subjectRefused(bearer, stream, replica);
+  if (refused) return refused;
+  bearer.noteAdmitted(stream, revision);
+  return undefined;
+};
+
+const checkReading: Step = ({ bearer, stream, data, judged }, { replica }) => {
+  if (stream === undefined || judged?.isGood(data, stream, bearer, replica)) return undefined;
+  const refused = readingsRefused(data, bearer, stream, replica);
+  if (refused) return refused;
+  judged?.noteGood(data, stream, bearer, replica);
+  return undefined;
+};
+
+/** What was admitted waits for its commit, and is judged again if anything changes meanwhile (`recording.ts`). */
+const recordReading: Step<Incoming> = (incoming, { recording }) => {
+  recording.submit(incoming);
+  return undefined;
+};
+
+const identitySteps: readonly Step[] = [readPeerCertificate, findCertificate, checkValidity, checkStanding];
+const judgingSteps: readonly Step[] = [...identitySteps, checkLease, checkExpectations, checkReading];
+const steps: readonly Step<Incoming>[] = [...judgingSteps, recordReading];
+
+function walk<Asked extends Arrival>(way: readonly Step<Asked>[], arrival: Asked, ground: Ground): Refused | undefined {
+  for (const step of way) {
+    const refused = step(arrival, ground);
+    if (refused) return refused;
+  }
+  return undefined;
+}
+
+/** The whole way. Undefined: admitted, and the arrival's `answer` will be called. */
+export const admit = (incoming: Incoming, ground: Ground) => walk(steps, incoming, ground);
+
+/** The same way without recording: for `explain`, for operators, and for what waits while something changes. */
+export const judge = (arrival: Arrival, ground: Ground) => walk(judgingSteps, arrival, ground);
+
+/** True while the bearer may use some stream, whether or not the gate holds a lease at this moment. */
+export function isAdmissible(bearer: Bearer, ground: Ground): boolean {
+  const subject = { bearer, stream: undefined, data: [] };
+  if (walk(identitySteps, subject, ground)) return false;
+  const streams = [...ground.policy.streams.values(), operations];
+  return streams.some((stream) => checkExpectations({ ...subject, stream }, ground) === undefined);
+}

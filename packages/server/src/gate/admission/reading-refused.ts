@@ -1,0 +1,38 @@
+import type { Replica } from '../../replica/replica.ts';
+import type { Bearer } from '../connections/bearer.ts';
+import type { Stream } from '../policy/policy.ts';
+import type { ReadingSchema } from '../policy/reading-schema.ts';
+import type { Refused } from './admit.ts';
+import { conditionRefused } from './condition-refused.ts';
+
+type Reading = Record<string, unknown>;
+
+/** What a stream requires of each reading: its schema, then its condition. The first that fails is named by its line. */
+export function readingsRefused(
+  data: readonly Reading[],
+  bearer: Bearer,
+  stream: Stream,
+  replica: Replica,
+): Refused | undefined {
+  const { schema } = stream;
+  const conditional = stream.condition?.readsReading === true;
+  if (!schema && !conditional) return undefined;
+  for (const [index, reading] of data.entries()) {
+    const refused =
+      (schema && schemaRefused(schema, reading)) ??
+      (conditional ? conditionRefused(bearer, stream, replica, reading) : undefined);
+    if (refused) return { ...refused, line: index + 1 };
+  }
+  return undefined;
+}
+
+const pathLengthMax = 200;
+
+/** A device may know where its own reading departs from the schema; operators see the keyword and the value too. */
+function schemaRefused(schema: ReadingSchema, reading: Reading): Refused | undefined {
+  const mismatch = schema.mismatchOf(reading);
+  if (mismatch === undefined) return undefined;
+  const { path, must, expected, found } = mismatch;
+  const where = path === '' ? 'the reading' : `"${path.slice(0, pathLengthMax)}"`;
+  return { reason: 'schema_not_met', expected, found: found ?? null, detail: `${where} ${must}` };
+}

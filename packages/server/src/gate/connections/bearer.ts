@@ -1,0 +1,42 @@
+import type { Replica } from '../../replica/replica.ts';
+import type { Stream } from '../policy/policy.ts';
+
+/** Who is judged: the leaf that was presented, with its rows in the replica. */
+export class Bearer {
+  /** SHA-256 of the leaf's DER; undefined when none was presented. */
+  readonly fingerprint: Buffer | undefined;
+  /** The same in hexadecimal, or empty. */
+  readonly name: string;
+  subject = -1;
+  subjectId = '';
+  #row = -1;
+  #generation = -1;
+  #admittedTo: Stream | undefined;
+  #admittedAt = -1;
+
+  constructor(fingerprint: Buffer | undefined) {
+    this.fingerprint = fingerprint;
+    this.name = fingerprint?.toString('hex') ?? '';
+  }
+
+  /** The row of its certificate, or -1: looked up once for each snapshot, as soon as there is one. */
+  rowIn(replica: Replica): number {
+    if (this.#generation === replica.generation && this.#row !== -1) return this.#row;
+    this.#generation = replica.generation;
+    this.#admittedTo = undefined;
+    this.#row = this.fingerprint ? replica.find(this.fingerprint) : -1;
+    this.subject = this.#row === -1 ? -1 : replica.subjectOf(this.#row);
+    this.subjectId = this.#row === -1 ? '' : replica.subjectId(this.subject);
+    return this.#row;
+  }
+
+  /** A stream belongs to one policy, so the decision is kept for as long as neither policy nor subject changes. */
+  isKnownAdmitted(stream: Stream, subjectRevision: number): boolean {
+    return this.#admittedTo === stream && this.#admittedAt === subjectRevision;
+  }
+
+  noteAdmitted(stream: Stream, subjectRevision: number): void {
+    this.#admittedTo = stream;
+    this.#admittedAt = subjectRevision;
+  }
+}

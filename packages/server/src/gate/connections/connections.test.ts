@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { FedReplica, fingerprintNamed, groundOn } from '../../../test/fed-replica.ts';
+import { type admit, isAdmissible } from '../admission/admit.ts';
+import { Bearer } from './bearer.ts';
+import * as door from './connections.ts';
+
+const { Connections } = door;
+
+const leaf = (name: string) => Buffer.from(fingerprintNamed(name), 'hex');
+
+class Line {
+  readonly remoteAddress = '127.0.0.1';
+  ended = 0;
+  end(): void {
+    this.ended++;
+  }
+}
+
+function open(fed: FedReplica) {
+  const ground = groundOn(fed, { telemetry: { expect: { status: 'active' } } });
+  const admissible = (bearer: Parameters<typeof isAdmissible>[0]) => isAdmissible(bearer, ground);
+  return new Connections({ ...ground, isAdmissible: admissible });
+}
+
+const device = (subject: string, status: string) => ({
+  subject,
+  attributes: { status: { value: status } },
+  certificates: [{ fingerprint: fingerprintNamed(subject) }],
+});
+
+test('P6: a flip ends the connections of that certificate, and only those', async () => {
+  const fed = new FedReplica();
+  fed.change([device('truck-17', 'active'), device('truck-18', 'active')]);
+  const connections = open(fed);
+  const [one, two, other] = [new Line(), new Line(), new Line()];
+  connections.register(leaf('truck-17'), one);
+  const denied = connections.register(leaf('truck-17'), two);
+  connections.register(leaf('truck-18'), other);
+  connections.changed(fed.change([device('truck-17', 'off')]));
+  assert.equal(denied.denied, true, 'denied before anything is closed');
+  assert.equal(connections.closed, 2);
+  await turn();
+  assert.deepEqual([one.ended, two.ended, other.ended], [1, 1, 0]);
+  connections.changed(fed.change([device('truck-17', 'off')]));
+  assert.equal(connections.closed, 2, 'each is counted once');
+});
+
+test('P6: a superseded certificate loses its connections, its successor keeps them', async () => {
+  const fed = new FedReplica();
+  const [older, newer] = [{ fingerprint: fingerprintNamed('older') }, { fingerprint: fingerprintNamed('newer') }];
+  fed.change([{ ...device('truck-17', 'active'), certificates: [older, newer] }]);
+  const connections = open(fed);
+  const [before, after] = [new Line(), new Line()];
+  connections.register(leaf('older'), before);
+  connections.register(leaf('newer'), after);
+  connections.changed(fed.change([{ subject: 'truck-17', certificates: [{ ...older, standing: 'superseded' }] }]));
+  await turn();
+  assert.deepEqual([before.ended, after.ended], [1, 0]);
+});
+
+test('a bulk change denies everybody at once and closes them in slices, with turns of the event loop between', async () => {
+  const fed = new FedReplica();
+  const names = Array.from({ length: 1_000 }, (_, index) => `truck-${index}`);
+  fed.change(names.map((name) => device(name, 'active')));
+  const connections = open(fed);
+  const lines = names.map((name) => {
+    const line = new Line();
+    connections.register(leaf(name), line);
+    return line;
+  });
+  connections.changed(fed.change(names.map((name) => device(name, 'off'))));
+  assert.equal(connections.closed, 1_000);
+  await turn();
+  const afterOneTurn = lines.filter(({ ended }) => ended > 0).length;
+  assert.ok(afterOneTurn > 0 && afterOneTurn < 1_000, `${afterOneTurn} after one turn`);
+  for (let turns = 0; turns < 10; turns++) await turn();
+  assert.equal(lines.filter(({ ended }) => ended === 1).length, 1_000);
+});
+
+test('a change of more subjects than there are connections finds the same ones', async () => {
+  const fed = new FedReplica();
+  const names = Array.from({ length: 50 }, (_, index) => `truck-${index}`);
+  fed.change(names.map((name) => device(name, 'active')));
+  const connections = open(fed);
+  const [cut, left] = [new Line(), new Line()];
+  connections.register(leaf('truck-7'), cut);
+  connections.register(leaf('truck-8'), left);
+  connections.changed(fed.change(names.filter((name) => name !== 'truck-8').map((name) => device(name, 'off'))));
+  await turn();
+  assert.deepEqual([cut.ended, left.ended], [1, 0]);
+});
+
+function ownTimers(context: TestContext, now: number): void {
+  context.mock.timers.enable({ apis: ['setTimeout', 'setImmediate'], now });
+}
+
+test('A5, K4: a connection ends with its certificate, also after 400 days', (context) => {
+  const fed = new FedReplica();
+  const day = 86_400_000;
+  const notAfter = Math.floor(fed.clock.now / 1000) * 1000 + 400 * day;
+  fed.change([
+    { ...device('truck-17', 'active'), certificates: [{ fingerprint: fingerprintNamed('truck-17'), notAfter }] },
+  ]);
+  ownTimers(context, fed.clock.now);
+  const timers = context.mock.method(globalThis, 'setTimeout');
+  const connections = open(fed);
+  const line = new Line();
+  connections.register(leaf('truck-17'), line);
+  const pass = (milliseconds: number) => {
+    for (let left = milliseconds; left > 0; left -= 3_600_000) {
+      fed.clock.now += Math.min(left, 3_600_000);
+      context.mock.timers.tick(Math.min(left, 3_600_000));
+    }
+  };
+  pass(399 * day);
+  assert.equal(line.ended, 0);
+  pass(day + 2_000);
+  assert.equal(line.ended, 1);
+  const longest = Math.max(...timers.mock.calls.map((call) => Number(call.arguments[1])));
+  assert.ok(longest < 2 ** 31, `a timer of ${longest} ms would fire at once`);
+});
+
+test('after a snapshot everybody is judged, and who is gone from it is cut', async () => {
+  const fed = new FedReplica();
+  fed.change([device('truck-17', 'active')]);
+  const connections = open(fed);
+  const line = new Line();
+  connections.register(leaf('truck-17'), line);
+  const { fleet, revision, hash } = fed.replica;
+  fed.replica.receive({ type: 'snapshot', fleet: fleet as never, revision, hash });
+  fed.replica.receive({ type: 'complete', revision, hash });
+  connections.allChanged();
+  await turn();
+  assert.equal(line.ended, 1);
+});
+
+test('a connection that is gone is counted and closed no more', () => {
+  const fed = new FedReplica();
+  fed.change([device('truck-17', 'active')]);
+  const connections = open(fed);
+  const gone = connections.register(leaf('truck-17'), new Line());
+  assert.deepEqual([connections.size, connections.countOf(leaf('truck-17'))], [1, 1]);
+  connections.remove(gone);
+  connections.remove(gone);
+  assert.deepEqual([connections.size, connections.countOf(leaf('truck-17'))], [0, 0]);
+  connections.changed(fed.change([device('truck-17', 'off')]));
+  assert.equal(connections.closed, 0);
+});
+
+test('A5: a connection whose certificate is over when it opens is denied at once', async () => {
+  const fed = new FedReplica();
+  const notAfter = fed.clock.now - 1_000;
+  fed.change([
+    { ...device('truck-17', 'active'), certificates: [{ fingerprint: fingerprintNamed('truck-17'), notAfter }] },
+  ]);
+  const connections = open(fed);
+  const line = new Line();
+  assert.equal(connections.register(leaf('truck-17'), line).denied, true);
+  await turn();
+  assert.equal(line.ended, 1);
+});
+
+test('P6: the types demand it: nothing is recorded without a connection that the registry holds, and it alone makes them', () => {
+  const fed = new FedReplica();
+  fed.change([device('truck-17', 'active')]);
+  const registered = open(fed).register(leaf('truck-17'), new Line());
+  const record = ({ fingerprint }: Parameters<typeof admit>[0]['bearer']) => fingerprint;
+  assert.deepEqual(record(registered), leaf('truck-17'));
+  // @ts-expect-error who was judged without a connection
+  record(new Bearer(leaf('truck-17')));
+  // @ts-expect-error what has all that a connection shows
+  record({ ...registered });
+  assert.deepEqual(Object.keys(door), ['Connections']);
+});

@@ -1,0 +1,139 @@
+import type { Replica } from '../../replica/replica.ts';
+import { Bearer } from './bearer.ts';
+
+/** What a transport hands over to be judged at all: how to end it. */
+export interface Transport {
+  readonly remoteAddress: string;
+  /** Ends at once when nothing is being answered; else what is under way is answered, and then it ends. */
+  end(): void;
+}
+
+/**
+ * One open connection of a bearer. Outside of this file it is a type alone: only the registry makes them, and nothing is
+ * recorded without one, so that no transport can let a reading in over a connection that could not be cut.
+ */
+class Connection extends Bearer {
+  readonly transport: Transport;
+  /** Chosen for closing: whatever still arrives is judged, and refused by what made it so. */
+  denied = false;
+  expiry: NodeJS.Timeout | undefined;
+
+  constructor(fingerprint: Buffer | undefined, transport: Transport) {
+    super(fingerprint);
+    this.transport = transport;
+  }
+}
+
+export type { Connection };
+
+interface Parts {
+  replica: Replica;
+  /** Milliseconds since 1970, as certificates are judged by. */
+  validityTime(): number;
+  isAdmissible(bearer: Bearer): boolean;
+}
+
+const closedPerTurn = 256;
+/** `setTimeout` fires at once beyond 2^31 ms: a far end is looked at again each hour (FIELD-NOTES K4). */
+const timerMsMax = 3_600_000;
+
+/** From certificate to open connections: what makes a cut a cut (P6). */
+export class Connections {
+  readonly #parts: Parts;
+  readonly #byName = new Map<string, Set<Connection>>();
+  #closing: Connection[] = [];
+  #size = 0;
+  #closed = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Denied and chosen for closing since the start. */
+  get closed(): number {
+    return this.#closed;
+  }
+
+  countOf(fingerprint: Buffer): number {
+    return this.#byName.get(fingerprint.toString('hex'))?.size ?? 0;
+  }
+
+  register(fingerprint: Buffer | undefined, transport: Transport): Connection {
+    const connection = new Connection(fingerprint, transport);
+    const known = this.#byName.get(connection.name);
+    if (known) known.add(connection);
+    else this.#byName.set(connection.name, new Set([connection]));
+    this.#size++;
+    this.#watchExpiry(connection);
+    return connection;
+  }
+
+  remove(connection: Connection): void {
+    const known = this.#byName.get(connection.name);
+    if (!known?.delete(connection)) return;
+    clearTimeout(connection.expiry);
+    this.#size--;
+    if (known.size === 0) this.#byName.delete(connection.name);
+  }
+
+  /** Those of the touched subjects that no stream admits any more are denied now and closed in slices; the others are left alone. */
+  changed(subjects: readonly number[]): void {
+    const { replica } = this.#parts;
+    if (subjects.length > this.#size) {
+      const touched = new Set(subjects);
+      for (const connection of this.#all()) {
+        if (connection.rowIn(replica) !== -1 && touched.has(connection.subject)) this.#judge(connection);
+      }
+      return;
+    }
+    for (const subject of subjects) {
+      for (const row of replica.certificatesOf(subject)) {
+        for (const connection of this.#byName.get(replica.fingerprintOf(row)) ?? []) this.#judge(connection);
+      }
+    }
+  }
+
+  /** After a snapshot: everybody. */
+  allChanged(): void {
+    for (const connection of this.#all()) this.#judge(connection);
+  }
+
+  endAll(): void {
+    for (const connection of [...this.#all()]) connection.transport.end();
+  }
+
+  *#all(): Iterable<Connection> {
+    for (const connections of this.#byName.values()) yield* connections;
+  }
+
+  #judge(connection: Connection): void {
+    if (!this.#parts.isAdmissible(connection)) this.#deny(connection);
+  }
+
+  #deny(connection: Connection): void {
+    if (connection.denied) return;
+    connection.denied = true;
+    this.#closed++;
+    this.#closing.push(connection);
+    if (this.#closing.length === 1) setImmediate(() => this.#closeSlice());
+  }
+
+  /** The event loop gets its turn between slices, however many are cut at once (FIELD-NOTES A4). */
+  #closeSlice(): void {
+    for (const connection of this.#closing.splice(0, closedPerTurn)) connection.transport.end();
+    if (this.#closing.length > 0) setImmediate(() => this.#closeSlice());
+  }
+
+  /** A connection does not outlive its certificate (FIELD-NOTES A5). */
+  #watchExpiry(connection: Connection): void {
+    const { replica, validityTime } = this.#parts;
+    const row = connection.rowIn(replica);
+    const leftMs = row === -1 ? timerMsMax : replica.notAfterOf(row) + 1 - validityTime();
+    if (leftMs <= 0) return this.#deny(connection);
+    connection.expiry = setTimeout(() => this.#watchExpiry(connection), Math.min(leftMs, timerMsMax)).unref();
+  }
+}

@@ -1,0 +1,114 @@
+import { createPublicKey, X509Certificate } from 'node:crypto';
+import { PortcullisError, ServerCertificate } from '@portcullis/contract';
+import {
+  type Credential,
+  confirm,
+  credentialFileIn,
+  exchange,
+  type Link,
+  makeKey,
+  makeRequest,
+  readCredential,
+  renew,
+} from '@portcullis/device';
+import type { Log, System } from '../../telemetry/telemetry.ts';
+import type { ServerCredential } from '../listeners/http/listener.ts';
+
+interface Parts {
+  directory: string;
+  authority: string;
+  system: System;
+  log: Log;
+  link(): Link;
+  /** The gate's own credential was renewed: links are made anew with it. */
+  onRenewed(credential: Credential): void;
+}
+
+/** A far end is looked at again each hour: long timers overflow, machines sleep, clocks are set (FIELD-NOTES K4). */
+const lookMsMax = 3_600_000;
+const retryMs = 10_000;
+
+export interface ServerCertificateHeld extends ServerCredential {
+  renewAfter: number;
+}
+
+/** The gate's two certificates: as a client of the authority, and as a server for devices. Both renew themselves. */
+export class Credentials {
+  readonly #parts: Parts;
+  readonly #timers = new Map<'client' | 'server', NodeJS.Timeout>();
+  #client: Credential;
+  #stopped = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#client = readCredential(credentialFileIn(parts.directory));
+    if (this.#client.kind !== 'gate') {
+      throw new PortcullisError(
+        'credential_unusable',
+        `the credential is one of kind ${this.#client.kind}; it must be of kind gate`,
+      );
+    }
+  }
+
+  get client(): Credential {
+    return this.#client;
+  }
+
+  /** A fresh key each time: it lives in memory alone. */
+  async obtainServer(): Promise<ServerCertificateHeld> {
+    const key = makeKey();
+    const request = makeRequest(key, this.#client.subject).toString('base64');
+    const url = `${this.#parts.authority}/v1/server-certificates`;
+    const issued = await exchange(this.#parts.link(), url, { request }, ServerCertificate);
+    const leaf = new X509Certificate(issued.certificate);
+    if (leaf.publicKey.export({ format: 'pem', type: 'spki' }) !== publicOf(key)) {
+      throw new PortcullisError('answer_malformed', 'the server certificate is not for the key that was asked for');
+    }
+    const certificate = issued.certificate + issued.issuer;
+    return { key, certificate, trust: issued.roots + issued.issuers, renewAfter: Date.parse(issued.renewAfter) };
+  }
+
+  keepServer(held: ServerCertificateHeld, swap: (held: ServerCertificateHeld) => void): void {
+    this.#at('server', held.renewAfter, async () => {
+      const next = await this.obtainServer();
+      swap(next);
+      this.keepServer(next, swap);
+    });
+  }
+
+  keepClient(): void {
+    const due = this.#client.unconfirmed ? 0 : Date.parse(this.#client.renewAfter);
+    this.#at('client', due, async () => {
+      const { directory } = this.#parts;
+      const credential = this.#client;
+      this.#client = await (credential.unconfirmed ? confirm : renew)({ credential, directory });
+      this.#parts.onRenewed(this.#client);
+      this.keepClient();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+  }
+
+  #at(which: 'client' | 'server', due: number, work: () => Promise<void>): void {
+    if (this.#stopped) return;
+    const leftMs = due - this.#parts.system.now();
+    const look = () => (leftMs > lookMsMax ? this.#at(which, due, work) : void this.#try(which, work));
+    this.#timers.set(which, setTimeout(look, Math.min(Math.max(leftMs, 0), lookMsMax)).unref());
+  }
+
+  async #try(which: 'client' | 'server', work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#parts.log.warn({ err: error }, `couldn't renew the ${which} certificate; trying again`);
+      this.#at(which, this.#parts.system.now() + retryMs, work);
+    }
+  }
+}
+
+function publicOf(key: string): string {
+  return createPublicKey(key).export({ format: 'pem', type: 'spki' }) as string;
+}

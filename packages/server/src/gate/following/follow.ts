@@ -1,0 +1,270 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type FeedMessage, PortcullisError } from '@portcullis/contract';
+import type { Link } from '@portcullis/device';
+import { Replica, type Touched } from '../../replica/replica.ts';
+import type { Log, System } from '../../telemetry/telemetry.ts';
+import { FeedConnection } from './feed-connection.ts';
+import type { Position } from './position.ts';
+
+interface Parts {
+  authority: string;
+  instance: string;
+  /** Names that the feed is to carry. */
+  attributes(): readonly string[];
+  replica: Replica;
+  position: Position;
+  link(): Link;
+  system: System;
+  log: Log;
+  /** A change was applied, or a snapshot loaded (`touched` undefined: everything). */
+  onApplied(touched: Touched | undefined): void;
+  onRegressed(): void;
+}
+
+const firstPauseMs = 100;
+const longestPauseMs = 5_000;
+/** A beat that is further off than this does not move the floor: one side's clock is wrong. */
+const floorDifferenceMsMax = 300_000;
+const restoreAdvice =
+  'nothing is decided; if the authority was restored on purpose, run "portcullis gate accept-restore" on this directory';
+
+interface Successor {
+  connection: FeedConnection;
+  replica: Replica;
+}
+
+/**
+ * Keeps the replica fed: connects, applies in order, asks for a snapshot where something is missing, and comes back. Where other
+ * attributes are wanted, a second connection reads a snapshot beside the first, and takes its place once it is not behind it.
+ */
+export class FeedFollower {
+  readonly #parts: Parts;
+  readonly #stop = new AbortController();
+  #tries = 0;
+  #said = '';
+  #regressed = false;
+  #current: FeedConnection | undefined;
+  #successor: Successor | undefined;
+  #preparing: Promise<void> = Promise.resolve();
+  #prepares = false;
+  #wake = new AbortController();
+  /** The attributes whose changes the replica has followed without a gap. */
+  #carried: ReadonlySet<string> = new Set();
+  running: Promise<void> = Promise.resolve();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.running = this.#run();
+  }
+
+  /** The authority is behind this gate, or on another history: nothing may be decided. */
+  get regressed(): boolean {
+    return this.#regressed;
+  }
+
+  /** The replica knows these attributes. */
+  carries(names: readonly string[]): boolean {
+    return names.every((name) => this.#carried.has(name));
+  }
+
+  /** Other attributes are wanted than the replica knows. What it knows is followed meanwhile. */
+  askFurther(): void {
+    if (this.#prepares) return;
+    this.#prepares = true;
+    this.#preparing = this.#prepare().finally(() => {
+      this.#prepares = false;
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.running;
+    await this.#preparing;
+    this.#successor?.connection.close();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#follow();
+      } catch (error) {
+        await this.#brokeOff(error as Error);
+      }
+      if (!this.#successor) await this.#pause(this.#wake.signal);
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const connection = (await this.#succeed()) ?? (await this.#connect());
+    this.#current = connection;
+    try {
+      while (!this.#successor) {
+        const message = await connection.next();
+        if (!message) return;
+        this.#receive(message, connection.names);
+      }
+    } finally {
+      this.#current = undefined;
+      connection.close();
+    }
+  }
+
+  async #connect(): Promise<FeedConnection> {
+    const { replica, attributes } = this.#parts;
+    const names = attributes();
+    const snapshot = !replica.complete || !this.carries(names);
+    const connection = await this.#open(names, snapshot);
+    // From here on no other attribute is told of.
+    if (!snapshot) this.#carried = new Set(names);
+    return connection;
+  }
+
+  #open(names: readonly string[], snapshot: boolean): Promise<FeedConnection> {
+    return FeedConnection.open(this.#parts.link(), this.#url(names, snapshot), names, this.#stop.signal);
+  }
+
+  async #prepare(): Promise<void> {
+    const { attributes, log } = this.#parts;
+    while (!this.#stop.signal.aborted && !this.#successor && !this.carries(attributes())) {
+      try {
+        if (await this.#prepareSuccessor()) return;
+      } catch (error) {
+        log.debug({ err: error }, 'a snapshot with further attributes could not be read; trying again');
+        await this.#pause(this.#stop.signal);
+      }
+    }
+  }
+
+  /** True once it has handed over. */
+  async #prepareSuccessor(): Promise<boolean> {
+    const { replica, attributes } = this.#parts;
+    const successor = new Replica();
+    const connection = await this.#open(attributes(), true);
+    try {
+      while (!successor.complete || successor.revision < replica.revision) await feed(successor, connection);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+    if (this.carries(attributes()) || !this.#covers(connection.names)) {
+      connection.close();
+      return false;
+    }
+    this.#successor = { connection, replica: successor };
+    this.#current?.close();
+    this.#wake.abort();
+    this.#wake = new AbortController();
+    return true;
+  }
+
+  #covers(names: readonly string[]): boolean {
+    return this.#parts.attributes().every((name) => names.includes(name));
+  }
+
+  /** What was read beside takes the place of what is here. */
+  async #succeed(): Promise<FeedConnection | undefined> {
+    const { replica, position, onApplied } = this.#parts;
+    const successor = this.#successor;
+    if (!successor) return undefined;
+    this.#successor = undefined;
+    try {
+      while (successor.replica.revision < replica.revision) await feed(successor.replica, successor.connection);
+    } catch (error) {
+      successor.connection.close();
+      throw error;
+    }
+    replica.succeed(successor.replica);
+    this.#carried = new Set(successor.connection.names);
+    position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
+    onApplied(undefined);
+    return successor.connection;
+  }
+
+  async #brokeOff(error: Error): Promise<void> {
+    const { position, replica, onRegressed, log } = this.#parts;
+    if (this.#stop.signal.aborted) return;
+    const code = error instanceof PortcullisError ? error.code : 'internal';
+    const regressed = code === 'revision_regressed';
+    if (regressed) {
+      this.#regressed = true;
+      onRegressed();
+      if (await position.isForgotten()) replica.complete = false;
+    }
+    if (error.message === this.#said) return;
+    this.#said = error.message;
+    if (regressed) log.error({ code }, `${error.message}; ${restoreAdvice}`);
+    else log.warn({ code }, `the feed broke off: ${error.message}`);
+  }
+
+  async #pause(wake: AbortSignal): Promise<void> {
+    const { system } = this.#parts;
+    const ceiling = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(this.#tries++, 10));
+    const milliseconds = (system.random(4).readUInt32BE() / 2 ** 32) * ceiling;
+    const signal = AbortSignal.any([this.#stop.signal, wake]);
+    await pause(milliseconds, undefined, { signal }).catch(() => undefined);
+  }
+
+  #url(names: readonly string[], snapshot: boolean): string {
+    const { authority, instance, replica, position, system } = this.#parts;
+    const query = new URLSearchParams({
+      instance,
+      attributes: names.join(','),
+      clock: String(Math.floor(system.now())),
+    });
+    const { held } = position;
+    const from = replica.complete ? { revision: replica.revision, hash: replica.hash } : held;
+    if (from) {
+      query.set('after', String(from.revision));
+      query.set('hash', from.hash);
+    }
+    if (snapshot) query.set('snapshot', '1');
+    return `${authority}/v1/feed?${query}`;
+  }
+
+  #receive(message: FeedMessage, names: readonly string[]): void {
+    const { replica, position, system } = this.#parts;
+    if (message.type === 'complete') {
+      this.#requireForward(message.revision);
+      if (!this.#covers(names)) throw new PortcullisError('answer_malformed', 'other attributes are wanted by now');
+    }
+    const { outcome, touched } = replica.receive(message);
+    if (outcome === 'resync') {
+      replica.complete = false;
+      throw new PortcullisError(
+        'answer_malformed',
+        `the feed left something out after revision ${replica.revision}; reading a snapshot`,
+      );
+    }
+    this.#tries = 0;
+    this.#said = '';
+    this.#regressed = false;
+    if (message.type === 'beat') {
+      const time = Date.parse(message.time);
+      if (Math.abs(time - system.now()) < floorDifferenceMsMax) position.raiseFloor(time);
+    }
+    if (outcome !== 'applied' && outcome !== 'loaded') return;
+    if (outcome === 'loaded') this.#carried = new Set(names);
+    position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
+    this.#parts.onApplied(outcome === 'loaded' ? undefined : touched);
+  }
+
+  /** The authority checks this too; a gate does not take its word for it (E8). */
+  #requireForward(revision: number): void {
+    const { held } = this.#parts.position;
+    if (!held || revision >= held.revision) return;
+    throw new PortcullisError(
+      'revision_regressed',
+      `the authority is at revision ${revision}, this gate has seen ${held.revision}`,
+    );
+  }
+}
+
+/** @throws {PortcullisError} `answer_malformed` */
+async function feed(replica: Replica, connection: FeedConnection): Promise<void> {
+  const message = await connection.next();
+  if (message && replica.receive(message).outcome !== 'resync') return;
+  throw new PortcullisError('answer_malformed', 'the feed ended or left something out');
+}

@@ -1,0 +1,81 @@
+import { type OutgoingHttpHeader, type ServerResponse, STATUS_CODES } from 'node:http';
+import {
+  type FailureCode,
+  failures,
+  type Problem,
+  problemMediaType,
+  type ReasonCode,
+  reasons,
+} from '@portcullis/contract';
+import type { Replica } from '../../../replica/replica.ts';
+import type { Refused } from '../../admission/admit.ts';
+import { bounded } from '../../admission/bounded.ts';
+import type { Bearer } from '../../connections/bearer.ts';
+
+/** When a gate that can not decide is worth asking again. */
+const retryAfterSeconds = 1;
+
+/** What a device may be told of its refusal (P10): expected and found of public attributes alone. */
+export function toldOf(refused: Refused, bearer: Bearer, replica: Replica): Problem {
+  const itself = reasons[refused.reason].told === 'itself';
+  const reason: ReasonCode = itself ? refused.reason : 'not_admitted';
+  const { attribute, withheld, detail } = refused;
+  const shown =
+    itself && attribute !== undefined && !withheld && replica.attribute(bearer.subject, attribute)?.public === true;
+  return {
+    ...problemOf(reason, reasons[reason]),
+    ...(detail !== undefined && { detail: String(bounded(detail)) }),
+    ...(shown && {
+      expected: { [attribute]: bounded(refused.expected) },
+      found: { [attribute]: bounded(refused.found) },
+    }),
+    ...(itself && refused.line !== undefined && { line: refused.line }),
+  };
+}
+
+export function failureProblem(code: FailureCode, detail?: string): Problem {
+  return { ...problemOf(code, failures[code]), ...(detail !== undefined && { detail }) };
+}
+
+function problemOf(code: string, { status, title }: { status: number; title: string }): Problem {
+  return { type: 'about:blank', title, status, reason: code };
+}
+
+export function sendJson(response: ServerResponse, value: unknown): void {
+  send(response, 200, 'application/json', JSON.stringify(value), false);
+}
+
+export function sendProblem(response: ServerResponse, problem: Problem, close: boolean): void {
+  const retry = problem.status === 503 ? { 'retry-after': retryAfterSeconds } : {};
+  send(response, problem.status, problemMediaType, JSON.stringify(problem), close, retry);
+}
+
+export function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: string,
+  close: boolean,
+  further?: Record<string, OutgoingHttpHeader>,
+): void {
+  const headers: Record<string, OutgoingHttpHeader> = {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+    ...further,
+  };
+  if (close) headers.connection = 'close';
+  response.writeHead(status, headers);
+  response.end(body);
+}
+
+/** For bytes that never became a request: the answer as it goes over the wire. */
+export function rawProblem(status: number, detail: string): string {
+  const body = JSON.stringify({ ...failureProblem('request_malformed', detail), status });
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `content-type: ${problemMediaType}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
+}

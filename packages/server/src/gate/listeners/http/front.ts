@@ -1,0 +1,90 @@
+import type { ReasonCode, SubjectId } from '@portcullis/contract';
+import type { Sink } from '../../../storage/sink.ts';
+import type { System } from '../../../telemetry/telemetry.ts';
+import type { Ground } from '../../admission/admit.ts';
+import type { Connections } from '../../connections/connections.ts';
+import type { GateSettings } from '../../gate.ts';
+import type { Verdicts } from '../../recording/verdicts.ts';
+import type { Metrics } from '../metrics.ts';
+import { type Asked, Listener, type ServerCredential } from './listener.ts';
+import { type OperatorParts, serveOperator } from './operators.ts';
+import { ReadingExchange, type ReadingParts } from './reading-exchange.ts';
+
+interface Parts {
+  gate: SubjectId;
+  ground: Ground;
+  connections: Connections;
+  verdicts: Verdicts;
+  metrics: Metrics;
+  sink: Sink;
+  system: System;
+  settings: GateSettings;
+  instance: string;
+}
+
+const streamNameLengthMax = 63;
+const refusedHandshake: ReasonCode = 'handshake_refused';
+
+/** The gate's HTTP side: which request goes where. */
+export class Front {
+  readonly #parts: Parts;
+  readonly #readings: ReadingParts;
+  readonly #operators: OperatorParts;
+  #listener: Listener | undefined;
+  #made = 0;
+
+  constructor(parts: Parts) {
+    const { gate, ground, verdicts, metrics, sink, system, settings, instance } = parts;
+    this.#parts = parts;
+    const receiving = { bytes: 0, bytesMax: settings.limits.queueBytesMax };
+    // Unique over gates and restarts, since an instance is.
+    const makeId = () => `${instance.slice(0, 20)}-${(++this.#made).toString(36)}`;
+    this.#readings = { ground, verdicts, receiving, now: system.now, makeId };
+    this.#operators = { gate, ground, sink, verdicts, metrics, now: system.now };
+  }
+
+  async listen(credential: ServerCredential): Promise<number> {
+    const { settings, connections } = this.#parts;
+    this.#listener = new Listener({
+      ...settings.listen,
+      ...{ limits: settings.limits, credential, connections },
+      handle: (asked) => this.#handle(asked),
+      onHandshakeRefused: (refused) => this.#handshakeRefused(refused),
+    });
+    return this.#listener.listen();
+  }
+
+  swapCredential(credential: ServerCredential): void {
+    this.#listener?.swapCredential(credential);
+  }
+
+  async close(): Promise<void> {
+    await this.#listener?.close();
+  }
+
+  #handle(asked: Asked): void {
+    const { url = '', method } = asked.request;
+    const stream = method === 'POST' ? streamIn(url) : undefined;
+    if (stream === undefined) serveOperator(this.#operators, asked);
+    else new ReadingExchange(this.#readings, asked, stream).start();
+  }
+
+  /** TLS says why, and not who (FIELD-NOTES B5). */
+  #handshakeRefused(found: { error: string; remoteAddress: string }): void {
+    const { verdicts, ground } = this.#parts;
+    const { revision } = ground.replica;
+    const nobody = { subject: null, certificate: null, stream: null, changedBy: null, changedAt: null };
+    verdicts.refused(refusedHandshake, `tls ${found.error}`, null, 1, () => {
+      return { ...nobody, verdict: 'refused', reason: refusedHandshake, expected: null, found, revision };
+    });
+  }
+}
+
+const before = '/v1/streams/';
+const after = '/readings';
+
+function streamIn(url: string): string | undefined {
+  if (!url.startsWith(before) || !url.endsWith(after)) return undefined;
+  const name = url.slice(before.length, -after.length);
+  return name.includes('/') || name === '' ? undefined : name.slice(0, streamNameLengthMax + 1);
+}

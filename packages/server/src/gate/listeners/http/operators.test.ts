@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { type ReadingView, VerdictView } from '@portcullis/contract';
+import { fingerprintNamed } from '../../../../test/fed-replica.ts';
+import { OpenFront, until } from '../../../../test/open-front.ts';
+import { operatorPaths } from './operators.ts';
+
+const off = (subject: string) => ({ subject, attributes: { status: { value: 'off' } } });
+const operator = (gate: OpenFront) => gate.device('operator-1', { kind: 'operator', attributes: {} });
+
+test('each route admits operators alone, and the refusal of another kind is counted and ends the connection', async (context) => {
+  const gate = await OpenFront.open(context);
+  const agent = gate.agent(await gate.device('truck-17'));
+  for (const path of operatorPaths) {
+    const { status, body, headers } = await gate.get(agent, path);
+    assert.deepEqual([status, body.reason, headers.connection], [403, 'kind_not_admitted', 'close'], path);
+  }
+  assert.equal(gate.verdicts.refusals.get('kind_not_admitted'), operatorPaths.length);
+  agent.destroy();
+});
+
+test('an operator may not send readings, and what no route serves is told what there is', async (context) => {
+  const gate = await OpenFront.open(context);
+  const agent = gate.agent(await operator(gate));
+  const sent = await gate.post(agent, '{}');
+  assert.deepEqual([sent.status, sent.body.reason], [403, 'kind_not_admitted']);
+  const nowhere = await gate.get(agent, '/v1/nowhere');
+  assert.deepEqual([nowhere.status, nowhere.body.reason], [404, 'route_unknown']);
+  assert.match(nowhere.body.detail ?? '', /POST \/v1\/streams\/\{stream\}\/readings, GET \/v1\/explain/);
+  assert.equal((await gate.ask(agent, 'DELETE', '/v1/readings')).status, 404);
+  assert.equal((await gate.get(agent, '/toString')).status, 404);
+  agent.destroy();
+});
+
+test('P10: explain says what would be decided, by what, at which revision, changed by whom and when', async (context) => {
+  const gate = await OpenFront.open(context);
+  const agent = gate.agent(await operator(gate));
+  const leaf = await gate.device('truck-17');
+  const explain = async (query: string) => (await gate.get(agent, `/v1/explain?${query}`)).body.items as VerdictView[];
+  const [admitted] = await explain('subject=truck-17');
+  assert.deepEqual(
+    [VerdictView.parse(admitted).verdict, admitted?.reason, admitted?.stream],
+    ['admitted', null, 'telemetry'],
+  );
+  gate.change(off('truck-17'));
+  const [refused] = await explain(`certificate=${leaf.fingerprint}&stream=telemetry`);
+  const { at: _at, changedAt, ...rest } = VerdictView.parse(refused);
+  assert.deepEqual(rest, {
+    ...{ gate: 'gate-1', subject: 'truck-17', certificate: leaf.fingerprint, stream: 'telemetry', verdict: 'refused' },
+    ...{ reason: 'attribute_not_expected', expected: { status: 'active' }, found: { status: 'off' } },
+    ...{ revision: 3, changedBy: 'operator-1', count: 1 },
+  });
+  assert.ok(changedAt);
+  gate.change({ subject: 'truck-17', attributes: { status: { value: null } } });
+  const [unset] = await explain('subject=truck-17');
+  assert.deepEqual(
+    [unset?.reason, unset?.expected, unset?.found, unset?.revision, unset?.changedBy],
+    ['attribute_missing', { status: 'active' }, { status: null }, 4, 'operator-1'],
+  );
+  gate.change({ subject: 'truck-17', certificates: [{ ...leaf, standing: 'revoked' }] });
+  const [revoked] = await explain('subject=truck-17');
+  assert.deepEqual(
+    [revoked?.reason, revoked?.expected, revoked?.found, revoked?.revision],
+    ['certificate_revoked', 'valid', 'revoked', 5],
+  );
+  assert.equal((await explain('subject=truck-17&stream=nowhere'))[0]?.reason, 'certificate_revoked');
+  agent.destroy();
+});
+
+const wrong: [string, number, string][] = [
+  ['', 400, 'usage'],
+  ['subject=a&certificate=b', 400, 'request_malformed'],
+  ['subject=nobody', 404, 'subject_unknown'],
+  [`certificate=${fingerprintNamed('nobody')}`, 404, 'certificate_unknown'],
+  ['subjekt=truck-17', 400, 'request_malformed'],
+];
+for (const [query, status, reason] of wrong) {
+  test(`explain?${query.slice(0, 40)}: ${reason}`, async (context) => {
+    const gate = await OpenFront.open(context);
+    const agent = gate.agent(await operator(gate));
+    const answer = await gate.get(agent, `/v1/explain?${query}`);
+    assert.deepEqual([answer.status, answer.body.reason], [status, reason]);
+    agent.destroy();
+  });
+}
+
+test('readings and kept refusals are read in pages', async (context) => {
+  const gate = await OpenFront.open(context);
+  const leaf = await gate.device('truck-17');
+  const [agent, device] = [gate.agent(await operator(gate)), gate.agent(leaf)];
+  for (let t = 0; t < 5; t++) await gate.post(device, `{"t":${t}}`);
+  await gate.stored();
+  const seen: number[] = [];
+  for (let after: string | null = '0'; after !== null; ) {
+    const { body } = await gate.get(agent, `/v1/readings?stream=telemetry&subject=truck-17&limit=2&after=${after}`);
+    seen.push(...(body.items as ReadingView[]).map(({ data }) => data.t as number));
+    after = body.next as string | null;
+  }
+  assert.deepEqual(seen, [0, 1, 2, 3, 4]);
+  gate.change(off('truck-17'));
+  // The change ends the open connection, so that the refusal is asked for over another one.
+  const again = gate.agent(leaf);
+  assert.equal((await gate.post(again, '{}')).status, 403);
+  await gate.verdicts.flush();
+  const { body } = await gate.get(agent, '/v1/verdicts?subject=truck-17');
+  assert.deepEqual(
+    (body.items as VerdictView[]).map(({ reason, count }) => [reason, count]),
+    [['attribute_not_expected', 1]],
+  );
+  for (const one of [agent, device, again]) one.destroy();
+});
+
+test('metrics are in the format of Prometheus', async (context) => {
+  const gate = await OpenFront.open(context);
+  const [agent, device] = [gate.agent(await operator(gate)), gate.agent(await gate.device('truck-17'))];
+  await gate.post(device, '{}');
+  await gate.post(device, '{', {});
+  const { body, headers } = await gate.get(agent, '/v1/metrics');
+  assert.match(headers['content-type'] ?? '', /^text\/plain; version=0\.0\.4/);
+  assert.match(String(body.text), /^portcullis_gate_admitted_total 1$/m);
+  assert.match(String(body.text), /^portcullis_gate_refused_total\{reason="reading_malformed"\} 1$/m);
+  for (const one of [agent, device]) one.destroy();
+});
+
+async function follow(gate: OpenFront, leaf: Awaited<ReturnType<typeof operator>>, query = '') {
+  const socket = await gate.socket(leaf);
+  const seen: VerdictView[] = [];
+  createInterface({ input: socket }).on('line', (line) => {
+    if (line.startsWith('{')) seen.push(VerdictView.parse(JSON.parse(line)));
+  });
+  socket.write(`GET /v1/verdicts?follow=1${query} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  await once(socket, 'data');
+  return { socket, seen };
+}
+
+test('verdicts are followed as they happen, of one subject if asked', async (context) => {
+  const gate = await OpenFront.open(context);
+  const leaf = await operator(gate);
+  const [all, one] = [await follow(gate, leaf), await follow(gate, leaf, '&subject=truck-18')];
+  const cut = await gate.device('truck-17');
+  const [first, second] = [gate.agent(cut), gate.agent(await gate.device('truck-18'))];
+  await gate.post(first, '{}');
+  await gate.post(second, '{}');
+  gate.change(off('truck-17'));
+  const again = gate.agent(cut);
+  assert.equal((await gate.post(again, '{}')).status, 403);
+  await until(() => all.seen.length >= 3 && one.seen.length >= 1, 'the lines have come');
+  assert.deepEqual(
+    all.seen.map(({ subject, verdict }) => [subject, verdict]),
+    [
+      ['truck-17', 'admitted'],
+      ['truck-18', 'admitted'],
+      ['truck-17', 'refused'],
+    ],
+  );
+  assert.deepEqual(
+    one.seen.map(({ subject }) => subject),
+    ['truck-18'],
+  );
+  for (const { socket } of [all, one]) socket.destroy();
+  for (const agent of [first, second, again]) agent.destroy();
+});
+
+test('A8: the stream of an operator ends when the operator is suspended, and that of another goes on', async (context) => {
+  const gate = await OpenFront.open(context);
+  const leaf = await operator(gate);
+  const other = await gate.device('operator-2', { kind: 'operator', attributes: {} });
+  const [cut, left] = [await follow(gate, leaf), await follow(gate, other)];
+  gate.change({ subject: 'operator-1', kind: 'operator', certificates: [{ ...leaf, standing: 'suspended' }] });
+  await once(cut.socket, 'close');
+  assert.equal(left.socket.destroyed, false);
+  const agent = gate.agent(leaf);
+  const { status, body } = await gate.get(agent, '/v1/readings');
+  assert.deepEqual([status, body.reason], [403, 'not_admitted']);
+  left.socket.destroy();
+  agent.destroy();
+});
+
+test('A8: a watch is judged for each verdict: without a lease it is told nothing, and one that may not see it ends', async (context) => {
+  const gate = await OpenFront.open(context);
+  const leaf = await operator(gate);
+  const { socket, seen } = await follow(gate, leaf);
+  const tell = (name: string) =>
+    gate.verdicts.refused('overrun', name, null, 1, () => ({
+      ...{ subject: name, certificate: null, stream: null, verdict: 'refused', reason: 'overrun', expected: null },
+      ...{ found: null, revision: 1, changedBy: null, changedAt: null },
+    }));
+  gate.lease.end();
+  tell('without-a-lease');
+  gate.grant();
+  tell('with-a-lease');
+  await until(() => seen.length > 0, 'a line has come');
+  assert.deepEqual(
+    seen.map(({ subject }) => subject),
+    ['with-a-lease'],
+  );
+  // The replica knows, and nothing has judged the connection yet.
+  gate.fed.change([{ subject: 'operator-1', kind: 'operator', certificates: [{ ...leaf, standing: 'suspended' }] }]);
+  tell('not-for-him');
+  await once(socket, 'close');
+  assert.equal(seen.length, 1);
+});
+
+test('P13: a follower that does not read is dropped before it costs memory', async (context) => {
+  const gate = await OpenFront.open(context);
+  const { socket } = await follow(gate, await operator(gate));
+  socket.pause();
+  const closed = until(() => gate.connections.size === 0, 'it is dropped', 15_000);
+  const found = 'x'.repeat(2_000);
+  for (let wave = 0; gate.connections.size > 0 && wave < 200; wave++) {
+    for (let index = 0; index < 100; index++) {
+      gate.verdicts.refused('overrun', `${wave}-${index}`, null, 1, () => ({
+        ...{ subject: null, certificate: null, stream: null, verdict: 'refused', reason: 'overrun', expected: null },
+        ...{ found, revision: 1, changedBy: null, changedAt: null },
+      }));
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await closed;
+  socket.destroy();
+});

@@ -1,0 +1,111 @@
+import type { ServerResponse } from 'node:http';
+import { Fingerprint, PortcullisError, type SubjectId } from '@portcullis/contract';
+import { z } from 'zod';
+import type { Sink } from '../../../storage/sink.ts';
+import { type Ground, judge, type Refused } from '../../admission/admit.ts';
+import { describe, explain } from '../../admission/explain.ts';
+import { operations } from '../../policy/policy.ts';
+import type { Verdicts } from '../../recording/verdicts.ts';
+import type { Metrics } from '../metrics.ts';
+import { failureProblem, send, sendJson, sendProblem, toldOf } from './answers.ts';
+import { FollowExchange } from './follow-exchange.ts';
+import type { Asked } from './listener.ts';
+import type { Exchange } from './transport.ts';
+
+export interface OperatorParts {
+  gate: SubjectId;
+  ground: Ground;
+  sink: Sink;
+  verdicts: Verdicts;
+  metrics: Metrics;
+  now(): number;
+}
+
+const paging = {
+  subject: z.string().max(64).optional(),
+  after: z.string().regex(/^\d+$/).max(16).optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+};
+const ExplainQuery = z.strictObject({
+  subject: z.string().max(64).optional(),
+  certificate: Fingerprint.optional(),
+  stream: z.string().max(64).optional(),
+});
+const VerdictQuery = z.strictObject({ ...paging, follow: z.enum(['1']).optional() });
+const ReadingQuery = z.strictObject({ ...paging, stream: z.string().max(64).optional() });
+
+type Handler = (parts: OperatorParts, query: Record<string, string>, asked: Asked) => void | Promise<void>;
+
+/** What the gate's listener serves to kind `operator`. */
+const routes: Record<string, Handler> = {
+  '/v1/explain': ({ ground, gate, now }, query, { response }) =>
+    sendJson(response, { items: explain(ExplainQuery.parse(query), ground, gate, now()) }),
+  '/v1/verdicts': serveVerdicts,
+  '/v1/readings': async ({ sink }, query, { response }) =>
+    sendJson(response, await sink.read(ReadingQuery.parse(query))),
+  '/v1/metrics': async ({ metrics }, _query, { response }) =>
+    send(response, 200, metrics.contentType, await metrics.text(), false),
+};
+
+export const operatorPaths = Object.keys(routes);
+
+async function serveVerdicts({ sink, verdicts, ground }: OperatorParts, query: Record<string, string>, asked: Asked) {
+  const { follow, ...wanted } = VerdictQuery.parse(query);
+  if (follow === undefined) return sendJson(asked.response, await sink.refusals(wanted));
+  new FollowExchange(asked, ground, wanted.subject).start(verdicts);
+}
+
+/** A short answer to an operator; when the connection is cut first, nothing more is said. */
+class OperatorExchange implements Exchange {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  cut(): void {
+    this.#response.destroy();
+  }
+
+  gone(): void {
+    this.#response.destroy();
+  }
+}
+
+/** Judged like a device, on a stream that operators alone may use; so is every request, however long the connection lasts. */
+export function serveOperator(parts: OperatorParts, asked: Asked): void {
+  const { request, response, transport, connection } = asked;
+  request.resume();
+  const url = URL.parse(request.url ?? '/', 'https://gate');
+  const handler = request.method === 'GET' && url && Object.hasOwn(routes, url.pathname) && routes[url.pathname];
+  if (!handler) {
+    const known = ['POST /v1/streams/{stream}/readings', ...operatorPaths.map((path) => `GET ${path}`)];
+    return sendProblem(response, failureProblem('route_unknown', `the gate serves [${known.join(', ')}]`), false);
+  }
+  const refused = judge({ bearer: connection, stream: operations, data: [] }, parts.ground);
+  if (refused) return refuse(parts, asked, refused);
+  const exchange = new OperatorExchange(response);
+  transport.begin(exchange);
+  void answer(handler, parts, Object.fromEntries(url.searchParams), asked).finally(() => transport.finish(exchange));
+}
+
+function refuse({ ground, verdicts }: OperatorParts, { connection, response }: Asked, refused: Refused): void {
+  const { replica } = ground;
+  const describeRefusal = () => describe(refused, connection, operations.name, replica);
+  verdicts.refused(refused.reason, connection.name, operations.name, 1, describeRefusal);
+  sendProblem(response, toldOf(refused, connection, replica), true);
+}
+
+async function answer(handler: Handler, parts: OperatorParts, query: Record<string, string>, asked: Asked) {
+  const { response } = asked;
+  try {
+    await handler(parts, query, asked);
+  } catch (error) {
+    if (response.headersSent) response.destroy();
+    else if (error instanceof z.ZodError) {
+      sendProblem(response, failureProblem('request_malformed', z.prettifyError(error)), false);
+    } else if (error instanceof PortcullisError) {
+      sendProblem(response, failureProblem(error.code, error.message), false);
+    } else sendProblem(response, failureProblem('internal'), false);
+  }
+}

@@ -1,0 +1,185 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Acknowledgement, readingBounds } from '@portcullis/contract';
+import type { SinkRequest } from '../../../storage/sink.ts';
+import { admit, type Ground, type Incoming, isAdmissible, judge, type Refused } from '../../admission/admit.ts';
+import { describe } from '../../admission/explain.ts';
+import { JudgedData } from '../../admission/judged-data.ts';
+import type { Connection } from '../../connections/connections.ts';
+import type { Stream } from '../../policy/policy.ts';
+import type { Recorded } from '../../recording/recording.ts';
+import type { Verdicts } from '../../recording/verdicts.ts';
+import { type MediaType, mediaTypeOf, parseReadings, type Readings } from '../readings.ts';
+import { send, sendProblem, toldOf } from './answers.ts';
+import type { Asked } from './listener.ts';
+import type { Exchange, HttpTransport } from './transport.ts';
+
+/** Bytes of bodies that are being received, of all connections together. */
+export interface Receiving {
+  bytes: number;
+  readonly bytesMax: number;
+}
+
+export interface ReadingParts {
+  ground: Ground;
+  verdicts: Verdicts;
+  receiving: Receiving;
+  now(): number;
+  makeId(): string;
+}
+
+/** A body that is refused before its end is read on to here, so that its sender gets to read the answer. */
+const discardedBytesMax = 4 * readingBounds.bodyBytesMax;
+
+type State = 'receiving' | 'recording' | 'answered';
+
+/** `POST /v1/streams/{stream}/readings`: from the first byte of its body to its answer. */
+export class ReadingExchange implements Exchange, Incoming {
+  readonly bearer: Connection;
+  data: readonly Record<string, unknown>[] = [];
+  readonly judged = new JudgedData();
+  request!: SinkRequest;
+  readings = 0;
+  bytes = 0;
+  readonly #parts: ReadingParts;
+  readonly #transport: HttpTransport;
+  readonly #incoming: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #streamName: string;
+  readonly #chunks: Buffer[] = [];
+  #mediaType: MediaType | undefined;
+  #state: State = 'receiving';
+  /** Known before the body has ended; what comes of it is not kept. */
+  #refused: Refused | undefined;
+
+  constructor(parts: ReadingParts, { connection, transport, request, response }: Asked, stream: string) {
+    this.#parts = parts;
+    this.#transport = transport;
+    this.#incoming = request;
+    this.#response = response;
+    this.#streamName = stream;
+    this.bearer = connection;
+  }
+
+  /** As the policy has it now: it may change while a request is under way. */
+  get stream(): Stream | undefined {
+    return this.#parts.ground.policy.streams.get(this.#streamName);
+  }
+
+  start(): void {
+    this.#transport.begin(this);
+    this.#refused = judge(this, this.#parts.ground) ?? this.#headersRefused();
+    this.#incoming.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.#incoming.on('end', () => this.#received());
+  }
+
+  #headersRefused(): Refused | undefined {
+    const { headers } = this.#incoming;
+    this.#mediaType = mediaTypeOf(headers['content-type']);
+    if (this.#mediaType === undefined || headers['content-encoding'] !== undefined) {
+      return { reason: 'media_type_unsupported' };
+    }
+    return Number(headers['content-length'] ?? 0) > readingBounds.bodyBytesMax
+      ? { reason: 'reading_too_large' }
+      : undefined;
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#state !== 'receiving') return;
+    const { receiving } = this.#parts;
+    this.bytes += chunk.length;
+    if (this.#refused) {
+      if (this.bytes > discardedBytesMax) this.#refuse(this.#refused, true);
+      return;
+    }
+    if (this.bytes > readingBounds.bodyBytesMax) this.#discard({ reason: 'reading_too_large' });
+    else if (receiving.bytes + chunk.length > receiving.bytesMax) this.#discard({ reason: 'gate_overloaded' });
+    else {
+      receiving.bytes += chunk.length;
+      this.#chunks.push(chunk);
+    }
+  }
+
+  #discard(refused: Refused): void {
+    this.#refused = refused;
+    this.#forget();
+  }
+
+  #received(): void {
+    if (this.#state !== 'receiving') return;
+    if (this.#refused) return this.#refuse(this.#refused);
+    const [first = Buffer.alloc(0)] = this.#chunks;
+    const body = this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : first;
+    this.#forget();
+    const parsed = parseReadings(body, this.#mediaType as MediaType, this.#parts.makeId);
+    if ('reason' in parsed) return this.#refuse(parsed);
+    this.#take(parsed);
+    this.#state = 'recording';
+    const refused = admit(this, this.#parts.ground);
+    if (refused) this.#refuse(refused);
+  }
+
+  #take({ data, texts, ids, given, deviceTimes, clocks }: Readings): void {
+    const { ground, now } = this.#parts;
+    this.data = data;
+    this.readings = data.length;
+    const { subjectId: subject, name: certificate } = this.bearer;
+    const judged = { policy: ground.policy.number, revision: ground.replica.revision };
+    const columns = { ids, given, deviceTimes, clocks, data: texts };
+    this.request = { subject, certificate, stream: this.#streamName, receivedAt: now(), ...judged, ...columns };
+  }
+
+  judgeAgain(): Refused | undefined {
+    const { ground } = this.#parts;
+    this.request.revision = ground.replica.revision;
+    this.request.policy = ground.policy.number;
+    return judge(this, ground);
+  }
+
+  answer(result: Recorded): void {
+    if ('refused' in result) return this.#refuse(result.refused);
+    if ('reused' in result.outcome) {
+      const line = result.outcome.reused + 1;
+      return this.#refuse({ reason: 'reading_id_reused', ...(this.readings > 1 && { line }) });
+    }
+    const { ids, revision, subject } = this.request;
+    this.#parts.verdicts.admitted(this.bearer.name, subject, this.#streamName, revision, this.readings);
+    const body: Acknowledgement = { acknowledged: this.readings, ids, revision };
+    if (this.#finish()) send(this.#response, 202, 'application/json', JSON.stringify(body), this.#closes);
+  }
+
+  #refuse(refused: Refused, abandon = false): void {
+    const { ground, verdicts } = this.#parts;
+    const { replica } = ground;
+    const describeRefusal = () => describe(refused, this.bearer, this.#streamName, replica);
+    verdicts.refused(refused.reason, this.bearer.name, this.#streamName, Math.max(1, this.readings), describeRefusal);
+    if (!this.#finish()) return;
+    const close = abandon || this.#closes || !isAdmissible(this.bearer, ground);
+    sendProblem(this.#response, toldOf(refused, this.bearer, replica), close);
+  }
+
+  get #closes(): boolean {
+    return this.bearer.denied || this.#transport.ending;
+  }
+
+  cut(): void {
+    if (this.#state === 'receiving') this.#refuse(judge(this, this.#parts.ground) ?? { reason: 'gate_stopping' });
+  }
+
+  gone(): void {
+    if (this.#state === 'receiving') this.#finish();
+  }
+
+  /** True once: the answer is to be given. */
+  #finish(): boolean {
+    if (this.#state === 'answered') return false;
+    this.#state = 'answered';
+    this.#forget();
+    this.#transport.finish(this);
+    return true;
+  }
+
+  #forget(): void {
+    for (const chunk of this.#chunks) this.#parts.receiving.bytes -= chunk.length;
+    this.#chunks.length = 0;
+  }
+}

@@ -1,0 +1,69 @@
+import type { Lease } from '../../replica/replica.ts';
+import type { Sink, SinkRequest } from '../../storage/sink.ts';
+import type { Log } from '../../telemetry/telemetry.ts';
+import { Recording } from './recording.ts';
+
+interface Parts {
+  sink: Sink;
+  instance: string;
+  lease: Lease;
+  bounds: { readingsMax: number; bytesMax: number };
+  log: Log;
+}
+
+/** A look at the lease is on record within a second, whether or not anything is written meanwhile (rule 9). */
+const markWithinMs = 500;
+
+/** The recording of this gate: its commits go to the sink, its timer is here. */
+export class SinkRecording extends Recording<SinkRequest> {
+  #overruns = 0;
+  #unproven = 0;
+  #markTimer: NodeJS.Timeout | undefined;
+
+  constructor({ sink, instance, lease, bounds, log }: Parts) {
+    super({
+      write: (batch, done) => {
+        const failed = (error: unknown) => {
+          log.error({ err: error }, "couldn't store readings; nothing was acknowledged");
+          done(error);
+        };
+        sink.write({ ...batch, instance }).then((outcomes) => done(undefined, outcomes), failed);
+      },
+      mark: (looked, done) => void sink.mark(looked).then(() => done(undefined), done),
+      term: () => lease.term(),
+      markSoon: () => this.#markSoon(),
+      onOverrun: (batch, readings) => {
+        this.#overruns++;
+        log.warn({ batch, readings }, 'overrun: the lease ended while a batch was being stored; it is quarantined');
+      },
+      onUnproven: (batch) => {
+        this.#unproven++;
+        log.warn({ batch }, 'unproven: the lease ended before it was on record that it was looked at; its rows say so');
+      },
+      lastBatch: sink.lastBatch,
+      bounds,
+    });
+  }
+
+  /** Batches whose lease was over when they were looked at. */
+  get overruns(): number {
+    return this.#overruns;
+  }
+
+  /** Batches whose rows were named so by this process. */
+  get unproven(): number {
+    return this.#unproven;
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop();
+    clearTimeout(this.#markTimer);
+  }
+
+  #markSoon(): void {
+    this.#markTimer ??= setTimeout(() => {
+      this.#markTimer = undefined;
+      this.markNow();
+    }, markWithinMs).unref();
+  }
+}
