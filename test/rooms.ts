@@ -28,3 +28,37 @@ export const roomsWithDevice: readonly string[] = ['gate', 'api', 'cli'];
 
 /** Files above 400 lines, each with its reason. */
 export const longFiles: Record<string, string> = {};
+
+/** The rooms inside of a room, each with the sister rooms that it may import. What lies flat beside them is used by all. */
+export interface InnerRooms {
+  /** The folder, below the root of the tree. */
+  within: string;
+  rooms: Record<string, readonly string[]>;
+  /** Flat files that any of the rooms may use. */
+  flat: readonly string[];
+}
+
+export const innerRooms: readonly InnerRooms[] = [
+  {
+    within: 'packages/server/src/gate/',
+    rooms: {
+      policy: [],
+      connections: ['policy'],
+      recording: ['connections'],
+      admission: ['policy', 'connections', 'recording'],
+      following: [],
+      listeners: ['policy', 'connections', 'recording', 'admission'],
+    },
+    flat: ['durable-file.ts'],
+  },
+  {
+    within: 'packages/device/src/',
+    rooms: {
+      link: [],
+      credential: ['link'],
+      outbox: ['link'],
+      commands: ['link', 'credential', 'outbox'],
+    },
+    flat: ['system.ts', 'durable.ts', 'lock.ts', 'sending-device.ts'],
+  },
+];

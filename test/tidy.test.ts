@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, posix } from 'node:path';
 import { test } from 'node:test';
-import { furtherDoors, longFiles, rooms, roomsWithDevice } from './rooms.ts';
+import { furtherDoors, innerRooms, longFiles, rooms, roomsWithDevice } from './rooms.ts';
 import { importsOf, resolved, root, textOf, trackedFiles } from './tree.ts';
 
 const files = trackedFiles();
@@ -38,6 +38,24 @@ test('a room imports only the doors of the rooms below it', () => {
       if (!door) complaints.push(`${path} imports ${specifier}, which is not a door`);
       if (allowed !== 'any door' && room !== 'telemetry' && !allowed.includes(room)) {
         complaints.push(`${path} imports ${room}; ${roomOf(path)} may import [${allowed.join(', ')}]`);
+      }
+    }
+  }
+  none(complaints);
+});
+
+test('a room inside of a room imports only the sisters below it, and what lies flat beside them', () => {
+  const complaints: string[] = [];
+  for (const { within, rooms: inner, flat } of innerRooms) {
+    for (const path of products.filter((file) => file.startsWith(within) && file.slice(within.length).includes('/'))) {
+      const room = path.slice(within.length).split('/')[0] as string;
+      const allowed = inner[room];
+      if (allowed === undefined) complaints.push(`${path}: the room "${room}" is not in the table of test/rooms.ts`);
+      for (const specifier of importsOf(path).filter((name) => name.startsWith('.'))) {
+        const target = resolved(path, specifier);
+        if (!target.startsWith(within) || flat.includes(target.slice(within.length))) continue;
+        const [other] = target.slice(within.length).split('/');
+        if (other !== room && !allowed?.includes(other as string)) complaints.push(`${path} imports ${target}`);
       }
     }
   }
@@ -154,9 +172,10 @@ test('paths that the prose names in code marks exist', () => {
   none(complaints);
 });
 
-test('ARCHITECTURE.md quotes the table of rooms', () => {
+test('ARCHITECTURE.md quotes the tables of rooms', () => {
   const text = textOf('ARCHITECTURE.md');
-  const complaints = Object.entries(rooms).filter(([room, allowed]) => {
+  const gateRooms = innerRooms.find(({ within }) => within.endsWith('/gate/'))?.rooms ?? {};
+  const complaints = Object.entries({ ...rooms, ...gateRooms }).filter(([room, allowed]) => {
     const row = text.split('\n').find((line) => line.startsWith(`| \`${room}/\``));
     const said = row?.split('|').at(-2)?.trim();
     return said !== (allowed === 'any door' ? 'any door' : allowed.join(', ') || 'nothing');

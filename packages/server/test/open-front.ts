@@ -11,6 +11,7 @@ import { type Ground, isAdmissible } from '../src/gate/admission/admit.ts';
 import { Connections } from '../src/gate/connections/connections.ts';
 import type { GateLimits, GateSettings } from '../src/gate/gate.ts';
 import { Front } from '../src/gate/listeners/http/front.ts';
+import { Intake } from '../src/gate/listeners/intake.ts';
 import { Metrics } from '../src/gate/listeners/metrics.ts';
 import { compilePolicy, type StreamConfig } from '../src/gate/policy/policy.ts';
 import { SinkRecording } from '../src/gate/recording/sink-recording.ts';
@@ -81,7 +82,8 @@ export class OpenFront {
       policies: { refused: false },
       overruns: () => recording.overruns,
     });
-    this.front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, instance });
+    const intake = new Intake(instance, bounds.bytesMax);
+    this.front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, intake });
     this.grant();
   }
 

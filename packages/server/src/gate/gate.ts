@@ -11,7 +11,7 @@ export { operatorPaths } from './listeners/http/operators.ts';
 export { openGate } from './open.ts';
 export { compilePolicy } from './policy/policy.ts';
 
-import type { ListenerLimits } from './listeners/http/listener.ts';
+import type { ListenerLimits } from './listeners/tls.ts';
 
 export interface GateSettings {
   authority: string;

@@ -13,6 +13,7 @@ import { Links } from './following/links.ts';
 import { Position } from './following/position.ts';
 import type { Gate, GateSettings } from './gate.ts';
 import { Front } from './listeners/http/front.ts';
+import { Intake } from './listeners/intake.ts';
 import { Metrics } from './listeners/metrics.ts';
 import { Policies, type PolicySource } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
@@ -111,7 +112,8 @@ class RunningGate implements Gate {
     const verdicts = new Verdicts({ gate, sink, system, log });
     [this.#connections, this.#verdicts] = [connections, verdicts];
     const metrics = new Metrics({ ground, connections, verdicts, policies, overruns: () => recording.overruns });
-    this.#front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, instance });
+    const intake = new Intake(instance, limits.queueBytesMax);
+    this.#front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, intake });
     this.#feed = this.#makeFeed();
     this.#leasing = new Leasing({
       ...{ authority, instance, lease, log },

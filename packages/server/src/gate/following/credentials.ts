@@ -12,7 +12,6 @@ import {
   renew,
 } from '@portcullis/device';
 import type { Log, System } from '../../telemetry/telemetry.ts';
-import type { ServerCredential } from '../listeners/http/listener.ts';
 
 interface Parts {
   directory: string;
@@ -28,7 +27,11 @@ interface Parts {
 const lookMsMax = 3_600_000;
 const retryMs = 10_000;
 
-export interface ServerCertificateHeld extends ServerCredential {
+/** A server certificate with its issuer and key, and whom it trusts: roots and issuers. All in PEM. */
+export interface ServerCertificateHeld {
+  key: string;
+  certificate: string;
+  trust: string;
   renewAfter: number;
 }
 

@@ -3,10 +3,11 @@ import type { Sink } from '../../../storage/sink.ts';
 import type { System } from '../../../telemetry/telemetry.ts';
 import type { Ground } from '../../admission/admit.ts';
 import type { Connections } from '../../connections/connections.ts';
-import type { GateSettings } from '../../gate.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
+import type { Intake } from '../intake.ts';
 import type { Metrics } from '../metrics.ts';
-import { type Asked, Listener, type ServerCredential } from './listener.ts';
+import type { ListenerLimits, ServerCredential } from '../tls.ts';
+import { type Asked, Listener } from './listener.ts';
 import { type OperatorParts, serveOperator } from './operators.ts';
 import { ReadingExchange, type ReadingParts } from './reading-exchange.ts';
 
@@ -18,8 +19,8 @@ interface Parts {
   metrics: Metrics;
   sink: Sink;
   system: System;
-  settings: GateSettings;
-  instance: string;
+  settings: { listen: { host: string; port: number }; limits: ListenerLimits };
+  intake: Intake;
 }
 
 const streamNameLengthMax = 63;
@@ -31,15 +32,11 @@ export class Front {
   readonly #readings: ReadingParts;
   readonly #operators: OperatorParts;
   #listener: Listener | undefined;
-  #made = 0;
 
   constructor(parts: Parts) {
-    const { gate, ground, verdicts, metrics, sink, system, settings, instance } = parts;
+    const { gate, ground, verdicts, metrics, sink, system, intake } = parts;
     this.#parts = parts;
-    const receiving = { bytes: 0, bytesMax: settings.limits.queueBytesMax };
-    // Unique over gates and restarts, since an instance is.
-    const makeId = () => `${instance.slice(0, 20)}-${(++this.#made).toString(36)}`;
-    this.#readings = { ground, verdicts, receiving, now: system.now, makeId };
+    this.#readings = { ground, verdicts, intake, now: system.now };
     this.#operators = { gate, ground, sink, verdicts, metrics, now: system.now };
   }
 

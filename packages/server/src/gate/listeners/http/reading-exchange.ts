@@ -8,23 +8,17 @@ import type { Connection } from '../../connections/connections.ts';
 import type { Stream } from '../../policy/policy.ts';
 import type { Recorded } from '../../recording/recording.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
+import type { Intake } from '../intake.ts';
 import { type MediaType, mediaTypeOf, parseReadings, type Readings } from '../readings.ts';
 import { send, sendProblem, toldOf } from './answers.ts';
 import type { Asked } from './listener.ts';
 import type { Exchange, HttpTransport } from './transport.ts';
 
-/** Bytes of bodies that are being received, of all connections together. */
-export interface Receiving {
-  bytes: number;
-  readonly bytesMax: number;
-}
-
 export interface ReadingParts {
   ground: Ground;
   verdicts: Verdicts;
-  receiving: Receiving;
+  intake: Intake;
   now(): number;
-  makeId(): string;
 }
 
 /** A body that is refused before its end is read on to here, so that its sender gets to read the answer. */
@@ -85,16 +79,16 @@ export class ReadingExchange implements Exchange, Incoming {
 
   #receive(chunk: Buffer): void {
     if (this.#state !== 'receiving') return;
-    const { receiving } = this.#parts;
+    const { intake } = this.#parts;
     this.bytes += chunk.length;
     if (this.#refused) {
       if (this.bytes > discardedBytesMax) this.#refuse(this.#refused, true);
       return;
     }
     if (this.bytes > readingBounds.bodyBytesMax) this.#discard({ reason: 'reading_too_large' });
-    else if (receiving.bytes + chunk.length > receiving.bytesMax) this.#discard({ reason: 'gate_overloaded' });
+    else if (intake.bytes + chunk.length > intake.bytesMax) this.#discard({ reason: 'gate_overloaded' });
     else {
-      receiving.bytes += chunk.length;
+      intake.bytes += chunk.length;
       this.#chunks.push(chunk);
     }
   }
@@ -110,7 +104,7 @@ export class ReadingExchange implements Exchange, Incoming {
     const [first = Buffer.alloc(0)] = this.#chunks;
     const body = this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : first;
     this.#forget();
-    const parsed = parseReadings(body, this.#mediaType as MediaType, this.#parts.makeId);
+    const parsed = parseReadings(body, this.#mediaType as MediaType, () => this.#parts.intake.makeId());
     if ('reason' in parsed) return this.#refuse(parsed);
     this.#take(parsed);
     this.#state = 'recording';
@@ -179,7 +173,7 @@ export class ReadingExchange implements Exchange, Incoming {
   }
 
   #forget(): void {
-    for (const chunk of this.#chunks) this.#parts.receiving.bytes -= chunk.length;
+    for (const chunk of this.#chunks) this.#parts.intake.bytes -= chunk.length;
     this.#chunks.length = 0;
   }
 }

@@ -1,0 +1,59 @@
+import { constants, hash } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { PortcullisError } from '@portcullis/contract';
+
+/** What bounds a listener, whatever is spoken over it. */
+export interface ListenerLimits {
+  handshakeMs: number;
+  pendingHandshakesMax: number;
+  connectionsMax: number;
+  connectionsPerCertificateMax: number;
+  idleMs: number;
+  requestMs: number;
+}
+
+/** A server certificate with its issuer and key, and whom it trusts: roots and issuers. All in PEM. */
+export interface ServerCredential {
+  key: string;
+  certificate: string;
+  trust: string;
+}
+
+export function secureOptionsOf({ key, certificate, trust }: ServerCredential) {
+  if (!trust.includes('BEGIN CERTIFICATE')) {
+    // With no list of its own, Node would take any certificate of a public authority (FIELD-NOTES B16).
+    const message = 'the trust list is empty; a listener needs the roots and issuers of the fleet';
+    throw new PortcullisError('config_invalid', message);
+  }
+  const { SSL_OP_NO_TICKET: secureOptions } = constants;
+  return { key, cert: certificate, ca: trust, minVersion: 'TLSv1.3', secureOptions } as const;
+}
+
+export function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+/** A TLS socket is closed by the time its refusal is told and knows no address then; the TCP socket below it does. */
+export function addressOf(socket: TLSSocket & { _parent?: Socket }): string {
+  return socket.remoteAddress ?? socket._parent?.remoteAddress ?? '';
+}
+
+/** The leaf itself, not a flag or a name: a handshake without one, or a resumed one, gives no identity (FIELD-NOTES B2). */
+export function fingerprintOf(socket: TLSSocket): Buffer | undefined {
+  try {
+    const leaf = socket.getPeerX509Certificate();
+    if (!leaf || !socket.authorized || socket.isSessionReused()) return undefined;
+    return hash('sha256', leaf.raw, 'buffer');
+  } catch {
+    return undefined;
+  }
+}
+
+export function listenFailure(cause: NodeJS.ErrnoException, host: string, port: number): Error {
+  if (cause.code === 'EADDRINUSE') {
+    return new PortcullisError('port_taken', `${host}:${port} is taken by another process`, { cause });
+  }
+  const message = `couldn't listen on ${host}:${port}: ${cause.code ?? cause.message}`;
+  return new PortcullisError('config_invalid', message, { cause });
+}
