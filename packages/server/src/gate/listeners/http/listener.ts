@@ -49,8 +49,8 @@ export class Listener {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#handshakes = new Handshakes(parts.limits.pendingHandshakesMax);
     this.#server = createServer(optionsOf(parts), (request, response) => this.#request(request, response));
+    this.#handshakes = new Handshakes(parts.limits.pendingHandshakesMax);
     this.#server.maxConnections = parts.limits.connectionsMax;
     this.#server.on('connection', (socket: Socket) => this.#handshakes.opened(socket));
     this.#server.on('secureConnection', (socket: TLSSocket) => this.#tlsOpened(socket));
