@@ -10,7 +10,7 @@ export const ReasonText = z.string().max(reasonTextLengthMax);
 export const Actor = z.string().max(128);
 
 /** How one gate instance stands towards a revision. */
-export const GateOutcome = z.strictObject({
+export const GateOutcome = z.object({
   gate: SubjectId,
   /** Empty for a gate subject that holds no lease at all. */
   instance: z.string(),
@@ -25,7 +25,7 @@ export type GateOutcome = z.infer<typeof GateOutcome>;
  * The authority's answer that a change is in force at every gate that could still decide (P7). A run of the authority remembers its last
  * 10 000; of another it says whether it is in force and how gates stand now, and its times are null.
  */
-export const Receipt = z.strictObject({
+export const Receipt = z.object({
   revision: Revision,
   confirmed: z.boolean(),
   elapsedMs: z.number().nonnegative().nullable(),
@@ -36,15 +36,13 @@ export const Receipt = z.strictObject({
 export type Receipt = z.infer<typeof Receipt>;
 
 /** What a change did to one subject, as gates and the journal know it. `null` is "unset". */
-export const SubjectDelta = z.strictObject({
+export const SubjectDelta = z.object({
   subject: SubjectId,
   kind: Kind,
-  attributes: z
-    .record(AttributeName, z.strictObject({ value: AttributeValue.nullable(), public: z.boolean() }))
-    .optional(),
+  attributes: z.record(AttributeName, z.object({ value: AttributeValue.nullable(), public: z.boolean() })).optional(),
   certificates: z
     .array(
-      z.strictObject({
+      z.object({
         fingerprint: Fingerprint,
         standing: Standing,
         notBefore: Timestamp,
@@ -56,7 +54,7 @@ export const SubjectDelta = z.strictObject({
 export type SubjectDelta = z.infer<typeof SubjectDelta>;
 
 /** `GET /v1/changes/{revision}`. */
-export const ChangeView = z.strictObject({
+export const ChangeView = z.object({
   revision: Revision,
   position: z.int().positive(),
   at: Timestamp,

@@ -1,7 +1,9 @@
 /**
  * What travels between devices, gates and the authority: shapes with their checks, and the two closed tables of codes.
  * Promises: every byte from outside is parsed by one of these schemas; every refusal carries a code of `reasons.ts`;
- * every failure carries a code of `errors.ts`. Refuses to know: disks, networks, clocks, keys.
+ * every failure carries a code of `errors.ts`. What is asked is checked strictly, since a member that a server does not know is
+ * one that it can not heed; what is answered, and what lies on disk, may hold members of a later version, which are ignored.
+ * Refuses to know: disks, networks, clocks, keys.
  */
 
 export * from './attributes.ts';

@@ -10,7 +10,7 @@ const Base64 = z
 /** 256 random bits, base64url. */
 export const TokenSecret = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be 43 characters of base64url');
 
-export const EnrolmentToken = z.strictObject({
+export const EnrolmentToken = z.object({
   url: z.url({ protocol: /^https$/ }),
   subject: SubjectId,
   secret: TokenSecret,
@@ -50,7 +50,7 @@ export const EnrolmentRequest = z.strictObject({
 export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
 
 /** What a subject holds after enrolling or renewing. All certificates in PEM. */
-export const IssuedCredential = z.strictObject({
+export const IssuedCredential = z.object({
   fleet: FleetName,
   subject: SubjectId,
   kind: Kind,
@@ -69,7 +69,7 @@ export const IssuedCredential = z.strictObject({
 export type IssuedCredential = z.infer<typeof IssuedCredential>;
 
 /** `POST /v1/renewals/nonce` answers with one; it is good for a minute. */
-export const RenewalNonce = z.strictObject({ nonce: z.string().min(16).max(256) });
+export const RenewalNonce = z.object({ nonce: z.string().min(16).max(256) });
 export type RenewalNonce = z.infer<typeof RenewalNonce>;
 
 /**
@@ -110,7 +110,7 @@ export const CredentialFile = IssuedCredential.extend({
 export type CredentialFile = z.infer<typeof CredentialFile>;
 
 /** A key that was made and has no certificate yet: written before it is asked for, so that a lost answer burns nothing. */
-export const PendingKey = z.strictObject({ key: z.string().max(16_384) });
+export const PendingKey = z.object({ key: z.string().max(16_384) });
 
 /** The answer to a confirmation. */
-export const Confirmed = z.strictObject({ confirmed: z.literal(true) });
+export const Confirmed = z.object({ confirmed: z.literal(true) });

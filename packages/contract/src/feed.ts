@@ -20,7 +20,7 @@ export const FeedQuery = z.strictObject({
   clock: z.coerce.number().int().nonnegative(),
 });
 
-const attributeFact = z.strictObject({
+const attributeFact = z.object({
   value: AttributeValue,
   public: z.boolean(),
   revision: Revision,
@@ -30,14 +30,14 @@ const attributeFact = z.strictObject({
 export type AttributeFact = z.infer<typeof attributeFact>;
 
 /** One subject as a snapshot tells it. */
-export const SnapshotSubject = z.strictObject({
+export const SnapshotSubject = z.object({
   subject: SubjectId,
   kind: Kind,
   /** The last revision that touched this subject. */
   revision: Revision,
   attributes: z.record(AttributeName, attributeFact),
   certificates: z.array(
-    z.strictObject({
+    z.object({
       fingerprint: Fingerprint,
       standing: Standing,
       notBefore: Timestamp,
@@ -55,12 +55,12 @@ const head = { revision: Revision, hash: JournalHash };
 
 export const FeedMessage = z.discriminatedUnion('type', [
   /** A snapshot begins: forget everything. */
-  z.strictObject({ type: z.literal('snapshot'), fleet: FleetName, ...head }),
-  z.strictObject({ type: z.literal('subjects'), subjects: z.array(SnapshotSubject).max(1_000) }),
+  z.object({ type: z.literal('snapshot'), fleet: FleetName, ...head }),
+  z.object({ type: z.literal('subjects'), subjects: z.array(SnapshotSubject).max(1_000) }),
   /** The snapshot is complete and shows the state at this revision. */
-  z.strictObject({ type: z.literal('complete'), ...head }),
+  z.object({ type: z.literal('complete'), ...head }),
   /** The change that made `revision`; apply it only if it is the next one. */
-  z.strictObject({
+  z.object({
     type: z.literal('change'),
     ...head,
     at: Timestamp,
@@ -68,7 +68,7 @@ export const FeedMessage = z.discriminatedUnion('type', [
     subjects: z.array(SubjectDelta),
   }),
   /** At least each second: the head of the history and the authority's time. */
-  z.strictObject({ type: z.literal('beat'), ...head, time: Timestamp }),
+  z.object({ type: z.literal('beat'), ...head, time: Timestamp }),
 ]);
 export type FeedMessage = z.infer<typeof FeedMessage>;
 /** Bounds one line of the feed; a change that names many subjects is the longest. */
@@ -99,9 +99,9 @@ export type LeaseRequest = z.infer<typeof LeaseRequest>;
 
 export const LeaseAnswer = z.discriminatedUnion('granted', [
   /** Counts from when the gate *sent* the request. */
-  z.strictObject({ granted: z.literal(true), leaseMs: z.int().positive() }),
+  z.object({ granted: z.literal(true), leaseMs: z.int().positive() }),
   /** `behind`: some revision has waited too long for this instance, or it has not applied all that was receipted. */
-  z.strictObject({ granted: z.literal(false), because: z.enum(['behind']), retryAfterMs: z.int().nonnegative() }),
+  z.object({ granted: z.literal(false), because: z.enum(['behind']), retryAfterMs: z.int().nonnegative() }),
 ]);
 export type LeaseAnswer = z.infer<typeof LeaseAnswer>;
 
@@ -131,7 +131,7 @@ export const SettlementRequest = z.strictObject({
 });
 export type SettlementRequest = z.infer<typeof SettlementRequest>;
 /** `proven`: no receipt was given without that instance which touches the batch's subjects. */
-export const SettlementAnswer = z.strictObject({
-  batches: z.array(z.strictObject({ batch: z.int().nonnegative(), proven: z.boolean() })),
+export const SettlementAnswer = z.object({
+  batches: z.array(z.object({ batch: z.int().nonnegative(), proven: z.boolean() })),
 });
 export type SettlementAnswer = z.infer<typeof SettlementAnswer>;

@@ -39,7 +39,7 @@ export const TokensRequest = z.strictObject({
   tokens: z.array(TokenRequest).min(1).max(10_000),
   reason: ReasonText.optional(),
 });
-export const TokenCreated = z.strictObject({
+export const TokenCreated = z.object({
   token: z.string(),
   id: z.string(),
   subject: SubjectId,
@@ -48,7 +48,7 @@ export const TokenCreated = z.strictObject({
   expiresAt: Timestamp,
 });
 export type TokenCreated = z.infer<typeof TokenCreated>;
-export const TokenView = z.strictObject({
+export const TokenView = z.object({
   id: z.string(),
   subject: SubjectId,
   kind: Kind,
@@ -58,7 +58,7 @@ export const TokenView = z.strictObject({
 });
 export type TokenView = z.infer<typeof TokenView>;
 
-export const AttributeView = z.strictObject({
+export const AttributeView = z.object({
   name: AttributeName,
   type: AttributeType,
   value: AttributeValue,
@@ -70,7 +70,7 @@ export const AttributeView = z.strictObject({
 });
 export type AttributeView = z.infer<typeof AttributeView>;
 /** One change of one attribute. `value: null` is "unset". */
-export const AttributeHistoryView = z.strictObject({
+export const AttributeHistoryView = z.object({
   ...AttributeView.shape,
   value: AttributeValue.nullable(),
 });
@@ -96,7 +96,7 @@ export const StandingsRequest = z.strictObject({
 });
 export type StandingsRequest = z.infer<typeof StandingsRequest>;
 
-export const SubjectView = z.strictObject({
+export const SubjectView = z.object({
   subject: SubjectId,
   kind: Kind,
   retired: z.boolean(),
@@ -106,7 +106,7 @@ export const SubjectView = z.strictObject({
 });
 export type SubjectView = z.infer<typeof SubjectView>;
 
-export const CertificateView = z.strictObject({
+export const CertificateView = z.object({
   fingerprint: Fingerprint,
   /** 32 lower-case hex digits. */
   serial: z.string(),
@@ -122,7 +122,7 @@ export const CertificateView = z.strictObject({
 export type CertificateView = z.infer<typeof CertificateView>;
 
 /** A gate and one of its instances (`instance: null`: no instance has held a lease since the authority started). */
-export const GateView = z.strictObject({
+export const GateView = z.object({
   gate: SubjectId,
   url: z.string().nullable(),
   instance: z.string().nullable(),
@@ -143,7 +143,7 @@ export const GateView = z.strictObject({
 });
 export type GateView = z.infer<typeof GateView>;
 
-export const JournalEntryView = z.strictObject({
+export const JournalEntryView = z.object({
   position: z.int().positive(),
   revision: Revision.nullable(),
   at: Timestamp,
@@ -157,7 +157,7 @@ export type JournalEntryView = z.infer<typeof JournalEntryView>;
 
 /** `POST /v1/server-certificates` (kind gate): a server leaf for the names that the authority has on record. */
 export const ServerCertificateRequest = z.strictObject({ request: z.string().max(16_384) });
-export const ServerCertificate = z.strictObject({
+export const ServerCertificate = z.object({
   certificate: z.string(),
   issuer: z.string(),
   roots: z.string(),
@@ -169,7 +169,7 @@ export const ServerCertificate = z.strictObject({
 export type ServerCertificate = z.infer<typeof ServerCertificate>;
 
 /** `GET /v1/fleet`. */
-export const FleetView = z.strictObject({
+export const FleetView = z.object({
   fleet: FleetName,
   revision: Revision,
   hash: JournalHash,
@@ -183,5 +183,5 @@ export const PageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
 });
 export function page<Shape extends z.ZodType>(item: Shape) {
-  return z.strictObject({ items: z.array(item), next: z.string().nullable() });
+  return z.object({ items: z.array(item), next: z.string().nullable() });
 }

@@ -30,7 +30,7 @@ export const readingBounds = {
 } as const;
 
 /** `202`: every reading of the request is durably stored and was judged under a valid lease. */
-export const Acknowledgement = z.strictObject({
+export const Acknowledgement = z.object({
   acknowledged: z.int().nonnegative(),
   /** The ids in the order of the request. */
   ids: z.array(z.string()),
@@ -40,7 +40,7 @@ export const Acknowledgement = z.strictObject({
 export type Acknowledgement = z.infer<typeof Acknowledgement>;
 
 /** `GET /v1/readings`, one a line. */
-export const ReadingView = z.strictObject({
+export const ReadingView = z.object({
   id: z.string(),
   subject: SubjectId,
   certificate: Fingerprint,
@@ -58,7 +58,7 @@ export const ReadingView = z.strictObject({
 export type ReadingView = z.infer<typeof ReadingView>;
 
 /** A verdict as operators see it (`GET /v1/verdicts`, `GET /v1/explain`). */
-export const VerdictView = z.strictObject({
+export const VerdictView = z.object({
   at: Timestamp,
   gate: SubjectId,
   subject: z.string().nullable(),

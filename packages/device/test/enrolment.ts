@@ -13,10 +13,12 @@ export interface EnrolmentWishes {
   leaf: Wish;
   gates: string[];
   renewAfterMs: number;
+  /** Members that a later authority adds to each answer. */
+  more: Record<string, unknown>;
 }
 
 export async function startEnrolment(fleet = makeTestFleet()) {
-  const wishes: EnrolmentWishes = { instead: [], leaf: {}, gates: [], renewAfterMs: 15 * 86_400_000 };
+  const wishes: EnrolmentWishes = { instead: [], leaf: {}, gates: [], renewAfterMs: 15 * 86_400_000, more: {} };
   const issued = new Map<string, string>();
   const confirmed: string[] = [];
   const nonces = new Set<string>();
@@ -72,7 +74,8 @@ export async function startEnrolment(fleet = makeTestFleet()) {
   const answer = ({ path, body }: Received) => {
     const made = routes[path]?.(JSON.parse(body) as Record<string, string>) ?? refused(404, 'route_unknown');
     const given = wishes.instead.shift();
-    return given === undefined || (typeof given === 'object' && given.status === 0) ? made : given;
+    if (given !== undefined && (typeof given !== 'object' || given.status !== 0)) return given;
+    return { ...made, body: { ...(made.body as object), ...wishes.more } };
   };
   const authority = fleet.infrastructureIssuer.issue({
     uri: 'authority/authority',

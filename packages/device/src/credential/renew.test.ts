@@ -4,6 +4,7 @@ import { after, test } from 'node:test';
 import { temporaryDirectory } from '../../test/certificates.ts';
 import { startEnrolment } from '../../test/enrolment.ts';
 import { refused, until } from '../../test/servers.ts';
+import { replaceFile } from '../durable.ts';
 import { realSystem, type System } from '../system.ts';
 import { type Credential, credentialFileIn, readCredential } from './credential.ts';
 import { enrol } from './enrol.ts';
@@ -29,6 +30,22 @@ test('a renewal brings another key and certificate, which the old key signed for
   assert.equal(authority.confirmed.at(-1), next.certificate);
   assert.equal(done.unconfirmed, undefined);
   assert.deepEqual(stored(), done);
+});
+
+test('members that a later authority answers are ignored, in what is answered and on disk', async (context) => {
+  authority.wishes.more = { hint: 'later', key: 'not the key', unconfirmed: 'no', nested: { a: [1] } };
+  context.after(() => {
+    authority.wishes.more = {};
+  });
+  const { directory, credential, stored } = await enrolled();
+  assert.deepEqual(stored(), credential);
+  assert.equal(credential.unconfirmed, undefined);
+  const next = await renew({ credential, directory });
+  assert.match(next.key, /PRIVATE KEY/);
+  assert.deepEqual(await confirm({ credential: next, directory }), stored());
+  const file = credentialFileIn(directory);
+  replaceFile(file, JSON.stringify({ ...stored(), hint: 'later' }));
+  assert.equal(readCredential(file).certificate, next.certificate);
 });
 
 test('confirming what is confirmed asks nothing', async () => {

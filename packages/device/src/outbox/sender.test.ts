@@ -46,6 +46,19 @@ test('P8: readings arrive in order, in batches, with id, time and clock, and lea
   assert.deepEqual(gate.ids(), gate.ids().toSorted());
 });
 
+test('members that a later gate answers are ignored: readings are acknowledged and set aside all the same', async () => {
+  const more = { hint: 'later', gates: [{ url: 'x' }] };
+  const later = (received: Received) => {
+    const answer = refusingValues(1)(received);
+    return { ...answer, body: { ...(answer.body as object), ...more } };
+  };
+  const gate = await startGate(range(9).map(() => later));
+  const { device, failures } = await sending([gate.url], 3);
+  await device.drained(limit());
+  assert.deepEqual(gate.values(), [0, 2]);
+  assert.deepEqual([device.counts, failures], [{ acknowledged: 2, refused: 1 }, []]);
+});
+
 for (const [what, answer] of [
   ['a 200 that is not an acknowledgement', { status: 200, body: {} }],
   ['a 202 for fewer readings', { status: 202, body: { acknowledged: 1, ids: ['a'], revision: 1 } }],

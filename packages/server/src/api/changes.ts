@@ -12,7 +12,7 @@ import { timestamp } from '../telemetry/telemetry.ts';
 import { type Rooms, type Route, route } from './route.ts';
 
 /** Without `wait=all` the revision alone. */
-export const ChangeAnswer = z.union([Receipt, z.strictObject({ revision: Revision })]);
+export const ChangeAnswer = z.union([Receipt, z.object({ revision: Revision })]);
 
 export async function answerChange({ feed }: Rooms, revision: number, query: z.infer<typeof WaitQuery>) {
   return query.wait === 'all' ? feed.receipt(revision, { limitMs: query.waitLimitMs }) : { revision };
@@ -57,7 +57,7 @@ export const changesRoutes: readonly Route[] = [
         limit: z.coerce.number().int().min(1).max(1_000).default(100),
       }),
     },
-    answer: z.strictObject({ items: z.array(JournalEntryView), next: z.string().nullable() }),
+    answer: z.object({ items: z.array(JournalEntryView), next: z.string().nullable() }),
     async handle({ journal }, { query: { after, limit } }) {
       const items = await journal.entries(after, limit);
       return { items, next: items.length === limit ? String(items.at(-1)?.position) : null };

@@ -16,7 +16,7 @@ import { timestamp } from '../telemetry/telemetry.ts';
 import { type Call, type Rooms, type Route, route } from './route.ts';
 import { whileAdmitted } from './while-admitted.ts';
 
-const Done = z.strictObject({ done: z.literal(true) });
+const Done = z.object({ done: z.literal(true) });
 
 export const gatesRoutes: readonly Route[] = [
   route({
@@ -25,7 +25,7 @@ export const gatesRoutes: readonly Route[] = [
     kinds: ['operator'],
     summary: 'Gates and their instances: lease, applied revision, rates',
     schemas: {},
-    answer: z.strictObject({ items: z.array(GateView) }),
+    answer: z.object({ items: z.array(GateView) }),
     handle: async ({ feed }) => ({ items: await feed.gates() }),
   }),
   route({

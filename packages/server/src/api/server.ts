@@ -2,7 +2,7 @@ import { constants } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import { type FailureCode, PortcullisError } from '@portcullis/contract';
 import { type FastifyInstance, type FastifyRequest, fastify, type RouteHandlerMethod } from 'fastify';
-import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
 import type { Call, Rooms, Route } from './route.ts';
@@ -15,6 +15,15 @@ export interface ServerIdentity {
 const bodyBytesMax = 1024 * 1024;
 const requestMs = 30_000;
 const handshakeMs = 10_000;
+
+/** A description says "no other member" of requests alone: a later authority may answer more. */
+const transform = createJsonSchemaTransform({
+  zodToJsonConfig: {
+    override: ({ zodSchema: { _zod: zod }, jsonSchema }) => {
+      if (zod.def.type === 'object' && zod.def.catchall === undefined) delete jsonSchema.additionalProperties;
+    },
+  },
+});
 
 /** TLS of both listeners; `trust` given: a client certificate is demanded (P3). */
 export function tlsOptions(identity: ServerIdentity, trust: string | undefined) {
@@ -57,7 +66,7 @@ export async function makeServer(
   });
   await server.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title: 'Portcullis', version: '1' } },
-    transform: jsonSchemaTransform,
+    transform,
   });
   for (const row of routes) addRoute(server, rooms, row);
   return server;

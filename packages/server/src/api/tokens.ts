@@ -9,7 +9,7 @@ export const tokensRoutes: readonly Route[] = [
     kinds: ['operator'],
     summary: 'Makes enrolment tokens, and the subjects that are new',
     schemas: { body: TokensRequest },
-    answer: z.strictObject({ revision: z.int(), tokens: z.array(TokenCreated) }),
+    answer: z.object({ revision: z.int(), tokens: z.array(TokenCreated) }),
     bodyBytesMax: 16 * 1024 * 1024,
     handle: ({ enrolment }, { body, by }) => enrolment.createTokens(by, body),
   }),
@@ -31,7 +31,7 @@ export const tokensRoutes: readonly Route[] = [
       params: z.strictObject({ id: z.string().max(64) }),
       body: z.strictObject({ reason: ReasonText.optional() }),
     },
-    answer: z.strictObject({ voided: z.literal(true) }),
+    answer: z.object({ voided: z.literal(true) }),
     async handle({ enrolment }, { params: { id }, body, by }) {
       await enrolment.revokeToken({ ...by, ...body }, id);
       return { voided: true };

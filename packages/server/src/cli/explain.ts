@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import { columns, type Output } from './output.ts';
 
-const Verdicts = z.strictObject({ items: z.array(VerdictView) });
+const Verdicts = z.object({ items: z.array(VerdictView) });
 
 export function explainCommand(program: Command, output: Output): void {
   program
@@ -28,7 +28,7 @@ export function explainCommand(program: Command, output: Output): void {
 
 /** The gates that may decide now, one address each. @throws {PortcullisError} `server_unreachable` */
 export async function gateUrls(client: FleetClient): Promise<string[]> {
-  const { items } = await client.get('/v1/gates', z.strictObject({ items: z.array(GateView) }));
+  const { items } = await client.get('/v1/gates', z.object({ items: z.array(GateView) }));
   const urls = items.filter(({ lease, url }) => lease === 'held' && url !== null).map(({ url }) => url as string);
   if (urls.length > 0) return [...new Set(urls)];
   throw new PortcullisError('server_unreachable', 'no gate holds a lease now; "portcullis gate list" shows them');

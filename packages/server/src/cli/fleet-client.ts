@@ -16,7 +16,7 @@ interface Shape<Value> {
   safeParse(value: unknown): { success: true; data: Value } | { success: false };
 }
 
-const ChangeAnswer = z.union([Receipt, z.strictObject({ revision: Revision })]);
+const ChangeAnswer = z.union([Receipt, z.object({ revision: Revision })]);
 
 /** An operator's way to the authority and, through it, to the gates. */
 export class FleetClient {
@@ -56,7 +56,7 @@ export class FleetClient {
 
   /** Every page of a list. */
   async *pages<Value>(path: string, item: z.ZodType<Value>): AsyncGenerator<Value> {
-    const shape = z.strictObject({ items: z.array(item), next: z.string().nullable() });
+    const shape = z.object({ items: z.array(item), next: z.string().nullable() });
     for (let after: string | null = ''; after !== null; ) {
       const query: string = after === '' ? '' : `${path.includes('?') ? '&' : '?'}after=${encodeURIComponent(after)}`;
       const { items, next } = (await this.get(`${path}${query}`, shape)) as { items: Value[]; next: string | null };

@@ -81,7 +81,7 @@ function heardWords({ lastHeardMs }: GateView): string {
 
 async function list(options: FleetOptions, output: Output): Promise<void> {
   await withFleet(options, async (client) => {
-    const { items } = await client.get('/v1/gates', z.strictObject({ items: z.array(GateView) }));
+    const { items } = await client.get('/v1/gates', z.object({ items: z.array(GateView) }));
     for (const one of items) {
       const rates = `${one.connections} connections, ${one.admittedPerSecond}/s admitted, ${one.refusedPerSecond}/s refused`;
       const state = `revision ${one.appliedRevision} (lag ${one.lag})`;

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
 import { columns, type Output } from './output.ts';
 
-const Page = z.strictObject({ items: z.array(JournalEntryView), next: z.string().nullable() });
+const Page = z.object({ items: z.array(JournalEntryView), next: z.string().nullable() });
 
 export function journalCommands(program: Command, output: Output): void {
   const journal = program.command('journal').description('everything that happened');

@@ -9,7 +9,7 @@ import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
 import { issueLocally } from './issue-locally.ts';
 import type { Output } from './output.ts';
 
-const TokensCreated = z.strictObject({ revision: z.int(), tokens: z.array(TokenCreated) });
+const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated) });
 
 interface AddOptions extends FleetOptions {
   out?: string;

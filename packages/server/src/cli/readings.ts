@@ -5,7 +5,7 @@ import { gateUrls } from './explain.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
 import { columns, type Output } from './output.ts';
 
-const Page = z.strictObject({ items: z.array(ReadingView), next: z.string().nullable() });
+const Page = z.object({ items: z.array(ReadingView), next: z.string().nullable() });
 
 export function readingsCommand(program: Command, output: Output): void {
   program

@@ -7,7 +7,7 @@ import { each } from './change-options.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
 import { columns, type Output } from './output.ts';
 
-const TokensCreated = z.strictObject({ revision: z.int(), tokens: z.array(TokenCreated) });
+const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated) });
 const tokensPerRequest = 10_000;
 
 interface CreateOptions extends FleetOptions {

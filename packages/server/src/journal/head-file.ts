@@ -2,7 +2,7 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, w
 import { JournalHash, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
 
-const Head = z.strictObject({
+const Head = z.object({
   position: z.int().nonnegative(),
   revision: z.int().nonnegative(),
   /** Of the entry at `position`. */

@@ -282,6 +282,13 @@ test('a head file with anything else in it is called damaged', async (context) =
   }
 });
 
+test('a head file of a later version is read: members that are not known are ignored', async (context) => {
+  const { headFile } = await house(context);
+  const head = { position: 1, revision: 0, hash: origin, revisionHash: origin };
+  writeFileSync(headFile, JSON.stringify({ ...head, later: 1 }));
+  assert.deepEqual(readHeadFile(headFile), head);
+});
+
 test('an actor who may not do it any more changes nothing, by the order of commits', async (context) => {
   const { store, journal } = await house(context);
   let allowed = true;

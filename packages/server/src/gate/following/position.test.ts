@@ -51,6 +51,15 @@ test('E8: a damaged file is not taken for "no history yet"', (context) => {
   assert.throws(() => new Position(file, log), damaged);
 });
 
+test('files of a later version are read: members that are not known are ignored', async (context) => {
+  const directory = folder(context);
+  const file = join(directory, 'position.json');
+  writeFileSync(file, JSON.stringify({ fleet: 'f', revision: 7, hash, clockFloor: 9, later: 1 }));
+  assert.deepEqual(new Position(file, log).held, { fleet: 'f', revision: 7, hash, clockFloor: 9 });
+  writeFileSync(join(directory, 'policy.json'), JSON.stringify({ number: 4, hash: 'one', later: 1 }));
+  assert.equal(await numberPolicy(directory, 'one'), 4);
+});
+
 test('a disk that can not be written is survived, and told', async (context) => {
   const directory = folder(context);
   const position = new Position(join(directory, 'gone', 'position.json'), log);

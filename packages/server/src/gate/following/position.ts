@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Log } from '../../telemetry/telemetry.ts';
 import { replaceFile } from '../durable-file.ts';
 
-const Held = z.strictObject({
+const Held = z.object({
   fleet: z.string(),
   revision: z.int().nonnegative(),
   hash: JournalHash,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { replaceFile } from '../durable-file.ts';
 
-const Numbered = z.strictObject({ number: z.int().positive(), hash: z.string() });
+const Numbered = z.object({ number: z.int().positive(), hash: z.string() });
 
 /**
  * The number of a policy at this gate: that of the last one while what decides is the same, else the next. It is on disk before a
