@@ -1,50 +1,52 @@
-import { createHash } from 'node:crypto';
-import { realpathSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
 import { PortcullisError } from '@portcullis/contract';
 
+export interface Lock {
+  /** Lets another process have the directory. */
+  close(): void;
+}
+
 /**
- * Holds a directory for the life of this process: a local socket whose name is the directory's hash. On Linux it is an abstract
- * one, which the kernel drops with the process, however it dies; elsewhere its file may stay behind, and nobody answers there.
- * @throws {PortcullisError} `store_locked`
+ * Holds a directory for the life of this process: an empty SQLite database in it, in an exclusive transaction. That is a lock of
+ * the kernel on the file itself, so that two containers that share the directory see it, whatever their networks and process
+ * numbers are, and it is dropped with the process, however it dies.
+ * @throws {PortcullisError} `store_locked`, `disk_full`
  */
-export async function holdDirectory(directory: string, platform: string = process.platform): Promise<Server> {
-  const name = `portcullis-device-${createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 32)}`;
-  const address = addressOf(name, platform);
+export function holdDirectory(directory: string): Lock {
+  const Database = loadDatabase();
+  let database: DatabaseSync | undefined;
   try {
-    return await listen(address);
+    database = new Database(join(directory, 'device.lock'));
+    database.exec('BEGIN EXCLUSIVE');
+    const held = database;
+    return { close: () => held.isOpen && held.close() };
   } catch (cause) {
-    if (!address.startsWith('/') || (await answers(address))) throw locked(directory, cause);
-    rmSync(address, { force: true });
+    database?.close();
+    throw failureOf(directory, cause);
   }
-  return listen(address).catch((cause) => {
-    throw locked(directory, cause);
-  });
 }
 
-const locked = (directory: string, cause: unknown) =>
-  new PortcullisError('store_locked', `another process uses "${directory}"; stop it first`, { cause });
+/** SQLite's result codes: the low byte is the kind (https://www.sqlite.org/rescode.html). */
+const busy = 5;
+const full = 13;
 
-function listen(address: string): Promise<Server> {
-  const server = createServer((socket) => socket.destroy());
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address, () => resolve(server.unref()));
-  });
+function failureOf(directory: string, cause: unknown): PortcullisError {
+  const kind = ((cause as { errcode?: number }).errcode ?? 0) & 0xff;
+  if (kind === busy) {
+    return new PortcullisError('store_locked', `another process uses "${directory}"; stop it first`, { cause });
+  }
+  const message = `couldn't hold "${directory}": ${(cause as Error).message}`;
+  return new PortcullisError(kind === full ? 'disk_full' : 'credential_unusable', message, { cause });
 }
 
-function answers(address: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(address);
-    socket.once('connect', () => resolve(true));
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
-    socket.once('connect', () => socket.destroy());
-  });
-}
-
-function addressOf(name: string, platform: string): string {
-  if (platform === 'linux') return `\0${name}`;
-  return platform === 'win32' ? `\\\\?\\pipe\\${name}` : join(tmpdir(), `${name}.sock`);
+/** Node 22 says on standard error that this module is experimental; a lock has no format that could change. */
+function loadDatabase(): typeof DatabaseSync {
+  const { emitWarning } = process;
+  process.emitWarning = () => undefined;
+  try {
+    return process.getBuiltinModule('node:sqlite').DatabaseSync;
+  } finally {
+    process.emitWarning = emitWarning;
+  }
 }

@@ -90,7 +90,7 @@ test('a token from a file or a pipe becomes a credential, proven at a gate, and 
   const { subject, kind, proven, gate: provenBy, ...more } = summaryOf(first.out);
   assert.deepEqual([subject, kind, proven, provenBy], ['truck-17', 'device', true, gate.url]);
   assert.doesNotMatch(JSON.stringify(more), /PRIVATE|secret/);
-  assert.deepEqual(readdirSync(directory), ['credential.json']);
+  assert.deepEqual(readdirSync(directory).sort(), ['credential.json', 'device.lock']);
   await gate.close();
   const again = await run(['enrol', '-', '--device', directory], authority.token);
   assert.equal(again.status, 0, again.side);

@@ -8,7 +8,6 @@ import { test } from 'node:test';
 import { startEnrolment } from '../test/enrolment.ts';
 import { deviceDirectory, fleet, impatient, openDevice, startGate } from '../test/gate.ts';
 import { refused, until } from '../test/servers.ts';
-import { holdDirectory } from './lock.ts';
 import { Device } from './sending-device.ts';
 import { realSystem } from './system.ts';
 
@@ -25,23 +24,6 @@ test('one process a directory: a second one is refused with a clear word, and le
   const { device: next } = await openDevice(directory);
   assert.equal(next.credential.subject, 'truck-17');
 });
-
-for (const platform of ['linux', 'darwin']) {
-  test(`a process that is killed lets go of its directory, as on ${platform}`, async () => {
-    const directory = deviceDirectory([]);
-    const program = `
-      const { holdDirectory } = await import(${JSON.stringify(new URL('./lock.ts', import.meta.url).href)});
-      (await holdDirectory(${JSON.stringify(directory)}, ${JSON.stringify(platform)})).ref();
-      console.log('held');`;
-    const words = ['--conditions=portcullis-source', '--no-warnings', '--input-type=module', '-e', program];
-    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
-    await once(child.stdout, 'data');
-    await assert.rejects(holdDirectory(directory, platform), { code: 'store_locked' });
-    child.kill('SIGKILL');
-    await once(child, 'close');
-    (await holdDirectory(directory, platform)).close();
-  });
-}
 
 test('a directory that is not there, or holds no credential, says to enrol first', async () => {
   await assert.rejects(Device.open({ directory: '/nonexistent/device' }), {

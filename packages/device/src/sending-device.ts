@@ -1,12 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
-import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { PortcullisError, StreamName } from '@portcullis/contract';
 import { type Credential, credentialFileIn, readCredential } from './credential/credential.ts';
 import { Renewing } from './credential/renewing.ts';
 import { makeDirectory } from './durable.ts';
 import { Link } from './link/link.ts';
-import { holdDirectory } from './lock.ts';
+import { holdDirectory, type Lock } from './lock.ts';
 import { Clock } from './outbox/clock.ts';
 import { Outbox, type OutboxBounds, outboxBounds, type Waiting } from './outbox/outbox.ts';
 import { type Given, requireReading } from './outbox/reading.ts';
@@ -32,7 +31,7 @@ export class Device {
   readonly counts: Counts = { acknowledged: 0, refused: 0 };
   readonly #options: DeviceOptions;
   readonly #system: System;
-  readonly #lock: Server;
+  readonly #lock: Lock;
   readonly #streams = new Map<string, Stream>();
   readonly #renewing: Renewing;
   readonly #clock: Clock;
@@ -42,7 +41,7 @@ export class Device {
   #count = 0;
   #closed = false;
 
-  private constructor(options: DeviceOptions, lock: Server) {
+  private constructor(options: DeviceOptions, lock: Lock) {
     this.#options = options;
     this.#system = options.system ?? realSystem;
     this.#lock = lock;
@@ -65,7 +64,7 @@ export class Device {
     if (!existsSync(options.directory)) {
       throw new PortcullisError('credential_unusable', `"${options.directory}" does not exist; enrol first`);
     }
-    const lock = await holdDirectory(options.directory);
+    const lock = holdDirectory(options.directory);
     try {
       return new Device(options, lock);
     } catch (error) {

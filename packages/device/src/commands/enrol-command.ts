@@ -10,7 +10,7 @@ export async function enrolDevice(
   output: Output,
 ): Promise<number> {
   makeDirectory(directory);
-  const lock = await holdDirectory(directory);
+  const lock = holdDirectory(directory);
   try {
     const credential = await enrol({ token, directory });
     const { subject, kind, fleet, notAfter, renewAfter, gates } = credential;
