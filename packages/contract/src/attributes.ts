@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { PortcullisError } from './errors.ts';
+import { inexactNumberIn, inexactNumberWords, isExactNumber } from './exact-number.ts';
+import { type JsonText, readJson } from './json-text.ts';
 
 export const AttributeName = z
   .string()
@@ -17,22 +20,44 @@ export type AttributeValue = z.infer<typeof AttributeValue>;
 export const Visibility = z.enum(['private', 'public']);
 export type Visibility = z.infer<typeof Visibility>;
 
-/** `K=V` of the command line: true|false is a boolean, a JSON number is a number, anything else a string; `K:=JSON` forces. */
-export function parseAssignment(text: string): { name: string; value: unknown } | undefined {
-  const forced = /^([^=:]+):=(.*)$/s.exec(text);
-  if (forced) {
-    try {
-      return { name: forced[1] as string, value: JSON.parse(forced[2] as string) as unknown };
-    } catch {
-      return undefined;
-    }
-  }
-  const plain = /^([^=]+)=(.*)$/s.exec(text);
-  return plain ? { name: plain[1] as string, value: plainValue(plain[2] as string) } : undefined;
+export interface Assignment {
+  name: string;
+  value: unknown;
+  /** It looks like a number and would not come back as it was written: the text is taken. */
+  asText: boolean;
 }
 
-function plainValue(text: string): AttributeValue {
-  if (text === 'true' || text === 'false') return text === 'true';
-  // RFC 8259 §6: the grammar of a JSON number; "007" and "0x10" stay strings.
-  return /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text) && Number.isFinite(Number(text)) ? Number(text) : text;
+/**
+ * `K=V` of the command line. What a value is, the name's type says (`typeOf`); where it has none yet, true|false is a boolean, a
+ * number that would be written again as it is given is one, anything else is a string. `K:=JSON` forces.
+ * @throws {PortcullisError} `usage`
+ */
+export function parseAssignment(word: string, typeOf?: (name: string) => AttributeType | undefined): Assignment {
+  const [, name, forced, text] = /^([^=:]+)(:?)=(.*)$/s.exec(word) ?? /^([^=]+)()=(.*)$/s.exec(word) ?? [];
+  if (name === undefined || text === undefined) {
+    throw new PortcullisError('usage', `"${word}" is not an assignment; it must be K=V, or K:=JSON`);
+  }
+  if (forced) return { name, value: forcedValue(name, text), asText: false };
+  return { name, ...plainValue(text, typeOf?.(name)) };
+}
+
+function forcedValue(name: string, text: string): unknown {
+  const read = readJson(text);
+  const refused = 'refused' in read ? `${read.refused} (a string is "in quotes")` : inexactWords(text);
+  if (refused !== undefined) throw new PortcullisError('usage', `"${name}:=": ${refused}`);
+  return (read as JsonText).value;
+}
+
+function inexactWords(text: string): string | undefined {
+  const number = inexactNumberIn(text);
+  return number === undefined ? undefined : inexactNumberWords(number);
+}
+
+function plainValue(text: string, type: AttributeType | undefined): { value: AttributeValue; asText: boolean } {
+  if (type === 'string') return { value: text, asText: false };
+  if (text === 'true' || text === 'false') return { value: text === 'true', asText: false };
+  // RFC 8259 §6: the grammar of a JSON number.
+  const isNumber = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text) && isExactNumber(text);
+  if (isNumber && (type === 'number' || String(Number(text)) === text)) return { value: Number(text), asText: false };
+  return { value: text, asText: /^[+-]?\d*\.?\d+([eE][+-]?\d+)?$/.test(text) };
 }

@@ -48,12 +48,7 @@ export function attributeCommands(program: Command, output: Output): void {
 }
 
 export function assignmentsOf(words: string[]): Record<string, unknown> {
-  const parsed = words.map((word) => {
-    const assignment = parseAssignment(word);
-    if (assignment) return [assignment.name, assignment.value] as const;
-    throw new PortcullisError('usage', `"${word}" is not an assignment; it must be K=V, or K:=JSON`);
-  });
-  return Object.fromEntries(parsed);
+  return Object.fromEntries(words.map((word) => parseAssignment(word)).map(({ name, value }) => [name, value]));
 }
 
 async function showAttributes(
