@@ -106,7 +106,18 @@ function commands(): string {
   const rows = commandLine().map(({ words, description }) => [`\`${words.replaceAll('|', '\\|')}\``, description]);
   return page(
     'Commands',
-    'Every command takes `--json` and `--fleet DIR`. Exit status: 0 done, 1 refused or failed, 2 wrong usage.',
+    [
+      'Every command takes `--fleet DIR`, `--json`, `--wide` and `--version`, before it or after it. Without `--fleet` the fleet is',
+      'where `PORTCULLIS_FLEET` says, else `./fleet`. Exit status: 0 done, 1 refused or failed, 2 wrong usage.',
+      '',
+      'Lists are tables that fit the terminal, or 80 columns in a pipe: what there is no room for is left out, and `--wide` shows',
+      'it. Colours are for terminals alone, and neither with `NO_COLOR` nor with `TERM=dumb`. What can not be seen (control',
+      'characters, marks of direction) is written out, as `\\u{1b}`.',
+      '',
+      'With `--json` a command prints one object, a list one object a line. A failure is an object too, on standard output, with',
+      '`error` (a code of [errors.md](errors.md) or [reason-codes.md](reason-codes.md)), `message`, `title` and, where there is',
+      'more, `detail`; its words go to standard error.',
+    ].join('\n'),
     table(['command', 'what it does'], rows),
     `## portcullis-device\n\n\`\`\`text\n${device.trim()}\n\`\`\``,
   );

@@ -16,5 +16,6 @@ export * from './identity.ts';
 export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.ts';
 export * from './object-identifiers.ts';
 export * from './operations.ts';
+export * from './plain-text.ts';
 export * from './readings.ts';
 export * from './reasons.ts';

@@ -1,8 +1,14 @@
-import { AttributeHistoryView, PortcullisError, parseAssignment, SubjectView } from '@portcullis/contract';
+import {
+  AttributeHistoryView,
+  type AttributeView,
+  PortcullisError,
+  parseAssignment,
+  SubjectView,
+} from '@portcullis/contract';
 import type { Command } from 'commander';
 import { addChangeOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
-import { columns, type Output } from './output.ts';
+import type { Listing, Output } from './output.ts';
 
 export function attributeCommands(program: Command, output: Output): void {
   const attribute = program
@@ -63,10 +69,7 @@ async function showAttributes(
     if (name !== undefined && shown.length === 0) {
       throw new PortcullisError('attribute_unknown', `"${subject}" has no attribute "${name}"`);
     }
-    for (const one of shown) {
-      const origin = `${one.visibility}, revision ${one.revision}, ${one.changedAt} by ${one.changedBy}`;
-      output.line(one, columns([one.name, 24], [JSON.stringify(one.value), 24], [origin, 0]));
-    }
+    await output.list(shown, { ...attributeListing, none: `"${subject}" has no attributes` });
   });
 }
 
@@ -78,13 +81,36 @@ async function showHistory(
 ): Promise<void> {
   const query = name === undefined ? '' : `?name=${encodeURIComponent(name)}`;
   await withFleet(options, async (client) => {
-    for await (const one of client.pages(
-      `/v1/subjects/${encodeURIComponent(subject)}/history${query}`,
-      AttributeHistoryView,
-    )) {
-      const value = one.value === null ? 'unset' : JSON.stringify(one.value);
-      const origin = `revision ${one.revision} by ${one.changedBy}${one.reason === null ? '' : `: ${one.reason}`}`;
-      output.line(one, columns([one.changedAt, 24], [one.name, 20], [value, 20], [origin, 0]));
-    }
+    const path = `/v1/subjects/${encodeURIComponent(subject)}/history${query}`;
+    const none = `nothing was ever set on "${subject}"`;
+    await output.list(client.pages(path, AttributeHistoryView), { ...historyListing, none });
   });
 }
+
+const attributeListing: Listing<AttributeView> = {
+  columns: [
+    { title: 'NAME', priority: 1, value: ({ name }) => name },
+    { title: 'VALUE', priority: 1, least: 16, value: ({ value }) => JSON.stringify(value) },
+    { title: 'SEEN BY', priority: 3, value: ({ visibility }) => (visibility === 'public' ? 'anybody' : 'operators') },
+    { title: 'REVISION', priority: 4, align: 'right', value: ({ revision }) => revision },
+    { title: 'CHANGED', priority: 2, value: ({ changedAt }) => changedAt },
+    { title: 'BY', priority: 3, least: 8, value: ({ changedBy }) => changedBy },
+    { title: 'REASON', priority: 5, least: 12, value: ({ reason }) => reason },
+  ],
+};
+
+const historyListing: Listing<AttributeHistoryView> = {
+  columns: [
+    { title: 'CHANGED', priority: 1, value: ({ changedAt }) => changedAt },
+    { title: 'NAME', priority: 1, value: ({ name }) => name },
+    {
+      title: 'VALUE',
+      priority: 1,
+      least: 12,
+      value: ({ value }) => (value === null ? 'unset' : JSON.stringify(value)),
+    },
+    { title: 'REVISION', priority: 4, align: 'right', value: ({ revision }) => revision },
+    { title: 'BY', priority: 2, least: 8, value: ({ changedBy }) => changedBy },
+    { title: 'REASON', priority: 3, least: 10, value: ({ reason }) => reason },
+  ],
+};

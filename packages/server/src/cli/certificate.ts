@@ -2,7 +2,8 @@ import { CertificateView, readFingerprint, type StandingsRequest } from '@portcu
 import type { Command } from 'commander';
 import { addChangeOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
-import { columns, type Output } from './output.ts';
+import type { Listing, Output } from './output.ts';
+import type { Colour } from './table.ts';
 
 const actions: Record<StandingsRequest['action'], string> = {
   suspend: 'cut it off, reversibly',
@@ -19,8 +20,7 @@ export function certificateCommands(program: Command, output: Output): void {
     .action(async (options: FleetOptions & { subject?: string }) => {
       const query = options.subject === undefined ? '' : `?subject=${encodeURIComponent(options.subject)}`;
       await withFleet(options, async (client) => {
-        for await (const one of client.pages(`/v1/certificates${query}`, CertificateView))
-          output.line(one, wordsOf(one));
+        await output.list(client.pages(`/v1/certificates${query}`, CertificateView), certificateListing);
       });
     });
   certificate
@@ -45,14 +45,36 @@ async function showCertificates(name: string, options: FleetOptions, output: Out
   await withFleet(options, async (client) => {
     if (fingerprint) {
       const one = await client.get(`/v1/certificates/${fingerprint}`, CertificateView);
-      return output.line(one, wordsOf(one));
+      return output.record(one, Object.entries(one));
     }
-    for await (const one of client.pages(`/v1/certificates?subject=${encodeURIComponent(name)}`, CertificateView)) {
-      output.line(one, wordsOf(one));
-    }
+    const path = `/v1/certificates?subject=${encodeURIComponent(name)}`;
+    await output.list(client.pages(path, CertificateView), {
+      ...certificateListing,
+      none: `"${name}" has no certificate`,
+    });
   });
 }
 
-function wordsOf({ fingerprint, subject, kind, purpose, standing, notAfter }: CertificateView): string {
-  return columns([fingerprint, 64], [subject, 20], [kind, 10], [purpose, 6], [standing, 10], [`until ${notAfter}`, 0]);
-}
+const standingColours: Record<CertificateView['standing'], Colour | undefined> = {
+  valid: 'green',
+  suspended: 'yellow',
+  revoked: 'red',
+  superseded: undefined,
+};
+
+const certificateListing: Listing<CertificateView> = {
+  columns: [
+    { title: 'SUBJECT', priority: 1, value: ({ subject }) => subject },
+    { title: 'KIND', priority: 4, value: ({ kind }) => kind },
+    { title: 'FOR', priority: 5, value: ({ purpose }) => purpose },
+    {
+      title: 'STANDING',
+      priority: 1,
+      value: ({ standing }) => standing,
+      colour: ({ standing }) => standingColours[standing],
+    },
+    { title: 'ENDS', priority: 2, value: ({ notAfter }) => notAfter },
+    { title: 'FINGERPRINT', priority: 3, least: 12, value: ({ fingerprint }) => fingerprint },
+  ],
+  none: 'there is no certificate',
+};

@@ -1,26 +1,37 @@
 /**
  * The command line `portcullis`: words → one command → exit status (0 done, 1 refused or failed, 2 wrong usage).
  * - Every command says what it did in words, or as one JSON object with `--json` (lists: one object a line).
+ * - A failure is one object with `--json` too: `error` (a code of the contract), `message`, `title`, `detail`; words on standard error.
  * - A secret is printed only by the command that makes it.
  * Refuses to know: how anything is decided; it asks the authority and the gates, as every operator can.
  */
+import { PortcullisError } from '@portcullis/contract';
 import { CommanderError } from 'commander';
 import { Output } from './output.ts';
 import { listCommands, makeProgram } from './program.ts';
+import { screenOf } from './screen.ts';
 
 export async function run(words: string[]): Promise<number> {
-  const output = new Output(process.stdout, process.stderr, words.includes('--json'));
+  const given = new Set(words.slice(0, words.includes('--') ? words.indexOf('--') : undefined));
+  const screen = screenOf(process.stdout, process.env, given.has('--wide'));
+  const output = new Output(process.stdout, process.stderr, { json: given.has('--json'), screen });
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   try {
     await makeProgram(output).parseAsync(words, { from: 'user' });
     return output.status;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    return output.failure(error);
+    if (!(error instanceof CommanderError)) return output.failure(error);
+    return error.exitCode === 0 ? 0 : output.failure(wrongUsage(error));
   }
+}
+
+function wrongUsage({ code, message }: CommanderError): PortcullisError {
+  const words = message.replace(/^error: /, '').replaceAll('\n', ' ');
+  const told = code === 'commander.help' ? 'name a command; these are all' : `${words}; --help tells more`;
+  return new PortcullisError('usage', told);
 }
 
 /** Every command with its words and what it does, as the documentation lists them. */
 export function commandLine(): { words: string; description: string }[] {
-  return listCommands(makeProgram(new Output(process.stdout, process.stderr, false)));
+  return listCommands(makeProgram(new Output(process.stdout, process.stderr, { json: false })));
 }

@@ -23,7 +23,7 @@ async function check(context: TestContext, json: boolean, mode = 0o600): Promise
   chmodSync(join(directory, 'e.ndjson'), mode);
   const [out, side] = [new PassThrough({ encoding: 'utf8' }), new PassThrough({ encoding: 'utf8' })];
   const program = new Command();
-  configCommands(program, new Output(out, side, json));
+  configCommands(program, new Output(out, side, { json }));
   await program.parseAsync(['config', 'check', directory], { from: 'user' });
   return { out: String(out.read() ?? ''), side: String(side.read() ?? '') };
 }

@@ -2,7 +2,8 @@ import { GateView, PortcullisError, readFingerprint, VerdictView } from '@portcu
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
-import { columns, type Output } from './output.ts';
+import type { Listing, Output } from './output.ts';
+import type { Column } from './table.ts';
 
 const Verdicts = z.object({ items: z.array(VerdictView) });
 
@@ -17,11 +18,13 @@ export function explainCommand(program: Command, output: Output): void {
       const query = new URLSearchParams(fingerprint ? { certificate: fingerprint } : { subject: name });
       if (options.stream !== undefined) query.set('stream', options.stream);
       await withFleet(options, async (client) => {
+        const verdicts: VerdictView[] = [];
         for (const url of await gateUrls(client)) {
           const { items } = await client.getFromGate(url, `/v1/explain?${query}`, Verdicts);
-          for (const one of items) output.line(one, verdictWords(one));
+          verdicts.push(...items);
           if (items.length === 0) output.notice(`${url}: "${name}" has no certificate that could connect`);
         }
+        await output.list(verdicts, explainListing);
       });
     });
 }
@@ -34,13 +37,41 @@ export async function gateUrls(client: FleetClient): Promise<string[]> {
   throw new PortcullisError('server_unreachable', 'no gate holds a lease now; "portcullis gate list" shows them');
 }
 
-export function verdictWords(one: VerdictView): string {
-  const who = one.subject ?? 'nobody we know';
-  const head = columns([one.at, 24], [one.verdict, 8], [who, 20], [one.stream, 16]);
-  const times = one.count > 1 ? ` ×${one.count}` : '';
-  if (one.verdict === 'admitted') return `${head}${times}`;
-  const told =
-    one.expected === null ? '' : ` expected ${JSON.stringify(one.expected)}, found ${JSON.stringify(one.found)}`;
-  const by = one.changedBy === null ? '' : ` (revision ${one.revision}, ${one.changedAt} by ${one.changedBy})`;
-  return `${head} ${one.reason}${told}${by}${times}`;
+const who: Column<VerdictView> = {
+  title: 'SUBJECT',
+  priority: 2,
+  usual: 16,
+  value: ({ subject }) => subject ?? 'nobody we know',
+};
+const stream: Column<VerdictView> = { title: 'STREAM', priority: 2, usual: 12, value: (one) => one.stream };
+const verdict: Column<VerdictView> = {
+  title: 'VERDICT',
+  priority: 1,
+  usual: 8,
+  value: (one) => one.verdict,
+  colour: (one) => (one.verdict === 'admitted' ? 'green' : 'red'),
+};
+const why: Column<VerdictView> = { title: 'WHY', priority: 1, usual: 80, least: 16, value: whyOf };
+
+function whyOf({ verdict: said, reason, expected, found, revision, changedAt, changedBy }: VerdictView): string {
+  if (said === 'admitted') return '';
+  const told = expected === null ? '' : ` expected ${JSON.stringify(expected)}, found ${JSON.stringify(found)}`;
+  const by = changedBy === null ? '' : ` (revision ${revision}, ${changedAt} by ${changedBy})`;
+  return `${reason}${told}${by}`;
 }
+
+/** Why is what was asked: it is never cut. */
+const explainListing: Listing<VerdictView> = {
+  columns: [who, stream, verdict, { title: 'WHY', priority: 1, value: whyOf }],
+};
+
+export const watchListing: Listing<VerdictView> = {
+  columns: [
+    { title: 'AT', priority: 1, usual: 24, value: ({ at }) => at },
+    who,
+    { ...stream, priority: 3 },
+    verdict,
+    { title: 'TIMES', priority: 4, usual: 5, align: 'right', value: ({ count }) => count },
+    why,
+  ],
+};

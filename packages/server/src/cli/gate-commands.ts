@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { loadGateConfig } from '../config/config.ts';
 import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
-import { columns, type Output } from './output.ts';
+import type { Listing, Output } from './output.ts';
 import { gateYaml } from './yaml-templates.ts';
 
 interface JoinOptions {
@@ -74,31 +74,42 @@ async function join_(
 
 /** Tenths of a second are of interest for a few seconds. */
 function heardWords({ lastHeardMs }: GateView): string {
-  if (lastHeardMs === null) return 'not heard';
+  if (lastHeardMs === null) return 'never';
   const seconds = lastHeardMs / 1_000;
-  return `heard ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s ago`;
+  return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s ago`;
 }
 
 async function list(options: FleetOptions, output: Output): Promise<void> {
   await withFleet(options, async (client) => {
     const { items } = await client.get('/v1/gates', z.object({ items: z.array(GateView) }));
-    for (const one of items) {
-      const rates = `${one.connections} connections, ${one.admittedPerSecond}/s admitted, ${one.refusedPerSecond}/s refused`;
-      const state = `revision ${one.appliedRevision} (lag ${one.lag})`;
-      const odd = `${one.overruns} overruns, ${one.unproven} unproven`;
-      const policy = `policy ${one.policy}${one.policyRefused ? ' (newer files refused)' : ''}`;
-      output.line(
-        one,
-        columns(
-          [one.gate, 16],
-          [one.instance?.slice(0, 8) ?? null, 8],
-          [one.lease, 8],
-          [one.url, 28],
-          [state, 22],
-          [heardWords(one), 18],
-          [`${rates}, ${odd}, ${policy}`, 0],
-        ),
-      );
-    }
+    await output.list(items, gateListing);
   });
 }
+
+const gateListing: Listing<GateView> = {
+  columns: [
+    { title: 'GATE', priority: 1, value: ({ gate }) => gate },
+    {
+      title: 'LEASE',
+      priority: 1,
+      value: ({ lease }) => lease,
+      colour: ({ lease }) => (lease === 'held' ? 'green' : 'red'),
+    },
+    { title: 'HEARD', priority: 2, value: heardWords },
+    { title: 'LAG', priority: 2, align: 'right', value: ({ lag }) => lag },
+    { title: 'CONNECTED', priority: 4, align: 'right', value: ({ connections }) => connections },
+    { title: 'ADMITTED/s', priority: 4, align: 'right', value: ({ admittedPerSecond }) => admittedPerSecond },
+    { title: 'REFUSED/s', priority: 4, align: 'right', value: ({ refusedPerSecond }) => refusedPerSecond },
+    {
+      title: 'POLICY',
+      priority: 3,
+      value: ({ policy, policyRefused }) => `${policy}${policyRefused ? ' (newer refused)' : ''}`,
+    },
+    { title: 'URL', priority: 5, value: ({ url }) => url },
+    { title: 'REVISION', priority: 6, align: 'right', value: ({ appliedRevision }) => appliedRevision },
+    { title: 'OVERRUNS', priority: 6, align: 'right', value: ({ overruns }) => overruns },
+    { title: 'UNPROVEN', priority: 6, align: 'right', value: ({ unproven }) => unproven },
+    { title: 'INSTANCE', priority: 7, value: ({ instance }) => instance },
+  ],
+  none: 'there is no gate',
+};

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { JournalEntryView, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
-import { columns, type Output } from './output.ts';
+import { directoryOf, type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
+import type { Listing, Output } from './output.ts';
 
 const Page = z.object({ items: z.array(JournalEntryView), next: z.string().nullable() });
 
@@ -15,11 +15,7 @@ export function journalCommands(program: Command, output: Output): void {
     .description('entries in order')
     .action(async (options: FleetOptions & { after: string }) => {
       await withFleet(options, async (client) => {
-        for (let after: string | null = options.after; after !== null; ) {
-          const { items, next }: z.infer<typeof Page> = await client.get(`/v1/journal?after=${after}&limit=1000`, Page);
-          for (const one of items) output.line(one, wordsOf(one));
-          after = next;
-        }
+        await output.list(entriesAfter(options.after, client), entryListing);
       });
     });
   journal
@@ -42,20 +38,29 @@ async function verify(directory: string, output: Output): Promise<void> {
   output.result({ valid: true, entries }, `${entries} entries, whole; ${held}`);
 }
 
-function wordsOf({ position, revision, at, actor, action, body }: z.infer<typeof JournalEntryView>): string {
+async function* entriesAfter(first: string, client: FleetClient): AsyncGenerator<JournalEntryView> {
+  for (let after: string | null = first; after !== null; ) {
+    const query = new URLSearchParams({ after, limit: '1000' });
+    const { items, next }: z.infer<typeof Page> = await client.get(`/v1/journal?${query}`, Page);
+    yield* items;
+    after = next;
+  }
+}
+
+const entryListing: Listing<JournalEntryView> = {
+  columns: [
+    { title: 'ENTRY', priority: 1, align: 'right', value: ({ position }) => position },
+    { title: 'REVISION', priority: 3, align: 'right', value: ({ revision }) => revision },
+    { title: 'AT', priority: 1, value: ({ at }) => at },
+    { title: 'BY', priority: 2, least: 10, value: ({ actor }) => actor },
+    { title: 'WHAT', priority: 1, value: ({ action }) => action },
+    { title: 'ABOUT', priority: 1, least: 12, value: aboutOf },
+  ],
+};
+
+function aboutOf({ body }: JournalEntryView): string {
   const { reason, subjects } = body as { reason?: string | null; subjects?: { subject: string }[] };
   const names = (subjects ?? []).slice(0, 5).map(({ subject }) => subject);
-  const about = [
-    ...names,
-    ...(subjects && subjects.length > 5 ? [`and ${subjects.length - 5} more`] : []),
-    ...(reason ? [`"${reason}"`] : []),
-  ];
-  return columns(
-    [position, 6],
-    [revision === null ? '' : `r${revision}`, 7],
-    [at, 24],
-    [actor, 18],
-    [action, 24],
-    [about.join(' '), 0],
-  );
+  const more = subjects && subjects.length > 5 ? [`and ${subjects.length - 5} more`] : [];
+  return [...names, ...more, ...(reason ? [JSON.stringify(reason)] : [])].join(' ');
 }

@@ -1,48 +1,100 @@
+import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { PortcullisError } from '@portcullis/contract';
+import { failures, PortcullisError, plain, plainJson, plainLines } from '@portcullis/contract';
+import { type Cell, type Column, type Screen, Table } from './table.ts';
 
-/** What commands print: words for people, or JSON for programs. */
+/** A list: its columns for people, and what a program gets of each row (the row itself). */
+export interface Listing<Row> {
+  columns: readonly Column<Row>[];
+  json?: (row: Row) => unknown;
+  /** What is said, beside the result, when there is no row. */
+  none?: string;
+}
+
+interface OutputOptions {
+  json: boolean;
+  screen?: Screen;
+}
+
+const chunkLength = 65_536;
+const plainScreen: Screen = { width: 80, colours: false, wide: false };
+
+/** What commands print: words and tables for people, or JSON for programs: one object, and one a line for lists. */
 export class Output {
   status = 0;
   readonly json: boolean;
+  readonly screen: Screen;
   readonly #out: Writable;
   readonly #side: Writable;
 
-  constructor(out: Writable, side: Writable, json: boolean) {
+  constructor(out: Writable, side: Writable, { json, screen = plainScreen }: OutputOptions) {
     this.#out = out;
     this.#side = side;
     this.json = json;
+    this.screen = screen;
   }
 
   /** One object, or the words for it. */
   result(value: unknown, words: string): void {
-    this.#out.write(this.json ? `${JSON.stringify(value)}\n` : `${words}\n`);
+    this.#out.write(this.json ? `${plainJson(value)}\n` : `${plainLines(words)}\n`);
   }
 
-  /** One line of a list. */
-  line(value: unknown, words: string): void {
-    this.result(value, words);
+  /** One thing by its properties, each on a line of its own and whole. */
+  record(value: unknown, properties: readonly (readonly [string, Cell])[]): void {
+    const width = Math.max(...properties.map(([name]) => name.length));
+    const shown = properties.filter(([, cell]) => cell !== undefined);
+    this.result(value, shown.map(([name, cell]) => `${name.padEnd(width)}  ${plain(String(cell ?? '-'))}`).join('\n'));
+  }
+
+  /** Rows under a header, as wide as the screen. Resolves to how many there were; what reads slowly is waited for. */
+  async list<Row>(rows: AsyncIterable<Row> | Iterable<Row>, listing: Listing<Row>): Promise<number> {
+    const table = new Table(listing.columns, this.screen);
+    let count = 0;
+    let waiting = '';
+    for await (const row of rows) {
+      count += 1;
+      waiting += this.#linesOf(table, row, listing);
+      if (waiting.length < chunkLength) continue;
+      if (!this.#out.write(waiting)) await once(this.#out, 'drain');
+      waiting = '';
+    }
+    const rest = waiting + table.end().map(ended).join('');
+    if (rest !== '') this.#out.write(rest);
+    if (count === 0 && listing.none !== undefined && !this.json) this.notice(listing.none);
+    return count;
+  }
+
+  /** For rows that come one by one: each is written at once. */
+  live<Row>(listing: Listing<Row>): (row: Row) => void {
+    const table = new Table(listing.columns, this.screen, true);
+    return (row) => void this.#out.write(this.#linesOf(table, row, listing));
+  }
+
+  #linesOf<Row>(table: Table<Row>, row: Row, { json }: Listing<Row>): string {
+    if (this.json) return ended(plainJson(json ? json(row) : row));
+    return table.add(row).map(ended).join('');
   }
 
   /** What is good to know meanwhile; never part of the result. */
   notice(words: string): void {
-    this.#side.write(`${words}\n`);
+    this.#side.write(`${plainLines(words)}\n`);
   }
 
   /** Says what failed; the exit status for it. */
   failure(error: unknown): number {
     const code = error instanceof PortcullisError ? error.code : 'internal';
     const message = error instanceof Error ? error.message : String(error);
-    if (this.json) this.#out.write(`${JSON.stringify({ error: code, message })}\n`);
-    this.#side.write(`portcullis: ${message} (${code})\n`);
+    const detail = error instanceof PortcullisError ? error.detail : {};
+    const told = {
+      error: code,
+      message,
+      title: failures[code]?.title,
+      ...(Object.keys(detail).length > 0 && { detail }),
+    };
+    if (this.json) this.#out.write(`${plainJson(told)}\n`);
+    this.#side.write(`portcullis: ${plainLines(message)} (${code})\n`);
     return code === 'usage' ? 2 : 1;
   }
 }
 
-/** Columns of equal width, for people. */
-export function columns(...cells: [string | number | null, number][]): string {
-  return cells
-    .map(([cell, width]) => String(cell ?? '-').padEnd(width))
-    .join(' ')
-    .trimEnd();
-}
+const ended = (line: string) => `${line}\n`;

@@ -2,8 +2,8 @@ import { ReadingView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { gateUrls } from './explain.ts';
-import { type FleetOptions, withFleet } from './fleet-client.ts';
-import { columns, type Output } from './output.ts';
+import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
+import type { Listing, Output } from './output.ts';
 
 const Page = z.object({ items: z.array(ReadingView), next: z.string().nullable() });
 
@@ -21,19 +21,29 @@ export function readingsCommand(program: Command, output: Output): void {
         limit: '1000',
       };
       await withFleet(options, async (client) => {
-        for (const url of await gateUrls(client)) {
-          for (let after: string | null = '0'; after !== null; ) {
-            const query: string = new URLSearchParams({ ...filter, after }).toString();
-            const { items, next }: z.infer<typeof Page> = await client.getFromGate(url, `/v1/readings?${query}`, Page);
-            for (const one of items) output.line(one, wordsOf(one));
-            after = next;
-          }
-        }
+        await output.list(readingsOf(client, filter), readingListing);
       });
     });
 }
 
-function wordsOf({ receivedAt, subject, stream, id, proof, data }: ReadingView): string {
-  const mark = proof === 'proven' ? '' : ' (unproven)';
-  return `${columns([receivedAt, 24], [subject, 20], [stream, 14], [id, 30])} ${JSON.stringify(data)}${mark}`;
+async function* readingsOf(client: FleetClient, filter: Record<string, string>): AsyncGenerator<ReadingView> {
+  for (const url of await gateUrls(client)) {
+    for (let after: string | null = '0'; after !== null; ) {
+      const query: string = new URLSearchParams({ ...filter, after }).toString();
+      const { items, next }: z.infer<typeof Page> = await client.getFromGate(url, `/v1/readings?${query}`, Page);
+      yield* items;
+      after = next;
+    }
+  }
 }
+
+const readingListing: Listing<ReadingView> = {
+  columns: [
+    { title: 'RECEIVED', priority: 1, value: ({ receivedAt }) => receivedAt },
+    { title: 'SUBJECT', priority: 1, value: ({ subject }) => subject },
+    { title: 'STREAM', priority: 2, value: ({ stream }) => stream },
+    { title: 'PROOF', priority: 3, value: ({ proof }) => proof },
+    { title: 'ID', priority: 4, value: ({ id }) => id },
+    { title: 'DATA', priority: 1, least: 20, value: ({ data }) => JSON.stringify(data) },
+  ],
+};

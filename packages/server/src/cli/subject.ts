@@ -2,7 +2,7 @@ import { SubjectView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { addChangeOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
-import { columns, type Output } from './output.ts';
+import type { Listing, Output } from './output.ts';
 
 export function subjectCommands(program: Command, output: Output): void {
   const subject = program.command('subject').description('what certificates are about');
@@ -13,7 +13,7 @@ export function subjectCommands(program: Command, output: Output): void {
     .action(async (options: FleetOptions & { kind?: string }) => {
       const query = options.kind === undefined ? '' : `?kind=${encodeURIComponent(options.kind)}`;
       await withFleet(options, async (client) => {
-        for await (const one of client.pages(`/v1/subjects${query}`, SubjectView)) output.line(one, wordsOf(one));
+        await output.list(client.pages(`/v1/subjects${query}`, SubjectView), subjectListing);
       });
     });
   subject
@@ -23,7 +23,14 @@ export function subjectCommands(program: Command, output: Output): void {
     .action(async (name: string, options: FleetOptions) => {
       await withFleet(options, async (client) => {
         const one = await client.get(`/v1/subjects/${encodeURIComponent(name)}`, SubjectView);
-        output.result(one, wordsOf(one));
+        output.record(jsonOf(one), [
+          ['subject', one.subject],
+          ['kind', one.kind],
+          ['retired', one.retired ? 'yes' : 'no'],
+          ['made', one.createdAt],
+          ['changed', `revision ${one.revision}`],
+          ...one.attributes.map(({ name, value }) => [name, JSON.stringify(value)] as const),
+        ]);
       });
     });
   addChangeOptions(subject.command('retire'))
@@ -35,7 +42,28 @@ export function subjectCommands(program: Command, output: Output): void {
     });
 }
 
-function wordsOf({ subject, kind, retired, attributes }: SubjectView): string {
-  const values = attributes.map(({ name, value }) => `${name}=${JSON.stringify(value)}`).join(' ');
-  return columns([subject, 24], [kind, 12], [retired ? 'retired' : '', retired ? 8 : 0], [values, 0]);
+/** Attributes by their names: what a script asks for is `.attributes.status.value`. */
+function jsonOf({ attributes, ...rest }: SubjectView): Record<string, unknown> {
+  return { ...rest, attributes: Object.fromEntries(attributes.map(({ name, ...about }) => [name, about])) };
 }
+
+const subjectListing: Listing<SubjectView> = {
+  columns: [
+    { title: 'SUBJECT', priority: 1, value: ({ subject }) => subject },
+    { title: 'KIND', priority: 2, value: ({ kind }) => kind },
+    {
+      title: 'RETIRED',
+      priority: 3,
+      value: ({ retired }) => (retired ? 'retired' : ''),
+      colour: () => 'red',
+    },
+    {
+      title: 'ATTRIBUTES',
+      priority: 2,
+      least: 20,
+      value: ({ attributes }) => attributes.map(({ name, value }) => `${name}=${JSON.stringify(value)}`).join(' '),
+    },
+  ],
+  json: jsonOf,
+  none: 'there is no such subject',
+};

@@ -5,10 +5,27 @@ import { z } from 'zod';
 import { assignmentsOf } from './attribute.ts';
 import { each } from './change-options.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
-import { columns, type Output } from './output.ts';
+import type { Listing, Output } from './output.ts';
 
 const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated) });
 const tokensPerRequest = 10_000;
+
+const tokenListing: Listing<TokenView> = {
+  columns: [
+    { title: 'ID', priority: 1, value: ({ id }) => id },
+    { title: 'SUBJECT', priority: 1, value: ({ subject }) => subject },
+    { title: 'KIND', priority: 3, value: ({ kind }) => kind },
+    {
+      title: 'STATE',
+      priority: 1,
+      value: ({ state }) => state,
+      colour: ({ state }) => (state === 'open' ? 'green' : undefined),
+    },
+    { title: 'MADE', priority: 4, value: ({ createdAt }) => createdAt },
+    { title: 'EXPIRES', priority: 2, value: ({ expiresAt }) => expiresAt },
+  ],
+  none: 'no token was ever made',
+};
 
 interface CreateOptions extends FleetOptions {
   kind?: string;
@@ -39,10 +56,7 @@ export function tokenCommands(program: Command, output: Output): void {
     .description('list tokens, without their secrets')
     .action(async (options: FleetOptions) => {
       await withFleet(options, async (client) => {
-        for await (const one of client.pages('/v1/tokens', TokenView)) {
-          const { id, subject, kind, state, expiresAt } = one;
-          output.line(one, columns([id, 16], [subject, 24], [kind, 12], [state, 8], [expiresAt, 0]));
-        }
+        await output.list(client.pages('/v1/tokens', TokenView), tokenListing);
       });
     });
   token
@@ -72,7 +86,7 @@ async function createTokens(subject: string | undefined, options: CreateOptions,
       const body = { tokens: wanted.slice(from, from + tokensPerRequest), ...(reason !== undefined && { reason }) };
       const { tokens } = await client.post('/v1/tokens', body, TokensCreated, 120_000);
       for (const one of tokens)
-        output.line(one, options.from === undefined ? one.token : `${one.subject} ${one.token}`);
+        output.result(one, options.from === undefined ? one.token : `${one.subject} ${one.token}`);
     }
   });
 }

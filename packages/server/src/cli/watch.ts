@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { PortcullisError, VerdictView } from '@portcullis/contract';
 import { problemOf } from '@portcullis/device';
 import type { Command } from 'commander';
-import { gateUrls, verdictWords } from './explain.ts';
+import { gateUrls, watchListing } from './explain.ts';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Output } from './output.ts';
 
@@ -17,7 +17,7 @@ export function watchCommand(program: Command, output: Output): void {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
       const query = options.subject === undefined ? '' : `&subject=${encodeURIComponent(options.subject)}`;
       await withFleet(options, async (client) => {
-        const tell = (one: VerdictView) => output.line(one, verdictWords(one));
+        const tell = output.live(watchListing);
         const path = `/v1/verdicts?follow=1${query}`;
         const followed = (await gateUrls(client)).map((url) => follow(client, { url, path }, stop.signal, tell));
         await Promise.race(followed).catch((error: unknown) => {

@@ -50,7 +50,7 @@ export class Arena {
   /** `copies`: of so many gates a second process runs from a copy of its directory, with readings of its own. */
   static async open(made: Made): Promise<Arena> {
     const arena = new Arena();
-    gateCommands(arena.#commands, new Output(new PassThrough().resume(), process.stderr, false));
+    gateCommands(arena.#commands, new Output(new PassThrough().resume(), process.stderr, { json: false }));
     process.once('exit', arena.#killAll);
     try {
       await arena.#open(made);
