@@ -104,6 +104,7 @@ const bannedWords: [RegExp, string, RegExp?][] = [
   [/rejectUnauthorized:\s*false/, 'verification is never turned off (P2)'],
   [/checkServerIdentity:\s*\(\)\s*=>/, 'a no-op identity check is never written (P2)'],
   [/\b(TODO|FIXME|XXX|HACK)\b/, 'finish it, or take it out'],
+  [/\bmkdir(Sync)?\([^;]*recursive: true/, 'it never ends below /proc: makeDirectory of the device package'],
   [/@ts-(ignore|nocheck|expect-error)/, 'mend the type'],
   [/\bas any\b/, 'parse it, or type it'],
   [/\b(cfg|evt|opts)\b/, 'write the word out'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../test/certificates.ts';
 import {
@@ -10,7 +10,7 @@ import {
   readCredential,
   writeCredential,
 } from './credential/credential.ts';
-import { makeDirectory, replaceFile } from './durable.ts';
+import { diskFailure, makeDirectory, replaceFile } from './durable.ts';
 
 const credential = {
   fleet: 'plant',
@@ -51,6 +51,37 @@ test('a directory is made with those above it, for its owner alone', () => {
   makeDirectory(directory);
   makeDirectory(directory);
   assert.equal(statSync(directory).mode & 0o777, 0o700);
+});
+
+for (const [what, path, words] of [
+  ['a place where the kernel lets nothing be made, below a directory that is there,', '/proc/x', /can not be written/],
+  ['a place below it', '/proc/x/y', /can not be written/],
+  ['a file in the way', 'file', /a file is in the way/],
+  ['a file on the way', 'file/x/y', /a file is in the way/],
+  ['a name that is too long', 'x'.repeat(300), /the name is too long/],
+] as const) {
+  test(`${what} is said, and does not hang`, { skip: path.startsWith('/proc') && process.platform !== 'linux' }, () => {
+    const home = temporaryDirectory();
+    writeFileSync(join(home, 'file'), '');
+    const directory = resolve(home, path);
+    assert.throws(() => makeDirectory(directory), { code: 'directory_unusable', message: words });
+    assert.deepEqual(readdirSync(home), ['file']);
+  });
+}
+
+test('a directory that can not be made whole leaves none of those above it', () => {
+  const home = temporaryDirectory();
+  assert.throws(() => makeDirectory(join(home, 'a', 'b', 'x'.repeat(300))), { code: 'directory_unusable' });
+  assert.deepEqual(readdirSync(home), []);
+});
+
+test('a full disk is one by its own code, and what is no fault of the disk stays what it is', () => {
+  assert.equal(
+    (diskFailure(Object.assign(new Error(), { code: 'ENOSPC' }), '/d') as { code: string }).code,
+    'disk_full',
+  );
+  const other = new Error('no such thing');
+  assert.equal(diskFailure(other, '/d'), other);
 });
 
 test('a credential is one file that is read back as it was written', () => {

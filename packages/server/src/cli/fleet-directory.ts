@@ -1,8 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { FleetName } from '@portcullis/contract';
-import { credentialFileIn, writeCredential } from '@portcullis/device';
+import { credentialFileIn, makeDirectory, writeCredential } from '@portcullis/device';
 import { assembleRecords } from '../assemble.ts';
 import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { makeFleet } from '../issuance/issuance.ts';
@@ -20,7 +20,7 @@ export async function makeFleetDirectory(
   const { fleet, basePort } = made;
   const hosts = made.hosts ?? [...new Set(['localhost', '127.0.0.1', '::1', hostname().toLowerCase()])];
   for (const inner of ['', 'authority', 'authority/keys', 'gate']) {
-    mkdirSync(join(directory, inner), { recursive: true, mode: 0o700 });
+    makeDirectory(join(directory, inner));
   }
   const listenHost = hosts.every(isLoopback) || !made.hosts ? '127.0.0.1' : '0.0.0.0';
   writeFileSync(join(directory, 'fleet.yaml'), fleetYaml({ fleet, hosts, listenHost, basePort }), { mode: 0o600 });

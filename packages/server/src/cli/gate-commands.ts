@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GateView, PortcullisError } from '@portcullis/contract';
-import { enrol } from '@portcullis/device';
+import { enrol, makeDirectory } from '@portcullis/device';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { loadGateConfig } from '../config/config.ts';
@@ -58,7 +58,7 @@ async function join_(
   if (!Number.isInteger(gatePort) || gatePort < 1 || gatePort > 65_535)
     throw new PortcullisError('usage', `--port ${port} is not a port`);
   const home = join(directory, 'gate');
-  mkdirSync(home, { recursive: true, mode: 0o700 });
+  makeDirectory(home);
   const credential = await enrol({ token, directory: home });
   if (credential.kind !== 'gate')
     throw new PortcullisError('usage', `the token is for a ${credential.kind}; make one with --kind gate`);

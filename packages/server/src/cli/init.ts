@@ -1,11 +1,13 @@
-import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { FleetName, PortcullisError } from '@portcullis/contract';
+import { diskFailure, makeDirectory, removeDirectories } from '@portcullis/device';
 import type { Command } from 'commander';
 import { realSystem } from '../telemetry/telemetry.ts';
 import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
+import { stopSignals } from './processes.ts';
 
 interface InitOptions extends FleetOptions {
   basePort: string;
@@ -31,20 +33,10 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
   if (!Number.isInteger(basePort) || basePort < 1 || basePort > 65_532) {
     throw new PortcullisError('usage', `--base-port ${options.basePort} is not a port; it must be from 1 to 65532`);
   }
-  if (existsSync(directory) && readdirSync(directory).length > 0) {
-    throw new PortcullisError('fleet_exists', `"${directory}" is not empty; choose another directory`);
-  }
+  requireEmpty(directory);
   const fleet = FleetName.parse(`fleet-${realSystem.random(4).toString('hex')}`);
-  // Made beside and put in its place as a whole: a crash leaves nothing half-made where a fleet should be.
-  const beside = `${resolve(directory)}.new-${process.pid}`;
-  try {
-    const { makeFleetDirectory } = await import('./fleet-directory.ts');
-    await makeFleetDirectory(beside, { fleet, basePort, hosts: options.host });
-    if (existsSync(directory)) rmdirSync(directory);
-    renameSync(beside, directory);
-  } finally {
-    rmSync(beside, { recursive: true, force: true });
-  }
+  const { makeFleetDirectory } = await import('./fleet-directory.ts');
+  await makeWhole(directory, (beside) => makeFleetDirectory(beside, { fleet, basePort, hosts: options.host }));
   const rootKey = join(directory, 'authority/keys/root.pem');
   const result = {
     fleet,
@@ -54,6 +46,50 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
     rootKey,
   };
   output.result(result, wordsOf(result));
+}
+
+function requireEmpty(directory: string): void {
+  const found = statSync(directory, { throwIfNoEntry: false });
+  if (!found) return;
+  if (!found.isDirectory())
+    throw new PortcullisError('fleet_exists', `"${directory}" is a file; choose another directory`);
+  if (readdirSync(directory).length === 0) return;
+  throw new PortcullisError('fleet_exists', `"${directory}" is not empty; choose another directory`);
+}
+
+/**
+ * Made beside and put in its place as a whole: nothing half-made stands where a fleet should be, and what fails, or is interrupted,
+ * leaves nothing behind. (What a kill leaves is named for what it is: `DIR.new-PID`.)
+ */
+async function makeWhole(directory: string, make: (beside: string) => Promise<void>): Promise<void> {
+  const place = resolve(directory);
+  const beside = `${place}.new-${process.pid}`;
+  const above = makeDirectory(dirname(place));
+  const remove = () => {
+    if (existsSync(beside)) rmSync(beside, { recursive: true });
+    removeDirectories(above);
+  };
+  const interrupted = () => {
+    remove();
+    process.exit(1);
+  };
+  for (const signal of stopSignals) process.once(signal, interrupted);
+  try {
+    await make(beside);
+    if (existsSync(place)) rmdirSync(place);
+    renameSync(beside, place);
+  } catch (error) {
+    remove();
+    throw inItsOwnName(error, directory);
+  } finally {
+    for (const signal of stopSignals) process.removeListener(signal, interrupted);
+  }
+}
+
+/** What the disk said of the name beside is said of the one that was asked for. */
+function inItsOwnName(error: unknown, directory: string): unknown {
+  const cause = error instanceof PortcullisError && error.code === 'directory_unusable' ? error.cause : error;
+  return diskFailure(cause, directory);
 }
 
 function wordsOf({ fleet, directory, rootKey }: { fleet: string; directory: string; rootKey: string }): string {

@@ -1,7 +1,7 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PortcullisError, SubjectId, TokenCreated } from '@portcullis/contract';
-import { type Credential, credentialFileIn, enrol, writeCredential } from '@portcullis/device';
+import { type Credential, credentialFileIn, enrol, makeDirectory, writeCredential } from '@portcullis/device';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { loadFleetConfig } from '../config/config.ts';
@@ -31,7 +31,7 @@ async function addOperator(name: string, options: AddOptions, output: Output): P
   if (!parsed.success) throw new PortcullisError('usage', `"${name}" ${parsed.error.issues[0]?.message}`);
   const directory = directoryOf(options);
   const target = options.out ?? join(directory, 'operators', name);
-  mkdirSync(target, { recursive: true, mode: 0o700 });
+  makeDirectory(target);
   const credential = (await viaAuthority(name, target, options)) ?? (await viaStore(name, directory));
   writeCredential(join(target, 'operator.json'), credential);
   rmSync(credentialFileIn(target), { force: true });

@@ -34,10 +34,12 @@ export function requireNodeOptions(words: readonly string[]): void {
   );
 }
 
+export const stopSignals = ['SIGINT', 'SIGTERM'] as const;
+
 /** Resolves when the process is told to stop: a signal, or the end of the channel to a parent that is gone. */
 export function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    for (const signal of stopSignals) process.once(signal, () => resolve());
     process.once('disconnect', () => resolve());
   });
 }

@@ -88,6 +88,11 @@ function versionOf(database: DatabaseSync): number {
 
 /** SQLite's primary result codes: https://sqlite.org/rescode.html */
 const codes = { busy: 5, corrupt: 11, full: 13, notADatabase: 26, inputOutput: 10 } as const;
+/** The file beside a write-ahead log could not be made larger: the disk is full, https://sqlite.org/rescode.html#ioerr_shmsize */
+const sharedMemorySize = 4_874;
+
+const saysFull = (error: unknown) =>
+  (error as { errcode?: number }).errcode === sharedMemorySize || /full/.test(String(error));
 
 function primaryCode(error: unknown): number | undefined {
   const code = (error as { errcode?: number }).errcode;
@@ -102,7 +107,7 @@ export function isBusy(error: unknown): boolean {
 export function asFailure(error: unknown, file = 'the store'): never {
   const primary = primaryCode(error);
   if (primary === undefined || error instanceof PortcullisError) throw error;
-  if (primary === codes.full || (primary === codes.inputOutput && /full/.test(String(error)))) {
+  if (primary === codes.full || (primary === codes.inputOutput && saysFull(error))) {
     throw new PortcullisError('disk_full', `the disk of ${file} is full; nothing was stored`, { cause: error });
   }
   if (primary === codes.corrupt || primary === codes.notADatabase) {
