@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { freeBasePort } from '../tools/commands.ts';
+import { patienceMs } from './patience.ts';
 import { root, textOf } from './tree.ts';
 
 interface Block {
@@ -41,7 +42,7 @@ class Newcomer {
       cwd: this.#home,
       env: environment,
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 4 * patienceMs,
     });
     const said = `${words}\n${ended.stdout}\n${ended.stderr}`;
     if (how === 'fails') assert.equal(ended.status, 1, said);

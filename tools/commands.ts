@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { patienceMs } from '../test/patience.ts';
 
 const root = join(import.meta.dirname, '..');
 const files = {
@@ -31,8 +32,8 @@ export interface Finished {
 }
 
 const run = promisify(execFile);
-/** The commands end by themselves within five seconds. */
-const stopMsMax = 20_000;
+/** The commands end by themselves within five seconds, and on a machine that is four times slower in less than this. */
+const stopMsMax = 30_000;
 
 /** Runs one command to its end, whatever its exit status. */
 export async function finished(program: Program, ...words: string[]): Promise<Finished> {
@@ -89,7 +90,7 @@ export class Running {
   }
 
   /** Resolves to the first line that fits, also one that was said before. */
-  async line(pattern: RegExp, withinMs = 20_000): Promise<string> {
+  async line(pattern: RegExp, withinMs = patienceMs): Promise<string> {
     const known = this.#lines.find((line) => pattern.test(line));
     if (known !== undefined) return known;
     return new Promise((resolve, reject) => {

@@ -5,13 +5,14 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { patienceMs } from '../../../test/patience.ts';
 import { startEnrolment } from '../test/enrolment.ts';
 import { deviceDirectory, fleet, impatient, openDevice, startGate } from '../test/gate.ts';
 import { refused, until } from '../test/servers.ts';
 import { Device } from './sending-device.ts';
 import { realSystem } from './system.ts';
 
-const limit = () => AbortSignal.timeout(10_000);
+const limit = () => AbortSignal.timeout(patienceMs);
 
 test('one process a directory: a second one is refused with a clear word, and let in when the first has closed', async () => {
   const directory = deviceDirectory([]);
@@ -85,7 +86,8 @@ test('closing does not wait for a gate that hangs', async () => {
   await until('the request', () => gate.requests.length > 0);
   const start = performance.now();
   await device.close();
-  assert.ok(performance.now() - start < 1_000);
+  // A link gives up by itself after half a minute.
+  assert.ok(performance.now() - start < 15_000);
   assert.equal(device.kept, 1);
 });
 

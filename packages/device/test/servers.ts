@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after } from 'node:test';
 import type { TLSSocket } from 'node:tls';
+import { patienceMs } from '../../../test/patience.ts';
 
 export interface Received {
   method: string;
@@ -80,7 +81,7 @@ export async function startServer(
 }
 
 /** Polls until it is so; a bound makes a hang a failure. */
-export async function until(what: string, holds: () => boolean, limitMs = 10_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, limitMs = patienceMs): Promise<void> {
   const start = performance.now();
   while (!holds()) {
     if (performance.now() - start > limitMs) throw new Error(`waited ${limitMs} ms in vain: ${what}`);

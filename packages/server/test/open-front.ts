@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Problem, SubjectId } from '@portcullis/contract';
+import { patienceMs } from '../../../test/patience.ts';
 import { type Ground, isAdmissible } from '../src/gate/admission/admit.ts';
 import { Connections } from '../src/gate/connections/connections.ts';
 import type { GateLimits, GateSettings } from '../src/gate/gate.ts';
@@ -47,6 +48,7 @@ export class OpenFront {
   readonly lease: Lease;
   readonly connections: Connections;
   readonly recording: SinkRecording;
+  readonly intake: Intake;
   readonly verdicts: Verdicts;
   readonly ground: Ground;
   readonly sink: Sink;
@@ -82,8 +84,18 @@ export class OpenFront {
       policies: { refused: false },
       overruns: () => recording.overruns,
     });
-    const intake = new Intake(instance, bounds.bytesMax);
-    this.front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, intake });
+    this.intake = new Intake(instance, bounds.bytesMax);
+    this.front = new Front({
+      gate,
+      ground,
+      connections,
+      verdicts,
+      metrics,
+      sink,
+      system,
+      settings,
+      intake: this.intake,
+    });
     this.grant();
   }
 
@@ -179,7 +191,7 @@ interface PostOptions {
 export async function until(
   condition: () => boolean | Promise<boolean>,
   words: string,
-  withinMs = 5_000,
+  withinMs = patienceMs,
 ): Promise<void> {
   const end = performance.now() + withinMs;
   while (performance.now() < end) {

@@ -62,9 +62,10 @@ test('P11: whether another operator is left costs the same, however many devices
     await putCertificate(records, name, `of ${name}`);
   }
   await fill(records, 0, 20_000);
-  const before = performance.now();
+  const before = process.threadCpuUsage();
   await records.revocation.change(by, { action: 'revoke', subject: 'operator-3' as never });
-  const elapsedMs = performance.now() - before;
-  context.diagnostic(`${elapsedMs.toFixed(3)} ms`);
-  assert.ok(elapsedMs < 100, `${elapsedMs} ms`);
+  const { user, system } = process.threadCpuUsage(before);
+  const busyMs = (user + system) / 1_000;
+  context.diagnostic(`${busyMs.toFixed(3)} ms of this thread`);
+  assert.ok(busyMs < 100, `${busyMs} ms`);
 });

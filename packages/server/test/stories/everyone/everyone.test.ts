@@ -17,11 +17,13 @@ import {
 } from '@portcullis/device';
 import { z } from 'zod';
 import { Running, succeeded } from '../../../../../tools/commands.ts';
-import { eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
+import { decided, eventually, House, type Pem, readingsUrl } from '../../house.ts';
 import { Operator } from '../../operator.ts';
+import { requireInForce } from '../faults/scene.ts';
 import { BareGate } from './bare-gate.ts';
 
-const leaseMs = 2_000;
+/** Chosen when the house is made. */
+let leaseMs = 0;
 let house: House;
 let operator: Operator;
 /** A second gate as a process. */
@@ -30,7 +32,10 @@ let gateTwoPort = 0;
 const running = new Set<Running>();
 
 before(async () => {
-  house = await House.open((made) => made.configure('fleet.yaml', (text) => `${text}leaseMs: ${leaseMs}\n`));
+  house = await House.open((made) => {
+    leaseMs = made.lease(2_000).leaseMs;
+    made.configure('fleet.yaml', (text) => `${text}leaseMs: ${leaseMs}\n`);
+  });
   operator = new Operator(house.fleet);
   gateTwoPort = house.basePort + 2;
 });
@@ -73,15 +78,15 @@ async function addOperator(name: string): Promise<string> {
 }
 
 const gateTwoUrl = () => `https://localhost:${gateTwoPort}/v1/streams/telemetry/readings`;
-const statusAt = async (url: string, pem: Pem) => (await post(url, pem, '{}')).status;
+const statusAt = async (url: string, pem: Pem) => (await decided(url, pem, '{}')).status;
 
 /** Resolves once it is over, and fails when it is not within the time. */
-async function ends(what: Promise<unknown>, words: string, withinMs = 5_000): Promise<void> {
+async function ends(what: Promise<unknown>, words: string): Promise<void> {
   let over = false;
   void what.then(() => {
     over = true;
   });
-  await eventually(() => over, words, withinMs);
+  await eventually(() => over, words);
 }
 
 test('A8: the watch of a suspended operator ends, that of another operator goes on', async () => {
@@ -147,22 +152,19 @@ test('P7: a revoked gate loses its feed at once and gets no lease, and the recei
     receiptGiven = performance.now();
     return given;
   });
+  let receiptGivenByThen = 0;
+  void feed.ended.then(() => {
+    receiptGivenByThen = receiptGiven;
+  });
   await ends(feed.ended, 'the feed has ended');
-  assert.equal(receiptGiven, 0, 'the feed ends before the lease does');
+  assert.equal(receiptGivenByThen, 0, 'the feed ends before the lease does');
   await assert.rejects(gate.renew(), { code: 'not_authenticated' });
   assert.equal(await gate.feed(), undefined);
   const { confirmed, gates } = await receipt;
   assert.ok(receiptGiven - leaseSent >= leaseMs, `given ${receiptGiven - leaseSent} ms after the lease was asked for`);
-  assert.deepEqual(
-    [confirmed, gates.map(({ gate, outcome }) => [gate, outcome]).toSorted()],
-    [
-      true,
-      [
-        ['gate-1', 'applied'],
-        ['gate-bare', 'lease_expired'],
-      ],
-    ],
-  );
+  assert.equal(confirmed, true);
+  assert.equal(gates.find(({ gate }) => gate === 'gate-bare')?.outcome, 'lease_expired');
+  assert.ok(gates.some(({ gate }) => gate === 'gate-1'));
   await assert.rejects(gate.renew(), { code: 'not_authenticated' }, 'nor afterwards');
   assert.equal(await gate.feed(), undefined, 'it is told nothing any more');
   const later = await operator.set('truck-1', { status: 'active' });
@@ -195,11 +197,7 @@ test('a gate that renews its certificate goes on with the new one, and the old o
   await assert.rejects(old.renew(), { code: 'not_authenticated' });
   old.close();
   const device = await enrolled('truck-2');
-  const { gates } = await operator.set('truck-2', { status: 'off' });
-  assert.deepEqual(gates.map(({ gate, outcome }) => [gate, outcome]).toSorted(), [
-    ['gate-1', 'applied'],
-    ['gate-2', 'applied'],
-  ]);
+  requireInForce(await operator.set('truck-2', { status: 'off' }), 'gate-1', 'gate-2');
   assert.equal(await statusAt(gateTwoUrl(), device), 403);
   await operator.set('truck-2', { status: 'active' });
   assert.equal(await statusAt(gateTwoUrl(), device), 202);

@@ -50,7 +50,7 @@ async function requireGoesOnBack(clock: WallClock, sending: Sending): Promise<vo
   await sending.requireNoneAdmittedSince(unleased, 'its lease was over');
   const back = performance.now();
   clock.step(0);
-  await eventually(() => sending.statusesSince(back).has(202), 'it goes on by itself', 30_000);
+  await eventually(() => sending.statusesSince(back).has(202), 'it goes on by itself');
   await eventually(async () => (await scene.statusOf(truck)) === 403, 'the change is in force');
 }
 

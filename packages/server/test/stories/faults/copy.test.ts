@@ -22,7 +22,7 @@ before(async () => {
     copyUrl = `https://localhost:${ofCopy}/v1/streams/telemetry/readings`;
   });
   copy = new Running('portcullis', 'start', 'gate', directory);
-  await copy.line(/^gate listening/, 60_000);
+  await copy.line(/^gate listening/);
 });
 after(async () => {
   await copy?.stop();

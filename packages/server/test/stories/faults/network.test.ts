@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { eventually, readingsUrl } from '../../house.ts';
 import { type Direction, Passage } from '../../passage.ts';
-import { outcomesOf, Scene, Sending } from './scene.ts';
+import { outcomesOf, requireInForce, Scene, Sending } from './scene.ts';
 
 let passage: Passage;
 let scene: Scene;
@@ -15,7 +15,7 @@ before(async () => {
       house.configure('gate.yaml', (text) => text.replace(/^authority: .*$/m, through));
     },
     // More patient than the slow link takes there and back, as an operator behind one has it.
-    () => ({ leaseMs: 3_000, patienceMs: 1_500 }),
+    (house) => ({ ...house.lease(3_000, 4), patienceMs: house.lease(1_500, 2).leaseMs }),
   );
 });
 after(async () => {
@@ -52,10 +52,10 @@ for (const [what, directions] of cuts) {
     await sending.requireNoneAdmittedSince(cut + terms.leaseMs, 'its last lease was over');
     const healed = performance.now();
     passage.heal();
-    await eventually(() => sending.statusesSince(healed).has(202), 'it goes on by itself', 30_000);
+    await eventually(() => sending.statusesSince(healed).has(202), 'it goes on by itself');
     await eventually(() => cutOff.statusesSince(healed).has(403), 'it has heard of the change');
     await cutOff.requireNoneAdmittedSince(receipted, 'the receipt');
-    assert.deepEqual(outcomesOf(await operator.set('truck-17', { status: 'active' })), ['gate-1 applied']);
+    requireInForce(await operator.set('truck-17', { status: 'active' }), 'gate-1');
   });
 }
 
@@ -83,5 +83,5 @@ test('P5: a gate that starts behind a slow link gets its lease', async () => {
   await house.gate?.stop();
   await house.startGate();
   await eventually(async () => (await scene.statusOf(other)) === 202, 'admitted');
-  assert.deepEqual(outcomesOf(await operator.set('truck-17', { status: 'off' })), ['gate-1 applied']);
+  requireInForce(await operator.set('truck-17', { status: 'off' }), 'gate-1');
 });

@@ -21,7 +21,7 @@ async function startStoppingGate(): Promise<void> {
   await house.gate?.stop();
   const file = join(import.meta.dirname, 'stopping-gate.ts');
   house.gate = new Running({ file, options: nodeOptions }, house.fleet);
-  await house.gate.line(/^gate listening/, 60_000);
+  await house.gate.line(/^gate listening/);
 }
 
 /** Sends a reading that is durable and not yet looked at when this resolves; the gate stands still then, and nothing else is open. */

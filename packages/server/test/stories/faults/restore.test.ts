@@ -40,7 +40,7 @@ test('P9: an authority restored from an older backup is not believed, also chang
   }
   await house.gate?.stop();
   house.gate = new Running('portcullis', 'start', 'gate', house.fleet);
-  const listening = house.gate.line(/^gate listening/, 120_000);
+  const listening = house.gate.line(/^gate listening/);
   const unheard = assert.rejects(listening, /ended without a line/, 'started again it does not listen');
   await house.gate.line(/another history/);
   await house.gate.stop();

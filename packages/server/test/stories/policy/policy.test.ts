@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import type { ReadingView, VerdictView } from '@portcullis/contract';
+import { patienceMs } from '../../../../../test/patience.ts';
 import { assembleGate } from '../../../src/assemble.ts';
 import { GatePolicyFiles } from '../../../src/config/config.ts';
 import type { Sink } from '../../../src/storage/sink.ts';
-import { type Answer, eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
+import { type Answer, decided, eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
 import { Operator } from '../../operator.ts';
 
 const streams = (status: string, more = '') => `streams:
@@ -32,7 +33,10 @@ const problemOf = ({ body }: Answer) => JSON.parse(body) as Record<string, unkno
 
 before(async () => {
   house = await House.open((made) => {
-    made.configure('fleet.yaml', (text) => `${text}leaseMs: 1000\npatienceMs: 500\n`);
+    made.configure('fleet.yaml', (text) => {
+      const { leaseMs, patienceMs } = made.lease(1_000);
+      return `${text}leaseMs: ${leaseMs}\npatienceMs: ${patienceMs}\n`;
+    });
     made.configure('gate.yaml', (text) => {
       yaml = text.slice(0, text.indexOf('streams:'));
       return yaml + streams('active');
@@ -51,24 +55,24 @@ after(async () => {
 
 test('P10: the second factor refuses whoever lacks it, and no device is told what was expected', async () => {
   const url = readingsUrl(house, 'sealed');
-  assert.equal(problemOf(await post(url, pem, '{}')).reason, 'attribute_missing');
+  assert.equal(problemOf(await decided(url, pem, '{}')).reason, 'attribute_missing');
   await operator.change('attributes', { subjects: ['truck-17'], set: { seal: 'a000' }, visibility: 'public' }, 10_000);
-  const { reason, expected, found } = problemOf(await post(url, pem, '{}'));
+  const { reason, expected, found } = problemOf(await decided(url, pem, '{}'));
   assert.deepEqual([reason, expected, found], ['attribute_not_expected', undefined, undefined]);
   const [explained] = await house.json<VerdictView>('explain', 'truck-17', '--stream', 'sealed');
   assert.deepEqual([explained?.expected, explained?.found], [{ seal: '9f3c' }, { seal: 'a000' }]);
   await operator.set('truck-17', { seal: '9f3c' });
-  assert.equal((await post(url, pem, '{}')).status, 202);
+  assert.equal((await decided(url, pem, '{}')).status, 202);
   const twice = await house.pem(await house.device('truck-18'));
-  assert.equal(problemOf(await post(url, twice, '{}')).reason, 'expectation_ambiguous');
+  assert.equal(problemOf(await decided(url, twice, '{}')).reason, 'expectation_ambiguous');
   const stranger = await house.pem(await house.device('truck-19'));
-  assert.equal(problemOf(await post(url, stranger, '{}')).reason, 'expectation_missing');
+  assert.equal(problemOf(await decided(url, stranger, '{}')).reason, 'expectation_missing');
 });
 
 test('a reading that does not match the schema is refused for good, and told where', async () => {
   const url = readingsUrl(house, 'cold');
-  assert.equal((await post(url, pem, '{"t":4}')).status, 202);
-  const refused = await post(url, pem, '{"t":4}\n{"t":"warm"}\n', { 'content-type': 'application/x-ndjson' });
+  assert.equal((await decided(url, pem, '{"t":4}')).status, 202);
+  const refused = await decided(url, pem, '{"t":4}\n{"t":"warm"}\n', { 'content-type': 'application/x-ndjson' });
   const { reason, line, detail } = problemOf(refused);
   assert.deepEqual([refused.status, reason, line, detail], [422, 'schema_not_met', 2, '"/t" must be number']);
 });
@@ -78,16 +82,19 @@ test('P6: a changed policy closes the connections that it does not admit any mor
   socket.on('error', () => undefined);
   await once(socket, 'secureConnect');
   await eventually(async () => ((await operator.gates())[0]?.connections ?? 0) > 0, 'it is counted');
-  assert.equal((await post(readingsUrl(house), pem, '{"_id":"old"}')).status, 202);
+  assert.equal((await decided(readingsUrl(house), pem, '{"_id":"old"}')).status, 202);
   // None of the streams admits the device: only then is its connection of no use to it.
   write(
     'gate.yaml',
     `${yaml}${streams('sold').replace('schema: cold.json', 'kinds: [gateway]').replace('status: active', 'status: sold')}`,
   );
   await once(socket, 'close');
-  assert.equal(problemOf(await post(readingsUrl(house), pem, '{}')).reason, 'attribute_not_expected');
+  assert.equal(problemOf(await decided(readingsUrl(house), pem, '{}')).reason, 'attribute_not_expected');
   write('gate.yaml', yaml + streams('active'));
-  await eventually(async () => (await post(readingsUrl(house), pem, '{"_id":"new"}')).status === 202, 'admitted again');
+  await eventually(
+    async () => (await decided(readingsUrl(house), pem, '{"_id":"new"}')).status === 202,
+    'admitted again',
+  );
   const rows = await house.json<ReadingView>('readings', 'telemetry');
   const numbers = ['old', 'new'].map((id) => rows.find((row) => row.id === id)?.policy);
   assert.deepEqual(numbers, [1, 3]);
@@ -98,10 +105,10 @@ test('an attribute that no stream looked at before is known as soon as the polic
   const before = await policy();
   write('gate.yaml', yaml + streams('active, site: berlin'));
   await eventually(async () => (await policy()) === (before ?? 0) + 1, 'it is in force');
-  assert.equal((await post(readingsUrl(house), pem, '{}')).status, 202);
+  assert.equal((await decided(readingsUrl(house), pem, '{}')).status, 202);
   const receipt = await operator.set('truck-17', { site: 'hamburg' });
   assert.equal(receipt.confirmed, true);
-  assert.equal(problemOf(await post(readingsUrl(house), pem, '{}')).reason, 'attribute_not_expected');
+  assert.equal(problemOf(await decided(readingsUrl(house), pem, '{}')).reason, 'attribute_not_expected');
   await operator.set('truck-17', { site: 'berlin' });
 });
 
@@ -112,11 +119,11 @@ test('files that are not valid are refused loudly and whole, and the policy befo
   await house.gate?.line(/the policy is not replaced; number \d+ stays: .*expected\.ndjson:1: the line is not JSON/);
   await eventually(async () => (await operator.gates())[0]?.policyRefused === true, 'operators see it');
   assert.equal((await house.portcullis('config', 'check')).status, 1);
-  assert.equal((await post(readingsUrl(house, 'sealed'), pem, '{}')).status, 202);
+  assert.equal((await decided(readingsUrl(house, 'sealed'), pem, '{}')).status, 202);
   assert.equal(await policy(), before);
   write('expected.ndjson', whole.replace('9f3c', 'beef'));
   await eventually(
-    async () => (await post(readingsUrl(house, 'sealed'), pem, '{}')).status === 403,
+    async () => (await decided(readingsUrl(house, 'sealed'), pem, '{}')).status === 403,
     'the next is taken',
   );
   assert.equal((await house.portcullis('config', 'check')).status, 0);
@@ -139,7 +146,7 @@ test('rule 7: what waits for its commit is judged by the policy that came meanwh
       },
     });
   const files = new GatePolicyFiles(house.fleet);
-  const gate = await assembleGate(house.fleet, files, AbortSignal.timeout(30_000), { disk: slow });
+  const gate = await assembleGate(house.fleet, files, AbortSignal.timeout(patienceMs), { disk: slow });
   try {
     const number = (await operator.gates()).find(({ instance }) => instance === gate.instance)?.policy;
     const inFlight = post(readingsUrl(house), pem, '{"_id":"in-flight"}');

@@ -31,7 +31,7 @@ test('P8: killing the gate with -9 in mid-stream loses no acknowledged reading a
     file,
     '--json',
     '--wait',
-    '60',
+    '240',
     '--device',
     device,
   );
@@ -44,7 +44,7 @@ test('P8: killing the gate with -9 in mid-stream loses no acknowledged reading a
     house.gate?.process.kill('SIGKILL');
     await house.startGate();
   }
-  const summary = JSON.parse(await sending.line(/"sent"/, 60_000)) as { acknowledged: number; kept: number };
+  const summary = JSON.parse(await sending.line(/"sent"/, 300_000)) as { acknowledged: number; kept: number };
   assert.deepEqual(summary, { sent: count, acknowledged: count, refused: 0, kept: 0 });
   const numbers = (await house.json<Reading>('readings', 'telemetry')).map(({ data }) => data.number);
   assert.equal(numbers.length, count);
@@ -83,7 +83,9 @@ test('up starts a process that died again, and a signal ends all of it within fi
   await eventually(isUp, 'the gate holds a lease again');
   const before = performance.now();
   await up.stop();
-  assert.ok(performance.now() - before < 5_000);
+  assert.equal(up.process.signalCode, null, 'it ended by itself');
+  // Five seconds, on a machine that may be four times slower.
+  assert.ok(performance.now() - before < 20_000);
   const again = new Running('portcullis', 'up', house.fleet);
   await Promise.all([again.line(/^authority listening/), again.line(/^gate listening/)]);
   await again.stop();

@@ -9,7 +9,8 @@ import { promisify } from 'node:util';
 import type { VerdictView } from '@portcullis/contract';
 import { credentialFileIn, readCredential, renew } from '@portcullis/device';
 import { Running, succeeded } from '../../../../../tools/commands.ts';
-import { eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
+import { type Answer, decided, eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
+import { requireInForce } from '../faults/scene.ts';
 
 const run = promisify(execFile);
 let house: House;
@@ -23,8 +24,17 @@ before(async () => {
 });
 after(() => house.close());
 
-/** Status and body, with what any engineer has at hand. */
+/** Status and body, with what any engineer has at hand; asked again where the gate can not decide at this moment. */
 async function curl(): Promise<{ status: number; body: string }> {
+  let answer = { status: 503, body: '' };
+  await eventually(async () => {
+    answer = await curlOnce();
+    return answer.status !== 503;
+  }, 'the gate decides');
+  return answer;
+}
+
+async function curlOnce(): Promise<{ status: number; body: string }> {
   const file = (name: string) => join(pem.directory, name);
   const words = [
     '-s',
@@ -98,41 +108,42 @@ test('P10: a suspended device is told only not_admitted, an operator is told all
 
 test('P6: a cut survives twenty reconnects, a restart of the gate, and a second gate', async () => {
   await house.change('attribute', 'set', 'truck-17', 'status=off');
-  for (let tries = 0; tries < 20; tries++) assert.equal((await post(readingsUrl(house), pem, '{}')).status, 403);
+  for (let tries = 0; tries < 20; tries++) assert.equal((await decided(readingsUrl(house), pem, '{}')).status, 403);
   await house.gate?.stop();
   await house.startGate();
-  assert.equal((await post(readingsUrl(house), pem, '{}')).status, 403);
+  assert.equal((await decided(readingsUrl(house), pem, '{}')).status, 403);
   const token = await succeeded('portcullis', 'token', 'create', 'gate-2', '--kind', 'gate', '--fleet', house.fleet);
   const directory = join(house.home, 'gate-2');
   const port = String(house.basePort + 2);
   await succeeded('portcullis', 'gate', 'join', directory, token, '--port', port);
   const second = new Running('portcullis', 'start', 'gate', directory);
   await second.line(/^gate listening/);
-  assert.equal((await post(`https://localhost:${port}/v1/streams/telemetry/readings`, pem, '{}')).status, 403);
+  assert.equal((await decided(`https://localhost:${port}/v1/streams/telemetry/readings`, pem, '{}')).status, 403);
   const back = await house.change('attribute', 'set', 'truck-17', 'status=active');
-  assert.deepEqual(back.gates.map(({ gate, outcome }) => [gate, outcome]).toSorted(), [
-    ['gate-1', 'applied'],
-    ['gate-2', 'applied'],
-  ]);
-  assert.equal((await post(`https://localhost:${port}/v1/streams/telemetry/readings`, pem, '{}')).status, 202);
+  requireInForce(back, 'gate-1', 'gate-2');
+  assert.equal((await decided(`https://localhost:${port}/v1/streams/telemetry/readings`, pem, '{}')).status, 202);
   await second.stop();
 });
 
 test('P5: with the authority killed the gate refuses within its lease, and recovers by itself', async () => {
   const agent = new Agent({ keepAlive: true });
-  assert.equal((await post(readingsUrl(house), pem, '{}', {}, agent)).status, 202);
+  assert.equal((await decided(readingsUrl(house), pem, '{}', {}, agent)).status, 202);
   house.authority?.process.kill('SIGKILL');
   const killed = performance.now();
-  let stale: Awaited<ReturnType<typeof post>> | undefined;
+  const seen: { stale?: Answer; lastAdmitted: number } = { lastAdmitted: 0 };
   await eventually(async () => {
+    const sentAt = performance.now();
     const answer = await post(readingsUrl(house), pem, '{}', {}, agent);
-    if (answer.status === 503) stale = answer;
+    if (answer.status === 503) seen.stale = answer;
+    else seen.lastAdmitted = sentAt;
     return answer.status === 503;
   }, 'a refusal');
-  // The lease began before the kill: 5 s are its most. The rest is for a busy machine: between two tries it may do something else.
-  assert.ok(performance.now() - killed <= 7_000, 'within a lease of 5 s');
-  assert.equal((JSON.parse(stale?.body ?? '{}') as { reason: string }).reason, 'replica_stale');
-  assert.ok(Number(stale?.headers['retry-after']) >= 1);
+  // The lease began before the kill: 5 s are its most.
+  assert.ok(seen.lastAdmitted - killed <= 5_000, 'nothing is admitted that was sent after a lease of 5 s');
+  // Where it ended between a reading's commit and the look at the lease, `overrun` is as right.
+  const { reason } = JSON.parse(seen.stale?.body ?? '{}') as { reason: string };
+  assert.ok(['replica_stale', 'overrun'].includes(reason), reason);
+  assert.ok(Number(seen.stale?.headers['retry-after']) >= 1);
   await house.startAuthority();
   await eventually(async () => (await post(readingsUrl(house), pem, '{}', {}, agent)).status === 202, 'admitted again');
   agent.destroy();
