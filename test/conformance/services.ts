@@ -1,0 +1,103 @@
+/** The systemd units: what systemd-analyze says of them, and that the command of each does its work in the directories of the page. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { freeBasePort, type Program, Running, succeeded } from '../../tools/commands.ts';
+import { root, textOf } from '../tree.ts';
+import { skippedWithout } from './house.ts';
+
+const folder = 'packaging/systemd';
+const units = readdirSync(join(root, folder));
+const work = mkdtempSync(join(tmpdir(), 'portcullis-services-'));
+after(() => rmSync(work, { recursive: true, force: true }));
+
+const present = spawnSync('systemd-analyze', ['--version']).status === 0;
+const skip = skippedWithout(present, 'systemd-analyze');
+/** Tenths: 2.0 of 10. */
+const exposureMax = '20';
+
+/** The command of a unit, in words. */
+function commandOf(unit: string): string[] {
+  const line = /^ExecStart=(.*)$/m.exec(textOf(`${folder}/${unit}`))?.[1] ?? '';
+  return line.split(' ');
+}
+
+/** As it is, but that its program is one that this machine has. */
+function unitFile(unit: string, change = (text: string) => text): string {
+  const file = join(work, unit);
+  writeFileSync(file, change(textOf(`${folder}/${unit}`).replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true')));
+  return file;
+}
+
+function verify(file: string): string {
+  const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' });
+  return status === 0 ? stdout + stderr : `ended with ${status}: ${stdout}${stderr}`;
+}
+
+test('there is a unit for each that runs', () => {
+  assert.deepEqual(units, ['portcullis-authority.service', 'portcullis-device.service', 'portcullis-gate.service']);
+});
+
+for (const unit of units) {
+  test(`${unit} is understood by systemd to its last line`, { skip }, () => {
+    assert.equal(verify(unitFile(unit)), '');
+  });
+
+  test(`${unit} leaves little to whoever takes its process over`, { skip }, () => {
+    const words = ['security', '--offline=yes', `--threshold=${exposureMax}`, unitFile(unit)];
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', words, { encoding: 'utf8' });
+    assert.equal(status, 0, stdout + stderr);
+  });
+}
+
+test('a mistyped line of a unit would have been seen', { skip }, () => {
+  const file = unitFile('portcullis-gate.service', (text) => text.replace('ProtectSystem', 'ProtectSystems'));
+  assert.match(verify(file), /ProtectSystems/);
+});
+
+/** Runs a unit's own command, with its directories below ours. */
+function started(unit: string): Running {
+  const [program = '', ...words] = commandOf(unit);
+  const name = program.replace('/usr/local/bin/', '');
+  assert.match(name, /^portcullis(-device)?$/);
+  return new Running(name as Program, ...words.map((word) => word.replace('/var/lib', work)));
+}
+
+test('authority, gate and device do their work by the commands of their units, the gate apart from the keys', async () => {
+  const basePort = await freeBasePort();
+  for (const account of ['portcullis', 'portcullis-gate']) mkdirSync(join(work, account));
+  const [block = ''] = /(?<=```sh\n)[\s\S]*?(?=```)/.exec(textOf('docs/operating/services.md')) ?? [];
+  const script = block
+    .replaceAll('/var/lib', work)
+    .replaceAll(/^chown .*$/gm, '')
+    .replace('--host hub.example.org --host localhost', `--base-port ${basePort} --host localhost`);
+  execFileSync('bash', ['-ec', script], {
+    env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
+  });
+  const fleet = join(work, 'portcullis/fleet');
+  assert.equal(existsSync(join(fleet, 'gate.yaml')), false);
+  const device = join(work, 'portcullis-device');
+  await using running = new AsyncDisposableStack();
+  const run = (unit: string) => running.adopt(started(unit), (one) => one.stop());
+  await run('portcullis-authority.service').line(/^authority listening/, 60_000);
+  await run('portcullis-gate.service').line(/^gate listening/, 60_000);
+  const token = await succeeded('portcullis', 'token', 'create', 'truck-17', '--fleet', fleet);
+  await succeeded('portcullis-device', 'enrol', token, '--device', device);
+  writeFileSync(join(work, 'one.ndjson'), '{"as":"a service"}\n');
+  await succeeded(
+    'portcullis-device',
+    'send',
+    'telemetry',
+    join(work, 'one.ndjson'),
+    '--device',
+    device,
+    '--wait',
+    '30',
+  );
+  await run('portcullis-device.service').line(/running as truck-17/, 60_000);
+  const readings = await succeeded('portcullis', 'readings', '--json', '--fleet', fleet);
+  assert.deepEqual((JSON.parse(readings) as { data: unknown }).data, { as: 'a service' });
+});

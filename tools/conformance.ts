@@ -1,0 +1,32 @@
+/**
+ * `npm run conformance -- NAME…`: the parts of the suite that need more of a machine than `npm test` does (an older Node,
+ * systemd), each a file of test/conformance, one after another, with the time that each took. Without a name: all.
+ */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const parts: Record<string, string> = {
+  pack: 'each package, packed and installed in an empty folder; the device on Node 22, without a network',
+  services: 'the systemd units, and the accounts that they run in',
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.find((name) => !(name in parts));
+if (unknown !== undefined) {
+  process.stderr.write(`there is no part "${unknown}"; it must be one of [${Object.keys(parts).join(', ')}]\n`);
+  process.exit(2);
+}
+
+const failed: string[] = [];
+for (const name of asked.length > 0 ? asked : Object.keys(parts)) {
+  process.stdout.write(`conformance ${name}: ${parts[name]}\n`);
+  const started = performance.now();
+  const words = ['--conditions=portcullis-source', '--test', `test/conformance/${name}.ts`];
+  const { status } = spawnSync(process.execPath, words, { cwd: root, stdio: 'inherit' });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  process.stdout.write(`conformance ${name}: ${status === 0 ? 'passed' : 'FAILED'} after ${seconds} s\n`);
+  if (status !== 0) failed.push(name);
+}
+if (failed.length > 0) process.stderr.write(`failed: ${failed.join(', ')}\n`);
+process.exitCode = failed.length > 0 ? 1 : 0;
