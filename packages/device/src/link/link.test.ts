@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { createServer as createPlainServer } from 'node:http';
+import { createServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -231,6 +232,48 @@ test('an answer whose end does not come is waited for no longer than asked', asy
   }));
   const asked = linkTo().request(post(server.url, { timeoutMs: 100 }));
   await assert.rejects(asked, { code: 'server_unreachable', message: /in time/ });
+});
+
+test('a long body that the network goes on taking is not cut, however long all of it takes', async () => {
+  const burstBytes = 4 * 1024 * 1024;
+  const received = await startSlowServer(burstBytes, 500);
+  const body = Buffer.alloc(12 * burstBytes, 'x');
+  const answer = await linkTo().request(post(received.url, { body, timeoutMs: 3_000 }));
+  assert.equal(answer.status, 200);
+  assert.equal(received.bytes(), body.length);
+});
+
+/** Reads a burst of each body, waits, and goes on. */
+async function startSlowServer(burstBytes: number, waitMs: number) {
+  let bytes = 0;
+  const server = createServer(withIssuer(fleet.gate, infrastructure), async (request, response) => {
+    let due = burstBytes;
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes >= due) await new Promise((resolve) => setTimeout(resolve, waitMs));
+      if (bytes >= due) due += burstBytes;
+    }
+    response.end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  after(() => server.close());
+  return { url: `https://localhost:${(server.address() as AddressInfo).port}`, bytes: () => bytes };
+}
+
+test('one connection that stands still takes the idle ones beside it along: they went through the same network', async () => {
+  const held: (() => void)[] = [];
+  const server = await startServer(withIssuer(fleet.gate, infrastructure), async ({ path }) => {
+    if (path === '/both') await new Promise<void>((resolve) => held.push(resolve));
+    return path === '/hang' ? await new Promise<never>(() => undefined) : { status: 200, body: {} };
+  });
+  const link = linkTo();
+  const both = [1, 2].map(() => link.request({ url: `${server.url}/both` }));
+  await until('two at once', () => held.length === 2);
+  for (const go of held) go();
+  await Promise.all(both);
+  await assert.rejects(link.request({ url: `${server.url}/hang`, timeoutMs: 100 }), { code: 'server_unreachable' });
+  await link.request({ url: `${server.url}/` });
+  assert.equal(new Set(server.requests.map(({ socket }) => socket)).size, 3);
 });
 
 test('a request whose caller gave up is not made', async () => {

@@ -1,6 +1,7 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { PortcullisError } from '@portcullis/contract';
+import { type Network, realNetwork } from './dial.ts';
 import { requireSafeEnvironment } from './environment.ts';
 import { StrictAgent, type Trust, unreachable } from './strict-agent.ts';
 
@@ -11,6 +12,7 @@ export interface LinkRequest {
   method?: 'GET' | 'POST';
   headers?: Record<string, string>;
   body?: string | Buffer;
+  /** How long to wait for the answer. It begins again as long as the network takes pieces of a long body. */
   timeoutMs?: number;
   signal?: AbortSignal;
 }
@@ -23,6 +25,7 @@ export interface LinkAnswer {
 
 const answerBytesMax = 64 * 1024 * 1024;
 const timeoutMs = 30_000;
+const pieceBytes = 16 * 1024;
 
 /** Requests to one verified server of the fleet, over connections of its own. Nothing is sent before the server is verified (P2). */
 export class Link {
@@ -30,20 +33,24 @@ export class Link {
   #closed = false;
 
   /** @throws {PortcullisError} `environment_refused`, `credential_unusable` */
-  constructor(trust: Trust) {
+  constructor(trust: Trust, network: Network = realNetwork) {
     requireSafeEnvironment(process.env, process.versions.node);
-    this.#agent = new StrictAgent(trust);
+    this.#agent = new StrictAgent(trust, network);
   }
 
   /** @throws {PortcullisError} `server_unreachable`, `server_not_verified`, `not_authenticated`, `answer_malformed` */
   async request(asked: LinkRequest): Promise<LinkAnswer> {
     const bound = new AbortController();
     const abort = () => bound.abort();
-    const timer = setTimeout(abort, asked.timeoutMs ?? timeoutMs);
+    const tooLate = () => {
+      this.#agent.endIdle();
+      abort();
+    };
+    const timer = setTimeout(tooLate, asked.timeoutMs ?? timeoutMs);
     asked.signal?.addEventListener('abort', abort);
     if (asked.signal?.aborted) abort();
     try {
-      const answer = await this.#send(asked, bound.signal);
+      const answer = await this.#send(asked, bound.signal, () => timer.refresh());
       const body = await collect(answer, hostOf(asked.url), bound.signal);
       return { status: answer.statusCode ?? 0, headers: answer.headers, body };
     } finally {
@@ -63,13 +70,18 @@ export class Link {
     this.#agent.destroy();
   }
 
-  #send(asked: LinkRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  #send(asked: LinkRequest, signal: AbortSignal, onTaken: () => void = () => undefined): Promise<IncomingMessage> {
     const host = hostOf(asked.url);
     if (this.#closed) return Promise.reject(unreachable(host, 'the link was closed'));
-    if (signal.aborted) return Promise.reject(timedOut(host));
+    if (signal.aborted) return Promise.reject(timedOut(host, false));
     return new Promise((resolve, reject) => {
+      // Before there is a verified connection nothing of the request has left.
+      let begun = false;
       // Node tells an abort only once there is a socket: after the handshake, or never.
-      const abort = () => reject(timedOut(host));
+      const abort = () => {
+        if (sent.socket) this.#agent.reset(sent.socket);
+        reject(timedOut(host, begun));
+      };
       signal.addEventListener('abort', abort);
       const sent = request(
         asked.url,
@@ -79,13 +91,31 @@ export class Link {
           resolve(answer);
         },
       );
+      sent.on('socket', () => {
+        begun = true;
+      });
       sent.on('error', (error) => {
         signal.removeEventListener('abort', abort);
-        reject(signal.aborted ? timedOut(host) : asFailure(error, host));
+        reject(signal.aborted ? timedOut(host, begun) : asFailure(error, host, begun));
       });
-      sent.end(asked.body);
+      writeBody(sent, asked.body, onTaken);
     });
   }
+}
+
+/** In pieces, so that it is seen when the network takes one; the last one is followed by the answer. */
+function writeBody(sent: ClientRequest, body: string | Buffer = '', onTaken: () => void): void {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  let at = 0;
+  const next = (error?: Error | null) => {
+    if (error) return;
+    if (at > 0) onTaken();
+    const piece = bytes.subarray(at, at + pieceBytes);
+    at += piece.length;
+    if (at < bytes.length) sent.write(piece, next);
+    else sent.end(piece);
+  };
+  next();
 }
 
 function headersOf({ body, headers }: LinkRequest): Record<string, string | number> {
@@ -102,10 +132,10 @@ function hostOf(url: string): string {
 }
 
 /** What goes wrong after the server was verified. TLS 1.3 lets a server refuse the client's certificate only then (FIELD-NOTES B4). */
-function asFailure(error: Error, host: string): PortcullisError {
+function asFailure(error: Error, host: string, begun: boolean): PortcullisError {
   if (error instanceof PortcullisError) return error;
   const { code = error.name } = error as NodeJS.ErrnoException;
-  if (!/ALERT/.test(code)) return unreachable(host, `the connection broke (${code})`, error);
+  if (!/ALERT/.test(code)) return unreachable(host, `the connection broke (${code})`, error, begun);
   const alert = code
     .replace(/^ERR_SSL_(TLSV1|TLSV13|SSLV3)_ALERT_/, '')
     .toLowerCase()
@@ -114,8 +144,8 @@ function asFailure(error: Error, host: string): PortcullisError {
   return new PortcullisError('not_authenticated', message, { cause: error });
 }
 
-function timedOut(host: string): PortcullisError {
-  return new PortcullisError('server_unreachable', `"${host}" did not answer in time`);
+function timedOut(host: string, begun: boolean): PortcullisError {
+  return new PortcullisError('server_unreachable', `"${host}" did not answer in time`, { detail: { begun } });
 }
 
 async function collect(answer: IncomingMessage, host: string, signal: AbortSignal): Promise<Buffer> {
@@ -128,7 +158,7 @@ async function collect(answer: IncomingMessage, host: string, signal: AbortSigna
       chunks.push(chunk);
     }
   } catch (error) {
-    throw signal.aborted ? timedOut(host) : asFailure(error as Error, host);
+    throw signal.aborted ? timedOut(host, true) : asFailure(error as Error, host, true);
   }
   return Buffer.concat(chunks);
 }

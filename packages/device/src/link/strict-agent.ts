@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { Agent, type AgentOptions } from 'node:https';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   type ConnectionOptions,
@@ -10,6 +10,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { type Kind, PortcullisError } from '@portcullis/contract';
+import { dial, type Network } from './dial.ts';
 import { subjectNamesIn } from './subject-names.ts';
 
 export interface Trust {
@@ -22,7 +23,8 @@ export interface Trust {
   credential?: { key: string; certificate: string; issuer: string } | undefined;
 }
 
-const handshakeMs = 10_000;
+/** From the name to a verified server, over whatever address. */
+const handshakeMs = 20_000;
 const connectionsMax = 8;
 /** Leaf, issuer, root, and one more for a root that another signed. */
 const chainLengthMax = 4;
@@ -34,9 +36,13 @@ const chainLengthMax = 4;
 export class StrictAgent extends Agent {
   readonly #trust: Trust;
   readonly #roots: X509Certificate[];
-  readonly #handshaking = new Set<TLSSocket>();
+  readonly #network: Network;
+  /** How to end each connection that is not verified yet. */
+  readonly #connecting = new Set<() => void>();
+  /** The connection below each verified one. */
+  readonly #below = new WeakMap<Duplex, Socket>();
 
-  constructor(trust: Trust) {
+  constructor(trust: Trust, network: Network) {
     const options: AgentOptions = {
       keepAlive: true,
       maxCachedSessions: 0,
@@ -45,6 +51,7 @@ export class StrictAgent extends Agent {
     };
     super(options);
     this.#trust = trust;
+    this.#network = network;
     this.#roots = certificatesIn(trust.roots);
     if (this.#roots.length === 0) throw new PortcullisError('credential_unusable', 'the trust bundle holds no root');
   }
@@ -54,32 +61,56 @@ export class StrictAgent extends Agent {
     done?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
     const host = options.host ?? 'localhost';
-    const socket = connect({ ...this.#connectionOptions(host), host, port: Number(options.port) });
-    socket.setNoDelay(true);
-    let settled = false;
-    this.#handshaking.add(socket);
-    const finish = (error: Error | null) => {
-      if (settled) return;
-      settled = true;
-      this.#handshaking.delete(socket);
-      socket.setTimeout(0);
-      if (error) socket.destroy();
-      done?.(error, socket);
+    const bound = new AbortController();
+    const end = (why: string) => bound.abort(unreachable(host, why));
+    const close = () => end('the link was closed');
+    const timer = setTimeout(() => end(`no verified connection within ${handshakeMs / 1000} s`), handshakeMs);
+    const settled = () => {
+      clearTimeout(timer);
+      this.#connecting.delete(close);
     };
-    socket.setTimeout(handshakeMs, () => finish(unverified(host, 'the handshake took too long')));
-    socket.on('error', (error) => finish(handshakeFailure(error, host)));
-    socket.on('close', () => finish(unreachable(host, 'the connection was closed during the handshake')));
-    socket.on('secureConnect', () => {
-      const why = this.#complaint(socket, host);
-      finish(why === undefined ? null : unverified(host, why));
-    });
+    this.#connecting.add(close);
+    this.#connect(host, Number(options.port), bound.signal).then(
+      (socket) => {
+        settled();
+        done?.(null, socket);
+      },
+      (error: Error) => {
+        settled();
+        done?.(handshakeFailure(error, host), undefined as never);
+      },
+    );
     return undefined;
+  }
+
+  /** Ends a connection that nobody waits for any more, with what the system still holds for it: a slow link is not kept busy with that. */
+  reset(socket: Duplex): void {
+    this.#below.get(socket)?.resetAndDestroy();
+  }
+
+  /** Connections that wait for a request: where one stands still, those beside it went through the same network. */
+  endIdle(): void {
+    for (const sockets of Object.values(this.freeSockets)) for (const socket of [...(sockets ?? [])]) socket.destroy();
   }
 
   /** Also what is still in its handshake, which the agent does not know yet. */
   override destroy(): void {
-    for (const socket of this.#handshaking) socket.destroy();
+    for (const close of this.#connecting) close();
     super.destroy();
+  }
+
+  async #connect(host: string, port: number, signal: AbortSignal): Promise<TLSSocket> {
+    const below = await dial(host, port, this.#network, signal).catch((error: NodeJS.ErrnoException) => {
+      throw error instanceof PortcullisError ? error : unreachable(host, error.code ?? error.message, error);
+    });
+    below.setNoDelay(true);
+    const socket = connect({ ...this.#connectionOptions(host), host, socket: below });
+    this.#below.set(socket, below);
+    await secured(socket, host, signal);
+    const why = this.#complaint(socket, host);
+    if (why === undefined) return socket;
+    socket.destroy();
+    throw unverified(host, why);
   }
 
   #connectionOptions(host: string): ConnectionOptions {
@@ -130,6 +161,26 @@ export class StrictAgent extends Agent {
   }
 }
 
+/** Resolves once TLS has verified the server; a connection that comes to nothing is destroyed. */
+function secured(socket: TLSSocket, host: string, signal: AbortSignal): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const abort = () => fail(signal.reason as Error);
+    const fail = (error: Error) => {
+      signal.removeEventListener('abort', abort);
+      socket.destroy();
+      reject(error);
+    };
+    socket.on('error', fail);
+    socket.once('close', () => fail(unreachable(host, 'the connection was closed during the handshake')));
+    socket.once('secureConnect', () => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    });
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
+  });
+}
+
 function signs(issuer: X509Certificate, subject: X509Certificate): boolean {
   return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
 }
@@ -144,8 +195,10 @@ function unverified(host: string, why: string, cause?: unknown): PortcullisError
   return new PortcullisError('server_not_verified', message, { cause });
 }
 
-export function unreachable(host: string, why: string, cause?: unknown): PortcullisError {
-  return new PortcullisError('server_unreachable', `"${host}" can not be reached: ${why}`, { cause });
+/** `begun`: of a request something had been sent, so that it may have been heeded, and tells something of the link. */
+export function unreachable(host: string, why: string, cause?: unknown, begun = false): PortcullisError {
+  const message = `"${host}" can not be reached: ${why}`;
+  return new PortcullisError('server_unreachable', message, { cause, detail: { begun } });
 }
 
 const networkCodes = /^(ECONN|EHOST|ENET|EAI_|ENOTFOUND|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|EACCES)/;
@@ -154,6 +207,7 @@ const clockCodes = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
 
 /** What went wrong before the server was verified. */
 function handshakeFailure(error: Error, host: string): PortcullisError {
+  if (error instanceof PortcullisError) return error;
   const { code = '' } = error as NodeJS.ErrnoException;
   if (networkCodes.test(code)) return unreachable(host, code, error);
   const hint = clockCodes.has(code) ? " (is this machine's clock right?)" : '';
