@@ -35,6 +35,15 @@ export const Receipt = z.object({
 });
 export type Receipt = z.infer<typeof Receipt>;
 
+/**
+ * How many records are other than before: subjects of a change of attributes; certificates, tokens and records of subjects of a
+ * change of standing. 0: all was so already. An authority of an earlier version does not say.
+ */
+const changed = z.int().nonnegative().optional();
+/** The answer to a change: with `wait=all` its receipt, without it the revision. */
+export const ChangeAnswer = z.union([Receipt.extend({ changed }), z.object({ revision: Revision, changed })]);
+export type ChangeAnswer = z.infer<typeof ChangeAnswer>;
+
 /** What a change did to one subject, as gates and the journal know it. `null` is "unset". */
 export const SubjectDelta = z.object({
   subject: SubjectId,

@@ -4,11 +4,25 @@ import { z } from 'zod';
 export const Kind = z.enum(['device', 'gateway', 'shipment', 'gate', 'authority', 'operator', 'monitor', 'checkpoint']);
 export type Kind = z.infer<typeof Kind>;
 
+export const subjectIdLengthMax = 63;
 export const SubjectId = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must match [a-z0-9][a-z0-9._-]{0,62}')
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, { error: ({ input }) => subjectIdAdvice(String(input)) })
   .brand<'SubjectId'>();
 export type SubjectId = z.infer<typeof SubjectId>;
+
+/** Serial numbers and MAC addresses have capitals and colons: how they are written as an id. */
+function subjectIdAdvice(text: string): string {
+  const rule = 'must match [a-z0-9][a-z0-9._-]{0,62}';
+  const written = text
+    .slice(0, 4 * subjectIdLengthMax)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[^a-z0-9]+/, '')
+    .slice(0, subjectIdLengthMax)
+    .replace(/-+$/, '');
+  return written === '' ? rule : `${rule}; write "${written}", and keep the original with "token create --label"`;
+}
 
 /** The trust domain's name: the host part of each certificate's SPIFFE URI. Same alphabet as a subject id. */
 export const FleetName = z

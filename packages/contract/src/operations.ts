@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AttributeName, AttributeType, AttributeValue, Visibility } from './attributes.ts';
+import { AttributeName, AttributeType, AttributeValue, attributeTextLengthMax, Visibility } from './attributes.ts';
 import { Actor, ReasonText } from './changes.ts';
 import { TokenSecret } from './enrolment.ts';
 import {
@@ -15,6 +15,13 @@ import {
 } from './identity.ts';
 
 /** What operators ask of the authority's API and what they are answered. One shape per resource, the same as the commands print. */
+
+export const pageItemsMax = 1_000;
+/** Lists over HTTP: a page and where the next begins. */
+const pageQuery = {
+  after: z.string().max(256).optional(),
+  limit: z.coerce.number().int().min(1).max(pageItemsMax).default(pageItemsMax),
+};
 
 export const AttributeAssignments = z.record(AttributeName, AttributeValue, {
   error: (issue) => (issue.code === 'invalid_key' ? 'the name must match [a-zA-Z][a-zA-Z0-9_.-]{0,62}' : undefined),
@@ -46,6 +53,8 @@ export const TokenCreated = z.object({
   kind: Kind,
   secret: TokenSecret,
   expiresAt: Timestamp,
+  /** What it gave the subject, which is new; null: the subject was there, and keeps what it has. Not told by earlier versions. */
+  attributes: AttributeAssignments.nullable().optional(),
 });
 export type TokenCreated = z.infer<typeof TokenCreated>;
 export const TokenView = z.object({
@@ -76,9 +85,10 @@ export const AttributeHistoryView = z.object({
 });
 export type AttributeHistoryView = z.infer<typeof AttributeHistoryView>;
 
+export const subjectsPerChangeMax = 100_000;
 /** `POST /v1/attributes`: one revision, however many subjects it names. */
 export const AttributesRequest = z.strictObject({
-  subjects: z.array(SubjectId).min(1).max(100_000),
+  subjects: z.array(SubjectId).min(1).max(subjectsPerChangeMax),
   set: AttributeAssignments.optional(),
   unset: z.array(AttributeName).max(64).optional(),
   /** Given: what is set becomes public or private. Not given: a new one is private, an existing one stays as it is. */
@@ -96,15 +106,47 @@ export const StandingsRequest = z.strictObject({
 });
 export type StandingsRequest = z.infer<typeof StandingsRequest>;
 
+/** The certificate that a subject connects with: of the best standing that it has the one that ends last. */
+export const CurrentCertificate = z.object({ standing: Standing.exclude(['superseded']), notAfter: Timestamp });
+export type CurrentCertificate = z.infer<typeof CurrentCertificate>;
+
 export const SubjectView = z.object({
   subject: SubjectId,
   kind: Kind,
+  /** Of an operator: it looks at everything and changes nothing. Not told by earlier versions, as what follows it. */
+  readOnly: z.boolean().optional(),
+  certificate: CurrentCertificate.nullable().optional(),
   retired: z.boolean(),
   createdAt: Timestamp,
   revision: Revision,
   attributes: z.array(AttributeView),
 });
 export type SubjectView = z.infer<typeof SubjectView>;
+
+/** `GET /v1/subjects`. A page may hold few, or none, and not be the last: how many are looked at for one is bounded. */
+export const SubjectsQuery = z.strictObject({
+  ...pageQuery,
+  kind: Kind.optional(),
+  /** `NAME=VALUE`, as text: subjects that have this value. */
+  attribute: z
+    .string()
+    .regex(/^[^=]{1,63}=/, 'must be NAME=VALUE')
+    .max(64 + attributeTextLengthMax)
+    .optional(),
+  /** Subjects whose certificate has this standing. */
+  standing: CurrentCertificate.shape.standing.optional(),
+});
+export type SubjectsQuery = z.infer<typeof SubjectsQuery>;
+
+/** `GET /v1/certificates`. With `endsBefore` those that are valid, have not ended and end before it, the soonest first. */
+export const CertificatesQuery = z.strictObject({
+  ...pageQuery,
+  subject: SubjectId.optional(),
+  kind: Kind.optional(),
+  standing: Standing.optional(),
+  endsBefore: Timestamp.optional(),
+});
+export type CertificatesQuery = z.infer<typeof CertificatesQuery>;
 
 export const CertificateView = z.object({
   fingerprint: Fingerprint,
@@ -177,11 +219,7 @@ export const FleetView = z.object({
 });
 export type FleetView = z.infer<typeof FleetView>;
 
-/** Lists over HTTP: a page and where the next begins. */
-export const PageQuery = z.strictObject({
-  after: z.string().max(256).optional(),
-  limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
-});
+export const PageQuery = z.strictObject(pageQuery);
 export function page<Shape extends z.ZodType>(item: Shape) {
   return z.object({ items: z.array(item), next: z.string().nullable() });
 }

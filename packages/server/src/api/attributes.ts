@@ -1,5 +1,5 @@
-import { AttributesRequest, WaitQuery } from '@portcullis/contract';
-import { answerChange, ChangeAnswer } from './changes.ts';
+import { AttributesRequest, ChangeAnswer, WaitQuery } from '@portcullis/contract';
+import { answerChange } from './changes.ts';
 import { type Route, route } from './route.ts';
 
 /** A change may name a hundred thousand subjects. */
@@ -15,8 +15,8 @@ export const attributesRoutes: readonly Route[] = [
     answer: ChangeAnswer,
     bodyBytesMax,
     async handle(rooms, { query, body, by }) {
-      const { revision } = await rooms.attributes.change({ ...by, reason: body.reason }, body);
-      return answerChange(rooms, revision, query);
+      const done = await rooms.attributes.change({ ...by, reason: body.reason }, body);
+      return answerChange(rooms, done, query);
     },
   }),
 ];

@@ -1,16 +1,16 @@
 import {
+  CertificatesQuery,
   CertificateView,
+  ChangeAnswer,
   Fingerprint,
-  PageQuery,
   PortcullisError,
   page,
   StandingsRequest,
-  SubjectId,
   WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { certificateView } from '../revocation/revocation.ts';
-import { answerChange, ChangeAnswer } from './changes.ts';
+import { answerChange } from './changes.ts';
 import { type Route, route } from './route.ts';
 
 export const certificatesRoutes: readonly Route[] = [
@@ -18,8 +18,8 @@ export const certificatesRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/certificates',
     kinds: ['operator'],
-    summary: 'Certificates, of one subject or of all',
-    schemas: { query: PageQuery.extend({ subject: SubjectId.optional() }) },
+    summary: 'Certificates: of one subject or of all, by kind and standing, or those that end soon',
+    schemas: { query: CertificatesQuery },
     answer: page(CertificateView),
     handle: ({ revocation }, { query }) => revocation.list(query),
   }),
@@ -44,8 +44,8 @@ export const certificatesRoutes: readonly Route[] = [
     schemas: { query: WaitQuery, body: StandingsRequest },
     answer: ChangeAnswer,
     async handle(rooms, { query, body, by }) {
-      const { revision } = await rooms.revocation.change({ ...by, reason: body.reason }, body);
-      return answerChange(rooms, revision, query);
+      const done = await rooms.revocation.change({ ...by, reason: body.reason }, body);
+      return answerChange(rooms, done, query);
     },
   }),
 ];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Kind } from '@portcullis/contract';
-import { openRecords, putCertificate, putSubject, putToken, type Records } from '../../test/records.ts';
+import { openRecords, putCertificate, putSubject, putToken, type Records, subjectId } from '../../test/records.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
 import { byPeer, requireAdmitted } from './peer.ts';
 import type { Rooms } from './route.ts';
@@ -66,7 +66,7 @@ for (const [path, { subject, kind, ...asked }] of Object.entries(requests)) {
   test(`P9: ${path} puts nothing on record for a certificate that an earlier revision cut`, async (context) => {
     const records = await open(context);
     const row = apiRoutes.find((one) => one.method === 'POST' && one.path === path);
-    const [certificate] = (await records.revocation.list({ subject, limit: 1 })).items;
+    const [certificate] = (await records.revocation.list({ subject: subjectId(subject), limit: 1 })).items;
     const peer = await requireAdmitted(records, certificate?.fingerprint, [kind]);
     const call = { ...asked, query: {}, peer, by: byPeer(records, peer) };
     const ask = () => row?.handle(records.rooms, call as never) ?? Promise.resolve();
@@ -84,7 +84,7 @@ for (const [path, { subject, kind, ...asked }] of Object.entries(requests)) {
 test('P9: what is asked for while the cut of its certificate is under way comes after it, and is refused', async (context) => {
   const { attributes, journal, revocation, ...records } = await open(context);
   const parts = { ...records, revocation };
-  const [certificate] = (await revocation.list({ subject: 'op-4', limit: 1 })).items;
+  const [certificate] = (await revocation.list({ subject: subjectId('op-4'), limit: 1 })).items;
   const by = byPeer(parts, await requireAdmitted(parts, certificate?.fingerprint, ['operator']));
   const set = (status: string) =>
     attributes.change(by, { subjects: ['truck-17'], set: { status }, unset: [] } as never);

@@ -1,21 +1,22 @@
 import {
+  type ChangeAnswer,
   ChangeView,
   FleetView,
   JournalEntryView,
   PortcullisError,
-  Receipt,
-  Revision,
   WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { type Rooms, type Route, route } from './route.ts';
 
-/** Without `wait=all` the revision alone. */
-export const ChangeAnswer = z.union([Receipt, z.object({ revision: Revision })]);
-
-export async function answerChange({ feed }: Rooms, revision: number, query: z.infer<typeof WaitQuery>) {
-  return query.wait === 'all' ? feed.receipt(revision, { limitMs: query.waitLimitMs }) : { revision };
+export async function answerChange(
+  { feed }: Rooms,
+  { revision, changed }: { revision: number; changed: number },
+  query: z.infer<typeof WaitQuery>,
+): Promise<ChangeAnswer> {
+  if (query.wait !== 'all') return { revision, changed };
+  return { ...(await feed.receipt(revision, { limitMs: query.waitLimitMs })), changed };
 }
 
 export const changesRoutes: readonly Route[] = [

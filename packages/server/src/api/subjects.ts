@@ -1,15 +1,16 @@
 import {
   AttributeHistoryView,
-  Kind,
+  ChangeAnswer,
   PageQuery,
   page,
   ReasonText,
   SubjectId,
+  SubjectsQuery,
   SubjectView,
   WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
-import { answerChange, ChangeAnswer } from './changes.ts';
+import { answerChange } from './changes.ts';
 import { type Route, route } from './route.ts';
 
 const params = z.strictObject({ id: SubjectId });
@@ -19,10 +20,10 @@ export const subjectsRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/subjects',
     kinds: ['operator'],
-    summary: 'Subjects with their attributes',
-    schemas: { query: PageQuery.extend({ kind: Kind.optional() }) },
+    summary: 'Subjects with their attributes and until when each has a certificate',
+    schemas: { query: SubjectsQuery },
     answer: page(SubjectView),
-    handle: ({ attributes }, { query: { kind, ...query } }) => attributes.list({ ...query, ...(kind && { kind }) }),
+    handle: ({ attributes }, { query }) => attributes.list(query),
   }),
   route({
     method: 'GET',
@@ -51,8 +52,8 @@ export const subjectsRoutes: readonly Route[] = [
     schemas: { params, query: WaitQuery, body: z.strictObject({ reason: ReasonText.optional() }) },
     answer: ChangeAnswer,
     async handle(rooms, { params: { id }, query, body, by }) {
-      const { revision } = await rooms.revocation.retire({ ...by, ...body }, id);
-      return answerChange(rooms, revision, query);
+      const done = await rooms.revocation.retire({ ...by, ...body }, id);
+      return answerChange(rooms, done, query);
     },
   }),
 ];

@@ -31,10 +31,10 @@ export const tokensRoutes: readonly Route[] = [
       params: z.strictObject({ id: z.string().max(64) }),
       body: z.strictObject({ reason: ReasonText.optional() }),
     },
-    answer: z.object({ voided: z.literal(true) }),
+    answer: z.object({ voided: z.literal(true), changed: z.int().nonnegative() }),
     async handle({ enrolment }, { params: { id }, body, by }) {
-      await enrolment.revokeToken({ ...by, ...body }, id);
-      return { voided: true };
+      const changed = await enrolment.revokeToken({ ...by, ...body }, id);
+      return { voided: true, changed };
     },
   }),
 ];

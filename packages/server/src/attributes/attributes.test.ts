@@ -140,6 +140,42 @@ for (const [what, request, code] of refused) {
   });
 }
 
+test('all subjects that the fleet does not know are named at once, and nothing is changed', async (context) => {
+  const records = await openRecords(context);
+  await putSubject(records, 'a');
+  const before = records.journal.head();
+  const request = { subjects: ['nobody', 'a', 'no-one'], set: { status: 'x' } };
+  await assert.rejects(change(records, request), {
+    code: 'subject_unknown',
+    message: 'the fleet has no subject "nobody", "no-one"; nothing was changed',
+  });
+  const many = Array.from({ length: 60 }, (_, index) => `unknown-${index}`);
+  await assert.rejects(change(records, { subjects: many, set: { status: 'x' } }), {
+    message: /"unknown-49" and 10 more;/,
+  });
+  assert.deepEqual(records.journal.head(), before);
+});
+
+test('a change says how many subjects it changed: one that repeats what is so already changed none', async (context) => {
+  const records = await openRecords(context);
+  for (const subject of ['a', 'b', 'c']) await putSubject(records, subject);
+  const changed = async (request: unknown) => (await change(records, request)).changed;
+  assert.equal(await changed({ subjects: ['a', 'b', 'c'], set: { status: 'active' } }), 0);
+  assert.equal(await changed({ subjects: ['a'], set: { status: 'off', level: 2 } }), 1);
+  assert.equal(await changed({ subjects: ['a', 'b', 'c'], set: { status: 'off' } }), 2);
+  assert.equal(await changed({ subjects: ['a', 'b'], set: { status: 'off' }, visibility: 'public' }), 2);
+  assert.equal(await changed({ subjects: ['a', 'b'], set: { status: 'off' }, visibility: 'public' }), 0);
+  assert.equal(await changed({ subjects: ['a'], unset: ['level'] }), 1);
+});
+
+test('the history of a name that a subject never had is an error, that of one it lost is not', async (context) => {
+  const records = await openRecords(context);
+  await putSubject(records, 'a');
+  await assert.rejects(records.attributes.history('a', { name: 'seal', limit: 1 }), { code: 'attribute_unknown' });
+  await change(records, { subjects: ['a'], unset: ['status'] });
+  assert.equal((await records.attributes.history('a', { name: 'status', limit: 10 })).items.length, 2);
+});
+
 test('an attribute is private unless made public, and stays what it was made', async (context) => {
   const records = await openRecords(context);
   await putSubject(records, 'a');

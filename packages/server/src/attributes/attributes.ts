@@ -5,20 +5,28 @@
  * - Values belong to the subject: they outlive every certificate (FIELD-NOTES D1).
  * Refuses to know: what any gate expects of them.
  */
-import type { AttributeHistoryView, AttributesRequest, AttributeType, Kind, SubjectView } from '@portcullis/contract';
+import type {
+  AttributeHistoryView,
+  AttributesRequest,
+  AttributeType,
+  SubjectsQuery,
+  SubjectView,
+} from '@portcullis/contract';
 import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import { changeAttributes } from './change.ts';
 import { ensureSubject, type NewSubject } from './ensure-subject.ts';
-import { type ListQuery, listHistory, listSubjects, type Page, readSubject } from './read.ts';
+import { listSubjects } from './list.ts';
+import { type ListQuery, listHistory, type Page, readSubject } from './read.ts';
 
 export interface Attributes {
   /** @throws {PortcullisError} `subject_unknown` */
   read(subject: string): Promise<SubjectView>;
-  list(query: ListQuery & { kind?: Kind }): Promise<Page<SubjectView>>;
+  list(query: SubjectsQuery): Promise<Page<SubjectView>>;
+  /** @throws {PortcullisError} `subject_unknown`, `attribute_unknown` for a name that it never had */
   history(subject: string, query: ListQuery & { name?: string }): Promise<Page<AttributeHistoryView>>;
   /** @throws {PortcullisError} `subject_unknown`, `attribute_unknown`, `attribute_type_conflict`, `subject_retired` */
-  change(by: By, request: AttributesRequest): Promise<{ revision: number }>;
+  change(by: By, request: AttributesRequest): Promise<{ revision: number; changed: number }>;
   /** Makes a subject with its first attributes within a revision; never touches those of one that exists. */
   ensure(change: ChangeTransaction, subject: NewSubject): Promise<'created' | 'existing'>;
   /** The actor's own record of where devices reach it: no gate decides by it. */
@@ -40,8 +48,8 @@ export function openAttributes(parts: {
     history: (subject, query) => store.read((db) => listHistory(db, subject, query)),
     async change(by, request) {
       const entry = { ...by, action: 'attributes.change' };
-      const { revision } = await journal.change(entry, (change) => changeAttributes(change, request, declared));
-      return { revision };
+      const { result, revision } = await journal.change(entry, (change) => changeAttributes(change, request, declared));
+      return { revision, changed: result };
     },
     ensure: (change, subject) => ensureSubject(change, subject, declared),
     async hostsOf(gate) {

@@ -19,19 +19,46 @@ interface Asked {
   visibility: Visibility | undefined;
 }
 
+/** Resolves to how many subjects are other than before. */
 export async function changeAttributes(
   change: ChangeTransaction,
   request: AttributesRequest,
   declared: Record<string, AttributeType>,
-): Promise<void> {
+): Promise<number> {
   const set = Object.entries((request.set ?? {}) as Record<string, AttributeValue>);
   const asked: Asked = { set, unset: [...new Set<string>(request.unset)], visibility: request.visibility };
   requireSense(asked);
   await requireTypes(change.db, set, declared);
-  for (const subjects of chunks([...new Set<string>(request.subjects)], subjectsPerTurn)) {
-    await changeSome(change, asked, subjects);
-    await new Promise((resolve) => setImmediate(resolve));
+  const named = [...new Set<string>(request.subjects)];
+  await requireKnown(change, named);
+  let changed = 0;
+  for (const subjects of chunks(named, subjectsPerTurn)) {
+    changed += await changeSome(change, asked, subjects);
+    await aTurn();
   }
+  return changed;
+}
+
+const aTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+const namedMax = 50;
+
+/** All that the fleet does not know are named at once: who mistyped several corrects them in one go. */
+async function requireKnown({ db }: ChangeTransaction, named: string[]): Promise<void> {
+  const unknown: string[] = [];
+  for (const subjects of chunks(named, subjectsPerTurn)) {
+    const rows = await db.selectFrom('subjects').select('id').where('id', 'in', subjects).execute();
+    const known = new Set(rows.map(({ id }) => id));
+    unknown.push(...subjects.filter((subject) => !known.has(subject)));
+    await aTurn();
+  }
+  if (unknown.length === 0) return;
+  const some = unknown.slice(0, namedMax).map((subject) => `"${subject}"`);
+  const more = unknown.length > namedMax ? ` and ${unknown.length - namedMax} more` : '';
+  throw new PortcullisError(
+    'subject_unknown',
+    `the fleet has no subject ${some.join(', ')}${more}; nothing was changed`,
+  );
 }
 
 function requireSense({ set, unset }: Asked): void {
@@ -43,23 +70,28 @@ function requireSense({ set, unset }: Asked): void {
     throw new PortcullisError('request_malformed', `the change both sets and unsets "${both[0]}"; do one of them`);
 }
 
-async function changeSome(change: ChangeTransaction, asked: Asked, subjects: string[]): Promise<void> {
+async function changeSome(change: ChangeTransaction, asked: Asked, subjects: string[]): Promise<number> {
   const kinds = await requireSubjects(change, subjects);
   const present = await presentOf(change, asked, subjects);
   const written: Written[] = [];
+  const changed = new Set<string>();
   for (const [subject, kind] of kinds) {
     const facts = present.get(subject) ?? [];
     for (const [name, value] of asked.set) {
-      const visibility = asked.visibility ?? facts.find((fact) => fact.name === name)?.visibility ?? 'private';
+      const before = facts.find((fact) => fact.name === name);
+      const visibility = asked.visibility ?? before?.visibility ?? 'private';
+      if (before?.value !== value || before.visibility !== visibility) changed.add(subject);
       written.push({ subject, kind, name, value, type: typeof value as AttributeType, visibility });
     }
     for (const name of asked.unset) {
       const fact = facts.find((one) => one.name === name);
       if (!fact) throw new PortcullisError('attribute_unknown', `"${subject}" has no attribute "${name}"`);
+      changed.add(subject);
       written.push({ subject, kind, name, value: null, type: fact.type, visibility: fact.visibility });
     }
   }
   await writeValues(change, written);
+  return changed.size;
 }
 
 /** The kinds of these subjects, in the order in which they were asked for. All of them are marked as touched. */
@@ -79,6 +111,7 @@ async function requireSubjects({ db, revision }: ChangeTransaction, subjects: st
 
 interface Present {
   name: string;
+  value: AttributeValue;
   type: AttributeType;
   visibility: Visibility;
 }
@@ -92,9 +125,9 @@ async function presentOf({ db }: ChangeTransaction, asked: Asked, subjects: stri
     .where('subject', 'in', subjects)
     .where('name', 'in', names)
     .execute();
-  const facts = rows.map(({ subject, name, value, visibility }) => ({
-    ...{ subject, name, visibility: visibility as Visibility },
-    type: typeof JSON.parse(value) as AttributeType,
-  }));
+  const facts = rows.map(({ subject, name, value: text, visibility }) => {
+    const value = JSON.parse(text) as AttributeValue;
+    return { subject, name, value, type: typeof value as AttributeType, visibility: visibility as Visibility };
+  });
   return Map.groupBy(facts, (fact) => fact.subject);
 }

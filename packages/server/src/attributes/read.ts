@@ -3,6 +3,7 @@ import {
   type AttributeType,
   type AttributeValue,
   type AttributeView,
+  type CurrentCertificate,
   type Kind,
   PortcullisError,
   type SubjectView,
@@ -10,6 +11,7 @@ import {
 } from '@portcullis/contract';
 import type { Reader, Schema } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
+import { currentCertificates } from './current-certificate.ts';
 
 export interface ListQuery {
   after?: string | undefined;
@@ -23,33 +25,8 @@ export interface Page<Item> {
 export async function readSubject(db: Reader, subject: string): Promise<SubjectView> {
   const row = await db.selectFrom('subjects').selectAll().where('id', '=', subject).executeTakeFirst();
   if (!row) throw new PortcullisError('subject_unknown', `the fleet has no subject "${subject}"`);
-  return subjectView(row, await db.selectFrom('attributes').selectAll().where('subject', '=', subject).execute());
-}
-
-export async function listSubjects(
-  db: Reader,
-  query: ListQuery & { kind?: Kind | undefined },
-): Promise<Page<SubjectView>> {
-  const rows = await db
-    .selectFrom('subjects')
-    .selectAll()
-    .where('id', '>', query.after ?? '')
-    .$if(query.kind !== undefined, (select) => select.where('kind', '=', query.kind as string))
-    .orderBy('id')
-    .limit(query.limit)
-    .execute();
-  const attributes = await db
-    .selectFrom('attributes')
-    .selectAll()
-    .where(
-      'subject',
-      'in',
-      rows.map((row) => row.id),
-    )
-    .execute();
-  const bySubject = Map.groupBy(attributes, (row) => row.subject);
-  const items = rows.map((row) => subjectView(row, bySubject.get(row.id) ?? []));
-  return { items, next: rows.length === query.limit ? (rows.at(-1)?.id ?? null) : null };
+  const attributes = await db.selectFrom('attributes').selectAll().where('subject', '=', subject).execute();
+  return subjectView(row, attributes, (await currentCertificates(db, [subject])).get(subject));
 }
 
 export async function listHistory(
@@ -67,6 +44,9 @@ export async function listHistory(
     .orderBy('id')
     .limit(query.limit)
     .execute();
+  if (rows.length === 0 && query.name !== undefined && query.after === undefined) {
+    throw new PortcullisError('attribute_unknown', `"${subject}" never had an attribute "${query.name}"`);
+  }
   const items = rows.map((row) => ({
     ...attributeView({ ...row, value: row.value ?? 'null' }),
     type: row.type as AttributeType,
@@ -75,12 +55,25 @@ export async function listHistory(
   return { items, next: rows.length === query.limit ? String(rows.at(-1)?.id) : null };
 }
 
-type SubjectRow = { id: string; kind: string; retired: number; createdAt: number; revision: number };
+export interface SubjectRow {
+  id: string;
+  kind: string;
+  readOnly: number;
+  retired: number;
+  createdAt: number;
+  revision: number;
+}
 
-function subjectView(row: SubjectRow, attributes: Schema['attributes'][]): SubjectView {
+export function subjectView(
+  row: SubjectRow,
+  attributes: Schema['attributes'][],
+  certificate: CurrentCertificate | undefined,
+): SubjectView {
   return {
     subject: row.id as SubjectView['subject'],
     kind: row.kind as Kind,
+    readOnly: row.readOnly === 1,
+    certificate: certificate ?? null,
     retired: row.retired === 1,
     createdAt: timestamp(row.createdAt),
     revision: row.revision,

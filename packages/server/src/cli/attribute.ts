@@ -9,6 +9,7 @@ import type { Command } from 'commander';
 import { addChangeOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
+import { namesOf, subjectsOf } from './subjects-of.ts';
 
 export function attributeCommands(program: Command, output: Output): void {
   const attribute = program
@@ -23,25 +24,26 @@ export function attributeCommands(program: Command, output: Output): void {
       showAttributes(subject, name, options, output),
     );
   addChangeOptions(attribute.command('set'))
-    .argument('<subject>')
-    .argument('<assignments...>', 'K=V, or K:=JSON to force a type')
+    .argument('<subjects|K=V...>', 'subjects (ids, @FILE or - with one a line), then K=V, or K:=JSON to force a type')
     .option('--public', 'anybody may see it')
     .option('--private', 'only operators may see it')
-    .description('set attributes: one revision')
-    .action(
-      async (subject: string, words: string[], options: ChangeOptions & { public?: boolean; private?: boolean }) => {
-        const visibility = options.public ? { visibility: 'public' } : options.private ? { visibility: 'private' } : {};
-        const body = { subjects: [subject], set: assignmentsOf(words), ...visibility };
-        await sendChange(options, { path: '/v1/attributes', body, done: `${subject}: ${words.join(' ')}` }, output);
-      },
-    );
+    .description('set attributes of one subject or many: one revision')
+    .action(async (words: string[], options: ChangeOptions & { public?: boolean; private?: boolean }) => {
+      const { subjects, assignments } = await subjectsBefore(words);
+      const visibility = options.public ? { visibility: 'public' } : options.private ? { visibility: 'private' } : {};
+      const body = { subjects, set: assignmentsOf(assignments), ...visibility };
+      const done = `${namesOf(subjects)}: ${assignments.join(' ')}`;
+      await sendChange(options, { path: '/v1/attributes', body, done }, output);
+    });
   addChangeOptions(attribute.command('unset'))
-    .argument('<subject>')
+    .argument('<subjects>', 'a subject, or @FILE or - with one a line')
     .argument('<names...>')
-    .description('remove attributes: one revision')
-    .action(async (subject: string, names: string[], options: ChangeOptions) => {
-      const body = { subjects: [subject], unset: names };
-      await sendChange(options, { path: '/v1/attributes', body, done: `${subject}: unset ${names.join(' ')}` }, output);
+    .description('remove attributes of one subject or many: one revision')
+    .action(async (given: string, names: string[], options: ChangeOptions) => {
+      const subjects = await subjectsOf([given]);
+      const body = { subjects, unset: names };
+      const done = `${namesOf(subjects)}: unset ${names.join(' ')}`;
+      await sendChange(options, { path: '/v1/attributes', body, done }, output);
     });
   attribute
     .command('history')
@@ -51,6 +53,16 @@ export function attributeCommands(program: Command, output: Output): void {
     .action((subject: string, name: string | undefined, options: FleetOptions) =>
       showHistory(subject, name, options, output),
     );
+}
+
+/** Words before the first K=V are subjects: no id has a "=". */
+async function subjectsBefore(words: string[]): Promise<{ subjects: string[]; assignments: string[] }> {
+  const first = words.findIndex((word) => word.includes('='));
+  if (first < 1) {
+    const missing = first === 0 ? 'subject: name at least one before' : 'assignment: give at least one';
+    throw new PortcullisError('usage', `there is no ${missing} K=V`);
+  }
+  return { subjects: await subjectsOf(words.slice(0, first)), assignments: words.slice(first) };
 }
 
 export function assignmentsOf(words: string[]): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { PortcullisError, Receipt, Revision } from '@portcullis/contract';
+import { ChangeAnswer, PortcullisError, type Receipt } from '@portcullis/contract';
 import { type Credential, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device';
 import { z } from 'zod';
 import type { Output } from './output.ts';
@@ -15,8 +15,6 @@ export const directoryOf = (options: FleetOptions, given?: string): string => gi
 interface Shape<Value> {
   safeParse(value: unknown): { success: true; data: Value } | { success: false };
 }
-
-const ChangeAnswer = z.union([Receipt, z.object({ revision: Revision })]);
 
 /** An operator's way to the authority and, through it, to the gates. */
 export class FleetClient {
@@ -110,13 +108,18 @@ export async function sendChange(
   const body = { ...change.body, ...(options.reason !== undefined && { reason: options.reason }) };
   await withFleet(options, async (client) => {
     const answer = await client.post(`${change.path}${query}`, body, ChangeAnswer, limitMs + 30_000);
-    if (!('confirmed' in answer)) return output.result(answer, `${change.done} (revision ${answer.revision})`);
-    output.result(answer, `${change.done}\n${receiptWords(answer)}`);
+    const done = doneWords(change.done, answer);
+    if (!('confirmed' in answer)) return output.result(answer, `${done} (revision ${answer.revision})`);
+    output.result(answer, `${done}\n${receiptWords(answer)}`);
     if (!answer.confirmed) output.status = 1;
   });
 }
 
-function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed }: z.infer<typeof Receipt>): string {
+/** What was so already is said to have been. */
+const doneWords = (done: string, { changed }: ChangeAnswer) =>
+  changed === 0 ? `nothing changed: ${done} was so already` : done;
+
+function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed }: Receipt): string {
   const what = confirmed ? 'in force at every gate that could decide' : 'NOT confirmed within the limit';
   const lines = gates.map(
     ({ gate, outcome, ms }) => `  ${gate}: ${outcome}${outcome === 'no_lease' || ms === null ? '' : ` after ${ms} ms`}`,

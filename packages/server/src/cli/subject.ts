@@ -4,16 +4,23 @@ import { addChangeOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 
+interface ListOptions extends FleetOptions {
+  kind?: string;
+  attribute?: string;
+  standing?: string;
+}
+
 export function subjectCommands(program: Command, output: Output): void {
   const subject = program.command('subject').description('what certificates are about');
   subject
     .command('list')
     .option('--kind <kind>', 'of this kind alone')
+    .option('--attribute <K=V>', 'with this value of an attribute alone')
+    .option('--standing <standing>', 'whose certificate is valid, suspended or revoked')
     .description('list subjects')
-    .action(async (options: FleetOptions & { kind?: string }) => {
-      const query = options.kind === undefined ? '' : `?kind=${encodeURIComponent(options.kind)}`;
+    .action(async (options: ListOptions) => {
       await withFleet(options, async (client) => {
-        await output.list(client.pages(`/v1/subjects${query}`, SubjectView), subjectListing);
+        await output.list(client.pages(`/v1/subjects${queryOf(options)}`, SubjectView), subjectListing);
       });
     });
   subject
@@ -40,6 +47,15 @@ export function subjectCommands(program: Command, output: Output): void {
       const path = `/v1/subjects/${encodeURIComponent(name)}/retire`;
       await sendChange(options, { path, body: {}, done: `retired ${name}` }, output);
     });
+}
+
+function queryOf({ kind, attribute, standing }: ListOptions): string {
+  const query = new URLSearchParams({
+    ...(kind !== undefined && { kind }),
+    ...(attribute !== undefined && { attribute }),
+    ...(standing !== undefined && { standing }),
+  });
+  return query.size === 0 ? '' : `?${query}`;
 }
 
 /** Attributes by their names: what a script asks for is `.attributes.status.value`. */

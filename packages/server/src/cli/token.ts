@@ -8,7 +8,12 @@ import { type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 
 const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated) });
+const TokenVoided = z.object({ voided: z.literal(true), changed: z.int().optional() });
 const tokensPerRequest = 10_000;
+/** What a new subject has unless it is told otherwise; attributes that are given come beside it. */
+const usual = { status: 'active' };
+/** Of so many tokens each is spoken of. */
+const saidMax = 3;
 
 const tokenListing: Listing<TokenView> = {
   columns: [
@@ -30,6 +35,7 @@ const tokenListing: Listing<TokenView> = {
 interface CreateOptions extends FleetOptions {
   kind?: string;
   attribute?: string[];
+  label?: string;
   expires?: string;
   from?: string;
   afterRevocation?: boolean;
@@ -43,7 +49,8 @@ export function tokenCommands(program: Command, output: Output): void {
     .command('create')
     .argument('[subject]')
     .option('--kind <kind>', 'device, gateway, shipment, gate, operator, monitor or checkpoint (device)')
-    .option('--attribute <K=V>', 'a first attribute of a new subject, repeatable (status=active)', each)
+    .option('--attribute <K=V>', 'a first attribute of a new subject, beside status=active; repeatable', each)
+    .option('--label <text>', 'the same as --attribute label=TEXT: how its maker writes it, always as a string')
     .option('--expires <duration>', 'how long it can be used: 90s, 15m, 1h, 7d (1h)')
     .option('--from <file>', 'many: a subject id or a JSON object a line')
     .option('--after-revocation', 'although the subject has a suspended or revoked certificate')
@@ -67,8 +74,11 @@ export function tokenCommands(program: Command, output: Output): void {
     .action(async (id: string, options: FleetOptions & { reason?: string }) => {
       await withFleet(options, async (client) => {
         const body = options.reason === undefined ? {} : { reason: options.reason };
-        const answer = await client.post(`/v1/tokens/${encodeURIComponent(id)}/revocation`, body, z.looseObject({}));
-        output.result({ id, ...answer }, `voided ${id}`);
+        const answer = await client.post(`/v1/tokens/${encodeURIComponent(id)}/revocation`, body, TokenVoided);
+        output.result(
+          { id, ...answer },
+          answer.changed === 0 ? `nothing changed: ${id} was void already` : `voided ${id}`,
+        );
       });
     });
 }
@@ -87,14 +97,36 @@ async function createTokens(subject: string | undefined, options: CreateOptions,
       const { tokens } = await client.post('/v1/tokens', body, TokensCreated, 120_000);
       for (const one of tokens)
         output.result(one, options.from === undefined ? one.token : `${one.subject} ${one.token}`);
+      if (!output.json) for (const words of givenWords(tokens)) output.notice(words);
     }
   });
 }
 
-function commonOf({ kind, attribute, expires, afterRevocation, host }: CreateOptions): Record<string, unknown> {
+/** Of a few what each was given, of many how many are new. */
+function givenWords(tokens: TokenCreated[]): string[] {
+  if (tokens.length > saidMax) {
+    const made = tokens.filter(({ attributes }) => attributes !== null).length;
+    return [
+      `${tokens.length} tokens; ${made} subjects are new, ${tokens.length - made} keep the attributes that they have`,
+    ];
+  }
+  return tokens.map(({ subject, kind, attributes, expiresAt }) => {
+    const until = `the token can be used until ${expiresAt}`;
+    if (!attributes) return `${subject} exists and keeps its attributes; ${until}`;
+    const given = Object.entries(attributes).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+    return `${subject} is new: ${kind} with ${given.join(', ') || 'no attribute'}; ${until}`;
+  });
+}
+
+function commonOf(options: CreateOptions): Record<string, unknown> {
+  const { kind, attribute, label, expires, afterRevocation, host } = options;
+  const given = assignmentsOf(attribute ?? []);
+  if (label !== undefined && 'label' in given) {
+    throw new PortcullisError('usage', 'give the label once: with --label, or with --attribute label=TEXT');
+  }
   return {
     ...(kind !== undefined && { kind }),
-    ...(attribute && { attributes: assignmentsOf(attribute) }),
+    attributes: { ...usual, ...given, ...(label !== undefined && { label }) },
     ...(expires !== undefined && { expiresSeconds: durationOf(expires) }),
     ...(afterRevocation && { afterRevocation }),
     ...(host && { hosts: host }),
@@ -106,8 +138,10 @@ function fileOf(file: string, common: Record<string, unknown>): z.infer<typeof T
   return lines.flatMap((text, index) => {
     const line = text.trim();
     if (line === '') return [];
-    const own = line.startsWith('{') ? parseLine(line, index + 1) : { subject: line };
-    return [check({ ...common, ...own }, `line ${index + 1}`)];
+    const { label, ...own } = line.startsWith('{') ? parseLine(line, index + 1) : { subject: line };
+    const labelled = label === undefined ? {} : { label };
+    const attributes = { ...(common.attributes as object), ...labelled, ...(own.attributes as object | undefined) };
+    return [check({ ...common, ...own, attributes }, `line ${index + 1}`)];
   });
 }
 
@@ -123,7 +157,9 @@ function check(token: Record<string, unknown>, where: string): z.infer<typeof To
   const parsed = TokenRequest.safeParse(token);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new PortcullisError('usage', `${where}: "${issue?.path.join('.')}" ${issue?.message}`);
+  const found =
+    issue?.path.join('.') === 'subject' ? `subject "${String(token.subject)}"` : `"${issue?.path.join('.')}"`;
+  throw new PortcullisError('usage', `${where}: ${found} ${issue?.message}`);
 }
 
 const units = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;

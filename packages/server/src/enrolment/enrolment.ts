@@ -27,8 +27,8 @@ export interface Enrolment {
     after?: string | undefined;
     limit: number;
   }): Promise<{ items: TokenView[]; next: string | null }>;
-  /** @throws {PortcullisError} `token_unknown` */
-  revokeToken(by: By, id: string): Promise<void>;
+  /** Resolves to how many it voided. @throws {PortcullisError} `token_unknown` */
+  revokeToken(by: By, id: string): Promise<number>;
   /** @throws {PortcullisError} `token_refused`, `rate_limited`, and those of a request */
   enrol(address: string, request: EnrolmentRequest): Promise<IssuedCredential>;
   /** Good for a minute; nothing is kept for it. */

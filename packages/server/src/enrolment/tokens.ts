@@ -43,7 +43,7 @@ async function createToken(
 ): Promise<TokenCreated> {
   const { subject, kind } = asked;
   const attributes = asked.attributes ?? { status: 'active' };
-  await parts.attributes.ensure(change, { subject, kind, attributes, hosts: asked.hosts });
+  const made = await parts.attributes.ensure(change, { subject, kind, attributes, hosts: asked.hosts });
   if (!asked.afterRevocation) await requireNotCut(change.db, subject);
   const secret = parts.system.random(32).toString('base64url');
   const id = parts.system.random(8).toString('hex');
@@ -59,7 +59,8 @@ async function createToken(
     .execute();
   const roots = fromPem('CERTIFICATE', parts.issuance.bundle.roots).map((der) => der.toString('base64'));
   const token = formatToken({ url: parts.enrolmentUrl, subject, secret, roots });
-  return { token, id, subject, kind, secret, expiresAt: timestamp(expiresAt) };
+  const given = made === 'created' ? attributes : null;
+  return { token, id, subject, kind, secret, expiresAt: timestamp(expiresAt), attributes: given };
 }
 
 async function requireNotCut(db: Writer, subject: string): Promise<void> {
@@ -159,13 +160,12 @@ function stateOf(row: Schema['tokens'], now: number): TokenView['state'] {
   return row.expiresAt <= now ? 'expired' : 'open';
 }
 
-export async function revokeToken(parts: EnrolmentParts, by: By, id: string): Promise<void> {
-  await parts.journal.note({ ...by, action: 'tokens.revoke', body: { token: id } }, async (db) => {
-    const { numUpdatedRows } = await db
-      .updateTable('tokens')
-      .set({ voided: 1 })
-      .where('id', '=', id)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) throw new PortcullisError('token_unknown', `the fleet has no token "${id}"`);
+/** Resolves to how many tokens it voided: none when this one was void already. */
+export async function revokeToken(parts: EnrolmentParts, by: By, id: string): Promise<number> {
+  return parts.journal.note({ ...by, action: 'tokens.revoke', body: { token: id } }, async (db) => {
+    const known = await db.selectFrom('tokens').select('id').where('id', '=', id).executeTakeFirst();
+    if (!known) throw new PortcullisError('token_unknown', `the fleet has no token "${id}"`);
+    const voided = db.updateTable('tokens').set({ voided: 1 }).where('id', '=', id).where('voided', '=', 0);
+    return Number((await voided.executeTakeFirst()).numUpdatedRows);
   });
 }

@@ -8,6 +8,7 @@ import {
   putToken,
   type Records,
   startedAt,
+  subjectId,
   voided,
 } from '../../test/records.ts';
 
@@ -58,9 +59,10 @@ for (const way of ['subject', 'fingerprint'] as const) {
         assert.equal(records.journal.head().revision, before);
         return;
       }
-      const { revision, fingerprints } = await asked;
+      const { revision, changed, fingerprints } = await asked;
       assert.equal(revision, before + 1);
       assert.deepEqual(fingerprints, from === result ? [] : [fingerprint]);
+      assert.equal(changed, fingerprints.length);
       assert.equal(await standing(records, fingerprint), result);
     });
   }
@@ -263,7 +265,11 @@ test('certificates are listed in pages, of one subject or of all', async (contex
     const items: CertificateView[] = [];
     let after: string | null | undefined;
     while (after !== null) {
-      const page = await records.revocation.list({ subject, limit: 3, after: after ?? undefined });
+      const page = await records.revocation.list({
+        subject: subject === undefined ? undefined : subjectId(subject),
+        limit: 3,
+        after: after ?? undefined,
+      });
       items.push(...page.items.map((item) => CertificateView.parse(item)));
       after = page.next;
     }

@@ -5,9 +5,10 @@
  * - Cutting a subject voids its tokens; the last operator with a valid certificate can not be cut.
  * Refuses to know: how gates come to enforce it.
  */
-export { certificateView, openRevocation } from './open.ts';
+export { openRevocation } from './open.ts';
+export { certificateView } from './rows.ts';
 
-import type { CertificateView, Kind, StandingsRequest } from '@portcullis/contract';
+import type { CertificatesQuery, CertificateView, Kind, StandingsRequest } from '@portcullis/contract';
 import type { By, ChangeTransaction } from '../journal/journal.ts';
 import type { Reader, Schema } from '../storage/storage.ts';
 
@@ -16,6 +17,8 @@ export type CertificateRow = Schema['certificates'] & { kind: Kind };
 
 export interface StandingChange {
   revision: number;
+  /** How many certificates, tokens and records of subjects are other than before. */
+  changed: number;
   /** Of the certificates whose standing changed. */
   fingerprints: string[];
 }
@@ -29,8 +32,6 @@ export interface Revocation {
   supersede(change: ChangeTransaction, certificate: CertificateRow): Promise<void>;
   /** `db`: within a transaction that is open, and as of it. */
   find(fingerprint: string, db?: Reader): Promise<CertificateRow | undefined>;
-  list(query: { after?: string | undefined; limit: number; subject?: string | undefined }): Promise<{
-    items: CertificateView[];
-    next: string | null;
-  }>;
+  /** @throws {PortcullisError} `subject_unknown` */
+  list(query: CertificatesQuery): Promise<{ items: CertificateView[]; next: string | null }>;
 }

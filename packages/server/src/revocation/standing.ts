@@ -21,7 +21,7 @@ export async function changeStandings(
   change: ChangeTransaction,
   action: StandingsRequest['action'],
   { subject, rows }: Targets,
-): Promise<CertificateRow[]> {
+): Promise<{ certificates: CertificateRow[]; tokens: number }> {
   const { from, to } = transitions[action];
   const changing = rows.filter((row) => from.includes(row.standing));
   const voided = action === 'resume' ? 0n : await voidTokens(change.db, subject);
@@ -33,7 +33,7 @@ export async function changeStandings(
     );
   }
   for (const row of changing) await setStanding(change, row, to);
-  return changing;
+  return { certificates: changing, tokens: Number(voided) };
 }
 
 /** Leaves one that is final as it is, whatever the row says that was read before. */

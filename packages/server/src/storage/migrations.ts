@@ -44,4 +44,12 @@ export const migrations: readonly string[] = [
   CREATE INDEX tokensBySubject ON tokens (subject);
   CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- An operator that may look at everything and change nothing.
+  ALTER TABLE subjects ADD COLUMN readOnly INTEGER NOT NULL DEFAULT 0;
+  -- What ends soon, in the order in which it ends.
+  CREATE INDEX certificatesByEnd ON certificates (notAfter, fingerprint) WHERE standing = 'valid' AND purpose = 'client';
+  -- Until when each subject of a page has a certificate, without reading the certificates.
+  CREATE INDEX certificatesOfSubjectByEnd ON certificates (subject, purpose, standing, confirmed, notAfter);
+  `,
 ];

@@ -22,6 +22,8 @@ export interface Schema {
     revision: number;
     hosts: string | null;
     url: string | null;
+    /** Of an operator: it changes nothing. */
+    readOnly: ColumnType<number, number | undefined, number>;
   };
   attributes: {
     subject: string;

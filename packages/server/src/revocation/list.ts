@@ -1,0 +1,88 @@
+import { type CertificatesQuery, type CertificateView, PortcullisError } from '@portcullis/contract';
+import type { Reader } from '../storage/storage.ts';
+import type { CertificateRow } from './revocation.ts';
+import { certificateView, requireSubject, rows } from './rows.ts';
+
+interface Page {
+  items: CertificateView[];
+  next: string | null;
+}
+
+/** So many certificates are looked at for one page: some milliseconds, whatever a filter lets through. */
+const certificatesPerPageMax = 5_000;
+
+/**
+ * In the order of fingerprints, or with `endsBefore` of ends. A page may hold few and not be the last.
+ * @throws {PortcullisError} `subject_unknown`, `request_malformed`
+ */
+export async function listCertificates(db: Reader, query: CertificatesQuery, now: number): Promise<Page> {
+  if (query.subject !== undefined) await requireSubject(db, query.subject);
+  return query.endsBefore === undefined ? byFingerprint(db, query) : byEnd(db, query, now);
+}
+
+async function byFingerprint(
+  db: Reader,
+  { after = '', limit, subject, kind, standing }: CertificatesQuery,
+): Promise<Page> {
+  let looked = db.selectFrom('certificates').select('fingerprint').where('fingerprint', '>', after);
+  if (subject !== undefined) looked = looked.where('subject', '=', subject);
+  const end = await looked
+    .orderBy('fingerprint')
+    .offset(certificatesPerPageMax - 1)
+    .limit(1)
+    .executeTakeFirst();
+  let select = rows(db).where('certificates.fingerprint', '>', after);
+  if (end) select = select.where('certificates.fingerprint', '<=', end.fingerprint);
+  if (subject !== undefined) select = select.where('certificates.subject', '=', subject);
+  if (kind !== undefined) select = select.where('subjects.kind', '=', kind);
+  if (standing !== undefined) select = select.where('certificates.standing', '=', standing);
+  const found = (await select.orderBy('certificates.fingerprint').limit(limit).execute()) as CertificateRow[];
+  const last = found.length === limit ? found.at(-1) : end;
+  return { items: found.map(certificateView), next: last?.fingerprint ?? null };
+}
+
+/** A place in the order of ends. */
+interface Place {
+  notAfter: number;
+  fingerprint: string;
+}
+
+async function byEnd(db: Reader, query: CertificatesQuery, now: number): Promise<Page> {
+  const { limit, subject, kind, standing = 'valid', endsBefore = '' } = query;
+  if (standing !== 'valid') {
+    throw new PortcullisError('request_malformed', `"${standing}" ones do not end; only those that are valid do`);
+  }
+  const from = placeIn(query.after) ?? { notAfter: now, fingerprint: '' };
+  const ending = db
+    .selectFrom('certificates')
+    .select(['notAfter', 'fingerprint'])
+    .where('standing', '=', 'valid')
+    .where('purpose', '=', 'client')
+    .where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('notAfter', 'fingerprint'), '>', tuple(from.notAfter, from.fingerprint)),
+    )
+    .where('notAfter', '<', Date.parse(endsBefore))
+    .orderBy('notAfter')
+    .orderBy('fingerprint')
+    .limit(certificatesPerPageMax);
+  const end = await db
+    .selectFrom(ending.as('ending'))
+    .select(['notAfter', 'fingerprint'])
+    .offset(certificatesPerPageMax - 1)
+    .limit(1)
+    .executeTakeFirst();
+  let select = rows(db).innerJoin(ending.as('ending'), 'ending.fingerprint', 'certificates.fingerprint');
+  if (subject !== undefined) select = select.where('certificates.subject', '=', subject);
+  if (kind !== undefined) select = select.where('subjects.kind', '=', kind);
+  const ordered = select.orderBy('certificates.notAfter').orderBy('certificates.fingerprint');
+  const found = (await ordered.limit(limit).execute()) as CertificateRow[];
+  const last = found.length === limit ? found.at(-1) : end;
+  return { items: found.map(certificateView), next: last ? `${last.notAfter}.${last.fingerprint}` : null };
+}
+
+function placeIn(after: string | undefined): Place | undefined {
+  if (after === undefined) return undefined;
+  const [, notAfter, fingerprint] = /^(\d{1,15})\.([0-9a-f]{64})$/.exec(after) ?? [];
+  if (notAfter && fingerprint) return { notAfter: Number(notAfter), fingerprint };
+  throw new PortcullisError('request_malformed', `"${after}" is no place in this list`);
+}

@@ -1,0 +1,144 @@
+/** What an operator asks and changes by commands: many subjects at once, names that nobody has, changes that change nothing. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { House } from '../../house.ts';
+
+let house: House;
+
+before(async () => {
+  house = await House.open();
+});
+after(() => house?.close());
+
+interface Changed {
+  revision: number;
+  changed: number;
+}
+
+const list = async (...words: string[]) =>
+  (await house.json<{ subject: string }>(...words)).map(({ subject }) => subject);
+
+test('a token gives what is asked for beside status=active, and says so', async () => {
+  const { status, out, error } = await house.portcullis(
+    ...['token', 'create', 'fridge-1', '--attribute', 'site=berlin', '--label', 'AA:BB:CC'],
+  );
+  assert.equal(status, 0);
+  assert.match(out, /^[A-Za-z0-9_-]+\n$/);
+  assert.match(
+    error,
+    /^fridge-1 is new: device with status="active", site="berlin", label="AA:BB:CC"; the token can be used until /m,
+  );
+  const again = await house.portcullis('token', 'create', 'fridge-1', '--attribute', 'status=off');
+  assert.match(again.error, /^fridge-1 exists and keeps its attributes; /m);
+  const [other] = await house.json<object>(
+    'token',
+    'create',
+    'fridge-2',
+    '--attribute',
+    'status=new',
+    '--label',
+    '0012',
+  );
+  assert.deepEqual((other as { attributes: object }).attributes, { status: 'new', label: '0012' });
+});
+
+test('a file of many tokens adds to status=active in each line, and tells how many subjects are new', async () => {
+  const file = join(house.home, 'many.ndjson');
+  const lines = [
+    'box-1',
+    '{"subject":"box-2","label":"BOX:2","attributes":{"site":"kiel"}}',
+    'box-3',
+    'box-4',
+    'fridge-1',
+  ];
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  const { out, error } = await house.portcullis('token', 'create', '--from', file, '--attribute', 'site=bonn');
+  assert.equal(out.trim().split('\n').length, 5);
+  assert.match(error, /^5 tokens; 4 subjects are new, 1 keep the attributes that they have$/m);
+  const [box] = await house.json<{ attributes: Record<string, { value: unknown }> }>('subject', 'show', 'box-2');
+  const values = Object.entries(box?.attributes ?? {}).map(([name, { value }]) => [name, value]);
+  assert.deepEqual(Object.fromEntries(values), { label: 'BOX:2', site: 'kiel', status: 'active' });
+});
+
+test('an id with capitals and colons is refused with the id to write instead', async () => {
+  const { status, error } = await house.portcullis('token', 'create', 'AA:BB:CC');
+  assert.equal(status, 2);
+  assert.match(error, /"AA:BB:CC" must match .*; write "aa-bb-cc", and keep the original with "token create --label"/);
+});
+
+test('attributes of many subjects are one change: by ids, by a file, and from standard input', async () => {
+  const file = join(house.home, 'boxes.txt');
+  writeFileSync(file, '# the boxes\nbox-3\n\nbox-4\n');
+  const [set] = await house.json<Changed>(
+    'attribute',
+    'set',
+    'box-1',
+    'box-2',
+    `@${file}`,
+    'site=hamburg',
+    'checked=true',
+  );
+  assert.equal(set?.changed, 4);
+  const [next] = await house.json<Changed>('attribute', 'unset', `@${file}`, 'checked');
+  assert.deepEqual(next, { revision: (set?.revision ?? 0) + 1, changed: 2 });
+  const words = await house.portcullis('attribute', 'set', 'box-1', `@${file}`, 'site=hamburg');
+  assert.match(words.out, /^nothing changed: box-1, box-3, box-4: site=hamburg was so already \(revision \d+\)/);
+});
+
+test('of many subjects with an unknown one nothing is changed, and each unknown one is named', async () => {
+  const { status, error } = await house.portcullis('attribute', 'set', 'box-1', 'nobody', 'no-one', 'site=mars');
+  assert.equal(status, 1);
+  assert.match(error, /the fleet has no subject "nobody", "no-one"; nothing was changed/);
+  const [site] = await house.json<{ value: string }>('attribute', 'get', 'box-1', 'site');
+  assert.equal(site?.value, 'hamburg');
+});
+
+const usages: [string, string[]][] = [
+  ['no subject before the first K=V', ['attribute', 'set', 'site=x']],
+  ['no K=V at all', ['attribute', 'set', 'box-1', 'box-2']],
+  ['a word without "=" behind the first K=V', ['attribute', 'set', 'box-1', 'site=x', 'box-2']],
+  ['a file that is not there', ['attribute', 'set', '@/nowhere', 'site=x']],
+  ['an empty file', ['attribute', 'set', '@/dev/null', 'site=x']],
+  ['a label given twice', ['token', 'create', 'box-9', '--label', 'A', '--attribute', 'label=B']],
+];
+for (const [what, words] of usages) {
+  test(`${what} is wrong usage`, async () => assert.equal((await house.portcullis(...words)).status, 2));
+}
+
+const names: [string, string[]][] = [
+  ['subject_unknown', ['subject', 'show', 'nobody']],
+  ['subject_unknown', ['subject', 'retire', 'nobody']],
+  ['subject_unknown', ['attribute', 'get', 'nobody']],
+  ['attribute_unknown', ['attribute', 'get', 'box-1', 'colour']],
+  ['subject_unknown', ['attribute', 'history', 'nobody']],
+  ['attribute_unknown', ['attribute', 'history', 'box-1', 'colour']],
+  ['subject_unknown', ['certificate', 'list', '--subject', 'nobody']],
+  ['subject_unknown', ['certificate', 'show', 'nobody']],
+  ['certificate_unknown', ['certificate', 'show', 'f'.repeat(64)]],
+  ['subject_unknown', ['certificate', 'suspend', 'nobody']],
+  ['certificate_unknown', ['certificate', 'revoke', 'f'.repeat(64)]],
+  ['token_unknown', ['token', 'revoke', 'nobody']],
+  ['subject_unknown', ['explain', 'nobody']],
+];
+for (const [code, words] of names) {
+  test(`${words.slice(0, 3).join(' ').slice(0, 40)}: a name that nobody has is ${code}`, async () => {
+    const { status, out } = await house.portcullis(...words, '--json');
+    assert.equal(status, 1);
+    assert.equal((JSON.parse(out) as { error: string }).error, code);
+  });
+}
+
+test('a token that is void already, a certificate that is suspended already: nothing changed', async () => {
+  const [token] = await house.json<{ id: string }>('token', 'create', 'box-5');
+  const id = token?.id as string;
+  const voided = async () => (await house.json<Changed>('token', 'revoke', id))[0]?.changed;
+  assert.deepEqual([await voided(), await voided()], [1, 0]);
+  await house.device('truck-17');
+  const suspended = async () => (await house.json<Changed>('certificate', 'suspend', 'truck-17', '--wait'))[0]?.changed;
+  const [first, second] = [await suspended(), await suspended()];
+  assert.ok((first ?? 0) > 0);
+  assert.equal(second, 0);
+  assert.ok((await list('subject', 'list', '--kind', 'device')).includes('truck-17'));
+});
