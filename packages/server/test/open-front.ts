@@ -18,6 +18,7 @@ import { compilePolicy, type StreamConfig } from '../src/gate/policy/policy.ts';
 import { SinkRecording } from '../src/gate/recording/sink-recording.ts';
 import { Verdicts } from '../src/gate/recording/verdicts.ts';
 import { Lease } from '../src/replica/replica.ts';
+import { readAll } from '../src/storage/sink.contract.ts';
 import { openSqliteSink, type Sink } from '../src/storage/sink.ts';
 import { createLog, realSystem } from '../src/telemetry/telemetry.ts';
 import { type Delta, FedReplica } from './fed-replica.ts';
@@ -161,6 +162,19 @@ export class OpenFront {
   }
 
   async ask(agent: Agent, method: string, path: string, body?: string | Buffer, headers = {}): Promise<Told> {
+    const { answer, text } = await this.#answer(agent, method, path, body, headers);
+    const json = /json$/.test(answer.headers['content-type'] ?? '');
+    const parsed = (json ? JSON.parse(text) : { text }) as Told['body'];
+    return { status: answer.statusCode ?? 0, headers: answer.headers, body: parsed };
+  }
+
+  /** The answer as it came: its media type and its text. */
+  async text(agent: Agent, path: string, headers = {}): Promise<[type: string | undefined, text: string]> {
+    const { answer, text } = await this.#answer(agent, 'GET', path, undefined, headers);
+    return [answer.headers['content-type'], text];
+  }
+
+  async #answer(agent: Agent, method: string, path: string, body: string | Buffer | undefined, headers: object) {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const type = body === undefined ? {} : { 'content-type': 'application/json' };
       const options = { host: '127.0.0.1', port: this.port, agent, method, path, headers: { ...type, ...headers } };
@@ -170,15 +184,13 @@ export class OpenFront {
     });
     let text = '';
     for await (const chunk of answer.setEncoding('utf8')) text += chunk as string;
-    const json = /json$/.test(answer.headers['content-type'] ?? '');
-    const parsed = (json ? JSON.parse(text) : { text }) as Told['body'];
-    return { status: answer.statusCode ?? 0, headers: answer.headers, body: parsed };
+    return { answer, text };
   }
 
   async stored(): Promise<Record<string, unknown>[]> {
     this.recording.markNow();
     await new Promise<void>((resolve) => this.recording.afterCommitInFlight(resolve));
-    return (await this.sink.read({ limit: 1_000 })).items.map(({ data }) => data);
+    return (await readAll(this.sink)).map(({ data }) => data);
   }
 }
 

@@ -1,8 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import type { ReadingView, VerdictView } from '@portcullis/contract';
+import type { VerdictView } from '@portcullis/contract';
 import type {
   Looked,
   Page,
+  ReadingPage,
   ReadingQuery,
   RefusalQuery,
   SinkOutcome,
@@ -10,12 +11,12 @@ import type {
   SinkWrite,
   UnsettledBatch,
 } from './sink.ts';
-import { isSameReading, type ReadableRow, type StoredReading, viewOf } from './sink-rows.ts';
+import { isSameReading, type StoredReading } from './sink-rows.ts';
+import { StoredReadings } from './stored-readings.ts';
 
 const refusalsMax = 100_000;
 const channelsKnownMax = 100_000;
-/** Commits wait behind a read or a turn of pruning, and receipts behind commits: each is a few milliseconds. */
-const readingsReadPerTurn = 50_000;
+/** Commits wait behind a turn of pruning, and receipts behind commits: each is a few milliseconds. */
 const readingsPrunedPerTurn = 2_000;
 const rowsPrunedPerTurn = 500;
 
@@ -24,6 +25,7 @@ export class SinkDatabase {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #channels = new Map<string, number>();
+  readonly #readings = new StoredReadings((text) => this.#sql(text));
   /** The number of the next reading, once it was looked up. */
   #next: number | undefined;
 
@@ -145,28 +147,8 @@ export class SinkDatabase {
     return (row as { batches: number }).batches;
   }
 
-  read({ stream, subject, after, limit }: ReadingQuery): Page<ReadingView> {
-    const from = Number(after ?? 0);
-    const { first, last } = this.#readable(from);
-    if (first === null || last === null || first > last) return { items: [], next: null };
-    const end = Math.min(first - 1 + readingsReadPerTurn, last);
-    const rows = this.#sql(
-      `SELECT * FROM readable_readings WHERE number > ?1 AND number <= ?2 AND (?3 IS NULL OR stream = ?3)
-       AND (?4 IS NULL OR subject = ?4) ORDER BY number LIMIT ?5`,
-    ).all(from, end, stream ?? null, subject ?? null, limit) as unknown as ReadableRow[];
-    const full = rows.length === limit ? rows.at(-1)?.number : undefined;
-    return { items: rows.map(viewOf), next: full === undefined && end === last ? null : String(full ?? end) };
-  }
-
-  /** The first number after a cursor, and the last before what may become readable later: a cursor never passes that. */
-  #readable(from: number): { first: number | null; last: number | null } {
-    const row = this.#sql(
-      `SELECT (SELECT min(number) FROM readings WHERE number > ?) AS first, coalesce(
-         (SELECT min(number) - 1 FROM readings WHERE request =
-           (SELECT number FROM requests WHERE batch > (SELECT looked FROM progress) ORDER BY batch, number LIMIT 1)),
-         (SELECT max(number) FROM readings)) AS last`,
-    ).get(from);
-    return row as { first: number | null; last: number | null };
+  read(query: ReadingQuery): ReadingPage {
+    return this.#readings.page(query);
   }
 
   keepRefusals(refusals: VerdictView[]): void {

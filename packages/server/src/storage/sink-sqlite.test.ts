@@ -5,12 +5,15 @@ import { closeSync, existsSync, openSync, rmSync, statSync, truncateSync, writeF
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { readingContract } from './reading.contract.ts';
 import { readAll, requestOf, sinkContract, writeOf } from './sink.contract.ts';
 import { openSqliteSink } from './sink.ts';
 import { sinkMigrations } from './sink-schema.ts';
 import { temporaryDirectory } from './store.contract.ts';
 
-sinkContract({ name: 'sqlite', open: openSqliteSink });
+const engine = { name: 'sqlite', open: openSqliteSink };
+sinkContract(engine);
+readingContract(engine);
 
 const rowsOf = (from: number, count: number) =>
   Array.from({ length: count }, (_, index): [string, unknown] => [`r${from + index}`, { text: 'x'.repeat(200) }]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { Fingerprint, ReadingView, SubjectId, VerdictView } from '@portcullis/contract';
-import type { Page, ReadingQuery, Sink, SinkRequest, SinkWrite } from './sink.ts';
+import { type Fingerprint, ReadingView, type SubjectId, type VerdictView } from '@portcullis/contract';
+import type { ReadingPage, ReadingQuery, Sink, SinkRequest, SinkWrite } from './sink.ts';
 import { temporaryDirectory } from './store.contract.ts';
 
 /** How an engine is opened in a directory. */
@@ -41,17 +41,21 @@ export function writeOf(batch: number, requests: SinkRequest[], more: Partial<Si
 
 const lookedAt = (looked: number, quarantine: number[] = []) => ({ looked, quarantine, proven: looked, unproven: [] });
 
+export const textsIn = ({ lines }: ReadingPage): string[] => Buffer.from(lines).toString().split('\n').slice(0, -1);
+
+export const itemsIn = (page: ReadingPage): ReadingView[] =>
+  textsIn(page).map((text) => ReadingView.parse(JSON.parse(text)));
+
 /** Every page to the end. */
 export async function readAll(sink: Sink, query: Partial<ReadingQuery> = {}): Promise<ReadingView[]> {
   const items: ReadingView[] = [];
-  let after: string | null = query.after ?? '0';
-  while (after !== null) {
-    const page: Page<ReadingView> = await sink.read({ limit: 1_000, ...query, after });
-    items.push(...page.items);
+  for (let after = query.after; ; ) {
+    const page: ReadingPage = await sink.read({ order: 'stored', limit: 1_000, ...query, after });
+    items.push(...itemsIn(page));
+    if (page.next === null) return items;
     assert.notEqual(page.next, after, 'a cursor must go on');
     after = page.next;
   }
-  return items;
 }
 
 const idsOf = async (sink: Sink, query: Partial<ReadingQuery> = {}) => (await readAll(sink, query)).map(({ id }) => id);
@@ -293,8 +297,8 @@ export function sinkContract(engine: SinkEngine): void {
     const cursors: string[] = [];
     for (let after: string | null = '0'; after !== null; ) {
       cursors.push(after);
-      const page: Page<ReadingView> = await sink.read({ stream: 'rare', after, limit: 10 });
-      assert.deepEqual(page.items, []);
+      const page: ReadingPage = await sink.read({ order: 'stored', stream: 'rare', after, limit: 10 });
+      assert.deepEqual(itemsIn(page), []);
       after = page.next;
     }
     await sink.mark(lookedAt(6));

@@ -8,7 +8,7 @@
  */
 export { openSqliteSink } from './sink-sqlite.ts';
 
-import type { ClockState, ReadingView, VerdictView } from '@portcullis/contract';
+import type { ClockState, VerdictView } from '@portcullis/contract';
 
 /** One request's readings, column by column: they cross a thread. Times are milliseconds since 1970. */
 export interface SinkRequest {
@@ -55,11 +55,34 @@ export interface UnsettledBatch {
   subjects: string[];
 }
 
+/**
+ * `stored`: as they became durable; `after` is a reading's number, and what comes later is found behind the last page's `tail`.
+ * `received`: by the time at which the gate received them, then as they were stored. `newest`: the same, backwards. Their pages
+ * hold what was readable when the first was asked for.
+ */
+export type ReadingOrder = 'stored' | 'received' | 'newest';
+
 export interface ReadingQuery {
+  order: ReadingOrder;
   stream?: string | undefined;
   subject?: string | undefined;
+  /** Received from then on, and before then. */
+  since?: number | undefined;
+  until?: number | undefined;
   after?: string | undefined;
+  /** Only those whose proof does not change any more. */
+  final?: boolean | undefined;
+  /** Named in each line. */
+  gate?: string | undefined;
   limit: number;
+}
+
+/** Readings as lines of JSON, one `ReadingView` each. Few or none may be there, and it is not the last page unless `next` is null. */
+export interface ReadingPage {
+  lines: Uint8Array;
+  next: string | null;
+  /** `after` in the order `stored`, for what comes later than these pages. */
+  tail: string;
 }
 
 export interface RefusalQuery {
@@ -84,8 +107,8 @@ export interface Sink {
   unsettled(): Promise<UnsettledBatch[]>;
   /** This batch, and with it all before it, becomes readable. */
   settle(batch: number, proof: 'proven' | 'unproven'): Promise<void>;
-  /** Readable readings, oldest first. */
-  read(query: ReadingQuery): Promise<Page<ReadingView>>;
+  /** Readable readings; what was pruned meanwhile is not there, and nothing is there twice. */
+  read(query: ReadingQuery): Promise<ReadingPage>;
   keepRefusals(refusals: VerdictView[]): Promise<void>;
   refusals(query: RefusalQuery): Promise<Page<VerdictView>>;
   /** Removes what was received before; resolves to how many readings. */

@@ -54,7 +54,7 @@ export function send(
   response: ServerResponse,
   status: number,
   type: string,
-  body: string,
+  body: string | Buffer,
   close: boolean,
   further?: Record<string, OutgoingHttpHeader>,
 ): void {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { PortcullisError, type VerdictView } from '@portcullis/contract';
 import { fingerprintNamed } from '../../../../test/fed-replica.ts';
 import { OpenFront, until } from '../../../../test/open-front.ts';
+import { readAll } from '../../../storage/sink.contract.ts';
 
 const off = (subject: string) => ({ subject, attributes: { status: { value: 'off' } } });
 const active = (subject: string) => ({ subject, attributes: { status: { value: 'active' } } });
@@ -264,6 +265,6 @@ test('stopping: what was taken is answered, what comes after is told that the ga
     assert.ok(answer.status === 202 || answer.body.reason === 'gate_stopping', JSON.stringify(answer.body));
     if (answer.status === 202) acknowledged++;
   }
-  assert.equal((await gate.sink.read({ limit: 100 })).items.length, acknowledged);
+  assert.equal((await readAll(gate.sink)).length, acknowledged);
   agent.destroy();
 });

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { type ReadingView, VerdictView } from '@portcullis/contract';
 import { fingerprintNamed } from '../../../../test/fed-replica.ts';
 import { OpenFront, until } from '../../../../test/open-front.ts';
+import { requestOf, writeOf } from '../../../storage/sink.contract.ts';
 import { operatorPaths } from './operators.ts';
 
 const off = (subject: string) => ({ subject, attributes: { status: { value: 'off' } } });
@@ -111,6 +112,53 @@ test('readings and kept refusals are read in pages', async (context) => {
   );
   for (const one of [agent, device, again]) one.destroy();
 });
+
+test('a reading is given back as it was stored, digit for digit: as a page that knows no further member, and as lines', async (context) => {
+  const gate = await OpenFront.open(context);
+  const agent = gate.agent(await operator(gate));
+  const data =
+    '{"b":9007199254740993,"m":12345678901234567890,"x":1E+400,"z":-0,"d":0.1234567890123456789012345,"9":1}';
+  const rows: [string | null, unknown][] = [
+    ['a', {}],
+    ['b', {}],
+  ];
+  await gate.sink.write(writeOf(1, [requestOf(rows, { data: [data, '{}'] })], { looked: 1, proven: 1 }));
+  const first = await gate.text(agent, '/v1/readings?limit=1');
+  const members = '"deviceTime":null,"receivedAt":"1970-01-01T00:00:01.000Z","clock":"synchronized","instance":"first"';
+  const whose = `"subject":"truck-17","certificate":"${'ab'.repeat(32)}","stream":"telemetry"`;
+  const reading = `{"id":"a",${whose},${members},"policy":3,"revision":7,"proof":"proven"`;
+  assert.deepEqual(first, ['application/json', `{"items":[${reading},"data":${data}}],"next":"1"}`]);
+  const lines = await gate.text(agent, '/v1/readings?order=received&limit=1', { accept: 'application/x-ndjson' });
+  const end = '{"next":"2.1000.1.1","tail":"2"}';
+  assert.deepEqual(lines, ['application/x-ndjson', `${reading},"gate":"gate-1","data":${data}}\n${end}\n`]);
+  assert.deepEqual(await gate.text(agent, '/v1/readings?subject=nobody'), [
+    'application/json',
+    '{"items":[],"next":null}',
+  ]);
+  agent.destroy();
+});
+
+const wrongReadings: [query: string, detail: RegExp][] = [
+  ['since=yesterday', /since/],
+  ['since=2026-01-01', /since/],
+  ['order=oldest', /order/],
+  ['after=a', /after/],
+  ['after=1.2', /not where a page/],
+  ['order=received&after=7', /not where a page/],
+  ['limit=1001', /limit/],
+  ['final=0', /final/],
+  ['streams=telemetry', /streams/],
+];
+for (const [query, detail] of wrongReadings) {
+  test(`readings?${query} is refused, by name`, async (context) => {
+    const gate = await OpenFront.open(context);
+    const agent = gate.agent(await operator(gate));
+    const { status, body } = await gate.get(agent, `/v1/readings?${query}`);
+    assert.deepEqual([status, body.reason], [400, 'request_malformed']);
+    assert.match(body.detail ?? '', detail);
+    agent.destroy();
+  });
+}
 
 test('metrics are in the format of Prometheus', async (context) => {
   const gate = await OpenFront.open(context);

@@ -10,6 +10,7 @@ import type { Metrics } from '../metrics.ts';
 import { failureProblem, send, sendJson, sendProblem, toldOf } from './answers.ts';
 import { FollowExchange } from './follow-exchange.ts';
 import type { Asked } from './listener.ts';
+import { serveReadings } from './stored-readings.ts';
 import type { Exchange } from './transport.ts';
 
 export interface OperatorParts {
@@ -21,18 +22,17 @@ export interface OperatorParts {
   now(): number;
 }
 
-const paging = {
+const VerdictQuery = z.strictObject({
   subject: z.string().max(64).optional(),
   after: z.string().regex(/^\d+$/).max(16).optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
-};
+  follow: z.enum(['1']).optional(),
+});
 const ExplainQuery = z.strictObject({
   subject: z.string().max(64).optional(),
   certificate: Fingerprint.optional(),
   stream: z.string().max(64).optional(),
 });
-const VerdictQuery = z.strictObject({ ...paging, follow: z.enum(['1']).optional() });
-const ReadingQuery = z.strictObject({ ...paging, stream: z.string().max(64).optional() });
 
 type Handler = (parts: OperatorParts, query: Record<string, string>, asked: Asked) => void | Promise<void>;
 
@@ -41,8 +41,7 @@ const routes: Record<string, Handler> = {
   '/v1/explain': ({ ground, gate, now }, query, { response }) =>
     sendJson(response, { items: explain(ExplainQuery.parse(query), ground, gate, now()) }),
   '/v1/verdicts': serveVerdicts,
-  '/v1/readings': async ({ sink }, query, { response }) =>
-    sendJson(response, await sink.read(ReadingQuery.parse(query))),
+  '/v1/readings': serveReadings,
   '/v1/metrics': async ({ metrics }, _query, { response }) =>
     send(response, 200, metrics.contentType, await metrics.text(), false),
 };
