@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { inexactNumberIn, inexactNumberWords, isExactNumber } from './exact-number.ts';
+import { inexactNumberIn, inexactNumberWords, isExactNumber, parseExactly } from './exact-number.ts';
 
 const exact = [
   '0',
@@ -49,4 +49,18 @@ test('it is said what would become of it', () => {
   );
   assert.match(inexactNumberWords('1e400'), /more than a number can be/);
   assert.ok(inexactNumberWords('1'.repeat(60_000)).length < 150);
+});
+
+test('read exactly, two texts are equal when each of their numbers is, digit for digit', () => {
+  const equal = (a: string, b: string) => assert.deepStrictEqual(parseExactly(a), parseExactly(b));
+  equal('{"a":1.0,"b":[9007199254740993]}', '{"b":[9007199254740993.0],"a":1}');
+  equal('[1e400,"\\u00fc"]', '[10E+399,"ü"]');
+  for (const [a, b] of [
+    ['[9007199254740993]', '[9007199254740992]'],
+    ['[9007199254740993]', '[9007199254740995]'],
+    ['[1e400]', '[1e401]'],
+    ['[1e400]', '["1e400"]'],
+  ] as const) {
+    assert.notDeepStrictEqual(parseExactly(a), parseExactly(b));
+  }
 });

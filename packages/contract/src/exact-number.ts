@@ -26,6 +26,33 @@ export function inexactNumberIn(text: string): string | undefined {
   return undefined;
 }
 
+/** Stands for a number that a double can not hold. Two of them are equal when their decimal values are. */
+export class InexactNumber {
+  readonly decimal: string;
+  readonly #written: string;
+
+  constructor(written: string) {
+    [this.decimal, this.#written] = [decimalOf(written), written];
+  }
+
+  get written(): string {
+    return this.#written;
+  }
+
+  get nearest(): number {
+    return Number(this.#written);
+  }
+}
+
+/** The value of a text that is JSON, with `InexactNumber` for what a double can not hold. */
+export function parseExactly(text: string): unknown {
+  if (inexactNumberIn(text) === undefined) return JSON.parse(text);
+  const exact = (_name: string, value: unknown, context: { source?: string }) =>
+    typeof value === 'number' && !isExactNumber(context.source ?? '') ? new InexactNumber(context.source ?? '') : value;
+  // The type library does not know ECMAScript's "JSON.parse source text access" yet.
+  return JSON.parse(text, exact as (name: string, value: unknown) => unknown);
+}
+
 /** What is said to whoever wrote such a number. */
 export function inexactNumberWords(written: string): string {
   const shown = written.length > 40 ? `${written.slice(0, 40)}…` : written;

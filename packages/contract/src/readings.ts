@@ -14,10 +14,20 @@ export const ReadingId = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/, 'must matc
 export const ClockState = z.enum(['synchronized', 'unsynchronized', 'unknown']);
 export type ClockState = z.infer<typeof ClockState>;
 
+/** The instants whose year has four digits in UTC too (RFC 3339 §1); others can not be printed as a `Timestamp`. */
+const earliestTime = Date.parse('0000-01-01T00:00:00Z');
+const latestTime = Date.parse('9999-12-31T23:59:59.999Z');
+const isPrintable = (text: string) => Date.parse(text) >= earliestTime && Date.parse(text) <= latestTime;
+
+/** When the device took the reading. Milliseconds of it are kept, as an instant: digits behind them and the offset are not. */
+export const DeviceTime = z.iso
+  .datetime({ offset: true })
+  .refine(isPrintable, 'must be from the year 0000 to the year 9999 in UTC');
+
 /** Members that are taken out of a body before what is left becomes `data`. */
 export const ReservedMembers = z.strictObject({
   _id: ReadingId.optional(),
-  _time: z.iso.datetime({ offset: true }).optional(),
+  _time: DeviceTime.optional(),
   _clock: ClockState.optional(),
 });
 

@@ -44,7 +44,10 @@ export const reasons = {
   sink_unavailable: { ...gate, title: 'the gate cannot store readings at the moment' },
   gate_overloaded: { ...gate, title: 'the gate has as many readings waiting as it may hold' },
   gate_stopping: { ...gate, title: 'the gate is stopping' },
-  reading_malformed: { ...reading(400), title: 'the body is not a JSON object, or a line of it is not' },
+  reading_malformed: {
+    ...reading(400),
+    title: 'the body is not a JSON object, names a member twice, or holds half a character; or a line of it does',
+  },
   reading_too_large: { ...reading(413), title: 'the body, a line of it, or the number of its lines is over the limit' },
   media_type_unsupported: {
     ...reading(415),
@@ -53,8 +56,15 @@ export const reasons = {
   reserved_member_misused: { ...reading(422), title: 'a member that begins with "_" is unknown or has a wrong value' },
   reading_id_reused: { ...reading(422), title: 'this id was used for a reading with other data' },
   condition_not_met: { ...reading(422), title: "the stream's condition on the reading is not met" },
-  condition_failed: { ...reading(422), title: "the stream's condition on the reading could not be evaluated" },
+  condition_failed: {
+    ...gate,
+    title: "the stream's condition could not be evaluated for the reading, which the gate's policy has to answer for",
+  },
   schema_not_met: { ...reading(422), title: "the reading does not match the stream's JSON Schema" },
+  number_inexact: {
+    ...reading(422),
+    title: "the stream's condition or schema looks at a number that a double can not hold; send it as a string",
+  },
 } as const satisfies Record<string, Reason>;
 
 export type ReasonCode = keyof typeof reasons;

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { parseExactly } from '@portcullis/contract';
 import type { SinkRequest } from './sink.ts';
 
 /** What a repeat is compared by. */
@@ -7,9 +8,9 @@ export interface StoredReading {
   deviceTime: number | null;
 }
 
-/** The same text is the same reading; another text of the same members is too. */
+/** The same text is the same reading; another text of the same members is too, digit for digit. */
 export function isSameReading(known: StoredReading, { data, deviceTimes }: SinkRequest, index: number): boolean {
   const text = data[index] as string;
   if (known.deviceTime !== (deviceTimes[index] ?? null)) return false;
-  return known.data === text || isDeepStrictEqual(JSON.parse(known.data), JSON.parse(text));
+  return known.data === text || isDeepStrictEqual(parseExactly(known.data), parseExactly(text));
 }

@@ -6,6 +6,7 @@ import { type Delta, FedReplica, fingerprintNamed, groundOn } from '../../../tes
 import { Bearer } from '../connections/bearer.ts';
 import type { Expectation } from '../policy/expectations.ts';
 import type { StreamConfig } from '../policy/policy.ts';
+import { tracedReading } from '../policy/traced-reading.ts';
 import { isAdmissible, judge } from './admit.ts';
 import { JudgedData } from './judged-data.ts';
 
@@ -37,6 +38,8 @@ const own = (of: Record<string, Expectation> | 'ambiguous' | undefined, common: 
     expected: { attributes: ['seal'], of: (id: string) => (id === 'truck-17' ? of : undefined) },
   },
 });
+
+const inexact = tracedReading('{"t":4,"n":8944110068256270054,"list":[9,1e400]}');
 
 const rows: Row[] = [
   { what: 'a valid certificate on a stream without expectations', reason: undefined },
@@ -95,6 +98,42 @@ const rows: Row[] = [
     stream: { schema: true, when: 'reading.t < 8.0' },
     data: [{ t: 9 }],
     reason: 'condition_not_met',
+  },
+  {
+    what: 'a number that no double holds, which nothing looks at',
+    stream: { when: 'reading.t < 8.0', schema: { properties: { t: { type: 'number' } } } },
+    data: [inexact],
+    reason: undefined,
+  },
+  {
+    what: 'one that the condition looks at',
+    stream: { when: 'reading.n > 5.0' },
+    data: [{ n: 6 }, inexact],
+    reason: 'number_inexact',
+  },
+  {
+    what: 'one that the condition looks at where it is not met',
+    stream: { when: 'reading.list.exists(n, n < 5.0)' },
+    data: [inexact],
+    reason: 'number_inexact',
+  },
+  {
+    what: 'one that the schema looks at',
+    stream: { schema: { properties: { n: { maximum: 1e300 } } } },
+    data: [inexact],
+    reason: 'number_inexact',
+  },
+  {
+    what: 'one in a list that the schema looks at',
+    stream: { schema: { properties: { list: { items: { type: 'number' } } } } },
+    data: [inexact],
+    reason: 'number_inexact',
+  },
+  {
+    what: 'one that the schema does not come to',
+    stream: { schema: { required: ['u'], properties: { n: true } } },
+    data: [inexact],
+    reason: 'schema_not_met',
   },
   { what: 'a subject with its own expected value', ...own({ seal: '9f3c' }), reason: undefined },
   { what: 'a subject with another one', ...own({ seal: 'a000' }), reason: 'attribute_not_expected' },

@@ -1,7 +1,9 @@
+import { inexactNumberWords } from '@portcullis/contract';
 import type { Replica } from '../../replica/replica.ts';
 import type { Bearer } from '../connections/bearer.ts';
 import type { Stream } from '../policy/policy.ts';
 import type { ReadingSchema } from '../policy/reading-schema.ts';
+import { judgeTraced } from '../policy/traced-reading.ts';
 import type { Refused } from './admit.ts';
 import { conditionRefused } from './condition-refused.ts';
 
@@ -14,17 +16,28 @@ export function readingsRefused(
   stream: Stream,
   replica: Replica,
 ): Refused | undefined {
-  const { schema } = stream;
   const conditional = stream.condition?.readsReading === true;
-  if (!schema && !conditional) return undefined;
+  if (!stream.schema && !conditional) return undefined;
   for (const [index, reading] of data.entries()) {
-    const refused =
-      (schema && schemaRefused(schema, reading)) ??
-      (conditional ? conditionRefused(bearer, stream, replica, reading) : undefined);
+    const { verdict, inexact } = judgeTraced(reading, () => readingRefused(reading, bearer, stream, replica));
+    const refused = inexact === undefined ? verdict : inexactRefused(inexact);
     if (refused) return { ...refused, line: index + 1 };
   }
   return undefined;
 }
+
+function readingRefused(reading: Reading, bearer: Bearer, stream: Stream, replica: Replica): Refused | undefined {
+  const refused = stream.schema && schemaRefused(stream.schema, reading);
+  if (refused || stream.condition?.readsReading !== true) return refused;
+  return conditionRefused(bearer, stream, replica, reading);
+}
+
+/** Whatever was found of the nearest double is not found of the number. */
+const inexactRefused = (number: string): Refused => ({
+  reason: 'number_inexact',
+  found: number,
+  detail: inexactNumberWords(number),
+});
 
 const pathLengthMax = 200;
 

@@ -36,21 +36,25 @@ test('a reading without an id is given one, which is no key for repeats', () => 
 });
 
 const kept: [string, string][] = [
+  ['{"n":9007199254740993}', '{"n":9007199254740993}'],
   ['{"n":12345678901234567890}', '{"n":12345678901234567890}'],
-  ['{"n":0.1234567890123456789,"_id":"x"}', '{"n":0.1234567890123456789}'],
-  ['{"n":1e400}', '{"n":1e400}'],
+  ['{"n":0.1234567890123456789012345,"_id":"x"}', '{"n":0.1234567890123456789012345}'],
+  ['{"n":123456789.123456789}', '{"n":123456789.123456789}'],
+  ['{"n":1E+400,"m":[-1e-400]}', '{"n":1E+400,"m":[-1e-400]}'],
+  ['{"n":-0,"m":1.0,"o":1.10}', '{"n":-0,"m":1.0,"o":1.10}'],
   ['{"n":1E2}', '{"n":1E2}'],
   ['{ "a" : 1,\n"b":[ 2 ] }', '{"a":1,"b":[2]}'],
-  ['{"a":1,"a":2}', '{"a":2}'],
+  ['{"b":1,"_id":"x","10":2,"a":3,"9":4}', '{"b":1,"10":2,"a":3,"9":4}'],
   ['{"a":{"__proto__":{"admin":true}}}', '{"a":{"__proto__":{"admin":true}}}'],
   ['{"constructor":{"prototype":1}}', '{"constructor":{"prototype":1}}'],
-  ['{"text":"\\u0000 ü \\ud83d\\ude00"}', '{"text":"\\u0000 ü 😀"}'],
+  ['{"text":"\\u0000 \\u00fc ü \\ud83d\\ude00 😀"}', '{"text":"\\u0000 \\u00fc ü \\ud83d\\ude00 😀"}'],
+  ['{"\\u005fid":"x","a":1}', '{"a":1}'],
 ];
 for (const [body, text] of kept) {
   test(`${body.replaceAll('\n', ' ')} is stored as ${text}`, () => {
     const { texts, data } = good(body);
     assert.deepEqual(texts, [text]);
-    assert.deepEqual(data, [JSON.parse(text)]);
+    assert.equal(JSON.stringify(data), JSON.stringify([JSON.parse(text)]));
     assert.equal(({} as { admin?: boolean }).admin, undefined);
   });
 }
@@ -71,6 +75,14 @@ const refused: [string, string | Buffer, MediaType, Unreadable['reason'], number
     'application/json',
     'reading_malformed',
   ],
+  ['a member twice', '{"t":1,"t":2}', 'application/json', 'reading_malformed'],
+  ['a member twice further in', '{}\n{"a":[{"t":1,"\\u0074":2}]}', many, 'reading_malformed', 2],
+  ['an id twice', '{"_id":"a","t":1,"_id":"b"}', many, 'reading_malformed', 1],
+  ['half a surrogate pair', '{"a":"\\ud800"}', 'application/json', 'reading_malformed'],
+  ['half a surrogate pair in a name', '{"a":{"\\udc00":1}}', many, 'reading_malformed', 1],
+  ['a year beyond four digits', '{"_time":"9999-12-31T23:59:59-14:00"}', many, 'reserved_member_misused', 1],
+  ['a year before the first', '{"_time":"0000-01-01T00:00:00+00:01"}', many, 'reserved_member_misused', 1],
+  ['a day that no month has', '{"_time":"2026-02-30T00:00:00Z"}', many, 'reserved_member_misused', 1],
   ['33 levels', deep(33), 'application/json', 'reading_malformed'],
   ['ten thousand levels', deep(10_000), 'application/json', 'reading_malformed'],
   [
@@ -99,6 +111,24 @@ for (const [what, body, type, reason, line] of refused) {
     assert.ok(parsed.detail.length < 400, parsed.detail);
   });
 }
+
+test('of a time its milliseconds are kept, and the instant of its offset', () => {
+  const times = {
+    '0000-01-01T00:00:00Z': '0000-01-01T00:00:00.000Z',
+    '9999-12-31T23:59:59.999999999Z': '9999-12-31T23:59:59.999Z',
+    '2026-11-23T12:00:00.123987654+05:30': '2026-11-23T06:30:00.123Z',
+    '1969-12-31T23:59:59.9999Z': '1969-12-31T23:59:59.999Z',
+  };
+  for (const [sent, kept] of Object.entries(times)) {
+    const [time] = good(`{"_time":"${sent}"}`).deviceTimes;
+    assert.equal(new Date(time as number).toISOString(), kept, sent);
+  }
+});
+
+test('a member that stands twice is named', () => {
+  const refused = parse('{"temperature":1,"temperature":2}');
+  assert.ok('reason' in refused && refused.detail.includes('"temperature"'), JSON.stringify(refused));
+});
 
 test('32 levels and the longest reading are within bounds', () => {
   assert.equal(good(deep(32)).texts[0], deep(32));

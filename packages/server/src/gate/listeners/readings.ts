@@ -1,5 +1,14 @@
 import { isUtf8 } from 'node:buffer';
-import { type ClockState, type ReasonCode, ReservedMembers, readingBounds } from '@portcullis/contract';
+import {
+  type ClockState,
+  inexactNumberIn,
+  type JsonText,
+  type ReasonCode,
+  ReservedMembers,
+  readingBounds,
+  readJson,
+} from '@portcullis/contract';
+import { tracedReading } from '../policy/traced-reading.ts';
 
 /** The readings of one request, column by column, as a sink takes them. */
 export interface Readings {
@@ -10,7 +19,7 @@ export interface Readings {
   clocks: ClockState[];
   /** What is judged. */
   data: Record<string, unknown>[];
-  /** The same as text: what is judged is what is stored. */
+  /** The same as text, every token as it was sent: this is stored and given back. */
   texts: string[];
 }
 
@@ -21,8 +30,6 @@ export interface Unreadable {
 }
 
 export type MediaType = 'application/json' | 'application/x-ndjson';
-
-const depthMax = 32;
 
 /** Undefined: neither of the two, or with another character set. */
 export function mediaTypeOf(header: string | undefined): MediaType | undefined {
@@ -57,79 +64,50 @@ function parseReading(text: string, readings: Readings, makeId: () => string): U
     const detail = `a reading is larger than ${readingBounds.readingBytesMax} bytes`;
     return { reason: 'reading_too_large', detail };
   }
-  const parsed = parseObject(text);
-  if (typeof parsed === 'string') return { reason: 'reading_malformed', detail: parsed };
-  return takeApart(parsed, text, readings, makeId);
-}
-
-function parseObject(text: string): Record<string, unknown> | string {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    return (error as Error).message.slice(0, 200);
+  const read = readJson(text);
+  if ('refused' in read) return { reason: 'reading_malformed', detail: read.refused };
+  const { value } = read;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { reason: 'reading_malformed', detail: 'a reading must be a JSON object' };
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'a reading must be a JSON object';
-  if (!isWithin(parsed, depthMax)) return `a reading is nested deeper than ${depthMax} levels`;
-  return parsed as Record<string, unknown>;
-}
-
-function isWithin(value: object, depth: number): boolean {
-  if (depth === 0) return false;
-  for (const member of Object.values(value)) {
-    if (typeof member === 'object' && member !== null && !isWithin(member, depth - 1)) return false;
-  }
-  return true;
+  return takeApart(read, value as Record<string, unknown>, readings, makeId);
 }
 
 /** Reserved members go to their columns; what is left is the data. */
 function takeApart(
-  data: Record<string, unknown>,
-  text: string,
+  read: JsonText,
+  members: Record<string, unknown>,
   readings: Readings,
   makeId: () => string,
 ): Unreadable | undefined {
-  const names = Object.keys(data).filter((name) => name.charCodeAt(0) === underscore);
+  const names = Object.keys(members).filter(isReserved);
   let reserved: ReturnType<typeof ReservedMembers.parse> = {};
   if (names.length > 0) {
-    const misused = misuse(Object.fromEntries(names.map((name) => [name, data[name]])));
+    const misused = misuse(Object.fromEntries(names.map((name) => [name, members[name]])));
     if (typeof misused === 'string') return { reason: 'reserved_member_misused', detail: misused };
     reserved = misused;
-    for (const name of names) delete data[name];
+    for (const name of names) delete members[name];
   }
+  const text = names.length > 0 ? read.without(isReserved) : read.compact();
   readings.ids.push(reserved._id ?? makeId());
   readings.given.push(reserved._id !== undefined);
   readings.deviceTimes.push(reserved._time === undefined ? null : Date.parse(reserved._time));
   readings.clocks.push(reserved._clock ?? 'unknown');
-  readings.data.push(data);
-  readings.texts.push(inexact.test(text) ? exactText(text) : JSON.stringify(data));
+  readings.data.push(inexactNumberIn(text) === undefined ? members : tracedReading(text));
+  readings.texts.push(text);
   return undefined;
 }
 
 const underscore = 0x5f;
+const isReserved = (name: string) => name.charCodeAt(0) === underscore;
 
 function misuse(members: Record<string, unknown>): ReturnType<typeof ReservedMembers.parse> | string {
   const unknown = Object.keys(members).find((name) => !Object.hasOwn(ReservedMembers.shape, name));
   if (unknown !== undefined) {
-    return `the member "${unknown.slice(0, 64)}" is unknown; reserved are [${Object.keys(ReservedMembers.shape).join(', ')}]`;
+    return `the member "${unknown.slice(0, 64).toWellFormed()}" is unknown; reserved are [${Object.keys(ReservedMembers.shape).join(', ')}]`;
   }
   const parsed = ReservedMembers.safeParse(members);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   return `${issue?.path.join('.')}: ${issue?.message}`;
 }
-
-/** Numbers that a double may not hold as they were written (RFC 8259 §6). */
-const inexact = /\d{16}|\d[eE]/;
-
-/** The data as text with each number as the device wrote it. */
-function exactText(text: string): string {
-  const asWritten = (_name: string, value: unknown, context: { source?: string }) =>
-    typeof value === 'number' && context.source !== undefined ? rawJson(context.source) : value;
-  const exact = JSON.parse(text, asWritten as (name: string, value: unknown) => unknown) as Record<string, unknown>;
-  for (const name of Object.keys(exact)) if (name.charCodeAt(0) === underscore) delete exact[name];
-  return JSON.stringify(exact);
-}
-
-/** ECMAScript's "JSON.parse source text access", which the type library does not know yet. */
-const { rawJSON: rawJson } = JSON as unknown as { rawJSON(source: string): unknown };

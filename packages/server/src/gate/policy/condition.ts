@@ -1,4 +1,4 @@
-import { type CelInput, celEnv, isCelError, parse, plan } from '@bufbuild/cel';
+import { type CelInput, celEnv, celMap, isCelError, parse, plan } from '@bufbuild/cel';
 import type { AttributeValue, Kind } from '@portcullis/contract';
 import { anatomyOf } from './expression.ts';
 
@@ -48,5 +48,38 @@ export function compileCondition(text: string): Condition {
 function celValue(value: unknown): CelInput {
   if (Array.isArray(value)) return value.map(celValue);
   if (typeof value !== 'object' || value === null) return value as CelInput;
-  return new Map(Object.entries(value).map(([name, member]) => [name, celValue(member)]));
+  return celMap(new Members(value as Record<string, unknown>) as unknown as ReadonlyMap<string, CelInput>);
+}
+
+/** What the library asks of a map. A member is looked at when the expression does, and no earlier. */
+class Members {
+  readonly #object: Record<string, unknown>;
+
+  constructor(object: Record<string, unknown>) {
+    this.#object = object;
+  }
+
+  get size(): number {
+    return Object.keys(this.#object).length;
+  }
+
+  get(name: unknown): CelInput | undefined {
+    return typeof name === 'string' && Object.hasOwn(this.#object, name) ? celValue(this.#object[name]) : undefined;
+  }
+
+  keys(): Iterator<string> {
+    return Object.keys(this.#object).values();
+  }
+
+  *entries(): Generator<[string, CelInput]> {
+    for (const name of Object.keys(this.#object)) yield [name, celValue(this.#object[name])];
+  }
+
+  *values(): Generator<CelInput> {
+    for (const [, value] of this.entries()) yield value;
+  }
+
+  forEach(each: (value: CelInput, name: string) => void): void {
+    for (const [name, value] of this.entries()) each(value, name);
+  }
 }

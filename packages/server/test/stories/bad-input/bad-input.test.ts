@@ -92,8 +92,8 @@ const streams: [string, string, string, number, string][] = [
   ['an unknown stream', 'nowhere', '{}', 404, 'stream_unknown'],
   ['an attribute that is expected and nobody set', 'sites', '{}', 403, 'attribute_missing'],
   ['a condition that is not met', 'cold-chain', '{"temperature":9}', 422, 'condition_not_met'],
-  ['a condition over a member that is missing', 'cold-chain', '{}', 422, 'condition_failed'],
-  ['a condition over a member of another type', 'cold-chain', '{"temperature":"cold"}', 422, 'condition_failed'],
+  ['a condition over a member that is missing', 'cold-chain', '{}', 503, 'condition_failed'],
+  ['a condition over a member of another type', 'cold-chain', '{"temperature":"cold"}', 503, 'condition_failed'],
 ];
 
 for (const [what, stream, body, status, reason] of streams) {
