@@ -14,7 +14,7 @@ import { dirname, resolve } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
 
 /** The file is the old one or the new one, whatever happens, and the new one once this returns. Mode 0600. */
-export function replaceFile(file: string, content: string): void {
+export function replaceFile(file: string, content: string | Buffer): void {
   const next = `${file}.next`;
   rmSync(next, { force: true });
   const handle = openSync(next, 'wx', 0o600);

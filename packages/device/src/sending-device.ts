@@ -7,9 +7,12 @@ import { makeDirectory } from './durable.ts';
 import { Link } from './link/link.ts';
 import { holdDirectory, type Lock } from './lock.ts';
 import { Clock } from './outbox/clock.ts';
-import { Outbox, type OutboxBounds, outboxBounds, type Waiting } from './outbox/outbox.ts';
-import { type Given, requireReading } from './outbox/reading.ts';
-import { type Counts, type Refusal, Sender } from './outbox/sender.ts';
+import { type OutboxBounds, outboxBounds } from './outbox/outbox.ts';
+import { type Given, lineOf, parseLine, type Written, writeReading } from './outbox/reading.ts';
+import { RefusedFile } from './outbox/refused-file.ts';
+import type { Counts, Refusal } from './outbox/sender.ts';
+import { Stream } from './outbox/stream.ts';
+import type { Tally } from './outbox/tally.ts';
 import { realSystem, type System } from './system.ts';
 
 export interface DeviceOptions {
@@ -18,23 +21,19 @@ export interface DeviceOptions {
   bounds?: OutboxBounds;
   onRefusal?: (refusal: Refusal) => void;
   onFailure?: (error: PortcullisError) => void;
-}
-
-interface Stream {
-  outbox: Outbox;
-  sender: Sender;
-  running: Promise<void>;
+  /** What somebody should know, and no program has to. */
+  onNotice?: (words: string) => void;
 }
 
 /** A device that is enrolled: takes readings, keeps them on disk, and sends them to a gate until one acknowledges. */
 export class Device {
-  readonly counts: Counts = { acknowledged: 0, refused: 0 };
   readonly #options: DeviceOptions;
   readonly #system: System;
   readonly #lock: Lock;
   readonly #streams = new Map<string, Stream>();
   readonly #renewing: Renewing;
   readonly #clock: Clock;
+  readonly #refusedFile: RefusedFile;
   #credential: Credential;
   #link: Link;
   #last = 0;
@@ -45,6 +44,7 @@ export class Device {
     this.#options = options;
     this.#system = options.system ?? realSystem;
     this.#lock = lock;
+    this.#refusedFile = new RefusedFile(options.directory, this.#system);
     this.#credential = readCredential(credentialFileIn(options.directory));
     this.#link = this.#makeLink();
     this.#renewing = new Renewing({
@@ -77,9 +77,24 @@ export class Device {
     return this.#credential;
   }
 
+  /** Since this start, over all streams. */
+  get counts(): Counts {
+    const total = { acknowledged: 0, refused: 0 };
+    for (const { counts } of this.#streams.values()) {
+      total.acknowledged += counts.acknowledged;
+      total.refused += counts.refused;
+    }
+    return total;
+  }
+
+  /** Places in the outboxes that were found damaged. */
+  get damaged(): number {
+    return [...this.#streams.values()].reduce((sum, { damaged }) => sum + damaged, 0);
+  }
+
   /** Readings that no gate has acknowledged yet. */
   get kept(): number {
-    return [...this.#streams.values()].reduce((sum, { outbox }) => sum + outbox.length, 0);
+    return [...this.#streams.values()].reduce((sum, { kept }) => sum + kept, 0);
   }
 
   /**
@@ -87,13 +102,23 @@ export class Device {
    * @throws {PortcullisError} `outbox_full`, `disk_full`, `usage`
    */
   async send(stream: string, data: Record<string, unknown>, given: Given = {}): Promise<void> {
+    await this.put(stream, writeReading(data, given));
+  }
+
+  /**
+   * The same for one line of JSON, whose text is kept as it is, digit for digit; its `_id` and `_time` are the reading's own.
+   * @throws {PortcullisError} `outbox_full`, `disk_full`, `usage`
+   */
+  async sendLine(stream: string, line: string | Buffer): Promise<void> {
+    await this.put(stream, parseLine(line));
+  }
+
+  /** @throws {PortcullisError} `outbox_full`, `disk_full`, `usage` */
+  async put(stream: string, { text, given }: Written, tally?: Tally): Promise<void> {
     if (this.#closed) throw new PortcullisError('usage', 'the device is closed');
-    requireReading(data, given);
-    const { outbox, sender } = this.#stream(stream);
+    const known = this.stream(stream);
     const time = given.time ?? new Date(this.#system.now()).toISOString();
-    const reading: Waiting = { id: given.id ?? this.#makeId(), time, clock: this.#clock.state, data };
-    await outbox.put(reading);
-    sender.wake();
+    await known.put(lineOf(text, { id: given.id ?? this.#makeId(), time, clock: this.#clock.state }), tally);
   }
 
   /** Resolves when nothing waits any more. */
@@ -104,11 +129,33 @@ export class Device {
   /** What was put is on disk; what was not acknowledged stays there. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { sender } of this.#streams.values()) sender.stop();
+    for (const stream of this.#streams.values()) stream.stop();
     this.#link.close();
-    await Promise.all([this.#renewing.stop(), ...[...this.#streams.values()].map(({ running }) => running)]);
-    for (const { outbox } of this.#streams.values()) outbox.close();
+    await Promise.all([this.#renewing.stop(), ...[...this.#streams.values()].map((stream) => stream.close())]);
     this.#lock.close();
+  }
+
+  /** @throws {PortcullisError} `usage`: the name is none of a stream */
+  stream(name: string): Stream {
+    const known = this.#streams.get(name);
+    if (known) return known;
+    const parsed = StreamName.safeParse(name);
+    if (!parsed.success) throw new PortcullisError('usage', `stream "${name}" must match [a-z0-9][a-z0-9._-]{0,62}`);
+    const { directory, bounds, onRefusal, onFailure, onNotice } = this.#options;
+    const stream = new Stream({
+      name,
+      directory,
+      bounds: bounds ?? outboxBounds,
+      route: () => ({ link: this.#link, gates: this.#credential.gates }),
+      refusedFile: this.#refusedFile,
+      system: this.#system,
+      clock: this.#clock,
+      onRefusal: (refusal) => onRefusal?.(refusal),
+      onFailure: (error) => onFailure?.(error),
+      onNotice: (words) => onNotice?.(words),
+    });
+    this.#streams.set(name, stream);
+    return stream;
   }
 
   #makeLink(): Link {
@@ -127,30 +174,7 @@ export class Device {
   #resumeStreams(): void {
     const outboxes = join(this.#options.directory, 'outbox');
     makeDirectory(outboxes);
-    for (const name of readdirSync(outboxes)) if (StreamName.safeParse(name).success) this.#stream(name);
-  }
-
-  #stream(name: string): Stream {
-    const known = this.#streams.get(name);
-    if (known) return known;
-    const parsed = StreamName.safeParse(name);
-    if (!parsed.success) throw new PortcullisError('usage', `stream "${name}" must match [a-z0-9][a-z0-9._-]{0,62}`);
-    const { directory, bounds, onRefusal, onFailure } = this.#options;
-    const outbox = new Outbox(join(directory, 'outbox', name), bounds ?? outboxBounds);
-    const sender = new Sender({
-      stream: name,
-      outbox,
-      route: () => ({ link: this.#link, gates: this.#credential.gates }),
-      refusedFile: join(directory, 'refused.ndjson'),
-      counts: this.counts,
-      system: this.#system,
-      clock: this.#clock,
-      onRefusal: (refusal) => onRefusal?.(refusal),
-      onFailure: (error) => onFailure?.(error),
-    });
-    const stream = { outbox, sender, running: sender.run() };
-    this.#streams.set(name, stream);
-    return stream;
+    for (const name of readdirSync(outboxes)) if (StreamName.safeParse(name).success) this.stream(name);
   }
 
   /** In the order in which they are made, and unlike any other: milliseconds that never go back, a count, 80 random bits. */

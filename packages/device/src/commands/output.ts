@@ -33,7 +33,16 @@ export function noticeChanges(output: Output): (words: string) => void {
   };
 }
 
-export function sentenceOf({ stream, reason, title, expected, found }: Refusal): string {
-  const told = expected === undefined ? '' : ` (expected ${JSON.stringify(expected)}, found ${JSON.stringify(found)})`;
-  return `${stream}: ${reason}: ${title}${told}`;
+export function sentenceOf({ stream, reason, title, detail, expected, found }: Refusal): string {
+  const more = detail === undefined || detail === title ? '' : `: ${detail}`;
+  const told = expected === undefined && found === undefined ? '' : ` (${comparisonOf(expected, found)})`;
+  return `${stream}: ${reason}: ${title}${more}${told}`;
+}
+
+function comparisonOf(expected: unknown, found: unknown): string {
+  const parts = [
+    ...(expected === undefined ? [] : [`expected ${JSON.stringify(expected)}`]),
+    ...(found === undefined ? [] : [`found ${JSON.stringify(found)}`]),
+  ];
+  return parts.join(', ');
 }

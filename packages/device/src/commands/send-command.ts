@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
-import { type Given, parseLine } from '../outbox/reading.ts';
+import { parseLine, type Written } from '../outbox/reading.ts';
 import type { Refusal } from '../outbox/sender.ts';
 import { Device } from '../sending-device.ts';
 import { noticeChanges, type Output, sentenceOf } from './output.ts';
@@ -15,11 +15,6 @@ interface SendCommand {
   file: string;
   /** How long to go on trying once the input has ended, and how long to wait for room in a full outbox. */
   waitMs: number;
-}
-
-interface Line {
-  data: Record<string, unknown>;
-  given: Given;
 }
 
 const lineLengthMax = 1024 * 1024;
@@ -89,15 +84,23 @@ async function putLines(
 }
 
 /** The readings before the first line that is none. */
-function parseGroup(texts: string[], before: number): { group: Line[]; failure?: Error } {
-  const group: Line[] = [];
+function parseGroup(texts: string[], before: number): { group: Written[]; failure?: Error } {
+  const group: Written[] = [];
   try {
     texts.forEach((text, index) => {
-      if (text.trim() !== '') group.push(parseLine(text, before + index + 1));
+      if (text.trim() !== '') group.push(parseNumbered(text, before + index + 1));
     });
     return { group };
   } catch (error) {
     return { group, failure: error as Error };
+  }
+}
+
+function parseNumbered(text: string, line: number): Written {
+  try {
+    return parseLine(text);
+  } catch (cause) {
+    throw new PortcullisError('usage', `line ${line}: ${(cause as Error).message}`, { cause });
   }
 }
 
@@ -114,10 +117,10 @@ async function* linesOf(input: Readable): AsyncGenerator<string[]> {
 }
 
 /** All of the group become durable together. A full outbox is waited for as long as readings leave it; yields how many got in. */
-async function* putGroup(device: Device, stream: string, group: Line[], waitMs: number): AsyncGenerator<number> {
+async function* putGroup(device: Device, stream: string, group: Written[], waitMs: number): AsyncGenerator<number> {
   for (let left = group; left.length > 0; ) {
     const before = gone(device);
-    const puts = await Promise.allSettled(left.map(({ data, given }) => device.send(stream, data, given)));
+    const puts = await Promise.allSettled(left.map((written) => device.put(stream, written)));
     left = left.filter((_, index) => puts[index]?.status === 'rejected');
     yield puts.length - left.length;
     const failed = puts.find((put) => put.status === 'rejected');

@@ -1,21 +1,16 @@
-import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ClockState, PortcullisError } from '@portcullis/contract';
-import { makeDirectory, replaceFile, syncDirectory } from '../durable.ts';
-import { appendRecords, cutTail, encodeRecord, readRecords, recordBytesMax } from './segment.ts';
+import { PortcullisError } from '@portcullis/contract';
+import { makeDirectory, syncDirectory } from '../durable.ts';
+import { Cursor, type Place } from './cursor.ts';
+import { type Damage, DamagedBytes } from './damage.ts';
+import { lineIn } from './reading.ts';
+import { appendRecords, cutAt, encodeRecord, type Gap, readRecords, recordBytesMax, scanSegment } from './segment.ts';
 
-/** One reading as it waits: its id and time are fixed when it is put, so that every retry is the same reading. */
+/** A reading as it waits: the line that a gate gets. */
 export interface Waiting {
-  id: string;
-  time: string;
-  clock: ClockState;
-  data: Record<string, unknown>;
-}
-
-/** Where a reading ends in the outbox: taking it out means moving the cursor here. */
-export interface Place {
-  segment: number;
-  offset: number;
+  line: string;
+  place: Place;
 }
 
 export interface OutboxBounds {
@@ -25,10 +20,21 @@ export interface OutboxBounds {
 
 export const outboxBounds: OutboxBounds = { bytesMax: 64 * 1024 * 1024, readingsMax: 1_000_000 };
 const segmentBytesMax = 4 * 1024 * 1024;
+/** A segment that is done and takes more readings stays as long as it is smaller: making a new one is no work for nothing. */
+const emptyBytesMax = 256 * 1024;
+
+interface Segment {
+  /** Where the next record begins. */
+  end: number;
+  /** What no record is any more. */
+  gaps: Gap[];
+  /** Damaged bytes that the disk had no room to keep a copy of. */
+  holdsDamage: boolean;
+}
 
 interface Pending {
   bytes: Buffer;
-  resolve(): void;
+  resolve(number: number): void;
   reject(error: unknown): void;
 }
 
@@ -36,28 +42,41 @@ interface Pending {
  * The readings of one stream that no gate has acknowledged yet, on disk: append-only segments of checksummed records, and a
  * cursor that says what is done. A reading is durable before `put` resolves. After a crash or a power cut everything that was
  * durable is there, a torn tail is cut off, and at worst what was acknowledged last is sent once more (the gate knows its id).
+ * What is damaged is passed over, kept and told; what is whole behind it is sent.
  */
 export class Outbox {
   readonly #directory: string;
   readonly #bounds: OutboxBounds;
-  /** Segment numbers in order, with the bytes of whole records in each. */
-  readonly #segments = new Map<number, number>();
-  #cursor: Place;
+  readonly #onDamage: (damage: Damage) => void;
+  readonly #damaged: DamagedBytes;
+  /** By their numbers, in order. */
+  readonly #segments = new Map<number, Segment>();
+  readonly #cursor: Cursor;
+  /** Of the newest segment that there was. */
+  #newest: number;
   #handle: number | undefined;
   #pendingBytes = 0;
   #waiting = 0;
+  #gone = 0;
   #pending: Pending[] = [];
   #flushing = false;
   /** Once one did not fit, none does until some leave: a later, smaller one never comes before it. */
   #full = false;
 
-  constructor(directory: string, bounds: OutboxBounds = outboxBounds) {
+  constructor(
+    directory: string,
+    bounds: OutboxBounds = outboxBounds,
+    onDamage: (damage: Damage) => void = () => undefined,
+  ) {
     makeDirectory(directory);
     this.#directory = directory;
     this.#bounds = bounds;
-    this.#cursor = this.#readCursor();
-    const names = readdirSync(directory).filter((name) => /^\d{8}\.log$/.test(name));
-    for (const name of names.sort()) this.#count(Number.parseInt(name, 10));
+    this.#onDamage = onDamage;
+    this.#damaged = new DamagedBytes(directory);
+    this.#cursor = new Cursor(directory);
+    const numbers = segmentsIn(directory);
+    this.#newest = Math.max(this.#cursor.place.segment, ...numbers);
+    for (const number of numbers) this.#count(number, number === this.#newest);
   }
 
   /** Readings that wait. */
@@ -65,29 +84,29 @@ export class Outbox {
     return this.#waiting;
   }
 
-  /** On disk or about to be, without what is done. */
-  get #bytes(): number {
-    const done = this.#segments.has(this.#cursor.segment) ? this.#cursor.offset : 0;
-    return [...this.#segments.values()].reduce((sum, bytes) => sum + bytes, this.#pendingBytes - done);
+  /** Readings are numbered from this start on; the oldest that waits has this number. */
+  get gone(): number {
+    return this.#gone;
   }
 
-  /** Resolves when the reading is on disk. @throws {PortcullisError} `outbox_full`, `disk_full`, `usage` (too large) */
-  put(reading: Waiting): Promise<void> {
-    const payload = Buffer.from(JSON.stringify(reading));
+  /** On disk or about to be, without what is done. */
+  get #bytes(): number {
+    const { segment, offset } = this.#cursor.place;
+    const done = this.#segments.has(segment) ? offset : 0;
+    return [...this.#segments.values()].reduce((sum, { end }) => sum + end, this.#pendingBytes - done);
+  }
+
+  /** Resolves to the reading's number when it is on disk. @throws {PortcullisError} `outbox_full`, `disk_full`, `usage` (too large) */
+  put(line: string): Promise<number> {
+    const payload = Buffer.from(line);
     if (payload.length > recordBytesMax) {
       const message = `the reading has ${payload.length} bytes; at most ${recordBytesMax} fit`;
       return Promise.reject(new PortcullisError('usage', message));
     }
     const bytes = encodeRecord(payload);
-    const { bytesMax, readingsMax } = this.#bounds;
-    const readings = this.#waiting + this.#pending.length;
-    if ((this.#full && readings > 0) || this.#bytes + bytes.length > bytesMax || readings >= readingsMax) {
-      this.#full = true;
-      const held = `${readings} readings in ${this.#bytes} bytes`;
-      const message = `the outbox holds ${held}; it may hold ${readingsMax} in ${bytesMax}`;
-      return Promise.reject(new PortcullisError('outbox_full', message));
-    }
-    this.#full = false;
+    const refusal = this.#refusalOf(bytes.length);
+    this.#full = refusal !== undefined;
+    if (refusal) return Promise.reject(refusal);
     this.#pendingBytes += bytes.length;
     return new Promise((resolve, reject) => {
       this.#pending.push({ bytes, resolve, reject });
@@ -97,19 +116,18 @@ export class Outbox {
   }
 
   /** The oldest readings that wait, with the place where each ends. */
-  peek(limit: number, bytesMax: number): { reading: Waiting; place: Place; bytes: number }[] {
-    const found: { reading: Waiting; place: Place; bytes: number }[] = [];
+  peek(limit: number, bytesMax: number): Waiting[] {
+    const found: Waiting[] = [];
     let bytes = 0;
-    for (const segment of this.#segments.keys()) {
-      if (segment < this.#cursor.segment) continue;
-      const from = segment === this.#cursor.segment ? this.#cursor.offset : 0;
+    for (const [segment, { gaps }] of this.#segments) {
       const bounds = { records: limit - found.length, bytes: bytesMax + 2 * recordBytesMax };
-      for (const { payload, end } of readRecords(this.#fileOf(segment), from, bounds).records) {
+      const { records, isDamaged } = readRecords(this.#fileOf(segment), this.#from(segment), bounds, gaps);
+      for (const { payload, end } of records) {
         bytes += payload.length;
         if (found.length > 0 && bytes > bytesMax) return found;
-        const reading = JSON.parse(payload.toString('utf8')) as Waiting;
-        found.push({ reading, place: { segment, offset: end }, bytes: payload.length });
+        found.push({ line: lineIn(payload.toString()), place: { segment, offset: end } });
       }
+      if (isDamaged) return this.#countAgain(segment) ? this.peek(limit, bytesMax) : found;
       if (found.length >= limit) break;
     }
     return found;
@@ -118,15 +136,30 @@ export class Outbox {
   /** Everything up to the place is done. A crash before the cursor is on disk sends it once more. */
   advance(place: Place, readings: number): void {
     this.#waiting -= readings;
+    this.#gone += readings;
     this.#full = false;
-    this.#cursor = place;
-    replaceFile(this.#cursorFile(), `${JSON.stringify(place)}\n`);
-    for (const segment of [...this.#segments.keys()].filter((number) => number < place.segment)) this.#drop(segment);
+    const isOnDisk = this.#cursor.move(place);
+    for (const number of [...this.#segments.keys()]) if (number < place.segment) this.#drop(number);
+    const isEmpty = this.#waiting === 0 && place.offset === this.#segments.get(place.segment)?.end;
+    if (!isEmpty || (isOnDisk && place.offset <= emptyBytesMax)) return;
+    this.#drop(place.segment);
+    if (!isOnDisk) this.#cursor.move(place);
   }
 
   close(): void {
     if (this.#pending.length > 0) this.#flush();
     this.#closeSegment();
+    this.#cursor.close();
+  }
+
+  #refusalOf(bytes: number): PortcullisError | undefined {
+    const { bytesMax, readingsMax } = this.#bounds;
+    const readings = this.#waiting + this.#pending.length;
+    const held = this.#bytes;
+    const fits = !(this.#full && readings > 0) && held + bytes <= bytesMax && readings < readingsMax;
+    if (fits) return undefined;
+    const message = `the outbox holds ${readings} readings in ${held} bytes; it may hold ${readingsMax} in ${bytesMax}`;
+    return new PortcullisError('outbox_full', message);
   }
 
   #closeSegment(): void {
@@ -143,11 +176,10 @@ export class Outbox {
     if (group.length === 0) return;
     try {
       const records = Buffer.concat(group.map(({ bytes }) => bytes));
-      const { segment, handle, end } = this.#openSegment();
-      appendRecords(handle, records, end);
-      this.#segments.set(segment, end + records.length);
-      this.#waiting += group.length;
-      for (const { resolve } of group) resolve();
+      const { segment, handle } = this.#openSegment();
+      appendRecords(handle, records, segment.end);
+      segment.end += records.length;
+      for (const { resolve } of group) resolve(this.#gone + this.#waiting++);
     } catch (cause) {
       const full = (cause as NodeJS.ErrnoException).code === 'ENOSPC';
       const error = full ? new PortcullisError('disk_full', 'the disk of the outbox is full', { cause }) : cause;
@@ -156,50 +188,63 @@ export class Outbox {
   }
 
   /** The segment that takes records now. One of an earlier process is never written again: its tail may have been cut. */
-  #openSegment(): { segment: number; handle: number; end: number } {
-    const last = [...this.#segments.entries()].at(-1);
-    if (this.#handle !== undefined && last && last[1] < segmentBytesMax) {
-      return { segment: last[0], handle: this.#handle, end: last[1] };
-    }
+  #openSegment(): { segment: Segment; handle: number } {
+    const last = this.#segments.get(this.#newest);
+    if (this.#handle !== undefined && last && last.end < segmentBytesMax)
+      return { segment: last, handle: this.#handle };
     this.#closeSegment();
-    const segment = Math.max(this.#cursor.segment, last?.[0] ?? 0) + 1;
-    this.#handle = openSync(this.#fileOf(segment), 'wx+', 0o600);
-    this.#segments.set(segment, 0);
+    const number = this.#newest + 1;
+    this.#handle = openSync(this.#fileOf(number), 'wx+', 0o600);
+    this.#newest = number;
+    const segment = { end: 0, gaps: [], holdsDamage: false };
+    this.#segments.set(number, segment);
     syncDirectory(this.#directory);
-    return { segment, handle: this.#handle, end: 0 };
+    return { segment, handle: this.#handle };
   }
 
-  #count(segment: number): void {
-    if (segment < this.#cursor.segment) {
-      this.#drop(segment);
-      return;
-    }
-    this.#segments.set(segment, cutTail(this.#fileOf(segment)));
-    const from = segment === this.#cursor.segment ? this.#cursor.offset : 0;
-    this.#waiting += readRecords(this.#fileOf(segment), from).records.length;
+  /** Where what waits begins in a segment that is not done. */
+  #from(segment: number): number {
+    return segment === this.#cursor.place.segment ? this.#cursor.place.offset : 0;
   }
 
-  #drop(segment: number): void {
-    rmSync(this.#fileOf(segment), { force: true });
-    this.#segments.delete(segment);
+  #count(number: number, mayBeTorn: boolean): void {
+    if (number < this.#cursor.place.segment) return this.#drop(number);
+    const file = this.#fileOf(number);
+    const { records, gaps, end } = scanSegment(file, this.#from(number), mayBeTorn);
+    const told = gaps.map((gap) => this.#damaged.keep(file, gap));
+    const holdsDamage = told.some((damage) => damage?.isKept === false);
+    this.#segments.set(number, { end, gaps, holdsDamage });
+    this.#waiting += records;
+    cutAt(file, end);
+    for (const damage of told) if (damage) this.#onDamage(damage);
+  }
+
+  /** What was whole at the start is not any more. False: nothing is to be done about it. */
+  #countAgain(number: number): boolean {
+    const known = this.#segments.get(number);
+    const { gaps } = scanSegment(this.#fileOf(number), this.#from(number), false);
+    if (!known || gaps.length === 0) return false;
+    const before = this.#waiting;
+    this.#waiting = 0;
+    for (const segment of [...this.#segments.keys()]) this.#count(segment, false);
+    this.#gone += before - this.#waiting;
+    return true;
+  }
+
+  #drop(number: number): void {
+    if (number === this.#newest) this.#closeSegment();
+    if (this.#segments.get(number)?.holdsDamage) this.#damaged.take(this.#fileOf(number));
+    rmSync(this.#fileOf(number), { force: true });
+    this.#segments.delete(number);
   }
 
   #fileOf(segment: number): string {
     return join(this.#directory, `${String(segment).padStart(8, '0')}.log`);
   }
+}
 
-  #cursorFile(): string {
-    return join(this.#directory, 'cursor.json');
-  }
-
-  /** Without a cursor that can be read, everything that is there is sent once more: the gate knows the ids. */
-  #readCursor(): Place {
-    try {
-      const { segment, offset } = JSON.parse(readFileSync(this.#cursorFile(), 'utf8')) as Place;
-      if (Number.isInteger(segment) && Number.isInteger(offset)) return { segment, offset };
-    } catch {
-      // None yet, or damaged.
-    }
-    return { segment: 0, offset: 0 };
-  }
+/** The numbers of the segments in a directory, in order. */
+export function segmentsIn(directory: string): number[] {
+  const names = readdirSync(directory).filter((name) => /^\d{8}\.log$/.test(name));
+  return names.map((name) => Number.parseInt(name, 10)).sort((one, other) => one - other);
 }

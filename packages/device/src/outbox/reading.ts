@@ -1,4 +1,5 @@
-import { PortcullisError, ReservedMembers } from '@portcullis/contract';
+import { isUtf8 } from 'node:buffer';
+import { type ClockState, PortcullisError, ReservedMembers, readingBounds, readJson } from '@portcullis/contract';
 
 /** What a reading may be given besides its data; what is not given is made. */
 export interface Given {
@@ -7,38 +8,83 @@ export interface Given {
   time?: string;
 }
 
+/** A reading as it was written: its data is a text, so that each digit arrives as it is. */
+export interface Written {
+  text: string;
+  given: Given;
+}
+
+/** What each reading that waits has: its id and time are fixed when it is put, so that every retry is the same reading. */
+export interface Stamp {
+  id: string;
+  time: string;
+  clock: ClockState;
+}
+
 /** @throws {PortcullisError} `usage`: no gate would ever take such a reading */
-export function requireReading(data: Record<string, unknown>, { id, time }: Given): void {
-  const reserved = Object.keys(data).find((name) => name.startsWith('_'));
-  if (reserved !== undefined) {
-    const message = `member "${reserved}" begins with "_", which is reserved; allowed are _id and _time`;
-    throw new PortcullisError('usage', message);
+export function writeReading(data: Record<string, unknown>, given: Given): Written {
+  const { text, names } = objectIn(JSON.stringify(data));
+  requireNames(names, []);
+  requireGiven(given);
+  return { text, given };
+}
+
+/** One line of JSON: its `_id` and `_time` are the reading's own. @throws {PortcullisError} `usage` */
+export function parseLine(line: string | Buffer): Written {
+  if (typeof line !== 'string' && !isUtf8(line)) throw new PortcullisError('usage', 'this is not UTF-8');
+  const { text, names, value } = objectIn(line.toString());
+  requireNames(names, ['_id', '_time']);
+  const { _id: id, _time: time } = value;
+  const given = { ...(id !== undefined && { id }), ...(time !== undefined && { time }) } as Given;
+  requireGiven(given);
+  return { text, given };
+}
+
+/** The line that a gate gets. It begins with what no device writes into its data. @throws {PortcullisError} `usage` (too large) */
+export function lineOf(text: string, { id, time, clock }: Stamp): string {
+  const head = `${lineStart}${clock}","_id":"${id}","_time":"${time}"`;
+  const line = text === '{}' ? `${head}}` : `${head},${text.slice(1)}`;
+  const bytes = Buffer.byteLength(line);
+  if (bytes <= readingBounds.readingBytesMax) return line;
+  const message = `the reading has ${bytes} bytes with its id and time; a gate takes at most ${readingBounds.readingBytesMax}`;
+  throw new PortcullisError('usage', message);
+}
+
+const lineStart = '{"_clock":"';
+
+/** What an outbox holds is the line itself; one of version 0.1.0 holds its parts. */
+export function lineIn(payload: string): string {
+  if (payload.startsWith(lineStart)) return payload;
+  const { data, id, time, clock } = JSON.parse(payload) as Stamp & { data: Record<string, unknown> };
+  return JSON.stringify({ ...data, _id: id, _time: time, _clock: clock });
+}
+
+function objectIn(text: string): { text: string; names: string[]; value: Record<string, unknown> } {
+  const json = readJson(text);
+  if ('refused' in json) {
+    const why = json.why === 'syntax' ? 'this is not JSON; each line must be one JSON object' : json.refused;
+    throw new PortcullisError('usage', why);
   }
+  if (typeof json.value !== 'object' || json.value === null || Array.isArray(json.value)) {
+    throw new PortcullisError('usage', 'this is not a JSON object; each line must be one');
+  }
+  const value = json.value as Record<string, unknown>;
+  const names = Object.keys(value).filter((name) => name.startsWith('_'));
+  return { text: names.length === 0 ? json.compact() : json.without(isReserved), names, value };
+}
+
+const isReserved = (name: string) => name.startsWith('_');
+
+function requireNames(names: string[], allowed: string[]): void {
+  const reserved = names.find((name) => !allowed.includes(name));
+  if (reserved === undefined) return;
+  const message = `member "${reserved}" begins with "_", which is reserved; allowed are _id and _time`;
+  throw new PortcullisError('usage', message);
+}
+
+function requireGiven({ id, time }: Given): void {
   const parsed = ReservedMembers.safeParse({ _id: id, _time: time });
   if (parsed.success) return;
   const [issue] = parsed.error.issues;
   throw new PortcullisError('usage', `member "${String(issue?.path[0])}": ${issue?.message}`);
-}
-
-/** One line of JSON: its `_id` and `_time` are the reading's own. @throws {PortcullisError} `usage`, naming the line */
-export function parseLine(text: string, line: number): { data: Record<string, unknown>; given: Given } {
-  try {
-    const { _id: id, _time: time, ...data } = objectIn(text);
-    const given = { ...(id !== undefined && { id }), ...(time !== undefined && { time }) } as Given;
-    requireReading(data, given);
-    return { data, given };
-  } catch (cause) {
-    throw new PortcullisError('usage', `line ${line}: ${(cause as Error).message}`, { cause });
-  }
-}
-
-function objectIn(text: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new PortcullisError('usage', 'this is not JSON; each line must be one JSON object', { cause });
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new PortcullisError('usage', 'this is not a JSON object; each line must be one');
 }

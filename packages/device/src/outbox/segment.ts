@@ -1,9 +1,12 @@
 import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 
-/** A record: payload length and CRC-32 of the payload, 4 bytes each, then the payload. */
+/** A record: payload length and CRC-32 of the payload, 4 bytes each, then the payload, which is one JSON object. */
 const headerBytes = 8;
 export const recordBytesMax = 128 * 1024;
+
+const openingBrace = 0x7b;
+const closingBrace = 0x7d;
 
 export function encodeRecord(payload: Buffer): Buffer {
   const header = Buffer.alloc(headerBytes);
@@ -18,50 +21,124 @@ export interface StoredRecord {
   end: number;
 }
 
-/** The records from an offset on, up to a bound, the end, or the first that is torn or damaged; `end` says where that is. */
+/** Bytes that are no record, from and to (exclusive). */
+export interface Gap {
+  from: number;
+  to: number;
+}
+
+/** The records from an offset on, over the gaps that are known, up to a bound, the end, or a record that is no longer whole. */
 export function readRecords(
   file: string,
   from: number,
-  bounds: { records?: number; bytes?: number } = {},
-): { records: StoredRecord[]; end: number } {
-  const { records: recordsMax = Number.POSITIVE_INFINITY, bytes: bytesMax = Number.POSITIVE_INFINITY } = bounds;
-  const bytes = readFrom(file, from, bytesMax);
+  bounds: { records: number; bytes: number },
+  gaps: readonly Gap[] = [],
+): { records: StoredRecord[]; isDamaged: boolean } {
+  const start = beyond(gaps, from);
+  const { bytes, isAll } = readFrom(file, start, bounds.bytes);
   const records: StoredRecord[] = [];
   let offset = 0;
-  while (records.length < recordsMax && offset + headerBytes <= bytes.length) {
-    const length = bytes.readUInt32BE(offset);
-    const end = offset + headerBytes + length;
-    // A power cut may leave zeros, and the CRC of nothing is 0: no record is empty.
-    if (length === 0 || length > recordBytesMax || end > bytes.length) break;
-    const payload = bytes.subarray(offset + headerBytes, end);
-    if (crc32(payload) !== bytes.readUInt32BE(offset + 4)) break;
-    records.push({ payload, end: from + end });
-    offset = end;
+  while (records.length < bounds.records && offset < bytes.length) {
+    const end = recordEnd(bytes, offset);
+    if (end === undefined) {
+      const isCut = !isAll && bytes.length - offset < headerBytes + recordBytesMax;
+      return { records, isDamaged: !isCut };
+    }
+    const next = beyond(gaps, start + end);
+    records.push({ payload: bytes.subarray(offset + headerBytes, end), end: next });
+    offset = next - start;
   }
-  return { records, end: from + offset };
+  return { records, isDamaged: false };
 }
 
-function readFrom(file: string, from: number, bytesMax: number): Buffer {
+/** Where a gap that begins at an offset ends, or the offset itself. */
+function beyond(gaps: readonly Gap[], offset: number): number {
+  return gaps.find(({ from, to }) => from <= offset && offset < to)?.to ?? offset;
+}
+
+export interface Scan {
+  records: number;
+  gaps: Gap[];
+  /** Where the next record would begin: before a torn tail, behind everything else. */
+  end: number;
+}
+
+/**
+ * Looks through a segment from an offset on. Behind damage the next whole record is looked for. Only the last segment of all may
+ * be torn: what a power cut left of a write that nobody was told of. It does not end as a record does.
+ */
+export function scanSegment(file: string, from: number, isLast: boolean): Scan {
+  const { bytes } = readFrom(file, from, Number.POSITIVE_INFINITY);
+  const scan: Scan = { records: 0, gaps: [], end: from + bytes.length };
+  const search = { bytesLeft: searchBytesMax };
+  for (let offset = 0; offset < bytes.length; ) {
+    const end = recordEnd(bytes, offset);
+    const next = end ?? nextRecord(bytes, offset + 1, search) ?? bytes.length;
+    if (end !== undefined) scan.records++;
+    else if (next === bytes.length && isLast && bytes.at(-1) !== closingBrace) scan.end = from + offset;
+    else scan.gaps.push({ from: from + offset, to: from + next });
+    offset = next;
+  }
+  return scan;
+}
+
+/** A power cut may leave zeros, and the CRC of nothing is 0: no record is empty. */
+function recordEnd(bytes: Buffer, offset: number): number | undefined {
+  if (offset + headerBytes > bytes.length) return undefined;
+  const length = bytes.readUInt32BE(offset);
+  const end = offset + headerBytes + length;
+  if (length === 0 || length > recordBytesMax || end > bytes.length) return undefined;
+  return crc32(bytes.subarray(offset + headerBytes, end)) === bytes.readUInt32BE(offset + 4) ? end : undefined;
+}
+
+/** Bytes of checksums while a whole record is looked for: no content makes that work without a bound. */
+const searchBytesMax = 64 * 1024 * 1024;
+
+function nextRecord(bytes: Buffer, from: number, search: { bytesLeft: number }): number | undefined {
+  for (let at = bytes.indexOf(0, from); at !== -1 && search.bytesLeft > 0; at = bytes.indexOf(0, at + 1)) {
+    if (bytes[at + headerBytes] !== openingBrace) continue;
+    const end = at + headerBytes + bytes.readUInt32BE(at);
+    if (end > at + headerBytes + recordBytesMax || bytes[end - 1] !== closingBrace) continue;
+    search.bytesLeft -= end - at;
+    if (recordEnd(bytes, at) !== undefined) return at;
+  }
+  return undefined;
+}
+
+/** How many records the bytes of a gap were, at least. */
+export function recordsIn(bytes: Buffer): number {
+  let records = 0;
+  for (let offset = 0; bytes[offset + headerBytes] === openingBrace; records++) {
+    offset += headerBytes + bytes.readUInt32BE(offset);
+  }
+  return Math.max(1, records);
+}
+
+export function readGap(file: string, { from, to }: Gap): Buffer {
+  return readFrom(file, from, to - from).bytes;
+}
+
+function readFrom(file: string, from: number, bytesMax: number): { bytes: Buffer; isAll: boolean } {
   const handle = openSync(file, 'r');
   try {
-    const bytes = Buffer.alloc(Math.max(0, Math.min(bytesMax, fstatSync(handle).size - from)));
-    return bytes.subarray(0, readSync(handle, bytes, 0, bytes.length, from));
+    const left = Math.max(0, fstatSync(handle).size - from);
+    const bytes = Buffer.alloc(Math.min(bytesMax, left));
+    return { bytes: bytes.subarray(0, readSync(handle, bytes, 0, bytes.length, from)), isAll: bytesMax >= left };
   } finally {
     closeSync(handle);
   }
 }
 
-/** Cuts a torn tail off, so that the next record begins where the last whole one ended. */
-export function cutTail(file: string): number {
-  const { end } = readRecords(file, 0);
+/** Cuts a torn tail off. */
+export function cutAt(file: string, end: number): void {
   const handle = openSync(file, 'r+');
   try {
+    if (fstatSync(handle).size === end) return;
     ftruncateSync(handle, end);
     fdatasyncSync(handle);
   } finally {
     closeSync(handle);
   }
-  return end;
 }
 
 /** Appends and makes durable. A write that fails half-way is cut off again, so that later records stay readable. */

@@ -17,7 +17,7 @@ async function sending(gates: string[], count: number) {
   return { directory, ...opened };
 }
 
-function refusedIn(directory: string): { reason: string; reading: { data: { value: number }; id: string } }[] {
+function refusedIn(directory: string): { reason: string; reading: { value: number; _id: string } }[] {
   const file = join(directory, 'refused.ndjson');
   return existsSync(file) ? (linesOf(readFileSync(file, 'utf8')) as never) : [];
 }
@@ -114,7 +114,7 @@ test('a reading that is refused is moved aside alone, and the others go on in or
   assert.deepEqual(device.counts, { acknowledged: 16, refused: 4 });
   const aside = refusedIn(directory);
   assert.deepEqual(
-    aside.map(({ reading }) => reading.data.value),
+    aside.map(({ reading }) => reading.value),
     [0, 7, 8, 19],
   );
   assert.deepEqual(
@@ -137,7 +137,7 @@ test('a body that is refused without naming a line is searched for the reading',
     range(12).filter((value) => value !== 5),
   );
   assert.deepEqual(
-    refusedIn(directory).map(({ reading }) => reading.data.value),
+    refusedIn(directory).map(({ reading }) => reading.value),
     [5],
   );
 });

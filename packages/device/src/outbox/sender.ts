@@ -1,13 +1,11 @@
-import { appendFileSync, existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { Acknowledgement, PortcullisError, Problem, type ReasonCode, reasons } from '@portcullis/contract';
-import { syncDirectory } from '../durable.ts';
 import { BackOff, type Pace, paces } from '../link/back-off.ts';
 import { parseAnswer } from '../link/exchange.ts';
 import type { Link, LinkAnswer } from '../link/link.ts';
 import { type System, timerMsMax } from '../system.ts';
 import type { Clock } from './clock.ts';
-import type { Outbox, Place, Waiting } from './outbox.ts';
+import type { Place } from './cursor.ts';
+import type { Outbox, Waiting } from './outbox.ts';
 
 const batchReadingsMax = 500;
 const batchBytesMax = 1024 * 1024;
@@ -16,6 +14,7 @@ export interface Refusal {
   stream: string;
   reason: string;
   title: string;
+  detail?: string;
   expected?: unknown;
   found?: unknown;
 }
@@ -30,16 +29,16 @@ export interface SenderParts {
   outbox: Outbox;
   /** The link and the gates of the credential in force now. */
   route(): { link: Link; gates: readonly string[] };
-  /** Where readings go that will never pass. */
-  refusedFile: string;
   counts: Counts;
   system: System;
   clock: Clock;
   onRefusal(refusal: Refusal): void;
+  /** Takes the oldest reading, which will never pass, out of the outbox. */
+  setAside(refused: Waiting, refusal: Refusal): void;
   onFailure(error: PortcullisError): void;
 }
 
-type Peeked = ReturnType<Outbox['peek']>;
+type Peeked = Waiting[];
 
 /**
  * Sends the readings of one stream in order. Only an application's acknowledgement takes a reading out (P8); a refusal of the
@@ -108,7 +107,7 @@ export class Sender {
       url: `${gate}/v1/streams/${this.#parts.stream}/readings`,
       method: 'POST',
       headers: { 'content-type': 'application/x-ndjson' },
-      body: batch.map(({ reading }) => lineOf(reading)).join('\n'),
+      body: batch.map(({ line }) => line).join('\n'),
       signal: this.#abort.signal,
     });
     return this.#answered(batch, answer);
@@ -167,21 +166,10 @@ export class Sender {
       this.#limit = Math.floor(batch.length / 2);
       return 0;
     }
-    const told = refusalOf(this.#parts.stream, problem);
-    appendDurably(this.#parts.refusedFile, `${JSON.stringify({ ...told, reading: refused.reading })}\n`);
-    this.#parts.counts.refused++;
-    this.#parts.onRefusal(told);
-    this.#parts.outbox.advance(refused.place, 1);
+    this.#parts.setAside(refused, refusalOf(this.#parts.stream, problem));
     this.#limit = batchReadingsMax;
     return 0;
   }
-}
-
-/** On disk, with its name, before the reading leaves the outbox. A crash between the two notes it twice. */
-function appendDurably(file: string, line: string): void {
-  const isNew = !existsSync(file);
-  appendFileSync(file, line, { mode: 0o600, flush: true });
-  if (isNew) syncDirectory(dirname(file));
 }
 
 /** RFC 9110 §10.2.3. Our servers give seconds; a date, or more than a timer takes, is not followed. */
@@ -200,10 +188,11 @@ function failureOf(error: unknown): PortcullisError {
   return new PortcullisError(code === 'ENOSPC' ? 'disk_full' : 'internal', message, { cause: error });
 }
 
-function refusalOf(stream: string, { reason, title, expected, found }: Problem): Refusal {
-  return { stream, reason, title, ...(expected !== undefined && { expected }), ...(found !== undefined && { found }) };
-}
-
-function lineOf({ id, time, clock, data }: Waiting): string {
-  return JSON.stringify({ ...data, _id: id, _time: time, _clock: clock });
+function refusalOf(stream: string, { reason, title, detail, expected, found }: Problem): Refusal {
+  const told = {
+    ...(detail !== undefined && { detail }),
+    ...(expected !== undefined && { expected }),
+    ...(found !== undefined && { found }),
+  };
+  return { stream, reason, title, ...told };
 }

@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+import type { PortcullisError } from '@portcullis/contract';
+import type { System } from '../system.ts';
+import type { Clock } from './clock.ts';
+import type { Damage } from './damage.ts';
+import { Outbox, type OutboxBounds, type Waiting } from './outbox.ts';
+import type { RefusedFile } from './refused-file.ts';
+import { type Counts, type Refusal, Sender, type SenderParts } from './sender.ts';
+import { type Outcome, Tally } from './tally.ts';
+
+export interface StreamParts {
+  name: string;
+  /** Of the device. */
+  directory: string;
+  bounds: OutboxBounds;
+  route: SenderParts['route'];
+  refusedFile: RefusedFile;
+  system: System;
+  clock: Clock;
+  onRefusal(refusal: Refusal): void;
+  onFailure(error: PortcullisError): void;
+  /** What somebody should know, and no program has to. */
+  onNotice(words: string): void;
+}
+
+/** One stream of a device: what waits for it, who sends that, and what became of it. */
+export class Stream {
+  /** Places in the outbox that were found damaged. */
+  damaged = 0;
+  readonly counts: Counts = { acknowledged: 0, refused: 0 };
+  readonly #parts: StreamParts;
+  readonly #outbox: Outbox;
+  readonly #sender: Sender;
+  readonly #running: Promise<void>;
+  readonly #tallies = new Set<Tally>();
+
+  constructor(parts: StreamParts) {
+    const { name, directory, bounds, route, system, clock, onRefusal, onFailure } = parts;
+    this.#parts = parts;
+    this.#outbox = new Outbox(join(directory, 'outbox', name), bounds, (damage) => this.#tellDamage(damage));
+    this.#sender = new Sender({
+      stream: name,
+      outbox: this.#outbox,
+      route,
+      counts: this.counts,
+      system,
+      clock,
+      setAside: (refused, refusal) => this.#setAside(refused, refusal),
+      onRefusal,
+      onFailure,
+    });
+    this.#running = this.#sender.run();
+  }
+
+  /** Readings that no gate has acknowledged yet. */
+  get kept(): number {
+    return this.#outbox.length;
+  }
+
+  /** A new account of what one party puts; `close` ends it. */
+  open(): { tally: Tally; outcome(): Outcome; close(): void } {
+    const tally = new Tally();
+    this.#tallies.add(tally);
+    return { tally, outcome: () => tally.outcome(this.#outbox.gone), close: () => void this.#tallies.delete(tally) };
+  }
+
+  /** Resolves when the line is on disk. */
+  async put(line: string, tally?: Tally): Promise<void> {
+    const number = await this.#outbox.put(line);
+    tally?.put(number);
+    this.#sender.wake();
+  }
+
+  stop(): void {
+    this.#sender.stop();
+  }
+
+  /** After `stop`. */
+  async close(): Promise<void> {
+    await this.#running;
+    this.#outbox.close();
+  }
+
+  #tellDamage({ bytes, readings, file, isKept }: Damage): void {
+    this.damaged++;
+    const kept = isKept ? `they are kept in "${file}"` : 'the disk has no room for a copy of them';
+    const lost = `${bytes} bytes of its outbox are damaged (${readings} readings or more), ${kept}`;
+    this.#parts.onNotice(`${this.#parts.name}: ${lost}; what is whole is sent`);
+  }
+
+  #setAside({ line, place }: Waiting, refusal: Refusal): void {
+    const { refusedFile, onRefusal, onNotice } = this.#parts;
+    if (refusedFile.add(refusal, line)) onNotice('refused.ndjson was full: the oldest refused readings are gone');
+    this.counts.refused++;
+    for (const tally of this.#tallies) tally.refuse(this.#outbox.gone, refusal);
+    this.#outbox.advance(place, 1);
+    onRefusal(refusal);
+  }
+}
