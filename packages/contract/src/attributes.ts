@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { PortcullisError } from './errors.ts';
-import { inexactNumberIn, inexactNumberWords, isExactNumber } from './exact-number.ts';
-import { type JsonText, readJson } from './json-text.ts';
+import { isExactNumber, readExactJson } from './exact-number.ts';
 
 export const AttributeName = z
   .string()
@@ -42,15 +41,10 @@ export function parseAssignment(word: string, typeOf?: (name: string) => Attribu
 }
 
 function forcedValue(name: string, text: string): unknown {
-  const read = readJson(text);
-  const refused = 'refused' in read ? `${read.refused} (a string is "in quotes")` : inexactWords(text);
-  if (refused !== undefined) throw new PortcullisError('usage', `"${name}:=": ${refused}`);
-  return (read as JsonText).value;
-}
-
-function inexactWords(text: string): string | undefined {
-  const number = inexactNumberIn(text);
-  return number === undefined ? undefined : inexactNumberWords(number);
+  const read = readExactJson(text);
+  if (!('refused' in read)) return read.value;
+  const advice = read.why === 'syntax' ? ' (a string is "in quotes")' : '';
+  throw new PortcullisError('usage', `"${name}:=": ${read.refused}${advice}`);
 }
 
 function plainValue(text: string, type: AttributeType | undefined): { value: AttributeValue; asText: boolean } {

@@ -10,7 +10,14 @@ export * from './attributes.ts';
 export * from './changes.ts';
 export * from './enrolment.ts';
 export * from './errors.ts';
-export { InexactNumber, inexactNumberIn, inexactNumberWords, isExactNumber, parseExactly } from './exact-number.ts';
+export {
+  InexactNumber,
+  inexactNumberIn,
+  inexactNumberWords,
+  isExactNumber,
+  parseExactly,
+  readExactJson,
+} from './exact-number.ts';
 export * from './feed.ts';
 export * from './identity.ts';
 export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.ts';

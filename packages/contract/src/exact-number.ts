@@ -1,4 +1,4 @@
-import { endOfString } from './json-text.ts';
+import { endOfString, type JsonRefused, type JsonText, readJson } from './json-text.ts';
 
 /**
  * A number of JSON is as exact as its digits (RFC 8259 §6), a double is not: it is held exactly when the shortest text of the double
@@ -51,6 +51,13 @@ export function parseExactly(text: string): unknown {
     typeof value === 'number' && !isExactNumber(context.source ?? '') ? new InexactNumber(context.source ?? '') : value;
   // The type library does not know ECMAScript's "JSON.parse source text access" yet.
   return JSON.parse(text, exact as (name: string, value: unknown) => unknown);
+}
+
+/** I-JSON whose numbers are all held by doubles: for what is compared, and not given back as it was sent. */
+export function readExactJson(text: string, depthMax?: number): JsonText | JsonRefused {
+  const read = readJson(text, depthMax);
+  const number = 'refused' in read ? undefined : inexactNumberIn(text);
+  return number === undefined ? read : { refused: inexactNumberWords(number), why: 'number' };
 }
 
 /** What is said to whoever wrote such a number. */

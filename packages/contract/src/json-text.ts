@@ -1,15 +1,15 @@
 /** Levels of objects and arrays within each other. */
 export const jsonDepthMax = 32;
 
-/** Why a text is not taken. `syntax` alone quotes the text. */
+/** Why a text is not taken. `syntax` and `number` quote values of it. */
 export interface JsonRefused {
   refused: string;
-  why: 'syntax' | 'depth' | 'duplicate' | 'surrogate';
+  why: 'syntax' | 'depth' | 'duplicate' | 'surrogate' | 'number';
 }
 
 /**
  * Reads JSON as I-JSON has it (RFC 7493): one value and nothing behind it, each name once in its object, no half of a surrogate
- * pair, and no deeper than `depthMax`. Numbers are not looked at: `inexactNumberIn` does that for who needs their values.
+ * pair, and no deeper than `depthMax`. Numbers are not looked at: who needs their values takes `readExactJson`.
  */
 export function readJson(text: string, depthMax = jsonDepthMax): JsonText | JsonRefused {
   let value: unknown;

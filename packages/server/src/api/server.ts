@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import { type FailureCode, PortcullisError } from '@portcullis/contract';
 import { type FastifyInstance, type FastifyRequest, fastify, type RouteHandlerMethod } from 'fastify';
 import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { readJsonBodies } from './json-body.ts';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
 import type { Call, Rooms, Route } from './route.ts';
@@ -54,6 +55,7 @@ export async function makeServer(
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 128 },
   }) as unknown as FastifyInstance;
+  readJsonBodies(server);
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error, _request, reply) => answerError(error, reply, rooms.log));

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { PortcullisError, TokenCreated, TokenRequest, TokenView } from '@portcullis/contract';
+import { PortcullisError, readExactJson, TokenCreated, TokenRequest, TokenView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { assignmentsOf } from './attribute.ts';
@@ -146,11 +146,9 @@ function fileOf(file: string, common: Record<string, unknown>): z.infer<typeof T
 }
 
 function parseLine(text: string, line: number): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch (cause) {
-    throw new PortcullisError('usage', `line ${line} is not JSON`, { cause });
-  }
+  const read = readExactJson(text);
+  if (!('refused' in read)) return read.value as Record<string, unknown>;
+  throw new PortcullisError('usage', `line ${line}: ${read.refused}`);
 }
 
 function check(token: Record<string, unknown>, where: string): z.infer<typeof TokenRequest> {

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { AttributeName, PortcullisError, SubjectId } from '@portcullis/contract';
 import { z } from 'zod';
 import { Expectation } from './gate-config.ts';
-import { DoubledName, parseJson } from './parse-json.ts';
+import { parseJson } from './parse-json.ts';
 import { openRegular, unreadable } from './regular-file.ts';
 
 /** What a file of expected values holds of one subject; `ambiguous`: two lines name it, and neither counts. */
@@ -86,10 +86,9 @@ async function* bytesOf(file: string, descriptor: number): AsyncGenerator<Buffer
 function parseLine(file: string, number: number, line: string): z.infer<typeof Line> {
   let parsed: unknown;
   try {
-    parsed = parseJson(line);
+    parsed = parseJson(line, true);
   } catch (error) {
-    // The parser's words would quote the line.
-    throw invalid(file, number, error instanceof DoubledName ? error.message : 'the line is not JSON');
+    throw invalid(file, number, (error as Error).message);
   }
   const misnamed = Object.keys(Object(parsed)).find((name) => !AttributeName.safeParse(name).success);
   if (misnamed !== undefined) throw invalid(file, number, `"${misnamed.slice(0, 64)}" is not the name of an attribute`);

@@ -107,22 +107,45 @@ const wrong: [string, Record<string, string>, RegExp][] = [
   [
     'a name that stands twice',
     { 's.json': '{}', 'e.ndjson': '{"subject":"a","seal":"secret","seal":"x"}' },
-    /e\.ndjson:1: a name stands twice in the same object$/,
+    /e\.ndjson:1: the member "seal" stands twice in the same object$/,
   ],
   [
     'one that is written in two ways',
     { 's.json': '{}', 'e.ndjson': '{"subject":"a","seal":"secret \\"{:","s\\u0065al":":"}' },
-    /e\.ndjson:1: a name stands twice in the same object$/,
+    /e\.ndjson:1: the member "seal" stands twice in the same object$/,
   ],
   [
     'one that stands twice further in',
     { 's.json': '{}', 'e.ndjson': '{"subject":"a","level":{"min":1,"min":0}}' },
-    /e\.ndjson:1: a name stands twice in the same object$/,
+    /e\.ndjson:1: the member "min" stands twice in the same object$/,
   ],
   [
     'a schema with a name that stands twice',
     { 's.json': '{"required":["a"],"required":[]}', 'e.ndjson': '' },
-    /s\.json: a name stands twice in the same object$/,
+    /s\.json: the member "required" stands twice in the same object$/,
+  ],
+  [
+    'a number that no double holds',
+    { 's.json': '{}', 'e.ndjson': '{"subject":"a","iccid":8944110068256270054}' },
+    /e\.ndjson:1: a number in it is more exact than a number can be; write it as a string$/,
+  ],
+  [
+    'one in a list, and one of a range',
+    {
+      's.json': '{}',
+      'e.ndjson': '{"subject":"a","iccid":"x"}\n{"subject":"b","n":{"in":[1,0.12345678901234567890]}}',
+    },
+    /e\.ndjson:2: a number in it is more exact/,
+  ],
+  [
+    'a text with half a character',
+    { 's.json': '{}', 'e.ndjson': '{"subject":"a","seal":"secret\\ud800"}' },
+    /e\.ndjson:1: a text in it holds half of a surrogate pair/,
+  ],
+  [
+    'a schema with a number that no double holds',
+    { 's.json': '{"const":8944110068256270054}', 'e.ndjson': '' },
+    /s\.json: the number 8944110068256270054 would be taken as 8944110068256270000; write it as a string$/,
   ],
   [
     'bytes that are no text',
@@ -177,7 +200,7 @@ for (const [what, make, words] of odd) {
 test('a way that leads through a file, and a name that is too long, are marked and refused', async (context) => {
   for (const [name, code] of [
     ['s.json/inner', 'ENOTDIR'],
-    ['n'.repeat(300), 'ENAMETOOLONG'],
+    ['n'.repeat(300), 'ETOOLONG'],
   ] as const) {
     const { files } = folderWith(context, `{ cold: { schema: ${name} } }`, { 's.json': '{}' });
     assert.match(files.mark(), new RegExp(code));
@@ -251,3 +274,27 @@ test('a file that is written on while it is read is looked at again', async (con
   assert.notEqual(files.mark(), missing, 'a file that was named and missing is looked for');
   await files.load();
 });
+
+const numbers: [string, string | undefined][] = [
+  ['8944501234567890123', '8944501234567890123 would be taken as 8944501234567890000'],
+  ['{ min: 0.12345678901234567890 }', '0.12345678901234567890 would be taken as 0.12345678901234568'],
+  ['{ in: [a, 9007199254740993] }', '9007199254740993 would be taken as 9007199254740992'],
+  ['1e400', '1e400 is more than a number can be'],
+  ['0x7000000000000001', '8070450532247928833 would be taken as 8070450532247929000'],
+  ['-12345678901234567890', '-12345678901234567890 would be taken as -12345678901234567000'],
+  ['"8944501234567890123"', undefined],
+  ...['1.10', '.5', '5.', '+7', '0x1F', '0o17', '1e22', '-0'].map((text): [string, undefined] => [text, undefined]),
+];
+for (const [value, words] of numbers) {
+  test(`gate.yaml: ${value} is ${words === undefined ? 'taken' : 'refused, with its line'}`, (context) => {
+    const folder = new Folder(context);
+    folder.write('gate.yaml', yaml(`\n  cold: { expect: { a: 1 } }\n  warm: { expect: { iccid: ${value} } }`));
+    const load = () => new GatePolicyFiles(folder.path);
+    if (words === undefined) return void load();
+    assert.throws(load, ({ code, message }: PortcullisError) => {
+      assert.equal(code, 'config_invalid');
+      assert.ok(message.includes(`gate.yaml:6: the number ${words}; write it as a string`), message);
+      return true;
+    });
+  });
+}

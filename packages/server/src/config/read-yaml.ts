@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { PortcullisError } from '@portcullis/contract';
+import { inexactNumberWords, isExactNumber, PortcullisError } from '@portcullis/contract';
 import { closest } from 'fastest-levenshtein';
-import { isNode, LineCounter, parseDocument } from 'yaml';
+import { type Document, isNode, LineCounter, parseDocument, type Scalar, visit } from 'yaml';
 import type { z } from 'zod';
 import { readRegular, textOf } from './regular-file.ts';
 
@@ -16,6 +16,8 @@ export function readYaml<Shape extends z.ZodType>(file: string, shape: Shape): z
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
   const [error] = document.errors;
   if (error) throw invalid(file, lines.linePos(error.pos[0]).line, error.message.split('\n')[0] as string);
+  const number = inexactIn(document);
+  if (number) throw invalid(file, lines.linePos(number.range?.[0] ?? 0).line, inexactNumberWords(decimalOf(number)));
   const parsed = shape.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
   if (parsed.success) return frozen(parsed.data);
   const [issue] = parsed.error.issues;
@@ -23,6 +25,26 @@ export function readYaml<Shape extends z.ZodType>(file: string, shape: Shape): z
   const node = document.getIn(path, true) ?? document.getIn(path.slice(0, -1), true);
   const at = isNode(node) && node.range ? lines.linePos(node.range[0]).line : undefined;
   throw invalid(file, at, sentenceOf(issue as z.core.$ZodIssue, shape));
+}
+
+/** The first number that a double can not hold. */
+function inexactIn(document: Document): Scalar | undefined {
+  let found: Scalar | undefined;
+  visit(document, {
+    Scalar(_key, scalar) {
+      if (typeof scalar.value !== 'number' || isExactNumber(decimalOf(scalar))) return;
+      found = scalar;
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+/** As JSON would write it: YAML has +1, .5, 5., 0x1F and 0o17 too (YAML 1.2.2 §10.3.2). `.inf` and `.nan` are left to the schema. */
+function decimalOf({ source = '' }: Scalar): string {
+  if (/^0[xo]/.test(source)) return BigInt(source).toString();
+  const [, sign, whole, fraction, exponent = ''] = /^([-+]?)(\d*)\.?(\d*)([eE].*)?$/.exec(source) ?? [];
+  return `${sign === '-' ? '-' : ''}${whole || '0'}${fraction ? `.${fraction}` : ''}${exponent}`;
 }
 
 function invalid(file: string, line: number | undefined, why: string): PortcullisError {
