@@ -56,7 +56,13 @@ export class TestAuthority implements Pair {
     writeFileSync(join(this.#directory, 'index'), '');
     writeFileSync(join(this.#directory, 'ca.conf'), configuration(this.#directory));
     writeFileSync(join(this.#directory, 'key.pem'), this.key);
-    const extensions = ['basicConstraints = critical, CA:true', 'keyUsage = critical, keyCertSign, cRLSign'];
+    // With key identifiers (RFC 5280 §4.2.1.1, §4.2.1.2): strict verifiers demand them.
+    const extensions = [
+      'basicConstraints = critical, CA:true',
+      'keyUsage = critical, keyCertSign, cRLSign',
+      'subjectKeyIdentifier = hash',
+      ...(parent ? ['authorityKeyIdentifier = keyid'] : []),
+    ];
     const request = makeRequest(this.key, name);
     this.certificate = parent
       ? parent.sign(request, extensions, {})

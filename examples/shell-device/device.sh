@@ -1,0 +1,223 @@
+#!/bin/sh
+# A device of a Portcullis fleet in shell: curl, openssl 3 and the usual small tools.
+#
+#   device.sh enrol DIR < TOKEN      make a key in DIR, and get a certificate for it with the token
+#   device.sh send DIR STREAM        send standard input, JSON objects one a line, in one request
+#   device.sh renew DIR [--now]      a new key and certificate, when the authority said so (or now): signed for by the old key,
+#                                    and confirmed with the new one
+#
+# It keeps no readings: what was not acknowledged (exit status 1) is the caller's to send again.
+# A secret is never an argument of a program: arguments are seen by every user of the machine.
+set -eu
+umask 077
+
+usage() { sed -n '4,8s/^# //p' "$0" >&2; exit 2; }
+die() { echo "device.sh: $*" >&2; exit 1; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# One member of the JSON object on standard input whose value is a text. Fits what our servers write: compact, one line, and only \n
+# escaped within what is asked for here. What does not look like that is taken for missing.
+text_of() {
+  sed -n "s/.*[{,]\"$1\":\"\([^\"\\\\]*\(\\\\n[^\"\\\\]*\)*\)\".*/\1/p" | sed 's/\\n/\
+/g'
+}
+
+# The texts of the list named $1 in the JSON object on standard input, one a line.
+texts_of() { { sed -n "s/.*[{,]\"$1\":\[\([^]]*\)\].*/\1/p"; echo; } | tr ',' '\n' | tr -d '"' | sed '/^$/d'; }
+
+# $1: file of an answer, $2: member. Dies where it is missing.
+member() {
+  text_of "$2" < "$1" > "$work/member"
+  [ -s "$work/member" ] || die "the answer has no \"$2\""
+  cat "$work/member"
+}
+
+base64_of() { openssl base64 -A; }
+
+# $1: key file; standard input: what is signed.
+signature() { openssl dgst -sha256 -sign "$1" | base64_of; }
+
+# The subject alternative names of a certificate, one a line.
+names_of() {
+  openssl x509 -in "$1" -noout -ext subjectAltName | sed -n '2,$p' | sed 's/, /\
+/g; s/^ *//'
+}
+
+public_key_of() { openssl x509 -in "$1" -noout -pubkey; }
+
+# Verifies a server and leaves in $work/pin the only key that curl may then speak to. curl checks chain and host name, but not the
+# role in the certificate's URI: a gate could pose as the authority.
+# $1: https://HOST:PORT, $2: roots, $3: role, $4: fleet (a regular expression), then further options of s_client
+verify_server() {
+  url=$1 roots=$2 role=$3 fleet=$4
+  shift 4
+  authority=${url#https://}
+  case $url in https://*:*) ;; *) die "\"$url\" is not https://HOST:PORT; plaintext is never spoken" ;; esac
+  host=${authority%:*}
+  case $host in
+    \[*\]) plain=${host#\[}; plain=${plain%\]}; set -- "$@" -verify_ip "$plain" ;;
+    *[!0-9.]*) set -- "$@" -verify_hostname "$host" -servername "$host" ;;
+    *) set -- "$@" -verify_ip "$host" ;;
+  esac
+  openssl s_client -connect "$authority" -tls1_3 -CAfile "$roots" -no-CApath -no-CAstore -x509_strict \
+    -verify 3 -verify_return_error "$@" < /dev/null > "$work/handshake" 2> "$work/why" || true
+  # The exit status may also tell of a goodbye that was not polite; this line tells what was verified.
+  grep -q '^Verify return code: 0 (ok)$' "$work/handshake" ||
+    die "\"$authority\" could not be verified: $(grep -m1 -i 'error' "$work/why" || echo 'no handshake'); nothing was sent"
+  openssl x509 -in "$work/handshake" -out "$work/server.pem" 2> /dev/null || die "\"$authority\" sent no certificate; nothing was sent"
+  names_of "$work/server.pem" | grep -Eqx "URI:spiffe://$fleet/$role/[a-z0-9][a-z0-9._-]{0,62}" ||
+    die "\"$authority\" is not the fleet's $role; nothing was sent"
+  public_key_of "$work/server.pem" | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64_of > "$work/pin"
+  [ "$(wc -c < "$work/pin")" -eq 44 ] || die "the key of \"$authority\" can not be read; nothing was sent"
+}
+
+# $1: url with path, $2: roots, $3: content type, then further options of curl; standard input: the body. Leaves $work/answer and
+# $work/status.
+post() {
+  url=$1 roots=$2 type=$3
+  shift 3
+  rm -f "$work/answer" "$work/status"
+  curl --disable --silent --show-error --proto =https --tlsv1.3 --noproxy '*' --capath /nonexistent --cacert "$roots" \
+    --pinnedpubkey "sha256//$(cat "$work/pin")" --max-time 60 --max-filesize 1048576 --header "content-type: $type" \
+    --data-binary @- --output "$work/answer" --write-out '%{http_code}' "$@" "$url" > "$work/status" || die "no answer from $url"
+}
+
+# Dies with the reason unless the last answer has the status $1.
+demand() {
+  [ "$(cat "$work/status")" = "$1" ] ||
+    die "refused ($(cat "$work/status")): $(text_of reason < "$work/answer") $(text_of detail < "$work/answer")"
+}
+
+# The key that waits for its certificate. It is on disk before anything is asked, so that a lost answer burns nothing.
+pending_key() {
+  if [ ! -s "$1/pending.pem" ]; then
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1/pending.new"
+    sync "$1/pending.new" 2> /dev/null || sync
+    mv "$1/pending.new" "$1/pending.pem"
+  fi
+  echo "$1/pending.pem"
+}
+
+request_for() { openssl req -new -key "$1" -subj "/CN=$2" -outform DER | base64_of; }
+
+# Checks what was issued, and puts it beside the one before under the name "current" in one step.
+# $1: directory, $2: subject, $3: yes where the pair is to be confirmed yet
+adopt() {
+  made=$work/made
+  rm -rf "$made"
+  mkdir "$made"
+  for name in fleet subject kind enrolment renewAfter; do member "$work/answer" $name > "$made/$name"; done
+  for name in certificate issuer roots; do member "$work/answer" $name > "$made/$name.pem"; done
+  texts_of gates < "$work/answer" > "$made/gates"
+  names_of "$made/certificate.pem" | grep -Fqx "URI:spiffe://$(cat "$made/fleet")/$(cat "$made/kind")/$2" &&
+    [ "$(public_key_of "$made/certificate.pem")" = "$(openssl pkey -in "$1/pending.pem" -pubout)" ] ||
+    die "the certificate that was issued is not one of \"$2\" for this key"
+  cat "$made/certificate.pem" "$made/issuer.pem" > "$made/chain.pem"
+  [ "$3" = no ] || : > "$made/unconfirmed"
+  new=$(mktemp -d "$1/credential.XXXXXX")
+  cp "$made"/* "$new/"
+  cp "$1/pending.pem" "$new/key.pem"
+  sync
+  old=$(readlink "$1/current" || true)
+  ln -sfn "$(basename "$new")" "$1/current.new"
+  mv -T "$1/current.new" "$1/current"
+  rm -f "$1/pending.pem"
+  [ -z "$old" ] || rm -rf "${1:?}/$old"
+}
+
+enrol() {
+  [ ! -e "$1/current" ] || die "\"$1\" holds a credential already; enrol into another directory"
+  tr -d '\n\r \t' | tr '_-' '/+' > "$work/token64"
+  while [ $(($(wc -c < "$work/token64") % 4)) -ne 0 ]; do printf = >> "$work/token64"; done
+  openssl base64 -d -A < "$work/token64" > "$work/token" 2> /dev/null || true
+  grep -q '"secret":"' "$work/token" ||
+    die 'this is not an enrolment token; it must be the one string that "portcullis token create" prints'
+  mkdir -p "$1"
+  url=$(member "$work/token" url)
+  subject=$(member "$work/token" subject)
+  texts_of roots < "$work/token" | while read -r root; do
+    echo "$root" | openssl base64 -d -A | openssl x509 -inform DER
+  done > "$work/roots.pem"
+  key=$(pending_key "$1")
+  request=$(request_for "$key" "$subject")
+  verify_server "$url" "$work/roots.pem" authority '[a-z0-9][a-z0-9._-]{0,62}'
+  printf '{"secret":"%s","request":"%s"}' "$(member "$work/token" secret)" "$request" |
+    post "$url/v1/enrolments" "$work/roots.pem" application/json
+  demand 200
+  adopt "$1" "$subject" no
+  echo "enrolled as $subject"
+}
+
+send() {
+  now=$1/current
+  [ -e "$now/key.pem" ] || die "there is no credential in \"$1\"; enrol first"
+  grep '[^[:space:]]' > "$work/readings" || true
+  count=$(grep -c . "$work/readings" || true)
+  [ "$count" -gt 0 ] || die 'there is nothing to send'
+  while read -r gate; do
+    # In a subshell: a gate that is down, or is none, is not the end where there is another.
+    if (
+      verify_server "$gate" "$now/roots.pem" gate "$(sed 's/\./\\./g' "$now/fleet")" \
+        -cert "$now/certificate.pem" -cert_chain "$now/issuer.pem" -key "$now/key.pem"
+      post "$gate/v1/streams/$2/readings" "$now/roots.pem" application/x-ndjson \
+        --cert "$now/chain.pem" --key "$now/key.pem" < "$work/readings"
+      demand 202
+      grep -q "\"acknowledged\":$count[,}]" "$work/answer" || die 'the acknowledgement is not one of these readings'
+    ); then
+      echo "acknowledged $count"
+      return 0
+    fi
+  done < "$now/gates"
+  die 'no gate took the readings'
+}
+
+renew() {
+  now=$1/current
+  [ -e "$now/key.pem" ] || die "there is no credential in \"$1\"; enrol first"
+  subject=$(cat "$now/subject")
+  url=$(cat "$now/enrolment")
+  fleet=$(sed 's/\./\\./g' "$now/fleet")
+  if [ "$2" = when-due ] && [ ! -e "$now/unconfirmed" ] && [ "$(date -u +%Y-%m-%dT%H:%M:%S)" \< "$(cat "$now/renewAfter")" ]; then
+    echo "$subject is not due before $(cat "$now/renewAfter")"
+    return 0
+  fi
+  verify_server "$url" "$now/roots.pem" authority "$fleet"
+  if [ ! -e "$now/unconfirmed" ]; then
+    key=$(pending_key "$1")
+    request=$(request_for "$key" "$subject")
+    nonce=$(nonce)
+    signature=$(printf 'portcullis renewal v1\n%s\n%s' "$nonce" "$request" | signature "$now/key.pem")
+    printf '{"certificate":"%s","request":"%s","nonce":"%s","signature":"%s"}' \
+      "$(escaped "$now/certificate.pem")" "$request" "$nonce" "$signature" |
+      post "$url/v1/renewals" "$now/roots.pem" application/json
+    demand 200
+    adopt "$1" "$subject" yes
+  fi
+  nonce=$(nonce)
+  signature=$(printf 'portcullis confirmation v1\n%s' "$nonce" | signature "$now/key.pem")
+  printf '{"certificate":"%s","nonce":"%s","signature":"%s"}' "$(escaped "$now/certificate.pem")" "$nonce" "$signature" |
+    post "$url/v1/renewals/confirmation" "$now/roots.pem" application/json
+  demand 200
+  rm -f "$now/unconfirmed"
+  echo "renewed $subject"
+}
+
+nonce() {
+  printf '{}' | post "$url/v1/renewals/nonce" "$now/roots.pem" application/json
+  demand 200
+  member "$work/answer" nonce
+}
+
+escaped() { awk '{ printf "%s\\n", $0 }' "$1"; }
+
+[ $# -ge 2 ] || usage
+case $1/$# in
+  enrol/2) enrol "$2" ;;
+  send/3) send "$2" "$3" ;;
+  renew/2) renew "$2" when-due ;;
+  renew/3) [ "$3" = --now ] || usage; renew "$2" now ;;
+  *) usage ;;
+esac
