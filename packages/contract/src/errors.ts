@@ -10,6 +10,7 @@ export const failures = {
   media_type_unsupported: { status: 415, retry: false, title: 'the content type is not one that this route takes' },
   not_authenticated: { status: 403, retry: false, title: 'the client certificate is not one that this fleet admits' },
   kind_not_allowed: { status: 403, retry: false, title: 'this route does not admit this kind of subject' },
+  method_not_allowed: { status: 405, retry: false, title: 'the route does not take this method' },
   route_unknown: { status: 404, retry: false, title: 'there is no such route' },
   subject_unknown: { status: 404, retry: false, title: 'the fleet has no such subject' },
   certificate_unknown: { status: 404, retry: false, title: 'the fleet has no such certificate' },

@@ -1,7 +1,13 @@
 import { constants } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import { type FailureCode, PortcullisError } from '@portcullis/contract';
-import { type FastifyInstance, type FastifyRequest, fastify, type RouteHandlerMethod } from 'fastify';
+import {
+  type FastifyInstance,
+  type FastifyRequest,
+  fastify,
+  type RouteHandlerMethod,
+  type RouteOptions,
+} from 'fastify';
 import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { readJsonBodies } from './json-body.ts';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
@@ -52,6 +58,8 @@ export async function makeServer(
     keepAliveTimeout: 75_000,
     connectionTimeout: 0,
     exposeHeadRoutes: false,
+    // RFC 9112 §3.2.2: the absolute form of a target names this server.
+    rewriteUrl: ({ url = '/' }) => url.replace(/^https:\/\/[^/?#]*/i, ''),
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 128 },
   }) as unknown as FastifyInstance;
@@ -60,11 +68,13 @@ export async function makeServer(
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error, _request, reply) => answerError(error, reply, rooms.log));
   server.setNotFoundHandler((request, reply) => {
-    const error = new PortcullisError(
-      'route_unknown' satisfies FailureCode,
-      `there is no ${request.method} ${request.url.split('?')[0]}`,
-    );
-    return answerError(error, reply, rooms.log);
+    const [path = ''] = request.url.split('?');
+    const allowed = methodsAt(path, routes);
+    // RFC 9110 §15.5.6.
+    if (allowed.length > 0) reply.header('allow', allowed.join(', '));
+    const code: FailureCode = allowed.length > 0 ? 'method_not_allowed' : 'route_unknown';
+    const words = allowed.length > 0 ? `; ${path} takes [${allowed.join(', ')}]` : '';
+    return answerError(new PortcullisError(code, `there is no ${request.method} ${path}${words}`), reply, rooms.log);
   });
   await server.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title: 'Portcullis', version: '1' } },
@@ -72,6 +82,17 @@ export async function makeServer(
   });
   for (const row of routes) addRoute(server, rooms, row);
   return server;
+}
+
+/** What another method would find there. */
+function methodsAt(path: string, routes: readonly Route[]): string[] {
+  const fits = (template: string) => new RegExp(`^${template.replaceAll(/:\w+/g, '[^/]+')}$`).test(path);
+  return [...new Set(routes.filter((row) => fits(row.path)).flatMap(methodsOf))];
+}
+
+/** RFC 9110 §9.3.2: what can be read can be asked for its head. A feed has none: it never ends. */
+function methodsOf({ method, answer }: Route): ('GET' | 'HEAD' | 'POST')[] {
+  return method === 'GET' && answer ? ['GET', 'HEAD'] : [method];
 }
 
 function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
@@ -85,7 +106,7 @@ function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
   const judge = async (request: FastifyRequest) => {
     if (row.kinds.length > 0) peers.set(request, await requirePeer(rooms, request, row.kinds));
   };
-  server.route({
+  const options: RouteOptions = {
     method: row.method,
     url: row.path,
     ...(row.bodyBytesMax !== undefined && { bodyLimit: row.bodyBytesMax }),
@@ -103,5 +124,8 @@ function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
       ...(row.answer && { response: { 200: row.answer } }),
     },
     handler,
-  });
+  };
+  server.route(options);
+  if (methodsOf(row).includes('HEAD'))
+    server.route({ ...options, method: 'HEAD', schema: { ...options.schema, hide: true } });
 }

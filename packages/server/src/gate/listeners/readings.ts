@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { MIMEType } from 'node:util';
 import {
   type ClockState,
   inexactNumberIn,
@@ -31,12 +32,18 @@ export interface Unreadable {
 
 export type MediaType = 'application/json' | 'application/x-ndjson';
 
-/** Undefined: neither of the two, or with another character set. */
-export function mediaTypeOf(header: string | undefined): MediaType | undefined {
+/** Undefined: neither of the two, or with another character set. Other parameters mean nothing to JSON (RFC 8259 §11). */
+export function mediaTypeOf(header = ''): MediaType | undefined {
   if (header === 'application/json' || header === 'application/x-ndjson') return header;
-  const [type, ...parameters] = (header ?? '').split(';').map((part) => part.trim().toLowerCase());
-  const known = type === 'application/json' || type === 'application/x-ndjson' ? type : undefined;
-  return parameters.every((parameter) => /^charset="?utf-8"?$/.test(parameter)) ? known : undefined;
+  let parsed: MIMEType;
+  try {
+    parsed = new MIMEType(header);
+  } catch {
+    return undefined;
+  }
+  const { essence, params } = parsed;
+  const known = essence === 'application/json' || essence === 'application/x-ndjson' ? essence : undefined;
+  return /^utf-8$/i.test(params.get('charset') ?? 'utf-8') ? known : undefined;
 }
 
 /** All or nothing: the first line that is not a reading is named. `makeId` gives those an id that came without. */

@@ -6,6 +6,7 @@ import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
+import { readCredential } from '@portcullis/device';
 import { type Answer, eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
 import { forge } from '../man-in-the-middle/interception.ts';
 
@@ -197,7 +198,6 @@ async function raw(bytes: string, end = false): Promise<string> {
   await eventually(
     () => socket.destroyed || socket.readableEnded || answer.includes('\r\n\r\n'),
     'an answer or the end',
-    6_000,
   );
   socket.destroy();
   return answer;
@@ -215,6 +215,28 @@ test('bytes that are no HTTP are answered 400, headers that are too long 431', a
   assert.match(await raw(`GET / HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`), /^HTTP\/1\.1 431/);
 });
 
+test('RFC 9110, RFC 9112: the authority takes the absolute form and HEAD, and says which methods a path has', async () => {
+  const { key, certificate, issuer, roots } = readCredential(join(house.fleet, 'operator.json'));
+  const authority = async (line: string) => {
+    const identity = { key, cert: certificate + issuer, ca: roots };
+    const socket = connect({ host: 'localhost', port: house.basePort, ...identity, minVersion: 'TLSv1.3' });
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      answer += chunk;
+    });
+    socket.write(`${line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
+    await new Promise((resolve) => socket.once('close', resolve));
+    return answer;
+  };
+  assert.match(await authority('GET https://localhost/v1/gates'), /^HTTP\/1\.1 200 [\s\S]*"gate-1"/);
+  const head = await authority('HEAD /v1/gates');
+  assert.match(head, /^HTTP\/1\.1 200 /);
+  assert.ok(head.endsWith('\r\n\r\n'), head);
+  const refused = await authority('DELETE /v1/gates?x=1');
+  assert.match(refused, /^HTTP\/1\.1 405 [\s\S]*\r\nallow: GET, HEAD\r\n[\s\S]*"reason":"method_not_allowed"/);
+  assert.match(await authority('GET /v1/feeds'), /^HTTP\/1\.1 404 /);
+});
+
 test('a socket that is half closed in mid-request holds nothing', async () => {
   await raw(`POST /v1/streams/telemetry/readings HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{`, true);
   const connections = async () => (await house.json<{ connections: number }>('gate', 'list'))[0]?.connections ?? 99;
@@ -224,7 +246,7 @@ test('a socket that is half closed in mid-request holds nothing', async () => {
 test('a peer that never shakes hands is dropped', async () => {
   const socket = connectTcp({ host: '127.0.0.1', port: house.basePort + 3 });
   socket.on('error', () => undefined).resume();
-  await eventually(() => socket.destroyed || socket.readableEnded, 'the gate ends it', 6_000);
+  await eventually(() => socket.destroyed || socket.readableEnded, 'the gate ends it');
   socket.destroy();
 });
 

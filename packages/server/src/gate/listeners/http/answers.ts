@@ -1,4 +1,4 @@
-import { type OutgoingHttpHeader, type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type OutgoingHttpHeader, type ServerResponse, STATUS_CODES } from 'node:http';
 import {
   type FailureCode,
   failures,
@@ -45,9 +45,22 @@ export function sendJson(response: ServerResponse, value: unknown): void {
   send(response, 200, 'application/json', JSON.stringify(value), false);
 }
 
+/** What a status obliges its answer to say: RFC 9110 §10.2.3, §12.5.1 and §12.5.3. */
+const furtherHeaders: Record<number, Record<string, OutgoingHttpHeader>> = {
+  415: { accept: 'application/json, application/x-ndjson', 'accept-encoding': 'identity' },
+  503: { 'retry-after': retryAfterSeconds },
+};
+
+/** RFC 9110 §15.5.6: the answer names what is allowed. */
+export function refuseMethod(request: IncomingMessage, response: ServerResponse, allow: string): void {
+  request.resume();
+  const detail = `the method is "${request.method}"; it must be one of [${allow}]`;
+  const body = JSON.stringify(failureProblem('method_not_allowed', detail));
+  send(response, failures.method_not_allowed.status, problemMediaType, body, false, { allow });
+}
+
 export function sendProblem(response: ServerResponse, problem: Problem, close: boolean): void {
-  const retry = problem.status === 503 ? { 'retry-after': retryAfterSeconds } : {};
-  send(response, problem.status, problemMediaType, JSON.stringify(problem), close, retry);
+  send(response, problem.status, problemMediaType, JSON.stringify(problem), close, furtherHeaders[problem.status]);
 }
 
 export function send(
@@ -69,10 +82,11 @@ export function send(
 }
 
 /** For bytes that never became a request: the answer as it goes over the wire. */
-export function rawProblem(status: number, detail: string): string {
+export function rawProblem(status: number, detail: string, now: number): string {
   const body = JSON.stringify({ ...failureProblem('request_malformed', detail), status });
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `date: ${new Date(now).toUTCString()}`,
     `content-type: ${problemMediaType}`,
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',

@@ -7,9 +7,11 @@ import type { Verdicts } from '../../recording/verdicts.ts';
 import type { Intake } from '../intake.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ListenerLimits, ServerCredential } from '../tls.ts';
+import { refuseMethod } from './answers.ts';
 import { type Asked, Listener } from './listener.ts';
 import { type OperatorParts, serveOperator } from './operators.ts';
 import { ReadingExchange, type ReadingParts } from './reading-exchange.ts';
+import { type Target, targetOf } from './target.ts';
 
 interface Parts {
   gate: SubjectId;
@@ -41,10 +43,10 @@ export class Front {
   }
 
   async listen(credential: ServerCredential): Promise<number> {
-    const { settings, connections } = this.#parts;
+    const { settings, connections, system } = this.#parts;
     this.#listener = new Listener({
       ...settings.listen,
-      ...{ limits: settings.limits, credential, connections },
+      ...{ limits: settings.limits, credential, connections, now: system.now },
       handle: (asked) => this.#handle(asked),
       onHandshakeRefused: (refused) => this.#handshakeRefused(refused),
     });
@@ -60,10 +62,11 @@ export class Front {
   }
 
   #handle(asked: Asked): void {
-    const { url = '', method } = asked.request;
-    const stream = method === 'POST' ? streamIn(url) : undefined;
-    if (stream === undefined) serveOperator(this.#operators, asked);
-    else new ReadingExchange(this.#readings, asked, stream).start();
+    const target = targetOf(asked.request.url ?? '');
+    const stream = target && streamIn(target);
+    if (stream === undefined) serveOperator(this.#operators, asked, target);
+    else if (asked.request.method === 'POST') new ReadingExchange(this.#readings, asked, stream).start();
+    else refuseMethod(asked.request, asked.response, 'POST');
   }
 
   /** TLS says why, and not who (FIELD-NOTES B5). */
@@ -80,8 +83,8 @@ export class Front {
 const before = '/v1/streams/';
 const after = '/readings';
 
-function streamIn(url: string): string | undefined {
-  if (!url.startsWith(before) || !url.endsWith(after)) return undefined;
-  const name = url.slice(before.length, -after.length);
+function streamIn({ path, query }: Target): string | undefined {
+  if (query !== undefined || !path.startsWith(before) || !path.endsWith(after)) return undefined;
+  const name = path.slice(before.length, -after.length);
   return name.includes('/') || name === '' ? undefined : name.slice(0, streamNameLengthMax + 1);
 }

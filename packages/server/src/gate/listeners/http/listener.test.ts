@@ -130,6 +130,7 @@ test('a port that is taken is named', async (context) => {
       requestMs: 1_000,
     },
     credential: { key, certificate: cert, trust: gate.certificates.trust },
+    now: () => 0,
     handle: () => undefined,
     onHandshakeRefused: () => undefined,
   });

@@ -29,6 +29,7 @@ interface Parts {
   limits: ListenerLimits;
   credential: ServerCredential;
   connections: Connections;
+  now(): number;
   handle(asked: Asked): void;
   onHandshakeRefused(refused: { remoteAddress: string; error: string }): void;
 }
@@ -55,7 +56,9 @@ export class Listener {
     this.#server.on('connection', (socket: Socket) => this.#handshakes.opened(socket));
     this.#server.on('secureConnection', (socket: TLSSocket) => this.#tlsOpened(socket));
     this.#server.on('tlsClientError', (error, socket) => this.#handshakeRefused(error, socket));
-    this.#server.on('clientError', (error, socket) => refuseBytes(error as NodeJS.ErrnoException, socket as Socket));
+    this.#server.on('clientError', (error, socket) =>
+      refuseBytes(error as BytesRefused, socket as Socket, parts.now()),
+    );
   }
 
   async listen(): Promise<number> {
@@ -111,8 +114,9 @@ export class Listener {
   #request(request: IncomingMessage, response: ServerResponse): void {
     const transport = this.#transports.get(request.socket);
     const connection = transport?.connection;
-    if (transport && connection) this.#parts.handle({ connection, transport, request, response });
-    else request.socket.destroy();
+    if (!transport || !connection) request.socket.destroy();
+    else if (namesOneHost(request)) this.#parts.handle({ connection, transport, request, response });
+    else refuseBytes({ code: 'more than one host' }, request.socket, this.#parts.now());
   }
 }
 
@@ -132,12 +136,41 @@ function optionsOf({ credential, limits }: Parts): ServerOptions {
   };
 }
 
+/** RFC 9112 §3.2: a second one is refused; Node refuses that there is none, and lets a second one go. */
+function namesOneHost({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts <= 1;
+}
+
+const statusOfBytes: Record<string, number> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_INVALID_METHOD: 501,
+  HPE_INVALID_VERSION: 505,
+};
+/** RFC 9112 §3: what is not at least this was no request, whatever the parser calls it. */
+const requestLine = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP\/\d/;
+
+interface BytesRefused {
+  code?: string;
+  rawPacket?: Buffer;
+}
+
+function statusOf({ code = '', rawPacket }: BytesRefused): number {
+  const status = statusOfBytes[code] ?? 400;
+  return status > 500 && !requestLine.test(rawPacket?.toString('latin1', 0, headerBytesMax) ?? '') ? 400 : status;
+}
+
 /** Bytes that are no HTTP, or too many of them, or too slow. */
-function refuseBytes({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
+function refuseBytes(refused: BytesRefused, socket: Socket, now: number): void {
+  const { code = '' } = refused;
   if (!socket.writable || code === 'ECONNRESET') {
     socket.destroy();
     return;
   }
-  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[code] ?? 400;
-  socket.end(rawProblem(status, code), () => socket.destroy());
+  socket.end(rawProblem(statusOf(refused), code, now), () => socket.destroy());
 }

@@ -7,10 +7,11 @@ import { describe, explain } from '../../admission/explain.ts';
 import { operations } from '../../policy/policy.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { Metrics } from '../metrics.ts';
-import { failureProblem, send, sendJson, sendProblem, toldOf } from './answers.ts';
+import { failureProblem, refuseMethod, send, sendJson, sendProblem, toldOf } from './answers.ts';
 import { FollowExchange } from './follow-exchange.ts';
 import type { Asked } from './listener.ts';
 import { serveReadings } from './stored-readings.ts';
+import type { Target } from './target.ts';
 import type { Exchange } from './transport.ts';
 
 export interface OperatorParts {
@@ -46,11 +47,14 @@ const routes: Record<string, Handler> = {
     send(response, 200, metrics.contentType, await metrics.text(), false),
 };
 
+const reads = new Set(['GET', 'HEAD']);
 export const operatorPaths = Object.keys(routes);
 
 async function serveVerdicts({ sink, verdicts, ground }: OperatorParts, query: Record<string, string>, asked: Asked) {
   const { follow, ...wanted } = VerdictQuery.parse(query);
-  if (follow === undefined) return sendJson(asked.response, await sink.refusals(wanted));
+  // Nobody can follow without a body.
+  if (follow === undefined || asked.request.method === 'HEAD')
+    return sendJson(asked.response, await sink.refusals(wanted));
   new FollowExchange(asked, ground, wanted.subject).start(verdicts);
 }
 
@@ -72,20 +76,22 @@ class OperatorExchange implements Exchange {
 }
 
 /** Judged like a device, on a stream that operators alone may use; so is every request, however long the connection lasts. */
-export function serveOperator(parts: OperatorParts, asked: Asked): void {
+export function serveOperator(parts: OperatorParts, asked: Asked, target: Target | undefined): void {
   const { request, response, transport, connection } = asked;
   request.resume();
-  const url = URL.parse(request.url ?? '/', 'https://gate');
-  const handler = request.method === 'GET' && url && Object.hasOwn(routes, url.pathname) && routes[url.pathname];
-  if (!handler) {
+  const handler = target && Object.hasOwn(routes, target.path) ? routes[target.path] : undefined;
+  if (!target || !handler) {
     const known = ['POST /v1/streams/{stream}/readings', ...operatorPaths.map((path) => `GET ${path}`)];
     return sendProblem(response, failureProblem('route_unknown', `the gate serves [${known.join(', ')}]`), false);
   }
+  if (!reads.has(request.method ?? '')) return refuseMethod(request, response, [...reads].join(', '));
   const refused = judge({ bearer: connection, stream: operations, data: [] }, parts.ground);
   if (refused) return refuse(parts, asked, refused);
   const exchange = new OperatorExchange(response);
   transport.begin(exchange);
-  void answer(handler, parts, Object.fromEntries(url.searchParams), asked).finally(() => transport.finish(exchange));
+  void answer(handler, parts, Object.fromEntries(new URLSearchParams(target.query)), asked).finally(() =>
+    transport.finish(exchange),
+  );
 }
 
 function refuse({ ground, verdicts }: OperatorParts, { connection, response }: Asked, refused: Refused): void {

@@ -69,7 +69,8 @@ export class ReadingExchange implements Exchange, Incoming {
   #headersRefused(): Refused | undefined {
     const { headers } = this.#incoming;
     this.#mediaType = mediaTypeOf(headers['content-type']);
-    if (this.#mediaType === undefined || headers['content-encoding'] !== undefined) {
+    // RFC 9110 §8.4.1: `identity` is the name of no encoding at all.
+    if (this.#mediaType === undefined || !/^(identity)?$/i.test(headers['content-encoding'] ?? '')) {
       return { reason: 'media_type_unsupported' };
     }
     return Number(headers['content-length'] ?? 0) > readingBounds.bodyBytesMax
