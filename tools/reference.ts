@@ -65,7 +65,7 @@ function routes(): string {
     ...operatorPaths.map((path) => [
       'gate',
       `\`GET ${path}\``,
-      'operator',
+      'operator (read-only too)',
       'What this gate decided, would decide, stored, or counts',
     ]),
   ];

@@ -81,3 +81,6 @@ export const WaitQuery = z.strictObject({
   /** How long to wait for the receipt. */
   waitLimitMs: z.coerce.number().int().min(0).max(600_000).default(30_000),
 });
+
+/** `GET /v1/changes/{revision}`: a change may name a hundred thousand subjects, which not everybody wants to see. */
+export const ChangeQuery = WaitQuery.extend({ subjects: z.enum(['none']).optional() });

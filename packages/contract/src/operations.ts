@@ -40,6 +40,8 @@ export const TokenRequest = z.strictObject({
   afterRevocation: z.boolean().default(false),
   /** For a gate: the DNS names and addresses of its server certificate. Default: those of `init --host`. */
   hosts: z.array(z.string().min(1).max(253)).max(32).optional(),
+  /** For an operator: it may look at everything and change nothing. */
+  readOnly: z.boolean().optional(),
 });
 /** `POST /v1/tokens`: one, or many in one transaction. */
 export const TokensRequest = z.strictObject({

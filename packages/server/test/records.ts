@@ -51,9 +51,10 @@ export async function putSubject(
   subject: string,
   kind: Kind = 'device',
   values: Record<string, AttributeValue> = { status: 'active' },
+  readOnly = false,
 ): Promise<'created' | 'existing'> {
   const { result } = await journal.change({ actor: 'operator-1', action: 'tokens.create' }, (change) =>
-    attributes.ensure(change, { subject, kind, attributes: values }),
+    attributes.ensure(change, { subject, kind, attributes: values, readOnly }),
   );
   return result;
 }

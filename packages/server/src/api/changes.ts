@@ -1,10 +1,11 @@
 import {
   type ChangeAnswer,
+  ChangeQuery,
   ChangeView,
   FleetView,
   JournalEntryView,
   PortcullisError,
-  WaitQuery,
+  type WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { timestamp } from '../telemetry/telemetry.ts';
@@ -37,13 +38,14 @@ export const changesRoutes: readonly Route[] = [
     path: '/v1/changes/:revision',
     kinds: ['operator'],
     summary: 'What a revision changed, by whom, and how far it is in force',
-    schemas: { params: z.strictObject({ revision: z.coerce.number().int().positive() }), query: WaitQuery },
+    schemas: { params: z.strictObject({ revision: z.coerce.number().int().positive() }), query: ChangeQuery },
     answer: ChangeView,
     async handle({ feed, journal }, { params: { revision }, query }) {
       const record = await journal.changeAt(revision);
       if (!record) throw new PortcullisError('revision_unknown', `there is no revision ${revision}`);
       const { hash: _hash, ...change } = record;
       const limitMs = query.wait === 'all' ? query.waitLimitMs : 0;
+      if (query.subjects === 'none') change.subjects = [];
       return { ...change, at: timestamp(record.at), receipt: await feed.receipt(revision, { limitMs }) };
     },
   }),

@@ -1,4 +1,4 @@
-import type { Rooms } from './route.ts';
+import { admittedBy, type Rooms } from './route.ts';
 import { apiRoutes, openRoutes } from './routes.ts';
 import { makeServer } from './server.ts';
 
@@ -23,11 +23,8 @@ export function listRoutes(): {
     ...apiRoutes.map((row) => ({ ...row, listener: 'API' as const })),
     ...openRoutes.map((row) => ({ ...row, listener: 'enrolment' as const })),
   ];
-  return rows.map(({ listener, method, path, kinds, summary }) => ({
-    listener,
-    method,
-    path,
-    kinds: kinds.join(', ') || 'anybody',
-    summary,
-  }));
+  return rows.map(({ listener, summary, ...row }) => {
+    const { method, path } = row;
+    return { listener, method, path, kinds: admittedBy(row) || 'anybody', summary };
+  });
 }

@@ -25,8 +25,13 @@ interface Parts {
  * at on each request, so that a cut holds on open connections too.
  * @throws {PortcullisError} `not_authenticated`, `kind_not_allowed`
  */
-export async function requirePeer(parts: Parts, request: FastifyRequest, kinds: readonly Kind[]): Promise<Peer> {
-  return requireAdmitted(parts, fingerprintOf(request.raw.socket as TLSSocket), kinds);
+export async function requirePeer(
+  parts: Parts,
+  request: FastifyRequest,
+  kinds: readonly Kind[],
+  asked: Pick<Asked, 'changes'> = {},
+): Promise<Peer> {
+  return requireAdmitted(parts, fingerprintOf(request.raw.socket as TLSSocket), kinds, asked);
 }
 
 /** What this peer asks is done only if its certificate is still admitted when the change is its turn: no earlier revision cut it. */
@@ -34,7 +39,7 @@ export function byPeer(parts: Parts, { subject, fingerprint, kind }: Peer): By {
   return {
     actor: subject,
     async requireAllowed(db) {
-      await requireAdmitted(parts, fingerprint, [kind], db);
+      await requireAdmitted(parts, fingerprint, [kind], { db });
     },
   };
 }
@@ -42,12 +47,19 @@ export function byPeer(parts: Parts, { subject, fingerprint, kind }: Peer): By {
 export const notAdmitted = () =>
   new PortcullisError('not_authenticated', 'the client certificate is not one that this fleet admits');
 
+interface Asked {
+  /** False: it only looks, which an operator that is read-only may too. */
+  changes?: boolean;
+  /** Within a transaction that is open, and as of it. */
+  db?: Reader;
+}
+
 /** @throws {PortcullisError} `not_authenticated`, `kind_not_allowed` */
 export async function requireAdmitted(
   { revocation, system }: Parts,
   fingerprint: string | undefined,
   kinds: readonly Kind[],
-  db?: Reader,
+  { changes = true, db }: Asked = {},
 ): Promise<Peer> {
   const row = fingerprint === undefined ? undefined : await revocation.find(fingerprint, db);
   const now = system.now();
@@ -56,6 +68,12 @@ export async function requireAdmitted(
   }
   if (!kinds.includes(row.kind)) {
     throw new PortcullisError('kind_not_allowed', `this route admits [${kinds.join(', ')}], not ${row.kind}`);
+  }
+  if (changes && row.readOnly === 1) {
+    throw new PortcullisError(
+      'kind_not_allowed',
+      `"${row.subject}" is a read-only operator; this would change the fleet`,
+    );
   }
   const { kind, notAfter } = row;
   return { subject: row.subject as SubjectId, kind, fingerprint: row.fingerprint as Fingerprint, notAfter };

@@ -58,6 +58,12 @@ export interface Route {
   handle(rooms: Rooms, call: Call<Schemas>): Promise<unknown>;
 }
 
+/** Whom a row admits, in words. What is only looked at, an operator that is read-only may look at too. */
+export function admittedBy({ method, kinds }: Pick<Route, 'method' | 'kinds'>): string {
+  const readOnlyToo = (kind: Kind) => (kind === 'operator' && method === 'GET' ? 'operator (read-only too)' : kind);
+  return kinds.map(readOnlyToo).join(', ');
+}
+
 /** Ties a handler's types to its schemas. */
 export function route<Given extends Schemas>(
   row: Omit<Route, 'handle' | 'schemas'> & {

@@ -12,7 +12,7 @@ import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from
 import { readJsonBodies } from './json-body.ts';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
-import type { Call, Rooms, Route } from './route.ts';
+import { admittedBy, type Call, type Rooms, type Route } from './route.ts';
 
 export interface ServerIdentity {
   key: string;
@@ -104,7 +104,8 @@ function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
     return row.handle(rooms, { ...call, peer, by: peer && byPeer(rooms, peer) } as Call<never>);
   }) as RouteHandlerMethod;
   const judge = async (request: FastifyRequest) => {
-    if (row.kinds.length > 0) peers.set(request, await requirePeer(rooms, request, row.kinds));
+    if (row.kinds.length === 0) return;
+    peers.set(request, await requirePeer(rooms, request, row.kinds, { changes: row.method !== 'GET' }));
   };
   const options: RouteOptions = {
     method: row.method,
@@ -117,7 +118,7 @@ function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
     schema: {
       summary: row.summary,
       description:
-        row.kinds.length > 0 ? `Admits: ${row.kinds.join(', ')}.` : 'Admits anybody; the request carries the proof.',
+        row.kinds.length > 0 ? `Admits: ${admittedBy(row)}.` : 'Admits anybody; the request carries the proof.',
       ...(params && { params }),
       ...(query && { querystring: query }),
       ...(body && { body }),

@@ -1,7 +1,16 @@
-import { CertificateView, readFingerprint, type StandingsRequest } from '@portcullis/contract';
+import { CertificateView, FleetView, readFingerprint, type StandingsRequest } from '@portcullis/contract';
 import type { Command } from 'commander';
+import { timestamp } from '../telemetry/telemetry.ts';
 import { addChangeOptions } from './change-options.ts';
-import { type ChangeOptions, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
+import { durationOf } from './duration.ts';
+import {
+  type ChangeOptions,
+  type FleetClient,
+  type FleetOptions,
+  queryOf,
+  sendChange,
+  withFleet,
+} from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 import type { Colour } from './table.ts';
 
@@ -11,15 +20,25 @@ const actions: Record<StandingsRequest['action'], string> = {
   revoke: 'cut it off, for ever',
 };
 
+interface ListOptions extends FleetOptions {
+  subject?: string;
+  kind?: string;
+  standing?: string;
+  ending?: string;
+}
+
 export function certificateCommands(program: Command, output: Output): void {
   const certificate = program.command('certificate').description('certificates and their standing');
   certificate
     .command('list')
     .option('--subject <subject>', 'of this subject alone')
+    .option('--kind <kind>', 'of subjects of this kind alone')
+    .option('--standing <standing>', 'valid, suspended, revoked or superseded ones')
+    .option('--ending <duration>', 'those that are valid and end within 12h, 30d …, the soonest first')
     .description('list certificates')
-    .action(async (options: FleetOptions & { subject?: string }) => {
-      const query = options.subject === undefined ? '' : `?subject=${encodeURIComponent(options.subject)}`;
+    .action(async (options: ListOptions) => {
       await withFleet(options, async (client) => {
+        const query = queryOf(await filtersOf(client, options));
         await output.list(client.pages(`/v1/certificates${query}`, CertificateView), certificateListing);
       });
     });
@@ -38,6 +57,14 @@ export function certificateCommands(program: Command, output: Output): void {
         await sendChange(options, { path: '/v1/standings', body, done: `${action} ${name}` }, output);
       });
   }
+}
+
+/** What ends soon is a matter of the authority's clock, which signs the ends. */
+async function filtersOf(client: FleetClient, { subject, kind, standing, ending }: ListOptions) {
+  if (ending === undefined) return { subject, kind, standing };
+  const withinMs = durationOf(ending) * 1000;
+  const { time } = await client.get('/v1/fleet', FleetView);
+  return { subject, kind, standing, endsBefore: timestamp(Date.parse(time) + withinMs) };
 }
 
 async function showCertificates(name: string, options: FleetOptions, output: Output): Promise<void> {

@@ -1,11 +1,20 @@
-import { GateView, PortcullisError, readFingerprint, VerdictView } from '@portcullis/contract';
+import { ChangeView, readFingerprint, VerdictView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { type Asked, askGates, gatesOf } from './ask-gates.ts';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 import type { Column } from './table.ts';
 
 const Verdicts = z.object({ items: z.array(VerdictView) });
+
+/** A verdict with the words of whoever made the change behind it. */
+type Explained = VerdictView & { changeReason: string | null };
+
+/** The same verdict, and the gates that gave it. */
+interface Told extends Explained {
+  gates: string[];
+}
 
 export function explainCommand(program: Command, output: Output): void {
   program
@@ -18,23 +27,65 @@ export function explainCommand(program: Command, output: Output): void {
       const query = new URLSearchParams(fingerprint ? { certificate: fingerprint } : { subject: name });
       if (options.stream !== undefined) query.set('stream', options.stream);
       await withFleet(options, async (client) => {
-        const verdicts: VerdictView[] = [];
-        for (const url of await gateUrls(client)) {
-          const { items } = await client.getFromGate(url, `/v1/explain?${query}`, Verdicts);
-          verdicts.push(...items);
-          if (items.length === 0) output.notice(`${url}: "${name}" has no certificate that could connect`);
-        }
-        await output.list(verdicts, explainListing);
+        const gates = await gatesOf(client);
+        const asked = await askGates(gates, ({ url }) => client.getFromGate(url, `/v1/explain?${query}`, Verdicts));
+        const [{ error } = {}] = asked.failures;
+        if (error && asked.answers.length === 0) throw error;
+        await tell(client, asked.answers, { name, output });
+        for (const { gate, error: why } of asked.failures) fail(output, `${gate} can not say: ${why.message}`);
       });
     });
 }
 
-/** The gates that may decide now, one address each. @throws {PortcullisError} `server_unreachable` */
-export async function gateUrls(client: FleetClient): Promise<string[]> {
-  const { items } = await client.get('/v1/gates', z.object({ items: z.array(GateView) }));
-  const urls = items.filter(({ lease, url }) => lease === 'held' && url !== null).map(({ url }) => url as string);
-  if (urls.length > 0) return [...new Set(urls)];
-  throw new PortcullisError('server_unreachable', 'no gate holds a lease now; "portcullis gate list" shows them');
+async function tell(
+  client: FleetClient,
+  answers: Asked<z.infer<typeof Verdicts>>['answers'],
+  { name, output }: { name: string; output: Output },
+): Promise<void> {
+  for (const { gate, value } of answers) {
+    if (value.items.length === 0) fail(output, `${gate}: "${name}" has no certificate that could connect`);
+  }
+  const verdicts = answers.flatMap(({ value }) => value.items);
+  const unknown = verdicts.find(({ reason }) => reason === 'stream_unknown');
+  if (unknown) fail(output, `${unknown.gate} has no stream "${unknown.stream}"`);
+  const reasons = await reasonsOf(client, verdicts);
+  const explained = verdicts.map((one) => ({ ...one, changeReason: reasons.get(reasonKey(one)) ?? null }));
+  if (output.json) await output.list(explained, { columns: [] });
+  else await output.list(together(explained), explainListing);
+}
+
+/** What is missing from the answer is said, and the status tells it. */
+function fail(output: Output, words: string): void {
+  output.notice(words);
+  output.status = 1;
+}
+
+const reasonKey = ({ changedBy, revision }: VerdictView) => (changedBy === null ? undefined : revision);
+
+/** Gates know who made a change and when; why, the authority's journal has. */
+async function reasonsOf(
+  client: FleetClient,
+  verdicts: VerdictView[],
+): Promise<Map<number | undefined, string | null>> {
+  const revisions = new Set(verdicts.map(reasonKey).filter((revision) => revision !== undefined));
+  const found = [...revisions].map(async (revision) => {
+    const { reason } = await client.get(`/v1/changes/${revision}?subjects=none`, ChangeView);
+    return [revision, reason] as const;
+  });
+  return new Map(await Promise.all(found));
+}
+
+/** Gates that say the same share a line; where they differ, each speaks for itself. */
+function together(verdicts: Explained[]): Told[] {
+  const told = new Map<string, Told>();
+  for (const one of verdicts) {
+    const { at: _at, gate, ...said } = one;
+    const key = JSON.stringify(said);
+    const known = told.get(key);
+    if (known) known.gates.push(gate);
+    else told.set(key, { ...one, gates: [gate] });
+  }
+  return [...told.values()];
 }
 
 const who: Column<VerdictView> = {
@@ -61,8 +112,18 @@ function whyOf({ verdict: said, reason, expected, found, revision, changedAt, ch
 }
 
 /** Why is what was asked: it is never cut. */
-const explainListing: Listing<VerdictView> = {
-  columns: [who, stream, verdict, { title: 'WHY', priority: 1, value: whyOf }],
+const explainListing: Listing<Told> = {
+  columns: [
+    who,
+    stream,
+    { title: 'GATE', priority: 1, value: ({ gates }) => gates.join(', ') },
+    verdict,
+    {
+      title: 'WHY',
+      priority: 1,
+      value: (one) => `${whyOf(one)}${one.changeReason === null ? '' : `: ${one.changeReason}`}`,
+    },
+  ],
 };
 
 export const watchListing: Listing<VerdictView> = {

@@ -16,6 +16,16 @@ interface Shape<Value> {
   safeParse(value: unknown): { success: true; data: Value } | { success: false };
 }
 
+/** @throws {PortcullisError} `fleet_missing` */
+export function operatorFileIn(directory: string): string {
+  const file = join(directory, 'operator.json');
+  if (existsSync(file)) return file;
+  throw new PortcullisError(
+    'fleet_missing',
+    `"${directory}" holds no operator's credential; name the fleet with --fleet DIR`,
+  );
+}
+
 /** An operator's way to the authority and, through it, to the gates. */
 export class FleetClient {
   readonly credential: Credential;
@@ -23,14 +33,7 @@ export class FleetClient {
   readonly #gates: Link;
 
   constructor(directory: string) {
-    const file = join(directory, 'operator.json');
-    if (!existsSync(file)) {
-      throw new PortcullisError(
-        'fleet_missing',
-        `"${directory}" holds no operator's credential; name the fleet with --fleet DIR`,
-      );
-    }
-    this.credential = readCredential(file);
+    this.credential = readCredential(operatorFileIn(directory));
     const trust = { roots: this.credential.roots, fleet: this.credential.fleet, credential: this.credential };
     this.#authority = new Link({ ...trust, role: 'authority' });
     this.#gates = new Link({ ...trust, role: 'gate' });
@@ -75,6 +78,13 @@ async function get<Value>(link: Link, url: string, shape: Shape<Value>): Promise
   const parsed = shape.safeParse(parseAnswer(answer));
   if (parsed.success) return parsed.data;
   throw new PortcullisError('answer_malformed', `the answer of ${url} does not fit its schema`);
+}
+
+/** What is given of these, as the query of a path. */
+export function queryOf(given: Record<string, string | undefined>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) query.set(name, value);
+  return query.size === 0 ? '' : `?${query}`;
 }
 
 /** Opens a client, runs the work, and closes whatever happens. */

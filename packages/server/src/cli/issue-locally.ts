@@ -7,13 +7,14 @@ import { timestamp } from '../telemetry/telemetry.ts';
 interface Wanted {
   subject: string;
   kind: Exclude<Kind, 'authority'>;
+  readOnly?: boolean;
 }
 
 /** A credential straight from the store, for whoever holds its keys anyway: at `init`, and as the way back in. */
 export async function issueLocally(
   records: Records,
   config: FleetConfig,
-  { subject, kind }: Wanted,
+  { subject, kind, readOnly }: Wanted,
 ): Promise<Credential> {
   const { issuance, journal, attributes } = records;
   const key = makeKey();
@@ -21,7 +22,7 @@ export async function issueLocally(
   await journal.change(
     { actor: 'authority', action: 'certificates.issue', reason: 'issued on the store itself' },
     async (change) => {
-      await attributes.ensure(change, { subject, kind, attributes: {} });
+      await attributes.ensure(change, { subject, kind, readOnly, attributes: {} });
       await issuance.record(change, signed);
     },
   );

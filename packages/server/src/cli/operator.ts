@@ -1,11 +1,19 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PortcullisError, SubjectId, TokenCreated } from '@portcullis/contract';
-import { type Credential, credentialFileIn, enrol, makeDirectory, writeCredential } from '@portcullis/device';
+import {
+  type Credential,
+  credentialFileIn,
+  enrol,
+  exportCredential,
+  makeDirectory,
+  readCredential,
+  writeCredential,
+} from '@portcullis/device';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { loadFleetConfig } from '../config/config.ts';
-import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
+import { directoryOf, type FleetOptions, operatorFileIn, withFleet } from './fleet-client.ts';
 import { issueLocally } from './issue-locally.ts';
 import type { Output } from './output.ts';
 
@@ -13,17 +21,33 @@ const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated
 
 interface AddOptions extends FleetOptions {
   out?: string;
+  readOnly?: boolean;
 }
 
 export function operatorCommands(program: Command, output: Output): void {
-  program
-    .command('operator')
-    .description('people and programs that may change the fleet')
+  const operator = program.command('operator').description('people and programs that may ask, and change the fleet');
+  operator
     .command('add')
     .argument('<name>')
+    .option('--read-only', 'it may look at everything and change nothing, for life')
     .option('--out <dir>', 'where its credential goes (operators/NAME in the fleet directory)')
     .description('give a new operator a credential; works on a stopped store too')
     .action((name: string, options: AddOptions) => addOperator(name, options, output));
+  operator
+    .command('export')
+    .argument('<dir>')
+    .description(
+      'write cert.pem, key.pem and root.pem of the operator whose fleet directory this is, for curl and others',
+    )
+    .action((target: string, options: FleetOptions) => {
+      const credential = readCredential(operatorFileIn(directoryOf(options)));
+      const files = exportCredential(credential, target);
+      const { subject, notAfter, authority } = credential;
+      output.result(
+        { subject, notAfter, authority, files },
+        `${subject}, until ${notAfter}: ${files.join(', ')}\nthe authority is at ${authority}`,
+      );
+    });
 }
 
 async function addOperator(name: string, options: AddOptions, output: Output): Promise<void> {
@@ -32,21 +56,26 @@ async function addOperator(name: string, options: AddOptions, output: Output): P
   const directory = directoryOf(options);
   const target = options.out ?? join(directory, 'operators', name);
   makeDirectory(target);
-  const credential = (await viaAuthority(name, target, options)) ?? (await viaStore(name, directory));
+  const credential = (await viaAuthority(name, target, options)) ?? (await viaStore(name, directory, options));
   writeCredential(join(target, 'operator.json'), credential);
   rmSync(credentialFileIn(target), { force: true });
   output.result(
-    { subject: name, credential: join(target, 'operator.json'), notAfter: credential.notAfter },
-    `${name} is an operator until ${credential.notAfter}; use it with --fleet ${target}`,
+    {
+      ...{ subject: name, readOnly: options.readOnly === true },
+      ...{ credential: join(target, 'operator.json'), notAfter: credential.notAfter },
+    },
+    `${name} is ${options.readOnly ? 'a read-only operator' : 'an operator'} until ${credential.notAfter}; use it with --fleet ${target}`,
   );
 }
 
 /** Undefined when no authority answers. */
-async function viaAuthority(name: string, target: string, options: FleetOptions): Promise<Credential | undefined> {
+async function viaAuthority(name: string, target: string, options: AddOptions): Promise<Credential | undefined> {
   let credential: Credential | undefined;
   try {
     await withFleet(options, async (client) => {
-      const body = { tokens: [{ subject: name, kind: 'operator', attributes: {} }], reason: 'operator add' };
+      const { readOnly } = options;
+      const asked = { subject: name, kind: 'operator', attributes: {}, ...(readOnly && { readOnly }) };
+      const body = { tokens: [asked], reason: 'operator add' };
       const { tokens } = await client.post('/v1/tokens', body, TokensCreated);
       const { token } = tokens[0] as TokenCreated;
       credential = await enrol({ token, directory: target });
@@ -62,10 +91,10 @@ async function viaAuthority(name: string, target: string, options: FleetOptions)
 }
 
 /** The way back in when no authority runs, or none that would listen: whoever holds the store and its keys may do it. */
-async function viaStore(name: string, directory: string): Promise<Credential> {
+async function viaStore(name: string, directory: string, { readOnly = false }: AddOptions): Promise<Credential> {
   const { assembleRecords } = await import('../assemble.ts');
   await using stack = new AsyncDisposableStack();
   const config = loadFleetConfig(directory);
   const records = await assembleRecords(directory, config, stack);
-  return await issueLocally(records, config, { subject: name, kind: 'operator' });
+  return await issueLocally(records, config, { subject: name, kind: 'operator', readOnly });
 }

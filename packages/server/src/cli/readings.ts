@@ -1,7 +1,7 @@
 import { ReadingView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { gateUrls } from './explain.ts';
+import { gateUrls } from './ask-gates.ts';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 

@@ -1,7 +1,7 @@
 import { SubjectView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { addChangeOptions } from './change-options.ts';
-import { type ChangeOptions, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
+import { type ChangeOptions, type FleetOptions, queryOf, sendChange, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 
 interface ListOptions extends FleetOptions {
@@ -18,9 +18,12 @@ export function subjectCommands(program: Command, output: Output): void {
     .option('--attribute <K=V>', 'with this value of an attribute alone')
     .option('--standing <standing>', 'whose certificate is valid, suspended or revoked')
     .description('list subjects')
-    .action(async (options: ListOptions) => {
+    .action(async ({ kind, attribute, standing, ...options }: ListOptions) => {
       await withFleet(options, async (client) => {
-        await output.list(client.pages(`/v1/subjects${queryOf(options)}`, SubjectView), subjectListing);
+        await output.list(
+          client.pages(`/v1/subjects${queryOf({ kind, attribute, standing })}`, SubjectView),
+          subjectListing,
+        );
       });
     });
   subject
@@ -47,15 +50,6 @@ export function subjectCommands(program: Command, output: Output): void {
       const path = `/v1/subjects/${encodeURIComponent(name)}/retire`;
       await sendChange(options, { path, body: {}, done: `retired ${name}` }, output);
     });
-}
-
-function queryOf({ kind, attribute, standing }: ListOptions): string {
-  const query = new URLSearchParams({
-    ...(kind !== undefined && { kind }),
-    ...(attribute !== undefined && { attribute }),
-    ...(standing !== undefined && { standing }),
-  });
-  return query.size === 0 ? '' : `?${query}`;
 }
 
 /** Attributes by their names: what a script asks for is `.attributes.status.value`. */

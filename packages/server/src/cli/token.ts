@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { assignmentsOf } from './attribute.ts';
 import { each } from './change-options.ts';
+import { durationOf } from './duration.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 
@@ -158,12 +159,4 @@ function check(token: Record<string, unknown>, where: string): z.infer<typeof To
   const found =
     issue?.path.join('.') === 'subject' ? `subject "${String(token.subject)}"` : `"${issue?.path.join('.')}"`;
   throw new PortcullisError('usage', `${where}: ${found} ${issue?.message}`);
-}
-
-const units = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
-
-export function durationOf(text: string): number {
-  const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  if (number && unit) return Number(number) * units[unit as keyof typeof units];
-  throw new PortcullisError('usage', `"${text}" is not a duration; it must be like 90s, 15m, 1h or 7d`);
 }

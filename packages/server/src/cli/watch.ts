@@ -3,7 +3,8 @@ import { buffer } from 'node:stream/consumers';
 import { PortcullisError, VerdictView } from '@portcullis/contract';
 import { problemOf } from '@portcullis/device';
 import type { Command } from 'commander';
-import { gateUrls, watchListing } from './explain.ts';
+import { gateUrls } from './ask-gates.ts';
+import { watchListing } from './explain.ts';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Output } from './output.ts';
 

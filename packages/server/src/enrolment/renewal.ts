@@ -28,7 +28,7 @@ export async function renew(parts: EnrolmentParts, asked: RenewalRequest): Promi
   await parts.journal.change({ actor: old.subject, action: 'certificates.renew' }, async (change) => {
     // At most one unconfirmed successor: one for another key takes the place of the one before it.
     const replaced = await successorIn(change, old.fingerprint);
-    if (replaced) await parts.revocation.supersede(change, { ...replaced, kind: old.kind });
+    if (replaced) await parts.revocation.supersede(change, { ...replaced, kind: old.kind, readOnly: old.readOnly });
     await requireStillValid(change, old.fingerprint);
     await parts.issuance.record(change, signed, { renews: old.fingerprint });
   });

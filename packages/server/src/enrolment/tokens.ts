@@ -41,9 +41,9 @@ async function createToken(
   change: ChangeTransaction,
   asked: TokenRequest,
 ): Promise<TokenCreated> {
-  const { subject, kind } = asked;
+  const { subject, kind, hosts, readOnly } = asked;
   const attributes = asked.attributes ?? { status: 'active' };
-  const made = await parts.attributes.ensure(change, { subject, kind, attributes, hosts: asked.hosts });
+  const made = await parts.attributes.ensure(change, { subject, kind, attributes, hosts, readOnly });
   if (!asked.afterRevocation) await requireNotCut(change.db, subject);
   const secret = parts.system.random(32).toString('base64url');
   const id = parts.system.random(8).toString('hex');

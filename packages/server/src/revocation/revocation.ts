@@ -12,8 +12,8 @@ import type { CertificatesQuery, CertificateView, Kind, StandingsRequest } from 
 import type { By, ChangeTransaction } from '../journal/journal.ts';
 import type { Reader, Schema } from '../storage/storage.ts';
 
-/** A certificate's row with its subject's kind. */
-export type CertificateRow = Schema['certificates'] & { kind: Kind };
+/** A certificate's row with its subject's kind, and whether that is an operator which changes nothing. */
+export type CertificateRow = Schema['certificates'] & { kind: Kind; readOnly: number };
 
 export interface StandingChange {
   revision: number;

@@ -8,7 +8,7 @@ export const rows = (db: Pick<Reader, 'selectFrom'>) =>
     .selectFrom('certificates')
     .innerJoin('subjects', 'subjects.id', 'certificates.subject')
     .selectAll('certificates')
-    .select('subjects.kind as kind');
+    .select(['subjects.kind as kind', 'subjects.readOnly as readOnly']);
 
 export async function requireSubject(db: Pick<Reader, 'selectFrom'>, subject: string): Promise<void> {
   const known = await db.selectFrom('subjects').select('id').where('id', '=', subject).executeTakeFirst();

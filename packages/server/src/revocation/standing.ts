@@ -67,12 +67,13 @@ export async function requireOperatorLeft(
   cut: CertificateRow[],
   now: number,
 ): Promise<void> {
-  if (!cut.some((row) => row.kind === 'operator')) return;
+  if (!cut.some((row) => row.kind === 'operator' && row.readOnly === 0)) return;
   const left = await db
     .selectFrom('subjects')
     .innerJoin('certificates', 'certificates.subject', 'subjects.id')
     .select('certificates.fingerprint')
     .where('subjects.kind', '=', 'operator')
+    .where('subjects.readOnly', '=', 0)
     .where('certificates.standing', '=', 'valid')
     // Nobody has shown yet to hold the key of one that is not confirmed.
     .where('certificates.confirmed', '=', 1)
