@@ -56,7 +56,11 @@ async function listen(server: FastifyInstance, host: string, port: number): Prom
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE')
-      throw new PortcullisError('port_taken', `${host}:${port} is taken by another process`, { cause });
+      throw new PortcullisError(
+        'port_taken',
+        `${host}:${port} is taken by another process; stop that one, or change "listen" in fleet.yaml`,
+        { cause },
+      );
     throw new PortcullisError('config_invalid', `couldn't listen on ${host}:${port}: ${code ?? message}`, { cause });
   }
 }

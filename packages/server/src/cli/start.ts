@@ -1,6 +1,7 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { GatePolicyFiles, loadFleetConfig } from '../config/config.ts';
+import { ParentChannel } from './channel.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
 import { type Role, requireNodeOptions, untilStopped } from './processes.ts';
@@ -28,7 +29,23 @@ export interface Ready {
   listening: string[];
 }
 
+export const listeningWords = ({ role, listening }: Ready) => `${role} listening on ${listening.join(' and ')}`;
+
 async function start(role: Role, directory: string, output: Output): Promise<void> {
+  const parent = new ParentChannel();
+  try {
+    await serve(role, directory, output, parent);
+  } catch (error) {
+    await parent.tellFailure(error);
+    throw error;
+  } finally {
+    parent.close();
+    setTimeout(() => process.exit(), stopMsMax).unref();
+  }
+}
+
+/** From opening to the end of a clean stop. */
+async function serve(role: Role, directory: string, output: Output, parent: ParentChannel): Promise<void> {
   const stop = new AbortController();
   const stopped = untilStopped().then(() => stop.abort());
   const opening = role === 'authority' ? openAuthority(directory) : openGate(directory, stop.signal);
@@ -38,12 +55,11 @@ async function start(role: Role, directory: string, output: Output): Promise<voi
   });
   if (!opened) return;
   const ready: Ready = { role, listening: opened.listening };
-  output.result(ready, `${role} listening on ${ready.listening.join(' and ')}`);
-  process.send?.(ready);
+  output.result(ready, listeningWords(ready));
+  parent.tell({ listens: ready });
   await stopped;
   setTimeout(() => process.exit(1), stopMsMax).unref();
   await opened.close();
-  if (process.connected) process.disconnect();
 }
 
 interface Opened {

@@ -1,23 +1,38 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { PortcullisError } from '@portcullis/contract';
-import type { Output } from './output.ts';
-import { launcher, nodeOptions, type Role } from './processes.ts';
+import type { ChildProcess } from 'node:child_process';
+import { type FailureCode, PortcullisError } from '@portcullis/contract';
+import { type FromChild, question } from './channel.ts';
+import type { Role } from './processes.ts';
+import { Pulse } from './pulse.ts';
 import type { Ready } from './start.ts';
 
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
-/** Whoever ran for so long starts with the shortest pause again. */
+/** Whoever listened for so long starts with the shortest pause again. */
 const steadyMs = 60_000;
 const killAfterMs = 2_000;
+/** Unanswered for half a minute: it is ended. Before it listens it may have a large store to read through: five minutes. */
+const missedMax = { listening: 6, starting: 60 } as const;
 
-/** A child process that is started again when it dies: after a second, then twice as long each time, up to half a minute. */
+export type Child = Pick<ChildProcess, 'pid' | 'exitCode' | 'signalCode' | 'kill' | 'on' | 'once' | 'send'>;
+
+interface Parts {
+  role: Role;
+  launch(): Child;
+  listens(ready: Ready): void;
+  /** Each end, and what follows. */
+  notice(words: string): void;
+}
+
+/**
+ * A child process that is started again when it ends, whatever the reason, and when it lives and does not answer: after a second,
+ * then twice as long each time, up to half a minute. Only its first start is not repeated: what keeps it from listening then is
+ * told to whoever waits for it.
+ */
 export class Supervised {
-  /** Resolves when it listens for the first time; rejects when it fails before that. */
+  /** Resolves when it listens for the first time; rejects when it ends before that. */
   readonly firstReady: Promise<void>;
-  readonly #role: Role;
-  readonly #directory: string;
-  readonly #output: Output;
-  #child: ChildProcess | undefined;
+  readonly #parts: Parts;
+  #child: Child | undefined;
   #pauseMs = firstPauseMs;
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -25,10 +40,8 @@ export class Supervised {
   #ready: () => void = () => undefined;
   #failed: (error: Error) => void = () => undefined;
 
-  constructor(role: Role, directory: string, output: Output) {
-    this.#role = role;
-    this.#directory = directory;
-    this.#output = output;
+  constructor(parts: Parts) {
+    this.#parts = parts;
     this.firstReady = new Promise((resolve, reject) => {
       this.#ready = resolve;
       this.#failed = reject;
@@ -38,50 +51,76 @@ export class Supervised {
   }
 
   #start(): void {
-    const child = fork(launcher, ['start', this.#role, this.#directory], {
-      execArgv: [...nodeOptions],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      // A Ctrl-C is for the parent, which ends the children in their order.
-      detached: true,
-    });
+    const { role, launch, notice } = this.#parts;
+    const child = launch();
     this.#child = child;
-    const steady = setTimeout(() => {
-      this.#pauseMs = firstPauseMs;
-    }, steadyMs).unref();
-    child.on('message', (message) => this.#listens(message as Ready));
-    child.on('exit', (code, signal) => {
+    const pulse = new Pulse({
+      missedMax: missedMax.starting,
+      ask: () => child.send(question, () => undefined),
+      lost: () => {
+        notice(`portcullis: the ${role} lives and does not answer; ending it`);
+        child.kill('SIGKILL');
+      },
+    });
+    let steady: NodeJS.Timeout | undefined;
+    let failed: FailureCode | undefined;
+    child.on('message', (message: FromChild) => {
+      pulse.heard();
+      if ('failed' in message) failed = message.failed;
+      if (!('listens' in message)) return;
+      pulse.expect(missedMax.listening);
+      steady = setTimeout(() => this.#isSteady(), steadyMs).unref();
+      this.#listens(message.listens);
+    });
+    const ended = (how: string) => {
+      if (this.#child !== child) return;
+      this.#child = undefined;
       clearTimeout(steady);
-      if (!this.#stopping) this.#died(signal ?? `exit status ${code}`);
+      pulse.stop();
+      if (!this.#stopping) this.#ended(how, failed);
+    };
+    child.once('exit', (code, signal) => ended(failed ?? signal ?? `exit status ${code}`));
+    child.on('error', (error) => {
+      // Without an id the kernel gave no process; what else goes wrong between the two, the next look finds.
+      if (child.pid === undefined) ended(error.message);
     });
   }
 
   #listens(ready: Ready): void {
-    this.#output.result(ready, `${ready.role} listening on ${ready.listening.join(' and ')}`);
+    this.#parts.listens(ready);
     this.#wasReady = true;
     this.#ready();
   }
 
-  #died(how: string): void {
+  #isSteady(): void {
+    this.#pauseMs = firstPauseMs;
+  }
+
+  #ended(how: string, failed: FailureCode | undefined): void {
+    const { role, notice } = this.#parts;
     if (!this.#wasReady) {
-      this.#failed(
-        new PortcullisError('internal', `the ${this.#role} ended before it listened (${how}); it said why above`),
-      );
+      const words = failed ? 'it said why above' : how;
+      this.#failed(new PortcullisError(failed ?? 'internal', `the ${role} did not start: ${words}`));
       return;
     }
-    this.#output.notice(`portcullis: the ${this.#role} ended (${how}); starting it again in ${this.#pauseMs / 1000} s`);
+    notice(`portcullis: the ${role} ended (${how}); starting it again in ${this.#pauseMs / 1_000} s`);
     this.#timer = setTimeout(() => this.#start(), this.#pauseMs);
     this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2);
   }
 
+  /** Told to end; one that does not is killed. */
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#timer);
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
+      const killing = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+      child.once('exit', () => {
+        clearTimeout(killing);
+        resolve();
+      });
       child.kill('SIGTERM');
-      setTimeout(() => child.kill('SIGKILL'), killAfterMs).unref();
     });
   }
 }

@@ -1,8 +1,12 @@
+import { fork } from 'node:child_process';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
+import { holdLock } from '../storage/storage.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
-import { untilStopped } from './processes.ts';
+import { launcher, nodeOptions, type Role, untilStopped } from './processes.ts';
+import { listeningWords } from './start.ts';
 import { Supervised } from './supervised.ts';
 
 export function upCommand(program: Command, output: Output): void {
@@ -13,18 +17,37 @@ export function upCommand(program: Command, output: Output): void {
     .action((dir: string | undefined, options: FleetOptions) => up(directoryOf(options, dir), output));
 }
 
-/** The gate stops first, so that it can give its lease back; then the authority. */
+/**
+ * Ends when it is told to, or when one of the two does not come to listen at all: then nothing is left running. The gate stops first,
+ * so that it can give its lease back; then the authority.
+ */
 async function up(directory: string, output: Output): Promise<void> {
   loadFleetConfig(directory);
   loadGateConfig(directory);
+  const lock = holdLock(join(directory, 'up.lock'), { waitMs: 0 });
   const stopped = untilStopped();
-  const authority = new Supervised('authority', directory, output);
-  const gate = new Supervised('gate', directory, output);
+  const [authority, gate] = (['authority', 'gate'] as const).map((role) => supervise(role, directory, output));
   try {
-    await Promise.race([Promise.all([authority.firstReady, gate.firstReady]), stopped]);
+    await Promise.race([Promise.all([authority?.firstReady, gate?.firstReady]), stopped]);
     await stopped;
   } finally {
-    await gate.stop();
-    await authority.stop();
+    await gate?.stop();
+    await authority?.stop();
+    lock.release();
   }
+}
+
+function supervise(role: Role, directory: string, output: Output): Supervised {
+  return new Supervised({
+    role,
+    launch: () =>
+      fork(launcher, ['start', role, directory], {
+        execArgv: [...nodeOptions],
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+        // A Ctrl-C is for the parent, which ends the children in their order.
+        detached: true,
+      }),
+    listens: (ready) => output.result(ready, listeningWords(ready)),
+    notice: (words) => output.notice(words),
+  });
 }
