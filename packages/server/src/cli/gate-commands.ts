@@ -1,31 +1,16 @@
-import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GateView, PortcullisError } from '@portcullis/contract';
-import { enrol, makeDirectory } from '@portcullis/device';
+import { GateView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { loadGateConfig } from '../config/config.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
 import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
+import { gateJoinCommand } from './gate-join.ts';
 import type { Listing, Output } from './output.ts';
-import { gateYaml } from './yaml-templates.ts';
-
-interface JoinOptions {
-  port: string;
-  host: string;
-  listen: string;
-}
 
 export function gateCommands(program: Command, output: Output): void {
   const gate = program.command('gate').description('the ingestion points');
-  gate
-    .command('join')
-    .argument('<dir>')
-    .argument('<token>', 'of kind gate: "portcullis token create gate-2 --kind gate"')
-    .option('--port <number>', 'where it listens', '8443')
-    .option('--host <name>', 'where devices reach it; one of the names of its token', 'localhost')
-    .option('--listen <address>', 'the address that it binds', '127.0.0.1')
-    .description('make the directory of a further gate; "portcullis start gate DIR" runs it')
-    .action((dir: string, token: string, options: JoinOptions) => join_(dir, token, options, output));
+  gateJoinCommand(gate, output);
   gate
     .command('list')
     .description('gates and their instances: lease, applied revision, rates')
@@ -44,32 +29,22 @@ export function gateCommands(program: Command, output: Output): void {
         forgotten ? 'the gate starts anew from what the authority has' : 'the gate holds no history',
       );
     });
+  gate
+    .command('accept-prune')
+    .argument('[dir]')
+    .description('let the gate remove the readings of which its log says that so many at once are too old')
+    .action((dir: string | undefined, options: FleetOptions) => letPrune(directoryOf(options, dir), output));
 }
 
-async function join_(
-  directory: string,
-  token: string,
-  { port, host, listen }: JoinOptions,
-  output: Output,
-): Promise<void> {
-  if (existsSync(join(directory, 'gate.yaml')))
-    throw new PortcullisError('fleet_exists', `"${directory}" already holds a gate`);
-  const gatePort = Number(port);
-  if (!Number.isInteger(gatePort) || gatePort < 1 || gatePort > 65_535)
-    throw new PortcullisError('usage', `--port ${port} is not a port`);
-  const home = join(directory, 'gate');
-  makeDirectory(home);
-  const credential = await enrol({ token, directory: home });
-  if (credential.kind !== 'gate')
-    throw new PortcullisError('usage', `the token is for a ${credential.kind}; make one with --kind gate`);
-  const text = gateYaml({ host, listenHost: listen, authorityPort: 0, gatePort, authority: credential.authority });
-  writeFileSync(join(directory, 'root.pem'), credential.roots);
-  writeFileSync(join(directory, 'gate.yaml'), text, { mode: 0o600 });
-  const { subject, notAfter } = credential;
-  output.result(
-    { subject, directory, notAfter },
-    `${subject} joined; edit ${join(directory, 'gate.yaml')}, then: portcullis start gate ${directory}`,
-  );
+async function letPrune(directory: string, output: Output): Promise<void> {
+  const { acceptPrune } = await import('../gate/gate.ts');
+  loadGateConfig(directory);
+  const asked = await acceptPrune(join(directory, 'gate'));
+  const accepted = asked && { before: timestamp(asked.before), readings: asked.readings, of: asked.of };
+  const words = accepted
+    ? `${accepted.readings} of ${accepted.of} readings, received before ${accepted.before}, go at the gate's next look, within a minute`
+    : 'the gate asks for nothing';
+  output.result({ accepted: accepted ?? null }, words);
 }
 
 /** Tenths of a second are of interest for a few seconds. */
@@ -109,6 +84,7 @@ const gateListing: Listing<GateView> = {
     { title: 'REVISION', priority: 6, align: 'right', value: ({ appliedRevision }) => appliedRevision },
     { title: 'OVERRUNS', priority: 6, align: 'right', value: ({ overruns }) => overruns },
     { title: 'UNPROVEN', priority: 6, align: 'right', value: ({ unproven }) => unproven },
+    { title: 'PRUNE WAITS', priority: 6, align: 'right', value: ({ pruneWaits }) => pruneWaits },
     { title: 'INSTANCE', priority: 7, value: ({ instance }) => instance },
   ],
   none: 'there is no gate',
