@@ -93,6 +93,8 @@ export const LeaseRequest = z.strictObject({
     /** The number of the policy in force, and whether newer files of it were refused. */
     policy: z.int().nonnegative(),
     policyRefused: z.boolean(),
+    /** Readings that are old enough to go, and too many to go without an operator's word. */
+    pruneWaits: z.int().nonnegative().optional(),
   }),
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;

@@ -184,6 +184,8 @@ export const GateView = z.object({
   /** The number of the policy in force, and whether the gate refuses the files as they are now. */
   policy: z.int().nonnegative(),
   policyRefused: z.boolean(),
+  /** Readings that are old enough to go, and wait for `gate accept-prune`. */
+  pruneWaits: z.int().nonnegative().default(0),
 });
 export type GateView = z.infer<typeof GateView>;
 

@@ -83,6 +83,7 @@ export class OpenFront {
       connections,
       verdicts,
       policies: { refused: false },
+      pruneWaiting: () => 0,
       overruns: () => recording.overruns,
     });
     this.intake = new Intake(instance, bounds.bytesMax);

@@ -63,7 +63,7 @@ export const GateFile = z.strictObject({
     host: Host.default('127.0.0.1'),
     port: Port.default(8443),
   }),
-  /** How many days readings and refusals are kept; 0 is for ever. */
+  /** How many days readings and refusals are kept; 0 is for ever. More than a tenth of them at once waits for `gate accept-prune`. */
   retainDays: z.int().min(0).max(36_500).default(30),
   /** Channels of readings, each with what it expects. */
   streams: z.record(StreamName, Stream),

@@ -10,6 +10,7 @@ export { acceptRestore } from './following/position.ts';
 export { operatorPaths } from './listeners/http/operators.ts';
 export { openGate } from './open.ts';
 export { compilePolicy } from './policy/policy.ts';
+export { acceptPrune } from './recording/retention.ts';
 
 import type { ListenerLimits } from './listeners/tls.ts';
 

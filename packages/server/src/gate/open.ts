@@ -17,6 +17,7 @@ import { Intake } from './listeners/intake.ts';
 import { Metrics } from './listeners/metrics.ts';
 import { Policies, type PolicySource } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
+import { Retention } from './recording/retention.ts';
 import { settleLastBatches } from './recording/settlement.ts';
 import { SinkRecording } from './recording/sink-recording.ts';
 import { Verdicts } from './recording/verdicts.ts';
@@ -47,8 +48,7 @@ export async function openGate(parts: GateParts, signal: AbortSignal): Promise<G
 }
 
 const readyLookMs = 10;
-const pruneEveryMs = 600_000;
-const dayMs = 86_400_000;
+const pruneEveryMs = 60_000;
 
 class RunningGate implements Gate {
   readonly instance: string;
@@ -68,6 +68,7 @@ class RunningGate implements Gate {
   readonly #leasing: Leasing;
   readonly #position: Position;
   readonly #front: Front;
+  readonly #retention: Retention;
   #pruning: NodeJS.Timeout | undefined;
   /** The last revision that every commit in flight is behind: what is told to the authority (rule 8). */
   #reportable = { revision: 0, hash: '' };
@@ -111,7 +112,19 @@ class RunningGate implements Gate {
     });
     const verdicts = new Verdicts({ gate, sink, system, log });
     [this.#connections, this.#verdicts] = [connections, verdicts];
-    const metrics = new Metrics({ ground, connections, verdicts, policies, overruns: () => recording.overruns });
+    const metrics = new Metrics({
+      ground,
+      connections,
+      verdicts,
+      policies,
+      overruns: () => recording.overruns,
+      pruneWaiting: () => this.#retention.waiting,
+    });
+    this.#retention = new Retention({
+      ...{ directory, retainDays: settings.retainDays, sink, lease, log },
+      authorityTime: () => this.#feed.authorityTime,
+      now: () => system.now(),
+    });
     const intake = new Intake(instance, limits.queueBytesMax);
     this.#front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, intake });
     this.#feed = this.#makeFeed();
@@ -141,7 +154,7 @@ class RunningGate implements Gate {
     this.#credentials.keepServer(held, (next) => this.#front.swapCredential(next));
     this.#credentials.keepClient();
     this.#policies.watch();
-    this.#pruning = setInterval(() => void this.#prune(), pruneEveryMs).unref();
+    this.#pruning = setInterval(() => void this.#retention.look(), pruneEveryMs).unref();
   }
 
   #makeFeed(): FeedFollower {
@@ -216,16 +229,10 @@ class RunningGate implements Gate {
         ...{ admitted, refused, connections: this.#connections.size },
         ...{ overruns: this.#recording.overruns, unproven: this.#unproven + this.#recording.unproven },
         ...{ policy: this.#policy.number, policyRefused: this.#policies.refused },
+        // An authority of an earlier version knows no such member, and would refuse it.
+        ...(this.#retention.waiting > 0 && { pruneWaits: this.#retention.waiting }),
       },
     };
-  }
-
-  async #prune(): Promise<void> {
-    const { settings, sink, system, log } = this.#parts;
-    if (settings.retainDays === 0) return;
-    await sink.prune(system.now() - settings.retainDays * dayMs).catch((error: unknown) => {
-      log.warn({ err: error }, "couldn't remove readings that are old enough to go");
-    });
   }
 
   /** Stop taking, answer what was taken, give the lease back, then let go. */

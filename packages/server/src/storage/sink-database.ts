@@ -20,6 +20,13 @@ const channelsKnownMax = 100_000;
 const readingsPrunedPerTurn = 2_000;
 const rowsPrunedPerTurn = 500;
 
+export interface AgeTurn {
+  older: number;
+  present: number;
+  /** After which the next turn goes on; null at the end. */
+  next: number | null;
+}
+
 /** The SQL of a sink, synchronous: it runs in a thread of its own. */
 export class SinkDatabase {
   readonly #database: DatabaseSync;
@@ -171,6 +178,20 @@ export class SinkDatabase {
     }[];
     const items = rows.map(({ verdict }) => JSON.parse(verdict) as VerdictView);
     return { items, next: rows.length === limit ? String(rows.at(-1)?.number) : null };
+  }
+
+  /** One turn through the readings after a number. */
+  age(before: number, after: number): AgeTurn {
+    const { first, last } = this.#sql(
+      'SELECT (SELECT min(number) FROM readings WHERE number > ?) AS first, (SELECT max(number) FROM readings) AS last',
+    ).get(after) as { first: number | null; last: number | null };
+    if (first === null || last === null) return { older: 0, present: 0, next: null };
+    const end = Math.min(first - 1 + readingsReadPerTurn, last);
+    const counted = this.#sql(
+      `SELECT count(*) AS present, coalesce(sum(requests.receivedAt < ?), 0) AS older
+       FROM readings JOIN requests ON requests.number = readings.request WHERE readings.number BETWEEN ? AND ?`,
+    ).get(before, first, end) as { older: number; present: number };
+    return { ...counted, next: end === last ? null : end };
   }
 
   /** One turn; `more` says whether another is due. */

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { PortcullisError, type VerdictView } from '@portcullis/contract';
 import { holdLock, type Lock } from './lock.ts';
 import type { Looked, ReadingQuery, RefusalQuery, Sink, SinkOutcome, SinkWrite, UnsettledBatch } from './sink.ts';
+import type { AgeTurn } from './sink-database.ts';
 import type { Answer, Call } from './sink-worker.ts';
 
 /** The extension is that of this file: TypeScript in a clone, JavaScript in a published package. */
@@ -118,6 +119,18 @@ class SqliteSink implements Sink {
 
   refusals(query: RefusalQuery) {
     return this.#thread.call('refusals', query) as ReturnType<Sink['refusals']>;
+  }
+
+  /** In turns, as pruning. */
+  async age(before: number) {
+    const total = { older: 0, present: 0 };
+    for (let after: number | null = 0; after !== null; ) {
+      const turn = (await this.#thread.call('age', before, after)) as AgeTurn;
+      total.older += turn.older;
+      total.present += turn.present;
+      after = turn.next;
+    }
+    return total;
   }
 
   /** In turns, each a call of its own: writes come between them. */

@@ -18,6 +18,7 @@ export interface Call {
     | 'read'
     | 'keepRefusals'
     | 'refusals'
+    | 'age'
     | 'prune'
     | 'close';
   parameters: unknown[];

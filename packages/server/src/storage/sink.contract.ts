@@ -318,7 +318,9 @@ export function sinkContract(engine: SinkEngine): void {
       ]),
     );
     await sink.mark(lookedAt(1));
+    assert.deepEqual(await sink.age(9_000), { older: 2, present: 3 });
     assert.equal(await sink.prune(9_000), 2);
+    assert.deepEqual(await sink.age(9_000), { older: 0, present: 1 });
     assert.deepEqual(await idsOf(sink), ['c']);
     const refusals = async (after?: string) =>
       (await sink.refusals({ limit: 10, after })).items.map(({ subject }) => subject);

@@ -111,6 +111,8 @@ export interface Sink {
   read(query: ReadingQuery): Promise<ReadingPage>;
   keepRefusals(refusals: VerdictView[]): Promise<void>;
   refusals(query: RefusalQuery): Promise<Page<VerdictView>>;
+  /** How many readings there are, and how many of them were received before. */
+  age(before: number): Promise<{ older: number; present: number }>;
   /** Removes what was received before; resolves to how many readings. */
   prune(before: number): Promise<number>;
   unprovenCount(): Promise<number>;

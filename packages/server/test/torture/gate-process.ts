@@ -38,6 +38,7 @@ const slowDisk = (sink: Sink): Sink => ({
   read: (query) => sink.read(query),
   keepRefusals: (refusals) => sink.keepRefusals(refusals),
   refusals: (query) => sink.refusals(query),
+  age: (before) => sink.age(before),
   prune: (before) => sink.prune(before),
   unprovenCount: () => sink.unprovenCount(),
   [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),

@@ -50,6 +50,7 @@ export class FeedFollower {
   #wake = new AbortController();
   /** The attributes whose changes the replica has followed without a gap. */
   #carried: ReadonlySet<string> = new Set();
+  #authorityTime: number | undefined;
   running: Promise<void> = Promise.resolve();
 
   constructor(parts: Parts) {
@@ -63,6 +64,11 @@ export class FeedFollower {
   /** The authority is behind this gate, or on another history: nothing may be decided. */
   get regressed(): boolean {
     return this.#regressed;
+  }
+
+  /** As the authority said it last: a beat comes each second. */
+  get authorityTime(): number | undefined {
+    return this.#authorityTime;
   }
 
   /** The replica knows these attributes. */
@@ -243,6 +249,7 @@ export class FeedFollower {
     this.#regressed = false;
     if (message.type === 'beat') {
       const time = Date.parse(message.time);
+      this.#authorityTime = time;
       if (Math.abs(time - system.now()) < floorDifferenceMsMax) position.raiseFloor(time);
     }
     if (outcome !== 'applied' && outcome !== 'loaded') return;

@@ -13,6 +13,7 @@ export class Metrics {
     verdicts: Verdicts;
     policies: { refused: boolean };
     overruns(): number;
+    pruneWaiting(): number;
   }) {
     const { ground, connections, verdicts } = parts;
     const registers = [this.#registry];
@@ -48,6 +49,11 @@ export class Metrics {
       Number(parts.policies.refused),
     );
     gauge('portcullis_gate_overruns_total', 'Batches whose lease ended while they were stored', parts.overruns);
+    gauge(
+      'portcullis_gate_prune_waiting_readings',
+      'Readings that are old enough to go and wait for an operator',
+      parts.pruneWaiting,
+    );
     gauge('portcullis_gate_admitted_total', 'Readings admitted', () => verdicts.counters.admitted);
     gauge(
       'portcullis_gate_verdicts_dropped_total',
