@@ -17,6 +17,7 @@ import { StoredReadings } from './stored-readings.ts';
 const refusalsMax = 100_000;
 const channelsKnownMax = 100_000;
 /** Commits wait behind a turn of pruning, and receipts behind commits: each is a few milliseconds. */
+const readingsCountedPerTurn = 50_000;
 const readingsPrunedPerTurn = 2_000;
 const rowsPrunedPerTurn = 500;
 
@@ -186,7 +187,7 @@ export class SinkDatabase {
       'SELECT (SELECT min(number) FROM readings WHERE number > ?) AS first, (SELECT max(number) FROM readings) AS last',
     ).get(after) as { first: number | null; last: number | null };
     if (first === null || last === null) return { older: 0, present: 0, next: null };
-    const end = Math.min(first - 1 + readingsReadPerTurn, last);
+    const end = Math.min(first - 1 + readingsCountedPerTurn, last);
     const counted = this.#sql(
       `SELECT count(*) AS present, coalesce(sum(requests.receivedAt < ?), 0) AS older
        FROM readings JOIN requests ON requests.number = readings.request WHERE readings.number BETWEEN ? AND ?`,
