@@ -49,6 +49,7 @@ export const failures = {
   port_taken: { status: 500, retry: true, title: 'the port is taken' },
   key_unusable: { status: 500, retry: false, title: 'the key file can not be used' },
   credential_unusable: { status: 500, retry: false, title: 'the credential can not be used' },
+  credential_exists: { status: 500, retry: false, title: 'the directory already holds a credential' },
   server_not_verified: { status: 500, retry: true, title: 'the server could not be verified; nothing was sent' },
   server_unreachable: { status: 500, retry: true, title: 'the server can not be reached' },
   answer_malformed: { status: 500, retry: true, title: 'the answer does not fit its schema' },

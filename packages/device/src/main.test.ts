@@ -93,8 +93,12 @@ test('a token from a file or a pipe becomes a credential, proven at a gate, and 
   assert.doesNotMatch(JSON.stringify(more), /PRIVATE|secret/);
   assert.deepEqual(readdirSync(directory).sort(), ['credential.json', 'device.lock']);
   await gate.close();
-  const again = await run(['enrol', '-', '--device', directory], authority.token);
+  const occupied = await run(['enrol', '-', '--device', directory], authority.token);
+  assert.equal(occupied.status, 1);
+  assert.match(occupied.side, /holds the credential of "truck-17" of "plant"; .* \(credential_exists\)/);
+  const again = await run(['enrol', '-', '--replace', '--device', directory], authority.token);
   assert.equal(again.status, 0, again.side);
+  assert.match(again.side, /what was there before is in ".*replaced\/truck-17-1"/);
   assert.match(again.out, /enrolled as truck-17 of plant until .*; no gate has seen it yet: .*can not be reached/);
   const exported = join(temporaryDirectory(), 'pem');
   const { status } = await runHere(['export', exported, '--device', directory, '--json']);

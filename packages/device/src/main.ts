@@ -19,6 +19,7 @@ const help = `portcullis-device: the device's side of a fleet
   portcullis-device export DIR                 write cert.pem, key.pem and root.pem for other tools
 
   --device DIR        where credential and outbox are (./device)
+  --replace           enrol: where a credential is, move it aside, with the readings of its subject
   --json              one JSON object instead of words
   --wait SECONDS      send: how long to go on trying once the input has ended (10)
   --stream STREAM     run --metrics: where the figures go (telemetry)
@@ -37,6 +38,7 @@ const options = {
   stream: { type: 'string', default: 'telemetry' },
   interval: { type: 'string', default: '1' },
   metrics: { type: 'boolean', default: false },
+  replace: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const satisfies ParseArgsConfig['options'];
 
@@ -73,7 +75,10 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
   switch (name) {
     case 'enrol': {
       const [token] = operandsOf(operands, 1, 1, 'enrol TOKEN|@FILE|-');
-      return enrolDevice({ token: await tokenFrom(token as string), directory: values.device }, output);
+      return enrolDevice(
+        { token: await tokenFrom(token as string), directory: values.device, replace: values.replace },
+        output,
+      );
     }
     case 'send': {
       const [stream, file = '-'] = operandsOf(operands, 1, 2, 'send STREAM [FILE|-]');

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PortcullisError, StreamName } from '@portcullis/contract';
 import { type Credential, credentialFileIn, readCredential } from './credential/credential.ts';
@@ -8,10 +8,12 @@ import { Link } from './link/link.ts';
 import { holdDirectory, type Lock } from './lock.ts';
 import { Clock } from './outbox/clock.ts';
 import { type OutboxBounds, outboxBounds } from './outbox/outbox.ts';
+import { requireOwner } from './outbox/owner.ts';
 import { type Given, lineOf, parseLine, type Written, writeReading } from './outbox/reading.ts';
 import { RefusedFile } from './outbox/refused-file.ts';
 import type { Counts, Refusal } from './outbox/sender.ts';
 import { Stream } from './outbox/stream.ts';
+import { streamsIn, surveyStream } from './outbox/survey.ts';
 import type { Tally } from './outbox/tally.ts';
 import { realSystem, type System } from './system.ts';
 
@@ -174,7 +176,9 @@ export class Device {
   #resumeStreams(): void {
     const outboxes = join(this.#options.directory, 'outbox');
     makeDirectory(outboxes);
-    for (const name of readdirSync(outboxes)) if (StreamName.safeParse(name).success) this.stream(name);
+    const names = streamsIn(outboxes);
+    requireOwner(outboxes, this.#credential, () => names.every((name) => surveyStream(outboxes, name).readings === 0));
+    for (const name of names) this.stream(name);
   }
 
   /** In the order in which they are made, and unlike any other: milliseconds that never go back, a count, 80 random bits. */

@@ -6,19 +6,34 @@ import type { Output } from './output.ts';
 
 /** Enrols, and shows the new pair to a gate. The pair is on disk before that: a gate that is down loses nothing. */
 export async function enrolDevice(
-  { token, directory }: { token: string; directory: string },
+  { token, directory, replace }: { token: string; directory: string; replace: boolean },
   output: Output,
 ): Promise<number> {
   makeDirectory(directory);
   const lock = holdDirectory(directory);
   try {
-    const credential = await enrol({ token, directory });
+    let replaced: string | undefined;
+    const onReplaced = (where: string) => {
+      replaced = where;
+      output.notice(`portcullis-device: what was there before is in "${where}"`);
+    };
+    const credential = await enrol({ token, directory, replace, onReplaced });
     const { subject, kind, fleet, notAfter, renewAfter, gates } = credential;
     const proof = await prove(credential);
     const proven = 'gate' in proof;
     const words = proven ? `${proof.gate} takes it` : `no gate has seen it yet: ${proof.why}`;
     output.result(
-      { subject, kind, fleet, notAfter, renewAfter, gates, proven, ...proof },
+      {
+        subject,
+        kind,
+        fleet,
+        notAfter,
+        renewAfter,
+        gates,
+        proven,
+        ...proof,
+        ...(replaced !== undefined && { replaced }),
+      },
       `enrolled as ${subject} of ${fleet} until ${notAfter}; ${words}`,
     );
     return 0;

@@ -8,6 +8,8 @@ export type Credential = CredentialFile;
 
 export const credentialFileIn = (directory: string) => join(directory, 'credential.json');
 const pendingFileIn = (directory: string) => join(directory, 'pending.json');
+/** Of a credential that will replace another subject's: that one's renewal may have a pending key too. */
+const replacingFileIn = (directory: string) => join(directory, 'pending-replacement.json');
 
 /** @throws {PortcullisError} `credential_unusable` */
 export function readCredential(file: string): Credential {
@@ -28,7 +30,14 @@ export function writeCredential(file: string, credential: Credential): void {
 
 /** The key that waits for its certificate: the one of an earlier try where there is one. */
 export function pendingKey(directory: string): string {
-  const file = pendingFileIn(directory);
+  return keyIn(pendingFileIn(directory));
+}
+
+export function replacingKey(directory: string): string {
+  return keyIn(replacingFileIn(directory));
+}
+
+function keyIn(file: string): string {
   if (existsSync(file)) {
     const parsed = PendingKey.safeParse(parseJson(readSecretFile(file)));
     if (parsed.success) return parsed.data.key;
@@ -46,6 +55,7 @@ export function adoptCredential(directory: string, credential: Credential): void
 
 export function dropPendingKey(directory: string): void {
   rmSync(pendingFileIn(directory), { force: true });
+  rmSync(replacingFileIn(directory), { force: true });
 }
 
 function parseJson(text: string): unknown {

@@ -86,7 +86,7 @@ test('a certificate for another key is not adopted, and an earlier credential st
   const other = authority.issued.values().next().value ?? '';
   const body = { ...earlier, key: undefined, certificate: other };
   authority.wishes.instead = [{ status: 200, body }];
-  await assert.rejects(enrol({ token: authority.token, directory }), { code: 'answer_malformed' });
+  await assert.rejects(enrol({ token: authority.token, directory, replace: true }), { code: 'answer_malformed' });
   assert.deepEqual(readCredential(credentialFileIn(directory)), earlier);
 });
 

@@ -1,32 +1,64 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { IssuedCredential, PortcullisError, parseToken } from '@portcullis/contract';
 import { makeDirectory } from '../durable.ts';
 import { exchange } from '../link/exchange.ts';
 import { Link } from '../link/link.ts';
 import { subjectNamesIn } from '../link/subject-names.ts';
-import { adoptCredential, type Credential, pendingKey } from './credential.ts';
+import {
+  adoptCredential,
+  type Credential,
+  credentialFileIn,
+  pendingKey,
+  readCredential,
+  replacingKey,
+} from './credential.ts';
+import { moveAside } from './move-aside.ts';
 import { makeRequest } from './request.ts';
+
+export interface Enrolment {
+  token: string;
+  directory: string;
+  /** A credential that is there is moved aside, with the readings of its subject. */
+  replace?: boolean;
+  /** Where the credential before this one is now. */
+  onReplaced?: (where: string) => void;
+}
 
 /**
  * Turns a token into a credential in `directory`. The key is on disk before anything is asked, so that a lost answer is simply
  * asked for again. The token's root is the only trusted one: nothing is sent to a server that it does not vouch for.
- * @throws {PortcullisError} `usage` (not a token), `server_not_verified`, `server_unreachable`, `token_refused`
+ * @throws {PortcullisError} `usage` (not a token), `credential_exists`, `server_not_verified`, `server_unreachable`, `token_refused`
  */
-export async function enrol({ token, directory }: { token: string; directory: string }): Promise<Credential> {
+export async function enrol({ token, directory, replace = false, onReplaced }: Enrolment): Promise<Credential> {
   const { url, subject, secret, roots } = parseToken(token);
   makeDirectory(directory);
-  const key = pendingKey(directory);
+  const old = existing(directory);
+  if (old && !replace) throw occupied(directory, old);
+  const key = old ? replacingKey(directory) : pendingKey(directory);
   const request = makeRequest(key, subject).toString('base64');
   const link = new Link({ roots: roots.map(pemOf).join(''), role: 'authority' });
   try {
     const issued = await exchange(link, `${url}/v1/enrolments`, { secret, request }, IssuedCredential);
     const credential = { ...issued, key };
     requireOwn(credential, subject);
+    const aside = old && moveAside(directory, old, credential);
     adoptCredential(directory, credential);
+    if (aside !== undefined) onReplaced?.(aside);
     return credential;
   } finally {
     link.close();
   }
+}
+
+function existing(directory: string): Credential | undefined {
+  const file = credentialFileIn(directory);
+  return existsSync(file) ? readCredential(file) : undefined;
+}
+
+function occupied(directory: string, { subject, fleet }: Credential): PortcullisError {
+  const message = `"${directory}" holds the credential of "${subject}" of "${fleet}"; use another directory, or --replace, which moves it aside`;
+  return new PortcullisError('credential_exists', message);
 }
 
 /** What was issued must be for this key and this subject, or a later handshake would fail for no visible cause. */
