@@ -14,10 +14,10 @@ listen: { port: 8443 }
 streams: { cold: { schema: cold.json, expectedFrom: values/../e.ndjson }, warm: { schema: cold.json } }
 `;
 
-async function check(context: TestContext, json: boolean, mode = 0o600): Promise<{ out: string; side: string }> {
+async function check(context: TestContext, json: boolean, mode = 0o600, yaml = gateYaml) {
   const directory = mkdtempSync(join(tmpdir(), 'portcullis-check-'));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
-  writeFileSync(join(directory, 'gate.yaml'), gateYaml);
+  writeFileSync(join(directory, 'gate.yaml'), yaml);
   writeFileSync(join(directory, 'cold.json'), '{}');
   writeFileSync(join(directory, 'e.ndjson'), '{"subject":"truck-17","seal":"9f3c"}\n');
   chmodSync(join(directory, 'e.ndjson'), mode);
@@ -39,3 +39,15 @@ test('and in JSON, with what should be otherwise', async (context) => {
   assert.deepEqual([valid, files, warnings.length], [true, ['gate.yaml', 'cold.json', 'e.ndjson'], 1]);
   assert.match(side, /^warning: .*e\.ndjson: group or others may read what is expected/);
 });
+
+const refused: [string, RegExp][] = [
+  ["{ when: 'reading.t + 1 < 60' }", /stream "cold": when: "reading\.t \+ 1" can never be evaluated/],
+  ["{ when: 'reading.n < 9007199254740993' }", /stream "cold": when: the number 9007199254740993/],
+  ['{ expect: { iccid: 8944501234567890123 } }', /gate\.yaml:4: the number 8944501234567890123 .*write it as a string/],
+];
+for (const [stream, message] of refused) {
+  test(`a stream ${stream} is refused`, async (context) => {
+    const yaml = gateYaml.replace(/^streams: .*$/m, `streams: { cold: ${stream} }`);
+    await assert.rejects(check(context, false, 0o600, yaml), { code: 'config_invalid', message });
+  });
+}

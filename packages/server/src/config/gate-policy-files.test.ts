@@ -200,7 +200,7 @@ for (const [what, make, words] of odd) {
 test('a way that leads through a file, and a name that is too long, are marked and refused', async (context) => {
   for (const [name, code] of [
     ['s.json/inner', 'ENOTDIR'],
-    ['n'.repeat(300), 'ETOOLONG'],
+    ['n'.repeat(300), 'ENAMETOOLONG'],
   ] as const) {
     const { files } = folderWith(context, `{ cold: { schema: ${name} } }`, { 's.json': '{}' });
     assert.match(files.mark(), new RegExp(code));

@@ -144,7 +144,7 @@ const rows: Row[] = [
     ...own({ seal: '9f3c' }, { seal: 'other' }),
     reason: 'attribute_not_expected',
   },
-  { what: 'no boolean', stream: { when: 'reading.t + 1.0' }, data: [{ t: 1 }], reason: 'condition_failed' },
+  { what: 'no boolean', stream: { when: 'reading.t' }, data: [{ t: 1 }], reason: 'condition_failed' },
 ];
 
 for (const { what, delta = {}, stream = {}, data = [], reason } of rows) {

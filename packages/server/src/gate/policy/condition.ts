@@ -1,6 +1,7 @@
 import { type CelInput, celEnv, celMap, isCelError, parse, plan } from '@bufbuild/cel';
-import type { AttributeValue, Kind } from '@portcullis/contract';
+import { type AttributeValue, inexactNumberWords, isExactNumber, type Kind } from '@portcullis/contract';
 import { anatomyOf } from './expression.ts';
+import { requireEvaluable } from './expression-types.ts';
 
 /** What an expression can see. */
 export interface Facts {
@@ -27,7 +28,9 @@ export function compileCondition(text: string): Condition {
     throw new Error(`the expression has ${text.length} characters; at most ${textLengthMax} are allowed`);
   }
   const parsed = parse(text);
+  requireExactNumbers(text);
   const anatomy = anatomyOf(parsed);
+  requireEvaluable(parsed);
   const run = plan(celEnv(), parsed);
   const attributes = [...anatomy.attributes];
   return {
@@ -42,6 +45,18 @@ export function compileCondition(text: string): Condition {
       return result ? 'met' : 'not_met';
     },
   };
+}
+
+/** Texts, names, and numbers: what is compared with a double must be one. */
+const tokens =
+  /[rRbB]{0,2}(?:"""[\s\S]*?"""|'''[\s\S]*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|[A-Za-z_]\w*|0x[\da-fA-F]+|\d[\d.]*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?/g;
+
+function requireExactNumbers(text: string): void {
+  for (const [token] of text.matchAll(tokens)) {
+    if (!/^[.\d]/.test(token)) continue;
+    const number = token.startsWith('0x') ? BigInt(token).toString() : token.replace(/^\./, '0.');
+    if (!isExactNumber(number)) throw new Error(inexactNumberWords(number));
+  }
 }
 
 /** Maps all the way down: a member of a reading can not be taken for a prototype, or for a protobuf message. */

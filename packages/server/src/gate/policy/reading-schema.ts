@@ -1,5 +1,6 @@
 import { Ajv, type AnySchema, type ErrorObject, type Options } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { addMultipleOf } from './exact-multiple.ts';
 import { LinearExpressions, TooMuchText } from './linear-expression.ts';
 import { requireBounds } from './schema-bounds.ts';
 import { addFormats } from './schema-formats.ts';
@@ -41,6 +42,7 @@ export function compileReadingSchema(schema: JsonSchema): ReadingSchema {
   const all: Options = { ...options, code: { regExp: expressions.factory } };
   const ajv = draft7.test(declared) ? new Ajv(all) : new Ajv2020(all);
   addFormats(ajv);
+  addMultipleOf(ajv);
   const validate = ajv.compile(schema as AnySchema);
   return {
     mismatchOf(reading) {
