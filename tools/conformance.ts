@@ -1,6 +1,6 @@
 /**
  * `npm run conformance -- NAME…`: the parts of the suite that need more of a machine than `npm test` does (an older Node,
- * Python, systemd), each a file of test/conformance, one after another, with the time that each took. Without a name: all.
+ * Python, systemd, network namespaces), each a file of test/conformance, one after another, with the time that each took. Without a name: all.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ const root = join(import.meta.dirname, '..');
 const parts: Record<string, string> = {
   pack: 'each package, packed and installed in an empty folder; the device on Node 22, without a network',
   devices: 'the devices of examples/, against a real house and against servers that lie',
+  network: 'docs/operating/network.md, on three machines made of network namespaces',
   services: 'the systemd units, and the accounts that they run in',
 };
 
