@@ -88,6 +88,20 @@ export const AttributeHistoryView = z.object({
 export type AttributeHistoryView = z.infer<typeof AttributeHistoryView>;
 
 export const subjectsPerChangeMax = 100_000;
+/** `GET /v1/attribute-types`: a name and what its values are. */
+export const AttributeTypeView = z.object({
+  name: AttributeName,
+  type: AttributeType,
+  /** `fleet.yaml` says so; else its first use did, or an operator since. */
+  declared: z.boolean(),
+  /** How many have a value; not given of a name that is asked for by itself. */
+  subjects: z.int().nonnegative().optional(),
+});
+export type AttributeTypeView = z.infer<typeof AttributeTypeView>;
+
+/** `POST /v1/attribute-types/{name}`. */
+export const RetypeRequest = z.strictObject({ type: AttributeType, reason: ReasonText.optional() });
+
 /** `POST /v1/attributes`: one revision, however many subjects it names. */
 export const AttributesRequest = z.strictObject({
   subjects: z.array(SubjectId).min(1).max(subjectsPerChangeMax),

@@ -1,6 +1,17 @@
-import { AttributesRequest, ChangeAnswer, WaitQuery } from '@portcullis/contract';
+import {
+  AttributeName,
+  AttributesRequest,
+  AttributeTypeView,
+  ChangeAnswer,
+  page,
+  RetypeRequest,
+  WaitQuery,
+} from '@portcullis/contract';
+import { z } from 'zod';
 import { answerChange } from './changes.ts';
 import { type Route, route } from './route.ts';
+
+const params = z.strictObject({ name: AttributeName });
 
 /** A change may name a hundred thousand subjects. */
 const bodyBytesMax = 16 * 1024 * 1024;
@@ -18,5 +29,33 @@ export const attributesRoutes: readonly Route[] = [
       const done = await rooms.attributes.change({ ...by, reason: body.reason }, body);
       return answerChange(rooms, done, query);
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/attribute-types',
+    kinds: ['operator'],
+    summary: 'What type the values of each name have, and how many subjects have one',
+    schemas: {},
+    answer: page(AttributeTypeView),
+    handle: async ({ attributes }) => ({ items: await attributes.types(), next: null }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/attribute-types/:name',
+    kinds: ['operator'],
+    summary: 'What type the values of a name have',
+    schemas: { params },
+    answer: AttributeTypeView,
+    handle: ({ attributes }, { params: { name } }) => attributes.type(name),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/attribute-types/:name',
+    kinds: ['operator'],
+    summary: 'Gives a name another type, where no value stands in the way: no revision',
+    schemas: { params, body: RetypeRequest },
+    answer: z.object({ changed: z.union([z.literal(0), z.literal(1)]) }),
+    handle: ({ attributes }, { params: { name }, body: { type, reason }, by }) =>
+      attributes.retype({ ...by, reason }, { name, type }),
   }),
 ];

@@ -82,6 +82,43 @@ test('the first use of a name fixes its type in the whole fleet', async (context
   });
 });
 
+test('a name gets another type where no value stands in the way; it is in the journal, and no revision', async (context) => {
+  const records = await openRecords(context, { level: 'number' });
+  for (const subject of ['a', 'b', 'c']) await putSubject(records, subject);
+  await change(records, { subjects: ['a', 'b'], set: { version: 1.1 } });
+  const asked = { name: 'version', type: 'string' } as const;
+  await assert.rejects(records.attributes.retype(by, asked), {
+    code: 'attribute_type_conflict',
+    message: /"a" \(1\.1\), "b" \(1\.1\) stand in the way/,
+  });
+  await change(records, { subjects: ['a'], unset: ['version'] });
+  // What is retired keeps its record as it was, and can never be told to give it up.
+  await records.store.change((db) => db.updateTable('subjects').set({ retired: 1 }).where('id', '=', 'b').execute());
+  const { revision } = records.journal.head();
+  assert.deepEqual(await records.attributes.retype(by, asked), { changed: 1 });
+  assert.deepEqual(await records.attributes.retype(by, asked), { changed: 0 });
+  const [entry] = (await records.journal.entries(0, 100)).slice(-1);
+  assert.deepEqual(
+    [records.journal.head().revision, entry?.action, entry?.body],
+    [revision, 'attributes.retype', { reason: 'because', name: 'version', from: 'number', to: 'string' }],
+  );
+  await change(records, { subjects: ['c'], set: { version: '1.10' } });
+  assert.deepEqual(await valuesOf(records, 'c'), { status: 'active', version: '1.10' });
+  assert.deepEqual(await records.attributes.types(), [
+    { name: 'level', type: 'number', declared: true, subjects: 0 },
+    { name: 'status', type: 'string', declared: false, subjects: 3 },
+    { name: 'version', type: 'string', declared: false, subjects: 2 },
+  ]);
+  assert.deepEqual(await records.attributes.type('level'), { name: 'level', type: 'number', declared: true });
+  for (const [name, code] of [
+    ['level', 'attribute_type_conflict'],
+    ['nothing', 'attribute_unknown'],
+    ['constructor', 'attribute_unknown'],
+  ] as const) {
+    await assert.rejects(records.attributes.retype(by, { name, type: 'boolean' }), { code });
+  }
+});
+
 test('a refused change fixes no type', async (context) => {
   const records = await openRecords(context);
   await putSubject(records, 'a');

@@ -1,7 +1,7 @@
 /**
  * Subjects and their live record: named, typed values beside the certificate, with their full history.
  * - A change is one revision, however many subjects and values it names, and is on disk before it is answered (P8).
- * - The first use of a name fixes its type in the fleet.
+ * - The first use of a name fixes its type in the fleet, for as long as a subject has a value of it.
  * - Values belong to the subject: they outlive every certificate (FIELD-NOTES D1).
  * Refuses to know: what any gate expects of them.
  */
@@ -9,6 +9,7 @@ import type {
   AttributeHistoryView,
   AttributesRequest,
   AttributeType,
+  AttributeTypeView,
   SubjectsQuery,
   SubjectView,
 } from '@portcullis/contract';
@@ -18,6 +19,7 @@ import { changeAttributes } from './change.ts';
 import { ensureSubject, type NewSubject } from './ensure-subject.ts';
 import { listSubjects } from './list.ts';
 import { type ListQuery, listHistory, type Page, readSubject } from './read.ts';
+import { listTypes, readType, retype } from './retype.ts';
 
 export interface Attributes {
   /** @throws {PortcullisError} `subject_unknown` */
@@ -27,6 +29,11 @@ export interface Attributes {
   history(subject: string, query: ListQuery & { name?: string }): Promise<Page<AttributeHistoryView>>;
   /** @throws {PortcullisError} `subject_unknown`, `attribute_unknown`, `attribute_type_conflict`, `subject_retired` */
   change(by: By, request: AttributesRequest): Promise<{ revision: number; changed: number }>;
+  types(): Promise<AttributeTypeView[]>;
+  /** @throws {PortcullisError} `attribute_unknown` */
+  type(name: string): Promise<Omit<AttributeTypeView, 'subjects'>>;
+  /** @throws {PortcullisError} `attribute_unknown`, `attribute_type_conflict` while a value stands in the way */
+  retype(by: By, asked: { name: string; type: AttributeType }): Promise<{ changed: 0 | 1 }>;
   /** Makes a subject with its first attributes within a revision; never touches those of one that exists. */
   ensure(change: ChangeTransaction, subject: NewSubject): Promise<'created' | 'existing'>;
   /** The actor's own record of where devices reach it: no gate decides by it. */
@@ -51,6 +58,9 @@ export function openAttributes(parts: {
       const { result, revision } = await journal.change(entry, (change) => changeAttributes(change, request, declared));
       return { revision, changed: result };
     },
+    types: () => store.read((db) => listTypes(db, declared)),
+    type: (name) => store.read((db) => readType(db, name, declared)),
+    retype: (by, asked) => retype(parts, by, asked),
     ensure: (change, subject) => ensureSubject(change, subject, declared),
     async hostsOf(gate) {
       const row = await store.read((db) =>

@@ -14,7 +14,7 @@ export async function requireTypes(
     if (fixed !== type) {
       throw new PortcullisError(
         'attribute_type_conflict',
-        `attribute "${name}" is a ${fixed} in this fleet, not a ${type}; use ${name}:=JSON to force a type`,
+        `attribute "${name}" is a ${fixed} in this fleet, not a ${type}; ${name}:=JSON forces the type of a value, "attribute retype" gives the name another`,
         { detail: { name, expected: fixed, found: type } },
       );
     }
@@ -28,7 +28,7 @@ async function typeInStore(db: Writer, name: string): Promise<AttributeType | un
 }
 
 /** A declared type is stored by its use too, so that it still holds when the declaration is gone. */
-async function fix(db: Writer, name: string, type: AttributeType): Promise<void> {
+export async function fix(db: Writer, name: string, type: AttributeType): Promise<void> {
   await db
     .insertInto('attributeTypes')
     .values({ name, type })

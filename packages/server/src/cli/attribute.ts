@@ -1,13 +1,9 @@
-import {
-  AttributeHistoryView,
-  type AttributeView,
-  PortcullisError,
-  parseAssignment,
-  SubjectView,
-} from '@portcullis/contract';
+import { AttributeHistoryView, type AttributeView, PortcullisError, SubjectView } from '@portcullis/contract';
 import type { Command } from 'commander';
+import { readAssignments, requireAssignments } from './assignments.ts';
+import { attributeTypeCommands } from './attribute-types.ts';
 import { addChangeOptions } from './change-options.ts';
-import { type ChangeOptions, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
+import { type ChangeOptions, type FleetClient, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 import { namesOf, subjectsOf } from './subjects-of.ts';
 
@@ -30,8 +26,12 @@ export function attributeCommands(program: Command, output: Output): void {
     .description('set attributes of one subject or many: one revision')
     .action(async (words: string[], options: ChangeOptions & { public?: boolean; private?: boolean }) => {
       const { subjects, assignments } = await subjectsBefore(words);
+      requireAssignments(assignments);
       const visibility = options.public ? { visibility: 'public' } : options.private ? { visibility: 'private' } : {};
-      const body = { subjects, set: assignmentsOf(assignments), ...visibility };
+      const body = async (client: FleetClient) => {
+        const { values: set, takenAsString } = await readAssignments(assignments, client, output);
+        return { body: { subjects, set, ...visibility }, told: takenAsString.length > 0 ? { takenAsString } : {} };
+      };
       const done = `${namesOf(subjects)}: ${assignments.join(' ')}`;
       await sendChange(options, { path: '/v1/attributes', body, done }, output);
     });
@@ -45,6 +45,7 @@ export function attributeCommands(program: Command, output: Output): void {
       const done = `${namesOf(subjects)}: unset ${names.join(' ')}`;
       await sendChange(options, { path: '/v1/attributes', body, done }, output);
     });
+  attributeTypeCommands(attribute, output);
   attribute
     .command('history')
     .argument('<subject>')
@@ -63,10 +64,6 @@ async function subjectsBefore(words: string[]): Promise<{ subjects: string[]; as
     throw new PortcullisError('usage', `there is no ${missing} K=V`);
   }
   return { subjects: await subjectsOf(words.slice(0, first)), assignments: words.slice(first) };
-}
-
-export function assignmentsOf(words: string[]): Record<string, unknown> {
-  return Object.fromEntries(words.map((word) => parseAssignment(word)).map(({ name, value }) => [name, value]));
 }
 
 async function showAttributes(

@@ -107,20 +107,35 @@ export interface ChangeOptions extends FleetOptions {
   reason?: string;
 }
 
+interface Prepared {
+  body: Record<string, unknown>;
+  /** What a program is told beside the answer. */
+  told?: Record<string, unknown>;
+}
+
+/** For a body that depends on what the authority says first. */
+type Prepare = (client: FleetClient) => Promise<Prepared>;
+
+const prepared = (body: Record<string, unknown> | Prepare, client: FleetClient): Prepared | Promise<Prepared> =>
+  typeof body === 'function' ? body(client) : { body };
+
 /** Sends a change; with `--wait`, waits for its receipt. An unconfirmed receipt is printed, and the status is 1. */
 export async function sendChange(
   options: ChangeOptions,
-  change: { path: string; body: Record<string, unknown>; done: string },
+  change: { path: string; body: Record<string, unknown> | Prepare; done: string },
   output: Output,
 ): Promise<void> {
   const limitMs = secondsOf(options.waitLimit ?? '30') * 1000;
   const query = options.wait ? `?wait=all&waitLimitMs=${limitMs}` : '';
-  const body = { ...change.body, ...(options.reason !== undefined && { reason: options.reason }) };
+  const because = options.reason === undefined ? {} : { reason: options.reason };
   await withFleet(options, async (client) => {
-    const answer = await client.post(`${change.path}${query}`, body, ChangeAnswer, limitMs + 30_000);
+    const { body, told } = await prepared(change.body, client);
+    const asked = { ...body, ...because };
+    const answer = await client.post(`${change.path}${query}`, asked, ChangeAnswer, limitMs + 30_000);
     const done = doneWords(change.done, answer);
-    if (!('confirmed' in answer)) return output.result(answer, `${done} (revision ${answer.revision})`);
-    output.result(answer, `${done}\n${receiptWords(answer)}`);
+    const result = { ...answer, ...told };
+    if (!('confirmed' in answer)) return output.result(result, `${done} (revision ${answer.revision})`);
+    output.result(result, `${done}\n${receiptWords(answer)}`);
     if (!answer.confirmed) output.status = 1;
   });
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { PortcullisError, readExactJson, TokenCreated, TokenRequest, TokenView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { assignmentsOf } from './attribute.ts';
+import { readAssignments, requireAssignments } from './assignments.ts';
 import { each } from './change-options.ts';
 import { durationOf } from './duration.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
@@ -88,16 +88,19 @@ async function createTokens(subject: string | undefined, options: CreateOptions,
   if ((subject === undefined) === (options.from === undefined)) {
     throw new PortcullisError('usage', 'name one subject, or a file of them with --from FILE');
   }
-  const common = commonOf(options);
-  const wanted =
-    subject === undefined ? fileOf(options.from as string, common) : [check({ ...common, subject }, 'the token')];
-  const { reason } = options;
+  const { attribute = [], from: file, reason } = options;
+  requireAssignments(attribute);
   await withFleet(options, async (client) => {
+    const { values, takenAsString } = await readAssignments(attribute, client, output);
+    const common = commonOf(options, values);
+    const wanted =
+      subject === undefined ? fileOf(file as string, common) : [check({ ...common, subject }, 'the token')];
+    const told = takenAsString.length > 0 ? { takenAsString } : {};
     for (let from = 0; from < wanted.length; from += tokensPerRequest) {
       const body = { tokens: wanted.slice(from, from + tokensPerRequest), ...(reason !== undefined && { reason }) };
       const { tokens } = await client.post('/v1/tokens', body, TokensCreated, 120_000);
       for (const one of tokens)
-        output.result(one, options.from === undefined ? one.token : `${one.subject} ${one.token}`);
+        output.result({ ...one, ...told }, file === undefined ? one.token : `${one.subject} ${one.token}`);
       if (!output.json) for (const words of givenWords(tokens)) output.notice(words);
     }
   });
@@ -119,9 +122,8 @@ function givenWords(tokens: TokenCreated[]): string[] {
   });
 }
 
-function commonOf(options: CreateOptions): Record<string, unknown> {
-  const { kind, attribute, label, expires, afterRevocation, host } = options;
-  const given = assignmentsOf(attribute ?? []);
+function commonOf(options: CreateOptions, given: Record<string, unknown>): Record<string, unknown> {
+  const { kind, label, expires, afterRevocation, host } = options;
   if (label !== undefined && 'label' in given) {
     throw new PortcullisError('usage', 'give the label once: with --label, or with --attribute label=TEXT');
   }
