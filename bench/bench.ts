@@ -1,5 +1,6 @@
-/** `npm run bench -- NAME [--full] [--json]`: measures, beside its peer in the same run, and prints what it saw. */
+/** `npm run bench -- NAME [--full] [--json] [--base PATH]`: measures, beside its peer in the same run, and prints what it saw. */
 import { cpus } from 'node:os';
+import { benchCommands } from './commands.ts';
 import { benchCut } from './cut.ts';
 import { benchDecide } from './decide.ts';
 import { type Distribution, histogram } from './distribution.ts';
@@ -27,6 +28,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   gate: {
     about: 'handshakes and durable readings; nginx and a bare server beside',
     run: async () => ({ rows: await benchGate() }),
+  },
+  commands: {
+    about: 'how long a command takes that asks the authority; with --base PATH an older tree beside',
+    run: async (words) => ({ rows: await benchCommands(words) }),
   },
   cut: {
     about:
@@ -61,7 +66,7 @@ const name = words.find((word) => !word.startsWith('--')) ?? '';
 const bench = benches[name];
 if (!bench) {
   const list = Object.entries(benches).map(([known, { about }]) => `  ${known.padEnd(8)} ${about}`);
-  process.stderr.write(`npm run bench -- NAME [--full] [--json]\n${list.join('\n')}\n`);
+  process.stderr.write(`npm run bench -- NAME [--full] [--json] [--base PATH]\n${list.join('\n')}\n`);
   process.exitCode = 2;
 } else {
   const machine = `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`;

@@ -20,8 +20,26 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   cli: 'any door',
 };
 
-/** Doors beside the file that has the room's name. A sink is an engine of its own, and gates open nothing else of storage. */
-export const furtherDoors: readonly string[] = ['storage/sink.ts'];
+/**
+ * Doors beside the file that has the room's name. A sink is an engine of its own, and gates open nothing else of storage. Time alone
+ * is wanted by commands that must not wait for a logger to be loaded.
+ */
+export const furtherDoors: readonly string[] = ['storage/sink.ts', 'telemetry/system.ts'];
+
+/** Commands that ask: what they load before they run is short, so that an answer is there in a moment. */
+export const askingCommands: readonly string[] = [
+  'attribute',
+  'certificate',
+  'explain',
+  'gate-commands',
+  'journal-commands',
+  'readings',
+  'subject',
+  'token',
+  'watch',
+];
+/** None of these is among it, nor the whole of the device package. */
+export const loadedLater = /^(?!.*\/(cli|telemetry\/system)).*packages\/server\/src\/.*\/|^@portcullis\/device$/;
 
 /** Who may use the device package: its strict client (link, enrol, renew, credential file) exists only there. */
 export const roomsWithDevice: readonly string[] = ['gate', 'api', 'cli'];

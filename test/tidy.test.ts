@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, posix } from 'node:path';
 import { test } from 'node:test';
-import { furtherDoors, innerRooms, longFiles, rooms, roomsWithDevice } from './rooms.ts';
-import { importsOf, resolved, root, textOf, trackedFiles } from './tree.ts';
+import { askingCommands, furtherDoors, innerRooms, loadedLater, longFiles, rooms, roomsWithDevice } from './rooms.ts';
+import { importsOf, loadedWith, resolved, root, textOf, trackedFiles } from './tree.ts';
 
 const files = trackedFiles();
 const sources = files.filter((path) => /^packages\/[a-z]+\/src\/.*\.ts$/.test(path));
@@ -64,9 +64,24 @@ test('a room inside of a room imports only the sisters below it, and what lies f
 
 test('only the rooms that talk to other processes use the device package', () => {
   const users = products.filter(
-    (path) => path.startsWith(serverSource) && importsOf(path).includes('@portcullis/device'),
+    (path) => path.startsWith(serverSource) && importsOf(path).some((name) => name.startsWith('@portcullis/device')),
   );
   none(users.filter((path) => !roomsWithDevice.includes(roomOf(path)) && path !== `${serverSource}assemble.ts`));
+});
+
+test('a command that asks loads no room, no logger and no outbox before it runs', () => {
+  const complaints: string[] = [];
+  for (const command of askingCommands) {
+    const seen = new Set([`${serverSource}cli/cli.ts`, `${serverSource}cli/${command}.ts`]);
+    for (const path of seen) {
+      for (const specifier of loadedWith(path)) {
+        const target = specifier.startsWith('.') ? resolved(path, specifier) : specifier;
+        if (loadedLater.test(target)) complaints.push(`${command}: ${path} loads ${target}`);
+        else if (target.endsWith('.ts')) seen.add(target);
+      }
+    }
+  }
+  none([...new Set(complaints)]);
 });
 
 test('the device package depends on the contract alone, and the contract on the schema library', () => {
@@ -130,7 +145,7 @@ test('names of files and folders are kebab-case, and no folder is a drawer for e
 });
 
 test('no file is dead: each is imported, is a door of a package, or is run', () => {
-  const entries = /\/(contract|device|main|sink-worker)\.ts$/;
+  const entries = /\/(contract|device|client|main|sink-worker)\.ts$/;
   const imported = new Set<string>();
   for (const path of files.filter((file) => /\.(ts|js)$/.test(file))) {
     for (const specifier of importsOf(path)) if (specifier.startsWith('.')) imported.add(resolved(path, specifier));

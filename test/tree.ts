@@ -24,6 +24,12 @@ export function importsOf(path: string): string[] {
   return [...found].map((match) => match[1] as string);
 }
 
+/** Those that are loaded with the file itself: no types, and nothing that it imports when it runs. */
+export function loadedWith(path: string): string[] {
+  const found = textOf(path).matchAll(/^(?:import|export) (?!type\b)(?:[^;']*? from )?'([^']+)';/gm);
+  return [...found].map((match) => match[1] as string);
+}
+
 /** A relative specifier as a path below the root. */
 export function resolved(from: string, specifier: string): string {
   return posix.normalize(posix.join(posix.dirname(from), specifier));

@@ -99,11 +99,14 @@ function configuration(): string {
   );
 }
 
-function commands(): string {
+async function commands(): Promise<string> {
   const device = execFileSync(process.execPath, [join(root, 'packages/device/bin/portcullis-device.js'), '--help'], {
     encoding: 'utf8',
   });
-  const rows = commandLine().map(({ words, description }) => [`\`${words.replaceAll('|', '\\|')}\``, description]);
+  const rows = (await commandLine()).map(({ words, description }) => [
+    `\`${words.replaceAll('|', '\\|')}\``,
+    description,
+  ]);
   return page(
     'Commands',
     [
@@ -130,7 +133,7 @@ export async function referencePages(): Promise<Record<string, string>> {
     'errors.md': errors(),
     'routes.md': routes(),
     'configuration.md': configuration(),
-    'commands.md': commands(),
+    'commands.md': await commands(),
     'openapi.json': `${JSON.stringify(await describeApi(), null, 2)}\n`,
   };
 }

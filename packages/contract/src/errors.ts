@@ -41,6 +41,7 @@ export const failures = {
   config_invalid: { status: 500, retry: false, title: 'the configuration is not valid' },
   fleet_exists: { status: 500, retry: false, title: 'the directory already holds a fleet' },
   fleet_missing: { status: 500, retry: false, title: 'the directory holds no fleet' },
+  file_unusable: { status: 500, retry: false, title: 'the file or directory can not be used' },
   directory_unusable: { status: 500, retry: false, title: 'the directory can not be made or written' },
   store_locked: { status: 500, retry: true, title: 'another process has this store open' },
   store_damaged: { status: 500, retry: false, title: 'the store is damaged' },

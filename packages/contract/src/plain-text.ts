@@ -2,21 +2,26 @@
 const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const unseenInLines = /[\p{Cf}\p{Cs}\p{Zl}\p{Zp}]|(?!\n)\p{Cc}/gu;
 
+/** Most texts; and classes of characters take long to be compiled. */
+const usual = /^[\x20-\x7e\n]*$/;
+
 const escaped = (character: string) => `\\u{${character.codePointAt(0)?.toString(16)}}`;
 
 /** Text from outside as it may be shown on a terminal, on one line: what can not be seen is written out. */
 export function plain(text: string): string {
-  return text.replace(unseen, escaped);
+  return usual.test(text) && !text.includes('\n') ? text : text.replace(unseen, escaped);
 }
 
 /** The same, where the line breaks are our own. */
 export function plainLines(text: string): string {
-  return text.replace(unseenInLines, escaped);
+  return usual.test(text) ? text : text.replace(unseenInLines, escaped);
 }
 
 /** JSON that means the same and holds nothing unseen, for programs and terminals alike. */
 export function plainJson(value: unknown): string {
-  return (JSON.stringify(value) ?? 'null').replace(unseen, (character) =>
+  const json = JSON.stringify(value) ?? 'null';
+  if (usual.test(json)) return json;
+  return json.replace(unseen, (character) =>
     Array.from(
       { length: character.length },
       (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`,

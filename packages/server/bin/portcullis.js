@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // In a clone the TypeScript source is run as it is; a published package has `dist` alone.
 import { existsSync } from 'node:fs';
-import module from 'node:module';
+import { findModules, useCompileCache } from '@portcullis/device/quick-start';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 24 || (major === 24 && minor < 17) || ['26.8.0', '26.8.1'].includes(process.versions.node)) {
@@ -12,11 +12,7 @@ if (major < 24 || (major === 24 && minor < 17) || ['26.8.0', '26.8.1'].includes(
 }
 const source = new URL('../src/main.ts', import.meta.url);
 const inClone = existsSync(source);
-if (inClone) {
-  module.registerHooks({
-    resolve: (specifier, context, next) =>
-      next(specifier, { ...context, conditions: ['portcullis-source', ...context.conditions] }),
-  });
-}
+useCompileCache();
+findModules({ source: inClone });
 const { main } = await import(inClone ? source.href : new URL('../dist/main.js', import.meta.url).href);
 process.exitCode = await main(process.argv.slice(2));

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
-import { PortcullisError } from '@portcullis/contract';
+import { plainJson, plainLines } from '@portcullis/contract';
 import type { Refusal } from '../outbox/sender.ts';
+import { failureJson, failureOf } from './failure.ts';
 
 /** What a command prints: one object with `--json`, words without; what goes on meanwhile goes to standard error. */
 export interface Output {
@@ -12,14 +13,13 @@ export interface Output {
 
 export function outputTo(out: Writable, side: Writable, json: boolean): Output {
   return {
-    result: (value, words) => void out.write(json ? `${JSON.stringify(value)}\n` : `${words}\n`),
-    notice: (words) => void side.write(`${words}\n`),
+    result: (value, words) => void out.write(json ? `${plainJson(value)}\n` : `${plainLines(words)}\n`),
+    notice: (words) => void side.write(`${plainLines(words)}\n`),
     failure(error) {
-      const code = error instanceof PortcullisError ? error.code : 'internal';
-      const message = (error as Error).message;
-      if (json) out.write(`${JSON.stringify({ error: code, message })}\n`);
-      side.write(`portcullis-device: ${message} (${code})\n`);
-      return code === 'usage' ? 2 : 1;
+      const failure = failureOf(error);
+      if (json) out.write(`${plainJson(failureJson(failure))}\n`);
+      side.write(`portcullis-device: ${plainLines(failure.message)} (${failure.code})\n`);
+      return failure.code === 'usage' ? 2 : 1;
     },
   };
 }

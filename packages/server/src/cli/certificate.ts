@@ -1,6 +1,6 @@
 import { CertificateView, FleetView, readFingerprint, type StandingsRequest } from '@portcullis/contract';
 import type { Command } from 'commander';
-import { timestamp } from '../telemetry/telemetry.ts';
+import { timestamp } from '../telemetry/system.ts';
 import { addChangeOptions } from './change-options.ts';
 import { durationOf } from './duration.ts';
 import {

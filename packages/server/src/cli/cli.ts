@@ -17,7 +17,8 @@ export async function run(words: string[]): Promise<number> {
   const output = new Output(process.stdout, process.stderr, { json: given.has('--json'), screen });
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   try {
-    await makeProgram(output).parseAsync(words, { from: 'user' });
+    const program = await makeProgram(output, words);
+    await program.parseAsync(words, { from: 'user' });
     return output.status;
   } catch (error) {
     if (!(error instanceof CommanderError)) return output.failure(error);
@@ -32,6 +33,6 @@ function wrongUsage({ code, message }: CommanderError): PortcullisError {
 }
 
 /** Every command with its words and what it does, as the documentation lists them. */
-export function commandLine(): { words: string; description: string }[] {
-  return listCommands(makeProgram(new Output(process.stdout, process.stderr, { json: false })));
+export async function commandLine(): Promise<{ words: string; description: string }[]> {
+  return listCommands(await makeProgram(new Output(process.stdout, process.stderr, { json: false })));
 }

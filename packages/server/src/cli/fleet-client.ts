@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ChangeAnswer, PortcullisError, type Receipt } from '@portcullis/contract';
-import { type Credential, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device';
+import { type Credential, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device/client';
 import { z } from 'zod';
 import type { Output } from './output.ts';
 

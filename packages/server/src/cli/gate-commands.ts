@@ -2,15 +2,28 @@ import { join } from 'node:path';
 import { GateView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { loadGateConfig } from '../config/config.ts';
-import { timestamp } from '../telemetry/telemetry.ts';
 import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
-import { gateJoinCommand } from './gate-join.ts';
+import type { JoinOptions } from './gate-join.ts';
 import type { Listing, Output } from './output.ts';
 
 export function gateCommands(program: Command, output: Output): void {
   const gate = program.command('gate').description('the ingestion points');
-  gateJoinCommand(gate, output);
+  gate
+    .command('join')
+    .argument('<dir>')
+    .argument('<token>', 'of kind gate: "portcullis token create gate-2 --kind gate"')
+    .option('--port <number>', 'where it listens', '8443')
+    .option('--host <name>', 'where devices reach it; one of the names of its token', 'localhost')
+    .option('--listen <address>', 'the address that it binds', '127.0.0.1')
+    .option('--replace', 'give the gate of this directory a new credential, though it has one that is not over')
+    .description(
+      'make the directory of a further gate, or give the gate of a directory a new credential; "portcullis start gate DIR" runs it',
+    )
+    .action(async (dir: string, token: string, options: JoinOptions, command: Command) => {
+      const given = ['port', 'host', 'listen'].filter((name) => command.getOptionValueSource(name) === 'cli');
+      const { joinGate } = await import('./gate-join.ts');
+      await joinGate(dir, token, { ...options, given }, output);
+    });
   gate
     .command('list')
     .description('gates and their instances: lease, applied revision, rates')
@@ -21,6 +34,7 @@ export function gateCommands(program: Command, output: Output): void {
     .description('believe an authority that was restored from a backup: forget the history that this gate has seen')
     .action(async (dir: string | undefined, options: FleetOptions) => {
       const { acceptRestore } = await import('../gate/gate.ts');
+      const { loadGateConfig } = await import('../config/config.ts');
       const directory = directoryOf(options, dir);
       loadGateConfig(directory);
       const forgotten = acceptRestore(join(directory, 'gate/position.json'));
@@ -38,6 +52,8 @@ export function gateCommands(program: Command, output: Output): void {
 
 async function letPrune(directory: string, output: Output): Promise<void> {
   const { acceptPrune } = await import('../gate/gate.ts');
+  const { loadGateConfig } = await import('../config/config.ts');
+  const { timestamp } = await import('../telemetry/telemetry.ts');
   loadGateConfig(directory);
   const asked = await acceptPrune(join(directory, 'gate'));
   const accepted = asked && { before: timestamp(asked.before), readings: asked.readings, of: asked.of };

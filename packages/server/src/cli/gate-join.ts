@@ -10,36 +10,17 @@ import {
   readCredential,
   writeCredential,
 } from '@portcullis/device';
-import type { Command } from 'commander';
 import { loadGateConfig } from '../config/config.ts';
 import { holdLock } from '../storage/storage.ts';
 import { realSystem } from '../telemetry/telemetry.ts';
 import type { Output } from './output.ts';
 import { gateYaml } from './yaml-templates.ts';
 
-interface JoinOptions {
+export interface JoinOptions {
   port: string;
   host: string;
   listen: string;
   replace?: boolean;
-}
-
-export function gateJoinCommand(gate: Command, output: Output): void {
-  gate
-    .command('join')
-    .argument('<dir>')
-    .argument('<token>', 'of kind gate: "portcullis token create gate-2 --kind gate"')
-    .option('--port <number>', 'where it listens', '8443')
-    .option('--host <name>', 'where devices reach it; one of the names of its token', 'localhost')
-    .option('--listen <address>', 'the address that it binds', '127.0.0.1')
-    .option('--replace', 'give the gate of this directory a new credential, though it has one that is not over')
-    .description(
-      'make the directory of a further gate, or give the gate of a directory a new credential; "portcullis start gate DIR" runs it',
-    )
-    .action((dir: string, token: string, options: JoinOptions, command: Command) => {
-      const given = ['port', 'host', 'listen'].filter((name) => command.getOptionValueSource(name) === 'cli');
-      return joinGate(dir, token, { ...options, given }, output);
-    });
 }
 
 interface Wanted extends JoinOptions {
@@ -48,7 +29,7 @@ interface Wanted extends JoinOptions {
 }
 
 /** Nothing of the gate changes before its new credential is there: a lost answer is asked for again with the same token. */
-async function joinGate(directory: string, token: string, wanted: Wanted, output: Output): Promise<void> {
+export async function joinGate(directory: string, token: string, wanted: Wanted, output: Output): Promise<void> {
   const known = existsSync(join(directory, 'gate.yaml'));
   if (known) requireReplaceable(directory, token, wanted);
   const port = portOf(wanted.port);

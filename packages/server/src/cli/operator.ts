@@ -12,9 +12,7 @@ import {
 } from '@portcullis/device';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { loadFleetConfig } from '../config/config.ts';
 import { directoryOf, type FleetOptions, operatorFileIn, withFleet } from './fleet-client.ts';
-import { issueLocally } from './issue-locally.ts';
 import type { Output } from './output.ts';
 
 const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated) });
@@ -93,6 +91,8 @@ async function viaAuthority(name: string, target: string, options: AddOptions): 
 /** The way back in when no authority runs, or none that would listen: whoever holds the store and its keys may do it. */
 async function viaStore(name: string, directory: string, { readOnly = false }: AddOptions): Promise<Credential> {
   const { assembleRecords } = await import('../assemble.ts');
+  const { loadFleetConfig } = await import('../config/config.ts');
+  const { issueLocally } = await import('./issue-locally.ts');
   await using stack = new AsyncDisposableStack();
   const config = loadFleetConfig(directory);
   const records = await assembleRecords(directory, config, stack);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { failures, PortcullisError, plain, plainJson, plainLines } from '@portcullis/contract';
+import { plain, plainJson, plainLines } from '@portcullis/contract';
+import { failureJson, failureOf } from '@portcullis/device/client';
 import { type Cell, type Column, type Screen, Table } from './table.ts';
 
 /** A list: its columns for people, and what a program gets of each row (the row itself). */
@@ -82,18 +83,10 @@ export class Output {
 
   /** Says what failed; the exit status for it. */
   failure(error: unknown): number {
-    const code = error instanceof PortcullisError ? error.code : 'internal';
-    const message = error instanceof Error ? error.message : String(error);
-    const detail = error instanceof PortcullisError ? error.detail : {};
-    const told = {
-      error: code,
-      message,
-      title: failures[code]?.title,
-      ...(Object.keys(detail).length > 0 && { detail }),
-    };
-    if (this.json) this.#out.write(`${plainJson(told)}\n`);
-    this.#side.write(`portcullis: ${plainLines(message)} (${code})\n`);
-    return code === 'usage' ? 2 : 1;
+    const failure = failureOf(error);
+    if (this.json) this.#out.write(`${plainJson(failureJson(failure))}\n`);
+    this.#side.write(`portcullis: ${plainLines(failure.message)} (${failure.code})\n`);
+    return failure.code === 'usage' ? 2 : 1;
   }
 }
 

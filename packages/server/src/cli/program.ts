@@ -1,49 +1,45 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { attributeCommands } from './attribute.ts';
-import { certificateCommands } from './certificate.ts';
-import { configCommands } from './config-check.ts';
-import { explainCommand } from './explain.ts';
-import { gateCommands } from './gate-commands.ts';
-import { initCommand } from './init.ts';
-import { journalCommands } from './journal-commands.ts';
-import { operatorCommands } from './operator.ts';
 import type { Output } from './output.ts';
-import { readingsCommand } from './readings.ts';
-import { startCommand } from './start.ts';
-import { subjectCommands } from './subject.ts';
-import { tokenCommands } from './token.ts';
-import { upCommand } from './up.ts';
-import { upgradeCommand } from './upgrade.ts';
-import { watchCommand } from './watch.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
 
-/**
- * Each adds one command, or one noun with its verbs. What a command builds beyond asking the authority it imports when it runs: a
- * question does not wait for a certificate authority to be loaded.
- */
-const adders: readonly ((program: Command, output: Output) => void)[] = [
-  initCommand,
-  upCommand,
-  startCommand,
-  gateCommands,
-  tokenCommands,
-  operatorCommands,
-  subjectCommands,
-  certificateCommands,
-  attributeCommands,
-  explainCommand,
-  watchCommand,
-  readingsCommand,
-  journalCommands,
-  configCommands,
-  upgradeCommand,
-];
+type Adder = (program: Command, output: Output) => void;
 
-export function makeProgram(output: Output): Command {
+/**
+ * Each adds one command, or one noun with its verbs. Only the one that is asked for is loaded, and what it builds beyond asking the
+ * authority it imports when it runs: a question does not wait for a certificate authority to be loaded.
+ */
+const commands: Readonly<Record<string, () => Promise<Adder>>> = {
+  init: async () => (await import('./init.ts')).initCommand,
+  up: async () => (await import('./up.ts')).upCommand,
+  start: async () => (await import('./start.ts')).startCommand,
+  gate: async () => (await import('./gate-commands.ts')).gateCommands,
+  token: async () => (await import('./token.ts')).tokenCommands,
+  operator: async () => (await import('./operator.ts')).operatorCommands,
+  subject: async () => (await import('./subject.ts')).subjectCommands,
+  certificate: async () => (await import('./certificate.ts')).certificateCommands,
+  attribute: async () => (await import('./attribute.ts')).attributeCommands,
+  explain: async () => (await import('./explain.ts')).explainCommand,
+  watch: async () => (await import('./watch.ts')).watchCommand,
+  readings: async () => (await import('./readings.ts')).readingsCommand,
+  journal: async () => (await import('./journal-commands.ts')).journalCommands,
+  config: async () => (await import('./config-check.ts')).configCommands,
+  upgrade: async () => (await import('./upgrade.ts')).upgradeCommand,
+};
+
+/** The program with the command that the words name; with all of them when they name none, or one that there is not. */
+export async function makeProgram(output: Output, words: readonly string[] = []): Promise<Command> {
+  const program = emptyProgram(output);
+  const [name = ''] = program.parseOptions([...words]).operands;
+  const wanted = Object.hasOwn(commands, name) ? [name] : Object.keys(commands);
+  for (const one of wanted) (await commands[one]?.())?.(program, output);
+  return program;
+}
+
+function emptyProgram(output: Output): Command {
   const program = new Command('portcullis')
     .description('certificate authority, live attribute store and ingestion gate for fleets of devices')
     .addOption(new Option('--fleet <dir>', 'the fleet directory (./fleet)').env('PORTCULLIS_FLEET'))
@@ -64,7 +60,6 @@ export function makeProgram(output: Output): Command {
       const fleet: unknown = program.getOptionValue('fleet');
       if (fleet) command.setOptionValue('fleet', fleet);
     });
-  for (const add of adders) add(program, output);
   return program;
 }
 

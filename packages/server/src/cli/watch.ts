@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import { PortcullisError, VerdictView } from '@portcullis/contract';
-import { problemOf } from '@portcullis/device';
+import { problemOf } from '@portcullis/device/client';
 import type { Command } from 'commander';
 import { gateUrls } from './ask-gates.ts';
 import { watchListing } from './explain.ts';
