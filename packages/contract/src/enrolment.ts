@@ -49,6 +49,8 @@ export const EnrolmentRequest = z.strictObject({
 });
 export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
 
+const GateUrls = z.array(z.url({ protocol: /^https$/ })).max(64);
+
 /** What a subject holds after enrolling or renewing. All certificates in PEM. */
 export const IssuedCredential = z.object({
   fleet: FleetName,
@@ -61,7 +63,7 @@ export const IssuedCredential = z.object({
   bundleVersion: z.int().positive(),
   renewAfter: Timestamp,
   notAfter: Timestamp,
-  gates: z.array(z.url({ protocol: /^https$/ })).max(64),
+  gates: GateUrls,
   /** For a gate: where the authority's API is. */
   authority: z.url({ protocol: /^https$/ }),
   enrolment: z.url({ protocol: /^https$/ }),
@@ -92,12 +94,28 @@ export const ConfirmationRequest = z.strictObject({
 });
 export type ConfirmationRequest = z.infer<typeof ConfirmationRequest>;
 
+/**
+ * `POST /v1/renewals/gates`: where gates are now, for a device that reaches none of those it knows. Signed with the key of
+ * `certificate` over `gatesBytes(nonce)`; nothing changes by it.
+ */
+export const GatesRequest = z.strictObject({
+  certificate: z.string().max(16_384),
+  nonce: z.string().min(16).max(256),
+  signature: Base64,
+});
+export type GatesRequest = z.infer<typeof GatesRequest>;
+export const GateList = z.object({ gates: GateUrls });
+export type GateList = z.infer<typeof GateList>;
+
 /** Domain-separated, so that a signature for one purpose is none for another. */
 export function renewalBytes(nonce: string, requestBase64: string): Buffer {
   return Buffer.from(`portcullis renewal v1\n${nonce}\n${requestBase64}`);
 }
 export function confirmationBytes(nonce: string): Buffer {
   return Buffer.from(`portcullis confirmation v1\n${nonce}`);
+}
+export function gatesBytes(nonce: string): Buffer {
+  return Buffer.from(`portcullis gates v1\n${nonce}`);
 }
 
 /** The one file that holds a subject's credential: what was issued, and the private key, which never travels. */

@@ -8,7 +8,7 @@ export { type Credential, credentialFileIn, readCredential, writeCredential } fr
 export { enrol, requireOwn } from './credential/enrol.ts';
 export { exportCredential } from './credential/export.ts';
 export { type Proof, prove } from './credential/prove.ts';
-export { confirm, renew } from './credential/renew.ts';
+export { confirm, findGates, renew } from './credential/renew.ts';
 export { makeKey, makeRequest } from './credential/request.ts';
 export { diskFailure, makeDirectory, removeDirectories } from './durable.ts';
 export { exchange, parseAnswer, problemOf } from './link/exchange.ts';

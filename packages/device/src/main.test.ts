@@ -230,10 +230,11 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 test('run drains what an earlier process kept, and stays', async () => {
-  const gate = await startGate(Array(100).fill(refused(503, 'replica_stale')));
-  const directory = deviceDirectory([gate.url]);
+  const down = await startGate();
+  await down.close();
+  const directory = deviceDirectory([down.url]);
   await runHere(['send', 'telemetry', fileOf(lines(1, 2, 3)), '--device', directory, '--wait', '0']);
-  gate.answers.length = 0;
+  const gate = await startGate([], down.port);
   const { child, ended, said } = start('run', '--device', directory);
   await until('the readings', () => gate.stored.length === 3);
   assert.equal(child.exitCode, null);

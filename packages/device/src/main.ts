@@ -21,7 +21,7 @@ const help = `portcullis-device: the device's side of a fleet
   --device DIR        where credential and outbox are (./device)
   --replace           enrol: where a credential is, move it aside, with the readings of its subject
   --json              one JSON object instead of words
-  --wait SECONDS      send: how long to go on trying once the input has ended (10)
+  --wait SECONDS      send: how long to go on trying once the input has ended, and to let a renewal that is due end (10)
   --stream STREAM     run --metrics: where the figures go (telemetry)
   --interval SECONDS  run --metrics: how often (1)
 

@@ -54,6 +54,7 @@ export class Device {
       system: this.#system,
       credential: () => this.#credential,
       adopt: (credential) => this.#adopt(credential),
+      adoptGates: (credential) => this.#adoptGates(credential),
       onFailure: (error) => options.onFailure?.(error),
     });
     this.#clock = new Clock(this.#system, () => this.#renewing.notBefore);
@@ -128,6 +129,11 @@ export class Device {
     while (this.kept > 0 && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
+  /** Resolves when a renewal that is due has ended, well or not. */
+  async renewed(signal: AbortSignal): Promise<void> {
+    await this.#renewing.settled(signal);
+  }
+
   /** What was put is on disk; what was not acknowledged stays there. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -154,6 +160,8 @@ export class Device {
       clock: this.#clock,
       onRefusal: (refusal) => onRefusal?.(refusal),
       onFailure: (error) => onFailure?.(error),
+      onGatesMissing: () => this.#renewing.askForGates(),
+      onGatesFound: () => this.#renewing.gatesFound(),
       onNotice: (words) => onNotice?.(words),
     });
     this.#streams.set(name, stream);
@@ -171,6 +179,11 @@ export class Device {
     this.#credential = credential;
     this.#link = this.#makeLink();
     old.close();
+  }
+
+  #adoptGates(credential: Credential): void {
+    this.#credential = credential;
+    for (const stream of this.#streams.values()) stream.retry();
   }
 
   #resumeStreams(): void {

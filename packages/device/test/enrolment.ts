@@ -1,6 +1,6 @@
 /** The enrolment listener as a device sees it: certificates are issued by OpenSSL, signatures are checked for real. */
 import { createPublicKey, randomBytes, verify, X509Certificate } from 'node:crypto';
-import { confirmationBytes, formatToken, renewalBytes, type SubjectId } from '@portcullis/contract';
+import { confirmationBytes, formatToken, gatesBytes, renewalBytes, type SubjectId } from '@portcullis/contract';
 import { localNames, makeTestFleet, type Wish } from './certificates.ts';
 import { type Answer, type Received, refused, startServer } from './servers.ts';
 
@@ -71,6 +71,10 @@ export async function startEnrolment(fleet = makeTestFleet()) {
       return { status: 200, body: { confirmed: true } };
     },
   };
+  routes['/v1/renewals/gates'] = ({ certificate = '', nonce = '', signature = '' }) =>
+    nonces.delete(nonce) && isSigned(certificate, gatesBytes(nonce), signature)
+      ? { status: 200, body: { gates: wishes.gates } }
+      : refused(403, 'renewal_refused');
   const answer = ({ path, body }: Received) => {
     const made = routes[path]?.(JSON.parse(body) as Record<string, string>) ?? refused(404, 'route_unknown');
     const given = wishes.instead.shift();

@@ -36,7 +36,8 @@ export async function sendReadings({ directory, stream, file, waitMs }: SendComm
   try {
     const { sent, failure } = await putLines(device, stream, input, waitMs);
     if (failure) output.notice(`portcullis-device: ${failure.message}; what came before it was sent`);
-    await device.drained(AbortSignal.timeout(waitMs));
+    const enough = AbortSignal.timeout(waitMs);
+    await Promise.all([device.drained(enough), device.renewed(enough)]);
     const { acknowledged, refused } = device.counts;
     const summary = { sent, acknowledged, refused, kept: device.kept };
     const done = summary.kept === 0 && refused === 0 && failure === undefined;

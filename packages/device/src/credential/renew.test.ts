@@ -94,6 +94,9 @@ function renewingOf(directory: string, first: Credential, system: System = realS
     adopt: (next) => {
       credential = next;
     },
+    adoptGates: (next) => {
+      credential = next;
+    },
     onFailure: ({ code }) => failures.push(code),
   });
   after(() => renewing.stop());
@@ -172,4 +175,81 @@ test('stopping ends a renewal that hangs, and adopts nothing', async () => {
   assert.equal(current(), credential);
   assert.deepEqual(stored(), credential);
   assert.deepEqual(failures, []);
+});
+
+const others = ['https://gate-2.example:8443', 'https://gate-3.example:8443'];
+
+test('where no gate can be used others are asked for, and noted on disk; the pair stays', async () => {
+  authority.wishes.gates = [];
+  const { directory, credential, stored } = await enrolled();
+  const { renewing, current, failures } = renewingOf(directory, credential, systemAt(Date.now()));
+  renewing.start();
+  authority.wishes.gates = others;
+  renewing.askForGates();
+  renewing.askForGates();
+  await until('other gates', () => current() !== credential);
+  assert.deepEqual(current(), { ...credential, gates: others });
+  assert.deepEqual(stored(), current());
+  assert.deepEqual(failures, []);
+  authority.wishes.gates = [];
+});
+
+test('asking for gates slows down while it brings nothing, and begins anew once a gate was found', async (t) => {
+  const { directory, credential } = await enrolled();
+  let clock = 0;
+  const system = systemAt(Date.now(), (bytes) => Buffer.alloc(bytes, 0xff));
+  const { renewing } = renewingOf(directory, credential, { ...system, monotonic: () => clock });
+  /** The timer that asking sets, in seconds, and what it does. */
+  const asked = () => {
+    const set = t.mock.method(globalThis, 'setTimeout', () => undefined as never);
+    renewing.askForGates();
+    renewing.askForGates();
+    set.mock.restore();
+    assert.equal(set.mock.callCount(), 1, 'asked for twice, it is done once');
+    const { arguments: given } = set.mock.calls[0] as unknown as { arguments: [() => void, number] };
+    return { look: given[0], seconds: Math.round(given[1] / 1_000) };
+  };
+  for (const expected of [10, 20, 40]) {
+    const { look, seconds } = asked();
+    assert.equal(seconds, expected);
+    clock += expected * 1_000;
+    const before = authority.server.requests.length;
+    look();
+    await renewing.settled(AbortSignal.timeout(60_000));
+    assert.deepEqual(
+      authority.server.requests.slice(before).map(({ path }) => path),
+      ['/v1/renewals/nonce', '/v1/renewals/gates'],
+    );
+  }
+  renewing.gatesFound();
+  assert.equal(asked().seconds, 10);
+});
+
+test('a renewal that is due is waited for, one that fails or hangs no longer than that or than asked', async () => {
+  const { directory, credential } = await enrolled();
+  const due = systemAt(Date.parse(credential.renewAfter));
+  const { renewing, current } = renewingOf(directory, credential, due);
+  authority.wishes.renewAfterMs = 400 * 86_400_000;
+  renewing.start();
+  await renewing.settled(AbortSignal.timeout(60_000));
+  authority.wishes.renewAfterMs = 15 * 86_400_000;
+  assert.equal(authority.confirmed.at(-1), current().certificate);
+
+  const failing = renewingOf(directory, credential, due);
+  authority.wishes.instead = [refused(403, 'renewal_refused')];
+  failing.renewing.start();
+  await failing.renewing.settled(AbortSignal.timeout(60_000));
+  assert.deepEqual(failing.failures, ['renewal_refused']);
+  await failing.renewing.stop();
+
+  const hanging = renewingOf(directory, credential, due);
+  authority.wishes.instead = ['hang'];
+  hanging.renewing.start();
+  await hanging.renewing.settled(AbortSignal.timeout(300));
+  await hanging.renewing.stop();
+  assert.equal(hanging.current(), credential);
+
+  const idle = renewingOf(directory, credential);
+  idle.renewing.start();
+  await idle.renewing.settled(AbortSignal.timeout(60_000));
 });

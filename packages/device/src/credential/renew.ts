@@ -1,8 +1,17 @@
 import { createPrivateKey, sign } from 'node:crypto';
-import { Confirmed, confirmationBytes, IssuedCredential, RenewalNonce, renewalBytes } from '@portcullis/contract';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  Confirmed,
+  confirmationBytes,
+  GateList,
+  gatesBytes,
+  IssuedCredential,
+  RenewalNonce,
+  renewalBytes,
+} from '@portcullis/contract';
 import { exchange } from '../link/exchange.ts';
 import { Link } from '../link/link.ts';
-import { adoptCredential, type Credential, pendingKey } from './credential.ts';
+import { adoptCredential, type Credential, credentialFileIn, pendingKey, writeCredential } from './credential.ts';
 import { requireOwn } from './enrol.ts';
 import { makeRequest } from './request.ts';
 
@@ -36,6 +45,15 @@ export async function confirm({ credential, directory, signal }: Renewal): Promi
   return confirmed;
 }
 
+/** The same pair, with the gates that there are now: on disk too, where they are others. */
+export async function findGates({ credential, directory, signal }: Renewal): Promise<Credential> {
+  const { gates } = await withLink(credential, signal, (link) => gatesOver(link, credential));
+  if (gates.length === 0 || isDeepStrictEqual(gates, credential.gates)) return credential;
+  const next = { ...credential, gates };
+  writeCredential(credentialFileIn(directory), next);
+  return next;
+}
+
 interface Renewal {
   credential: Credential;
   directory: string;
@@ -46,6 +64,12 @@ async function confirmOver(link: Link, { key, certificate, enrolment }: Credenti
   const nonce = await nonceOf(link, enrolment);
   const asked = { certificate, nonce, signature: signed(key, confirmationBytes(nonce)) };
   await exchange(link, `${enrolment}/v1/renewals/confirmation`, asked, Confirmed);
+}
+
+async function gatesOver(link: Link, { key, certificate, enrolment }: Credential): Promise<GateList> {
+  const nonce = await nonceOf(link, enrolment);
+  const asked = { certificate, nonce, signature: signed(key, gatesBytes(nonce)) };
+  return exchange(link, `${enrolment}/v1/renewals/gates`, asked, GateList);
 }
 
 async function withLink<T>(

@@ -10,6 +10,8 @@ export const paces = {
   network: { firstMs: 500, longestMs: 30_000 },
   gate: { firstMs: 500, longestMs: 30_000 },
   certificate: { firstMs: 1_000, longestMs: 30_000 },
+  /** Somebody has to configure a gate. */
+  stream_unknown: { firstMs: 5_000, longestMs: 300_000 },
   not_admitted: { firstMs: 1_000, longestMs: 300_000 },
 } as const satisfies Record<string, Pace>;
 

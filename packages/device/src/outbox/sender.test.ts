@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { patienceMs } from '../../../../test/patience.ts';
-import { localNames, TestAuthority } from '../../test/certificates.ts';
-import { deviceDirectory, impatient, openDevice, startGate } from '../../test/gate.ts';
+import { localNames, TestAuthority, temporaryDirectory } from '../../test/certificates.ts';
+import { startEnrolment } from '../../test/enrolment.ts';
+import { deviceDirectory, fleet, impatient, makeCredential, openDevice, startGate } from '../../test/gate.ts';
 import { acknowledged, linesOf, type Received, refused, startServer, until } from '../../test/servers.ts';
+import { credentialFileIn, readCredential } from '../credential/credential.ts';
+import { Link } from '../link/link.ts';
+import { realSystem, type System } from '../system.ts';
+import { Clock } from './clock.ts';
+import { Outbox } from './outbox.ts';
+import { lineOf } from './reading.ts';
+import { Sender } from './sender.ts';
 
 const limit = () => AbortSignal.timeout(patienceMs);
 const range = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -237,4 +245,102 @@ test('one stream that is refused does not hold up another', async () => {
   await device.send('telemetry', { value: 1 });
   await until('the other stream', () => gate.values().includes(1));
   await until('its acknowledgement', () => device.kept === 1);
+});
+
+test('a gate that does not know the stream is passed over for one that does, at once and without a word', async () => {
+  const ignorant = await startGate(range(50).map(() => refused(404, 'stream_unknown')));
+  const gate = await startGate();
+  const { device, refusals } = await sending([ignorant.url, gate.url], 3);
+  await device.drained(limit());
+  assert.deepEqual([gate.values(), refusals, ignorant.requests.length], [range(3), [], 1]);
+  await device.send('telemetry', { value: 3 });
+  await device.drained(limit());
+  assert.equal(ignorant.requests.length, 1, 'it stays with the one that does');
+});
+
+test('while one gate does not know the stream and another is down, both are told and tried again', async () => {
+  const down = await startGate();
+  await down.close();
+  const ignorant = await startGate(range(3).map(() => refused(404, 'stream_unknown')));
+  const { device, refusals, failures } = await sending([down.url, ignorant.url], 1);
+  await device.drained(limit());
+  assert.deepEqual(ignorant.values(), [0]);
+  assert.deepEqual([...new Set(refusals)], ['stream_unknown']);
+  assert.deepEqual([...new Set(failures)], ['server_unreachable']);
+});
+
+function senderOf(gates: string[], system: System, outbox: Outbox) {
+  const told = { refusals: [] as string[], missing: 0, found: 0 };
+  const credential = makeCredential(gates);
+  const link = new Link({ roots: credential.roots, fleet: credential.fleet, role: 'gate', credential });
+  const sender = new Sender({
+    ...{ stream: 'cold', outbox, system, counts: { acknowledged: 0, refused: 0 } },
+    route: () => ({ link, gates }),
+    clock: new Clock(system, () => 0),
+    setAside: () => assert.fail('no reading is refused for good'),
+    onRefusal: ({ reason }) => told.refusals.push(reason),
+    onFailure: () => undefined,
+    onGatesMissing: () => told.missing++,
+    onGatesFound: () => told.found++,
+  });
+  const running = sender.run();
+  after(async () => {
+    sender.stop();
+    link.close();
+    await running;
+  });
+  return { sender, told };
+}
+
+test('a stream that no known gate has is set apart and told once, others are looked for, and a retry goes at once', async () => {
+  const unknown = () => refused(404, 'stream_unknown');
+  const gates = [await startGate([unknown]), await startGate([unknown])];
+  const outbox = new Outbox(join(temporaryDirectory(), 'cold'));
+  await outbox.put(lineOf('{"value":0}', { id: 'a', time: '2026-11-23T12:00:00Z', clock: 'unknown' }));
+  const patient = { ...realSystem, random: (bytes: number) => Buffer.alloc(bytes, 0xff) };
+  const { sender, told } = senderOf(
+    gates.map(({ url }) => url),
+    patient,
+    outbox,
+  );
+  await until('it is set apart', () => sender.setApart === 'stream_unknown');
+  assert.deepEqual([told.refusals, told.missing, outbox.length], [['stream_unknown'], 1, 1]);
+  assert.deepEqual(
+    gates.map(({ requests }) => requests.length),
+    [1, 1],
+  );
+  sender.retry();
+  await until('it is sent', () => outbox.length === 0);
+  assert.deepEqual([sender.setApart, told.found], [undefined, 1]);
+});
+
+test('a gate that is gone for good: once all known ones failed twice, others are asked for and taken', async () => {
+  const gone = await startGate();
+  await gone.close();
+  const gate = await startGate();
+  const enrolment = await startEnrolment(fleet);
+  enrolment.wishes.gates = [gate.url];
+  const directory = deviceDirectory([gone.url], { enrolment: enrolment.server.url });
+  const { device, failures } = await openDevice(directory);
+  await device.send('telemetry', { value: 0 });
+  await device.drained(limit());
+  assert.deepEqual(gate.values(), [0]);
+  assert.ok(failures.length >= 2);
+  assert.deepEqual(device.credential.gates, [gate.url]);
+  assert.deepEqual(readCredential(credentialFileIn(directory)).gates, [gate.url]);
+});
+
+test('an authority of an earlier version, which knows no question for gates, leaves the device trying those it knows', async () => {
+  const gate = await startGate();
+  await gate.close();
+  const enrolment = await startEnrolment(fleet);
+  enrolment.wishes.instead = range(50).flatMap(() => [{ status: 0 }, refused(404, 'route_unknown')]);
+  const directory = deviceDirectory([gate.url], { enrolment: enrolment.server.url });
+  const { device, failures } = await openDevice(directory);
+  await device.send('telemetry', { value: 0 });
+  await until('it asked', () => enrolment.server.requests.some(({ path }) => path === '/v1/renewals/gates'));
+  const back = await startGate([], gate.port);
+  await device.drained(limit());
+  assert.deepEqual(back.values(), [0]);
+  assert.deepEqual([...new Set(failures)], ['server_unreachable']);
 });

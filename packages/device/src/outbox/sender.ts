@@ -5,10 +5,11 @@ import type { Link, LinkAnswer } from '../link/link.ts';
 import { type System, timerMsMax } from '../system.ts';
 import type { Clock } from './clock.ts';
 import type { Place } from './cursor.ts';
+import { GateChoice } from './gate-choice.ts';
 import type { Outbox, Waiting } from './outbox.ts';
+import { Portion } from './portion.ts';
 
 const batchReadingsMax = 500;
-const batchBytesMax = 1024 * 1024;
 
 export interface Refusal {
   stream: string;
@@ -36,6 +37,10 @@ export interface SenderParts {
   /** Takes the oldest reading, which will never pass, out of the outbox. */
   setAside(refused: Waiting, refusal: Refusal): void;
   onFailure(error: PortcullisError): void;
+  /** None of the known gates could be asked, or none of them knows the stream: there may be others by now. */
+  onGatesMissing(): void;
+  /** One of them does it after all. */
+  onGatesFound(): void;
 }
 
 type Peeked = Waiting[];
@@ -48,15 +53,30 @@ export class Sender {
   readonly #parts: SenderParts;
   readonly #backOff: BackOff;
   readonly #abort = new AbortController();
+  readonly #portion = new Portion();
+  readonly #gates: GateChoice;
   #wake: () => void = () => undefined;
-  /** Which of the gates: each device begins with another, so that a fleet spreads. */
-  #gate: number;
+  #hurry: () => void = () => undefined;
   #limit = batchReadingsMax;
+  #setApart: 'stream_unknown' | undefined;
+  #missesGates = false;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
     this.#backOff = new BackOff(parts.system);
-    this.#gate = parts.system.random(2).readUInt16BE();
+    this.#gates = new GateChoice(parts.system.random(2).readUInt16BE());
+  }
+
+  /** Why what waits here is not expected to leave soon: no known gate has the stream. It is tried again slowly. */
+  get setApart(): 'stream_unknown' | undefined {
+    return this.#setApart;
+  }
+
+  /** Tries again now, whatever it waits for. */
+  retry(): void {
+    this.#gates.forget();
+    this.#backOff.acknowledged();
+    this.#hurry();
   }
 
   /** Something was put. */
@@ -66,7 +86,7 @@ export class Sender {
 
   stop(): void {
     this.#abort.abort();
-    this.#wake();
+    this.#hurry();
   }
 
   async run(): Promise<void> {
@@ -79,7 +99,7 @@ export class Sender {
   /** How long to wait: 0 to go on, undefined when nothing waits. Also a disk that fails is tried again. */
   async #step(): Promise<number | undefined> {
     try {
-      const batch = this.#parts.outbox.peek(this.#limit, batchBytesMax);
+      const batch = this.#parts.outbox.peek(this.#limit, this.#portion.bytesMax);
       return batch.length === 0 ? undefined : await this.#send(batch);
     } catch (error) {
       return this.#failed(failureOf(error));
@@ -91,61 +111,106 @@ export class Sender {
     if (this.#abort.signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = milliseconds === undefined ? undefined : setTimeout(resolve, milliseconds);
-      this.#wake = () => {
-        if (milliseconds !== undefined && !this.#abort.signal.aborted) return;
+      this.#hurry = () => {
         clearTimeout(timer);
         resolve();
       };
+      this.#wake = milliseconds === undefined ? this.#hurry : () => undefined;
     });
   }
 
   async #send(batch: Peeked): Promise<number> {
     const { link, gates } = this.#parts.route();
-    const gate = gates[this.#gate % gates.length];
+    const gate = this.#gates.current(gates);
     if (gate === undefined) return this.#failed(new PortcullisError('server_unreachable', 'no gate is known'));
-    const answer = await link.request({
-      url: `${gate}/v1/streams/${this.#parts.stream}/readings`,
-      method: 'POST',
-      headers: { 'content-type': 'application/x-ndjson' },
-      body: batch.map(({ line }) => line).join('\n'),
-      signal: this.#abort.signal,
-    });
-    return this.#answered(batch, answer);
+    const body = Buffer.from(batch.map(({ line }) => line).join('\n'));
+    const start = this.#parts.system.monotonic();
+    const elapsedMs = () => this.#parts.system.monotonic() - start;
+    try {
+      const answer = await link.request({
+        url: `${gate}/v1/streams/${this.#parts.stream}/readings`,
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson' },
+        body,
+        timeoutMs: this.#portion.patienceMs(body.length),
+        signal: this.#abort.signal,
+      });
+      // RFC 9110 §15.5.9: the gate gave up on a body that came too slowly.
+      if (answer.status === 408) throw tooSlow(gate);
+      if (answer.status === 202) this.#portion.acknowledged(body.length, elapsedMs());
+      return this.#answered(batch, answer, gate);
+    } catch (error) {
+      if (error instanceof PortcullisError && error.detail.begun === true) {
+        this.#portion.failed(body.length, elapsedMs());
+      }
+      throw error;
+    }
   }
 
   #failed(error: PortcullisError): number {
-    this.#gate++;
+    const isGone = error.code === 'server_unreachable' || error.code === 'server_not_verified';
+    if (!isGone) this.#gates.passOver();
+    const areAllGone = isGone && this.#gates.failed(this.#parts.route().gates);
     if (this.#abort.signal.aborted) return 0;
     this.#parts.onFailure(error);
+    if (areAllGone) this.#missGates();
     return this.#backOff.next(error.code === 'not_authenticated' ? paces.certificate : paces.network);
   }
 
-  #answered(batch: Peeked, answer: LinkAnswer): number {
+  #answered(batch: Peeked, answer: LinkAnswer, gate: string): number {
     this.#parts.clock.heard(answer.headers.date);
     if (answer.status === 202) {
       const parsed = Acknowledgement.safeParse(parseAnswer(answer));
-      if (parsed.success && parsed.data.acknowledged === batch.length) return this.#acknowledged(batch);
+      if (parsed.success && parsed.data.acknowledged === batch.length) return this.#acknowledged(batch, gate);
       return this.#failed(new PortcullisError('answer_malformed', 'the acknowledgement is not one of this batch'));
     }
     const parsed = Problem.safeParse(parseAnswer(answer));
     if (!parsed.success)
       return this.#failed(new PortcullisError('answer_malformed', `the gate answered ${answer.status}`));
-    return this.#refused(batch, parsed.data, retryAfterMs(answer.headers['retry-after']));
+    if (parsed.data.reason === 'stream_unknown') return this.#unknown(gate, parsed.data);
+    return this.#refused(batch, parsed.data, gate, retryAfterMs(answer.headers['retry-after']));
   }
 
-  #acknowledged(batch: Peeked): number {
+  #acknowledged(batch: Peeked, gate: string): number {
     this.#backOff.acknowledged();
+    this.#isKnownTo(gate);
     this.#parts.counts.acknowledged += batch.length;
     this.#parts.outbox.advance(batch.at(-1)?.place as Place, batch.length);
     this.#limit = batchReadingsMax;
     return 0;
   }
 
-  #refused(batch: Peeked, problem: Problem, atLeastMs: number): number {
+  #isKnownTo(gate: string): void {
+    this.#gates.knows(gate);
+    this.#setApart = undefined;
+    if (this.#missesGates) this.#parts.onGatesFound();
+    this.#missesGates = false;
+  }
+
+  #missGates(): void {
+    this.#missesGates = true;
+    this.#parts.onGatesMissing();
+  }
+
+  /** Another gate may know the stream; when none does, the readings wait apart, and are tried again slowly. */
+  #unknown(gate: string, problem: Problem): number {
+    const { gates } = this.#parts.route();
+    const isNew = this.#gates.isNewlyIgnorant(gate);
+    const byAll = this.#gates.areAllIgnorant(gates);
+    if (isNew && !byAll) return 0;
+    if (byAll) this.#setApart = 'stream_unknown';
+    this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
+    this.#missGates();
+    return this.#backOff.next(byAll ? paces.stream_unknown : paces.certificate);
+  }
+
+  #refused(batch: Peeked, problem: Problem, gate: string, atLeastMs: number): number {
     const reason = Object.hasOwn(reasons, problem.reason) ? reasons[problem.reason as ReasonCode] : undefined;
+    // A gate that can not decide has not looked for the stream.
+    if (reason !== undefined && reason.class !== 'gate') this.#isKnownTo(gate);
     if (reason?.class === 'reading') return this.#setAside(batch, problem);
     this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
-    if (reason?.class === 'gate') this.#gate++;
+    if (reason?.class === 'gate') this.#gates.passOver();
     return this.#backOff.next(paceOf(problem.reason, reason?.class), atLeastMs);
   }
 
@@ -180,6 +245,11 @@ function retryAfterMs(value: string | undefined): number {
 function paceOf(reason: string, reasonClass: string | undefined): Pace {
   if (reason === 'not_admitted') return paces.not_admitted;
   return reasonClass === 'certificate' ? paces.certificate : paces.gate;
+}
+
+function tooSlow(gate: string): PortcullisError {
+  const message = `"${gate}" gave up on a request that came too slowly`;
+  return new PortcullisError('server_unreachable', message, { detail: { begun: true } });
 }
 
 function failureOf(error: unknown): PortcullisError {

@@ -19,6 +19,8 @@ export interface StreamParts {
   clock: Clock;
   onRefusal(refusal: Refusal): void;
   onFailure(error: PortcullisError): void;
+  onGatesMissing: SenderParts['onGatesMissing'];
+  onGatesFound: SenderParts['onGatesFound'];
   /** What somebody should know, and no program has to. */
   onNotice(words: string): void;
 }
@@ -36,6 +38,7 @@ export class Stream {
 
   constructor(parts: StreamParts) {
     const { name, directory, bounds, route, system, clock, onRefusal, onFailure } = parts;
+    const { onGatesMissing, onGatesFound } = parts;
     this.#parts = parts;
     this.#outbox = new Outbox(join(directory, 'outbox', name), bounds, (damage) => this.#tellDamage(damage));
     this.#sender = new Sender({
@@ -48,6 +51,8 @@ export class Stream {
       setAside: (refused, refusal) => this.#setAside(refused, refusal),
       onRefusal,
       onFailure,
+      onGatesMissing,
+      onGatesFound,
     });
     this.#running = this.#sender.run();
   }
@@ -55,6 +60,16 @@ export class Stream {
   /** Readings that no gate has acknowledged yet. */
   get kept(): number {
     return this.#outbox.length;
+  }
+
+  /** Why what waits is not expected to leave soon: no known gate has the stream. It is tried again slowly. */
+  get setApart(): 'stream_unknown' | undefined {
+    return this.#sender.setApart;
+  }
+
+  /** Tries again now, whatever is waited for. */
+  retry(): void {
+    this.#sender.retry();
   }
 
   /** A new account of what one party puts; `close` ends it. */

@@ -26,7 +26,7 @@ export async function credentialOf(
 }
 
 /** Where gates were last seen to listen; before any gate was seen, what the configuration says. */
-async function gatesOf(parts: EnrolmentParts): Promise<string[]> {
+export async function gatesOf(parts: EnrolmentParts): Promise<string[]> {
   const rows = await parts.store.read((db) =>
     db
       .selectFrom('subjects')

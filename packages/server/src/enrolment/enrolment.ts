@@ -11,6 +11,8 @@ export { openEnrolment } from './open.ts';
 import type {
   ConfirmationRequest,
   EnrolmentRequest,
+  GateList,
+  GatesRequest,
   IssuedCredential,
   RenewalRequest,
   TokenCreated,
@@ -37,4 +39,6 @@ export interface Enrolment {
   renew(address: string, request: RenewalRequest): Promise<IssuedCredential>;
   /** The first use of a renewed certificate supersedes the one before it. */
   confirm(address: string, request: ConfirmationRequest): Promise<{ confirmed: true }>;
+  /** Changes nothing. @throws {PortcullisError} `renewal_refused`, `rate_limited` */
+  gates(address: string, request: GatesRequest): Promise<GateList>;
 }

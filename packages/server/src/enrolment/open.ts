@@ -6,7 +6,7 @@ import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import type { Enrolment } from './enrolment.ts';
 import { Nonces } from './nonces.ts';
-import { confirm, renew } from './renewal.ts';
+import { confirm, listGates, renew } from './renewal.ts';
 import { createTokens, enrol, listTokens, revokeToken } from './tokens.ts';
 import { Tries } from './tries.ts';
 
@@ -46,5 +46,6 @@ export function openEnrolment(given: Parts): Enrolment {
     nonce: () => nonces.make(),
     renew: (address, request) => bounded(address, () => renew(parts, request)),
     confirm: (address, request) => bounded(address, () => confirm(parts, request)),
+    gates: (address, request) => bounded(address, () => listGates(parts, request)),
   };
 }

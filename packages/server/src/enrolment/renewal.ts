@@ -2,6 +2,9 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import {
   type ConfirmationRequest,
   confirmationBytes,
+  type GateList,
+  type GatesRequest,
+  gatesBytes,
   type IssuedCredential,
   PortcullisError,
   type RenewalRequest,
@@ -11,7 +14,7 @@ import { renewalWindowMs } from '../issuance/issuance.ts';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import { readCertificate } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
-import { credentialOf, requestBytes } from './credential.ts';
+import { credentialOf, gatesOf, requestBytes } from './credential.ts';
 import type { EnrolmentParts } from './open.ts';
 
 function refused(why: string): PortcullisError {
@@ -70,6 +73,10 @@ async function requireRenewable(parts: EnrolmentParts, row: CertificateRow): Pro
     parts.log.warn({ subject, fingerprint }, 'clone_suspected: a superseded certificate asked for renewal');
     throw refused('it is superseded');
   }
+  requireUsable(parts, row);
+}
+
+function requireUsable(parts: EnrolmentParts, row: CertificateRow): void {
   if (row.standing !== 'valid') throw refused(`its standing is ${row.standing}`);
   if (parts.system.now() > row.notAfter + renewalWindowMs)
     throw refused('it expired too long ago; enrol again with a token');
@@ -116,4 +123,11 @@ export async function confirm(parts: EnrolmentParts, asked: ConfirmationRequest)
     if (old?.standing === 'valid') await parts.revocation.supersede(change, old);
   });
   return { confirmed: true };
+}
+
+/** For who holds the key of a certificate that is valid and could be renewed. */
+export async function listGates(parts: EnrolmentParts, asked: GatesRequest): Promise<GateList> {
+  const row = await provenRow(parts, asked, gatesBytes(asked.nonce));
+  requireUsable(parts, row);
+  return { gates: await gatesOf(parts) };
 }

@@ -1,16 +1,19 @@
 /** The same rule for everyone: operators, gates and devices are judged at each request, and what lasts at each change that touches them. */
 import assert from 'node:assert/strict';
+import { createPrivateKey, sign } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { TokenCreated } from '@portcullis/contract';
+import { confirmationBytes, GateList, gatesBytes, RenewalNonce, TokenCreated } from '@portcullis/contract';
 import {
   type Credential,
   confirm,
   credentialFileIn,
   enrol,
   exchange,
+  findGates,
+  Link,
   readCredential,
   renew,
   writeCredential,
@@ -226,6 +229,39 @@ test('P6: a suspended device is refused at twenty reconnects to each gate and at
     [await statusAt(readingsUrl(house), renewed), await statusAt(readingsUrl(house), device)],
     [202, 403],
   );
+});
+
+test('where gates are is told to who proves the key of a valid certificate, and to nobody else', async () => {
+  const device = await enrolled('truck-6');
+  const { enrolment, certificate, key, roots } = device.credential;
+  const stale = { ...device, credential: { ...device.credential, gates: ['https://gone.example:8443'] } };
+  const found = await findGates(stale);
+  assert.ok([house.gateUrl, `https://localhost:${gateTwoPort}`].every((url) => found.gates.includes(url)));
+  assert.ok(!found.gates.includes('https://gone.example:8443'));
+  assert.deepEqual(readCredential(credentialFileIn(device.directory)), found);
+
+  const link = new Link({ roots, role: 'authority' });
+  const other = await enrolled('truck-7');
+  const { nonce } = await exchange(link, `${enrolment}/v1/renewals/nonce`, {}, RenewalNonce);
+  const signed = (pem: string, bytes: Buffer) => sign('sha256', bytes, createPrivateKey(pem)).toString('base64');
+  const asked = { certificate, nonce, signature: signed(key, gatesBytes(nonce)) };
+  const ask = (more: object) => exchange(link, `${enrolment}/v1/renewals/gates`, { ...asked, ...more }, GateList);
+  assert.deepEqual((await ask({})).gates, found.gates);
+  for (const [more, code] of [
+    [{ signature: signed(other.credential.key, gatesBytes(nonce)) }, 'renewal_refused'],
+    [{ signature: signed(key, confirmationBytes(nonce)) }, 'renewal_refused'],
+    [{ nonce: 'n'.repeat(40) }, 'renewal_refused'],
+    [{ later: true }, 'request_malformed'],
+    [{ signature: undefined }, 'request_malformed'],
+  ] as const) {
+    await assert.rejects(ask(more), { code });
+  }
+  for (const action of ['suspend', 'revoke'] as const) {
+    await operator.stand(action, 'truck-6');
+    await assert.rejects(findGates(stale), refusedRenewal);
+    await assert.rejects(ask({}), refusedRenewal);
+  }
+  link.close();
 });
 
 test('P9: a renewal that was under way when its device was suspended can not be confirmed', async () => {
