@@ -17,7 +17,12 @@ export type ClockState = z.infer<typeof ClockState>;
 /** The instants whose year has four digits in UTC too (RFC 3339 §1); others can not be printed as a `Timestamp`. */
 const earliestTime = Date.parse('0000-01-01T00:00:00Z');
 const latestTime = Date.parse('9999-12-31T23:59:59.999Z');
-const isPrintable = (text: string) => Date.parse(text) >= earliestTime && Date.parse(text) <= latestTime;
+/** An offset moves an instant into another year from the first or the last day of one. */
+function isPrintable(text: string): boolean {
+  if (!text.startsWith('9999') && !text.startsWith('0000')) return true;
+  const time = Date.parse(text);
+  return time >= earliestTime && time <= latestTime;
+}
 
 /** When the device took the reading. Milliseconds of it are kept, as an instant: digits behind them and the offset are not. */
 export const DeviceTime = z.iso

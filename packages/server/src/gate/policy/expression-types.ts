@@ -106,11 +106,13 @@ function constantTypes({ constantKind }: Constant): Types {
 
 function selected(whole: Expression, { operand, field, testOnly }: Select, bound: Bound): Types {
   const within = typesOf(operand, bound);
+  // `has` of what has no members is false.
+  if (testOnly) return bool;
   const found = membersOf(within, whole);
   if (within.has('subject') && !subjectMembers.includes(field)) {
     throw never(whole, `a subject has [${subjectMembers.join(', ')}]`);
   }
-  return testOnly ? bool : found;
+  return found;
 }
 
 function membersOf(within: Types, whole: Expression): Types {
