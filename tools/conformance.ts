@@ -10,6 +10,7 @@ const parts: Record<string, string> = {
   pack: 'each package, packed and installed in an empty folder; the device on Node 22, without a network',
   devices: 'the devices of examples/, against a real house and against servers that lie',
   network: 'docs/operating/network.md, on three machines made of network namespaces',
+  containers: 'Containerfile and compose file, as far as that goes without an engine',
   services: 'the systemd units, and the accounts that they run in',
 };
 

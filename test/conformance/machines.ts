@@ -84,18 +84,30 @@ export class Machines implements AsyncDisposable {
     return { status, said: `${stdout}${stderr}` };
   }
 
-  /** A command that stays, once it has said of `listeners` that they listen. Resolves to how it is stopped. */
-  async stay(name: string, command: string, listeners: number): Promise<() => Promise<void>> {
-    const child = spawn('ip', this.#command(name, `exec ${command}`), {
+  /** The words before a command that has it run on that machine, in its home. */
+  enter(name: string): string {
+    return `ip netns exec ${this.#space(name)} env -C ${join(this.#home, name)}`;
+  }
+
+  /** A command that stays, once it has said so, as often as it says so. Resolves to how it is stopped. */
+  async stay(name: string, command: string, pattern: RegExp, times = 1): Promise<() => Promise<void>> {
+    const child = spawn('bash', ['-c', `exec ip "$@" 2>&1`, 'bash', ...this.#command(name, `exec ${command}`)], {
       ...this.#options(name),
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#stays.push(child);
-    let said = 0;
-    for await (const line of createInterface({ input: child.stdout })) {
-      if (/listening on/.test(line) && ++said === listeners) return () => stopped(child);
-    }
-    throw new Error(`"${command}" on ${name} ended with ${child.exitCode} before it listened`);
+    const lines = createInterface({ input: child.stdout });
+    const seen: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      lines.on('line', (line) => {
+        seen.push(line);
+        if (seen.filter((one) => pattern.test(one)).length >= times) resolve();
+      });
+      child.once('exit', (code) =>
+        reject(new Error(`"${command}" on ${name} ended with ${code}:\n${seen.join('\n')}`)),
+      );
+    });
+    return () => stopped(child);
   }
 
   /** Pulls the plug of a machine, or puts it in again. */

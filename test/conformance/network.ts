@@ -39,7 +39,7 @@ async function runBlock({ on, background, text }: Block): Promise<void> {
   // There is no registry on these machines: the commands are on the path. A machine's hosts file is where its namespace has it.
   const script = text.replaceAll(/\bnpx (portcullis)/g, '$1');
   for (const name of on) {
-    if (background) stops.push(await machines.stay(name, script.trim(), / up\b/.test(script) ? 2 : 1));
+    if (background) stops.push(await machines.stay(name, script.trim(), /listening on/, / up\b/.test(script) ? 2 : 1));
     else demand(name, script.replaceAll('/etc/hosts', machines.hostsOf(name)));
   }
 }
