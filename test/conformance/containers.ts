@@ -5,29 +5,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parse } from 'yaml';
 import { root, textOf } from '../tree.ts';
+import { containerFolder as folder, stages } from './containerfile.ts';
 import { skippedWithout } from './house.ts';
 import { canMakeMachines, Machines } from './machines.ts';
 
-const folder = 'packaging/container';
 const services = ['authority', 'gate', 'device'] as const;
-
-interface Stage {
-  name: string;
-  from: string;
-  steps: [instruction: string, rest: string][];
-}
-
-function stages(): Stage[] {
-  const found: Stage[] = [];
-  for (const line of textOf(`${folder}/Containerfile`).split('\n')) {
-    const [, instruction = '', rest = ''] = /^([A-Z]+) (.*)$/.exec(line) ?? [];
-    if (instruction === 'FROM') {
-      const [from = '', , name = ''] = rest.split(' ');
-      found.push({ name, from, steps: [] });
-    } else if (instruction !== '') found.at(-1)?.steps.push([instruction, rest]);
-  }
-  return found;
-}
 
 /** The last value of an instruction in a stage, or in those that it is made from. */
 function last(name: string, wanted: string): string | undefined {

@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { root, trackedFiles } from '../tree.ts';
+import { stages } from './containerfile.ts';
 import { openHouse } from './house.ts';
 
 const run = promisify(execFile);
@@ -30,30 +31,30 @@ const nodes = [
   ['Node 22', oldNode],
 ] as const;
 
-/** A copy of the tree, so that the build leaves no output here. */
-function copyTree(): void {
-  for (const file of trackedFiles()) {
+/** What the first stage of the Containerfile does, step by step, so that its steps are tried too; below a folder of our own. */
+async function buildAsContainer(): Promise<void> {
+  const [build] = stages();
+  for (const [instruction, rest] of build?.steps ?? []) {
+    if (instruction === 'COPY') copyTracked(rest.split(' ').slice(0, -1));
+    if (instruction !== 'RUN') continue;
+    const script = rest.replaceAll('/opt/', `${work}/opt/`);
+    await run('bash', ['-ec', script], { cwd: copy, env: withNode(process.execPath), maxBuffer: 64 * 1024 * 1024 });
+  }
+}
+
+function copyTracked(paths: string[]): void {
+  const wanted = trackedFiles().filter((file) => paths.some((path) => file === path || file.startsWith(`${path}/`)));
+  for (const file of wanted) {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     cpSync(join(root, file), join(copy, file));
   }
-  linkModules(join(copy, 'node_modules'), join(copy, 'packages'));
 }
 
-/** The installed packages as they are, but the workspace's own as they are copied. */
-function linkModules(modules: string, packages: string): void {
-  mkdirSync(join(modules, '@portcullis'), { recursive: true });
-  for (const name of readdirSync(join(root, 'node_modules'))) {
-    if (name !== '@portcullis') symlinkSync(join(root, 'node_modules', name), join(modules, name));
-  }
-  for (const name of ['contract', 'device', 'server'])
-    symlinkSync(join(packages, name), join(modules, '@portcullis', name));
-}
+const withNode = (node: string) => ({ ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` });
 
 before(async () => {
-  copyTree();
-  await run(process.execPath, ['tools/pack.ts'], { cwd: copy });
-  await run(process.execPath, ['tools/pack-device.ts'], { cwd: copy });
-  const archives = readdirSync(join(copy, 'dist/packages')).map((name) => join(copy, 'dist/packages', name));
+  await buildAsContainer();
+  const archives = ['contract', 'device'].map((name) => join(copy, 'dist/packages', `portcullis-${name}-0.1.0.tgz`));
   mkdirSync(empty);
   cpSync(join(root, '.npmrc'), join(empty, '.npmrc'));
   writeFileSync(join(empty, 'package.json'), '{"name":"elsewhere","private":true,"type":"module"}');
@@ -65,11 +66,11 @@ before(async () => {
 
 after(() => rmSync(work, { recursive: true, force: true }));
 
-test('the packed server runs its command line in an empty folder', async () => {
-  const { stdout } = await run(process.execPath, ['node_modules/.bin/portcullis', '--help'], { cwd: empty });
+test('the packed server, installed as in the image, runs its command line', async () => {
+  const portcullis = join(work, 'opt/portcullis/bin/portcullis');
+  const { stdout } = await run(portcullis, ['--help'], { cwd: empty, env: withNode(process.execPath) });
   assert.match(stdout, /portcullis/);
-  const words = ['node_modules/.bin/portcullis', 'init', 'fleet', '--base-port', '18440'];
-  await run(process.execPath, words, { cwd: empty });
+  await run(portcullis, ['init', 'fleet', '--base-port', '18440'], { cwd: empty, env: withNode(process.execPath) });
   assert.ok(readdirSync(join(empty, 'fleet')).includes('root.pem'));
 });
 
@@ -128,7 +129,7 @@ test('the one file, installed with npm offline and by tar, enrols and sends agai
   for (const [index, [name, node]] of [...nodes, ...nodes.toReversed()].entries()) {
     const command = ways[index % 2] as string;
     const device = join(house.directory, `device-${index}`);
-    const environment = { ...process.env, PATH: `${dirname(node)}:/usr/bin:/bin` };
+    const environment = withNode(node);
     const { stdout } = await run('node', ['--version'], { env: environment });
     assert.equal(stdout.startsWith('v22.'), name === 'Node 22');
     await run(command, ['enrol', await house.token(`truck-${index}`), '--device', device], { env: environment });
