@@ -26,7 +26,13 @@ import { FleetCertificates, type Leaf } from './fleet-certificates.ts';
 
 const usual: GateLimits = {
   ...{ handshakeMs: 5_000, pendingHandshakesMax: 64, connectionsMax: 1_000, connectionsPerCertificateMax: 16 },
-  ...{ idleMs: 60_000, requestMs: 10_000, queueReadingsMax: 10_000, queueBytesMax: 8 * 1024 * 1024 },
+  ...{
+    idleMs: 60_000,
+    requestMs: 10_000,
+    bodyBytesPerSecondMin: 1_024,
+    queueReadingsMax: 10_000,
+    queueBytesMax: 8 * 1024 * 1024,
+  },
 };
 const telemetry: StreamConfig = { kinds: ['device'], expect: { status: 'active' } };
 
@@ -95,6 +101,7 @@ export class OpenFront {
       metrics,
       sink,
       system,
+      log,
       settings,
       intake: this.intake,
     });

@@ -40,12 +40,14 @@ const Limits = z.strictObject({
   pendingHandshakesMax: count(100_000, 512),
   /** How many connections may be open at once. */
   connectionsMax: count(1_000_000, 20_000),
-  /** How many of them with one certificate. */
+  /** How many of them with one certificate. One more takes the place of the one that was silent for longest. */
   connectionsPerCertificateMax: count(100_000, 16),
   /** How long a connection may idle between requests. */
   idleMs: milliseconds(1_000, 86_400_000, 75_000),
-  /** How long a request may take to arrive. */
+  /** How long a request may take to arrive, and how long nothing of it may come. */
   requestMs: milliseconds(100, 3_600_000, 30_000),
+  /** A body of readings may take longer, by a second for each so many bytes of it that have come. */
+  bodyBytesPerSecondMin: count(2 ** 31, 1_024),
   /** How many readings may wait for their commit. */
   queueReadingsMax: count(10_000_000, 100_000),
   /** How many bytes of them. */

@@ -126,7 +126,7 @@ class RunningGate implements Gate {
       now: () => system.now(),
     });
     const intake = new Intake(instance, limits.queueBytesMax);
-    this.#front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, settings, intake });
+    this.#front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, log, settings, intake });
     this.#feed = this.#makeFeed();
     this.#leasing = new Leasing({
       ...{ authority, instance, lease, log },

@@ -12,9 +12,20 @@ const leaf = (name: string) => Buffer.from(fingerprintNamed(name), 'hex');
 
 class Line {
   readonly remoteAddress = '127.0.0.1';
+  idleSince: number | undefined;
+  stalledSince: number | undefined;
   ended = 0;
+  dropped = false;
+  constructor(since: { idleSince?: number; stalledSince?: number } = {}) {
+    Object.assign(this, since);
+  }
   end(): void {
     this.ended++;
+  }
+  drop(): void {
+    this.dropped = true;
+    this.idleSince = undefined;
+    this.stalledSince = undefined;
   }
 }
 
@@ -45,6 +56,23 @@ test('P6: a flip ends the connections of that certificate, and only those', asyn
   assert.deepEqual([one.ended, two.ended, other.ended], [1, 1, 0]);
   connections.changed(fed.change([device('truck-17', 'off')]));
   assert.equal(connections.closed, 2, 'each is counted once');
+});
+
+test('room for a new connection is made by the one that was idle for longest, then by one that stands still, else by none', () => {
+  const connections = open(new FedReplica());
+  const lines = [{}, { stalledSince: 1 }, { idleSince: 30 }, { idleSince: 20 }, { stalledSince: 40 }].map(
+    (since) => new Line(since),
+  );
+  for (const line of lines) connections.register(leaf('truck-17'), line);
+  const other = new Line({ idleSince: 1 });
+  connections.register(leaf('truck-18'), other);
+  const displaced = () => lines.indexOf(connections.displace(leaf('truck-17'))?.transport as Line);
+  assert.deepEqual([displaced(), displaced(), displaced(), displaced(), displaced()], [3, 2, 1, 4, -1]);
+  assert.deepEqual(
+    lines.map(({ dropped }) => dropped),
+    [false, true, true, true, true],
+  );
+  assert.deepEqual([connections.displaced, connections.turnedAway, other.dropped], [4, 1, false]);
 });
 
 test('P6: a superseded certificate loses its connections, its successor keeps them', async () => {

@@ -4,8 +4,14 @@ import { Bearer } from './bearer.ts';
 /** What a transport hands over to be judged at all: how to end it. */
 export interface Transport {
   readonly remoteAddress: string;
+  /** By the monotonic clock: since when nothing was heard, while nothing is under way; undefined while something is. */
+  readonly idleSince: number | undefined;
+  /** The same while something is under way that stands still. */
+  readonly stalledSince: number | undefined;
   /** Ends at once when nothing is being answered; else what is under way is answered, and then it ends. */
   end(): void;
+  /** Ends at once, whatever is under way. */
+  drop(): void;
 }
 
 /**
@@ -44,6 +50,8 @@ export class Connections {
   #closing: Connection[] = [];
   #size = 0;
   #closed = 0;
+  #displaced = 0;
+  #turnedAway = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -56,6 +64,16 @@ export class Connections {
   /** Denied and chosen for closing since the start. */
   get closed(): number {
     return this.#closed;
+  }
+
+  /** Ended since the start to make room for a newer one of the same certificate. */
+  get displaced(): number {
+    return this.#displaced;
+  }
+
+  /** Not taken since the start: all others of the same certificate had something under way. */
+  get turnedAway(): number {
+    return this.#turnedAway;
   }
 
   countOf(fingerprint: Buffer): number {
@@ -78,6 +96,19 @@ export class Connections {
     clearTimeout(connection.expiry);
     this.#size--;
     if (known.size === 0) this.#byName.delete(connection.name);
+  }
+
+  /** Ends the one of this certificate that was idle for longest, else the one that stood still for longest; undefined: there is none. */
+  displace(fingerprint: Buffer): Connection | undefined {
+    const all = [...(this.#byName.get(fingerprint.toString('hex')) ?? [])];
+    const chosen = longest(all, 'idleSince') ?? longest(all, 'stalledSince');
+    if (!chosen) {
+      this.#turnedAway++;
+      return undefined;
+    }
+    this.#displaced++;
+    chosen.transport.drop();
+    return chosen;
   }
 
   /** Those of the touched subjects that no stream admits any more are denied now and closed in slices; the others are left alone. */
@@ -136,4 +167,9 @@ export class Connections {
     if (leftMs <= 0) return this.#deny(connection);
     connection.expiry = setTimeout(() => this.#watchExpiry(connection), Math.min(leftMs, timerMsMax)).unref();
   }
+}
+
+function longest(all: readonly Connection[], since: 'idleSince' | 'stalledSince'): Connection | undefined {
+  const able = all.filter(({ transport }) => transport[since] !== undefined);
+  return able.toSorted((one, other) => (one.transport[since] as number) - (other.transport[since] as number))[0];
 }

@@ -44,6 +44,16 @@ export class Metrics {
       'Connections denied and chosen for closing',
       () => connections.closed,
     );
+    gauge(
+      'portcullis_gate_connections_displaced_total',
+      'Connections that were silent for longest and made room for a newer one of the same certificate',
+      () => connections.displaced,
+    );
+    gauge(
+      'portcullis_gate_connections_turned_away_total',
+      'Connections of a certificate that has as many as it may, each with something under way',
+      () => connections.turnedAway,
+    );
     gauge('portcullis_gate_policy', 'The number of the policy in force', () => ground.policy.number);
     gauge('portcullis_gate_policy_refused', '1 while the files of the policy are not valid', () =>
       Number(parts.policies.refused),

@@ -11,6 +11,7 @@ export interface ListenerLimits {
   connectionsPerCertificateMax: number;
   idleMs: number;
   requestMs: number;
+  bodyBytesPerSecondMin: number;
 }
 
 /** A server certificate with its issuer and key, and whom it trusts: roots and issuers. All in PEM. */

@@ -1,8 +1,8 @@
 import type { ReasonCode, SubjectId } from '@portcullis/contract';
 import type { Sink } from '../../../storage/sink.ts';
-import type { System } from '../../../telemetry/telemetry.ts';
+import type { Log, System } from '../../../telemetry/telemetry.ts';
 import type { Ground } from '../../admission/admit.ts';
-import type { Connections } from '../../connections/connections.ts';
+import type { Connection, Connections } from '../../connections/connections.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { Intake } from '../intake.ts';
 import type { Metrics } from '../metrics.ts';
@@ -21,12 +21,15 @@ interface Parts {
   metrics: Metrics;
   sink: Sink;
   system: System;
+  log: Log;
   settings: { listen: { host: string; port: number }; limits: ListenerLimits };
   intake: Intake;
 }
 
 const streamNameLengthMax = 63;
 const refusedHandshake: ReasonCode = 'handshake_refused';
+/** Connections that had no room are told as often as this, with how many there were: a device that comes back and back fills no log. */
+const tellMs = 10_000;
 
 /** The gate's HTTP side: which request goes where. */
 export class Front {
@@ -34,6 +37,7 @@ export class Front {
   readonly #readings: ReadingParts;
   readonly #operators: OperatorParts;
   #listener: Listener | undefined;
+  #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts) {
     const { gate, ground, verdicts, metrics, sink, system, intake } = parts;
@@ -46,9 +50,10 @@ export class Front {
     const { settings, connections, system } = this.#parts;
     this.#listener = new Listener({
       ...settings.listen,
-      ...{ limits: settings.limits, credential, connections, now: system.now },
+      ...{ limits: settings.limits, credential, connections, now: system.now, monotonic: system.monotonic },
       handle: (asked) => this.#handle(asked),
       onHandshakeRefused: (refused) => this.#handshakeRefused(refused),
+      onFull: (certificate, remoteAddress, displaced) => this.#tellFull(certificate, remoteAddress, displaced),
     });
     return this.#listener.listen();
   }
@@ -67,6 +72,24 @@ export class Front {
     if (stream === undefined) serveOperator(this.#operators, asked, target);
     else if (asked.request.method === 'POST') new ReadingExchange(this.#readings, asked, stream).start();
     else refuseMethod(asked.request, asked.response, 'POST');
+  }
+
+  #tellFull(fingerprint: Buffer, remoteAddress: string, displaced: Connection | undefined): void {
+    const { connections, log, system, ground, settings } = this.#parts;
+    const now = system.monotonic();
+    if (now - this.#toldAt < tellMs) return;
+    this.#toldAt = now;
+    const { connectionsPerCertificateMax } = settings.limits;
+    const row = ground.replica.find(fingerprint);
+    const subject = row === -1 ? null : ground.replica.subjectId(ground.replica.subjectOf(row));
+    const certificate = fingerprint.toString('hex');
+    const counts = { displaced: connections.displaced, turnedAway: connections.turnedAway };
+    log.info(
+      { subject, certificate, remoteAddress, connectionsPerCertificateMax, ...counts },
+      displaced
+        ? 'a certificate had as many connections as it may: the one that was silent for longest made room for a new one'
+        : 'a certificate has as many connections as it may, each with something under way: a new one was turned away',
+    );
   }
 
   /** TLS says why, and not who (FIELD-NOTES B5). */

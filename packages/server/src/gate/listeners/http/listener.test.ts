@@ -128,9 +128,12 @@ test('a port that is taken is named', async (context) => {
       connectionsPerCertificateMax: 1,
       idleMs: 1_000,
       requestMs: 1_000,
+      bodyBytesPerSecondMin: 1_024,
     },
     credential: { key, certificate: cert, trust: gate.certificates.trust },
     now: () => 0,
+    monotonic: () => 0,
+    onFull: () => undefined,
     handle: () => undefined,
     onHandshakeRefused: () => undefined,
   });
@@ -165,17 +168,42 @@ test('B12: only so many handshakes are under way at once, and there is room agai
   agent.destroy();
 });
 
-test('one certificate holds only so many connections', async (context) => {
+test('16 silent connections of a device that lost its network give way one by one, and it is counted', async (context) => {
+  const gate = await OpenFront.open(context);
+  const leaf = await gate.device('truck-17');
+  const silent = await Promise.all(Array.from({ length: 16 }, () => gate.socket(leaf)));
+  await until(() => gate.connections.size === 16, 'all are open');
+  const agents = [gate.agent(leaf), gate.agent(leaf)];
+  for (const agent of agents) assert.equal((await gate.post(agent, '{}')).status, 202);
+  await until(() => silent.filter(({ destroyed }) => destroyed).length === 2, 'two of them gave way');
+  await until(() => gate.connections.size === 16, 'there are as many as there may be');
+  const operator = gate.agent(await gate.device('alice', { kind: 'operator' }));
+  const { body } = await gate.get(operator, '/v1/metrics');
+  assert.match(String(body.text), /^portcullis_gate_connections_displaced_total 2$/m);
+  assert.match(String(body.text), /^portcullis_gate_connections_turned_away_total 0$/m);
+  for (const socket of silent) socket.destroy();
+  for (const agent of [...agents, operator]) agent.destroy();
+});
+
+test('one certificate holds only so many connections: with something under way on each, the next is turned away, and others are not', async (context) => {
   const gate = await OpenFront.open(context, { limits: { connectionsPerCertificateMax: 2 } });
   const [leaf, other] = [await gate.device('truck-17'), await gate.device('truck-18')];
+  const begun = 'POST /v1/streams/telemetry/readings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
   const open = [await gate.socket(leaf), await gate.socket(leaf)];
-  await until(() => gate.connections.size === 2, 'two are open');
+  for (const socket of open) socket.write(`${begun}content-length: 2\r\n\r\n{`);
+  await until(() => gate.intake.bytes === 2, 'both have begun');
   const third = await gate.socket(leaf);
   await new Promise((resolve) => (third.destroyed ? resolve(undefined) : third.once('close', resolve)));
+  assert.equal(gate.connections.turnedAway, 1);
   const agent = gate.agent(other);
   assert.equal((await gate.post(agent, '{}')).status, 202);
-  assert.equal(gate.connections.size, 3);
-  for (const socket of open) socket.destroy();
+  assert.deepEqual([gate.connections.size, gate.connections.displaced], [3, 0]);
+  for (const socket of open) {
+    const answer = once(socket.setEncoding('utf8'), 'data');
+    socket.write('}');
+    assert.match(String(await answer), /^HTTP\/1.1 202 /);
+    socket.destroy();
+  }
   agent.destroy();
 });
 
@@ -220,6 +248,40 @@ test('P13: a request that arrives too slowly is ended, and the gate serves other
   assert.match(await slow, /^HTTP\/1.1 408 /);
   assert.deepEqual(await gate.stored(), [{}]);
   agent.destroy();
+});
+
+/** A reading of many pieces, one each `everyMs`; resolves to the status of its answer. */
+async function inPieces(gate: OpenFront, leaf: Leaf, { pieces = 30, bytes = 50, everyMs = 100 }): Promise<string> {
+  const socket = await gate.socket(leaf);
+  let text = '';
+  socket.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+  });
+  const head = 'POST /v1/streams/telemetry/readings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
+  socket.write(`${head}content-length: ${pieces * bytes + 8}\r\n\r\n{"a":"`);
+  for (let count = 0; count < pieces && !socket.destroyed; count++) {
+    socket.write('x'.repeat(bytes));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+  if (!socket.destroyed) socket.write('"}');
+  await until(() => /^HTTP.*\r\n/.test(text) || socket.destroyed, 'an answer');
+  socket.destroy();
+  return text.split(' ')[1] ?? '';
+}
+
+test('a body that comes slowly and steadily is taken, however long it takes', async (context) => {
+  const gate = await OpenFront.open(context, { limits: { requestMs: 1_000, bodyBytesPerSecondMin: 20 } });
+  assert.equal(await inPieces(gate, await gate.device('truck-17'), {}), '202');
+  assert.equal((await gate.stored()).length, 1);
+});
+
+test('P13: a body that drips more slowly than that is ended, and so is one of who is refused anyway', async (context) => {
+  const gate = await OpenFront.open(context, { limits: { requestMs: 1_000, bodyBytesPerSecondMin: 1_000 } });
+  const [leaf, refused] = [await gate.device('truck-17'), await gate.device('truck-18')];
+  assert.equal(await inPieces(gate, leaf, { bytes: 1 }), '408');
+  gate.change({ subject: 'truck-18', attributes: { status: { value: 'off' } } });
+  assert.equal(await inPieces(gate, refused, { bytes: 5_000 }), '408');
+  assert.deepEqual(await gate.stored(), []);
 });
 
 test('P13: a socket that is closed halfway leaves nothing behind', async (context) => {

@@ -30,8 +30,11 @@ interface Parts {
   credential: ServerCredential;
   connections: Connections;
   now(): number;
+  monotonic(): number;
   handle(asked: Asked): void;
   onHandshakeRefused(refused: { remoteAddress: string; error: string }): void;
+  /** A certificate had as many connections as it may when another came. */
+  onFull(fingerprint: Buffer, remoteAddress: string, displaced: Connection | undefined): void;
 }
 
 const headerBytesMax = 16_384;
@@ -46,7 +49,8 @@ export class Listener {
   readonly #parts: Parts;
   readonly #server: Server;
   readonly #handshakes: Handshakes;
-  readonly #transports = new WeakMap<Socket, HttpTransport>();
+  readonly #transports = new Map<Socket, HttpTransport>();
+  #looking: NodeJS.Timeout | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -67,6 +71,7 @@ export class Listener {
       this.#server.once('error', (cause: NodeJS.ErrnoException) => reject(listenFailure(cause, host, port)));
       this.#server.listen({ host, port, backlog: 4_096 }, resolve);
     });
+    this.#looking = setInterval(() => this.#endSlow(), lookMs(this.#parts.limits)).unref();
     return (this.#server.address() as AddressInfo).port;
   }
 
@@ -77,6 +82,7 @@ export class Listener {
 
   /** Takes no new connection; what is being answered is answered, the rest ends at once. */
   async close(): Promise<void> {
+    clearInterval(this.#looking);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#handshakes.endAll();
     this.#parts.connections.endAll();
@@ -88,20 +94,41 @@ export class Listener {
   #tlsOpened(socket: TLSSocket): void {
     this.#handshakes.finished(socket);
     const fingerprint = fingerprintOf(socket);
-    const { connections, limits } = this.#parts;
-    if (fingerprint && connections.countOf(fingerprint) >= limits.connectionsPerCertificateMax) {
+    const { connections, monotonic } = this.#parts;
+    if (fingerprint && !this.#hasRoom(fingerprint, socket)) {
       socket.destroy();
       return;
     }
-    const transport = new HttpTransport(socket);
+    const transport = new HttpTransport(socket, monotonic);
     const connection = connections.register(fingerprint, transport);
     transport.connection = connection;
     this.#transports.set(socket, transport);
     socket.once('close', () => {
+      this.#transports.delete(socket);
       connections.remove(connection);
       transport.closed();
     });
     socket.on('error', () => socket.destroy());
+  }
+
+  /**
+   * A device that lost its network comes back before its old connections are known to be dead: the one that was silent for longest
+   * gives its place to the new one. Where each has something under way, the new one is turned away.
+   */
+  #hasRoom(fingerprint: Buffer, { remoteAddress = '' }: Socket): boolean {
+    const { connections, limits, onFull } = this.#parts;
+    if (connections.countOf(fingerprint) < limits.connectionsPerCertificateMax) return true;
+    const displaced = connections.displace(fingerprint);
+    onFull(fingerprint, remoteAddress, displaced);
+    return displaced !== undefined;
+  }
+
+  #endSlow(): void {
+    for (const [socket, transport] of this.#transports) {
+      if (!transport.isTooSlow(this.#parts.limits)) continue;
+      if (transport.isAnswered) transport.drop();
+      else refuseBytes({ code: 'ERR_HTTP_REQUEST_TIMEOUT' }, socket, this.#parts.now());
+    }
   }
 
   #handshakeRefused(error: NodeJS.ErrnoException, socket: TLSSocket): void {
@@ -114,11 +141,14 @@ export class Listener {
   #request(request: IncomingMessage, response: ServerResponse): void {
     const transport = this.#transports.get(request.socket);
     const connection = transport?.connection;
+    transport?.arriving(request, response);
     if (!transport || !connection) request.socket.destroy();
     else if (namesOneHost(request)) this.#parts.handle({ connection, transport, request, response });
     else refuseBytes({ code: 'more than one host' }, request.socket, this.#parts.now());
   }
 }
+
+const lookMs = ({ requestMs }: ListenerLimits) => Math.min(1_000, requestMs);
 
 function optionsOf({ credential, limits }: Parts): ServerOptions {
   return {
@@ -128,10 +158,11 @@ function optionsOf({ credential, limits }: Parts): ServerOptions {
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: limits.handshakeMs,
     maxHeaderSize: headerBytesMax,
-    requestTimeout: limits.requestMs,
+    // Bodies are looked after here: Node knows a bound for the whole alone, however steadily it comes.
+    requestTimeout: 0,
     headersTimeout: limits.requestMs,
     keepAliveTimeout: limits.idleMs,
-    connectionsCheckingInterval: Math.min(1_000, limits.requestMs),
+    connectionsCheckingInterval: lookMs(limits),
     noDelay: true,
   };
 }

@@ -62,6 +62,7 @@ export class ReadingExchange implements Exchange, Incoming {
   start(): void {
     this.#transport.begin(this);
     this.#refused = judge(this, this.#parts.ground) ?? this.#headersRefused();
+    this.#transport.isPatient = !this.#refused;
     this.#incoming.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.#incoming.on('end', () => this.#received());
   }
@@ -96,6 +97,7 @@ export class ReadingExchange implements Exchange, Incoming {
 
   #discard(refused: Refused): void {
     this.#refused = refused;
+    this.#transport.isPatient = false;
     this.#forget();
   }
 

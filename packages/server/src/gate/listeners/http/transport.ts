@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { Connection, Transport } from '../../connections/connections.ts';
 
@@ -12,6 +13,17 @@ export interface Exchange {
 /** What is under way when a connection is cut has so long to be answered. */
 const lingerMs = 2_000;
 
+/** Of a body that stands still for so long, the rest is not expected any more. */
+const stalledMs = 5_000;
+
+/** A request, when it began, and what has arrived since. */
+interface Arrival {
+  request: IncomingMessage;
+  response: ServerResponse;
+  beganAt: number;
+  beganBytes: number;
+}
+
 /** One TLS connection and what is under way on it. */
 export class HttpTransport implements Transport {
   readonly socket: TLSSocket;
@@ -20,9 +32,18 @@ export class HttpTransport implements Transport {
   readonly #exchanges: Exchange[] = [];
   #linger: NodeJS.Timeout | undefined;
   #ending = false;
+  #arrival: Arrival | undefined;
+  /** When something was heard last, and how many bytes that made. */
+  #heardAt: number;
+  #heardBytes = 0;
+  readonly #monotonic: () => number;
+  /** A body that comes slowly and steadily is waited for: what it carries is wanted. */
+  isPatient = false;
 
-  constructor(socket: TLSSocket) {
+  constructor(socket: TLSSocket, monotonic: () => number) {
     this.socket = socket;
+    this.#monotonic = monotonic;
+    this.#heardAt = monotonic();
     this.remoteAddress = socket.remoteAddress ?? '';
   }
 
@@ -38,6 +59,56 @@ export class HttpTransport implements Transport {
   /** What is answered from now on says that the connection ends with it. */
   get ending(): boolean {
     return this.#ending;
+  }
+
+  get idleSince(): number | undefined {
+    return this.#isBusy || this.#ending ? undefined : this.#heard();
+  }
+
+  get stalledSince(): number | undefined {
+    if (!this.#isArriving || this.#ending) return undefined;
+    const heardAt = this.#heard();
+    return this.#monotonic() - heardAt > stalledMs ? heardAt : undefined;
+  }
+
+  /** The last request has its answer, or the beginning of one. */
+  get isAnswered(): boolean {
+    return this.#arrival?.response.headersSent === true;
+  }
+
+  get #isArriving(): boolean {
+    return this.#arrival?.request.complete === false;
+  }
+
+  get #isBusy(): boolean {
+    return this.#isArriving || this.#arrival?.response.writableFinished === false;
+  }
+
+  /** A request began to arrive. */
+  arriving(request: IncomingMessage, response: ServerResponse): void {
+    this.isPatient = false;
+    this.#heardAt = this.#monotonic();
+    this.#heardBytes = this.socket.bytesRead;
+    this.#arrival = { request, response, beganAt: this.#heardAt, beganBytes: this.#heardBytes };
+  }
+
+  /** Its body takes longer than it may: nothing for `requestMs`, or longer than that and, where it is waited for, less than so many bytes a second. */
+  isTooSlow({ requestMs, bodyBytesPerSecondMin }: { requestMs: number; bodyBytesPerSecondMin: number }): boolean {
+    const heardAt = this.#heard();
+    if (!this.#arrival || !this.#isArriving) return false;
+    const now = this.#monotonic();
+    const { beganAt, beganBytes } = this.#arrival;
+    if (now - heardAt > requestMs) return true;
+    const earnedMs = this.isPatient ? (1_000 * (this.#heardBytes - beganBytes)) / bodyBytesPerSecondMin : 0;
+    return now - beganAt > requestMs + earnedMs;
+  }
+
+  /** Looks whether anything came. It is looked each second, so that no byte costs anything. */
+  #heard(): number {
+    const { bytesRead } = this.socket;
+    if (bytesRead !== this.#heardBytes) this.#heardAt = this.#monotonic();
+    this.#heardBytes = bytesRead;
+    return this.#heardAt;
   }
 
   begin(exchange: Exchange): void {
@@ -57,6 +128,11 @@ export class HttpTransport implements Transport {
     }
     for (const exchange of [...this.#exchanges]) exchange.cut();
     this.#linger ??= setTimeout(() => this.socket.destroy(), lingerMs).unref();
+  }
+
+  drop(): void {
+    this.#ending = true;
+    this.socket.destroy();
   }
 
   closed(): void {
