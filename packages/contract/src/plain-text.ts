@@ -19,9 +19,13 @@ export function plainLines(text: string): string {
 
 /** JSON that means the same and holds nothing unseen, for programs and terminals alike. */
 export function plainJson(value: unknown): string {
-  const json = JSON.stringify(value) ?? 'null';
-  if (usual.test(json)) return json;
-  return json.replace(unseen, (character) =>
+  return plainJsonText(JSON.stringify(value) ?? 'null');
+}
+
+/** The same of JSON that is there as text, without white space between its tokens. */
+export function plainJsonText(text: string): string {
+  if (usual.test(text)) return text;
+  return text.replace(unseen, (character) =>
     Array.from(
       { length: character.length },
       (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`,

@@ -1,7 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ChangeAnswer, PortcullisError, type Receipt } from '@portcullis/contract';
-import { type Credential, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device/client';
+import {
+  type Credential,
+  exchange,
+  Link,
+  type LinkAnswer,
+  parseAnswer,
+  problemOf,
+  readCredential,
+} from '@portcullis/device/client';
 import { z } from 'zod';
 import type { Output } from './output.ts';
 
@@ -49,6 +57,11 @@ export class FleetClient {
 
   getFromGate<Value>(gate: string, path: string, shape: Shape<Value>): Promise<Value> {
     return get(this.#gates, `${gate}${path}`, shape);
+  }
+
+  /** The answer as it came. */
+  askGate(gate: string, path: string, headers: Record<string, string>, signal?: AbortSignal): Promise<LinkAnswer> {
+    return this.#gates.request({ url: `${gate}${path}`, headers, ...(signal && { signal }) });
   }
 
   async streamFromGate(gate: string, path: string, signal: AbortSignal) {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { plain, plainJson, plainLines } from '@portcullis/contract';
+import { plain, plainJson, plainJsonText, plainLines } from '@portcullis/contract';
 import { failureJson, failureOf } from '@portcullis/device/client';
 import { type Cell, type Column, type Screen, Table } from './table.ts';
 
@@ -8,6 +8,8 @@ import { type Cell, type Column, type Screen, Table } from './table.ts';
 export interface Listing<Row> {
   columns: readonly Column<Row>[];
   json?: (row: Row) => unknown;
+  /** The same as text, where the row has it so: it is given as it is. */
+  jsonText?: (row: Row) => string;
   /** What is said, beside the result, when there is no row. */
   none?: string;
 }
@@ -48,30 +50,54 @@ export class Output {
   }
 
   /** Rows under a header, as wide as the screen. Resolves to how many there were; what reads slowly is waited for. */
-  async list<Row>(rows: AsyncIterable<Row> | Iterable<Row>, listing: Listing<Row>): Promise<number> {
+  list<Row>(rows: AsyncIterable<Row> | Iterable<Row>, listing: Listing<Row>): Promise<number> {
+    return this.batches(batchesOf(rows), listing);
+  }
+
+  /** The same of rows that come many at a time. */
+  async batches<Row>(batches: AsyncIterable<readonly Row[]>, listing: Listing<Row>): Promise<number> {
     const table = new Table(listing.columns, this.screen);
-    let count = 0;
-    let waiting = '';
-    for await (const row of rows) {
-      count += 1;
-      waiting += this.#linesOf(table, row, listing);
-      if (waiting.length < chunkLength) continue;
-      if (!this.#out.write(waiting)) await once(this.#out, 'drain');
-      waiting = '';
-    }
-    const rest = waiting + table.end().map(ended).join('');
-    if (rest !== '') this.#out.write(rest);
+    const texts = (row: Row) => this.#linesOf(table, row, listing);
+    const count = await this.texts(batches, texts, () => table.end().map(ended).join(''));
     if (count === 0 && listing.none !== undefined && !this.json) this.notice(listing.none);
     return count;
   }
 
-  /** For rows that come one by one: each is written at once. */
-  live<Row>(listing: Listing<Row>): (row: Row) => void {
-    const table = new Table(listing.columns, this.screen, true);
-    return (row) => void this.#out.write(this.#linesOf(table, row, listing));
+  /** What is made of rows, as it is. Resolves to how many there were; what reads slowly is waited for. */
+  async texts<Row>(
+    batches: AsyncIterable<readonly Row[]>,
+    textOf: (row: Row) => string,
+    end: () => string = () => '',
+  ): Promise<number> {
+    let count = 0;
+    let waiting = '';
+    for await (const batch of batches) {
+      count += batch.length;
+      for (const row of batch) {
+        waiting += textOf(row);
+        if (waiting.length < chunkLength) continue;
+        await this.text(waiting);
+        waiting = '';
+      }
+    }
+    const rest = waiting + end();
+    if (rest !== '') await this.text(rest);
+    return count;
   }
 
-  #linesOf<Row>(table: Table<Row>, row: Row, { json }: Listing<Row>): string {
+  /** A piece of the result, as it is; what reads slowly is waited for. */
+  async text(text: string): Promise<void> {
+    if (!this.#out.write(text)) await once(this.#out, 'drain');
+  }
+
+  /** For rows that come one by one: the text of each, to be written at once. */
+  live<Row>(listing: Listing<Row>): (row: Row) => string {
+    const table = new Table(listing.columns, this.screen, true);
+    return (row) => this.#linesOf(table, row, listing);
+  }
+
+  #linesOf<Row>(table: Table<Row>, row: Row, { json, jsonText }: Listing<Row>): string {
+    if (this.json && jsonText) return ended(plainJsonText(jsonText(row)));
     if (this.json) return ended(plainJson(json ? json(row) : row));
     return table.add(row).map(ended).join('');
   }
@@ -88,6 +114,10 @@ export class Output {
     this.#side.write(`portcullis: ${plainLines(failure.message)} (${failure.code})\n`);
     return failure.code === 'usage' ? 2 : 1;
   }
+}
+
+async function* batchesOf<Row>(rows: AsyncIterable<Row> | Iterable<Row>): AsyncGenerator<[Row]> {
+  for await (const row of rows) yield [row];
 }
 
 const ended = (line: string) => `${line}\n`;

@@ -1,49 +1,32 @@
-import { ReadingView } from '@portcullis/contract';
+import { PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
-import { z } from 'zod';
-import { gateUrls } from './ask-gates.ts';
-import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
-import type { Listing, Output } from './output.ts';
-
-const Page = z.object({ items: z.array(ReadingView), next: z.string().nullable() });
+import { realSystem } from '../telemetry/telemetry.ts';
+import { withFleet } from './fleet-client.ts';
+import { FleetReadings } from './fleet-readings.ts';
+import { realPauses, untilInterrupted } from './follow-gates.ts';
+import { followReadings } from './follow-readings.ts';
+import type { Output } from './output.ts';
+import { type ReadingOptions, wantedBy } from './wanted-readings.ts';
 
 export function readingsCommand(program: Command, output: Output): void {
   program
     .command('readings')
     .argument('[stream]')
     .option('--subject <subject>', 'of this subject alone')
-    .description('what was stored, oldest first')
-    .action(async (stream: string | undefined, options: FleetOptions & { subject?: string }) => {
-      const { subject } = options;
-      const filter = {
-        ...(stream !== undefined && { stream }),
-        ...(subject !== undefined && { subject }),
-        limit: '1000',
-      };
+    .option('--since <time>', 'received from then on: 2026-11-27T08:00:00Z, 2026-11-27, or 90s, 15m, 1h, 7d ago')
+    .option('--until <time>', 'received before then')
+    .option('--last <count>', 'the newest so many')
+    .option('--limit <count>', 'end after so many')
+    .option('--follow', 'go on with what comes, until interrupted')
+    .option('--csv', 'as CSV')
+    .option('--partial', 'exit status 0 although a gate is missing')
+    .description('what all gates have stored, by the time of receipt, oldest first')
+    .action(async (stream: string | undefined, options: ReadingOptions) => {
+      const wanted = wantedBy(stream, options, realSystem.now());
+      if (options.csv && output.json) throw new PortcullisError('usage', '--csv and --json are two forms; name one');
       await withFleet(options, async (client) => {
-        await output.list(readingsOf(client, filter), readingListing);
+        const reading = new FleetReadings(client, output, wanted, options);
+        await (options.follow ? followReadings(reading, realPauses, untilInterrupted()) : reading.all());
       });
     });
 }
-
-async function* readingsOf(client: FleetClient, filter: Record<string, string>): AsyncGenerator<ReadingView> {
-  for (const url of await gateUrls(client)) {
-    for (let after: string | null = '0'; after !== null; ) {
-      const query: string = new URLSearchParams({ ...filter, after }).toString();
-      const { items, next }: z.infer<typeof Page> = await client.getFromGate(url, `/v1/readings?${query}`, Page);
-      yield* items;
-      after = next;
-    }
-  }
-}
-
-const readingListing: Listing<ReadingView> = {
-  columns: [
-    { title: 'RECEIVED', priority: 1, value: ({ receivedAt }) => receivedAt },
-    { title: 'SUBJECT', priority: 1, value: ({ subject }) => subject },
-    { title: 'STREAM', priority: 2, value: ({ stream }) => stream },
-    { title: 'PROOF', priority: 3, value: ({ proof }) => proof },
-    { title: 'ID', priority: 4, value: ({ id }) => id },
-    { title: 'DATA', priority: 1, least: 20, value: ({ data }) => JSON.stringify(data) },
-  ],
-};

@@ -51,8 +51,8 @@ export function lineText(data: string): string {
 }
 
 /** Outside of strings alone (RFC 8259 §7), where they mean nothing. */
-const lineEnds = /[\r\n]/;
-const allLineEnds = /[\r\n]+/g;
+const lineEnds = /[\r\n\t]/;
+const allLineEnds = /[\r\n\t]+/g;
 const surrogateEscape = /\\u[dD][89a-fA-F]/;
 /** A whole pair, half of one, or any other escape. */
 const escapes = /\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\./g;

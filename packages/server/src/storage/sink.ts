@@ -80,6 +80,7 @@ export interface ReadingQuery {
 /** Readings as lines of JSON, one `ReadingView` each. Few or none may be there, and it is not the last page unless `next` is null. */
 export interface ReadingPage {
   lines: Uint8Array;
+  count: number;
   next: string | null;
   /** `after` in the order `stored`, for what comes later than these pages. */
   tail: string;

@@ -192,6 +192,6 @@ class PageOf {
   }
 
   #page(next: string | null, tail: number): ReadingPage {
-    return { lines: Buffer.from(this.#text), next, tail: String(tail) };
+    return { lines: Buffer.from(this.#text), count: this.#count, next, tail: String(tail) };
   }
 }

@@ -145,7 +145,7 @@ const wrongReadings: [query: string, detail: RegExp][] = [
   ['after=a', /after/],
   ['after=1.2', /not where a page/],
   ['order=received&after=7', /not where a page/],
-  ['limit=1001', /limit/],
+  ['limit=10001', /limit/],
   ['final=0', /final/],
   ['streams=telemetry', /streams/],
 ];

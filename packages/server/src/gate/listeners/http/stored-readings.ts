@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import type { SubjectId } from '@portcullis/contract';
 import { z } from 'zod';
-import type { ReadingPage, Sink } from '../../../storage/sink.ts';
+import type { ReadingPage, Sink, ReadingQuery as SinkQuery } from '../../../storage/sink.ts';
 import { send } from './answers.ts';
 import type { Asked } from './listener.ts';
 
@@ -22,10 +24,16 @@ const ReadingQuery = z.strictObject({
     .enum(['1'])
     .transform(() => true)
     .optional(),
-  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  limit: z.coerce.number().int().min(1).max(10_000).default(100),
 });
 
 const lines = 'application/x-ndjson';
+/** Asked of the sink at once: writes come between two turns. */
+const turnRowsMax = 1_000;
+/** An answer ends with the turn in which it becomes so long. */
+const answerBytesMax = 4 * 1_048_576;
+/** What a slow reader has not taken yet. */
+const unreadBytesMax = 1_048_576;
 
 /**
  * `GET /v1/readings`: a page, the data as they were stored, digit for digit. Who accepts NDJSON gets one reading a line, with the
@@ -37,14 +45,34 @@ export async function serveReadings(
   { request, response }: Asked,
 ): Promise<void> {
   const wanted = ReadingQuery.parse(query);
-  const inLines = (request.headers.accept ?? '').includes(lines);
-  const page = await sink.read({ ...wanted, ...(inLines && { gate }) });
-  const [type, body] = inLines ? [lines, asLines(page)] : ['application/json', asItems(page)];
-  send(response, 200, type, body, false);
+  if ((request.headers.accept ?? '').includes(lines)) return sendLines(sink, { ...wanted, gate }, response);
+  const page = await sink.read({ ...wanted, limit: Math.min(wanted.limit, turnRowsMax) });
+  send(response, 200, 'application/json', asItems(page), false);
 }
 
-function asLines({ lines: text, next, tail }: ReadingPage): Buffer {
-  return Buffer.concat([text, Buffer.from(`${JSON.stringify({ next, tail })}\n`)]);
+/** In turns, each sent when it is read; the first decides whether there is an answer at all. */
+async function sendLines(sink: Sink, wanted: SinkQuery, response: ServerResponse): Promise<void> {
+  let [page, count, bytes] = [await sink.read({ ...wanted, limit: Math.min(wanted.limit, turnRowsMax) }), 0, 0];
+  response.writeHead(200, { 'content-type': lines });
+  for (;;) {
+    response.write(page.lines);
+    [count, bytes] = [count + page.count, bytes + page.lines.length];
+    const left = wanted.limit - count;
+    if (page.next === null || left === 0 || bytes >= answerBytesMax) break;
+    if (response.writableLength > unreadBytesMax) await taken(response);
+    if (response.destroyed) return;
+    page = await sink.read({ ...wanted, after: page.next, limit: Math.min(left, turnRowsMax) });
+  }
+  response.end(`${JSON.stringify({ next: page.next, tail: page.tail })}\n`);
+}
+
+/** Or the reader is gone. */
+async function taken(response: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  const closed = () => over.abort();
+  response.once('close', closed);
+  await once(response, 'drain', { signal: over.signal }).catch(() => undefined);
+  response.off('close', closed);
 }
 
 /** A line end stands behind each reading, and within none. */

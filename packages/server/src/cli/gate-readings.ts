@@ -1,0 +1,216 @@
+import { PortcullisError, ReadingView } from '@portcullis/contract';
+import { type LinkAnswer, problemOf } from '@portcullis/device';
+import { z } from 'zod';
+import type { FleetGate } from './fleet-gates.ts';
+
+type Members = Partial<Record<keyof ReadingView | 'gate', unknown>>;
+
+/** One reading: its line as the gate wrote it. */
+export class ReadingRow {
+  readonly text: string;
+  readonly receivedAt: string;
+  #view: Members | undefined;
+
+  constructor(text: string, receivedAt: string) {
+    this.text = text;
+    this.receivedAt = receivedAt;
+  }
+
+  /** Its members, for who needs more than the line. */
+  get view(): Members {
+    this.#view ??= JSON.parse(this.text) as Members;
+    return this.#view;
+  }
+}
+
+export interface WantedReadings {
+  /** Oldest first, or newest first, by the time of receipt. */
+  order: 'received' | 'newest';
+  stream?: string | undefined;
+  subject?: string | undefined;
+  /** RFC 3339 in UTC with milliseconds. */
+  since?: string | undefined;
+  until?: string | undefined;
+  /** Only those whose proof does not change any more. */
+  final: boolean;
+  /** No more than so many are taken. */
+  most: number;
+}
+
+export interface GatePage {
+  rows: ReadingRow[];
+  next: string | null;
+  /** Behind which what comes later is found; an older gate does not say. */
+  tail: string | undefined;
+}
+
+/** How a gate is asked; `FleetClient` is one. */
+export interface GateAsker {
+  askGate(url: string, path: string, headers: Record<string, string>, signal?: AbortSignal): Promise<LinkAnswer>;
+}
+
+const pageRowsMax = 10_000;
+const olderPageRowsMax = 1_000;
+const lines = 'application/x-ndjson';
+const End = z.object({ next: z.string().nullable(), tail: z.string() });
+const OlderPage = z.object({ items: z.array(ReadingView), next: z.string().nullable() });
+
+/** What one gate has stored, a page at a time; the next page is on its way while this one is used. */
+export class GateReadings {
+  gate: FleetGate;
+  readonly #asker: GateAsker;
+  readonly #wanted: WantedReadings;
+  readonly #signal: AbortSignal | undefined;
+  #coming: Promise<GatePage> | undefined;
+  #after: string | null | undefined;
+  #older = false;
+  /** Where to go on for what comes later, once the last page was taken. */
+  tail: string | undefined;
+
+  constructor(asker: GateAsker, gate: FleetGate, wanted: WantedReadings, signal?: AbortSignal) {
+    this.#asker = asker;
+    this.gate = gate;
+    this.#wanted = wanted;
+    this.#signal = signal;
+  }
+
+  /** The next rows, or none at the end. @throws {PortcullisError} the next call asks for the same page again */
+  async page(): Promise<ReadingRow[] | undefined> {
+    while (this.#after !== null) {
+      const coming = this.#coming ?? this.#ask();
+      this.#coming = undefined;
+      const { rows, next, tail } = await coming;
+      [this.#after, this.tail] = [next, tail];
+      this.#coming = next === null ? undefined : this.#ask();
+      // Whoever takes no further page does not hear of its failure.
+      this.#coming?.catch(() => undefined);
+      if (rows.length > 0) return rows;
+    }
+    return undefined;
+  }
+
+  async #ask(): Promise<GatePage> {
+    if (this.#older) return this.#askOlder();
+    const { order, stream, subject, since, until, final, most } = this.#wanted;
+    const limit = String(Math.min(pageRowsMax, most));
+    const query = queryOf({
+      order,
+      stream,
+      subject,
+      since,
+      until,
+      limit,
+      final: final ? '1' : undefined,
+      after: this.#after ?? undefined,
+    });
+    try {
+      return await askPage(this.#asker, this.gate, query, this.#signal);
+    } catch (error) {
+      const first = this.#after === undefined && error instanceof PortcullisError && error.code === 'request_malformed';
+      if (!first) throw error;
+      // A gate of an older version knows no order, and refuses the word.
+      this.#older = true;
+      return this.#askOlder();
+    }
+  }
+
+  async #askOlder(): Promise<GatePage> {
+    const { stream, subject, order, most, final } = this.#wanted;
+    if (final)
+      throw new PortcullisError('request_malformed', 'the gate is of an older version, and can not be followed');
+    if (order === 'newest') return this.#newestOfOlder(most);
+    const query = queryOf({ stream, subject, limit: String(olderPageRowsMax), after: this.#after ?? undefined });
+    return this.#within(await askPage(this.#asker, this.gate, query, this.#signal));
+  }
+
+  /** All are gone through, and the last ones kept. */
+  async #newestOfOlder(most: number): Promise<GatePage> {
+    const { stream, subject } = this.#wanted;
+    let kept: ReadingRow[] = [];
+    for (let after: string | undefined; ; ) {
+      const query = queryOf({ stream, subject, limit: String(olderPageRowsMax), after });
+      const { rows, next } = this.#within(await askPage(this.#asker, this.gate, query, this.#signal));
+      kept = [...kept, ...rows].slice(-most);
+      if (next === null) return { rows: kept.toReversed(), next, tail: undefined };
+      after = next;
+    }
+  }
+
+  #within({ rows, next }: GatePage): GatePage {
+    const { since = '', until = '~' } = this.#wanted;
+    const wanted = rows.filter(({ receivedAt }) => receivedAt >= since && receivedAt < until);
+    return { rows: wanted, next, tail: undefined };
+  }
+}
+
+/** What came after, as it became durable: one page. */
+export function laterReadings(
+  asker: GateAsker,
+  gate: FleetGate,
+  after: string,
+  { stream, subject }: Pick<WantedReadings, 'stream' | 'subject'>,
+  signal: AbortSignal,
+): Promise<GatePage> {
+  const query = queryOf({ stream, subject, after, order: 'stored', final: '1', limit: String(pageRowsMax) });
+  return askPage(asker, gate, query, signal);
+}
+
+function queryOf(members: Record<string, string | undefined>): string {
+  const given = Object.entries(members).filter((member): member is [string, string] => member[1] !== undefined);
+  return new URLSearchParams(given).toString();
+}
+
+async function askPage(asker: GateAsker, gate: FleetGate, query: string, signal?: AbortSignal): Promise<GatePage> {
+  const path = `/v1/readings?${query}`;
+  const ask = () => asker.askGate(gate.url, path, { accept: lines }, signal);
+  // A connection that was idle for long may have ended just now; asking again for the same page is the same question.
+  const answer = await ask().catch((error: unknown) => {
+    if (signal?.aborted || !(error instanceof PortcullisError) || error.code !== 'server_unreachable') throw error;
+    return ask();
+  });
+  if (answer.status !== 200) throw problemOf(answer);
+  const page = answer.headers['content-type'] === lines ? pageIn(answer.body) : olderPageIn(answer.body, gate.gate);
+  if (page) return page;
+  throw new PortcullisError('answer_malformed', `the answer of ${gate.url} to ${path} does not fit its schema`);
+}
+
+/** A quote within a text stands behind a backslash: nowhere else before the data do these stand. */
+const received = /^\{"[^\n]*?"receivedAt":"([0-9TZ:.-]{24})"[^\n]*?,"data":\{[^\n]*\}\}$/;
+const dataMember = ',"data":';
+
+function pageIn(body: Buffer): GatePage | undefined {
+  const texts = body.toString('utf8').split('\n');
+  if (texts.pop() !== '') return undefined;
+  const end = End.safeParse(parsedOr(texts.pop() ?? ''));
+  if (!end.success) return undefined;
+  const rows: ReadingRow[] = [];
+  for (const text of texts) {
+    const receivedAt = received.exec(text)?.[1];
+    if (receivedAt === undefined) return undefined;
+    rows.push(new ReadingRow(text, receivedAt));
+  }
+  return { ...end.data, rows };
+}
+
+/** What JSON says, or nothing. */
+function parsedOr(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function olderPageIn(body: Buffer, gate: string): GatePage | undefined {
+  const page = OlderPage.safeParse(parsedOr(body.toString('utf8')));
+  if (!page.success) return undefined;
+  const rows = page.data.items.map(({ data, ...members }) => {
+    return new ReadingRow(JSON.stringify({ ...members, gate, data }), members.receivedAt);
+  });
+  return { rows, next: page.data.next, tail: undefined };
+}
+
+/** The data as they were stored: the last member of the line. */
+export function dataTextOf({ text }: ReadingRow): string {
+  return text.slice(text.indexOf(dataMember) + dataMember.length, -1);
+}

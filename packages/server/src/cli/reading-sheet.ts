@@ -1,0 +1,71 @@
+import { dataTextOf, type ReadingRow } from './gate-readings.ts';
+import type { Listing, Output } from './output.ts';
+
+export const readingListing: Listing<ReadingRow> = {
+  columns: [
+    { title: 'RECEIVED', priority: 1, usual: 24, value: ({ receivedAt }) => receivedAt },
+    { title: 'GATE', priority: 2, usual: 8, value: ({ view }) => String(view.gate) },
+    { title: 'SUBJECT', priority: 1, usual: 16, value: ({ view }) => String(view.subject) },
+    { title: 'STREAM', priority: 3, usual: 12, value: ({ view }) => String(view.stream) },
+    { title: 'PROOF', priority: 4, usual: 8, value: ({ view }) => String(view.proof) },
+    { title: 'ID', priority: 5, usual: 30, value: ({ view }) => String(view.id) },
+    { title: 'DATA', priority: 1, usual: 80, least: 20, value: dataTextOf },
+  ],
+  jsonText: ({ text }) => text,
+};
+
+const csvColumns = [
+  'receivedAt',
+  'gate',
+  'subject',
+  'stream',
+  'id',
+  'deviceTime',
+  'clock',
+  'proof',
+  'certificate',
+  'instance',
+  'policy',
+  'revision',
+] as const;
+const csvHeader = `${[...csvColumns, 'data'].join(',')}\n`;
+
+/** RFC 4180, with lines that end as this system's do: null is empty, the data are JSON. */
+function csvLineOf(row: ReadingRow): string {
+  return `${[...csvColumns.map((name) => csvCellOf(String(row.view[name] ?? ''))), csvCellOf(dataTextOf(row))].join(',')}\n`;
+}
+
+const csvCellOf = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+/** How readings are shown: a table for people, JSON a line, or CSV. */
+export class ReadingSheet {
+  readonly #output: Output;
+  readonly #csv: boolean;
+
+  constructor(output: Output, csv: boolean) {
+    this.#output = output;
+    this.#csv = csv;
+  }
+
+  /** Resolves to how many there were. */
+  async all(rows: AsyncIterable<ReadingRow[]>): Promise<number> {
+    if (!this.#csv) return this.#output.batches(rows, readingListing);
+    await this.#output.text(csvHeader);
+    return this.#output.texts(rows, csvLineOf);
+  }
+
+  /** For rows that come one by one. */
+  live(): (row: ReadingRow) => Promise<void> {
+    const textOf = this.#csv ? this.#liveCsv() : this.#output.live(readingListing);
+    return (row) => this.#output.text(textOf(row));
+  }
+
+  #liveCsv(): (row: ReadingRow) => string {
+    let header = csvHeader;
+    return (row) => {
+      const text = header + csvLineOf(row);
+      header = '';
+      return text;
+    };
+  }
+}
