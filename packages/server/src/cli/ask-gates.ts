@@ -2,7 +2,7 @@ import { GateView, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
 import type { FleetClient } from './fleet-client.ts';
 
-/** A gate that may decide now. */
+/** A gate and its address. */
 export interface Gate {
   gate: string;
   url: string;
@@ -24,8 +24,23 @@ export async function gatesOf(client: FleetClient): Promise<Gate[]> {
   throw new PortcullisError('server_unreachable', 'no gate holds a lease now; "portcullis gate list" shows them');
 }
 
-export async function gateUrls(client: FleetClient): Promise<string[]> {
-  return (await gatesOf(client)).map(({ url }) => url);
+/**
+ * Every gate of valid standing that has ever started, by name, whether it can be reached now or not. One that never has started holds
+ * nothing and decides nothing.
+ */
+export async function knownGates(client: Pick<FleetClient, 'get'>): Promise<Gate[]> {
+  const { items } = await client.get('/v1/gates', Gates);
+  const urls = new Map<string, string>();
+  for (const { gate, url, lease } of items) {
+    if (url !== null && (lease === 'held' || !urls.has(gate))) urls.set(gate, url);
+  }
+  return [...urls].map(([gate, url]) => ({ gate, url })).toSorted((one, other) => (one.gate < other.gate ? -1 : 1));
+}
+
+/** What a failure is told as; what was not thrown on purpose goes on. */
+export function failureOf(error: unknown): { code: string; message: string } {
+  if (error instanceof PortcullisError) return { code: error.code, message: error.message };
+  throw error;
 }
 
 /** The same question to all of them at once: one that does not answer keeps no other from being heard. */

@@ -129,6 +129,7 @@ const explainListing: Listing<Told> = {
 export const watchListing: Listing<VerdictView> = {
   columns: [
     { title: 'AT', priority: 1, usual: 24, value: ({ at }) => at },
+    { title: 'GATE', priority: 3, usual: 8, value: ({ gate }) => gate },
     who,
     { ...stream, priority: 3 },
     verdict,

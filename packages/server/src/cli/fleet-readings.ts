@@ -1,6 +1,6 @@
-import { PortcullisError } from '@portcullis/contract';
+import { PortcullisError, SubjectView } from '@portcullis/contract';
+import { failureOf, type Gate, knownGates } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
-import { type FleetGate, failureOf, gatesOf } from './fleet-gates.ts';
 import { GateReadings, type ReadingRow } from './gate-readings.ts';
 import { merged } from './merge.ts';
 import type { Output } from './output.ts';
@@ -32,20 +32,28 @@ export class FleetReadings {
 
   /** Gates that are missing are told, and make the exit status 1 unless that is allowed; where all are, there is no list. */
   async all(): Promise<void> {
-    const gates = await gatesOf(this.client);
+    const gates = await knownGates(this.client);
     if (gates.length === 0) throw new PortcullisError('server_unreachable', 'no gate of the fleet has ever started');
     const missing = new Set<string>();
     const sources = gates.map((gate) => new GateReadings(this.client, gate, this.wanted));
-    await this.sheet.all(
+    const count = await this.sheet.all(
       this.rows(sources, ({ gate }, error) => {
         missing.add(gate.gate);
         this.missing(gate, error);
       }),
     );
+    if (count === 0 && missing.size === 0) await this.#requireSubject();
     if (missing.size === gates.length || (missing.size > 0 && !this.partial)) this.output.status = 1;
   }
 
-  missing(gate: FleetGate, error: unknown): void {
+  /** A name that the fleet does not know is a mistake, not a subject without readings. @throws {PortcullisError} `subject_unknown` */
+  async #requireSubject(): Promise<void> {
+    const { subject } = this.wanted;
+    if (subject !== undefined) await this.client.get(`/v1/subjects/${encodeURIComponent(subject)}`, SubjectView);
+  }
+
+  /** Said beside the list. */
+  missing(gate: Gate, error: unknown): void {
     const { code, message } = failureOf(error);
     const { gate: name, url } = gate;
     const told = { missing: { gate: name, url }, code, message };

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
 import { realSystem } from '../telemetry/telemetry.ts';
+import { failureOf, type Gate, knownGates } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
-import { type FleetGate, failureOf, gatesOf } from './fleet-gates.ts';
 
 /** Time and chance, as arguments. */
 export interface Pauses {
@@ -25,15 +25,15 @@ export function untilInterrupted(): AbortSignal {
 
 export interface Followed {
   /** Until the signal ends it or the gate does; `live` is called when the gate answers. @throws {PortcullisError} why it ended */
-  session(gate: FleetGate, live: () => void, signal: AbortSignal): Promise<void>;
+  session(gate: Gate, live: () => void, signal: AbortSignal): Promise<void>;
   /** A gate is away, or back; or the authority is. Each is told once. */
   tell(news: News): void;
 }
 
 export type News =
-  | { away: FleetGate; code: string; message: string }
-  | { back: FleetGate }
-  | { gone: FleetGate }
+  | { away: Gate; code: string; message: string }
+  | { back: Gate }
+  | { gone: Gate }
   | { none: true }
   | { authority: 'away'; code: string; message: string }
   | { authority: 'back' };
@@ -49,7 +49,7 @@ export function newsWords(news: News, json: boolean): string {
   return `${what}: ${news.message} (${news.code}); trying again, the others go on`;
 }
 
-export const nameOf = ({ gate, url }: FleetGate): string => `${gate} at ${url}`;
+export const nameOf = ({ gate, url }: Gate): string => `${gate} at ${url}`;
 
 /** New gates, and gates that moved, are looked for this often. */
 const rosterMs = 10_000;
@@ -75,7 +75,7 @@ export async function followGates(
 }
 
 interface Follower {
-  gate: FleetGate;
+  gate: Gate;
   ending: AbortController;
 }
 
@@ -98,7 +98,7 @@ class Roster {
 
   /** The first list must come: without the authority no gate is known. */
   async run(): Promise<void> {
-    this.#update(await gatesOf(this.#client));
+    this.#update(await knownGates(this.#client));
     if (this.#followers.size === 0) this.#followed.tell({ none: true });
     while (!this.#signal.aborted) {
       await Promise.race([this.#pauses.pause(rosterMs, this.#signal), this.#failed.promise]);
@@ -113,7 +113,7 @@ class Roster {
   /** What is known goes on while the authority is away. @throws {PortcullisError} it does not admit this operator */
   async #look(who = 'the authority'): Promise<void> {
     try {
-      this.#update(await gatesOf(this.#client));
+      this.#update(await knownGates(this.#client));
     } catch (error) {
       if (this.#signal.aborted) return;
       const { code, message } = failureOf(error);
@@ -126,7 +126,7 @@ class Roster {
     this.#authorityAway = false;
   }
 
-  #update(gates: FleetGate[]): void {
+  #update(gates: Gate[]): void {
     for (const gate of gates) {
       const known = this.#followers.get(gate.gate);
       if (known) known.gate = gate;
@@ -140,7 +140,7 @@ class Roster {
     }
   }
 
-  #start(gate: FleetGate): void {
+  #start(gate: Gate): void {
     const follower: Follower = { gate, ending: new AbortController() };
     this.#followers.set(gate.gate, follower);
     this.#follow(follower).catch((error: unknown) => this.#failed.reject(error));
@@ -165,7 +165,7 @@ class Roster {
     }
   }
 
-  async #session(gate: FleetGate, live: () => void, signal: AbortSignal): Promise<{ code: string; message: string }> {
+  async #session(gate: Gate, live: () => void, signal: AbortSignal): Promise<{ code: string; message: string }> {
     try {
       await this.#followed.session(gate, live, signal);
       return { code: 'server_unreachable', message: `the gate at ${gate.url} ended the stream` };

@@ -1,4 +1,4 @@
-import { type FleetGate, gatesOf } from './fleet-gates.ts';
+import { type Gate, knownGates } from './ask-gates.ts';
 import type { FleetReadings } from './fleet-readings.ts';
 import { followGates, type News, newsWords, type Pauses } from './follow-gates.ts';
 import { GateReadings, laterReadings, type ReadingRow } from './gate-readings.ts';
@@ -41,7 +41,7 @@ class Following {
 
   /** What all gates that can be reached have until now, as one list. */
   async begin(signal: AbortSignal): Promise<void> {
-    const sources = (await gatesOf(this.#reading.client)).map((gate) => this.#source(gate, signal));
+    const sources = (await knownGates(this.#reading.client)).map((gate) => this.#source(gate, signal));
     await this.#show(sources, ({ gate }, error) => {
       if (signal.aborted) return;
       this.away.add(gate.gate);
@@ -49,7 +49,7 @@ class Following {
     });
   }
 
-  async session(gate: FleetGate, live: () => void, signal: AbortSignal): Promise<void> {
+  async session(gate: Gate, live: () => void, signal: AbortSignal): Promise<void> {
     if (!this.#tails.has(gate.gate)) await this.#catchUp(gate, signal);
     while (!signal.aborted) {
       const page = await laterReadings(
@@ -73,12 +73,12 @@ class Following {
     this.#reading.output.notice(newsWords(news, this.#reading.output.json));
   }
 
-  #source(gate: FleetGate, signal: AbortSignal): GateReadings {
+  #source(gate: Gate, signal: AbortSignal): GateReadings {
     return new GateReadings(this.#reading.client, gate, this.#reading.wanted, signal);
   }
 
   /** A gate that was not there at the beginning, or not to its end, or is new. */
-  async #catchUp(gate: FleetGate, signal: AbortSignal): Promise<void> {
+  async #catchUp(gate: Gate, signal: AbortSignal): Promise<void> {
     // Backwards nothing was shown yet; else it goes on where it broke off.
     const begun = this.#reading.wanted.order === 'received' ? this.#unfinished.get(gate.gate) : undefined;
     const source = begun ?? this.#source(gate, signal);

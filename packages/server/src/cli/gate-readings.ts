@@ -1,7 +1,7 @@
 import { PortcullisError, ReadingView } from '@portcullis/contract';
 import { type LinkAnswer, problemOf } from '@portcullis/device';
 import { z } from 'zod';
-import type { FleetGate } from './fleet-gates.ts';
+import type { Gate } from './ask-gates.ts';
 
 type Members = Partial<Record<keyof ReadingView | 'gate', unknown>>;
 
@@ -57,7 +57,7 @@ const OlderPage = z.object({ items: z.array(ReadingView), next: z.string().nulla
 
 /** What one gate has stored, a page at a time; the next page is on its way while this one is used. */
 export class GateReadings {
-  gate: FleetGate;
+  gate: Gate;
   readonly #asker: GateAsker;
   readonly #wanted: WantedReadings;
   readonly #signal: AbortSignal | undefined;
@@ -67,7 +67,7 @@ export class GateReadings {
   /** Where to go on for what comes later, once the last page was taken. */
   tail: string | undefined;
 
-  constructor(asker: GateAsker, gate: FleetGate, wanted: WantedReadings, signal?: AbortSignal) {
+  constructor(asker: GateAsker, gate: Gate, wanted: WantedReadings, signal?: AbortSignal) {
     this.#asker = asker;
     this.gate = gate;
     this.#wanted = wanted;
@@ -146,7 +146,7 @@ export class GateReadings {
 /** What came after, as it became durable: one page. */
 export function laterReadings(
   asker: GateAsker,
-  gate: FleetGate,
+  gate: Gate,
   after: string,
   { stream, subject }: Pick<WantedReadings, 'stream' | 'subject'>,
   signal: AbortSignal,
@@ -160,7 +160,7 @@ function queryOf(members: Record<string, string | undefined>): string {
   return new URLSearchParams(given).toString();
 }
 
-async function askPage(asker: GateAsker, gate: FleetGate, query: string, signal?: AbortSignal): Promise<GatePage> {
+async function askPage(asker: GateAsker, gate: Gate, query: string, signal?: AbortSignal): Promise<GatePage> {
   const path = `/v1/readings?${query}`;
   const ask = () => asker.askGate(gate.url, path, { accept: lines }, signal);
   // A connection that was idle for long may have ended just now; asking again for the same page is the same question.

@@ -12,6 +12,7 @@ export const readingListing: Listing<ReadingRow> = {
     { title: 'DATA', priority: 1, usual: 80, least: 20, value: dataTextOf },
   ],
   jsonText: ({ text }) => text,
+  none: 'nothing is stored that fits',
 };
 
 const csvColumns = [

@@ -1,8 +1,8 @@
 import { PortcullisError } from '@portcullis/contract';
 import { timestamp } from '../telemetry/telemetry.ts';
+import { durationOf } from './duration.ts';
 import type { FleetOptions } from './fleet-client.ts';
 import type { WantedReadings } from './gate-readings.ts';
-import { durationOf } from './token.ts';
 
 export interface ReadingOptions extends FleetOptions {
   subject?: string;

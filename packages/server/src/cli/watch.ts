@@ -3,9 +3,9 @@ import { buffer } from 'node:stream/consumers';
 import { PortcullisError, VerdictView } from '@portcullis/contract';
 import { problemOf } from '@portcullis/device/client';
 import type { Command } from 'commander';
+import type { Gate } from './ask-gates.ts';
 import { watchListing } from './explain.ts';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
-import type { FleetGate } from './fleet-gates.ts';
 import { followGates, newsWords, realPauses, untilInterrupted } from './follow-gates.ts';
 import type { Output } from './output.ts';
 
@@ -19,7 +19,7 @@ export function watchCommand(program: Command, output: Output): void {
       const textOf = output.live(watchListing);
       await withFleet(options, async (client) => {
         const watched = {
-          session: (gate: FleetGate, live: () => void, signal: AbortSignal) =>
+          session: (gate: Gate, live: () => void, signal: AbortSignal) =>
             watch(client, `${gate.url}/v1/verdicts?follow=1${query}`, live, signal, (one) => output.text(textOf(one))),
           tell: (news: Parameters<typeof newsWords>[0]) => output.notice(newsWords(news, output.json)),
         };

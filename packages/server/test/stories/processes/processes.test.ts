@@ -93,11 +93,12 @@ test('up starts a process that died again, and a signal ends all of it within fi
   await house.startGate();
 });
 
-test('a watch whose gate stops says so, and fails', async () => {
+test('a watch whose gate stops says so, and goes on when the gate is back', async () => {
   const watch = new Running('portcullis', 'watch', '--fleet', house.fleet);
-  const ended = new Promise((resolve) => watch.process.once('exit', resolve));
   let seen = 0;
-  watch.onLine(() => seen++);
+  watch.onLine((line) => {
+    if (!/followed/.test(line)) seen++;
+  });
   const isFollowed = async () => {
     // Without a certificate: refused, and told to who watches.
     await post(readingsUrl(house), { ca: readFileSync(join(house.fleet, 'root.pem'), 'utf8') }, '{}').catch(
@@ -105,11 +106,19 @@ test('a watch whose gate stops says so, and fails', async () => {
     );
     return seen > 0;
   };
-  await eventually(isFollowed, 'the watch sees what the gate refuses');
+  await eventually(isFollowed, 'the watch sees what the gate refuses', 60_000);
   await house.gate?.stop();
-  assert.equal(await ended, 1);
-  await watch.line(/the gate at \S+ ended the stream: it stopped, or the connection broke \(server_unreachable\)$/);
+  await watch.line(
+    /^gate-1 at \S+ is not followed now: .* \(server_unreachable\); trying again, the others go on$/,
+    60_000,
+  );
   await house.startGate();
+  await watch.line(/^gate-1 at \S+ is followed again$/, 60_000);
+  seen = 0;
+  await eventually(isFollowed, 'the watch sees what the gate refuses again', 60_000);
+  assert.equal(watch.process.exitCode, null);
+  await watch.stop();
+  assert.equal(watch.process.exitCode, 0);
 });
 
 test('init makes nothing over what is there', async () => {
