@@ -38,7 +38,7 @@ export async function knownGates(client: Pick<FleetClient, 'get'>): Promise<Gate
 }
 
 /** What a failure is told as; what was not thrown on purpose goes on. */
-export function failureOf(error: unknown): { code: string; message: string } {
+export function toldOf(error: unknown): { code: string; message: string } {
   if (error instanceof PortcullisError) return { code: error.code, message: error.message };
   throw error;
 }

@@ -1,4 +1,4 @@
-import { ChangeView, readFingerprint, VerdictView } from '@portcullis/contract';
+import { ChangeView, ReasonCode, readFingerprint, VerdictView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { type Asked, askGates, gatesOf } from './ask-gates.ts';
@@ -126,14 +126,18 @@ const explainListing: Listing<Told> = {
   ],
 };
 
+/** A reason's code is never cut: the longest has so many characters. */
+const reasonLength = Math.max(...ReasonCode.options.map((code) => code.length));
+
+/** They happen now: the day is known. */
 export const watchListing: Listing<VerdictView> = {
   columns: [
-    { title: 'AT', priority: 1, usual: 24, value: ({ at }) => at },
+    { title: 'UTC', priority: 1, usual: 12, value: ({ at }) => at.slice('2026-01-01T'.length, -1) },
     { title: 'GATE', priority: 3, usual: 8, value: ({ gate }) => gate },
     who,
     { ...stream, priority: 3 },
     verdict,
     { title: 'TIMES', priority: 4, usual: 5, align: 'right', value: ({ count }) => count },
-    why,
+    { ...why, least: reasonLength },
   ],
 };

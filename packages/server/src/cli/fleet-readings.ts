@@ -1,5 +1,5 @@
 import { PortcullisError, SubjectView } from '@portcullis/contract';
-import { failureOf, type Gate, knownGates } from './ask-gates.ts';
+import { type Gate, knownGates, toldOf } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
 import { GateReadings, type ReadingRow } from './gate-readings.ts';
 import { merged } from './merge.ts';
@@ -54,7 +54,7 @@ export class FleetReadings {
 
   /** Said beside the list. */
   missing(gate: Gate, error: unknown): void {
-    const { code, message } = failureOf(error);
+    const { code, message } = toldOf(error);
     const { gate: name, url } = gate;
     const told = { missing: { gate: name, url }, code, message };
     const words = `${name} at ${url} is missing, and what it holds is not in this list: ${message} (${code})`;

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
 import { realSystem } from '../telemetry/telemetry.ts';
-import { failureOf, type Gate, knownGates } from './ask-gates.ts';
+import { type Gate, knownGates, toldOf } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
 
 /** Time and chance, as arguments. */
@@ -116,7 +116,7 @@ class Roster {
       this.#update(await knownGates(this.#client));
     } catch (error) {
       if (this.#signal.aborted) return;
-      const { code, message } = failureOf(error);
+      const { code, message } = toldOf(error);
       if (code === 'not_authenticated') throw notAdmitted(who, error);
       if (!this.#authorityAway) this.#followed.tell({ authority: 'away', code, message });
       this.#authorityAway = true;
@@ -170,7 +170,7 @@ class Roster {
       await this.#followed.session(gate, live, signal);
       return { code: 'server_unreachable', message: `the gate at ${gate.url} ended the stream` };
     } catch (error) {
-      return failureOf(error);
+      return toldOf(error);
     }
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PortcullisError } from '@portcullis/contract';
-import type { LinkAnswer } from '@portcullis/device';
+import type { LinkAnswer } from '@portcullis/device/client';
 import { dataTextOf, type GateAsker, GateReadings, type WantedReadings } from './gate-readings.ts';
 
 const gate = { gate: 'gate-1', url: 'https://gate.example' };

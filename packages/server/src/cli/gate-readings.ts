@@ -1,5 +1,5 @@
 import { PortcullisError, ReadingView } from '@portcullis/contract';
-import { type LinkAnswer, problemOf } from '@portcullis/device';
+import { type LinkAnswer, problemOf } from '@portcullis/device/client';
 import { z } from 'zod';
 import type { Gate } from './ask-gates.ts';
 
