@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
-import { realSystem } from '../telemetry/telemetry.ts';
+import { realSystem } from '../telemetry/system.ts';
 import { type Gate, knownGates, toldOf } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
 

@@ -1,6 +1,6 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
-import { realSystem } from '../telemetry/telemetry.ts';
+import { realSystem } from '../telemetry/system.ts';
 import { withFleet } from './fleet-client.ts';
 import { FleetReadings } from './fleet-readings.ts';
 import { realPauses, untilInterrupted } from './follow-gates.ts';

@@ -1,5 +1,5 @@
 import { PortcullisError } from '@portcullis/contract';
-import { timestamp } from '../telemetry/telemetry.ts';
+import { timestamp } from '../telemetry/system.ts';
 import { durationOf } from './duration.ts';
 import type { FleetOptions } from './fleet-client.ts';
 import type { WantedReadings } from './gate-readings.ts';
