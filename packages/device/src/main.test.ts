@@ -55,7 +55,7 @@ const lines = (...values: unknown[]) => values.map((value) => JSON.stringify({ v
 
 for (const [words, side] of [
   [[], /name a command/],
-  [['sned'], /"sned" is unknown; it must be one of \[enrol, send, run, export\]/],
+  [['sned'], /"sned" is unknown; it must be one of \[enrol, send, outbox, run, export\]/],
   [['enrol'], /usage: portcullis-device enrol TOKEN\|@FILE\|-/],
   [['send'], /usage: portcullis-device send STREAM/],
   [['run', 'now'], /usage: portcullis-device run/],
@@ -174,7 +174,7 @@ for (const [bad, why] of [
   ['{"_value":3}', /line 3: member "_value" begins with "_"/],
   ['{"_id":3}', /line 3: member "_id"/],
 ] as const) {
-  test(`a line ${bad} is named, what came before it is sent, and the status is 1`, async () => {
+  test(`in a file a line ${bad} is named, what came before it is sent, and the status is 1`, async () => {
     const gate = await startGate();
     const directory = deviceDirectory([gate.url]);
     const file = fileOf(`${lines(1, 2)}\n${bad}\n${lines(4)}\n`);

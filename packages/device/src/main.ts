@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { PortcullisError } from '@portcullis/contract';
 import { enrolDevice } from './commands/enrol-command.ts';
+import { dropOutbox, listOutbox, retryOutbox } from './commands/outbox-command.ts';
 import { type Output, outputTo } from './commands/output.ts';
 import { runDevice } from './commands/run-command.ts';
 import { sendReadings } from './commands/send-command.ts';
@@ -16,19 +17,27 @@ const help = `portcullis-device: the device's side of a fleet
   portcullis-device send STREAM [FILE|-]       send JSON lines from a file or a pipe
   portcullis-device run [--metrics]            stay until told to stop: send what waits, and renew; with --metrics
                                                send this machine's own load, memory, disk and temperature
+  portcullis-device outbox list [STREAM]       what waits, for each stream
+  portcullis-device outbox drop STREAM         throw away what waits for a stream
+  portcullis-device outbox retry [STREAM]      send what waits now; with --refused what was refused, as it is
   portcullis-device export DIR                 write cert.pem, key.pem and root.pem for other tools
 
   --device DIR        where credential and outbox are (./device)
   --replace           enrol: where a credential is, move it aside, with the readings of its subject
   --json              one JSON object instead of words
-  --wait SECONDS      send: how long to go on trying once the input has ended, and to let a renewal that is due end (10)
+  --wait SECONDS      send, outbox retry: how long to go on trying once all is read, and to let a renewal that is due end (10)
+  --resume            send FILE: go on behind what the last send of this file took; --no-resume: send all of it anew
+  --skip-bad          send: set lines that are no readings apart in bad-lines/, and go on (so with a pipe); --no-skip-bad: stop
+                      at the first one (so with a file)
+  --refused           outbox retry: the readings in refused.ndjson, once the schema or the condition is mended
   --stream STREAM     run --metrics: where the figures go (telemetry)
   --interval SECONDS  run --metrics: how often (1)
 
 A line for send is one JSON object; its "_id" and "_time" are the reading's id and time, which are made if they are not given.
-At its end send prints what it sent, what was acknowledged (with what waited from before), refused (moved to refused.ndjson), and
-kept in the outbox for the next send or run.
-Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+It is kept and sent as it is written, digit for digit. While run holds the directory, send hands its lines to it. At its end send
+prints what it sent, and of its stream what was acknowledged (with what waited from before), refused (moved to refused.ndjson),
+and kept in the outbox for the next send or run. docs/device.md tells more.
+Exit status: 0 done, 1 refused or failed, 2 wrong usage. That of send is about the readings that it was given.
 `;
 
 const options = {
@@ -39,6 +48,9 @@ const options = {
   interval: { type: 'string', default: '1' },
   metrics: { type: 'boolean', default: false },
   replace: { type: 'boolean', default: false },
+  refused: { type: 'boolean', default: false },
+  resume: { type: 'boolean' },
+  'skip-bad': { type: 'boolean' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const satisfies ParseArgsConfig['options'];
 
@@ -65,7 +77,7 @@ export async function main(
 
 function parseWords(words: string[]) {
   try {
-    return parseArgs({ args: words, options, allowPositionals: true });
+    return parseArgs({ args: words, options, allowPositionals: true, allowNegative: true });
   } catch (cause) {
     throw new PortcullisError('usage', (cause as Error).message, { cause });
   }
@@ -83,10 +95,19 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
     case 'send': {
       const [stream, file = '-'] = operandsOf(operands, 1, 2, 'send STREAM [FILE|-]');
       return sendReadings(
-        { directory: values.device, stream: stream as string, file, waitMs: secondsOf('wait', values.wait) },
+        {
+          directory: values.device,
+          stream: stream as string,
+          file,
+          waitMs: secondsOf('wait', values.wait),
+          resume: values.resume,
+          skipBad: values['skip-bad'],
+        },
         output,
       );
     }
+    case 'outbox':
+      return outboxCommand(operands, values, output);
     case 'run': {
       operandsOf(operands, 0, 0, 'run [--metrics]');
       const metrics = values.metrics
@@ -101,9 +122,35 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
       return 0;
     }
     case undefined:
-      throw new PortcullisError('usage', 'name a command: enrol, send, run or export (--help tells more)');
+      throw new PortcullisError('usage', 'name a command: enrol, send, outbox, run or export (--help tells more)');
     default:
-      throw new PortcullisError('usage', `command "${name}" is unknown; it must be one of [enrol, send, run, export]`);
+      throw new PortcullisError(
+        'usage',
+        `command "${name}" is unknown; it must be one of [enrol, send, outbox, run, export]`,
+      );
+  }
+}
+
+function outboxCommand([name, ...operands]: string[], values: Values, output: Output): Promise<number> | number {
+  const directory = values.device;
+  switch (name) {
+    case 'list': {
+      const [stream] = operandsOf(operands, 0, 1, 'outbox list [STREAM]');
+      return listOutbox({ directory, stream }, output);
+    }
+    case 'drop': {
+      const [stream] = operandsOf(operands, 1, 1, 'outbox drop STREAM');
+      return dropOutbox({ directory, stream: stream as string }, output);
+    }
+    case 'retry': {
+      const [stream] = operandsOf(operands, 0, 1, 'outbox retry [--refused] [STREAM]');
+      return retryOutbox(
+        { directory, stream, refused: values.refused, waitMs: secondsOf('wait', values.wait) },
+        output,
+      );
+    }
+    default:
+      throw new PortcullisError('usage', `outbox "${name ?? ''}" is unknown; it must be one of [list, drop, retry]`);
   }
 }
 

@@ -6,6 +6,7 @@ import { Renewing } from './credential/renewing.ts';
 import { makeDirectory } from './durable.ts';
 import { Link } from './link/link.ts';
 import { holdDirectory, type Lock } from './lock.ts';
+import { unknownSince } from './outbox/apart.ts';
 import { Clock } from './outbox/clock.ts';
 import { type OutboxBounds, outboxBounds } from './outbox/outbox.ts';
 import { requireOwner } from './outbox/owner.ts';
@@ -23,6 +24,8 @@ export interface DeviceOptions {
   bounds?: OutboxBounds;
   onRefusal?: (refusal: Refusal) => void;
   onFailure?: (error: PortcullisError) => void;
+  /** The one stream that matters now: what waits for others that no gate knows is left alone. */
+  only?: string;
   /** What somebody should know, and no program has to. */
   onNotice?: (words: string) => void;
 }
@@ -191,7 +194,11 @@ export class Device {
     makeDirectory(outboxes);
     const names = streamsIn(outboxes);
     requireOwner(outboxes, this.#credential, () => names.every((name) => surveyStream(outboxes, name).readings === 0));
-    for (const name of names) this.stream(name);
+    const { only } = this.#options;
+    for (const name of names) {
+      const isLeft = only !== undefined && name !== only && unknownSince(join(outboxes, name)) !== undefined;
+      if (!isLeft) this.stream(name);
+    }
   }
 
   /** In the order in which they are made, and unlike any other: milliseconds that never go back, a count, 80 random bits. */

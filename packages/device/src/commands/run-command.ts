@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Device } from '../sending-device.ts';
+import { Listener } from '../socket/listener.ts';
 import { readMetrics } from './metrics.ts';
 import { noticeChanges, type Output, sentenceOf } from './output.ts';
+import { untilSignalled } from './signals.ts';
 
 interface RunCommand {
   directory: string;
@@ -11,25 +13,43 @@ interface RunCommand {
 
 /** Stays until it is told to stop: sends what waits, renews the credential and, if asked, measures this machine. */
 export async function runDevice({ directory, metrics }: RunCommand, output: Output): Promise<number> {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const stop = untilSignalled();
   const notice = noticeChanges(output);
   const device = await Device.open({
     directory,
     onRefusal: (refusal) => notice(`refused: ${sentenceOf(refusal)}`),
     onFailure: (error) => notice(`${error.message}; trying again`),
+    onNotice: notice,
   });
+  const listener = await listen(device, directory, notice);
   output.notice(`portcullis-device: running as ${device.credential.subject}`);
   try {
     if (metrics) await measure(device, metrics, stop.signal, notice);
     else if (!stop.signal.aborted) await stayUntil(stop.signal);
   } finally {
+    await listener?.close();
     await device.close();
+    stop.close();
   }
   const { acknowledged, refused } = device.counts;
   const words = `acknowledged ${acknowledged}, refused ${refused}, kept ${device.kept}`;
   output.result({ acknowledged, refused, kept: device.kept }, words);
   return 0;
+}
+
+/** Without a socket, on a disk that has none, it does the rest all the same. */
+async function listen(
+  device: Device,
+  directory: string,
+  notice: (words: string) => void,
+): Promise<Listener | undefined> {
+  if (process.platform === 'win32') return undefined;
+  try {
+    return await Listener.open(device, directory);
+  } catch (error) {
+    notice(`${(error as Error).message}; other processes can not send for now`);
+    return undefined;
+  }
 }
 
 async function measure(

@@ -1,59 +1,133 @@
 import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { setTimeout as pause } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
-import { parseLine, type Written } from '../outbox/reading.ts';
-import type { Refusal } from '../outbox/sender.ts';
-import { Device } from '../sending-device.ts';
+import { BoundedFile } from '../outbox/bounded-file.ts';
+import { type LineGroup, Lines } from '../outbox/lines.ts';
+import { streamsIn, surveyStream } from '../outbox/survey.ts';
+import type { Device } from '../sending-device.ts';
+import type { Account } from '../socket/destination.ts';
+import { realSystem } from '../system.ts';
+import { Intake } from './intake.ts';
+import { type Opened, openDestination } from './opening.ts';
 import { noticeChanges, type Output, sentenceOf } from './output.ts';
+import { untilSignalled } from './signals.ts';
+import { Progress, TakenFiles } from './taken.ts';
 
-interface SendCommand {
+export interface SendCommand {
   directory: string;
   stream: string;
   /** A path, or `-` for standard input. */
   file: string;
   /** How long to go on trying once the input has ended, and how long to wait for room in a full outbox. */
   waitMs: number;
+  /** Go on where the last send of this file stopped; false: send all of it anew. */
+  resume?: boolean | undefined;
+  /** Set lines apart that are no readings, and go on; else the first one ends the sending. By default so with a pipe. */
+  skipBad?: boolean | undefined;
 }
 
-const lineLengthMax = 1024 * 1024;
-const lookMs = 20;
+/** Reading in larger pieces makes more readings durable together. */
+const pieceBytes = 512 * 1024;
+const badLinesBytesMax = 1024 * 1024;
 
-/** Sends JSON lines. What is not acknowledged in time stays in the outbox: the next `send` or `run` goes on with it. */
-export async function sendReadings({ directory, stream, file, waitMs }: SendCommand, output: Output): Promise<number> {
-  const input = await inputOf(file);
-  let lastRefusal: Refusal | undefined;
+/**
+ * Sends JSON lines. What is not acknowledged in time stays in the outbox: the next `send` or `run` goes on with it. Where `run`
+ * holds the directory the lines are handed to it. The exit status speaks of these readings, not of older ones.
+ */
+export async function sendReadings(command: SendCommand, output: Output): Promise<number> {
+  const stop = untilSignalled();
   const notice = noticeChanges(output);
-  const device = await Device.open({
-    directory,
-    onRefusal: (refusal) => {
-      lastRefusal = refusal;
-      notice(`refused: ${sentenceOf(refusal)}`);
-    },
-    onFailure: (error) => notice(`${error.message}; trying again`),
-  });
+  let input: Readable | undefined;
+  let opened: Opened | undefined;
   try {
-    const { sent, failure } = await putLines(device, stream, input, waitMs);
-    if (failure) output.notice(`portcullis-device: ${failure.message}; what came before it was sent`);
-    const enough = AbortSignal.timeout(waitMs);
-    await Promise.all([device.drained(enough), device.renewed(enough)]);
-    const { acknowledged, refused } = device.counts;
-    const summary = { sent, acknowledged, refused, kept: device.kept };
-    const done = summary.kept === 0 && refused === 0 && failure === undefined;
-    output.result(
-      { ...summary, ...(!done && lastRefusal && { lastRefusal }), ...(failure && { error: failure.message }) },
-      `sent ${sent}, acknowledged ${acknowledged}, refused ${refused}, kept ${summary.kept}`,
-    );
-    return done ? 0 : 1;
+    const progress = await progressOf(command, notice);
+    input = await inputOf(command.file, progress?.bytes ?? 0);
+    opened = await openDestination(command, notice);
+    const { destination } = opened;
+    const intake = new Intake({
+      destination,
+      progress,
+      badLines: badLinesOf(command),
+      notice,
+      waitMs: command.waitMs,
+      signal: stop.signal,
+    });
+    const isComplete = await takeAll(intake, input, progress, stop.signal);
+    if (intake.failure) notice(`${intake.failure.message}; what came before it was taken`);
+    if (!isComplete) notice(wordsOfStop(command, intake));
+    const enough = AbortSignal.any([AbortSignal.timeout(command.waitMs), stop.signal]);
+    const [account] = await Promise.all([destination.settle(enough), opened.device?.renewed(enough)]);
+    return report({ command, intake, isComplete, account, device: opened.device }, output, notice);
   } finally {
-    await device.close();
+    input?.destroy();
+    await opened?.close();
+    stop.close();
   }
 }
 
-async function inputOf(file: string): Promise<Readable> {
+/** True: to the end of the input. */
+async function takeAll(
+  intake: Intake,
+  input: Readable,
+  progress: Progress | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const lines = new Lines(progress?.bytes, progress?.lines, await progress?.hash());
+  const abort = () => input.destroy();
+  signal.addEventListener('abort', abort);
+  let isComplete = false;
+  try {
+    isComplete = await takeGroups(intake, lines.of(input), signal);
+  } catch (error) {
+    if (!signal.aborted) intake.failure = error as Error;
+  } finally {
+    signal.removeEventListener('abort', abort);
+    await progress?.end(isComplete);
+  }
+  return isComplete;
+}
+
+async function takeGroups(intake: Intake, groups: AsyncIterable<LineGroup>, signal: AbortSignal): Promise<boolean> {
+  for await (const group of groups) if (!(await intake.take(group)) || signal.aborted) return false;
+  return !signal.aborted;
+}
+
+/** Where a file was left; undefined for a pipe, which can not be read again. */
+async function progressOf(
+  { directory, stream, file, resume }: SendCommand,
+  notice: (words: string) => void,
+): Promise<Progress | undefined> {
+  if (!isRegularFile(file)) {
+    if (resume === true) throw new PortcullisError('usage', `--resume needs a file; "${file}" can not be read again`);
+    return undefined;
+  }
+  const files = new TakenFiles(directory);
+  const taken = resume === false ? undefined : await files.find(stream, file);
+  if (taken && resume === true) {
+    if (taken.lines > 0) notice(`going on behind line ${taken.lines} of "${file}"`);
+    return Progress.resume(files, realSystem, taken, file);
+  }
+  if (taken && !taken.isComplete) {
+    const message = `a send of "${file}" stopped behind line ${taken.lines}; say --resume to go on there, or --no-resume to send all of it anew`;
+    throw new PortcullisError('usage', message);
+  }
+  return Progress.begin(files, realSystem, stream, file);
+}
+
+function badLinesOf({ directory, stream, file, skipBad }: SendCommand): BoundedFile | undefined {
+  if (!(skipBad ?? !isRegularFile(file))) return undefined;
+  return new BoundedFile(join(directory, 'bad-lines', `${stream}.txt`), badLinesBytesMax);
+}
+
+function isRegularFile(file: string): boolean {
+  return file !== '-' && (statSync(file, { throwIfNoEntry: false })?.isFile() ?? false);
+}
+
+async function inputOf(file: string, start: number): Promise<Readable> {
   if (file === '-') return process.stdin;
-  const input = createReadStream(file);
+  const input = createReadStream(file, isRegularFile(file) ? { start, highWaterMark: pieceBytes } : {});
   try {
     await once(input, 'ready');
   } catch (cause) {
@@ -62,79 +136,51 @@ async function inputOf(file: string): Promise<Readable> {
   return input;
 }
 
-/** Puts line after line until the input ends or a line can not be put; says how many were. */
-async function putLines(
-  device: Device,
-  stream: string,
-  input: Readable,
-  waitMs: number,
-): Promise<{ sent: number; failure?: Error }> {
-  let before = 0;
-  let sent = 0;
-  try {
-    for await (const texts of linesOf(input)) {
-      const { group, failure } = parseGroup(texts, before);
-      before += texts.length;
-      for await (const count of putGroup(device, stream, group, waitMs)) sent += count;
-      if (failure) return { sent, failure };
-    }
-    return { sent };
-  } catch (error) {
-    return { sent, failure: error as Error };
-  }
+function wordsOfStop({ file }: SendCommand, { lines }: Intake): string {
+  const how = isRegularFile(file) ? '; the same command with --resume goes on behind them' : '';
+  return `took ${lines} lines of ${file === '-' ? 'standard input' : `"${file}"`}${how}`;
 }
 
-/** The readings before the first line that is none. */
-function parseGroup(texts: string[], before: number): { group: Written[]; failure?: Error } {
-  const group: Written[] = [];
-  try {
-    texts.forEach((text, index) => {
-      if (text.trim() !== '') group.push(parseNumbered(text, before + index + 1));
-    });
-    return { group };
-  } catch (error) {
-    return { group, failure: error as Error };
-  }
+interface Ending {
+  command: SendCommand;
+  intake: Intake;
+  isComplete: boolean;
+  account: Account;
+  device: Device | undefined;
 }
 
-function parseNumbered(text: string, line: number): Written {
-  try {
-    return parseLine(text);
-  } catch (cause) {
-    throw new PortcullisError('usage', `line ${line}: ${(cause as Error).message}`, { cause });
-  }
+/** What waits in other streams, and what waited here before, is told and is no failure of this command. */
+function report(
+  { command, intake, isComplete, account, device }: Ending,
+  output: Output,
+  notice: (words: string) => void,
+) {
+  const { sent, skipped, failure, lines } = intake;
+  const { acknowledged, refused, kept, mine, lastRefusal } = account;
+  const left = sent === 0 ? { kept, refused } : mine;
+  const done = isComplete && skipped === 0 && left.kept === 0 && left.refused === 0 && (device?.damaged ?? 0) === 0;
+  if (!device && lastRefusal) notice(`refused: ${sentenceOf(lastRefusal)}`);
+  const others = waitingElsewhere(command);
+  if (others.length > 0) notice(`waiting in other streams: ${others.join(', ')} (portcullis-device outbox list)`);
+  const more = {
+    ...(skipped > 0 && { skipped }),
+    ...(!isComplete && { taken: lines }),
+    ...(!done && lastRefusal && { lastRefusal }),
+    ...(failure && { error: failure.message }),
+  };
+  const words = `sent ${sent}, acknowledged ${acknowledged}, refused ${refused}, kept ${kept}`;
+  output.result({ sent, acknowledged, refused, kept, ...more }, skipped > 0 ? `${words}, skipped ${skipped}` : words);
+  return done ? 0 : 1;
 }
 
-/** As they come: many from a file, few from a slow pipe. */
-async function* linesOf(input: Readable): AsyncGenerator<string[]> {
-  let rest = '';
-  for await (const chunk of input.setEncoding('utf8') as AsyncIterable<string>) {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
-    if (rest.length > lineLengthMax) throw new PortcullisError('usage', `a line is longer than ${lineLengthMax}`);
-    yield lines;
-  }
-  yield [rest];
-}
-
-/** All of the group become durable together. A full outbox is waited for as long as readings leave it; yields how many got in. */
-async function* putGroup(device: Device, stream: string, group: Written[], waitMs: number): AsyncGenerator<number> {
-  for (let left = group; left.length > 0; ) {
-    const before = gone(device);
-    const puts = await Promise.allSettled(left.map((written) => device.put(stream, written)));
-    left = left.filter((_, index) => puts[index]?.status === 'rejected');
-    yield puts.length - left.length;
-    const failed = puts.find((put) => put.status === 'rejected');
-    if (!failed) return;
-    const full = failed.reason instanceof PortcullisError && failed.reason.code === 'outbox_full';
-    if (!full || !(await moreIsGone(device, before, waitMs))) throw failed.reason;
-  }
-}
-
-const gone = ({ counts }: Device) => counts.acknowledged + counts.refused;
-
-async function moreIsGone(device: Device, before: number, waitMs: number): Promise<boolean> {
-  const signal = AbortSignal.timeout(waitMs);
-  while (gone(device) === before && !signal.aborted) await pause(lookMs);
-  return gone(device) > before;
+function waitingElsewhere({ directory, stream }: SendCommand): string[] {
+  const outboxes = join(directory, 'outbox');
+  return streamsIn(outboxes)
+    .filter((name) => name !== stream)
+    .map((name) => surveyStream(outboxes, name))
+    .filter(({ readings }) => readings > 0)
+    .map(
+      ({ stream: name, readings, state }) =>
+        `${readings} in ${name}${state === 'unknown' ? ', which no gate knows' : ''}`,
+    );
 }

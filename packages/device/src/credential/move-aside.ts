@@ -4,7 +4,8 @@ import { makeDirectory, syncDirectory } from '../durable.ts';
 import type { Credential } from './credential.ts';
 
 /** What goes with the readings of a subject. The credential is last: as long as it is there, the move can be done again. */
-const belongings = ['outbox', 'refused.ndjson', 'refused.1.ndjson', 'bad-lines', 'taken', 'credential.json'];
+const refused = ['', '.1', '.again', '.older', '.newer'].map((part) => `refused${part}.ndjson`);
+const belongings = ['outbox', ...refused, 'bad-lines', 'taken', 'credential.json'];
 
 /**
  * Makes room for another credential; says where the old one is. Readings stay when they are the new one's too, else they go

@@ -50,6 +50,15 @@ export function lineOf(text: string, { id, time, clock }: Stamp): string {
   throw new PortcullisError('usage', message);
 }
 
+/** Before it is put: that it fits with the longest stamp that it can get. @throws {PortcullisError} `usage` */
+export function requireFits({ text, given }: Written): void {
+  if (text.length < readingBounds.readingBytesMax / 4) return;
+  lineOf(text, { id: given.id ?? longestId, time: given.time ?? longestTime, clock: 'unsynchronized' });
+}
+
+const longestId = 'x'.repeat(40);
+const longestTime = '2026-11-23T12:00:00.000Z';
+
 const lineStart = '{"_clock":"';
 
 /** What an outbox holds is the line itself; one of version 0.1.0 holds its parts. */

@@ -1,14 +1,28 @@
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { readJson } from '@portcullis/contract';
+import { replaceFile, syncDirectory } from '../durable.ts';
 import type { System } from '../system.ts';
 import { BoundedFile } from './bounded-file.ts';
+import { lineOf, type Stamp } from './reading.ts';
 import type { Refusal } from './sender.ts';
+
+export interface RefusedReading {
+  stream: string;
+  /** As a line of JSON with its own id and time. */
+  line: string;
+  /** What stands in the file. */
+  entry: string;
+}
 
 /** The readings that will never pass as they are, each with the reason that the gate gave. */
 export class RefusedFile {
+  readonly #directory: string;
   readonly #system: System;
   readonly #lines: BoundedFile;
 
   constructor(directory: string, system: System) {
+    this.#directory = directory;
     this.#system = system;
     this.#lines = new BoundedFile(join(directory, 'refused.ndjson'));
   }
@@ -18,4 +32,66 @@ export class RefusedFile {
     const told = JSON.stringify({ at: new Date(this.#system.now()).toISOString(), ...refusal });
     return this.#lines.append(`${told.slice(0, -1)},"reading":${line}}`);
   }
+
+  count(): number {
+    return this.#sources.reduce((sum, file) => sum + entriesIn(file).length, 0);
+  }
+
+  /**
+   * All of them, out of the way of those that are refused meanwhile. They stay on disk until `giveBack`: a crash before it only
+   * means that the next one takes them again, as the same readings.
+   */
+  take(): RefusedReading[] {
+    const { file, older } = this.#lines;
+    for (const [from, to] of [
+      [older, this.#named('older')],
+      [file, this.#named('newer')],
+    ] as const) {
+      if (existsSync(from) && !existsSync(to)) renameSync(from, to);
+    }
+    const [again, ...taken] = [this.#named('again'), this.#named('older'), this.#named('newer')] as const;
+    const entries = [...new Set([again, ...taken].flatMap(entriesIn))];
+    if (entries.length > 0) replaceFile(again, entries.map((entry) => `${entry}\n`).join(''));
+    for (const done of taken) rmSync(done, { force: true });
+    return entries.flatMap(readingIn);
+  }
+
+  /** Those that were not sent again are among the refused ones as before. */
+  giveBack(readings: RefusedReading[]): void {
+    for (const { entry } of readings) this.#lines.append(entry);
+    rmSync(this.#named('again'), { force: true });
+    syncDirectory(this.#directory);
+  }
+
+  get #sources(): string[] {
+    const { file, older } = this.#lines;
+    return [this.#named('again'), this.#named('older'), this.#named('newer'), older, file];
+  }
+
+  #named(part: 'again' | 'older' | 'newer'): string {
+    return join(this.#directory, `refused.${part}.ndjson`);
+  }
+}
+
+function entriesIn(file: string): string[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.filter((line) => line !== '');
+}
+
+/** None, where somebody edited the file and it is no entry any more. */
+function readingIn(entry: string): RefusedReading[] {
+  const json = readJson(entry);
+  const value =
+    'refused' in json ? undefined : (json.value as { stream?: unknown; reading?: Stamp & { data?: unknown } });
+  if ('refused' in json || typeof value?.stream !== 'string' || typeof value.reading !== 'object') return [];
+  const text = json.without((name) => name !== 'reading').slice('{"reading":'.length, -1);
+  const line = isOfVersion010(value.reading) ? lineOf(JSON.stringify(value.reading.data), value.reading) : text;
+  const read = readJson(line);
+  return 'refused' in read ? [] : [{ stream: value.stream, line: read.without((name) => name === '_clock'), entry }];
+}
+
+/** It kept the reading's parts. */
+function isOfVersion010(reading: object): boolean {
+  return !Object.hasOwn(reading, '_clock') && Object.hasOwn(reading, 'data') && Object.hasOwn(reading, 'id');
 }

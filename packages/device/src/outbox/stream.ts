@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { PortcullisError } from '@portcullis/contract';
 import type { System } from '../system.ts';
+import { noteKnown, noteUnknown } from './apart.ts';
 import type { Clock } from './clock.ts';
 import type { Damage } from './damage.ts';
 import { Outbox, type OutboxBounds, type Waiting } from './outbox.ts';
@@ -30,17 +31,21 @@ export class Stream {
   /** Places in the outbox that were found damaged. */
   damaged = 0;
   readonly counts: Counts = { acknowledged: 0, refused: 0 };
+  /** Whatever it was for. */
+  lastRefusal: Refusal | undefined;
   readonly #parts: StreamParts;
+  readonly #directory: string;
   readonly #outbox: Outbox;
   readonly #sender: Sender;
   readonly #running: Promise<void>;
   readonly #tallies = new Set<Tally>();
 
   constructor(parts: StreamParts) {
-    const { name, directory, bounds, route, system, clock, onRefusal, onFailure } = parts;
+    const { name, directory, bounds, route, system, clock, onFailure } = parts;
     const { onGatesMissing, onGatesFound } = parts;
     this.#parts = parts;
-    this.#outbox = new Outbox(join(directory, 'outbox', name), bounds, (damage) => this.#tellDamage(damage));
+    this.#directory = join(directory, 'outbox', name);
+    this.#outbox = new Outbox(this.#directory, bounds, (damage) => this.#tellDamage(damage));
     this.#sender = new Sender({
       stream: name,
       outbox: this.#outbox,
@@ -49,10 +54,13 @@ export class Stream {
       system,
       clock,
       setAside: (refused, refusal) => this.#setAside(refused, refusal),
-      onRefusal,
+      onRefusal: (refusal) => this.#refused(refusal),
       onFailure,
       onGatesMissing,
-      onGatesFound,
+      onGatesFound: () => {
+        noteKnown(this.#directory);
+        onGatesFound();
+      },
     });
     this.#running = this.#sender.run();
   }
@@ -107,8 +115,16 @@ export class Stream {
     const { refusedFile, onRefusal, onNotice } = this.#parts;
     if (refusedFile.add(refusal, line)) onNotice('refused.ndjson was full: the oldest refused readings are gone');
     this.counts.refused++;
-    for (const tally of this.#tallies) tally.refuse(this.#outbox.gone, refusal);
+    for (const tally of this.#tallies) tally.refuse(this.#outbox.gone);
     this.#outbox.advance(place, 1);
+    this.lastRefusal = refusal;
+    onRefusal(refusal);
+  }
+
+  #refused(refusal: Refusal): void {
+    this.lastRefusal = refusal;
+    const { system, onRefusal } = this.#parts;
+    if (this.setApart) noteUnknown(this.#directory, new Date(system.now()).toISOString());
     onRefusal(refusal);
   }
 }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StreamName } from '@portcullis/contract';
+import { unknownSince } from './apart.ts';
 import { Cursor } from './cursor.ts';
 import { segmentsIn } from './outbox.ts';
 import { lineIn } from './reading.ts';
@@ -13,6 +14,8 @@ export interface Survey {
   bytes: number;
   /** `_time` of the oldest. */
   oldest: string | null;
+  /** `unknown`: no gate that was asked has such a stream. */
+  state: 'empty' | 'waiting' | 'unknown';
   /** Kept of what was damaged. */
   damagedBytes: number;
 }
@@ -27,7 +30,8 @@ export function streamsIn(outboxes: string): string[] {
 
 export function surveyStream(outboxes: string, stream: string): Survey {
   const directory = join(outboxes, stream);
-  const survey: Survey = { stream, readings: 0, bytes: 0, oldest: null, damagedBytes: damagedBytesIn(directory) };
+  const damagedBytes = damagedBytesIn(directory);
+  const survey: Survey = { stream, readings: 0, bytes: 0, oldest: null, state: 'empty', damagedBytes };
   const { place } = new Cursor(directory);
   const segments = segmentsIn(directory).filter((number) => number >= place.segment);
   for (const number of segments) {
@@ -35,6 +39,7 @@ export function surveyStream(outboxes: string, stream: string): Survey {
     // One that another process sent and removed meanwhile holds nothing that waits.
     if (existsSync(file)) addSegment(survey, file, number === place.segment ? place.offset : 0);
   }
+  if (survey.readings > 0) survey.state = unknownSince(directory) === undefined ? 'waiting' : 'unknown';
   return survey;
 }
 

@@ -1,10 +1,7 @@
-import type { Refusal } from './sender.ts';
-
 export interface Outcome {
   /** Not acknowledged and not refused yet. */
   kept: number;
   refused: number;
-  lastRefusal?: Refusal;
 }
 
 /** What became of the readings that one party put into a stream. What waited from before and what others put is not in it. */
@@ -12,7 +9,6 @@ export class Tally {
   /** Numbers of readings, from and to (exclusive), in order. */
   readonly #spans: [number, number][] = [];
   #refused = 0;
-  #lastRefusal: Refusal | undefined;
 
   put(number: number): void {
     const last = this.#spans.at(-1);
@@ -21,16 +17,14 @@ export class Tally {
   }
 
   /** The reading of this number will never pass. */
-  refuse(number: number, refusal: Refusal): void {
-    if (!this.#spans.some(([from, to]) => number >= from && number < to)) return;
-    this.#refused++;
-    this.#lastRefusal = refusal;
+  refuse(number: number): void {
+    if (this.#spans.some(([from, to]) => number >= from && number < to)) this.#refused++;
   }
 
   /** `gone`: the number of the oldest reading that waits. */
   outcome(gone: number): Outcome {
     while ((this.#spans[0]?.[1] ?? Number.POSITIVE_INFINITY) <= gone) this.#spans.shift();
     const kept = this.#spans.reduce((sum, [from, to]) => sum + to - Math.max(from, gone), 0);
-    return { kept, refused: this.#refused, ...(this.#lastRefusal && { lastRefusal: this.#lastRefusal }) };
+    return { kept, refused: this.#refused };
   }
 }

@@ -1,0 +1,34 @@
+import { PortcullisError } from '@portcullis/contract';
+import { Device } from '../sending-device.ts';
+import { OtherProcess } from '../socket/client.ts';
+import { type Destination, HeldDevice } from '../socket/destination.ts';
+import { sentenceOf } from './output.ts';
+
+export interface Opened {
+  destination: Destination;
+  /** Held by this process. */
+  device?: Device;
+  close(): Promise<void>;
+}
+
+/** The device's own outbox, or the process that holds it and takes readings for it. @throws {PortcullisError} `store_locked` */
+export async function openDestination(
+  { directory, stream }: { directory: string; stream: string },
+  notice: (words: string) => void,
+): Promise<Opened> {
+  try {
+    const device = await Device.open({
+      directory,
+      only: stream,
+      onRefusal: (refusal) => notice(`refused: ${sentenceOf(refusal)}`),
+      onFailure: (error) => notice(`${error.message}; trying again`),
+      onNotice: notice,
+    });
+    return { destination: new HeldDevice(device, stream), device, close: () => device.close() };
+  } catch (error) {
+    const isHeld = error instanceof PortcullisError && error.code === 'store_locked';
+    const destination = isHeld ? await OtherProcess.connect(directory, stream) : undefined;
+    if (!destination) throw error;
+    return { destination, close: () => destination.close() };
+  }
+}
