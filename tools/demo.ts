@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Receipt, VerdictView } from '@portcullis/contract';
 import { finished, freeBasePort, Running, succeeded } from './commands.ts';
+import { within } from './within.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'portcullis-demo-'));
 const fleet = join(home, 'fleet');
@@ -30,30 +31,31 @@ interface Reading {
 }
 
 async function readings(): Promise<Reading[]> {
-  const out = await succeeded('portcullis', 'readings', 'telemetry', '--json', '--fleet', fleet);
+  const out = await within('readings', 'telemetry', '--json', '--fleet', fleet);
   return out === '' ? [] : out.split('\n').map((line) => JSON.parse(line) as Reading);
 }
 
 async function change(status: string): Promise<Receipt> {
   const words = ['attribute', 'set', 'truck-17', `status=${status}`, '--wait', '--json', '--fleet', fleet];
-  return JSON.parse(await succeeded('portcullis', ...words, '--reason', 'the demo')) as Receipt;
+  return JSON.parse(await within(...words, '--reason', 'the demo')) as Receipt;
 }
 
 async function tell(): Promise<void> {
   const basePort = await freeBasePort();
-  await succeeded('portcullis', 'init', fleet, '--base-port', String(basePort));
+  await within('init', fleet, '--base-port', String(basePort));
   const up = new Running('portcullis', 'up', fleet);
   house.push(up);
   await Promise.all([up.line(/^authority listening/), up.line(/^gate listening/)]);
   seen(`a fleet is made; its authority and its gate listen on ports ${basePort} to ${basePort + 3}`);
 
-  const token = await succeeded('portcullis', 'token', 'create', 'truck-17', '--fleet', fleet);
+  const watching = new Running('portcullis', 'watch', '--json', '--fleet', fleet);
+  house.push(watching);
+  const token = await within('token', 'create', 'truck-17', '--fleet', fleet);
   await succeeded('portcullis-device', 'enrol', token, '--device', device);
   seen('truck-17 made its key, verified the authority, and has a certificate');
 
-  const watching = new Running('portcullis', 'watch', '--json', '--fleet', fleet);
   const sending = new Running('portcullis-device', 'run', '--metrics', '--interval', '0.2', '--device', device);
-  house.push(watching, sending);
+  house.push(sending);
   await watching.line(/"verdict":"admitted"/);
   seen('admitted: its readings are judged and stored');
 
@@ -68,7 +70,7 @@ async function tell(): Promise<void> {
   must(refused.reason === 'attribute_not_expected', 'a refusal with its reason');
   const { expected, found } = refused;
   seen(`refused: ${refused.reason}, expected ${JSON.stringify(expected)}, found ${JSON.stringify(found)}`);
-  const explained = await succeeded('portcullis', 'explain', 'truck-17', '--json', '--fleet', fleet);
+  const explained = await within('explain', 'truck-17', '--json', '--fleet', fleet);
   must((JSON.parse(explained) as VerdictView).verdict === 'refused', 'explain says refused');
   must((await readings()).length === before, 'nothing stored while refused');
   seen(`nothing is stored while it is refused (${before} readings, as before); the device keeps what it measures`);

@@ -1,12 +1,14 @@
-/** `npm start`: a fleet in ./fleet, its authority and gate, and this machine as a device that sends its own figures. */
+/** `npm start`: a house to look at in ./trial, beside the one that the tour makes: authority and gate, and this machine as a device. */
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Running, succeeded } from './commands.ts';
 
-const fleet = './fleet';
-const device = './device';
-const { values } = parseArgs({ options: { 'base-port': { type: 'string', default: '8440' } } });
+const fleet = 'trial/fleet';
+const device = 'trial/device';
+/** Apart from those of the tour, and of its second gate. */
+const usualBasePort = '8460';
+const { values } = parseArgs({ options: { 'base-port': { type: 'string', default: usualBasePort } } });
 
 const subject = `${hostname()
   .toLowerCase()
@@ -14,6 +16,12 @@ const subject = `${hostname()
   .replace(/^[^a-z0-9]+/, '')
   .slice(0, 63)}`;
 const name = subject === '' ? 'this-machine' : subject;
+
+async function makeFleet(): Promise<void> {
+  if (existsSync(`${fleet}/fleet.yaml`)) return;
+  if (existsSync(device)) throw new Error(`${device} is a device of another fleet; remove it, or bring ${fleet} back`);
+  say(await succeeded('portcullis', 'init', fleet, '--base-port', values['base-port']));
+}
 
 async function enrolThisMachine(): Promise<void> {
   if (existsSync(`${device}/credential.json`)) return;
@@ -28,8 +36,7 @@ function say(words: string): void {
 const house: Running[] = [];
 
 async function main(): Promise<void> {
-  if (!existsSync(`${fleet}/fleet.yaml`))
-    say(await succeeded('portcullis', 'init', fleet, '--base-port', values['base-port']));
+  await makeFleet();
   const up = new Running('portcullis', 'up', fleet);
   house.push(up);
   await Promise.all([up.line(/^authority listening/), up.line(/^gate listening/)]);
@@ -41,13 +48,20 @@ async function main(): Promise<void> {
 This machine is the device "${name}". It sends its load, memory and disk each second over mTLS, and the gate judges
 each reading. Try in another terminal:
 
-  npx portcullis attribute set ${name} status=off --wait --reason "just trying"
-  npx portcullis explain ${name}
-  npx portcullis attribute set ${name} status=active --wait
+  npx portcullis attribute set ${name} status=off --wait --reason "just trying" --fleet ${fleet}
+  npx portcullis explain ${name} --fleet ${fleet}
+  npx portcullis attribute set ${name} status=active --wait --fleet ${fleet}
 
 Ctrl-C stops all of it. Verdicts as they happen:
 `);
   for (const running of house) running.onLine((line) => say(line));
+  await ended(up);
+}
+
+/** Nothing is to be seen any more when the house itself is gone. */
+async function ended(up: Running): Promise<void> {
+  await new Promise((resolve) => up.process.once('exit', resolve));
+  throw new Error('authority and gate have ended');
 }
 
 /** The device first, then who watches, then the house itself. */

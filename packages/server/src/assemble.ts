@@ -70,20 +70,27 @@ export async function assembleAuthority(
   return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
+export interface AssembledGate extends Gate {
+  /** Rejects when it lives and can not serve any more: its process has to end. */
+  readonly broken: Promise<never>;
+}
+
 export async function assembleGate(
   directory: string,
   files: GatePolicyFiles,
   signal: AbortSignal,
   { system = realSystem, disk = (sink) => sink }: Outside = {},
-): Promise<Gate> {
+): Promise<AssembledGate> {
   await using stack = new AsyncDisposableStack();
   const home = join(directory, 'gate');
   const settings = files.config;
   const log = createLog({ role: 'gate', level: settings.log });
-  const sink = disk(stack.use(await openSqliteSink(home)));
+  const { promise: broken, reject } = Promise.withResolvers<never>();
+  broken.catch(() => undefined);
+  const sink = disk(stack.use(await openSqliteSink(home, reject)));
   const parts = { directory: home, settings, policies: files, sink, system, log };
   const gate = stack.use(await openGate(parts, signal));
   const opened = stack.move();
   const { subject, instance, port } = gate;
-  return { subject, instance, port, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { subject, instance, port, broken, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

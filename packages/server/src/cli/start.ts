@@ -57,13 +57,18 @@ async function serve(role: Role, directory: string, output: Output, parent: Pare
   const ready: Ready = { role, listening: opened.listening };
   output.result(ready, listeningWords(ready));
   parent.tell({ listens: ready });
-  await stopped;
-  setTimeout(() => process.exit(1), stopMsMax).unref();
-  await opened.close();
+  try {
+    await Promise.race([stopped, ...(opened.broken ? [opened.broken] : [])]);
+  } finally {
+    setTimeout(() => process.exit(1), stopMsMax).unref();
+    await opened.close();
+  }
 }
 
 interface Opened {
   listening: string[];
+  /** Rejects when it can not go on. */
+  broken?: Promise<never>;
   close(): PromiseLike<void>;
 }
 
@@ -82,5 +87,10 @@ async function openGate(directory: string, signal: AbortSignal): Promise<Opened>
   const { assembleGate } = await import('../assemble.ts');
   const files = new GatePolicyFiles(directory);
   const gate = await assembleGate(directory, files, signal);
-  return { listening: [`https://${files.config.listen.host}:${gate.port}`], close: () => gate[Symbol.asyncDispose]() };
+  const { broken, port } = gate;
+  return {
+    listening: [`https://${files.config.listen.host}:${port}`],
+    broken,
+    close: () => gate[Symbol.asyncDispose](),
+  };
 }

@@ -5,6 +5,7 @@ import { closeSync, existsSync, openSync, rmSync, statSync, truncateSync, writeF
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
 import { readingContract } from './reading.contract.ts';
 import { readAll, requestOf, sinkContract, writeOf } from './sink.contract.ts';
 import { openSqliteSink } from './sink.ts';
@@ -156,6 +157,24 @@ test('P13: on a full disk nothing of a write is kept, what was there stays, and 
   } finally {
     execFileSync('umount', [directory]);
   }
+});
+
+test('a thread that ends by itself is told, once; one that is closed is not', async (context) => {
+  const directory = await temporaryDirectory(context);
+  const broken: Error[] = [];
+  let thread: Worker | undefined;
+  const found = (worker: Worker) => {
+    thread = worker;
+  };
+  process.on('worker', found);
+  context.after(() => process.off('worker', found));
+  await (await openSqliteSink(directory, (error) => broken.push(error)))[Symbol.asyncDispose]();
+  assert.equal(broken.length, 0);
+  await using sink = await openSqliteSink(directory, (error) => broken.push(error));
+  await thread?.terminate();
+  assert.match(String(broken[0]), /the thread of the sink has ended/);
+  await assert.rejects(sink.unsettled(), /the thread of the sink has ended/);
+  assert.equal(broken.length, 1);
 });
 
 async function useFullDisk(directory: string): Promise<void> {

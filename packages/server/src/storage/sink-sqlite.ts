@@ -9,10 +9,16 @@ import type { Answer, Call } from './sink-worker.ts';
 /** The extension is that of this file: TypeScript in a clone, JavaScript in a published package. */
 const workerFile = new URL(`./sink-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
 
-/** @throws {PortcullisError} `store_locked`, `store_damaged`, `store_version` */
-export async function openSqliteSink(directory: string): Promise<Sink> {
+/**
+ * `onBroken` is told when its thread has ended by itself: this process stores nothing more, only another one can.
+ * @throws {PortcullisError} `store_locked`, `store_damaged`, `store_version`
+ */
+export async function openSqliteSink(
+  directory: string,
+  onBroken: (error: Error) => void = () => undefined,
+): Promise<Sink> {
   const lock = holdLock(join(directory, 'gate.lock'));
-  const thread = new SinkThread(join(directory, 'readings.db'));
+  const thread = new SinkThread(join(directory, 'readings.db'), onBroken);
   try {
     return new SqliteSink(lock, thread, (await thread.call('lastBatch')) as number);
   } catch (error) {
@@ -33,8 +39,10 @@ class SinkThread {
   readonly #callers = new Map<number, Caller>();
   #last = 0;
   #ended: Error | undefined;
+  readonly #onBroken: (error: Error) => void;
 
-  constructor(file: string) {
+  constructor(file: string, onBroken: (error: Error) => void) {
+    this.#onBroken = onBroken;
     this.#worker = new Worker(workerFile, { workerData: { file }, execArgv: conditionsOf(process.execArgv) });
     this.#worker.on('message', (answer: Answer) => this.#answered(answer));
     this.#worker.on('error', (error) => this.#end(error));
@@ -66,6 +74,7 @@ class SinkThread {
   }
 
   #end(error: Error): void {
+    if (this.#ended === undefined) this.#onBroken(error);
     this.#ended ??= error;
     for (const { reject } of this.#callers.values()) reject(this.#ended);
     this.#callers.clear();
