@@ -14,7 +14,8 @@ export async function within(...words: string[]): Promise<string> {
       },
     });
   const output = new Output(into('out'), into('side'), { json: words.includes('--json') });
-  await makeProgram(output).parseAsync(words, { from: 'user' });
+  const program = await makeProgram(output, words);
+  await program.parseAsync(words, { from: 'user' });
   if (output.status === 0) return said.out.trim();
   throw new Error(`portcullis ${words[0]} ended with ${output.status}: ${said.side.trim()}`);
 }
