@@ -22,9 +22,10 @@ const help = `portcullis-device: the device's side of a fleet
   portcullis-device outbox retry [STREAM]      send what waits now; with --refused what was refused, as it is
   portcullis-device export DIR                 write cert.pem, key.pem and root.pem for other tools
 
-  --device DIR        where credential and outbox are (./device)
+  --device DIR        where credential and outbox are (PORTCULLIS_DEVICE, else ./device)
   --replace           enrol: where a credential is, move it aside, with the readings of its subject
-  --json              one JSON object instead of words
+  --json              one JSON object instead of words; also when it fails
+  --version           the version of this program
   --wait SECONDS      send, outbox retry: how long to go on trying once all is read, and to let a renewal that is due end (10)
   --resume            send FILE: go on behind what the last send of this file took; --no-resume: send all of it anew
   --skip-bad          send: set lines that are no readings apart in bad-lines/, and go on (so with a pipe); --no-skip-bad: stop
@@ -40,8 +41,12 @@ and kept in the outbox for the next send or run. docs/device.md tells more.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage. That of send is about the readings that it was given.
 `;
 
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
 const options = {
-  device: { type: 'string', default: './device' },
+  device: { type: 'string', default: process.env.PORTCULLIS_DEVICE || './device' },
   json: { type: 'boolean', default: false },
   wait: { type: 'string', default: '10' },
   stream: { type: 'string', default: 'telemetry' },
@@ -51,6 +56,7 @@ const options = {
   refused: { type: 'boolean', default: false },
   resume: { type: 'boolean' },
   'skip-bad': { type: 'boolean' },
+  version: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const satisfies ParseArgsConfig['options'];
 
@@ -69,6 +75,10 @@ export async function main(
       out.write(help);
       return 0;
     }
+    if (values.version) {
+      output.result({ version }, version);
+      return 0;
+    }
     return await command(positionals, values, output);
   } catch (error) {
     return output.failure(error);
@@ -79,7 +89,9 @@ function parseWords(words: string[]) {
   try {
     return parseArgs({ args: words, options, allowPositionals: true, allowNegative: true });
   } catch (cause) {
-    throw new PortcullisError('usage', (cause as Error).message, { cause });
+    const { message } = cause as Error;
+    const words = `${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+    throw new PortcullisError('usage', `${words}; --help tells more`, { cause });
   }
 }
 

@@ -205,10 +205,13 @@ test("a server's alert about our certificate is told as what it is (FIELD-NOTES 
   await assert.rejects(expired, { code: 'not_authenticated', message: /certificate expired/ });
 });
 
-test('a port where nobody listens is unreachable, not unverified', async () => {
+test('a port where nobody listens is unreachable, not unverified, and is named with its host', async () => {
   const server = await serverOf(fleet.gate);
   await server.close();
-  await assert.rejects(linkTo().request(post(server.url)), { code: 'server_unreachable', message: /ECONNREFUSED/ });
+  await assert.rejects(linkTo().request(post(server.url)), {
+    code: 'server_unreachable',
+    message: `"localhost:${server.port}" can not be reached: ECONNREFUSED; is it running?`,
+  });
 });
 
 test('an answer that breaks off is a failure that claims nothing about verification', async () => {

@@ -128,7 +128,7 @@ function hostOf(url: string): string {
   if (parsed?.protocol !== 'https:') {
     throw new PortcullisError('server_not_verified', `"${url}" is not an https address; plaintext is never spoken`);
   }
-  return parsed.host;
+  return parsed.port === '' ? `${parsed.host}:443` : parsed.host;
 }
 
 /** What goes wrong after the server was verified. TLS 1.3 lets a server refuse the client's certificate only then (FIELD-NOTES B4). */

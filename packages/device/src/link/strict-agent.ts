@@ -61,8 +61,9 @@ export class StrictAgent extends Agent {
     done?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
     const host = options.host ?? 'localhost';
+    const where = addressOf(host, Number(options.port));
     const bound = new AbortController();
-    const end = (why: string) => bound.abort(unreachable(host, why));
+    const end = (why: string) => bound.abort(unreachable(where, why));
     const close = () => end('the link was closed');
     const timer = setTimeout(() => end(`no verified connection within ${handshakeMs / 1000} s`), handshakeMs);
     const settled = () => {
@@ -77,7 +78,7 @@ export class StrictAgent extends Agent {
       },
       (error: Error) => {
         settled();
-        done?.(handshakeFailure(error, host), undefined as never);
+        done?.(handshakeFailure(error, where), undefined as never);
       },
     );
     return undefined;
@@ -100,17 +101,18 @@ export class StrictAgent extends Agent {
   }
 
   async #connect(host: string, port: number, signal: AbortSignal): Promise<TLSSocket> {
+    const where = addressOf(host, port);
     const below = await dial(host, port, this.#network, signal).catch((error: NodeJS.ErrnoException) => {
-      throw error instanceof PortcullisError ? error : unreachable(host, error.code ?? error.message, error);
+      throw error instanceof PortcullisError ? error : unreachable(where, error.code ?? error.message, error);
     });
     below.setNoDelay(true);
     const socket = connect({ ...this.#connectionOptions(host), host, socket: below });
     this.#below.set(socket, below);
-    await secured(socket, host, signal);
+    await secured(socket, where, signal);
     const why = this.#complaint(socket, host);
     if (why === undefined) return socket;
     socket.destroy();
-    throw unverified(host, why);
+    throw unverified(where, why);
   }
 
   #connectionOptions(host: string): ConnectionOptions {
@@ -162,7 +164,7 @@ export class StrictAgent extends Agent {
 }
 
 /** Resolves once TLS has verified the server; a connection that comes to nothing is destroyed. */
-function secured(socket: TLSSocket, host: string, signal: AbortSignal): Promise<void> {
+function secured(socket: TLSSocket, where: string, signal: AbortSignal): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     const abort = () => fail(signal.reason as Error);
     const fail = (error: Error) => {
@@ -171,7 +173,7 @@ function secured(socket: TLSSocket, host: string, signal: AbortSignal): Promise<
       reject(error);
     };
     socket.on('error', fail);
-    socket.once('close', () => fail(unreachable(host, 'the connection was closed during the handshake')));
+    socket.once('close', () => fail(unreachable(where, 'the connection was closed during the handshake')));
     socket.once('secureConnect', () => {
       signal.removeEventListener('abort', abort);
       resolve();
@@ -190,15 +192,29 @@ function certificatesIn(pem: string): X509Certificate[] {
   return blocks.map((block) => new X509Certificate(block));
 }
 
-function unverified(host: string, why: string, cause?: unknown): PortcullisError {
-  const message = `"${host}" could not be verified: ${why}; nothing was sent`;
+function unverified(where: string, why: string, cause?: unknown): PortcullisError {
+  const message = `"${where}" could not be verified: ${why}; nothing was sent`;
   return new PortcullisError('server_not_verified', message, { cause });
 }
 
 /** `begun`: of a request something had been sent, so that it may have been heeded, and tells something of the link. */
-export function unreachable(host: string, why: string, cause?: unknown, begun = false): PortcullisError {
-  const message = `"${host}" can not be reached: ${why}`;
+export function unreachable(where: string, why: string, cause?: unknown, begun = false): PortcullisError {
+  const question = questions.find(([codes]) => codes.test(why))?.[1];
+  const message = `"${where}" can not be reached: ${why}${question === undefined ? '' : `; ${question}`}`;
   return new PortcullisError('server_unreachable', message, { cause, detail: { begun } });
+}
+
+/** What to look at first, by what the network said. */
+const questions: [RegExp, string][] = [
+  [/^ECONNREFUSED/, 'is it running?'],
+  [/^(ENOTFOUND|EAI_|EADDRNOTAVAIL)/, 'is the name right, and is there a network?'],
+  [/^(EHOST|ENET)/, 'is there a network?'],
+  [/^(ETIMEDOUT|no verified connection)/, 'is it running, and does every firewall let it through?'],
+];
+
+/** Host and port, as in a URL. */
+export function addressOf(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 const networkCodes = /^(ECONN|EHOST|ENET|EAI_|ENOTFOUND|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|EACCES)/;
@@ -206,10 +222,10 @@ const networkCodes = /^(ECONN|EHOST|ENET|EAI_|ENOTFOUND|ETIMEDOUT|EPIPE|EADDRNOT
 const clockCodes = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
 
 /** What went wrong before the server was verified. */
-function handshakeFailure(error: Error, host: string): PortcullisError {
+function handshakeFailure(error: Error, where: string): PortcullisError {
   if (error instanceof PortcullisError) return error;
   const { code = '' } = error as NodeJS.ErrnoException;
-  if (networkCodes.test(code)) return unreachable(host, code, error);
+  if (networkCodes.test(code)) return unreachable(where, code, error);
   const hint = clockCodes.has(code) ? " (is this machine's clock right?)" : '';
-  return unverified(host, `${error.message}${hint}`, error);
+  return unverified(where, `${error.message}${hint}`, error);
 }

@@ -5,17 +5,23 @@
  * - A secret is printed only by the command that makes it.
  * Refuses to know: how anything is decided; it asks the authority and the gates, as every operator can.
  */
+import type { Writable } from 'node:stream';
 import { PortcullisError } from '@portcullis/contract';
 import { CommanderError } from 'commander';
 import { Output } from './output.ts';
 import { listCommands, makeProgram } from './program.ts';
-import { screenOf } from './screen.ts';
+import { type Shown, screenOf } from './screen.ts';
 
 export async function run(words: string[]): Promise<number> {
-  const given = new Set(words.slice(0, words.includes('--') ? words.indexOf('--') : undefined));
-  const screen = screenOf(process.stdout, process.env, given.has('--wide'));
-  const output = new Output(process.stdout, process.stderr, { json: given.has('--json'), screen });
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  return runTo(process.stdout, process.stderr, words);
+}
+
+/** The same, to other streams than those of the process. */
+export async function runTo(out: Writable, side: Writable, words: string[]): Promise<number> {
+  const given = new Set(words.slice(0, words.includes('--') ? words.indexOf('--') : undefined));
+  const screen = screenOf(out as Shown, process.env, given.has('--wide'));
+  const output = new Output(out, side, { json: given.has('--json'), screen });
   try {
     const program = await makeProgram(output, words);
     await program.parseAsync(words, { from: 'user' });

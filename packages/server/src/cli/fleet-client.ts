@@ -12,6 +12,7 @@ import {
 } from '@portcullis/device/client';
 import { z } from 'zod';
 import type { Output } from './output.ts';
+import { type Asked, inTypedWords } from './wrong-words.ts';
 
 export interface FleetOptions {
   fleet?: string;
@@ -48,15 +49,16 @@ export class FleetClient {
   }
 
   async get<Value>(path: string, shape: Shape<Value>): Promise<Value> {
-    return get(this.#authority, `${this.credential.authority}${path}`, shape);
+    return told({ path }, get(this.#authority, `${this.credential.authority}${path}`, shape));
   }
 
   post<Value>(path: string, body: unknown, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
-    return exchange(this.#authority, `${this.credential.authority}${path}`, body, shape, timeoutMs);
+    const url = `${this.credential.authority}${path}`;
+    return told({ path, body }, exchange(this.#authority, url, body, shape, timeoutMs));
   }
 
   getFromGate<Value>(gate: string, path: string, shape: Shape<Value>): Promise<Value> {
-    return get(this.#gates, `${gate}${path}`, shape);
+    return told({ path }, get(this.#gates, `${gate}${path}`, shape));
   }
 
   /** The answer as it came. */
@@ -82,6 +84,14 @@ export class FleetClient {
   close(): void {
     this.#authority.close();
     this.#gates.close();
+  }
+}
+
+async function told<Value>(asked: Asked, answer: Promise<Value>): Promise<Value> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw inTypedWords(error, asked);
   }
 }
 

@@ -46,7 +46,7 @@ function emptyProgram(output: Output): Command {
     .option('--json', 'print JSON: one object, or one a line for lists; also when it fails')
     .option('--wide', 'lists: all columns, however wide the terminal is')
     .option('--version', 'print the version of this program')
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, helpWidth: output.screen.width, minWidthToWrap: 20 })
     // A failure is printed in one place, as words or as JSON.
     .configureOutput({ outputError: () => undefined, ...(output.json && { writeErr: () => undefined }) })
     .showSuggestionAfterError()

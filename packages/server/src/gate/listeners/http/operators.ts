@@ -108,9 +108,14 @@ async function answer(handler: Handler, parts: OperatorParts, query: Record<stri
   } catch (error) {
     if (response.headersSent) response.destroy();
     else if (error instanceof z.ZodError) {
-      sendProblem(response, failureProblem('request_malformed', z.prettifyError(error)), false);
+      sendProblem(response, failureProblem('request_malformed', complaintOf(error)), false);
     } else if (error instanceof PortcullisError) {
       sendProblem(response, failureProblem(error.code, error.message), false);
     } else sendProblem(response, failureProblem('internal'), false);
   }
+}
+
+/** As the authority's API names what is wrong. */
+function complaintOf({ issues: [first] }: z.ZodError): string {
+  return `querystring.${first?.path.join('.')}: ${first?.message}`;
 }
