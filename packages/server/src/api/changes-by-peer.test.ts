@@ -17,6 +17,7 @@ const lease = { instance: 'a', applied: 0, hash: '', connectionsClosed: 0, clock
 /** For each route that puts something on record, who asks for what. */
 const requests: Record<string, Asked> = {
   '/v1/attributes': { ...operator, body: { subjects: ['truck-17'], set: { status: 'off' }, unset: [] } },
+  '/v1/attribute-types/:name': { ...operator, body: { type: 'string' }, params: { name: 'level' } },
   '/v1/standings': { ...operator, body: { subject: 'op-4', action: 'resume' } },
   '/v1/subjects/:id/retire': { ...operator, body: {}, params: { id: 'truck-17' } },
   '/v1/tokens': { ...operator, body: { tokens: [token] } },
@@ -40,6 +41,9 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
   for (const id of ['operator-1', 'op-4']) await putSubject(records, id, 'operator', {});
   await putSubject(records, 'gate-1', 'gate', {});
   await putSubject(records, 'truck-17');
+  for (const change of [{ set: { level: 1 } }, { unset: ['level'] }]) {
+    await records.attributes.change({ actor: 'operator-1' }, { subjects: ['truck-17'], ...change } as never);
+  }
   await putToken(records, 'truck-17', 'token-1');
   for (const id of ['operator-1', 'op-4', 'gate-1']) await putCertificate(records, id, id);
   const enrolment = openEnrolment({ ...records, issuance, enrolmentUrl: 'https://localhost:1' } as never);
@@ -53,6 +57,7 @@ const record = ({ store }: Records) =>
     journal: await db.selectFrom('journal').selectAll().execute(),
     subjects: await db.selectFrom('subjects').selectAll().execute(),
     attributes: await db.selectFrom('attributes').selectAll().execute(),
+    attributeTypes: await db.selectFrom('attributeTypes').selectAll().execute(),
     certificates: await db.selectFrom('certificates').selectAll().execute(),
     tokens: await db.selectFrom('tokens').selectAll().execute(),
   }));

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { type Kysely, sql } from 'kysely';
+import { migrations } from './migrations.ts';
 import { createSqliteStore, openSqliteStore, type Schema, type Store, upgradeSqliteStore } from './storage.ts';
 import { storeContract, temporaryDirectory } from './store.contract.ts';
 
@@ -130,7 +131,7 @@ test('a store that was made but not migrated says so, and upgrading makes it who
   const directory = await temporaryDirectory(context);
   new DatabaseSync(join(directory, 'store.db')).close();
   await assert.rejects(openSqliteStore(directory), { code: 'store_version', message: /portcullis upgrade/ });
-  assert.equal(await upgradeSqliteStore(directory), 1);
+  assert.equal(await upgradeSqliteStore(directory), migrations.length);
   await using store = await openSqliteStore(directory);
   assert.equal(await countOf(store), 0);
 });
