@@ -24,6 +24,14 @@ test('subjects are found by a value, whatever its type is, by standing and by ki
   assert.deepEqual(await listed(records, { attribute: 'site=berlin', kind: 'gateway' }), ['c']);
   assert.deepEqual(await listed(records, { attribute: 'level=7' }), ['a']);
   assert.deepEqual(await listed(records, { attribute: 'label=7' }), ['b']);
+  for (const [written, found] of [
+    ['level=7.0', ['a']],
+    ['level=0.7e1', ['a']],
+    ['level=7.00000000000000000001', []],
+    ['label=7.0', []],
+  ] as const) {
+    assert.deepEqual(await listed(records, { attribute: written }), found, written);
+  }
   assert.deepEqual(await listed(records, { attribute: 'armed=true' }), ['c']);
   assert.deepEqual(await listed(records, { attribute: 'site=mars' }), []);
   assert.deepEqual(await listed(records, { standing: 'valid' }), ['b']);

@@ -1,4 +1,4 @@
-import type { SubjectsQuery, SubjectView } from '@portcullis/contract';
+import { readExactJson, type SubjectsQuery, type SubjectView } from '@portcullis/contract';
 import type { Reader } from '../storage/storage.ts';
 import { currentCertificates, standings } from './current-certificate.ts';
 import { type Page, type SubjectRow, subjectView } from './read.ts';
@@ -67,9 +67,11 @@ async function matching(db: Reader, query: SubjectsQuery, end: string | undefine
   return select.orderBy('id').limit(limit).execute() as Promise<SubjectRow[]>;
 }
 
-/** The value as a string, and as what else it may have been stored from: 7 is found as the number and as the text. */
+/** The value as a string, and as what else it may have been given as: 7.0 is found as the number 7 and as the text. */
 function wantedValue(attribute: string): { name: string; texts: string[] } {
   const at = attribute.indexOf('=');
   const text = attribute.slice(at + 1);
-  return { name: attribute.slice(0, at), texts: [JSON.stringify(text), text] };
+  const read = readExactJson(text);
+  const typed = 'refused' in read || typeof read.value === 'string' ? [] : [JSON.stringify(read.value)];
+  return { name: attribute.slice(0, at), texts: [JSON.stringify(text), ...typed] };
 }
