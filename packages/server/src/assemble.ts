@@ -15,13 +15,15 @@ import { fileKeys } from './keys/keys.ts';
 import { openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
 import { openSqliteStore, type Store } from './storage/storage.ts';
-import { createLog, realSystem, type System } from './telemetry/telemetry.ts';
+import { createLog, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
 
 /** The outside world, where a test has its own. */
 export interface Outside {
   system?: System;
   /** A gate's disk: what stands before its sink. */
   disk?: (sink: Sink) => Sink;
+  /** Where the log goes: standard error. */
+  logTo?: LogDestination | undefined;
 }
 
 /** The rooms that keep the authority's state, without any listener: what commands on a stopped store use. */
@@ -38,10 +40,10 @@ export async function assembleRecords(
   directory: string,
   config: FleetConfig,
   stack: AsyncDisposableStack,
-  { system = realSystem }: Outside = {},
+  { system = realSystem, logTo }: Outside = {},
 ): Promise<Records> {
   const home = join(directory, 'authority');
-  const log = createLog({ role: 'authority', level: config.log });
+  const log = createLog({ role: 'authority', level: config.log }, logTo);
   const store = stack.use(await openSqliteStore(home));
   const journal = stack.use(await openJournal({ store, system, headFile: join(home, 'journal.head') }));
   const attributes = openAttributes({ store, journal, declared: config.attributes });
@@ -61,8 +63,8 @@ export async function assembleAuthority(
   outside: Outside = {},
 ): Promise<Authority> {
   await using stack = new AsyncDisposableStack();
-  const { system = realSystem } = outside;
-  const log = createLog({ role: 'authority', level: config.log });
+  const { system = realSystem, logTo } = outside;
+  const log = createLog({ role: 'authority', level: config.log }, logTo);
   const records = await assembleRecords(directory, config, stack, outside);
   const feed = stack.use(await openFeed({ ...config, ...records, system, log }));
   const api = stack.use(await openApi({ ...config, ...records, feed, system, log }));
@@ -79,12 +81,12 @@ export async function assembleGate(
   directory: string,
   files: GatePolicyFiles,
   signal: AbortSignal,
-  { system = realSystem, disk = (sink) => sink }: Outside = {},
+  { system = realSystem, disk = (sink) => sink, logTo }: Outside = {},
 ): Promise<AssembledGate> {
   await using stack = new AsyncDisposableStack();
   const home = join(directory, 'gate');
   const settings = files.config;
-  const log = createLog({ role: 'gate', level: settings.log });
+  const log = createLog({ role: 'gate', level: settings.log }, logTo);
   const { promise: broken, reject } = Promise.withResolvers<never>();
   broken.catch(() => undefined);
   const sink = disk(stack.use(await openSqliteSink(home, reject)));

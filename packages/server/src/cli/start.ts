@@ -1,8 +1,10 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
+import type { Outside } from '../assemble.ts';
 import { GatePolicyFiles, loadFleetConfig } from '../config/config.ts';
 import { ParentChannel } from './channel.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
+import { type LogOptions, logDestination, logOption } from './log-destination.ts';
 import type { Output } from './output.ts';
 import { type Role, requireNodeOptions, untilStopped } from './processes.ts';
 
@@ -14,13 +16,14 @@ export function startCommand(program: Command, output: Output): void {
     .command('start')
     .argument('<role>', 'authority or gate')
     .argument('[dir]')
+    .option(...logOption)
     .description('run one of them until it is told to stop')
-    .action(async (role: string, dir: string | undefined, options: FleetOptions) => {
+    .action(async (role: string, dir: string | undefined, options: FleetOptions & LogOptions) => {
       if (role !== 'authority' && role !== 'gate') {
         throw new PortcullisError('usage', `"${role}" can not be started; it must be authority or gate`);
       }
       requireNodeOptions(process.argv.slice(2));
-      await start(role, directoryOf(options, dir), output);
+      await start({ role, directory: directoryOf(options, dir), ...options }, output);
     });
 }
 
@@ -31,10 +34,15 @@ export interface Ready {
 
 export const listeningWords = ({ role, listening }: Ready) => `${role} listening on ${listening.join(' and ')}`;
 
-async function start(role: Role, directory: string, output: Output): Promise<void> {
+interface Start extends LogOptions {
+  role: Role;
+  directory: string;
+}
+
+async function start(asked: Start, output: Output): Promise<void> {
   const parent = new ParentChannel();
   try {
-    await serve(role, directory, output, parent);
+    await serve(asked, output, parent);
   } catch (error) {
     await parent.tellFailure(error);
     throw error;
@@ -45,10 +53,13 @@ async function start(role: Role, directory: string, output: Output): Promise<voi
 }
 
 /** From opening to the end of a clean stop. */
-async function serve(role: Role, directory: string, output: Output, parent: ParentChannel): Promise<void> {
+async function serve(asked: Start, output: Output, parent: ParentChannel): Promise<void> {
+  const { role, directory } = asked;
+  const logTo = logDestination(asked, { side: process.stderr, json: output.json });
   const stop = new AbortController();
   const stopped = untilStopped().then(() => stop.abort());
-  const opening = role === 'authority' ? openAuthority(directory) : openGate(directory, stop.signal);
+  const opening =
+    role === 'authority' ? openAuthority(directory, { logTo }) : openGate(directory, stop.signal, { logTo });
   const opened = await opening.catch((error: unknown) => {
     if (stop.signal.aborted) return undefined;
     throw error;
@@ -72,10 +83,10 @@ interface Opened {
   close(): PromiseLike<void>;
 }
 
-async function openAuthority(directory: string): Promise<Opened> {
+async function openAuthority(directory: string, outside: Outside): Promise<Opened> {
   const { assembleAuthority } = await import('../assemble.ts');
   const config = loadFleetConfig(directory);
-  const authority = await assembleAuthority(directory, config);
+  const authority = await assembleAuthority(directory, config, outside);
   const at = (port: number) => `https://${config.listen.host}:${port}`;
   return {
     listening: [at(authority.apiPort), at(authority.enrolmentPort)],
@@ -83,10 +94,10 @@ async function openAuthority(directory: string): Promise<Opened> {
   };
 }
 
-async function openGate(directory: string, signal: AbortSignal): Promise<Opened> {
+async function openGate(directory: string, signal: AbortSignal, outside: Outside): Promise<Opened> {
   const { assembleGate } = await import('../assemble.ts');
   const files = new GatePolicyFiles(directory);
-  const gate = await assembleGate(directory, files, signal);
+  const gate = await assembleGate(directory, files, signal, outside);
   const { broken, port } = gate;
   return {
     listening: [`https://${files.config.listen.host}:${port}`],

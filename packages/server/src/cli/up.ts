@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { holdLock } from '../storage/storage.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
+import { type LogOptions, logOption } from './log-destination.ts';
 import type { Output } from './output.ts';
 import { launcher, nodeOptions, type Role, untilStopped } from './processes.ts';
 import { listeningWords } from './start.ts';
@@ -13,20 +14,28 @@ export function upCommand(program: Command, output: Output): void {
   program
     .command('up')
     .argument('[dir]')
+    .option(...logOption)
     .description('authority and gate on this machine, as two processes, until interrupted')
-    .action((dir: string | undefined, options: FleetOptions) => up(directoryOf(options, dir), output));
+    .action((dir: string | undefined, options: FleetOptions & LogOptions) =>
+      up(directoryOf(options, dir), options, output),
+    );
 }
 
 /**
  * Ends when it is told to, or when one of the two does not come to listen at all: then nothing is left running. The gate stops first,
  * so that it can give its lease back; then the authority.
  */
-async function up(directory: string, output: Output): Promise<void> {
+async function up(directory: string, { logFile }: LogOptions, output: Output): Promise<void> {
   loadFleetConfig(directory);
   loadGateConfig(directory);
   const lock = holdLock(join(directory, 'up.lock'), { waitMs: 0 });
   const stopped = untilStopped();
-  const [authority, gate] = (['authority', 'gate'] as const).map((role) => supervise(role, directory, output));
+  const words = [
+    directory,
+    ...(logFile === undefined ? [] : ['--log-file', logFile]),
+    ...(output.json ? ['--json'] : []),
+  ];
+  const [authority, gate] = (['authority', 'gate'] as const).map((role) => supervise(role, words, output));
   try {
     await Promise.race([Promise.all([authority?.firstReady, gate?.firstReady]), stopped]);
     await stopped;
@@ -37,11 +46,11 @@ async function up(directory: string, output: Output): Promise<void> {
   }
 }
 
-function supervise(role: Role, directory: string, output: Output): Supervised {
+function supervise(role: Role, words: readonly string[], output: Output): Supervised {
   return new Supervised({
     role,
     launch: () =>
-      fork(launcher, ['start', role, directory], {
+      fork(launcher, ['start', role, ...words], {
         execArgv: [...nodeOptions],
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
         // A Ctrl-C is for the parent, which ends the children in their order.
