@@ -8,7 +8,7 @@ import { Link } from './link/link.ts';
 import { holdDirectory, type Lock } from './lock.ts';
 import { unknownSince } from './outbox/apart.ts';
 import { Clock } from './outbox/clock.ts';
-import { type OutboxBounds, outboxBounds } from './outbox/outbox.ts';
+import { type OutboxBounds, outboxBounds, type Put } from './outbox/outbox.ts';
 import { requireOwner } from './outbox/owner.ts';
 import { type Given, lineOf, parseLine, type Written, writeReading } from './outbox/reading.ts';
 import { RefusedFile } from './outbox/refused-file.ts';
@@ -108,7 +108,7 @@ export class Device {
    * @throws {PortcullisError} `outbox_full`, `disk_full`, `usage`
    */
   async send(stream: string, data: Record<string, unknown>, given: Given = {}): Promise<void> {
-    await this.put(stream, writeReading(data, given));
+    await this.#putOne(stream, writeReading(data, given));
   }
 
   /**
@@ -116,15 +116,24 @@ export class Device {
    * @throws {PortcullisError} `outbox_full`, `disk_full`, `usage`
    */
   async sendLine(stream: string, line: string | Buffer): Promise<void> {
-    await this.put(stream, parseLine(line));
+    await this.#putOne(stream, parseLine(line));
   }
 
-  /** @throws {PortcullisError} `outbox_full`, `disk_full`, `usage` */
-  async put(stream: string, { text, given }: Written, tally?: Tally): Promise<void> {
+  /** As many as fit, in their order; says why the next one does not. @throws {PortcullisError} `disk_full`, `usage` */
+  async put(stream: string, readings: Written[], tally?: Tally): Promise<Put> {
     if (this.#closed) throw new PortcullisError('usage', 'the device is closed');
     const known = this.stream(stream);
-    const time = given.time ?? new Date(this.#system.now()).toISOString();
-    await known.put(lineOf(text, { id: given.id ?? this.#makeId(), time, clock: this.#clock.state }), tally);
+    const now = new Date(this.#system.now()).toISOString();
+    const clock = this.#clock.state;
+    const lines = readings.map(({ text, given }) =>
+      lineOf(text, { id: given.id ?? this.#makeId(), time: given.time ?? now, clock }),
+    );
+    return known.put(lines, tally);
+  }
+
+  async #putOne(stream: string, written: Written): Promise<void> {
+    const { refusal } = await this.put(stream, [written]);
+    if (refusal) throw refusal;
   }
 
   /** Resolves when nothing waits any more. */

@@ -57,14 +57,13 @@ export class Intake {
   async #put(parsed: Parsed[]): Promise<Parsed | undefined> {
     for (let left = parsed.filter((one) => ('written' in one)); left.length > 0; ) {
       const before = await this.#parts.destination.account();
-      const puts = await Promise.allSettled(left.map(({ written }) => this.#parts.destination.put(written)));
-      this.sent += puts.filter(({ status }) => status === 'fulfilled').length;
-      left = left.filter((_, index) => puts[index]?.status === 'rejected');
-      const failed = puts.find((put) => put.status === 'rejected');
-      if (!failed) return undefined;
-      const isFull = failed.reason instanceof PortcullisError && failed.reason.code === 'outbox_full';
+      const { taken, refusal } = await this.#parts.destination.put(left.map(({ written }) => written));
+      this.sent += taken;
+      left = left.slice(taken);
+      if (!refusal) return undefined;
+      const isFull = refusal instanceof PortcullisError && refusal.code === 'outbox_full';
       if (isFull && (await this.#moreIsGone(before))) continue;
-      this.failure = failed.reason as Error;
+      this.failure = refusal;
       return left[0];
     }
     return undefined;

@@ -95,7 +95,8 @@ async function retryStream(
   const { destination, close } = await openDestination({ directory, stream }, notice);
   try {
     await destination.retry();
-    await Promise.all(readings.map(({ line }) => destination.put(parseLine(line))));
+    const { refusal } = await destination.put(readings.map(({ line }) => parseLine(line)));
+    if (refusal) throw refusal;
     return await destination.settle(AbortSignal.any([AbortSignal.timeout(waitMs), signal]));
   } finally {
     await close();

@@ -28,6 +28,7 @@ export class Renewing {
   readonly #backOff: BackOff;
   readonly #gatesBackOff: BackOff;
   readonly #abort = new AbortController();
+  #read: { certificate: string; notBefore: number } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isLooking = false;
@@ -42,9 +43,13 @@ export class Renewing {
     this.#gatesBackOff = new BackOff(parts.system);
   }
 
-  /** Of the credential in force, milliseconds since 1970. */
+  /** Of the credential in force, milliseconds since 1970. Each reading asks: a certificate is taken apart once. */
   get notBefore(): number {
-    return Date.parse(new X509Certificate(this.#parts.credential().certificate).validFrom);
+    const { certificate } = this.#parts.credential();
+    if (this.#read?.certificate !== certificate) {
+      this.#read = { certificate, notBefore: Date.parse(new X509Certificate(certificate).validFrom) };
+    }
+    return this.#read.notBefore;
   }
 
   start(): void {

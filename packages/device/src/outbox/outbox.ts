@@ -32,9 +32,20 @@ interface Segment {
   holdsDamage: boolean;
 }
 
+/** Some readings that were put together. */
+export interface Put {
+  /** How many of them are on disk: the first ones. */
+  taken: number;
+  /** The number of the first. */
+  first: number;
+  /** Why the next one is not: `outbox_full`, `usage` (too large). */
+  refusal?: PortcullisError;
+}
+
 interface Pending {
-  bytes: Buffer;
-  resolve(number: number): void;
+  records: Buffer[];
+  refusal: PortcullisError | undefined;
+  resolve(put: Put): void;
   reject(error: unknown): void;
 }
 
@@ -56,6 +67,7 @@ export class Outbox {
   #newest: number;
   #handle: number | undefined;
   #pendingBytes = 0;
+  #pendingReadings = 0;
   #waiting = 0;
   #gone = 0;
   #pending: Pending[] = [];
@@ -96,20 +108,28 @@ export class Outbox {
     return [...this.#segments.values()].reduce((sum, { end }) => sum + end, this.#pendingBytes - done);
   }
 
-  /** Resolves to the reading's number when it is on disk. @throws {PortcullisError} `outbox_full`, `disk_full`, `usage` (too large) */
-  put(line: string): Promise<number> {
-    const payload = Buffer.from(line);
-    if (payload.length > recordBytesMax) {
-      const message = `the reading has ${payload.length} bytes; at most ${recordBytesMax} fit`;
-      return Promise.reject(new PortcullisError('usage', message));
+  /** Resolves when the reading is on disk. @throws {PortcullisError} `outbox_full`, `disk_full`, `usage` (too large) */
+  async put(line: string): Promise<void> {
+    const { refusal } = await this.putAll([line]);
+    if (refusal) throw refusal;
+  }
+
+  /** As many as fit, in their order; resolves when these are on disk, all together. @throws {PortcullisError} `disk_full` */
+  putAll(lines: string[]): Promise<Put> {
+    const records: Buffer[] = [];
+    let refusal: PortcullisError | undefined;
+    let held = this.#bytes;
+    for (const line of lines) {
+      const record = encodeRecord(line);
+      refusal = this.#refusalOf(record.length, held);
+      if (refusal) break;
+      records.push(record);
+      held += record.length;
+      this.#pendingBytes += record.length;
+      this.#pendingReadings++;
     }
-    const bytes = encodeRecord(payload);
-    const refusal = this.#refusalOf(bytes.length);
-    this.#full = refusal !== undefined;
-    if (refusal) return Promise.reject(refusal);
-    this.#pendingBytes += bytes.length;
     return new Promise((resolve, reject) => {
-      this.#pending.push({ bytes, resolve, reject });
+      this.#pending.push({ records, refusal, resolve, reject });
       if (!this.#flushing) setImmediate(() => this.#flush());
       this.#flushing = true;
     });
@@ -152,12 +172,15 @@ export class Outbox {
     this.#cursor.close();
   }
 
-  #refusalOf(bytes: number): PortcullisError | undefined {
+  #refusalOf(recordBytes: number, held: number): PortcullisError | undefined {
     const { bytesMax, readingsMax } = this.#bounds;
-    const readings = this.#waiting + this.#pending.length;
-    const held = this.#bytes;
-    const fits = !(this.#full && readings > 0) && held + bytes <= bytesMax && readings < readingsMax;
-    if (fits) return undefined;
+    if (recordBytes > recordBytesMax) {
+      const message = `the reading has ${recordBytes} bytes; at most ${recordBytesMax} fit`;
+      return new PortcullisError('usage', message);
+    }
+    const readings = this.#waiting + this.#pendingReadings;
+    this.#full = (this.#full && readings > 0) || held + recordBytes > bytesMax || readings >= readingsMax;
+    if (!this.#full) return undefined;
     const message = `the outbox holds ${readings} readings in ${held} bytes; it may hold ${readingsMax} in ${bytesMax}`;
     return new PortcullisError('outbox_full', message);
   }
@@ -170,21 +193,26 @@ export class Outbox {
   /** All that came since the last flush becomes durable together. */
   #flush(): void {
     const group = this.#pending;
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    this.#flushing = false;
-    if (group.length === 0) return;
+    [this.#pending, this.#pendingBytes, this.#pendingReadings, this.#flushing] = [[], 0, 0, false];
     try {
-      const records = Buffer.concat(group.map(({ bytes }) => bytes));
-      const { segment, handle } = this.#openSegment();
-      appendRecords(handle, records, segment.end);
-      segment.end += records.length;
-      for (const { resolve } of group) resolve(this.#gone + this.#waiting++);
+      this.#append(Buffer.concat(group.flatMap(({ records }) => records)));
     } catch (cause) {
       const full = (cause as NodeJS.ErrnoException).code === 'ENOSPC';
       const error = full ? new PortcullisError('disk_full', 'the disk of the outbox is full', { cause }) : cause;
       for (const { reject } of group) reject(error);
+      return;
     }
+    for (const { records, refusal, resolve } of group) {
+      resolve({ taken: records.length, first: this.#gone + this.#waiting, ...(refusal && { refusal }) });
+      this.#waiting += records.length;
+    }
+  }
+
+  #append(records: Buffer): void {
+    if (records.length === 0) return;
+    const { segment, handle } = this.#openSegment();
+    appendRecords(handle, records, segment.end);
+    segment.end += records.length;
   }
 
   /** The segment that takes records now. One of an earlier process is never written again: its tail may have been cut. */

@@ -8,11 +8,13 @@ export const recordBytesMax = 128 * 1024;
 const openingBrace = 0x7b;
 const closingBrace = 0x7d;
 
-export function encodeRecord(payload: Buffer): Buffer {
-  const header = Buffer.alloc(headerBytes);
-  header.writeUInt32BE(payload.length, 0);
-  header.writeUInt32BE(crc32(payload), 4);
-  return Buffer.concat([header, payload]);
+export function encodeRecord(payload: Buffer | string): Buffer {
+  const record = Buffer.allocUnsafe(headerBytes + Buffer.byteLength(payload));
+  if (typeof payload === 'string') record.write(payload, headerBytes);
+  else payload.copy(record, headerBytes);
+  record.writeUInt32BE(record.length - headerBytes, 0);
+  record.writeUInt32BE(crc32(record.subarray(headerBytes)), 4);
+  return record;
 }
 
 export interface StoredRecord {
@@ -122,7 +124,7 @@ function readFrom(file: string, from: number, bytesMax: number): { bytes: Buffer
   const handle = openSync(file, 'r');
   try {
     const left = Math.max(0, fstatSync(handle).size - from);
-    const bytes = Buffer.alloc(Math.min(bytesMax, left));
+    const bytes = Buffer.allocUnsafe(Math.min(bytesMax, left));
     return { bytes: bytes.subarray(0, readSync(handle, bytes, 0, bytes.length, from)), isAll: bytesMax >= left };
   } finally {
     closeSync(handle);

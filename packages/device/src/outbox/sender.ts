@@ -9,7 +9,7 @@ import { GateChoice } from './gate-choice.ts';
 import type { Outbox, Waiting } from './outbox.ts';
 import { Portion } from './portion.ts';
 
-const batchReadingsMax = 500;
+const batchReadingsMax = 5_000;
 
 export interface Refusal {
   stream: string;

@@ -4,7 +4,7 @@ import type { System } from '../system.ts';
 import { noteKnown, noteUnknown } from './apart.ts';
 import type { Clock } from './clock.ts';
 import type { Damage } from './damage.ts';
-import { Outbox, type OutboxBounds, type Waiting } from './outbox.ts';
+import { Outbox, type OutboxBounds, type Put, type Waiting } from './outbox.ts';
 import type { RefusedFile } from './refused-file.ts';
 import { type Counts, type Refusal, Sender, type SenderParts } from './sender.ts';
 import { type Outcome, Tally } from './tally.ts';
@@ -87,11 +87,12 @@ export class Stream {
     return { tally, outcome: () => tally.outcome(this.#outbox.gone), close: () => void this.#tallies.delete(tally) };
   }
 
-  /** Resolves when the line is on disk. */
-  async put(line: string, tally?: Tally): Promise<void> {
-    const number = await this.#outbox.put(line);
-    tally?.put(number);
-    this.#sender.wake();
+  /** Resolves when the lines, as many as fit, are on disk. */
+  async put(lines: string[], tally?: Tally): Promise<Put> {
+    const put = await this.#outbox.putAll(lines);
+    tally?.put(put.first, put.taken);
+    if (put.taken > 0) this.#sender.wake();
+    return put;
   }
 
   stop(): void {

@@ -10,10 +10,10 @@ export class Tally {
   readonly #spans: [number, number][] = [];
   #refused = 0;
 
-  put(number: number): void {
+  put(first: number, count: number): void {
     const last = this.#spans.at(-1);
-    if (last?.[1] === number) last[1]++;
-    else this.#spans.push([number, number + 1]);
+    if (last?.[1] === first) last[1] += count;
+    else if (count > 0) this.#spans.push([first, first + count]);
   }
 
   /** The reading of this number will never pass. */

@@ -40,14 +40,13 @@ export class OtherProcess implements Destination {
     return new OtherProcess(directory, stream, socket);
   }
 
-  async put({ text, given: { id, time } }: Written): Promise<void> {
-    const own = [
-      ...(id === undefined ? [] : [`"_id":${JSON.stringify(id)}`]),
-      ...(time === undefined ? [] : [`"_time":${JSON.stringify(time)}`]),
-      ...(text === '{}' ? [] : [text.slice(1, -1)]),
-    ];
-    await this.#ask({ line: `{${own.join(',')}}` });
-    this.#hasPut = true;
+  async put(readings: Written[]): Promise<{ taken: number; refusal?: Error }> {
+    const puts = await Promise.allSettled(readings.map((written) => this.#ask({ line: lineFor(written) })));
+    const failed = puts.findIndex(({ status }) => status === 'rejected');
+    const taken = failed === -1 ? puts.length : failed;
+    if (taken > 0) this.#hasPut = true;
+    const refusal = (puts[failed] as PromiseRejectedResult | undefined)?.reason as Error | undefined;
+    return { taken, ...(refusal && { refusal }) };
   }
 
   async settle(signal: AbortSignal): Promise<Account> {
@@ -106,6 +105,15 @@ export class OtherProcess implements Destination {
 
 /** An interrupted command ends within that. */
 const settleMs = 200;
+
+function lineFor({ text, given: { id, time } }: Written): string {
+  const own = [
+    ...(id === undefined ? [] : [`"_id":${JSON.stringify(id)}`]),
+    ...(time === undefined ? [] : [`"_time":${JSON.stringify(time)}`]),
+    ...(text === '{}' ? [] : [text.slice(1, -1)]),
+  ];
+  return `{${own.join(',')}}`;
+}
 
 function settleOne(waiting: Waiting | undefined, text: string): void {
   try {

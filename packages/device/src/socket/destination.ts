@@ -15,8 +15,8 @@ export interface Account extends Counts {
 
 /** Where a command puts readings of one stream: the device that it holds itself, or the process that holds it. */
 export interface Destination {
-  /** Resolves when the reading is on disk. @throws {PortcullisError} `outbox_full`, `disk_full`, `usage` */
-  put(written: Written): Promise<void>;
+  /** As many as fit, in their order; resolves when these are on disk. @throws {PortcullisError} `disk_full`, `usage` */
+  put(readings: Written[]): Promise<{ taken: number; refusal?: Error }>;
   /** When nothing that was put waits any more, or, if nothing was put, nothing at all; or when the time is over. */
   settle(signal: AbortSignal): Promise<Account>;
   account(): Promise<Account>;
@@ -46,9 +46,10 @@ export class HeldDevice implements Destination {
     this.#tally = this.#account.tally;
   }
 
-  async put(written: Written): Promise<void> {
-    await this.#device.put(this.#stream, written, this.#tally);
-    this.#put++;
+  async put(readings: Written[]): Promise<{ taken: number; refusal?: Error }> {
+    const put = await this.#device.put(this.#stream, readings, this.#tally);
+    this.#put += put.taken;
+    return put;
   }
 
   async settle(signal: AbortSignal): Promise<Account> {

@@ -48,10 +48,10 @@ test('what another process hands over is durable when it is answered, goes out d
   const { directory, device } = await listening([gate.url]);
   assert.equal(statSync(socketFileIn(directory)).mode & 0o777, 0o600);
   const other = await client(directory);
-  await Promise.all([
-    other.put({ text: '{"value":9007199254740993}', given: { id: 'mine' } }),
-    other.put({ text: '{}', given: {} }),
-    other.put({ text: '{"value":1E+400}', given: { time: '2026-11-23T12:00:00Z' } }),
+  await other.put([
+    { text: '{"value":9007199254740993}', given: { id: 'mine' } },
+    { text: '{}', given: {} },
+    { text: '{"value":1E+400}', given: { time: '2026-11-23T12:00:00Z' } },
   ]);
   const account = await other.settle(limit());
   assert.deepEqual(account, { acknowledged: 3, refused: 0, kept: 0, mine: { kept: 0, refused: 0 } });
@@ -72,8 +72,8 @@ test('each party is told of its own readings: those of others, and what waited b
   const { device } = await listening([], directory);
   await device.send('telemetry', { value: 3 });
   const [one, two] = [await client(directory), await client(directory)];
-  await one.put({ text: '{"value":1}', given: {} });
-  await two.put({ text: '{"value":2}', given: {} });
+  await one.put([{ text: '{"value":1}', given: {} }]);
+  await two.put([{ text: '{"value":2}', given: {} }]);
   const [mine, theirs] = await Promise.all([one.settle(limit()), two.settle(limit())]);
   assert.deepEqual(
     [mine.mine, theirs.mine],
@@ -139,7 +139,7 @@ test('one that asks for an account waits as long as it says, and is let go when 
   assert.deepEqual(kept, { kept: true });
   assert.deepEqual(account?.mine, { kept: 1, refused: 0 });
   const other = await client(directory);
-  await other.put({ text: '{}', given: {} });
+  await other.put([{ text: '{}', given: {} }]);
   const settling = other.settle(limit());
   await listener.close();
   await assert.rejects(settling, { code: 'server_unreachable', message: /has gone/ });

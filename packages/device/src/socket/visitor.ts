@@ -67,7 +67,8 @@ export class Visitor {
         await earlier();
         return await destination.settle(this.#until(waitMs ?? 0));
       }
-      await destination.put(parseLine(text));
+      const { refusal } = await destination.put([parseLine(text)]);
+      if (refusal) throw refusal;
       return { kept: true };
     } catch (error) {
       const code = error instanceof PortcullisError ? error.code : 'internal';
