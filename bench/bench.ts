@@ -5,6 +5,7 @@ import { benchCut } from './cut.ts';
 import { benchDecide } from './decide.ts';
 import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
+import { benchReadings } from './readings.ts';
 
 /** One line of a result: what was measured, ours, the peer's, and what we want. */
 export interface Row {
@@ -37,6 +38,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
     about:
       'from a change to its receipt, to the refusal and to the closed connection; nginx with a revocation list beside',
     run: (words) => benchCut({ full: words.includes('--full') }),
+  },
+  readings: {
+    about: '`portcullis readings --json` of 50 000; with --base DIR the build of an older tree beside',
+    run: async (words) => ({ rows: await benchReadings(words) }),
   },
 };
 

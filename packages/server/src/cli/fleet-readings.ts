@@ -1,9 +1,10 @@
 import { PortcullisError, SubjectView } from '@portcullis/contract';
 import { type Gate, knownGates, toldOf } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
-import { GateReadings, type ReadingRow } from './gate-readings.ts';
+import { GateReadings } from './gate-readings.ts';
 import { merged } from './merge.ts';
 import type { Output } from './output.ts';
+import type { ReadingRow } from './reading-row.ts';
 import { ReadingSheet } from './reading-sheet.ts';
 import type { ReadingOptions, Wanted } from './wanted-readings.ts';
 

@@ -1,7 +1,8 @@
 import { type Gate, knownGates } from './ask-gates.ts';
 import type { FleetReadings } from './fleet-readings.ts';
 import { followGates, type News, newsWords, type Pauses } from './follow-gates.ts';
-import { GateReadings, laterReadings, type ReadingRow } from './gate-readings.ts';
+import { GateReadings, laterReadings } from './gate-readings.ts';
+import type { ReadingRow } from './reading-row.ts';
 
 /** What is proven shows within this and the second in which the gate puts that on record. */
 const pollMs = 1_000;

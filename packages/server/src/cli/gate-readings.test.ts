@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PortcullisError } from '@portcullis/contract';
 import type { LinkAnswer } from '@portcullis/device/client';
-import { dataTextOf, type GateAsker, GateReadings, type WantedReadings } from './gate-readings.ts';
+import { type GateAsker, GateReadings, type WantedReadings } from './gate-readings.ts';
 
 const gate = { gate: 'gate-1', url: 'https://gate.example' };
 const wanted: WantedReadings = { order: 'received', final: false, most: 1_000 };
@@ -53,7 +53,7 @@ test('pages are asked for by cursor, the data are their text, and the tail is to
     rows.map(({ view }) => view.id),
     ['r1', 'r2', 'r3'],
   );
-  assert.deepEqual([dataTextOf(rows[0] as never), readings.tail], [data, '9']);
+  assert.deepEqual([rows[0]?.dataText, readings.tail], [data, '9']);
   const query = `order=received&subject=truck-17&since=${encodeURIComponent(at(0))}&limit=1000`;
   assert.deepEqual(
     asker.asked,
@@ -109,7 +109,7 @@ test('a gate of an older version is read as it answers: filtered here, and named
       ['r3', 'gate-1'],
     ],
   );
-  assert.equal(dataTextOf(rows[0] as never), '{"t":1}');
+  assert.equal(rows[0]?.dataText, '{"t":1}');
   assert.deepEqual(asker.asked.slice(1), [
     '/v1/readings?stream=s&limit=1000',
     '/v1/readings?stream=s&limit=1000&after=2',

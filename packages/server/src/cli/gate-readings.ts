@@ -2,26 +2,7 @@ import { PortcullisError, ReadingView } from '@portcullis/contract';
 import { type LinkAnswer, problemOf } from '@portcullis/device/client';
 import { z } from 'zod';
 import type { Gate } from './ask-gates.ts';
-
-type Members = Partial<Record<keyof ReadingView | 'gate', unknown>>;
-
-/** One reading: its line as the gate wrote it. */
-export class ReadingRow {
-  readonly text: string;
-  readonly receivedAt: string;
-  #view: Members | undefined;
-
-  constructor(text: string, receivedAt: string) {
-    this.text = text;
-    this.receivedAt = receivedAt;
-  }
-
-  /** Its members, for who needs more than the line. */
-  get view(): Members {
-    this.#view ??= JSON.parse(this.text) as Members;
-    return this.#view;
-  }
-}
+import { ReadingRow } from './reading-row.ts';
 
 export interface WantedReadings {
   /** Oldest first, or newest first, by the time of receipt. */
@@ -174,23 +155,15 @@ async function askPage(asker: GateAsker, gate: Gate, query: string, signal?: Abo
   throw new PortcullisError('answer_malformed', `the answer of ${gate.url} to ${path} does not fit its schema`);
 }
 
-/** A quote within a text stands behind a backslash: nowhere else before the data do these stand. */
-const received = /^\{"[^\n]*?"receivedAt":"([0-9TZ:.-]{24})"[^\n]*?,"data":\{[^\n]*\}\}$/;
-const dataMember = ',"data":';
-
+/** The lines of the readings, and one of the page's own. */
 function pageIn(body: Buffer): GatePage | undefined {
-  const texts = body.toString('utf8').split('\n');
-  if (texts.pop() !== '') return undefined;
-  const end = End.safeParse(parsedOr(texts.pop() ?? ''));
-  if (!end.success) return undefined;
-  const rows: ReadingRow[] = [];
-  for (const text of texts) {
-    const receivedAt = received.exec(text)?.[1];
-    if (receivedAt === undefined) return undefined;
-    rows.push(new ReadingRow(text, receivedAt));
-  }
-  return { ...end.data, rows };
+  const endAt = body.lastIndexOf('\n', -2) + 1;
+  const end = End.safeParse(parsedOr(body.toString('utf8', endAt)));
+  const rows = ReadingRow.allIn(body.subarray(0, endAt));
+  return end.success && rows && body.at(-1) === lineEnd ? { ...end.data, rows } : undefined;
 }
+
+const lineEnd = 0x0a;
 
 /** What JSON says, or nothing. */
 function parsedOr(text: string): unknown {
@@ -204,13 +177,7 @@ function parsedOr(text: string): unknown {
 function olderPageIn(body: Buffer, gate: string): GatePage | undefined {
   const page = OlderPage.safeParse(parsedOr(body.toString('utf8')));
   if (!page.success) return undefined;
-  const rows = page.data.items.map(({ data, ...members }) => {
-    return new ReadingRow(JSON.stringify({ ...members, gate, data }), members.receivedAt);
-  });
-  return { rows, next: page.data.next, tail: undefined };
-}
-
-/** The data as they were stored: the last member of the line. */
-export function dataTextOf({ text }: ReadingRow): string {
-  return text.slice(text.indexOf(dataMember) + dataMember.length, -1);
+  const texts = page.data.items.map(({ data, ...members }) => `${JSON.stringify({ ...members, gate, data })}\n`);
+  const rows = ReadingRow.allIn(Buffer.from(texts.join('')));
+  return rows && { rows, next: page.data.next, tail: undefined };
 }

@@ -86,7 +86,7 @@ export class Output {
   }
 
   /** A piece of the result, as it is; what reads slowly is waited for. */
-  async text(text: string): Promise<void> {
+  async text(text: string | Buffer): Promise<void> {
     if (!this.#out.write(text)) await once(this.#out, 'drain');
   }
 

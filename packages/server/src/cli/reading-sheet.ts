@@ -1,5 +1,5 @@
-import { dataTextOf, type ReadingRow } from './gate-readings.ts';
 import type { Listing, Output } from './output.ts';
+import { jsonLinesOf, type ReadingRow } from './reading-row.ts';
 
 export const readingListing: Listing<ReadingRow> = {
   columns: [
@@ -9,7 +9,7 @@ export const readingListing: Listing<ReadingRow> = {
     { title: 'STREAM', priority: 3, usual: 12, value: ({ view }) => String(view.stream) },
     { title: 'PROOF', priority: 4, usual: 8, value: ({ view }) => String(view.proof) },
     { title: 'ID', priority: 5, usual: 30, value: ({ view }) => String(view.id) },
-    { title: 'DATA', priority: 1, usual: 80, least: 20, value: dataTextOf },
+    { title: 'DATA', priority: 1, usual: 80, least: 20, value: ({ dataText }) => dataText },
   ],
   jsonText: ({ text }) => text,
   none: 'nothing is stored that fits',
@@ -33,7 +33,7 @@ const csvHeader = `${[...csvColumns, 'data'].join(',')}\n`;
 
 /** RFC 4180, with lines that end as this system's do: null is empty, the data are JSON. */
 function csvLineOf(row: ReadingRow): string {
-  return `${[...csvColumns.map((name) => csvCellOf(String(row.view[name] ?? ''))), csvCellOf(dataTextOf(row))].join(',')}\n`;
+  return `${[...csvColumns.map((name) => csvCellOf(String(row.view[name] ?? ''))), csvCellOf(row.dataText)].join(',')}\n`;
 }
 
 const csvCellOf = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
@@ -50,9 +50,19 @@ export class ReadingSheet {
 
   /** Resolves to how many there were. */
   async all(rows: AsyncIterable<ReadingRow[]>): Promise<number> {
+    if (this.#output.json) return this.#json(rows);
     if (!this.#csv) return this.#output.batches(rows, readingListing);
     await this.#output.text(csvHeader);
     return this.#output.texts(rows, csvLineOf);
+  }
+
+  async #json(batches: AsyncIterable<ReadingRow[]>): Promise<number> {
+    let count = 0;
+    for await (const batch of batches) {
+      if (batch.length > 0) await this.#output.text(jsonLinesOf(batch));
+      count += batch.length;
+    }
+    return count;
   }
 
   /** For rows that come one by one. */

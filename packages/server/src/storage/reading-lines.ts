@@ -29,6 +29,7 @@ export function linesOf(request: RequestRow, proven: number, gate: string | unde
     inner({ receivedAt: timestamp(Math.min(Math.max(receivedAt, firstTime), lastTime)) }),
     inner({ instance, policy, revision, proof, ...(gate !== undefined && { gate }) }),
   ];
+  const timeText = timeTexts();
   return ([, id, deviceTime, clock, data]) =>
     `{"id":${JSON.stringify(id)},${whose},"deviceTime":${timeText(deviceTime)},${when},"clock":${JSON.stringify(clock)},${how},"data":${lineText(data)}}\n`;
 }
@@ -39,9 +40,18 @@ const inner = (members: Record<string, unknown>): string => JSON.stringify(membe
 const firstTime = Date.parse('0000-01-01T00:00:00.000Z');
 const lastTime = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** A time that no timestamp can say is not said: one row never keeps all others from being read. */
-function timeText(time: number | null): string {
-  return time === null || time < firstTime || time > lastTime ? 'null' : `"${timestamp(time)}"`;
+/**
+ * Times as JSON. What no timestamp can say is not said: one row never keeps all others from being read. Readings of one request are of
+ * few seconds, each of which is written once.
+ */
+function timeTexts(): (time: number | null) => string {
+  let [second, text] = [Number.NaN, ''];
+  return (time) => {
+    if (time === null || time < firstTime || time > lastTime) return 'null';
+    const [whole, rest] = [Math.floor(time / 1_000), ((time % 1_000) + 1_000) % 1_000];
+    if (whole !== second) [second, text] = [whole, timestamp(whole * 1_000).slice(0, -'000Z'.length)];
+    return `"${text}${String(rest).padStart(3, '0')}Z"`;
+  };
 }
 
 /** The text as it was stored, on one line, and such that every reader of JSON takes it. */

@@ -123,7 +123,7 @@ export function readingContract(engine: SinkEngine): void {
 
   promised('a device time that no timestamp can say is null, and the others are read', async (sink) => {
     const late = Date.parse('9999-12-31T23:59:59.999Z');
-    const deviceTimes = [late + 1, late, -62_167_219_200_001, 8_640_000_000_000_001, 0];
+    const deviceTimes = [late + 1, late, -62_167_219_200_001, 8_640_000_000_000_001, 0, -1];
     await sink.write(
       writeOf(1, [
         textsOf(
@@ -134,7 +134,14 @@ export function readingContract(engine: SinkEngine): void {
     );
     await sink.mark(lookedAt(1));
     const given = itemsIn(await sink.read({ order: 'stored', limit: 10 })).map(({ deviceTime }) => deviceTime);
-    assert.deepEqual(given, [null, '9999-12-31T23:59:59.999Z', null, null, '1970-01-01T00:00:00.000Z']);
+    assert.deepEqual(given, [
+      null,
+      '9999-12-31T23:59:59.999Z',
+      null,
+      null,
+      '1970-01-01T00:00:00.000Z',
+      '1969-12-31T23:59:59.999Z',
+    ]);
   });
 
   for (const [what, query, ids] of asked) {

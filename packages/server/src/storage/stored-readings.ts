@@ -5,7 +5,7 @@ import type { ReadingOrder, ReadingPage, ReadingQuery } from './sink.ts';
 
 /** Commits wait behind a page, and receipts behind commits: each is a few milliseconds. */
 const requestsReadPerTurn = 5_000;
-const pageBytesMax = 1_048_576;
+const pageCharactersMax = 524_288;
 
 /** Where a page ended: nothing after the bound is given, nothing up to the reading is given again. */
 interface Cursor {
@@ -134,7 +134,6 @@ class PageOf {
   readonly #at: Cursor;
   #text = '';
   #count = 0;
-  #bytes = 0;
 
   constructor(query: ReadingQuery, cursor: Cursor) {
     this.#query = query;
@@ -165,12 +164,12 @@ class PageOf {
   /** False where the page is full before the request is at its end. */
   take([request, , , , , receivedAt]: RequestRow, readings: Iterable<ReadingRow>, lineOf: LineOf): boolean {
     for (const reading of readings) {
-      if (this.#count === this.#query.limit || this.#bytes >= pageBytesMax) return false;
-      const line = lineOf(reading);
-      this.#text += line;
-      this.#bytes += Buffer.byteLength(line);
+      if (this.#count === this.#query.limit || this.#text.length >= pageCharactersMax) return false;
+      this.#text += lineOf(reading);
       this.#count++;
-      Object.assign(this.#at, { request, receivedAt, reading: reading[0] });
+      this.#at.request = request;
+      this.#at.receivedAt = receivedAt;
+      this.#at.reading = reading[0];
     }
     return true;
   }

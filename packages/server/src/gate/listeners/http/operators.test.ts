@@ -138,6 +138,33 @@ test('a reading is given back as it was stored, digit for digit: as a page that 
   agent.destroy();
 });
 
+test('lines come in turns, as many as are asked for or as an answer holds, and go on where the last one ended', async (context) => {
+  const gate = await OpenFront.open(context);
+  const agent = gate.agent(await operator(gate));
+  const large = JSON.stringify({ text: 'x'.repeat(2_000) });
+  const rows = Array.from({ length: 2_500 }, (_, index): [string, unknown] => [`r${index}`, {}]);
+  await gate.sink.write(writeOf(1, [requestOf(rows, { data: rows.map(() => large) })], { looked: 1, proven: 1 }));
+  const ids: string[] = [];
+  const counts: number[] = [];
+  for (let query: string | undefined = 'order=received&limit=1200'; query !== undefined; ) {
+    const [, text] = await gate.text(agent, `/v1/readings?${query}`, { accept: 'application/x-ndjson' });
+    const lines = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { id: string; next: string | null });
+    const next = lines.pop()?.next ?? null;
+    ids.push(...lines.map(({ id }) => id));
+    counts.push(lines.length);
+    query = next === null ? undefined : `order=received&limit=10000&after=${next}`;
+  }
+  assert.deepEqual(
+    ids,
+    rows.map(([id]) => id),
+  );
+  assert.deepEqual(counts, [1_200, 1_300]);
+  agent.destroy();
+});
+
 const wrongReadings: [query: string, detail: RegExp][] = [
   ['since=yesterday', /since/],
   ['since=2026-01-01', /since/],
