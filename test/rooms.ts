@@ -22,9 +22,14 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
 
 /**
  * Doors beside the file that has the room's name. A sink is an engine of its own, and gates open nothing else of storage. Time alone
- * is wanted by commands that must not wait for a logger to be loaded.
+ * is wanted by commands that must not wait for a logger to be loaded, and so is the version; figures take time to load too, and commands want none.
  */
-export const furtherDoors: readonly string[] = ['storage/sink.ts', 'telemetry/system.ts'];
+export const furtherDoors: readonly string[] = [
+  'storage/sink.ts',
+  'telemetry/system.ts',
+  'telemetry/version.ts',
+  'telemetry/figures.ts',
+];
 
 /** Commands that ask: what they load before they run is short, so that an answer is there in a moment. */
 export const askingCommands: readonly string[] = [
@@ -34,12 +39,14 @@ export const askingCommands: readonly string[] = [
   'gate-commands',
   'journal-commands',
   'readings',
+  'status',
   'subject',
   'token',
   'watch',
 ];
 /** None of these is among it, nor the whole of the device package. */
-export const loadedLater = /^(?!.*\/(cli|telemetry\/system)).*packages\/server\/src\/.*\/|^@portcullis\/device$/;
+export const loadedLater =
+  /^(?!.*\/(cli|telemetry\/(system|version))).*packages\/server\/src\/.*\/|^@portcullis\/device$/;
 
 /** Who may use the device package: its strict client (link, enrol, renew, credential file) exists only there. */
 export const roomsWithDevice: readonly string[] = ['gate', 'api', 'cli'];

@@ -241,3 +241,88 @@ export const PageQuery = z.strictObject(pageQuery);
 export function page<Shape extends z.ZodType>(item: Shape) {
   return z.object({ items: z.array(item), next: z.string().nullable() });
 }
+
+/** What is left of a disk, and how large it is. */
+export const DiskSpace = z.object({ freeBytes: z.number().nonnegative(), totalBytes: z.number().nonnegative() });
+
+/** `GET /v1/status` of a gate: how it stands by its own account. */
+export const GateStatus = z.object({
+  gate: SubjectId,
+  instance: z.string(),
+  version: z.string(),
+  startedAt: Timestamp,
+  time: Timestamp,
+  leaseEndsInMs: z.number().nonnegative(),
+  revision: Revision,
+  lag: z.int().nonnegative(),
+  policy: z.int().nonnegative(),
+  policyRefused: z.boolean(),
+  connections: z.int().nonnegative(),
+  /** Readings since it started, as `overruns`. */
+  admitted: z.int().nonnegative(),
+  refused: z.int().nonnegative(),
+  overruns: z.int().nonnegative(),
+  /** Batches that stay unproven. */
+  unproven: z.int().nonnegative(),
+  /** Readings that are old enough to go and wait for an operator. */
+  pruneWaiting: z.int().nonnegative(),
+  /** The end of its own client certificate. */
+  certificateEnds: Timestamp,
+  disk: DiskSpace,
+});
+export type GateStatus = z.infer<typeof GateStatus>;
+
+export const sightingsPerRequestMax = 500;
+/** `GET /v1/sightings?subjects=a,b,c` of a gate. */
+export const SightingsQuery = z.strictObject({
+  subjects: z
+    .string()
+    .max(8_000)
+    .transform((text) => text.split(','))
+    .pipe(z.array(SubjectId).max(sightingsPerRequestMax)),
+});
+/** When this gate last judged what each of these sent. Whoever is missing was not heard since `since`. */
+export const Sightings = z.object({
+  gate: SubjectId,
+  since: Timestamp,
+  items: z.array(z.object({ subject: SubjectId, at: Timestamp, verdict: z.enum(['admitted', 'refused']) })),
+});
+export type Sightings = z.infer<typeof Sightings>;
+
+/** `GET /v1/status`: how the authority stands. Each figure is bounded work; `portcullis journal verify` looks at all of the journal. */
+export const AuthorityStatus = z.object({
+  fleet: FleetName,
+  version: z.string(),
+  startedAt: Timestamp,
+  time: Timestamp,
+  revision: Revision,
+  disk: DiskSpace,
+  journal: z.object({
+    /** The last position, and the first of those that were looked at now. */
+    position: z.int().nonnegative(),
+    lookedFrom: z.int().nonnegative(),
+    /** The first that does not hold, and why. */
+    broken: z.object({ position: z.int(), why: z.string() }).nullable(),
+    /** When somebody last verified all of it, and up to where it held. */
+    verified: z.object({ at: Timestamp, entries: z.int().nonnegative(), whole: z.boolean() }).nullable(),
+  }),
+  /** Subjects whose last valid certificate ends within the time that was asked for. */
+  ending: z.object({
+    within: z.int().positive(),
+    /** Of at most `lookedAtMax` that end next. */
+    devices: z.int().nonnegative(),
+    /** Those that are no devices, gateways or shipments: the fleet does not work without them. */
+    others: z.array(z.object({ subject: SubjectId, kind: Kind, notAfter: Timestamp })),
+    more: z.boolean(),
+  }),
+});
+export type AuthorityStatus = z.infer<typeof AuthorityStatus>;
+export const StatusQuery = z.strictObject({
+  /** Seconds. */
+  endingWithin: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(365 * 86_400)
+    .default(7 * 86_400),
+});

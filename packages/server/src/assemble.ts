@@ -10,12 +10,12 @@ import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
 import { type Gate, openGate } from './gate/gate.ts';
 import { type Issuance, openIssuance } from './issuance/issuance.ts';
-import { type Journal, openJournal } from './journal/journal.ts';
+import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
 import { fileKeys } from './keys/keys.ts';
 import { openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
 import { openSqliteStore, type Store } from './storage/storage.ts';
-import { createLog, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
+import { createLog, diskSpace, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
 
 /** The outside world, where a test has its own. */
 export interface Outside {
@@ -67,7 +67,10 @@ export async function assembleAuthority(
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const records = await assembleRecords(directory, config, stack, outside);
   const feed = stack.use(await openFeed({ ...config, ...records, system, log }));
-  const api = stack.use(await openApi({ ...config, ...records, feed, system, log }));
+  const home = join(directory, 'authority');
+  const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
+  const looks = { ...seen, diskSpace: () => diskSpace(home) };
+  const api = stack.use(await openApi({ ...config, ...records, ...looks, feed, system, log }));
   const opened = stack.move();
   return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
@@ -85,12 +88,13 @@ export async function assembleGate(
 ): Promise<AssembledGate> {
   await using stack = new AsyncDisposableStack();
   const home = join(directory, 'gate');
-  const settings = files.config;
+  const settings = { ...files.config, metrics: files.config.metrics?.listen };
   const log = createLog({ role: 'gate', level: settings.log }, logTo);
   const { promise: broken, reject } = Promise.withResolvers<never>();
   broken.catch(() => undefined);
   const sink = disk(stack.use(await openSqliteSink(home, reject)));
-  const parts = { directory: home, settings, policies: files, sink, system, log };
+  const looks = { diskSpace: () => diskSpace(home) };
+  const parts = { directory: home, settings, policies: files, sink, ...looks, system, log };
   const gate = stack.use(await openGate(parts, signal));
   const opened = stack.move();
   const { subject, instance, port } = gate;

@@ -13,14 +13,15 @@ import { Connections } from '../src/gate/connections/connections.ts';
 import type { GateLimits, GateSettings } from '../src/gate/gate.ts';
 import { Front } from '../src/gate/listeners/http/front.ts';
 import { Intake } from '../src/gate/listeners/intake.ts';
-import { Metrics } from '../src/gate/listeners/metrics.ts';
+import { gateFigures } from '../src/gate/listeners/metrics.ts';
+import { gateStatus } from '../src/gate/listeners/status.ts';
 import { compilePolicy, type StreamConfig } from '../src/gate/policy/policy.ts';
 import { SinkRecording } from '../src/gate/recording/sink-recording.ts';
 import { Verdicts } from '../src/gate/recording/verdicts.ts';
 import { Lease } from '../src/replica/replica.ts';
 import { readAll } from '../src/storage/sink.contract.ts';
 import { openSqliteSink, type Sink } from '../src/storage/sink.ts';
-import { createLog, realSystem } from '../src/telemetry/telemetry.ts';
+import { createLog, realSystem, timestamp } from '../src/telemetry/telemetry.ts';
 import { type Delta, FedReplica } from './fed-replica.ts';
 import { FleetCertificates, type Leaf } from './fleet-certificates.ts';
 
@@ -84,14 +85,13 @@ export class OpenFront {
     this.connections = new Connections({ ...ground, isAdmissible: (bearer) => isAdmissible(bearer, ground) });
     this.verdicts = new Verdicts({ gate, sink, system, log });
     const { connections, verdicts } = this;
-    const metrics = new Metrics({
-      ground,
-      connections,
-      verdicts,
-      policies: { refused: false },
-      pruneWaiting: () => 0,
-      overruns: () => recording.overruns,
-    });
+    const told = {
+      ...{ gate, instance, ground, connections, verdicts, policies: { refused: false }, now: system.now },
+      ...{ pruneWaiting: () => 0, unproven: () => 0, overruns: () => recording.overruns },
+      certificateEnds: () => timestamp(system.now() + 1_000_000),
+      diskSpace: async () => ({ freeBytes: 1_000, totalBytes: 5_000 }),
+    };
+    const metrics = gateFigures(told);
     this.intake = new Intake(instance, bounds.bytesMax);
     this.front = new Front({
       gate,
@@ -99,6 +99,7 @@ export class OpenFront {
       connections,
       verdicts,
       metrics,
+      status: gateStatus(told),
       sink,
       system,
       log,

@@ -2,13 +2,18 @@ import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { PortcullisError } from '@portcullis/contract';
 import type { FastifyInstance } from 'fastify';
+import { type FiguresAddress, FiguresListener } from '../telemetry/figures.ts';
+import { authorityFigures } from './figures.ts';
 import { OwnCertificate } from './own-certificate.ts';
+import { Requests } from './requests.ts';
 import type { Rooms } from './route.ts';
 import { apiRoutes, openRoutes } from './routes.ts';
 import { makeServer, tlsOptions } from './server.ts';
 
 export interface ApiParts extends Rooms {
   listen: { host: string; apiPort: number; enrolmentPort: number };
+  /** Where figures are told without a client certificate; not given: nowhere. */
+  metrics?: { listen: FiguresAddress } | undefined;
 }
 
 export interface Api {
@@ -32,12 +37,17 @@ export async function openApi(parts: ApiParts): Promise<Api> {
     (api.server as Server).setSecureContext(tlsOptions(next, trust));
     (enrolment.server as Server).setSecureContext(tlsOptions(next, undefined));
   });
+  const requests = new Requests();
+  for (const server of [api, enrolment])
+    server.addHook('onResponse', async (_, reply) => requests.answered(reply.statusCode));
+  const figures = parts.metrics && new FiguresListener(parts.metrics.listen, authorityFigures({ ...parts, requests }));
   const close = async () => {
     own.stop();
-    await Promise.all([api.close(), enrolment.close()]);
+    await Promise.all([api.close(), enrolment.close(), figures?.[Symbol.asyncDispose]()]);
   };
   try {
     const { host, apiPort, enrolmentPort } = parts.listen;
+    await figures?.listen();
     const ports = {
       apiPort: await listen(api, host, apiPort),
       enrolmentPort: await listen(enrolment, host, enrolmentPort),

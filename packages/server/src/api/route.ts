@@ -5,9 +5,9 @@ import type { Attributes } from '../attributes/attributes.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Issuance } from '../issuance/issuance.ts';
-import type { By, Journal } from '../journal/journal.ts';
+import type { By, Journal, Verified } from '../journal/journal.ts';
 import type { Revocation } from '../revocation/revocation.ts';
-import type { Log, System } from '../telemetry/telemetry.ts';
+import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
 import type { Peer } from './peer.ts';
 
 /** The rooms that handlers call. */
@@ -21,6 +21,12 @@ export interface Rooms {
   system: System;
   log: Log;
   fleet: string;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  /** What is left of the disk that the store is on. */
+  diskSpace(): Promise<DiskSpace>;
+  /** What was found when somebody last looked at all of the journal. */
+  verified(): Verified | undefined;
   /** Names and addresses of a gate's server certificate when its token named none. */
   hosts: string[];
 }

@@ -5,11 +5,13 @@ import { changesRoutes } from './changes.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { gatesRoutes } from './gates.ts';
 import type { Route } from './route.ts';
+import { statusRoutes } from './status.ts';
 import { subjectsRoutes } from './subjects.ts';
 import { tokensRoutes } from './tokens.ts';
 
 /** On the API listener: mTLS, a kind for each route. */
 export const apiRoutes: readonly Route[] = [
+  ...statusRoutes,
   ...subjectsRoutes,
   ...attributesRoutes,
   ...certificatesRoutes,

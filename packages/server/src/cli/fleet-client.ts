@@ -48,8 +48,8 @@ export class FleetClient {
     this.#gates = new Link({ ...trust, role: 'gate' });
   }
 
-  async get<Value>(path: string, shape: Shape<Value>): Promise<Value> {
-    return told({ path }, get(this.#authority, `${this.credential.authority}${path}`, shape));
+  async get<Value>(path: string, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
+    return told({ path }, get(this.#authority, `${this.credential.authority}${path}`, shape, timeoutMs));
   }
 
   post<Value>(path: string, body: unknown, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
@@ -57,8 +57,8 @@ export class FleetClient {
     return told({ path, body }, exchange(this.#authority, url, body, shape, timeoutMs));
   }
 
-  getFromGate<Value>(gate: string, path: string, shape: Shape<Value>): Promise<Value> {
-    return told({ path }, get(this.#gates, `${gate}${path}`, shape));
+  getFromGate<Value>(gate: string, path: string, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
+    return told({ path }, get(this.#gates, `${gate}${path}`, shape, timeoutMs));
   }
 
   /** The answer as it came. */
@@ -95,8 +95,8 @@ async function told<Value>(asked: Asked, answer: Promise<Value>): Promise<Value>
   }
 }
 
-async function get<Value>(link: Link, url: string, shape: Shape<Value>): Promise<Value> {
-  const answer = await link.request({ url });
+async function get<Value>(link: Link, url: string, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
+  const answer = await link.request({ url, ...(timeoutMs !== undefined && { timeoutMs }) });
   if (answer.status !== 200) throw problemOf(answer);
   const parsed = shape.safeParse(parseAnswer(answer));
   if (parsed.success) return parsed.data;

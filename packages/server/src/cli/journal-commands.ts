@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { JournalEntryView, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { realSystem, timestamp } from '../telemetry/system.ts';
 import { directoryOf, type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 
@@ -27,11 +28,17 @@ export function journalCommands(program: Command, output: Output): void {
 
 /** Reads the store itself, also while an authority runs: what is verified is what is on disk. */
 async function verify(directory: string, output: Output): Promise<void> {
-  const { readHeadFile, verifyJournal } = await import('../journal/journal.ts');
+  const { readHeadFile, verifyJournal, writeVerifiedFile } = await import('../journal/journal.ts');
   const { readSqliteStore } = await import('../storage/storage.ts');
   const home = join(directory, 'authority');
   const head = readHeadFile(join(home, 'journal.head'));
   const { entries, broken } = await verifyJournal(readSqliteStore(home), head ? [head] : []);
+  const found = { at: timestamp(realSystem.now()), entries, whole: broken === undefined };
+  try {
+    writeVerifiedFile(join(home, 'journal.verified'), found);
+  } catch (error) {
+    output.notice(`"portcullis status" will not know of this: ${(error as Error).message}`);
+  }
   if (broken)
     throw new PortcullisError('journal_damaged', `entry ${broken.position}: ${broken.why}`, { detail: { ...broken } });
   const held = head ? 'and the head outside the database agrees' : 'no head is held outside the database';

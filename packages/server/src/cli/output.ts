@@ -42,6 +42,11 @@ export class Output {
     this.#out.write(this.json ? `${plainJson(value)}\n` : `${plainLines(words)}\n`);
   }
 
+  /** One object, or lines that are plain already, and may be coloured. */
+  page(value: unknown, lines: readonly string[]): void {
+    this.#out.write(this.json ? ended(plainJson(value)) : lines.map(ended).join(''));
+  }
+
   /** One thing by its properties, each on a line of its own and whole. */
   record(value: unknown, properties: readonly (readonly [string, Cell])[]): void {
     const width = Math.max(...properties.map(([name]) => name.length));

@@ -1,10 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { version } from '../telemetry/version.ts';
 import type { Output } from './output.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 
 type Adder = (program: Command, output: Output) => void;
 
@@ -16,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   init: async () => (await import('./init.ts')).initCommand,
   up: async () => (await import('./up.ts')).upCommand,
   start: async () => (await import('./start.ts')).startCommand,
+  status: async () => (await import('./status.ts')).statusCommand,
   gate: async () => (await import('./gate-commands.ts')).gateCommands,
   token: async () => (await import('./token.ts')).tokenCommands,
   operator: async () => (await import('./operator.ts')).operatorCommands,

@@ -2,12 +2,15 @@ import { SubjectView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { addChangeOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, queryOf, sendChange, withFleet } from './fleet-client.ts';
-import type { Listing, Output } from './output.ts';
+import { LastSeen } from './last-seen.ts';
+import type { Output } from './output.ts';
+import { orderBy, sorted, sorts, subjectJson, subjectListing } from './subject-listing.ts';
 
 interface ListOptions extends FleetOptions {
   kind?: string;
   attribute?: string;
   standing?: string;
+  sort?: string;
 }
 
 export function subjectCommands(program: Command, output: Output): void {
@@ -17,15 +20,12 @@ export function subjectCommands(program: Command, output: Output): void {
     .option('--kind <kind>', 'of this kind alone')
     .option('--attribute <K=V>', 'with this value of an attribute alone')
     .option('--standing <standing>', 'whose certificate is valid, suspended or revoked')
-    .description('list subjects')
-    .action(async ({ kind, attribute, standing, ...options }: ListOptions) => {
-      await withFleet(options, async (client) => {
-        await output.list(
-          client.pages(`/v1/subjects${queryOf({ kind, attribute, standing })}`, SubjectView),
-          subjectListing,
-        );
-      });
-    });
+    .option(
+      '--sort <column>',
+      `by ${sorts.join(', ')} (subject); the least first, and before all whoever has nothing there`,
+    )
+    .description('list subjects: what each is, when a gate heard it last, until when it has a certificate')
+    .action((options: ListOptions) => list(options, output));
   subject
     .command('show')
     .argument('<subject>')
@@ -33,9 +33,10 @@ export function subjectCommands(program: Command, output: Output): void {
     .action(async (name: string, options: FleetOptions) => {
       await withFleet(options, async (client) => {
         const one = await client.get(`/v1/subjects/${encodeURIComponent(name)}`, SubjectView);
-        output.record(jsonOf(one), [
+        output.record(subjectJson(one), [
           ['subject', one.subject],
-          ['kind', one.kind],
+          ['kind', one.readOnly ? `${one.kind} (read-only)` : one.kind],
+          ['certificate', one.certificate && `${one.certificate.standing} until ${one.certificate.notAfter}`],
           ['retired', one.retired ? 'yes' : 'no'],
           ['made', one.createdAt],
           ['changed', `revision ${one.revision}`],
@@ -52,28 +53,12 @@ export function subjectCommands(program: Command, output: Output): void {
     });
 }
 
-/** Attributes by their names: what a script asks for is `.attributes.status.value`. */
-function jsonOf({ attributes, ...rest }: SubjectView): Record<string, unknown> {
-  return { ...rest, attributes: Object.fromEntries(attributes.map(({ name, ...about }) => [name, about])) };
+async function list({ kind, attribute, standing, sort, ...options }: ListOptions, output: Output): Promise<void> {
+  const order = sort === undefined ? undefined : orderBy(sort);
+  await withFleet(options, async (client) => {
+    const subjects = client.pages(`/v1/subjects${queryOf({ kind, attribute, standing })}`, SubjectView);
+    const asking = new LastSeen(client, (words) => output.notice(words));
+    const listed = asking.seen(subjects);
+    await output.list(order ? await sorted(listed, order) : listed, subjectListing);
+  });
 }
-
-const subjectListing: Listing<SubjectView> = {
-  columns: [
-    { title: 'SUBJECT', priority: 1, value: ({ subject }) => subject },
-    { title: 'KIND', priority: 2, value: ({ kind }) => kind },
-    {
-      title: 'RETIRED',
-      priority: 3,
-      value: ({ retired }) => (retired ? 'retired' : ''),
-      colour: () => 'red',
-    },
-    {
-      title: 'ATTRIBUTES',
-      priority: 2,
-      least: 20,
-      value: ({ attributes }) => attributes.map(({ name, value }) => `${name}=${JSON.stringify(value)}`).join(' '),
-    },
-  ],
-  json: jsonOf,
-  none: 'there is no such subject',
-};

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { AttributeName, AttributeType, FleetName, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
+import { MetricsConfig } from './figures-address.ts';
 import { readYaml } from './read-yaml.ts';
 
 export const Host = z
@@ -38,6 +39,7 @@ export const FleetFile = z.strictObject({
   patienceMs: z.int().min(50).max(600_000).default(1_000),
   /** Types of attribute names; a name that is not here gets the type of its first use. */
   attributes: z.record(AttributeName, AttributeType).default({}),
+  metrics: MetricsConfig.optional(),
   /** How much the authority says on standard error. */
   log: LogLevel.default('info'),
 });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { AttributeName, AttributeValue, Kind, StreamName } from '@portcullis/contract';
 import { z } from 'zod';
+import { MetricsConfig } from './figures-address.ts';
 import { Host, HttpsUrl, LogLevel, Port } from './fleet-config.ts';
 import { readYaml } from './read-yaml.ts';
 
@@ -70,6 +71,7 @@ export const GateFile = z.strictObject({
   /** Channels of readings, each with what it expects. */
   streams: z.record(StreamName, Stream),
   limits: Limits.default(Limits.parse({})),
+  metrics: MetricsConfig.optional(),
   /** How much the gate says on standard error. */
   log: LogLevel.default('info'),
 });

@@ -34,5 +34,7 @@ export interface Feed {
   /** Waits until the revision is confirmed, or the limit is over. */
   receipt(revision: number, options: { limitMs: number }): Promise<Receipt>;
   gates(): Promise<GateView[]>;
+  /** How many instances of gates hold a lease, and how many let theirs run out. */
+  leases(): { held: number; expired: number };
   [Symbol.asyncDispose](): Promise<void>;
 }

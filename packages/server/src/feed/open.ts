@@ -173,6 +173,12 @@ class AuthorityFeed implements Feed {
     });
   }
 
+  leases(): { held: number; expired: number } {
+    const had = this.#book.instances().filter(({ heldBefore }) => heldBefore);
+    const held = had.filter(({ remainingMs }) => remainingMs > 0).length;
+    return { held, expired: had.length - held };
+  }
+
   #gateRows(): Promise<{ id: string; url: string | null }[]> {
     return this.#parts.store.read((db) =>
       db

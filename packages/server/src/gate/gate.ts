@@ -12,6 +12,7 @@ export { openGate } from './open.ts';
 export { compilePolicy } from './policy/policy.ts';
 export { acceptPrune } from './recording/retention.ts';
 
+import type { FiguresAddress } from '../telemetry/figures.ts';
 import type { ListenerLimits } from './listeners/tls.ts';
 
 export interface GateSettings {
@@ -21,6 +22,8 @@ export interface GateSettings {
   listen: { host: string; port: number };
   /** 0: for ever. */
   retainDays: number;
+  /** Where figures are told without a client certificate; not given: nowhere. */
+  metrics?: FiguresAddress | undefined;
   limits: GateLimits;
 }
 

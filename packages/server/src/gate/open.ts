@@ -3,7 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { LeaseRequest, SubjectId } from '@portcullis/contract';
 import { Lease, Replica } from '../replica/replica.ts';
 import type { Sink } from '../storage/sink.ts';
-import type { Log, System } from '../telemetry/telemetry.ts';
+import { FiguresListener } from '../telemetry/figures.ts';
+import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
 import { type Ground, isAdmissible } from './admission/admit.ts';
 import { Connections } from './connections/connections.ts';
 import { Credentials } from './following/credentials.ts';
@@ -14,7 +15,8 @@ import { Position } from './following/position.ts';
 import type { Gate, GateSettings } from './gate.ts';
 import { Front } from './listeners/http/front.ts';
 import { Intake } from './listeners/intake.ts';
-import { Metrics } from './listeners/metrics.ts';
+import { gateFigures } from './listeners/metrics.ts';
+import { type GateStatusParts, gateStatus } from './listeners/status.ts';
 import { Policies, type PolicySource } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
 import { Retention } from './recording/retention.ts';
@@ -27,6 +29,8 @@ export interface GateParts {
   settings: GateSettings;
   policies: PolicySource;
   sink: Sink;
+  /** What is left of the disk that readings are stored on. */
+  diskSpace(): Promise<DiskSpace>;
   system: System;
   log: Log;
 }
@@ -69,6 +73,7 @@ class RunningGate implements Gate {
   readonly #position: Position;
   readonly #front: Front;
   readonly #retention: Retention;
+  #figures: FiguresListener | undefined;
   #pruning: NodeJS.Timeout | undefined;
   /** The last revision that every commit in flight is behind: what is told to the authority (rule 8). */
   #reportable = { revision: 0, hash: '' };
@@ -112,21 +117,35 @@ class RunningGate implements Gate {
     });
     const verdicts = new Verdicts({ gate, sink, system, log });
     [this.#connections, this.#verdicts] = [connections, verdicts];
-    const metrics = new Metrics({
-      ground,
-      connections,
-      verdicts,
-      policies,
+    const told: GateStatusParts = {
+      ...{ gate, instance, ground, connections, verdicts, policies, diskSpace: parts.diskSpace, now: system.now },
       overruns: () => recording.overruns,
+      unproven: () => this.#unproven + recording.unproven,
       pruneWaiting: () => this.#retention.waiting,
-    });
+      certificateEnds: () => this.#credentials.client.notAfter,
+    };
+    const metrics = gateFigures(told);
+    if (settings.metrics) this.#figures = new FiguresListener(settings.metrics, metrics);
     this.#retention = new Retention({
       ...{ directory, retainDays: settings.retainDays, sink, lease, log },
       authorityTime: () => this.#feed.authorityTime,
       now: () => system.now(),
     });
     const intake = new Intake(instance, limits.queueBytesMax);
-    this.#front = new Front({ gate, ground, connections, verdicts, metrics, sink, system, log, settings, intake });
+    const status = gateStatus(told);
+    this.#front = new Front({
+      gate,
+      ground,
+      connections,
+      verdicts,
+      metrics,
+      status,
+      sink,
+      system,
+      log,
+      settings,
+      intake,
+    });
     this.#feed = this.#makeFeed();
     this.#leasing = new Leasing({
       ...{ authority, instance, lease, log },
@@ -141,6 +160,8 @@ class RunningGate implements Gate {
     const { settings, sink, log } = this.#parts;
     const { replica, lease } = this.#ground;
     const { authority } = settings;
+    // A gate that waits for the authority is looked at too.
+    await this.#figures?.listen();
     this.#feed.start();
     await until(() => replica.complete, signal);
     this.#leasing.start();
@@ -246,6 +267,7 @@ class RunningGate implements Gate {
     await this.#feed.stop();
     await this.#leasing.release();
     await this.#verdicts.flush();
+    await this.#figures?.[Symbol.asyncDispose]();
     this.#links.close();
     await this.#position.write();
   }

@@ -24,10 +24,15 @@ export function readHeadFile(file: string): JournalHead | undefined {
 
 /** A crash leaves the old head or the new one. Both are heads that the journal had. */
 export function writeHeadFile(file: string, head: JournalHead): void {
+  replaceFileIn(file, head);
+}
+
+/** By rename, after its bytes are on disk. */
+export function replaceFileIn(file: string, value: object): void {
   const next = `${file}.next`;
   const handle = openSync(next, 'w', 0o600);
   try {
-    writeSync(handle, `${JSON.stringify(head)}\n`);
+    writeSync(handle, `${JSON.stringify(value)}\n`);
     fsyncSync(handle);
   } finally {
     closeSync(handle);

@@ -9,11 +9,14 @@
 
 export { type JournalHead, readHeadFile } from './head-file.ts';
 export { openJournal } from './open.ts';
+export { readVerifiedFile, type Verified, writeVerifiedFile } from './verified-file.ts';
 export { type HeldHead, type Verification, verifyJournal } from './verify.ts';
+export type { EndVerification } from './verify-end.ts';
 
 import type { AttributeValue, JournalEntryView, Kind, SubjectDelta } from '@portcullis/contract';
 import type { Reader, Writer } from '../storage/storage.ts';
 import type { JournalHead } from './head-file.ts';
+import type { EndVerification } from './verify-end.ts';
 
 export interface ChangeRecord {
   revision: number;
@@ -74,6 +77,8 @@ export interface Journal {
   changeAt(revision: number): Promise<ChangeRecord | undefined>;
   /** The hash of the entry that made this revision. */
   hashAt(revision: number): Promise<string | undefined>;
+  /** Its last entries, against the heads that are held: bounded, where `verifyJournal` looks at all. */
+  verifyEnd(): Promise<EndVerification>;
   entries(after: number, limit: number): Promise<JournalEntryView[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }

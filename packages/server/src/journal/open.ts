@@ -3,8 +3,9 @@ import type { Reader, Schema, Store, Writer } from '../storage/storage.ts';
 import { type System, timestamp } from '../telemetry/telemetry.ts';
 import { ChangeCollector } from './change-collector.ts';
 import { entryHash, originHash } from './entry-hash.ts';
-import { type JournalHead, writeHeadFile } from './head-file.ts';
+import { type JournalHead, readHeadFile, writeHeadFile } from './head-file.ts';
 import type { ChangeRecord, ChangeTransaction, Entry, Journal } from './journal.ts';
+import { type EndVerification, verifyEnd } from './verify-end.ts';
 
 /** How long a head may wait before it is written outside the database. */
 const headFileDelayMs = 100;
@@ -170,6 +171,12 @@ class StoredJournal implements Journal {
       db.selectFrom('journal').select('hash').where('revision', '=', revision).executeTakeFirst(),
     );
     return row?.hash;
+  }
+
+  async verifyEnd(): Promise<EndVerification> {
+    const { headFile, store } = this.#parts;
+    const held = headFile === undefined ? undefined : readHeadFile(headFile);
+    return store.read((db) => verifyEnd(db, held ? [held] : []));
   }
 
   async entries(after: number, limit: number): Promise<JournalEntryView[]> {

@@ -7,6 +7,7 @@ import { createSqliteStore, type Store, type Writer } from '../storage/storage.t
 import type { System } from '../telemetry/telemetry.ts';
 import { entryHash } from './entry-hash.ts';
 import { type Journal, openJournal, verifyJournal } from './journal.ts';
+import { verifyEnd } from './verify-end.ts';
 
 const system: System = { now: () => 1_800_000_000_000, monotonic: () => 0, random: (bytes) => Buffer.alloc(bytes) };
 const entries = 8;
@@ -178,3 +179,22 @@ for (const held of ['position', 'revision'] as const) {
     assert.equal((await verifyJournal(store, [head])).broken?.why, 'entries that somebody saw are missing');
   });
 }
+
+test('the end alone is looked at too: whole, edited, cut, and with an end that is older than what others hold', async (context) => {
+  const { store, journal } = await written(context);
+  const end = (heads: { position: number; hash: string }[] = []) => store.read((db) => verifyEnd(db, heads));
+  assert.deepEqual(await end(), { position: entries, lookedFrom: 1, broken: null });
+  const [held] = await journal.entries(2, 1);
+  assert.equal((await end([{ position: 3, hash: held?.hash ?? '' }])).broken, null);
+  assert.equal((await end([{ position: 3, hash: 'f'.repeat(64) }])).broken?.position, 3);
+  assert.match((await end([{ position: entries + 1, hash: 'f'.repeat(64) }])).broken?.why ?? '', /are missing/);
+  await store.change((db) => db.updateTable('journal').set({ actor: 'thief' }).where('position', '=', 4).execute());
+  assert.deepEqual((await end()).broken, { position: 4, why: 'its bytes are not those that were hashed' });
+});
+
+test('of a long journal only the last entries are looked at', async (context) => {
+  const { store, journal } = await written(context);
+  for (let more = 0; more < 250; more++) await journal.note({ actor: 'a', action: 'test' }, async () => undefined);
+  const { position, lookedFrom, broken } = await store.read((db) => verifyEnd(db, []));
+  assert.deepEqual([position, lookedFrom, broken], [entries + 250, entries + 51, null]);
+});

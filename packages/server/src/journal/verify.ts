@@ -46,7 +46,7 @@ async function* entriesOf(db: Reader): AsyncGenerator<Row> {
   }
 }
 
-function wrongWith(row: Row, before: JournalHead): string | undefined {
+export function wrongWith(row: Row, before: JournalHead): string | undefined {
   if (row.position > before.position + 1) return 'the entry is missing';
   if (row.position !== before.position + 1) return 'there is an entry in front of the first';
   if (row.previousHash !== before.hash) return 'it does not follow the entry before it';
@@ -55,7 +55,7 @@ function wrongWith(row: Row, before: JournalHead): string | undefined {
   return undefined;
 }
 
-function heldOtherwise(row: Row, heads: HeldHead[]): string | undefined {
+export function heldOtherwise(row: Row, heads: HeldHead[]): string | undefined {
   const other = heads.find(
     (head) =>
       ('position' in head ? head.position === row.position : head.revision === row.revision) && head.hash !== row.hash,
@@ -63,21 +63,21 @@ function heldOtherwise(row: Row, heads: HeldHead[]): string | undefined {
   return other && 'somebody holds another hash of this entry';
 }
 
-function headAfter(row: Row, before: JournalHead): JournalHead {
+export function headAfter(row: Row, before: JournalHead): JournalHead {
   const made = row.revision === null ? {} : { revision: row.revision, revisionHash: row.hash };
   return { ...before, position: row.position, hash: row.hash, ...made };
 }
 
-function cutAfter(reached: JournalHead, heads: HeldHead[]): string | undefined {
+export function cutAfter(reached: JournalHead, heads: HeldHead[]): string | undefined {
   const ahead = heads.some((head) =>
     'position' in head ? head.position > reached.position : head.revision > reached.revision,
   );
   return ahead ? 'entries that somebody saw are missing' : undefined;
 }
 
-const storedHead = (db: Reader) => db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
+export const storedHead = (db: Reader) => db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
 
-function otherHead(stored: JournalHead, reached: JournalHead): string | undefined {
+export function otherHead(stored: JournalHead, reached: JournalHead): string | undefined {
   const same =
     stored.position === reached.position &&
     stored.hash === reached.hash &&

@@ -58,3 +58,29 @@ test('a subject that nobody has, a place that is none, and what does not end are
   await assert.rejects(list({ endsBefore: inDays(1), after: 'f'.repeat(64) }), { code: 'request_malformed' });
   await assert.rejects(list({ endsBefore: inDays(1), standing: 'revoked' }), { code: 'request_malformed' });
 });
+
+test('what ends soon counts subjects by their last valid certificate; who is no device is named', async (context) => {
+  const records = await openRecords(context);
+  for (const [subject, kind] of [
+    ['a', 'device'],
+    ['b', 'gateway'],
+    ['c', 'device'],
+    ['gate-1', 'gate'],
+  ] as const) {
+    await putSubject(records, subject, kind);
+  }
+  const put = (subject: string, days: number, given: object = {}) =>
+    putCertificate(records, subject, `${subject} ${days}`, { notAfter: startedAt + days * day, ...given });
+  for (const [subject, days] of [
+    ['a', 3],
+    ['a', 5],
+    ['b', 6],
+    ['c', 2],
+    ['c', 20],
+    ['gate-1', 4],
+  ] as const)
+    await put(subject, days);
+  const ending = await records.revocation.ending(7 * day);
+  const others = [{ subject: 'gate-1', kind: 'gate', notAfter: inDays(4) }];
+  assert.deepEqual(ending, { devices: 2, others, more: false });
+});

@@ -2,6 +2,7 @@ import { PortcullisError, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
+import { endingSubjects } from './ending.ts';
 import { listCertificates } from './list.ts';
 import type { CertificateRow, Revocation, StandingChange } from './revocation.ts';
 import { requireSubject, rows } from './rows.ts';
@@ -41,6 +42,7 @@ export function openRevocation({
     },
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),
     find: (fingerprint, db) => (db ? findRow(db, fingerprint) : store.read((db) => findRow(db, fingerprint))),
+    ending: (withinMs) => store.read((db) => endingSubjects(db, system.now(), system.now() + withinMs)),
     list: (query) => store.read((db) => listCertificates(db, query, system.now())),
   };
 }

@@ -8,7 +8,7 @@
 export { openRevocation } from './open.ts';
 export { certificateView } from './rows.ts';
 
-import type { CertificatesQuery, CertificateView, Kind, StandingsRequest } from '@portcullis/contract';
+import type { AuthorityStatus, CertificatesQuery, CertificateView, Kind, StandingsRequest } from '@portcullis/contract';
 import type { By, ChangeTransaction } from '../journal/journal.ts';
 import type { Reader, Schema } from '../storage/storage.ts';
 
@@ -34,4 +34,6 @@ export interface Revocation {
   find(fingerprint: string, db?: Reader): Promise<CertificateRow | undefined>;
   /** @throws {PortcullisError} `subject_unknown` */
   list(query: CertificatesQuery): Promise<{ items: CertificateView[]; next: string | null }>;
+  /** Subjects whose last valid certificate ends within so many milliseconds: bounded, however many those are. */
+  ending(withinMs: number): Promise<Omit<AuthorityStatus['ending'], 'within'>>;
 }

@@ -1,96 +1,54 @@
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Figures } from '../../telemetry/figures.ts';
+import type { DiskSpace } from '../../telemetry/telemetry.ts';
 import type { Ground } from '../admission/admit.ts';
 import type { Connections } from '../connections/connections.ts';
 import type { Verdicts } from '../recording/verdicts.ts';
 
-/** The gate's counters in Prometheus' text format. They are read when asked for: nothing is counted twice on the way in. */
-export class Metrics {
-  readonly #registry = new Registry();
+export interface MetricsParts {
+  ground: Ground;
+  connections: Connections;
+  verdicts: Verdicts;
+  policies: { refused: boolean };
+  overruns(): number;
+  pruneWaiting(): number;
+  diskSpace(): Promise<DiskSpace>;
+}
 
-  constructor(parts: {
-    ground: Ground;
-    connections: Connections;
-    verdicts: Verdicts;
-    policies: { refused: boolean };
-    overruns(): number;
-    pruneWaiting(): number;
-  }) {
-    const { ground, connections, verdicts } = parts;
-    const registers = [this.#registry];
-    const gauge = (name: string, help: string, read: () => number) =>
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
-    gauge('portcullis_gate_connections', 'Open connections', () => connections.size);
-    gauge('portcullis_gate_revision', 'The revision that was applied last', () => ground.replica.revision);
-    gauge(
-      'portcullis_gate_revision_lag',
-      'How far the authority is ahead',
-      () => ground.replica.headRevision - ground.replica.revision,
-    );
-    gauge(
-      'portcullis_gate_lease_remaining_seconds',
-      'How long the gate may still decide',
-      () => ground.lease.remainingMs() / 1000,
-    );
-    gauge('portcullis_gate_certificates', 'Certificates in the replica', () => ground.replica.certificates);
-    gauge(
-      'portcullis_gate_connections_closed_total',
-      'Connections denied and chosen for closing',
-      () => connections.closed,
-    );
-    gauge(
-      'portcullis_gate_connections_displaced_total',
-      'Connections that were silent for longest and made room for a newer one of the same certificate',
-      () => connections.displaced,
-    );
-    gauge(
-      'portcullis_gate_connections_turned_away_total',
-      'Connections of a certificate that has as many as it may, each with something under way',
-      () => connections.turnedAway,
-    );
-    gauge('portcullis_gate_policy', 'The number of the policy in force', () => ground.policy.number);
-    gauge('portcullis_gate_policy_refused', '1 while the files of the policy are not valid', () =>
-      Number(parts.policies.refused),
-    );
-    gauge('portcullis_gate_overruns_total', 'Batches whose lease ended while they were stored', parts.overruns);
-    gauge(
-      'portcullis_gate_prune_waiting_readings',
-      'Readings that are old enough to go and wait for an operator',
-      parts.pruneWaiting,
-    );
-    gauge('portcullis_gate_admitted_total', 'Readings admitted', () => verdicts.counters.admitted);
-    gauge(
-      'portcullis_gate_verdicts_dropped_total',
-      'Lines of verdicts that were counted but not kept',
-      () => verdicts.counters.dropped,
-    );
-    this.#countRefusals(verdicts);
-  }
+/** What the gate tells of itself to Prometheus. */
+export function gateFigures(parts: MetricsParts): Figures {
+  const { ground, connections, policies } = parts;
+  const { replica, lease } = ground;
+  const figures = new Figures();
+  figures.gauge('portcullis_gate_connections', 'Open connections', () => connections.size);
+  figures.gauge('portcullis_gate_revision', 'The revision that was applied last', () => replica.revision);
+  const lag = () => replica.headRevision - replica.revision;
+  figures.gauge('portcullis_gate_revision_lag', 'How far the authority is ahead', lag);
+  const left = () => lease.remainingMs() / 1000;
+  figures.gauge('portcullis_gate_lease_remaining_seconds', 'How long the gate may still decide', left);
+  figures.gauge('portcullis_gate_certificates', 'Certificates in the replica', () => replica.certificates);
+  const closed = 'Connections denied and chosen for closing';
+  figures.counter('portcullis_gate_connections_closed_total', closed, () => connections.closed);
+  const displaced = 'Connections that were silent for longest and made room for a newer one of the same certificate';
+  figures.counter('portcullis_gate_connections_displaced_total', displaced, () => connections.displaced);
+  const turnedAway = 'Connections of a certificate that has as many as it may, each with something under way';
+  figures.counter('portcullis_gate_connections_turned_away_total', turnedAway, () => connections.turnedAway);
+  figures.gauge('portcullis_gate_policy', 'The number of the policy in force', () => ground.policy.number);
+  const refused = '1 while the files of the policy are not valid';
+  figures.gauge('portcullis_gate_policy_refused', refused, () => Number(policies.refused));
+  countReadings(figures, parts);
+  return figures;
+}
 
-  #countRefusals(verdicts: Verdicts): void {
-    new Counter({
-      name: 'portcullis_gate_refused_total',
-      help: 'Refusals by reason',
-      labelNames: ['reason'],
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        for (const [reason, count] of verdicts.refusals) this.inc({ reason }, count);
-      },
-    });
-  }
-
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
-
-  text(): Promise<string> {
-    return this.#registry.metrics();
-  }
+function countReadings(figures: Figures, { verdicts, overruns, pruneWaiting, diskSpace }: MetricsParts): void {
+  const { counters, refusals } = verdicts;
+  figures.counter('portcullis_gate_admitted_total', 'Readings admitted', () => counters.admitted);
+  const refused = { name: 'portcullis_gate_refused_total', help: 'Refusals by reason', label: 'reason' };
+  figures.labelled('counter', refused, () => [...refusals]);
+  const dropped = 'Lines of verdicts that were counted but not kept';
+  figures.counter('portcullis_gate_verdicts_dropped_total', dropped, () => counters.dropped);
+  figures.counter('portcullis_gate_overruns_total', 'Batches whose lease ended while they were stored', overruns);
+  const waiting = 'Readings that are old enough to go and wait for an operator';
+  figures.gauge('portcullis_gate_prune_waiting_readings', waiting, pruneWaiting);
+  const free = 'What is left of the disk that readings are stored on';
+  figures.gauge('portcullis_gate_disk_free_bytes', free, async () => (await diskSpace()).freeBytes);
 }

@@ -1,6 +1,7 @@
 import type { Fingerprint, ReasonCode, SubjectId, VerdictView } from '@portcullis/contract';
 import type { Sink } from '../../storage/sink.ts';
 import { type Log, type System, timestamp } from '../../telemetry/telemetry.ts';
+import { Sightings } from './sightings.ts';
 
 /** What was decided, without when and how often. */
 export type Decision = Omit<VerdictView, 'at' | 'gate' | 'count'>;
@@ -29,6 +30,8 @@ const keptMax = 10_000;
 export class Verdicts {
   readonly counters = { admitted: 0, refused: 0, dropped: 0 };
   readonly refusals = new Map<ReasonCode, number>();
+  /** Noted with each verdict on what a known subject sent. */
+  readonly sightings: Sightings;
   readonly #parts: Parts;
   readonly #tallies = new Map<string, Tally>();
   readonly #followers = new Set<(view: VerdictView) => void>();
@@ -38,10 +41,12 @@ export class Verdicts {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.sightings = new Sightings(parts.system.now());
   }
 
   admitted(name: string, subject: string, stream: string, revision: number, count: number): void {
     this.counters.admitted += count;
+    this.sightings.note(subject, { at: this.#parts.system.now(), verdict: 'admitted' });
     const tally = this.#tallies.get(`${name} ${stream}`);
     if (tally) {
       tally.more += count;

@@ -1,11 +1,11 @@
-import type { ReasonCode, SubjectId } from '@portcullis/contract';
+import type { GateStatus, ReasonCode, SubjectId } from '@portcullis/contract';
 import type { Sink } from '../../../storage/sink.ts';
+import type { Figures } from '../../../telemetry/figures.ts';
 import type { Log, System } from '../../../telemetry/telemetry.ts';
 import type { Ground } from '../../admission/admit.ts';
 import type { Connection, Connections } from '../../connections/connections.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { Intake } from '../intake.ts';
-import type { Metrics } from '../metrics.ts';
 import type { ListenerLimits, ServerCredential } from '../tls.ts';
 import { refuseMethod } from './answers.ts';
 import { type Asked, Listener } from './listener.ts';
@@ -18,7 +18,8 @@ interface Parts {
   ground: Ground;
   connections: Connections;
   verdicts: Verdicts;
-  metrics: Metrics;
+  metrics: Figures;
+  status(): Promise<GateStatus>;
   sink: Sink;
   system: System;
   log: Log;
@@ -40,10 +41,10 @@ export class Front {
   #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts) {
-    const { gate, ground, verdicts, metrics, sink, system, intake } = parts;
+    const { gate, ground, verdicts, metrics, status, sink, system, intake } = parts;
     this.#parts = parts;
     this.#readings = { ground, verdicts, intake, now: system.now };
-    this.#operators = { gate, ground, sink, verdicts, metrics, now: system.now };
+    this.#operators = { gate, ground, sink, verdicts, metrics, status, now: system.now };
   }
 
   async listen(credential: ServerCredential): Promise<number> {

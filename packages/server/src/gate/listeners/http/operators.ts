@@ -1,12 +1,20 @@
 import type { ServerResponse } from 'node:http';
-import { Fingerprint, PortcullisError, type SubjectId } from '@portcullis/contract';
+import {
+  Fingerprint,
+  type GateStatus,
+  PortcullisError,
+  SightingsQuery,
+  type Sightings as SightingsView,
+  type SubjectId,
+} from '@portcullis/contract';
 import { z } from 'zod';
 import type { Sink } from '../../../storage/sink.ts';
+import type { Figures } from '../../../telemetry/figures.ts';
+import { timestamp } from '../../../telemetry/telemetry.ts';
 import { type Ground, judge, type Refused } from '../../admission/admit.ts';
 import { describe, explain } from '../../admission/explain.ts';
 import { operations } from '../../policy/policy.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
-import type { Metrics } from '../metrics.ts';
 import { failureProblem, refuseMethod, send, sendJson, sendProblem, toldOf } from './answers.ts';
 import { FollowExchange } from './follow-exchange.ts';
 import type { Asked } from './listener.ts';
@@ -19,7 +27,8 @@ export interface OperatorParts {
   ground: Ground;
   sink: Sink;
   verdicts: Verdicts;
-  metrics: Metrics;
+  metrics: Figures;
+  status(): Promise<GateStatus>;
   now(): number;
 }
 
@@ -43,12 +52,24 @@ const routes: Record<string, Handler> = {
     sendJson(response, { items: explain(ExplainQuery.parse(query), ground, gate, now()) }),
   '/v1/verdicts': serveVerdicts,
   '/v1/readings': serveReadings,
+  '/v1/status': async ({ status }, _query, { response }) => sendJson(response, await status()),
+  '/v1/sightings': ({ gate, verdicts }, query, { response }) =>
+    sendJson(response, sightingsOf(gate, verdicts, SightingsQuery.parse(query).subjects)),
   '/v1/metrics': async ({ metrics }, _query, { response }) =>
     send(response, 200, metrics.contentType, await metrics.text(), false),
 };
 
 const reads = new Set(['GET', 'HEAD']);
 export const operatorPaths = Object.keys(routes);
+
+/** Of those that were asked for: whoever is missing was not heard since `since`. */
+function sightingsOf(gate: SubjectId, { sightings }: Verdicts, subjects: string[]): SightingsView {
+  const items = subjects.flatMap((subject) => {
+    const seen = sightings.of(subject);
+    return seen ? [{ subject: subject as SubjectId, at: timestamp(seen.at), verdict: seen.verdict }] : [];
+  });
+  return { gate, since: timestamp(sightings.since), items };
+}
 
 async function serveVerdicts({ sink, verdicts, ground }: OperatorParts, query: Record<string, string>, asked: Asked) {
   const { follow, ...wanted } = VerdictQuery.parse(query);

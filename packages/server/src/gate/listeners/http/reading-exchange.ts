@@ -148,6 +148,7 @@ export class ReadingExchange implements Exchange, Incoming {
     const { ground, verdicts } = this.#parts;
     const { replica } = ground;
     const describeRefusal = () => describe(refused, this.bearer, this.#streamName, replica);
+    verdicts.sightings.note(this.bearer.subjectId, { at: this.#parts.now(), verdict: 'refused' });
     verdicts.refused(refused.reason, this.bearer.name, this.#streamName, Math.max(1, this.readings), describeRefusal);
     if (!this.#finish()) return;
     const close = abandon || this.#closes || !isAdmissible(this.bearer, ground);

@@ -1,0 +1,26 @@
+import { Figures } from '../telemetry/figures.ts';
+import type { DiskSpace } from '../telemetry/telemetry.ts';
+import type { Requests } from './requests.ts';
+import type { Rooms } from './route.ts';
+
+type Parts = Pick<Rooms, 'feed' | 'journal'> & { diskSpace(): Promise<DiskSpace>; requests: Requests };
+
+/** What the authority tells of itself to Prometheus. */
+export function authorityFigures({ feed, journal, diskSpace, requests }: Parts): Figures {
+  const figures = new Figures();
+  const revision = 'The fleet-wide number of the last change';
+  figures.gauge('portcullis_authority_revision', revision, () => journal.head().revision);
+  const position = 'The position of the last entry of the journal';
+  figures.gauge('portcullis_authority_journal_position', position, () => journal.head().position);
+  const leases = { name: 'portcullis_authority_leases', help: 'Instances of gates by their lease', label: 'lease' };
+  figures.labelled('gauge', leases, () => Object.entries(feed.leases()));
+  const answered = {
+    name: 'portcullis_authority_requests_total',
+    help: 'Requests answered, by status',
+    label: 'status',
+  };
+  figures.labelled('counter', answered, () => requests.byStatus());
+  const free = 'What is left of the disk that the store is on';
+  figures.gauge('portcullis_authority_disk_free_bytes', free, async () => (await diskSpace()).freeBytes);
+  return figures;
+}

@@ -1,0 +1,30 @@
+import { AuthorityStatus, StatusQuery } from '@portcullis/contract';
+import { timestamp, version } from '../telemetry/telemetry.ts';
+import { type Rooms, type Route, route } from './route.ts';
+
+export const statusRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/status',
+    kinds: ['operator'],
+    summary: 'How the authority stands: its disk, the end of its journal, what certificates end soon',
+    schemas: { query: StatusQuery },
+    answer: AuthorityStatus,
+    handle: (rooms, { query }) => statusOf(rooms, query.endingWithin),
+  }),
+];
+
+async function statusOf(rooms: Rooms, within: number): Promise<AuthorityStatus> {
+  const { fleet, journal, revocation, system, startedAt } = rooms;
+  const [disk, end, ending] = await Promise.all([
+    rooms.diskSpace(),
+    journal.verifyEnd(),
+    revocation.ending(within * 1000),
+  ]);
+  return {
+    ...{ fleet: fleet as AuthorityStatus['fleet'], version, startedAt: timestamp(startedAt) },
+    ...{ time: timestamp(system.now()), revision: journal.head().revision, disk },
+    journal: { ...end, verified: rooms.verified() ?? null },
+    ending: { within, ...ending },
+  };
+}

@@ -1,0 +1,113 @@
+/** What is asked for "portcullis status", and what of the answers is wrong. */
+import { AuthorityStatus, GateStatus, GateView, PortcullisError } from '@portcullis/contract';
+import { z } from 'zod';
+import { askGates, type Gate } from './ask-gates.ts';
+import type { FleetClient } from './fleet-client.ts';
+
+/** A gate as the authority knows it, and what it says itself; null: it could not be asked. */
+export type GateFound = GateView & { own: GateStatus | null };
+
+export interface FleetStatus {
+  ok: boolean;
+  /** What somebody has to do something about; any of it makes the exit status 1. */
+  wrong: string[];
+  /** What is good to know. */
+  notes: string[];
+  /** Null: it does not answer, and nothing of what follows is known. */
+  authority: AuthorityStatus | null;
+  gates: GateFound[];
+}
+
+const Gates = z.object({ items: z.array(GateView) });
+/** Whoever takes longer is not well. */
+const answerMs = 5_000;
+const freeBytesLeast = 512 * 1024 * 1024;
+const freeShareLeast = 0.05;
+
+export async function readStatus(client: FleetClient, endingSeconds: number): Promise<FleetStatus> {
+  try {
+    const [authority, { items }] = await Promise.all([
+      client.get(`/v1/status?endingWithin=${endingSeconds}`, AuthorityStatus, answerMs),
+      client.get('/v1/gates', Gates, answerMs),
+    ]);
+    return await withGates(client, authority, items);
+  } catch (error) {
+    if (!(error instanceof PortcullisError) || error.code === 'usage') throw error;
+    const wrong = [`the authority at ${client.credential.authority} does not answer: ${error.message}`];
+    return { ok: false, wrong, notes: [], authority: null, gates: [] };
+  }
+}
+
+async function withGates(client: FleetClient, authority: AuthorityStatus, views: GateView[]): Promise<FleetStatus> {
+  const holding = views.filter(({ lease, url }) => lease === 'held' && url !== null) as (GateView & Gate)[];
+  const asked = await askGates(holding, ({ url }) => client.getFromGate(url, '/v1/status', GateStatus, answerMs));
+  const own = new Map(asked.answers.map(({ value }) => [`${value.gate} ${value.instance}`, value]));
+  const gates = views.map((view) => ({ ...view, own: own.get(`${view.gate} ${view.instance}`) ?? null }));
+  const silent = asked.failures.map(
+    ({ gate, url, error }) => `${gate} holds a lease, but ${url} can not be asked: ${error.message}`,
+  );
+  const wrong = [...wrongWithAuthority(authority), ...wrongWithGates(gates), ...silent];
+  return { ok: wrong.length === 0, wrong, notes: notesOf(authority, gates), authority, gates };
+}
+
+interface Disk {
+  freeBytes: number;
+  totalBytes: number;
+}
+
+const isShort = ({ freeBytes, totalBytes }: Disk) =>
+  freeBytes < Math.min(freeBytesLeast, totalBytes / 2) || freeBytes < totalBytes * freeShareLeast;
+
+export const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+function wrongWithAuthority({ disk, journal, ending }: AuthorityStatus): string[] {
+  const { broken, verified } = journal;
+  return [
+    ...(isShort(disk)
+      ? [`the authority's disk has ${gibibytes(disk.freeBytes)} of ${gibibytes(disk.totalBytes)} left`]
+      : []),
+    ...(broken ? [`the journal does not hold at entry ${broken.position}: ${broken.why}`] : []),
+    ...(verified && !verified.whole
+      ? [`the journal was found damaged at ${verified.at}, after ${verified.entries} entries`]
+      : []),
+    ...ending.others.map(({ subject, kind, notAfter }) => `the certificate of ${kind} ${subject} ends ${notAfter}`),
+  ];
+}
+
+function wrongWithGates(gates: GateFound[]): string[] {
+  return [...Map.groupBy(gates, ({ gate }) => gate)].flatMap(([gate, instances]) => {
+    const holding = instances.filter(({ lease }) => lease === 'held');
+    if (holding.length === 0) {
+      return [`${gate} holds no lease: is it running? ("subject retire ${gate}" if it is gone for good)`];
+    }
+    return holding.flatMap(({ policyRefused, own }) => [
+      ...(policyRefused
+        ? [`${gate} refuses the files of its policy as they are now: "config check" on its directory says why`]
+        : []),
+      ...(own && isShort(own.disk)
+        ? [`the disk of ${gate} has ${gibibytes(own.disk.freeBytes)} of ${gibibytes(own.disk.totalBytes)} left`]
+        : []),
+      ...(own && own.pruneWaiting > 0
+        ? [`${gate} waits for an operator before it removes ${own.pruneWaiting} readings: "gate accept-prune"`]
+        : []),
+    ]);
+  });
+}
+
+function notesOf({ version, journal, ending }: AuthorityStatus, gates: GateFound[]): string[] {
+  const { devices, more, within } = ending;
+  const days = Math.round(within / 86_400);
+  return [
+    ...(devices > 0
+      ? [
+          `${more ? 'at least ' : ''}${devices} devices have a certificate that ends within ${days} days: certificate list --ending ${days}d`,
+        ]
+      : []),
+    ...(journal.verified ? [] : ['nobody looked at all of the journal yet: journal verify']),
+    ...gates.flatMap(({ gate, own, overruns, unproven }) => [
+      ...(overruns > 0 ? [`${gate} had ${overruns} overruns since it started`] : []),
+      ...(unproven > 0 ? [`${gate} has ${unproven} batches that stay unproven`] : []),
+      ...(own && own.version !== version ? [`${gate} is version ${own.version}, the authority ${version}`] : []),
+    ]),
+  ];
+}

@@ -1,0 +1,84 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type AuthorityStatus, PortcullisError, plain } from '@portcullis/contract';
+import type { Command } from 'commander';
+import { durationOf } from './duration.ts';
+import { type FleetOptions, withFleet } from './fleet-client.ts';
+import { type FleetStatus, type GateFound, gibibytes, readStatus } from './fleet-status.ts';
+import type { Output } from './output.ts';
+import { type Column, styled, Table } from './table.ts';
+
+interface StatusOptions extends FleetOptions {
+  watch?: boolean;
+  every: string;
+  ending: string;
+}
+
+export function statusCommand(program: Command, output: Output): void {
+  program
+    .command('status')
+    .option('--watch', 'again and again, until interrupted')
+    .option('--every <duration>', 'how often with --watch', '2s')
+    .option('--ending <duration>', 'which ends of certificates count as soon', '7d')
+    .description('how authority and gates stand; exit status 1 if something is wrong')
+    .action((options: StatusOptions) => status(options, output));
+}
+
+async function status({ watch = false, every, ending, ...options }: StatusOptions, output: Output): Promise<void> {
+  const [everyMs, endingSeconds] = [durationOf(every) * 1000, durationOf(ending)];
+  if (everyMs === 0 || endingSeconds === 0) throw new PortcullisError('usage', 'a duration of 0 is none');
+  const stop = new AbortController();
+  if (watch) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  await withFleet(options, async (client) => {
+    do {
+      const found = await readStatus(client, endingSeconds);
+      output.status = found.ok ? 0 : 1;
+      output.page(found, [...(watch ? [fresh(output)] : []), ...linesOf(found, output)]);
+      if (watch) await pause(everyMs, undefined, { signal: stop.signal }).catch(() => undefined);
+    } while (watch && !stop.signal.aborted);
+  });
+}
+
+/** On a terminal in place of what was there (ECMA-48 §8.3.57 and §8.3.39), else below it. */
+const fresh = ({ screen }: Output) => (screen.colours ? '\u001b[H\u001b[J' : '');
+
+function linesOf({ ok, wrong, notes, authority, gates }: FleetStatus, { screen }: Output): string[] {
+  const table = new Table(gateColumns, screen);
+  const rows = [...gates.flatMap((gate) => table.add(gate)), ...table.end()];
+  return [
+    ...(authority ? authorityLines(authority) : []),
+    ...(rows.length > 0 ? ['', ...rows, ''] : []),
+    ...notes.map((note) => plain(`note: ${note}`)),
+    ...wrong.map((one) => styled(plain(`WRONG: ${one}`), 'red', screen)),
+    ...(ok ? [styled('all is well', 'green', screen)] : []),
+  ];
+}
+
+function authorityLines({ fleet, version, startedAt, time, revision, disk, journal }: AuthorityStatus): string[] {
+  const { position, lookedFrom, broken, verified } = journal;
+  const end = broken ? 'does not hold' : `entries ${lookedFrom} to ${position} hold`;
+  const whole = verified ? `all were verified at ${verified.at}` : 'all of it was never verified';
+  return [
+    `${fleet} at ${time}: revision ${revision}`,
+    `authority: version ${version}, since ${startedAt}, ${gibibytes(disk.freeBytes)} of ${gibibytes(disk.totalBytes)} free`,
+    `journal: ${end}; ${whole}`,
+  ];
+}
+
+const gateColumns: Column<GateFound>[] = [
+  { title: 'GATE', priority: 1, value: ({ gate }) => gate },
+  {
+    title: 'LEASE',
+    priority: 1,
+    value: ({ lease }) => lease,
+    colour: ({ lease }) => (lease === 'held' ? 'green' : 'red'),
+  },
+  { title: 'LAG', priority: 2, align: 'right', value: ({ lag }) => lag },
+  { title: 'CONNECTED', priority: 2, align: 'right', value: ({ connections }) => connections },
+  { title: 'ADMITTED/s', priority: 2, align: 'right', value: ({ admittedPerSecond }) => admittedPerSecond },
+  { title: 'REFUSED/s', priority: 2, align: 'right', value: ({ refusedPerSecond }) => refusedPerSecond },
+  { title: 'DISK FREE', priority: 3, align: 'right', value: ({ own }) => own && gibibytes(own.disk.freeBytes) },
+  { title: 'OVERRUNS', priority: 4, align: 'right', value: ({ overruns }) => overruns },
+  { title: 'UNPROVEN', priority: 4, align: 'right', value: ({ unproven }) => unproven },
+  { title: 'CERTIFICATE ENDS', priority: 5, value: ({ own }) => own?.certificateEnds },
+  { title: 'SINCE', priority: 5, value: ({ own }) => own?.startedAt },
+];

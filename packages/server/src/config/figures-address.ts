@@ -1,0 +1,34 @@
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+
+const socketPrefix = 'unix:';
+/** Linux takes 107 bytes, macOS 103 (`sun_path`). */
+const socketPathBytesMax = 103;
+const loopback = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\]):(\d{1,5})$/;
+
+/** `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/run/portcullis/gate.sock`: what no other machine reaches. */
+export const FiguresAddress = z.string().transform((text, context) => {
+  const read = text.startsWith(socketPrefix) ? socketIn(text) : portIn(text);
+  if (read) return read;
+  const message = `must be an address of this machine with a port (127.0.0.1:9464), or unix: and an absolute path; "${text}" is neither`;
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
+
+function socketIn(text: string): { path: string } | undefined {
+  const path = text.slice(socketPrefix.length);
+  return isAbsolute(path) && Buffer.byteLength(path) <= socketPathBytesMax ? { path } : undefined;
+}
+
+function portIn(text: string): { host: string; port: number } | undefined {
+  const [, name, digits] = loopback.exec(text) ?? [];
+  const port = Number(digits);
+  if (name === undefined || port > 65_535) return undefined;
+  // The name may be given any address; what is bound is this machine's own.
+  return { host: name === 'localhost' ? '127.0.0.1' : name.replace(/^\[|\]$/g, ''), port };
+}
+
+export const MetricsConfig = z.strictObject({
+  /** Where figures are told without a client certificate, at `/metrics`: an address of this machine, or `unix:` and a path. */
+  listen: FiguresAddress,
+});

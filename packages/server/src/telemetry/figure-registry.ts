@@ -1,0 +1,79 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import { version } from './version.ts';
+
+/**
+ * Figures in Prometheus' text format, each read when it is asked for: nothing is counted twice on the way in. What only grows is a counter,
+ * and is called so (https://prometheus.io/docs/practices/naming/).
+ */
+export class Figures {
+  readonly #registry = new Registry();
+
+  constructor() {
+    const about = 'The version of this program, as a label of the number 1';
+    const build = new Gauge({
+      name: 'portcullis_build_info',
+      help: about,
+      labelNames: ['version'],
+      registers: [this.#registry],
+    });
+    build.set({ version }, 1);
+    this.counter('process_cpu_seconds_total', 'Processor time of this process', cpuSeconds);
+    this.gauge('process_resident_memory_bytes', 'Memory of this process', () => process.memoryUsage.rss());
+    this.gauge('process_start_time_seconds', 'When this process started, in seconds since 1970', () =>
+      startedSeconds(),
+    );
+  }
+
+  gauge(name: string, help: string, read: () => number | Promise<number>): void {
+    new Gauge({
+      ...{ name, help, registers: [this.#registry] },
+      async collect() {
+        this.set(await read());
+      },
+    });
+  }
+
+  counter(name: string, help: string, read: () => number): void {
+    new Counter({
+      ...{ name, help, registers: [this.#registry] },
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
+  /** One figure for each value of a label. */
+  labelled(
+    kind: 'counter' | 'gauge',
+    about: { name: string; help: string; label: string },
+    read: () => Figure[],
+  ): void {
+    const { name, help, label } = about;
+    new (kind === 'counter' ? Counter : Gauge)({
+      ...{ name, help, labelNames: [label], registers: [this.#registry] },
+      collect() {
+        this.reset();
+        for (const [value, figure] of read()) this.inc({ [label]: value }, figure);
+      },
+    });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}
+
+/** The value of a label, and the figure under it. */
+export type Figure = readonly [value: string, figure: number];
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+const startedSeconds = () => performance.timeOrigin / 1000;

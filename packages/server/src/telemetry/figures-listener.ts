@@ -1,0 +1,96 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { PortcullisError } from '@portcullis/contract';
+import type { Figures } from './figure-registry.ts';
+
+/** A port of this machine's own address, or a socket in the file system: neither is reached from another machine. */
+export type FiguresAddress = { host: string; port: number } | { path: string };
+
+const connectionsMax = 32;
+const requestMs = 5_000;
+const headerBytesMax = 8_192;
+/** Whoever is in the group of the socket may ask; everybody else may not. */
+const socketMode = 0o660;
+
+/**
+ * Figures without a client certificate, for a scraper on this machine: `GET /metrics` and nothing else. They tell counts, never a name
+ * of a subject.
+ */
+export class FiguresListener {
+  readonly #server: Server;
+  readonly #address: FiguresAddress;
+
+  constructor(address: FiguresAddress, figures: Figures) {
+    this.#address = address;
+    this.#server = createServer({
+      requestTimeout: requestMs,
+      headersTimeout: requestMs,
+      maxHeaderSize: headerBytesMax,
+    });
+    this.#server.maxConnections = connectionsMax;
+    this.#server.keepAliveTimeout = requestMs;
+    this.#server.on('request', (request, response) => void serve(figures, request, response));
+  }
+
+  /** @throws {PortcullisError} `port_taken`, `config_invalid` */
+  async listen(): Promise<this> {
+    if ('path' in this.#address) await removeAbandoned(this.#address.path);
+    await this.#bind();
+    if ('path' in this.#address) chmodSync(this.#address.path, socketMode);
+    return this;
+  }
+
+  async #bind(): Promise<void> {
+    const where = 'path' in this.#address ? this.#address.path : `${this.#address.host}:${this.#address.port}`;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
+        const taken = cause.code === 'EADDRINUSE';
+        const why = taken ? `${where} is taken by another process` : `couldn't listen on ${where}: ${cause.code}`;
+        reject(new PortcullisError(taken ? 'port_taken' : 'config_invalid', `metrics: ${why}`, { cause }));
+      });
+      this.#server.listen(this.#address, resolve);
+    });
+  }
+
+  /** The port that was bound; undefined for a socket. */
+  get port(): number | undefined {
+    const bound = this.#server.address();
+    return bound !== null && typeof bound === 'object' ? bound.port : undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+/** What a process that died left behind takes no connection; one that another process serves is left to it. */
+async function removeAbandoned(path: string): Promise<void> {
+  const served = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED'));
+  });
+  if (!served) rmSync(path, { force: true });
+}
+
+async function serve(figures: Figures, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  request.resume();
+  const path = request.url?.split('?')[0];
+  if (path !== '/metrics') return refuse(response, 404, 'there is /metrics alone\n');
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('allow', 'GET, HEAD');
+    return refuse(response, 405, 'only GET and HEAD are allowed\n');
+  }
+  const text = await figures.text();
+  const headers = { 'content-type': figures.contentType, 'content-length': Buffer.byteLength(text) };
+  response.writeHead(200, headers).end(request.method === 'HEAD' ? undefined : text);
+}
+
+function refuse(response: ServerResponse, status: number, words: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(words);
+}

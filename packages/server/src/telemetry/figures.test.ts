@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { authorityFigures } from '../api/figures.ts';
+import { Requests } from '../api/requests.ts';
+import { gateFigures } from '../gate/listeners/metrics.ts';
+import { Figures, FiguresListener } from './figures.ts';
+
+const diskSpace = async () => ({ freeBytes: 1_000, totalBytes: 5_000 });
+
+/** Both processes' figures, over parts that only count. */
+function everyFigure(): Figures[] {
+  const requests = new Requests();
+  for (const status of [200, 200, 403]) requests.answered(status);
+  const journal = { head: () => ({ position: 9, revision: 7 }) };
+  const authority = { journal, feed: { leases: () => ({ held: 1, expired: 0 }) }, diskSpace, requests };
+  const gate = {
+    ground: {
+      replica: { revision: 7, headRevision: 8, certificates: 3 },
+      lease: { remainingMs: () => 0 },
+      policy: { number: 1 },
+    },
+    connections: { size: 2, closed: 1 },
+    verdicts: { counters: { admitted: 4, dropped: 0 }, refusals: new Map([['replica_stale', 5]]) },
+    policies: { refused: false },
+    ...{ overruns: () => 0, pruneWaiting: () => 0, diskSpace },
+  };
+  return [authorityFigures(authority as never), gateFigures(gate as never)];
+}
+
+interface Asked {
+  status: number;
+  text: string;
+}
+
+function ask(where: object, path = '/metrics', method = 'GET'): Promise<Asked> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ ...where, path, method, agent: false }, (answer) => {
+      let text = '';
+      answer.on('data', (chunk: Buffer) => {
+        text += chunk;
+      });
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
+    });
+    asked.on('error', reject).end();
+  });
+}
+
+function folder(context: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'figures-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+test('what only grows is typed as a counter and ends in _total, what else there is does not, and each has a help text', async () => {
+  for (const figures of everyFigure()) {
+    const text = await figures.text();
+    const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({ name, type }));
+    assert.ok(types.length > 8);
+    for (const { name, type } of types) {
+      assert.match(name, /^(portcullis|process)_[a-z_]+$/);
+      assert.equal(type, name.endsWith('_total') ? 'counter' : 'gauge', name);
+      assert.match(text, new RegExp(`^# HELP ${name} \\S`, 'm'));
+      assert.match(text, new RegExp(`^${name}(\\{[a-z]+="[^"]+"\\})? \\d`, 'm'));
+    }
+  }
+});
+
+const promtool = spawnSync('promtool', ['--version']).error === undefined;
+test('promtool has nothing to say against the figures', {
+  skip: promtool ? false : 'promtool is not installed',
+}, async () => {
+  for (const figures of everyFigure()) {
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+      input: await figures.text(),
+      encoding: 'utf8',
+    });
+    assert.deepEqual([status, stdout + stderr], [0, '']);
+  }
+});
+
+test('figures are read anew each time', async () => {
+  const figures = new Figures();
+  let count = 1;
+  figures.counter('portcullis_test_total', 'A test', () => count);
+  assert.match(await figures.text(), /^portcullis_test_total 1$/m);
+  count = 5;
+  assert.match(await figures.text(), /^portcullis_test_total 5$/m);
+});
+
+test('the listener serves /metrics and nothing else', async (context) => {
+  const listener = await new FiguresListener({ host: '127.0.0.1', port: 0 }, new Figures()).listen();
+  context.after(() => listener[Symbol.asyncDispose]());
+  const where = { host: '127.0.0.1', port: listener.port };
+  assert.match((await ask(where)).text, /^portcullis_build_info\{version="[^"]+"\} 1$/m);
+  assert.deepEqual(await ask(where, '/metrics', 'HEAD'), { status: 200, text: '' });
+  assert.equal((await ask(where, '/metrics', 'POST')).status, 405);
+  assert.equal((await ask(where, '/v1/readings')).status, 404);
+});
+
+/** A process that binds the socket and is killed: its name stays behind. */
+function leaveBehind(path: string): void {
+  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  assert.equal(spawnSync(process.execPath, ['-e', script]).signal, 'SIGKILL');
+}
+
+test('a socket is for its owner and group; one that a dead process left is taken over, one that is served is not', async (context) => {
+  const path = join(folder(context), 'figures.sock');
+  leaveBehind(path);
+  const first = await new FiguresListener({ path }, new Figures()).listen();
+  context.after(() => first[Symbol.asyncDispose]());
+  assert.equal(statSync(path).mode & 0o777, 0o660);
+  assert.equal((await ask({ socketPath: path })).status, 200);
+  await assert.rejects(new FiguresListener({ path }, new Figures()).listen(), { code: 'port_taken' });
+  assert.equal((await ask({ socketPath: path })).status, 200);
+});
+
+test('a port that is taken is said by name', async (context) => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  context.after(() => other.close());
+  const { port } = other.address() as { port: number };
+  await assert.rejects(new FiguresListener({ host: '127.0.0.1', port }, new Figures()).listen(), {
+    code: 'port_taken',
+    message: `metrics: 127.0.0.1:${port} is taken by another process`,
+  });
+});
