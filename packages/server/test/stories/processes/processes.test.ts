@@ -55,7 +55,7 @@ test('a second process on the same store is refused with a clear word', async ()
   for (const role of ['authority', 'gate']) {
     const { status, error } = await finished('portcullis', 'start', role, house.fleet);
     assert.equal(status, 1);
-    assert.match(error, /another process holds .* \(store_locked\)/);
+    assert.match(error, /another process \(\d+\) holds .* \(store_locked\)/);
   }
 });
 
