@@ -6,8 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Receipt, VerdictView } from '@portcullis/contract';
+import { findModules, useCompileCache } from '@portcullis/device/quick-start';
 import { finished, freeBasePort, Running, succeeded } from './commands.ts';
-import { within } from './within.ts';
+
+useCompileCache();
+findModules({ source: true });
+const { within } = await import('./within.ts');
 
 const home = mkdtempSync(join(tmpdir(), 'portcullis-demo-'));
 const fleet = join(home, 'fleet');
