@@ -43,9 +43,10 @@ export const TokenRequest = z.strictObject({
   /** For an operator: it may look at everything and change nothing. */
   readOnly: z.boolean().optional(),
 });
+export const tokensPerRequestMax = 10_000;
 /** `POST /v1/tokens`: one, or many in one transaction. */
 export const TokensRequest = z.strictObject({
-  tokens: z.array(TokenRequest).min(1).max(10_000),
+  tokens: z.array(TokenRequest).min(1).max(tokensPerRequestMax),
   reason: ReasonText.optional(),
 });
 export const TokenCreated = z.object({

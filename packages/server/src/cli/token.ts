@@ -1,5 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { PortcullisError, readExactJson, TokenCreated, TokenRequest, TokenView } from '@portcullis/contract';
+import {
+  PortcullisError,
+  readExactJson,
+  TokenCreated,
+  TokenRequest,
+  TokenView,
+  tokensPerRequestMax,
+} from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { readAssignments, requireAssignments } from './assignments.ts';
@@ -10,7 +17,6 @@ import type { Listing, Output } from './output.ts';
 
 const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated) });
 const TokenVoided = z.object({ voided: z.literal(true), changed: z.int().optional() });
-const tokensPerRequest = 10_000;
 /** What a new subject has unless it is told otherwise; attributes that are given come beside it. */
 const usual = { status: 'active' };
 /** Of so many tokens each is spoken of. */
@@ -96,8 +102,8 @@ async function createTokens(subject: string | undefined, options: CreateOptions,
     const wanted =
       subject === undefined ? fileOf(file as string, common) : [check({ ...common, subject }, 'the token')];
     const told = takenAsString.length > 0 ? { takenAsString } : {};
-    for (let from = 0; from < wanted.length; from += tokensPerRequest) {
-      const body = { tokens: wanted.slice(from, from + tokensPerRequest), ...(reason !== undefined && { reason }) };
+    for (let from = 0; from < wanted.length; from += tokensPerRequestMax) {
+      const body = { tokens: wanted.slice(from, from + tokensPerRequestMax), ...(reason !== undefined && { reason }) };
       const { tokens } = await client.post('/v1/tokens', body, TokensCreated, 120_000);
       for (const one of tokens)
         output.result({ ...one, ...told }, file === undefined ? one.token : `${one.subject} ${one.token}`);

@@ -64,6 +64,7 @@ export const GateFile = z.strictObject({
   listen: z.strictObject({
     /** The address that the gate binds. */
     host: Host.default('127.0.0.1'),
+    /** Port where devices send, and operators ask. */
     port: Port.default(8443),
   }),
   /** How many days readings and refusals are kept; 0 is for ever. More than a tenth of them at once waits for `gate accept-prune`. */

@@ -1,0 +1,194 @@
+/** The bounds that a user can meet, each read where it is defined: a page of them that differs from the code fails the reference's test. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+
+interface Limit {
+  what: string;
+  /** The file and the constant, or the member of one, that says how much. */
+  file: string;
+  name: string;
+  unit: 'bytes' | 'characters' | 'seconds' | 'days' | '';
+  beyond: string;
+}
+
+const limit = (what: string, where: string, unit: Limit['unit'], beyond: string): Limit => {
+  const [file = '', name = ''] = where.split('#');
+  return { what, file: `packages/${file}`, name, unit, beyond };
+};
+
+const limits: Record<string, Limit[]> = {
+  Readings: [
+    limit('one reading', 'contract/src/readings.ts#readingBytesMax', 'bytes', '413 `reading_too_large`'),
+    limit('one request', 'contract/src/readings.ts#bodyBytesMax', 'bytes', '413 `reading_too_large`'),
+    limit('lines of one request', 'contract/src/readings.ts#linesMax', '', '413 `reading_too_large`'),
+    limit('how deep JSON may be nested', 'contract/src/json-text.ts#jsonDepthMax', '', '400 `reading_malformed`'),
+    limit(
+      'headers of a request at a gate',
+      'server/src/gate/listeners/http/listener.ts#headerBytesMax',
+      'bytes',
+      '431',
+    ),
+    limit(
+      'readings of one commit',
+      'server/src/gate/recording/recording.ts#groupReadingsMax',
+      '',
+      'the next commit takes the rest',
+    ),
+    limit('refusals that a gate keeps', 'server/src/storage/sink-database.ts#refusalsMax', '', 'the oldest go'),
+    limit(
+      'different verdicts within a second',
+      'server/src/gate/recording/verdicts.ts#tallyMax',
+      '',
+      'the rest is counted alone',
+    ),
+    limit(
+      'subjects of which a gate remembers when it heard them',
+      'server/src/gate/recording/sightings.ts#subjectsMax',
+      '',
+      'those heard the longest ago are forgotten',
+    ),
+    limit(
+      'share of all readings that goes in one step of pruning',
+      'server/src/gate/recording/retention.ts#shareMax',
+      '',
+      'waits for `gate accept-prune`',
+    ),
+  ],
+  'Policy of a gate': [
+    limit('a CEL expression', 'server/src/gate/policy/condition.ts#textLengthMax', 'characters', 'the file is refused'),
+    limit(
+      'all attribute names together',
+      'server/src/gate/policy/policy.ts#namesLengthMax',
+      'characters',
+      'the file is refused',
+    ),
+    limit('`fleet.yaml`, `gate.yaml`', 'server/src/config/read-yaml.ts#fileBytesMax', 'bytes', 'the file is refused'),
+    limit('a JSON Schema', 'server/src/config/gate-policy-files.ts#schemaBytesMax', 'bytes', 'the file is refused'),
+    limit(
+      'a file of expected values',
+      'server/src/config/expected-values.ts#fileBytesMax',
+      'bytes',
+      'the file is refused',
+    ),
+    limit('a line of it', 'server/src/config/expected-values.ts#lineBytesMax', 'bytes', 'the file is refused'),
+  ],
+  'Fleet and API': [
+    limit('a subject id', 'contract/src/identity.ts#subjectIdLengthMax', 'characters', '`request_malformed`'),
+    limit(
+      'an attribute that is text',
+      'contract/src/attributes.ts#attributeTextLengthMax',
+      'characters',
+      '`request_malformed`',
+    ),
+    limit('a `--reason`', 'contract/src/changes.ts#reasonTextLengthMax', 'characters', '`request_malformed`'),
+    limit(
+      'subjects of one change',
+      'contract/src/operations.ts#subjectsPerChangeMax',
+      '',
+      '`request_malformed`; the commands say so first',
+    ),
+    limit('tokens of one request', 'contract/src/operations.ts#tokensPerRequestMax', '', 'the command sends several'),
+    limit(
+      'items of a page',
+      'contract/src/operations.ts#pageItemsMax',
+      '',
+      '`next` has the place where the next begins',
+    ),
+    limit(
+      'subjects that are looked at for a page',
+      'server/src/attributes/list.ts#subjectsPerPageMax',
+      '',
+      'the page is shorter, and not the last',
+    ),
+    limit(
+      'certificates that are looked at for a page',
+      'server/src/revocation/list.ts#certificatesPerPageMax',
+      '',
+      'the page is shorter, and not the last',
+    ),
+    limit('a request to most routes', 'server/src/api/server.ts#bodyBytesMax', 'bytes', '413 `request_too_large`'),
+    limit('a change of attributes', 'server/src/api/attributes.ts#bodyBytesMax', 'bytes', '413 `request_too_large`'),
+    limit(
+      'a request for a certificate',
+      'server/src/api/enrolments.ts#bodyBytesMax',
+      'bytes',
+      '413 `request_too_large`',
+    ),
+    limit('an enrolment token', 'contract/src/enrolment.ts#tokenLengthMax', 'characters', 'it is none'),
+    limit(
+      'receipts that a run of the authority remembers',
+      'server/src/feed/receipts.ts#keptMax',
+      '',
+      'older ones are told without times',
+    ),
+    limit(
+      'how far a gate’s clock may be off',
+      'server/src/feed/open.ts#clockDifferenceMsMax',
+      'seconds',
+      'no lease: `clock_too_far_off`',
+    ),
+    limit(
+      'entries of the journal that `status` looks at',
+      'server/src/journal/verify-end.ts#entriesMax',
+      '',
+      '`journal verify` looks at all',
+    ),
+    limit('how much of them', 'server/src/journal/verify-end.ts#bytesMax', 'bytes', '`journal verify` looks at all'),
+    limit(
+      'how late a certificate that has ended may be renewed',
+      'server/src/issuance/profiles.ts#renewalWindowMs',
+      'days',
+      '`renewal_refused`: a token is needed',
+    ),
+  ],
+  Device: [
+    limit('the outbox', 'device/src/outbox/outbox.ts#bytesMax', 'bytes', '`outbox_full`; nothing that is kept is lost'),
+    limit('readings in it', 'device/src/outbox/outbox.ts#readingsMax', '', '`outbox_full`'),
+    limit('a line of `send`', 'device/src/outbox/lines.ts#lineBytesMax', 'bytes', 'it is a bad line'),
+    limit(
+      'damaged bytes that are kept',
+      'device/src/outbox/damage.ts#keptBytesMax',
+      'bytes',
+      'further ones are counted alone',
+    ),
+  ],
+};
+
+export function limitSections(): { title: string; rows: string[][] }[] {
+  return Object.entries(limits).map(([title, rows]) => ({
+    title,
+    rows: rows.map((one) => [one.what, amountOf(one), one.beyond]),
+  }));
+}
+
+/** `const NAME = 4 * 1024 * 1024`, or a member `NAME: 65_536`. @throws when there is none any more, or more than one */
+function amountOf({ file, name, unit }: Limit): string {
+  const text = readFileSync(join(root, file), 'utf8');
+  const found = [...text.matchAll(new RegExp(`\\b${name}(?: =|:) ([\\d_.* a-z]+)[;,\\s}]`, 'g'))];
+  const [amount] = found.map(([, expression = '']) => numberOf(expression)).filter((number) => !Number.isNaN(number));
+  if (amount === undefined) throw new Error(`${file} has no number called ${name}`);
+  return inUnit(amount, unit);
+}
+
+const dayMs = 86_400_000;
+
+/** A product of numbers; `day` is one in milliseconds. */
+function numberOf(expression: string): number {
+  const factors = expression
+    .split('*')
+    .map((factor) => (factor.trim() === 'day' ? dayMs : Number(factor.trim().replaceAll('_', '') || Number.NaN)));
+  return factors.reduce((product, factor) => product * factor, 1);
+}
+
+const grouped = (amount: number) => amount.toLocaleString('en-US').replaceAll(',', ' ');
+
+function inUnit(amount: number, unit: Limit['unit']): string {
+  if (unit === 'seconds') return `${amount / 1_000} s`;
+  if (unit === 'days') return `${amount / dayMs} days`;
+  if (unit === '' || unit === 'characters') return `${grouped(amount)}${unit === '' ? '' : ' characters'}`;
+  const [size, name] =
+    amount % 1_048_576 === 0 ? [1_048_576, 'MiB'] : amount % 1_024 === 0 ? [1_024, 'KiB'] : [1, 'bytes'];
+  return `${amount / size} ${name}`;
+}
