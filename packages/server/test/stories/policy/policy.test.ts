@@ -1,7 +1,7 @@
 /** What a gate alone knows: files that decide, that may change while it runs, and that nobody else is told of. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
@@ -27,7 +27,12 @@ let operator: Operator;
 let pem: Pem;
 let yaml: string;
 
-const write = (name: string, text: string) => writeFileSync(join(house.fleet, name), text);
+/** Whole at once: a gate that looks in the middle of a write would take the half that is there for another policy. */
+function write(name: string, text: string): void {
+  const next = join(house.home, 'next');
+  writeFileSync(next, text);
+  renameSync(next, join(house.fleet, name));
+}
 const policy = async () => (await operator.gates())[0]?.policy;
 const problemOf = ({ body }: Answer) => JSON.parse(body) as Record<string, unknown>;
 
@@ -104,7 +109,7 @@ test('an attribute that no stream looked at before is known as soon as the polic
   await operator.set('truck-17', { site: 'berlin' });
   const before = await policy();
   write('gate.yaml', yaml + streams('active, site: berlin'));
-  await eventually(async () => (await policy()) === (before ?? 0) + 1, 'it is in force');
+  await eventually(async () => ((await policy()) ?? 0) > (before ?? 0), 'it is in force');
   assert.equal((await decided(readingsUrl(house), pem, '{}')).status, 202);
   const receipt = await operator.set('truck-17', { site: 'hamburg' });
   assert.equal(receipt.confirmed, true);
