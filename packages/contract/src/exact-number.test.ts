@@ -64,3 +64,12 @@ test('read exactly, two texts are equal when each of their numbers is, digit for
     assert.notDeepStrictEqual(parseExactly(a), parseExactly(b));
   }
 });
+
+test('P13: the time for a number is no more than its digits ask for, zeros within or not', () => {
+  const start = performance.now();
+  for (const text of [`1${'0'.repeat(200_000)}1`, `0.1${'0'.repeat(200_000)}1`, `${'10'.repeat(100_000)}1`]) {
+    assert.equal(isExactNumber(text), false);
+  }
+  // A minute and more where the work is the square of the digits.
+  assert.ok(performance.now() - start < 5_000);
+});

@@ -80,8 +80,15 @@ function decimalOf(text: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
   const digits = (whole + fraction).replace(/^0+/, '');
-  const significant = digits.replace(/0+$/, '');
+  const significant = digits.slice(0, endOfDigits(digits));
   if (significant === '') return '0';
   const power = Number(exponent) - fraction.length + (digits.length - significant.length);
   return `${sign}${significant}e${power}`;
+}
+
+/** Where the zeros at the end begin. A regular expression for it takes the square of the length where zeros stand within. */
+function endOfDigits(digits: string): number {
+  let end = digits.length;
+  while (digits.charCodeAt(end - 1) === zero) end--;
+  return end;
 }
