@@ -128,3 +128,18 @@ test('looking for the next record is bounded work, whatever the bytes are', () =
   copyFileSync(file, join(directory, '00000001.log'));
   new Outbox(directory).close();
 });
+
+test('P8: a hole that is larger than what is read at once hides nothing behind it, though there are more segments', () => {
+  const { bytes: hole, count: behind } = { bytes: Buffer.alloc(mebibyte), count: count - 10 };
+  const [front, rest] = [whole.subarray(0, starts[10]), whole.subarray(starts[10])];
+  const { outbox, damage } = opened(Buffer.concat([front, hole, rest]), [whole]);
+  assert.equal(damage.length, 1);
+  const values: number[] = [];
+  for (let batch = outbox.peek(5_000, 16_384); batch.length > 0; batch = outbox.peek(5_000, 16_384)) {
+    values.push(...batch.map(({ line }) => (JSON.parse(line) as { value: number }).value));
+    outbox.advance(batch.at(-1)?.place ?? assert.fail(), batch.length);
+  }
+  assert.equal(values.length, 10 + behind + count);
+  assert.deepEqual(values, [...allBut(), ...allBut()]);
+  assert.equal(outbox.length, 0);
+});

@@ -141,14 +141,15 @@ export class Outbox {
     let bytes = 0;
     for (const [segment, { gaps }] of this.#segments) {
       const bounds = { records: limit - found.length, bytes: bytesMax + 2 * recordBytesMax };
-      const { records, isDamaged } = readRecords(this.#fileOf(segment), this.#from(segment), bounds, gaps);
+      const { records, isDamaged, isEnd } = readRecords(this.#fileOf(segment), this.#from(segment), bounds, gaps);
       for (const { payload, end } of records) {
         bytes += payload.length;
         if (found.length > 0 && bytes > bytesMax) return found;
         found.push({ line: lineIn(payload.toString()), place: { segment, offset: end } });
       }
       if (isDamaged) return this.#countAgain(segment) ? this.peek(limit, bytesMax) : found;
-      if (found.length >= limit) break;
+      // What follows the last one that was found is never passed over for a later segment.
+      if (found.length >= limit || !isEnd) break;
     }
     return found;
   }

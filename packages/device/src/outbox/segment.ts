@@ -29,13 +29,16 @@ export interface Gap {
   to: number;
 }
 
-/** The records from an offset on, over the gaps that are known, up to a bound, the end, or a record that is no longer whole. */
+/**
+ * The records from an offset on, over the gaps that are known, up to a bound, the end (`isEnd`), or a record that is no longer whole.
+ * A bound may be reached within a gap, long before the records are as many as were asked for.
+ */
 export function readRecords(
   file: string,
   from: number,
   bounds: { records: number; bytes: number },
   gaps: readonly Gap[] = [],
-): { records: StoredRecord[]; isDamaged: boolean } {
+): { records: StoredRecord[]; isDamaged: boolean; isEnd: boolean } {
   const start = beyond(gaps, from);
   const { bytes, isAll } = readFrom(file, start, bounds.bytes);
   const records: StoredRecord[] = [];
@@ -44,13 +47,13 @@ export function readRecords(
     const end = recordEnd(bytes, offset);
     if (end === undefined) {
       const isCut = !isAll && bytes.length - offset < headerBytes + recordBytesMax;
-      return { records, isDamaged: !isCut };
+      return { records, isDamaged: !isCut, isEnd: false };
     }
     const next = beyond(gaps, start + end);
     records.push({ payload: bytes.subarray(offset + headerBytes, end), end: next });
     offset = next - start;
   }
-  return { records, isDamaged: false };
+  return { records, isDamaged: false, isEnd: isAll && offset >= bytes.length };
 }
 
 /** Where a gap that begins at an offset ends, or the offset itself. */
