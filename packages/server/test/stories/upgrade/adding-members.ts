@@ -1,0 +1,58 @@
+/**
+ * What a later version may do: every object that this process answers, at whatever depth, has a member more. Loaded by
+ * `NODE_OPTIONS=--import`, before anything else of the process.
+ */
+import { type OutgoingHttpHeaders, ServerResponse } from 'node:http';
+
+/** Members that hold what users name themselves: what is added there would be a value of theirs. */
+const free = new Set(['data', 'body', 'detail', 'expected', 'found']);
+
+function more(value: unknown, name = ''): unknown {
+  if (free.has(name) || typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => more(item));
+  const entries = Object.entries(value).map(([key, member]) => [key, more(member, key)] as const);
+  // By the attributes' names.
+  const isRecord = name === 'attributes';
+  return Object.fromEntries(isRecord ? entries : [...entries, ['laterMember', { laterMember: [1, 'two'] }]]);
+}
+
+const moreOf = (line: string) => (line.trim() === '' ? line : JSON.stringify(more(JSON.parse(line))));
+
+/** Responses in JSON: what has come and is not whole yet, and whether each line is whole by itself. */
+const begun = new WeakMap<ServerResponse, { text: string; byLine: boolean }>();
+const { writeHead, write, end } = ServerResponse.prototype;
+type Any = (...given: unknown[]) => never;
+
+/** What is whole of what was written, with more in it. */
+function whole(response: ServerResponse, chunk: unknown): string {
+  const held = begun.get(response) as { text: string; byLine: boolean };
+  const text = held.text + (typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString());
+  const until = held.byLine ? text.lastIndexOf('\n') + 1 : 0;
+  held.text = text.slice(until);
+  return text.slice(0, until).replaceAll(/[^\n]+/g, moreOf);
+}
+
+ServerResponse.prototype.writeHead = function (this: ServerResponse, ...given: unknown[]) {
+  const headers = given.find((argument) => typeof argument === 'object') as OutgoingHttpHeaders | undefined;
+  const type = String(headers?.['content-type'] ?? this.getHeader('content-type'));
+  if (/json/.test(type)) {
+    begun.set(this, { text: '', byLine: /ndjson/.test(type) });
+    if (headers) delete headers['content-length'];
+    this.removeHeader('content-length');
+  }
+  return (writeHead as Any).apply(this, given);
+} as typeof writeHead;
+
+ServerResponse.prototype.write = function (this: ServerResponse, chunk: unknown, ...rest: unknown[]) {
+  const text = begun.has(this) ? whole(this, chunk) : chunk;
+  return text === '' ? true : (write as Any).call(this, text, ...rest);
+} as typeof write;
+
+ServerResponse.prototype.end = function (this: ServerResponse, ...given: unknown[]) {
+  const held = begun.get(this);
+  if (!held) return (end as Any).apply(this, given);
+  const [chunk, ...rest] = typeof given[0] === 'function' ? ['', given[0]] : [given[0] ?? '', ...given.slice(1)];
+  const text = whole(this, chunk) + moreOf(held.text);
+  begun.delete(this);
+  return (end as Any).call(this, text, ...rest);
+} as typeof end;
