@@ -10,6 +10,7 @@ import { temporaryDirectory } from '../test/certificates.ts';
 import { startEnrolment } from '../test/enrolment.ts';
 import { deviceDirectory, fleet, openDevice, startGate } from '../test/gate.ts';
 import { refused, until } from '../test/servers.ts';
+import { credentialFileIn, readCredential } from './credential/credential.ts';
 import { main } from './main.ts';
 
 const program = join(import.meta.dirname, '../bin/portcullis-device.js');
@@ -228,6 +229,19 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     assert.ok(gate.requests.every(({ path }) => path === '/v1/streams/machines/readings'));
   });
 }
+
+test('send from cron renews what is due, and confirms it, before it ends', async () => {
+  const gate = await startGate();
+  const authority = await startEnrolment(fleet);
+  authority.wishes.gates = [gate.url];
+  const due = { renewAfter: '2020-01-01T00:00:00.000Z', enrolment: authority.server.url };
+  const directory = deviceDirectory([gate.url], due);
+  const done = await runHere(['send', 'telemetry', fileOf(lines(1)), '--device', directory, '--wait', '60']);
+  assert.equal(done.status, 0, done.side);
+  const { certificate, unconfirmed } = readCredential(credentialFileIn(directory));
+  assert.deepEqual([authority.confirmed.at(-1), unconfirmed], [certificate, undefined]);
+  assert.deepEqual(gate.values(), [1]);
+});
 
 test('run drains what an earlier process kept, and stays', async () => {
   const down = await startGate();
