@@ -31,7 +31,7 @@ function reasonCodes(): string {
   ]);
   return page(
     'Reason codes',
-    'Why a gate refused. Class `certificate` and `gate`: the device keeps the reading and tries again. Class `reading`: it will never pass; the device moves it to `refused.ndjson`.',
+    'Why a gate refused. Class `certificate` and `gate`: the device keeps the reading and tries again. Class `reading`: it will never pass; the device moves it to `refused.ndjson`. A code that a device does not know, of a later gate, is of class `reading` with the status 400, 413, 415 or 422; with any other the reading is kept.',
     table(['code', 'class', 'status', 'a device is told', 'meaning'], rows),
   );
 }

@@ -132,6 +132,31 @@ test('a reading that is refused is moved aside alone, and the others go on in or
   assert.equal(statSync(join(directory, 'refused.ndjson')).mode & 0o777, 0o600);
 });
 
+for (const status of [400, 413, 415, 422]) {
+  test(`a reading that is refused with ${status} and a code of a later version is moved aside, and holds nothing up`, async () => {
+    const later = (received: Received) => {
+      const line = linesOf(received.body).findIndex(({ value }) => value === 2) + 1;
+      return line === 0 ? acknowledged(received) : refused(status, 'reading_later', { line });
+    };
+    const gate = await startGate(range(9).map(() => later));
+    const { device, directory } = await sending([gate.url], 4);
+    await device.drained(limit());
+    assert.deepEqual(gate.values(), [0, 1, 3]);
+    assert.deepEqual(
+      refusedIn(directory).map(({ reason }) => reason),
+      ['reading_later'],
+    );
+  });
+}
+
+test('P8: a failure of the request, whatever its status, is none of the readings', async () => {
+  const gate = await startGate([refused(400, 'request_malformed'), refused(413, 'request_too_large')]);
+  const { device, directory } = await sending([gate.url], 3);
+  await device.drained(limit());
+  assert.deepEqual(gate.values(), [0, 1, 2]);
+  assert.deepEqual(refusedIn(directory), []);
+});
+
 test('a body that is refused without naming a line is searched for the reading', async () => {
   const whole = (received: Received) =>
     linesOf(received.body).some(({ value }) => value === 5)

@@ -1,4 +1,12 @@
-import { Acknowledgement, PortcullisError, Problem, type ReasonCode, reasons } from '@portcullis/contract';
+import {
+  Acknowledgement,
+  failures,
+  PortcullisError,
+  Problem,
+  type ReasonClass,
+  type ReasonCode,
+  reasons,
+} from '@portcullis/contract';
 import { BackOff, type Pace, paces } from '../link/back-off.ts';
 import { parseAnswer } from '../link/exchange.ts';
 import type { Link, LinkAnswer } from '../link/link.ts';
@@ -168,7 +176,7 @@ export class Sender {
     if (!parsed.success)
       return this.#failed(new PortcullisError('answer_malformed', `the gate answered ${answer.status}`));
     if (parsed.data.reason === 'stream_unknown') return this.#unknown(gate, parsed.data);
-    return this.#refused(batch, parsed.data, gate, retryAfterMs(answer.headers['retry-after']));
+    return this.#refused(batch, parsed.data, gate, answer);
   }
 
   #acknowledged(batch: Peeked, gate: string): number {
@@ -204,14 +212,14 @@ export class Sender {
     return this.#backOff.next(byAll ? paces.stream_unknown : paces.certificate);
   }
 
-  #refused(batch: Peeked, problem: Problem, gate: string, atLeastMs: number): number {
-    const reason = Object.hasOwn(reasons, problem.reason) ? reasons[problem.reason as ReasonCode] : undefined;
+  #refused(batch: Peeked, problem: Problem, gate: string, { status, headers }: LinkAnswer): number {
+    const reasonClass = classOf(problem.reason, status);
     // A gate that can not decide has not looked for the stream.
-    if (reason !== undefined && reason.class !== 'gate') this.#isKnownTo(gate);
-    if (reason?.class === 'reading') return this.#setAside(batch, problem);
+    if (reasonClass !== undefined && reasonClass !== 'gate') this.#isKnownTo(gate);
+    if (reasonClass === 'reading') return this.#setAside(batch, problem);
     this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
-    if (reason?.class === 'gate') this.#gates.passOver();
-    return this.#backOff.next(paceOf(problem.reason, reason?.class), atLeastMs);
+    if (reasonClass === 'gate') this.#gates.passOver();
+    return this.#backOff.next(paceOf(problem.reason, reasonClass), retryAfterMs(headers['retry-after']));
   }
 
   /** Nothing of the batch was stored. What stands before the refused line is sent alone first, so that order is kept. */
@@ -237,12 +245,21 @@ export class Sender {
   }
 }
 
+/** What is wrong with what was sent stays wrong: RFC 9110 §15.5.1, §15.5.14, §15.5.16, §15.5.21. */
+const statusesOfReadings = new Set([400, 413, 415, 422]);
+
+/** The code of a later gate is known by its status alone; codes of failures say nothing of the readings. */
+function classOf(code: string, status: number): ReasonClass | undefined {
+  if (Object.hasOwn(reasons, code)) return reasons[code as ReasonCode].class;
+  return statusesOfReadings.has(status) && !Object.hasOwn(failures, code) ? 'reading' : undefined;
+}
+
 /** RFC 9110 §10.2.3. Our servers give seconds; a date, or more than a timer takes, is not followed. */
 function retryAfterMs(value: string | undefined): number {
   return /^\d{1,9}$/.test(value ?? '') ? Math.min(Number(value) * 1000, timerMsMax) : 0;
 }
 
-function paceOf(reason: string, reasonClass: string | undefined): Pace {
+function paceOf(reason: string, reasonClass: ReasonClass | undefined): Pace {
   if (reason === 'not_admitted') return paces.not_admitted;
   return reasonClass === 'certificate' ? paces.certificate : paces.gate;
 }
