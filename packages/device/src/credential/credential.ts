@@ -33,6 +33,9 @@ export function pendingKey(directory: string): string {
   return keyIn(pendingFileIn(directory));
 }
 
+/** One was made, and what it was made for did not end: the token is good for this key alone. */
+export const hasReplacingKey = (directory: string) => existsSync(replacingFileIn(directory));
+
 export function replacingKey(directory: string): string {
   return keyIn(replacingFileIn(directory));
 }

@@ -9,6 +9,7 @@ import {
   adoptCredential,
   type Credential,
   credentialFileIn,
+  hasReplacingKey,
   pendingKey,
   readCredential,
   replacingKey,
@@ -35,7 +36,8 @@ export async function enrol({ token, directory, replace = false, onReplaced }: E
   makeDirectory(directory);
   const old = existing(directory);
   if (old && !replace) throw occupied(directory, old);
-  const key = old ? replacingKey(directory) : pendingKey(directory);
+  // The one before may have been moved aside already, by a try that ended there.
+  const key = old || hasReplacingKey(directory) ? replacingKey(directory) : pendingKey(directory);
   const request = makeRequest(key, subject).toString('base64');
   const link = new Link({ roots: roots.map(pemOf).join(''), role: 'authority' });
   try {

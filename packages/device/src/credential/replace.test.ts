@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { startEnrolment } from '../../test/enrolment.ts';
 import { deviceDirectory, fleet, openDevice, startGate } from '../../test/gate.ts';
-import { credentialFileIn, readCredential, writeCredential } from './credential.ts';
+import { type Credential, credentialFileIn, readCredential, writeCredential } from './credential.ts';
 import { enrol } from './enrol.ts';
+import { moveAside } from './move-aside.ts';
 
 const authority = await startEnrolment(fleet);
 const { token } = authority;
@@ -66,6 +67,19 @@ test('replacing a credential of the same subject keeps its readings, and a lost 
   assert.deepEqual(readdirSync(join(directory, 'replaced', 'truck-17-1')), ['credential.json']);
   const { device } = await openDevice(directory);
   assert.equal(device.kept, 1);
+});
+
+test('a replacement that ended after the move, with no credential there, is asked for again with the same key', async () => {
+  const directory = await directoryOf('truck-18');
+  authority.wishes.instead = ['break'];
+  await assert.rejects(enrol({ token, directory, replace: true }), { code: 'server_unreachable' });
+  const { key } = JSON.parse(readFileSync(join(directory, 'pending-replacement.json'), 'utf8')) as { key: string };
+  // As a full disk leaves it, or a power cut.
+  const [old, next] = [readCredential(credentialFileIn(directory)), { subject: 'truck-17', fleet: 'plant' }];
+  moveAside(directory, old, { ...old, ...next } as Credential);
+  const credential = await enrol({ token, directory, replace: true });
+  assert.equal(credential.key, key);
+  assert.equal(existsSync(join(directory, 'pending-replacement.json')), false);
 });
 
 test('an outbox without a name takes that of the credential; from then on another one does not send it', async () => {
