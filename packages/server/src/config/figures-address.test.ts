@@ -20,6 +20,7 @@ for (const text of [
   'unix:gate.sock',
   `unix:/${'a'.repeat(110)}`,
   '127.evil.example:1',
+  '127.0.0.256:9464',
   '',
 ]) {
   test(`"${text.slice(0, 30)}" is refused: another machine could reach it, or nobody`, () => {

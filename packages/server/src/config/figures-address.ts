@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 
@@ -24,8 +25,9 @@ function portIn(text: string): { host: string; port: number } | undefined {
   const [, name, digits] = loopback.exec(text) ?? [];
   const port = Number(digits);
   if (name === undefined || port > 65_535) return undefined;
-  // The name may be given any address; what is bound is this machine's own.
-  return { host: name === 'localhost' ? '127.0.0.1' : name.replace(/^\[|\]$/g, ''), port };
+  // A name may be given any address, and 127.0.0.256 is one; what is bound is this machine's own.
+  const host = name === 'localhost' ? '127.0.0.1' : name.replace(/^\[|\]$/g, '');
+  return isIP(host) ? { host, port } : undefined;
 }
 
 export const MetricsConfig = z.strictObject({

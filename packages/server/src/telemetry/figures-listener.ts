@@ -86,7 +86,8 @@ async function serve(figures: Figures, request: IncomingMessage, response: Serve
     response.setHeader('allow', 'GET, HEAD');
     return refuse(response, 405, 'only GET and HEAD are allowed\n');
   }
-  const text = await figures.text();
+  const text = await figures.text().catch(() => undefined);
+  if (text === undefined) return refuse(response, 500, 'a figure could not be read\n');
   const headers = { 'content-type': figures.contentType, 'content-length': Buffer.byteLength(text) };
   response.writeHead(200, headers).end(request.method === 'HEAD' ? undefined : text);
 }

@@ -102,6 +102,14 @@ test('the listener serves /metrics and nothing else', async (context) => {
   assert.equal((await ask(where, '/v1/readings')).status, 404);
 });
 
+test('P13: a figure that can not be read is answered with 500, and the process goes on', async (context) => {
+  const figures = new Figures();
+  figures.gauge('portcullis_broken', 'A disk that is gone', () => Promise.reject(new Error('EIO')));
+  const listener = await new FiguresListener({ host: '127.0.0.1', port: 0 }, figures).listen();
+  context.after(() => listener[Symbol.asyncDispose]());
+  for (const _ of [1, 2]) assert.equal((await ask({ host: '127.0.0.1', port: listener.port })).status, 500);
+});
+
 /** A process that binds the socket and is killed: its name stays behind. */
 function leaveBehind(path: string): void {
   const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
