@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { PortcullisError } from '@portcullis/contract';
 import { enrolDevice } from './commands/enrol-command.ts';
@@ -10,6 +9,7 @@ import { runDevice } from './commands/run-command.ts';
 import { sendReadings } from './commands/send-command.ts';
 import { credentialFileIn, readCredential } from './credential/credential.ts';
 import { exportCredential } from './credential/export.ts';
+import { tokenFrom } from './credential/token-word.ts';
 
 const help = `portcullis-device: the device's side of a fleet
 
@@ -175,15 +175,4 @@ function secondsOf(name: string, value: string, least = 0): number {
   const seconds = Number(value);
   if (value !== '' && seconds >= least && seconds <= 86_400) return seconds * 1000;
   throw new PortcullisError('usage', `--${name} ${value} is not a number of seconds from ${least} to 86400`);
-}
-
-async function tokenFrom(word: string): Promise<string> {
-  if (word === '-') return text(process.stdin);
-  if (!word.startsWith('@')) return word;
-  const file = word.slice(1);
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new PortcullisError('usage', `couldn't read "${file}": ${(cause as NodeJS.ErrnoException).code}`, { cause });
-  }
 }

@@ -11,7 +11,10 @@ export function gateCommands(program: Command, output: Output): void {
   gate
     .command('join')
     .argument('<dir>')
-    .argument('<token>', 'of kind gate: "portcullis token create gate-2 --kind gate"')
+    .argument(
+      '<token|@file|->',
+      'of kind gate: "portcullis token create gate-2 --kind gate"; @FILE or - keeps it secret',
+    )
     .option('--port <number>', 'where it listens', '8443')
     .option('--host <name>', 'where devices reach it; one of the names of its token', 'localhost')
     .option('--listen <address>', 'the address that it binds', '127.0.0.1')
@@ -19,10 +22,11 @@ export function gateCommands(program: Command, output: Output): void {
     .description(
       'make the directory of a further gate, or give the gate of a directory a new credential; "portcullis start gate DIR" runs it',
     )
-    .action(async (dir: string, token: string, options: JoinOptions, command: Command) => {
+    .action(async (dir: string, word: string, options: JoinOptions, command: Command) => {
       const given = ['port', 'host', 'listen'].filter((name) => command.getOptionValueSource(name) === 'cli');
       const { joinGate } = await import('./gate-join.ts');
-      await joinGate(dir, token, { ...options, given }, output);
+      const { tokenFrom } = await import('@portcullis/device');
+      await joinGate(dir, await tokenFrom(word), { ...options, given }, output);
     });
   gate
     .command('list')

@@ -67,7 +67,7 @@ for (const [what, spoil] of [
     spoil(credentialFileIn(home));
     const file = join(house.home, 'token');
     writeFileSync(file, await token('gate-1'));
-    await succeeded('portcullis', 'gate', 'join', house.fleet, readFileSync(file, 'utf8'));
+    await succeeded('portcullis', 'gate', 'join', house.fleet, `@${file}`);
     await house.startGate();
     await house.gate?.stop();
   });
