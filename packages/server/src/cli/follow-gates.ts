@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { PortcullisError } from '@portcullis/contract';
+import { PortcullisError, plainJson } from '@portcullis/contract';
 import { realSystem } from '../telemetry/system.ts';
 import { type Gate, knownGates, toldOf } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
@@ -40,7 +40,7 @@ export type News =
 
 /** As words, or for a program as one JSON object: what is told beside the result. */
 export function newsWords(news: News, json: boolean): string {
-  if (json) return JSON.stringify(news);
+  if (json) return plainJson(news);
   if ('none' in news) return 'no gate of the fleet has ever started; waiting for one';
   if ('back' in news) return `${nameOf(news.back)} is followed again`;
   if ('gone' in news) return `${nameOf(news.gone)} does not belong to the fleet any more`;
