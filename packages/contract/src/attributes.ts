@@ -13,7 +13,9 @@ export const AttributeType = z.enum(['string', 'number', 'boolean']);
 export type AttributeType = z.infer<typeof AttributeType>;
 
 export const attributeTextLengthMax = 1024;
-export const AttributeValue = z.union([z.string().max(attributeTextLengthMax), z.number(), z.boolean()]);
+export const AttributeValue = z.union([z.string().max(attributeTextLengthMax), z.number(), z.boolean()], {
+  error: `must be a string of at most ${attributeTextLengthMax} characters, a number, true or false`,
+});
 export type AttributeValue = z.infer<typeof AttributeValue>;
 
 export const Visibility = z.enum(['private', 'public']);

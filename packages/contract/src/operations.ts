@@ -13,6 +13,7 @@ import {
   SubjectId,
   Timestamp,
 } from './identity.ts';
+import { StreamName } from './readings.ts';
 
 /** What operators ask of the authority's API and what they are answered. One shape per resource, the same as the commands print. */
 
@@ -258,6 +259,8 @@ export const GateStatus = z.object({
   lag: z.int().nonnegative(),
   policy: z.int().nonnegative(),
   policyRefused: z.boolean(),
+  /** A gate of an earlier version does not name them. */
+  streams: z.array(StreamName).optional(),
   connections: z.int().nonnegative(),
   /** Readings since it started, as `overruns`. */
   admitted: z.int().nonnegative(),

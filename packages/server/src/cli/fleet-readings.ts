@@ -1,14 +1,15 @@
-import { PortcullisError, SubjectView } from '@portcullis/contract';
+import { PortcullisError } from '@portcullis/contract';
 import { type Gate, knownGates, toldOf } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
 import { GateReadings } from './gate-readings.ts';
+import { requireStream, requireSubject } from './known-names.ts';
 import { merged } from './merge.ts';
 import type { Output } from './output.ts';
 import type { ReadingRow } from './reading-row.ts';
 import { ReadingSheet } from './reading-sheet.ts';
 import type { ReadingOptions, Wanted } from './wanted-readings.ts';
 
-type Client = Pick<FleetClient, 'get' | 'askGate'>;
+type Client = Pick<FleetClient, 'get' | 'getFromGate' | 'askGate'>;
 type OnLost = (source: GateReadings, error: unknown) => void;
 
 /** By the time of receipt; of equal ones by the gate's name, as the sources are sorted. */
@@ -43,14 +44,15 @@ export class FleetReadings {
         this.missing(gate, error);
       }),
     );
-    if (count === 0 && missing.size === 0) await this.#requireSubject();
+    if (count === 0 && missing.size === 0) await this.requireNames(gates);
     if (missing.size === gates.length || (missing.size > 0 && !this.partial)) this.output.status = 1;
   }
 
-  /** A name that the fleet does not know is a mistake, not a subject without readings. @throws {PortcullisError} `subject_unknown` */
-  async #requireSubject(): Promise<void> {
-    const { subject } = this.wanted;
-    if (subject !== undefined) await this.client.get(`/v1/subjects/${encodeURIComponent(subject)}`, SubjectView);
+  /** For when nothing was found. @throws {PortcullisError} `subject_unknown`, `usage` */
+  async requireNames(gates: readonly Gate[]): Promise<void> {
+    const { subject, stream } = this.wanted;
+    if (subject !== undefined) await requireSubject(this.client, subject);
+    if (stream !== undefined) await requireStream(this.client, gates, stream);
   }
 
   /** Said beside the list. */

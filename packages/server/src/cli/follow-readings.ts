@@ -31,6 +31,7 @@ class Following {
   readonly #unfinished = new Map<string, GateReadings>();
   readonly away = new Set<string>();
   #left: number;
+  #shown = false;
 
   constructor(reading: FleetReadings, pauses: Pauses, enough: () => void) {
     this.#reading = reading;
@@ -42,12 +43,14 @@ class Following {
 
   /** What all gates that can be reached have until now, as one list. */
   async begin(signal: AbortSignal): Promise<void> {
-    const sources = (await knownGates(this.#reading.client)).map((gate) => this.#source(gate, signal));
+    const gates = await knownGates(this.#reading.client);
+    const sources = gates.map((gate) => this.#source(gate, signal));
     await this.#show(sources, ({ gate }, error) => {
       if (signal.aborted) return;
       this.away.add(gate.gate);
       this.#reading.missing(gate, error);
     });
+    if (!this.#shown && this.away.size === 0 && !signal.aborted) await this.#reading.requireNames(gates);
   }
 
   async session(gate: Gate, live: () => void, signal: AbortSignal): Promise<void> {
@@ -104,6 +107,7 @@ class Following {
 
   async #give(row: ReadingRow): Promise<void> {
     if (this.#left === 0) return;
+    this.#shown = true;
     this.#left--;
     await this.#write(row);
     if (this.#left === 0) this.#enough();

@@ -2,6 +2,7 @@ import { SubjectView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { addChangeOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, queryOf, sendChange, withFleet } from './fleet-client.ts';
+import { requireAttribute } from './known-names.ts';
 import { LastSeen } from './last-seen.ts';
 import type { Output } from './output.ts';
 import { orderBy, sorted, sorts, subjectJson, subjectListing } from './subject-listing.ts';
@@ -59,6 +60,7 @@ async function list({ kind, attribute, standing, sort, ...options }: ListOptions
     const subjects = client.pages(`/v1/subjects${queryOf({ kind, attribute, standing })}`, SubjectView);
     const asking = new LastSeen(client, (words) => output.notice(words));
     const listed = asking.seen(subjects);
-    await output.list(order ? await sorted(listed, order) : listed, subjectListing);
+    const count = await output.list(order ? await sorted(listed, order) : listed, subjectListing);
+    if (count === 0 && attribute !== undefined) await requireAttribute(client, attribute.replace(/=.*$/s, ''));
   });
 }

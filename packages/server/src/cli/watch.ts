@@ -7,6 +7,7 @@ import type { Gate } from './ask-gates.ts';
 import { watchListing } from './explain.ts';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import { followGates, newsWords, realPauses, untilInterrupted } from './follow-gates.ts';
+import { requireSubject } from './known-names.ts';
 import type { Output } from './output.ts';
 
 export function watchCommand(program: Command, output: Output): void {
@@ -18,6 +19,7 @@ export function watchCommand(program: Command, output: Output): void {
       const query = options.subject === undefined ? '' : `&subject=${encodeURIComponent(options.subject)}`;
       const textOf = output.live(watchListing);
       await withFleet(options, async (client) => {
+        if (options.subject !== undefined) await requireSubject(client, options.subject);
         const watched = {
           session: (gate: Gate, live: () => void, signal: AbortSignal) =>
             watch(client, `${gate.url}/v1/verdicts?follow=1${query}`, live, signal, (one) => output.text(textOf(one))),

@@ -1,4 +1,4 @@
-import type { GateStatus, SubjectId } from '@portcullis/contract';
+import type { GateStatus, StreamName, SubjectId } from '@portcullis/contract';
 import { timestamp, version } from '../../telemetry/telemetry.ts';
 import type { MetricsParts } from './metrics.ts';
 
@@ -22,7 +22,11 @@ export function gateStatus(parts: GateStatusParts): () => Promise<GateStatus> {
       ...{ gate, instance, version, startedAt, time: timestamp(parts.now()) },
       leaseEndsInMs: Math.round(lease.remainingMs()),
       ...{ revision: replica.revision, lag: Math.max(0, replica.headRevision - replica.revision) },
-      ...{ policy: policy.number, policyRefused: policies.refused },
+      ...{
+        policy: policy.number,
+        policyRefused: policies.refused,
+        streams: [...policy.streams.keys()] as StreamName[],
+      },
       ...{ connections: connections.size, admitted, refused },
       ...{ overruns: parts.overruns(), unproven: parts.unproven(), pruneWaiting: parts.pruneWaiting() },
       certificateEnds: parts.certificateEnds(),

@@ -107,6 +107,12 @@ for (const [what, words] of usages) {
   test(`${what} is wrong usage`, async () => assert.equal((await house.portcullis(...words)).status, 2));
 }
 
+test('what is no value of an attribute is told with what is', async () => {
+  const { status, error } = await house.portcullis('attribute', 'set', 'box-1', 'ob:={"a":1}');
+  assert.equal(status, 2);
+  assert.match(error, /attribute "ob": must be a string of at most \d+ characters, a number, true or false/);
+});
+
 const names: [string, string[]][] = [
   ['subject_unknown', ['subject', 'show', 'nobody']],
   ['subject_unknown', ['subject', 'retire', 'nobody']],
@@ -121,7 +127,17 @@ const names: [string, string[]][] = [
   ['certificate_unknown', ['certificate', 'revoke', 'f'.repeat(64)]],
   ['token_unknown', ['token', 'revoke', 'nobody']],
   ['subject_unknown', ['explain', 'nobody']],
+  ['subject_unknown', ['watch', '--subject', 'nobody']],
+  ['subject_unknown', ['readings', '--subject', 'nobody']],
+  ['subject_unknown', ['readings', '--follow', '--subject', 'nobody']],
+  ['attribute_unknown', ['subject', 'list', '--attribute', 'colour=red']],
 ];
+test('a stream that no gate has is wrong usage, and one that has no readings is not', async () => {
+  const { status, error } = await house.portcullis('readings', 'nowhere');
+  assert.deepEqual([status, /no gate has a stream "nowhere"; they have \[telemetry/.test(error)], [2, true]);
+  assert.equal((await house.portcullis('readings', 'telemetry')).status, 0);
+});
+
 for (const [code, words] of names) {
   test(`${words.slice(0, 3).join(' ').slice(0, 40)}: a name that nobody has is ${code}`, async () => {
     const { status, out } = await house.portcullis(...words, '--json');
