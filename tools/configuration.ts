@@ -35,8 +35,7 @@ export function configurationKeys(file: ConfigurationFile): string[][] {
   return [...rowsOf(root, '')].map(({ path, node, required }) => {
     const meaning = meanings.get(path.split('.').at(-1) as string);
     if (meaning === undefined) throw new Error(`${file}: "${path}" has no comment where it is defined`);
-    const usual =
-      node.default === undefined ? (required ? 'must be given' : '') : `\`${JSON.stringify(node.default)}\``;
+    const usual = node.default === undefined ? required : `\`${JSON.stringify(node.default)}\``;
     return [`\`${path}\``, usual, allowedBy(node), meaning];
   });
 }
