@@ -240,7 +240,7 @@ test('send from cron renews what is due, and confirms it, before it ends', async
   assert.equal(done.status, 0, done.side);
   const { certificate, unconfirmed } = readCredential(credentialFileIn(directory));
   assert.deepEqual([authority.confirmed.at(-1), unconfirmed], [certificate, undefined]);
-  assert.deepEqual(gate.values(), [1]);
+  assert.equal(new Set(gate.ids()).size, 1, 'a request that the new pair interrupts is repeated as the same reading');
 });
 
 test('run drains what an earlier process kept, and stays', async () => {
