@@ -6,6 +6,7 @@ import { benchDecide } from './decide.ts';
 import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
 import { benchReadings } from './readings.ts';
+import { benchSend } from './send.ts';
 
 /** One line of a result: what was measured, ours, the peer's, and what we want. */
 export interface Row {
@@ -33,6 +34,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   commands: {
     about: 'how long a command takes that asks the authority; with --base PATH an older tree beside',
     run: async (words) => ({ rows: await benchCommands(words) }),
+  },
+  send: {
+    about: 'a device that sends fifty thousand readings of a file; with --base PATH an older tree beside',
+    run: async (words) => ({ rows: await benchSend(words) }),
   },
   cut: {
     about:

@@ -43,7 +43,8 @@ export async function startServer(
   const resumed: boolean[] = [];
   let bytes = 0;
   const server = createServer({ minVersion: 'TLSv1.3', ...options }, (request, response) => {
-    void respond(request, response);
+    // A client that is gone before its body is whole gets no answer.
+    respond(request, response).catch(() => response.destroy());
   });
   const respond = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = '', url: path = '' } = request;

@@ -46,8 +46,8 @@ export class Intake {
     const stop = unput ?? parsed[firstBad];
     if (stop && 'why' in stop) this.failure ??= new PortcullisError('usage', stop.why);
     const done = stop ? lines.filter(({ number }) => number < stop.line.number) : lines;
-    this.#setApart(parsed.filter(({ line }) => done.includes(line)));
     const last = done.at(-1);
+    this.#setApart(parsed.filter(({ line }) => line.number <= (last?.number ?? 0)));
     if (last) progress?.took(last, stop ? undefined : digest());
     this.lines = last?.number ?? this.lines;
     return stop === undefined;

@@ -29,7 +29,7 @@ export interface SendCommand {
 }
 
 /** Reading in larger pieces makes more readings durable together. */
-const pieceBytes = 512 * 1024;
+const pieceBytes = 1024 * 1024;
 const badLinesBytesMax = 1024 * 1024;
 
 /**
