@@ -19,7 +19,7 @@ const asked = [
   ['subject', 'list'],
   ['attribute', 'get', 'truck-17'],
   ['certificate', 'list'],
-  ['explain', 'truck-17'],
+  ['gate', 'list'],
 ];
 const alone = [['--help']];
 

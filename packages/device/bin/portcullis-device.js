@@ -9,3 +9,5 @@ useCompileCache();
 findModules({ source: inClone });
 const { main } = await import(inClone ? source.href : new URL('../dist/main.js', import.meta.url).href);
 process.exitCode = await main(process.argv.slice(2));
+// All is said: what is left are connections that nobody needs, and taking them apart takes longer than leaving them to the kernel.
+if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) process.exit();
