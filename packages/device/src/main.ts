@@ -26,7 +26,8 @@ const help = `portcullis-device: the device's side of a fleet
   --replace           enrol: where a credential is, move it aside, with the readings of its subject
   --json              one JSON object instead of words; also when it fails
   --version           the version of this program
-  --wait SECONDS      send, outbox retry: how long to go on trying once all is read, and to let a renewal that is due end (10)
+  --wait SECONDS      send, outbox retry: how long to go on without an acknowledgement once all is read, and to let a renewal
+                      that is due end (10)
   --resume            send FILE: go on behind what the last send of this file took; --no-resume: send all of it anew
   --skip-bad          send: set lines that are no readings apart in bad-lines/, and go on (so with a pipe); --no-skip-bad: stop
                       at the first one (so with a file)

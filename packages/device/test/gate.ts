@@ -19,15 +19,15 @@ const gateOptions = {
 
 /** Stores what it acknowledges. `answers` come first, one a request; then all is acknowledged. */
 export async function startGate(
-  answers: (Answer | 'hang' | 'break' | ((received: Received) => Answer))[] = [],
+  answers: (Answer | 'hang' | 'break' | ((received: Received) => Answer | Promise<Answer>))[] = [],
   port = 0,
 ) {
   const stored: Record<string, unknown>[] = [];
   const server = await startServer(
     gateOptions,
-    (received) => {
+    async (received) => {
       const next = answers.shift() ?? acknowledged;
-      const answer = typeof next === 'function' ? next(received) : next;
+      const answer = typeof next === 'function' ? await next(received) : next;
       if (typeof answer === 'object' && answer.status === 202) stored.push(...linesOf(received.body));
       return answer;
     },

@@ -34,9 +34,12 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
+/** An answer, or none. */
+type Given = Answer | 'hang' | 'break';
+
 export async function startServer(
   options: ServerOptions,
-  answer: (received: Received) => Answer | Promise<Answer> | 'hang' | 'break',
+  answer: (received: Received) => Given | Promise<Given>,
   port = 0,
 ): Promise<TestServer> {
   const requests: Received[] = [];

@@ -30,6 +30,8 @@ export class Intake {
   skipped = 0;
   lines = 0;
   failure: Error | undefined;
+  /** A line that is no reading ended it. */
+  stoppedByLine = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -44,7 +46,10 @@ export class Intake {
     const firstBad = badLines ? -1 : parsed.findIndex((one) => 'why' in one);
     const unput = await this.#put(firstBad === -1 ? parsed : parsed.slice(0, firstBad));
     const stop = unput ?? parsed[firstBad];
-    if (stop && 'why' in stop) this.failure ??= new PortcullisError('usage', stop.why);
+    if (stop && 'why' in stop) {
+      this.stoppedByLine = true;
+      this.failure ??= new PortcullisError('usage', stop.why);
+    }
     const done = stop ? lines.filter(({ number }) => number < stop.line.number) : lines;
     const last = done.at(-1);
     this.#setApart(parsed.filter(({ line }) => line.number <= (last?.number ?? 0)));

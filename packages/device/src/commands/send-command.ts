@@ -7,7 +7,7 @@ import { BoundedFile } from '../outbox/bounded-file.ts';
 import { type LineGroup, Lines } from '../outbox/lines.ts';
 import { streamsIn, surveyStream } from '../outbox/survey.ts';
 import type { Device } from '../sending-device.ts';
-import type { Account } from '../socket/destination.ts';
+import type { Account, Destination } from '../socket/destination.ts';
 import { realSystem } from '../system.ts';
 import { Intake } from './intake.ts';
 import { type Opened, openDestination } from './opening.ts';
@@ -20,7 +20,7 @@ export interface SendCommand {
   stream: string;
   /** A path, or `-` for standard input. */
   file: string;
-  /** How long to go on trying once the input has ended, and how long to wait for room in a full outbox. */
+  /** How long to go on without an acknowledgement once the input has ended, and how long to wait for room in a full outbox. */
   waitMs: number;
   /** Go on where the last send of this file stopped; false: send all of it anew. */
   resume?: boolean | undefined;
@@ -58,7 +58,10 @@ export async function sendReadings(command: SendCommand, output: Output): Promis
     if (intake.failure) notice(`${intake.failure.message}; what came before it was taken`);
     if (!isComplete) notice(wordsOfStop(command, intake));
     const enough = AbortSignal.any([AbortSignal.timeout(command.waitMs), stop.signal]);
-    const [account] = await Promise.all([destination.settle(enough), opened.device?.renewed(enough)]);
+    const [account] = await Promise.all([
+      settled(destination, command.waitMs, stop.signal),
+      opened.device?.renewed(enough),
+    ]);
     return report({ command, intake, isComplete, account, device: opened.device }, output, notice);
   } finally {
     input?.destroy();
@@ -66,6 +69,18 @@ export async function sendReadings(command: SendCommand, output: Output): Promis
     stop.close();
   }
 }
+
+/** Until nothing waits any more, or nothing has become of anything for so long: a backlog that goes out is not given up. */
+async function settled(destination: Destination, waitMs: number, stop: AbortSignal): Promise<Account> {
+  for (let before = gone(await destination.account()); ; ) {
+    const over = AbortSignal.timeout(waitMs);
+    const account = await destination.settle(AbortSignal.any([over, stop]));
+    if (!over.aborted || stop.aborted || waitMs === 0 || gone(account) === before) return account;
+    before = gone(account);
+  }
+}
+
+const gone = ({ acknowledged, refused }: Account) => acknowledged + refused;
 
 /** True: to the end of the input. */
 async function takeAll(
@@ -136,8 +151,10 @@ async function inputOf(file: string, start: number): Promise<Readable> {
   return input;
 }
 
-function wordsOfStop({ file }: SendCommand, { lines }: Intake): string {
-  const how = isRegularFile(file) ? '; the same command with --resume goes on behind them' : '';
+function wordsOfStop({ file }: SendCommand, { lines, stoppedByLine }: Intake): string {
+  const resumed = '; the same command with --resume goes on behind them';
+  const apart = `${resumed}, and with --skip-bad it sets such lines apart`;
+  const how = isRegularFile(file) ? (stoppedByLine ? apart : resumed) : '';
   return `took ${lines} lines of ${file === '-' ? 'standard input' : `"${file}"`}${how}`;
 }
 
@@ -160,6 +177,9 @@ function report(
   const left = sent === 0 ? { kept, refused } : mine;
   const done = isComplete && skipped === 0 && left.kept === 0 && left.refused === 0 && (device?.damaged ?? 0) === 0;
   if (!device && lastRefusal) notice(`refused: ${sentenceOf(lastRefusal)}`);
+  if (kept > 0 && lastRefusal?.reason === 'stream_unknown') {
+    notice(`what waits for "${command.stream}" is set apart: portcullis-device outbox drop or retry ${command.stream}`);
+  }
   const others = waitingElsewhere(command);
   if (others.length > 0) notice(`waiting in other streams: ${others.join(', ')} (portcullis-device outbox list)`);
   const more = {

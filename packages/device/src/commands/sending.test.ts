@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { temporaryDirectory } from '../../test/certificates.ts';
 import { deviceDirectory, startGate } from '../../test/gate.ts';
-import { acknowledged, linesOf, refused, until } from '../../test/servers.ts';
+import { type Answer, acknowledged, linesOf, type Received, refused, until } from '../../test/servers.ts';
 
 const program = join(import.meta.dirname, '../../bin/portcullis-device.js');
 
@@ -95,7 +95,10 @@ test('a file that stopped at a bad line goes on behind what was taken, once the 
   const stopped = await run(words);
   assert.equal(stopped.status, 1);
   assert.match(stopped.side, /line 4: this is not JSON/);
-  assert.match(stopped.side, /took 3 lines of ".*"; the same command with --resume goes on behind them/);
+  assert.match(
+    stopped.side,
+    /took 3 lines of ".*"; the same command with --resume goes on behind them, and with --skip-bad it sets such lines apart/,
+  );
   writeFileSync(file, lines(0, 6));
   const asked = await run(words);
   assert.equal(asked.status, 2);
@@ -125,9 +128,26 @@ test('--resume sends of a file that grows, or was moved, what is new, and of ano
   assert.equal(pipe.status, 2);
 });
 
+test('a backlog that goes out is not given up, however long it is; what nothing becomes of is', async () => {
+  const slowly = (received: Received) =>
+    new Promise<Answer>((resolve) => setTimeout(() => resolve(acknowledged(received)), 900));
+  const gate = await startGate(Array(100).fill(slowly));
+  const directory = deviceDirectory([gate.url]);
+  const words = ['send', 'telemetry', fileOf(lines(0, 4_000)), '--device', directory, '--json'];
+  const begun = performance.now();
+  const done = await run([...words, '--wait', '3']);
+  assert.equal(done.status, 0, done.side);
+  assert.deepEqual(done.told, { sent: 4_000, acknowledged: 4_000, refused: 0, kept: 0 });
+  assert.ok(performance.now() - begun > 4_000, 'it went on for longer than it waits for one');
+  gate.answers.splice(0, gate.answers.length, ...Array(100).fill('hang'));
+  const kept = await run(['send', 'telemetry', '--device', directory, '--wait', '1'], lines(0, 1));
+  assert.equal(kept.status, 1);
+  assert.match(kept.out, /kept 1/);
+});
+
 for (const signal of ['SIGINT', 'SIGKILL'] as const) {
   test(`a send that ${signal} ends in the middle of a file goes on with --resume: each reading is stored once`, async () => {
-    const count = 60_000;
+    const count = 20_000;
     const gate = await startGate();
     const directory = deviceDirectory([gate.url]);
     const file = fileOf(lines(0, count));
@@ -139,7 +159,7 @@ for (const signal of ['SIGINT', 'SIGKILL'] as const) {
       assert.equal(stopped.status, 1);
       assert.match(stopped.side + stopped.out, /took \d+ lines of|kept [1-9]/);
     }
-    const done = await run(['send', 'telemetry', file, '--resume', '--device', directory, '--wait', '60']);
+    const done = await run(['send', 'telemetry', file, '--resume', '--device', directory, '--wait', '300']);
     assert.equal(done.status, 0, done.side);
     const values = new Map(gate.stored.map(({ _id, value }) => [_id as string, value]));
     assert.deepEqual(

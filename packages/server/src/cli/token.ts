@@ -101,28 +101,33 @@ async function createTokens(subject: string | undefined, options: CreateOptions,
     const common = commonOf(options, values);
     const wanted =
       subject === undefined ? fileOf(file as string, common) : [check({ ...common, subject }, 'the token')];
+    const asked = Object.keys({ ...values, ...(options.label !== undefined && { label: options.label }) });
     const told = takenAsString.length > 0 ? { takenAsString } : {};
     for (let from = 0; from < wanted.length; from += tokensPerRequestMax) {
       const body = { tokens: wanted.slice(from, from + tokensPerRequestMax), ...(reason !== undefined && { reason }) };
       const { tokens } = await client.post('/v1/tokens', body, TokensCreated, 120_000);
       for (const one of tokens)
-        output.result({ ...one, ...told }, file === undefined ? one.token : `${one.subject} ${one.token}`);
-      if (!output.json) for (const words of givenWords(tokens)) output.notice(words);
+        output.result(
+          { ...one, ...told, ...(one.attributes === null && asked.length > 0 && { notSet: asked }) },
+          file === undefined ? one.token : `${one.subject} ${one.token}`,
+        );
+      if (!output.json) for (const words of givenWords(tokens, asked)) output.notice(words);
     }
   });
 }
 
 /** Of a few what each was given, of many how many are new. */
-function givenWords(tokens: TokenCreated[]): string[] {
+function givenWords(tokens: TokenCreated[], asked: readonly string[]): string[] {
+  const notSet = asked.length > 0 ? `: [${asked.join(', ')}] was not set, which "attribute set" does` : '';
   if (tokens.length > saidMax) {
     const made = tokens.filter(({ attributes }) => attributes !== null).length;
     return [
-      `${tokens.length} tokens; ${made} subjects are new, ${tokens.length - made} keep the attributes that they have`,
+      `${tokens.length} tokens; ${made} subjects are new, ${tokens.length - made} keep the attributes that they have${notSet}`,
     ];
   }
   return tokens.map(({ subject, kind, attributes, expiresAt }) => {
     const until = `the token can be used until ${expiresAt}`;
-    if (!attributes) return `${subject} exists and keeps its attributes; ${until}`;
+    if (!attributes) return `${subject} exists and keeps its attributes${notSet}; ${until}`;
     const given = Object.entries(attributes).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
     return `${subject} is new: ${kind} with ${given.join(', ') || 'no attribute'}; ${until}`;
   });
