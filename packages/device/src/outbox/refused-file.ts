@@ -20,6 +20,7 @@ export class RefusedFile {
   readonly #directory: string;
   readonly #system: System;
   readonly #lines: BoundedFile;
+  #taken: ReadonlySet<string> = new Set();
 
   constructor(directory: string, system: System) {
     this.#directory = directory;
@@ -34,12 +35,13 @@ export class RefusedFile {
   }
 
   count(): number {
-    return this.#sources.reduce((sum, file) => sum + entriesIn(file).length, 0);
+    return new Set(this.#sources.flatMap(entriesIn)).size;
   }
 
   /**
    * All of them, out of the way of those that are refused meanwhile. They stay on disk until `giveBack`: a crash before it only
-   * means that the next one takes them again, as the same readings.
+   * means that the next one takes them again, as the same readings. Another process may have opened a file just before it was
+   * moved, and write behind what was read here: that is found by `giveBack`.
    */
   take(): RefusedReading[] {
     const { file, older } = this.#lines;
@@ -49,23 +51,28 @@ export class RefusedFile {
     ] as const) {
       if (existsSync(from) && !existsSync(to)) renameSync(from, to);
     }
-    const [again, ...taken] = [this.#named('again'), this.#named('older'), this.#named('newer')] as const;
-    const entries = [...new Set([again, ...taken].flatMap(entriesIn))];
+    const again = this.#named('again');
+    this.#taken = new Set([again, ...this.#moved].flatMap(entriesIn));
+    const entries = [...this.#taken];
     if (entries.length > 0) replaceFile(again, entries.map((entry) => `${entry}\n`).join(''));
-    for (const done of taken) rmSync(done, { force: true });
     return entries.flatMap(readingIn);
   }
 
   /** Those that were not sent again are among the refused ones as before. */
   giveBack(readings: RefusedReading[]): void {
-    for (const { entry } of readings) this.#lines.append(entry);
-    rmSync(this.#named('again'), { force: true });
+    const late = this.#moved.flatMap(entriesIn).filter((entry) => !this.#taken.has(entry));
+    for (const entry of [...readings.map((reading) => reading.entry), ...late]) this.#lines.append(entry);
+    for (const done of [...this.#moved, this.#named('again')]) rmSync(done, { force: true });
     syncDirectory(this.#directory);
   }
 
   get #sources(): string[] {
     const { file, older } = this.#lines;
-    return [this.#named('again'), this.#named('older'), this.#named('newer'), older, file];
+    return [this.#named('again'), ...this.#moved, older, file];
+  }
+
+  get #moved(): string[] {
+    return [this.#named('older'), this.#named('newer')];
   }
 
   #named(part: 'again' | 'older' | 'newer'): string {
