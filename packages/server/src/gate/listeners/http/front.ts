@@ -6,6 +6,7 @@ import type { Ground } from '../../admission/admit.ts';
 import type { Connection, Connections } from '../../connections/connections.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { Intake } from '../intake.ts';
+import { OnRecord } from '../on-record.ts';
 import type { ListenerLimits, ServerCredential } from '../tls.ts';
 import { refuseMethod } from './answers.ts';
 import { type Asked, Listener } from './listener.ts';
@@ -44,7 +45,16 @@ export class Front {
     const { gate, ground, verdicts, metrics, status, sink, system, intake } = parts;
     this.#parts = parts;
     this.#readings = { ground, verdicts, intake, now: system.now };
-    this.#operators = { gate, ground, sink, verdicts, metrics, status, now: system.now };
+    this.#operators = {
+      gate,
+      ground,
+      sink,
+      verdicts,
+      metrics,
+      status,
+      now: system.now,
+      onRecord: new OnRecord(ground.recording),
+    };
   }
 
   async listen(credential: ServerCredential): Promise<number> {

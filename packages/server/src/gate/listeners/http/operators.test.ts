@@ -11,6 +11,20 @@ import { operatorPaths } from './operators.ts';
 const off = (subject: string) => ({ subject, attributes: { status: { value: 'off' } } });
 const operator = (gate: OpenFront) => gate.device('operator-1', { kind: 'operator', attributes: {} });
 
+test('what was acknowledged is in the answer to who asks for readings right after it', async (context) => {
+  const gate = await OpenFront.open(context);
+  const [agent, asking] = [gate.agent(await gate.device('truck-17')), gate.agent(await operator(gate))];
+  for (let count = 1; count <= 5; count++) {
+    assert.equal((await gate.post(agent, `{"n":${count}}`)).status, 202);
+    for (const order of ['stored', 'received']) {
+      const { body } = await gate.get(asking, `/v1/readings?order=${order}`);
+      assert.equal((body as unknown as { items: unknown[] }).items.length, count, order);
+    }
+  }
+  agent.destroy();
+  asking.destroy();
+});
+
 test('each route admits operators alone, and the refusal of another kind is counted and ends the connection', async (context) => {
   const gate = await OpenFront.open(context);
   const agent = gate.agent(await gate.device('truck-17'));

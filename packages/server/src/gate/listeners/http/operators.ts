@@ -15,6 +15,7 @@ import { type Ground, judge, type Refused } from '../../admission/admit.ts';
 import { describe, explain } from '../../admission/explain.ts';
 import { operations } from '../../policy/policy.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
+import type { OnRecord } from '../on-record.ts';
 import { failureProblem, refuseMethod, send, sendJson, sendProblem, toldOf } from './answers.ts';
 import { FollowExchange } from './follow-exchange.ts';
 import type { Asked } from './listener.ts';
@@ -26,6 +27,7 @@ export interface OperatorParts {
   gate: SubjectId;
   ground: Ground;
   sink: Sink;
+  onRecord: OnRecord;
   verdicts: Verdicts;
   metrics: Figures;
   status(): Promise<GateStatus>;

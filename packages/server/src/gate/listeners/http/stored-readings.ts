@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { SubjectId } from '@portcullis/contract';
 import { z } from 'zod';
 import type { ReadingPage, Sink, ReadingQuery as SinkQuery } from '../../../storage/sink.ts';
+import type { OnRecord } from '../on-record.ts';
 import { send } from './answers.ts';
 import type { Asked } from './listener.ts';
 
@@ -40,11 +41,12 @@ const unreadBytesMax = 1_048_576;
  * gate that speaks, and at the end one line of the page's own: `{"next": …, "tail": …}`. Everybody else gets `{"items": […], "next": …}`.
  */
 export async function serveReadings(
-  { sink, gate }: { sink: Sink; gate: SubjectId },
+  { sink, gate, onRecord }: { sink: Sink; gate: SubjectId; onRecord: OnRecord },
   query: Record<string, string>,
   { request, response }: Asked,
 ): Promise<void> {
   const wanted = ReadingQuery.parse(query);
+  if (wanted.after === undefined) await onRecord.soon();
   if ((request.headers.accept ?? '').includes(lines)) return sendLines(sink, { ...wanted, gate }, response);
   const page = await sink.read({ ...wanted, limit: Math.min(wanted.limit, turnRowsMax) });
   send(response, 200, 'application/json', asItems(page), false);
