@@ -121,8 +121,9 @@ function givenWords(tokens: TokenCreated[], asked: readonly string[]): string[] 
   const notSet = asked.length > 0 ? `: [${asked.join(', ')}] was not set, which "attribute set" does` : '';
   if (tokens.length > saidMax) {
     const made = tokens.filter(({ attributes }) => attributes !== null).length;
+    const kept = tokens.length - made;
     return [
-      `${tokens.length} tokens; ${made} subjects are new, ${tokens.length - made} keep the attributes that they have${notSet}`,
+      `${tokens.length} tokens; ${made} subjects are new, ${kept} keep the attributes that they have${kept > 0 ? notSet : ''}`,
     ];
   }
   return tokens.map(({ subject, kind, attributes, expiresAt }) => {

@@ -56,7 +56,10 @@ test('a file of many tokens adds to status=active in each line, and tells how ma
   writeFileSync(file, `${lines.join('\n')}\n`);
   const { out, error } = await house.portcullis('token', 'create', '--from', file, '--attribute', 'site=bonn');
   assert.equal(out.trim().split('\n').length, 5);
-  assert.match(error, /^5 tokens; 4 subjects are new, 1 keep the attributes that they have$/m);
+  assert.match(
+    error,
+    /^5 tokens; 4 subjects are new, 1 keep the attributes that they have: \[site\] was not set, which "attribute set" does$/m,
+  );
   const [box] = await house.json<{ attributes: Record<string, { value: unknown }> }>('subject', 'show', 'box-2');
   const values = Object.entries(box?.attributes ?? {}).map(([name, { value }]) => [name, value]);
   assert.deepEqual(Object.fromEntries(values), { label: 'BOX:2', site: 'kiel', status: 'active' });
