@@ -1,33 +1,16 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { temporaryDirectory } from '../test/certificates.ts';
 import { startEnrolment } from '../test/enrolment.ts';
 import { deviceDirectory, fleet, openDevice, startGate } from '../test/gate.ts';
+import { start } from '../test/program.ts';
 import { refused, until } from '../test/servers.ts';
 import { credentialFileIn, readCredential } from './credential/credential.ts';
 import { main } from './main.ts';
-
-const program = join(import.meta.dirname, '../bin/portcullis-device.js');
-
-function start(...words: string[]) {
-  const child = spawn(process.execPath, ['--no-warnings', program, ...words]);
-  after(() => child.kill('SIGKILL'));
-  const said = { out: '', side: '' };
-  child.stdout.on('data', (chunk: Buffer) => {
-    said.out += chunk.toString();
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    said.side += chunk.toString();
-  });
-  const ended = once(child, 'close').then(([status]) => ({ status: status as number, ...said }));
-  return { child, said, ended };
-}
 
 /** Without standard input, and in this process. */
 async function runHere(words: string[]) {

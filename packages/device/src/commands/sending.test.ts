@@ -1,32 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { temporaryDirectory } from '../../test/certificates.ts';
 import { deviceDirectory, startGate } from '../../test/gate.ts';
+import { start } from '../../test/program.ts';
 import { type Answer, acknowledged, linesOf, type Received, refused, until } from '../../test/servers.ts';
-
-const program = join(import.meta.dirname, '../../bin/portcullis-device.js');
-
-function start(...words: string[]) {
-  const child = spawn(process.execPath, ['--no-warnings', program, ...words]);
-  after(() => child.kill('SIGKILL'));
-  const said = { out: '', side: '' };
-  child.stdout.on('data', (chunk: Buffer) => {
-    said.out += chunk.toString();
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    said.side += chunk.toString();
-  });
-  const ended = once(child, 'close').then(([status]) => ({
-    status: status as number,
-    ...said,
-    told: (said.out.startsWith('{') ? JSON.parse(said.out) : {}) as Record<string, unknown>,
-  }));
-  return { child, said, ended };
-}
 
 async function run(words: string[], input: string | Buffer = '') {
   const { child, ended } = start(...words);
