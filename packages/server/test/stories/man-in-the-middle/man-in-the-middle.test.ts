@@ -121,7 +121,9 @@ for (const [name, forged] of interceptions) {
     const proxy = await intercept(await forged());
     const file = join(device, 'credential.json');
     const credential = readFileSync(file, 'utf8');
-    const redirected = { ...(JSON.parse(credential) as Credential), gates: [`https://localhost:${proxy.port}`] };
+    const url = `https://localhost:${proxy.port}`;
+    // Enrolment as well: there a device whose gates are gone asks for others, and would find the true one.
+    const redirected = { ...(JSON.parse(credential) as Credential), enrolment: url, gates: [url] };
     writeFileSync(file, JSON.stringify(redirected));
     try {
       writeFileSync(join(house.home, 'one.ndjson'), '{"secret":"cargo"}\n');
