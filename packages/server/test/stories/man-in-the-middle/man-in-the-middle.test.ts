@@ -121,9 +121,12 @@ for (const [name, forged] of interceptions) {
     const proxy = await intercept(await forged());
     const file = join(device, 'credential.json');
     const credential = readFileSync(file, 'utf8');
-    const url = `https://localhost:${proxy.port}`;
-    // Enrolment as well: there a device whose gates are gone asks for others, and would find the true one.
-    const redirected = { ...(JSON.parse(credential) as Credential), enrolment: url, gates: [url] };
+    const redirected = {
+      ...(JSON.parse(credential) as Credential),
+      gates: [`https://localhost:${proxy.port}`],
+      // There a device whose gates are gone asks for others: it would find the true one.
+      enrolment: 'https://localhost:1',
+    };
     writeFileSync(file, JSON.stringify(redirected));
     try {
       writeFileSync(join(house.home, 'one.ndjson'), '{"secret":"cargo"}\n');
@@ -158,7 +161,7 @@ test('P8: what was kept arrives once the way is the right one', async () => {
   assert.equal(stored.length, interceptions.length);
 });
 
-test("P2: a gate's server certificate can not pose as the authority: nothing of a token goes to it", async () => {
+test("P2: a gate's server certificate can not pose as the authority: nothing of a token goes to it", async (context) => {
   const gate = JSON.parse(readFileSync(join(house.fleet, 'gate/credential.json'), 'utf8')) as Credential;
   const link = new Link({ roots: gate.roots, fleet: gate.fleet, role: 'authority', credential: gate });
   const key = makeKey();
@@ -167,24 +170,24 @@ test("P2: a gate's server certificate can not pose as the authority: nothing of 
   const issued = await exchange(link, `${gate.authority}/v1/server-certificates`, body, shape);
   link.close();
   const proxy = await intercept({ key, cert: issued.certificate + issued.issuer });
+  context.after(() => proxy.close());
   const token = (await house.portcullis('token', 'create', 'truck-18')).out.trim();
   const stolen = formatToken({ ...parseToken(token), url: `https://localhost:${proxy.port}` });
   await assert.rejects(enrol({ token: stolen, directory: join(house.home, 'truck-18') }), {
     code: 'server_not_verified',
   });
   assert.deepEqual(proxy.seen, []);
-  proxy.close();
 });
 
-test('a client that does not verify gives the interceptor its reading; the gate still admits nothing from him', async () => {
+test('a client that does not verify gives the interceptor its reading; the gate still admits nothing from him', async (context) => {
   const mine = foreign('itself');
   const proxy = await intercept(mine);
+  context.after(() => proxy.close());
   const url = `https://localhost:${proxy.port}/v1/streams/telemetry/readings`;
   const careless = { key: pem.key, cert: pem.cert, ['reject' + 'Unauthorized']: false };
   const answer = await post(url, careless, '{"secret":"cargo"}');
   assert.equal(answer.status, 202, 'the careless client believes that it was stored');
   assert.match(Buffer.concat(proxy.seen).toString(), /cargo/);
-  proxy.close();
   const before = (await house.json('readings', 'telemetry')).length;
   const replay = (identity: Partial<Pem>) =>
     post(readingsUrl(house), { ca: pem.ca, ...identity }, '{"secret":"cargo"}');
