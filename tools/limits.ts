@@ -36,7 +36,7 @@ const limits: Record<string, Limit[]> = {
       '',
       'the next commit takes the rest',
     ),
-    limit('refusals that a gate keeps', 'server/src/storage/sink-database.ts#refusalsMax', '', 'the oldest go'),
+    limit('refusals that a gate keeps', 'server/src/storage/sink/sink-database.ts#refusalsMax', '', 'the oldest go'),
     limit(
       'different verdicts within a second',
       'server/src/gate/recording/verdicts.ts#tallyMax',

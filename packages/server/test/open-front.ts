@@ -19,7 +19,7 @@ import { compilePolicy, type StreamConfig } from '../src/gate/policy/policy.ts';
 import { SinkRecording } from '../src/gate/recording/sink-recording.ts';
 import { Verdicts } from '../src/gate/recording/verdicts.ts';
 import { Lease } from '../src/replica/replica.ts';
-import { readAll } from '../src/storage/sink.contract.ts';
+import { readAll } from '../src/storage/sink/sink.contract.ts';
 import { openSqliteSink, type Sink } from '../src/storage/sink.ts';
 import { createLog, realSystem, timestamp } from '../src/telemetry/telemetry.ts';
 import { type Delta, FedReplica } from './fed-replica.ts';

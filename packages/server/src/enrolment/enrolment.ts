@@ -7,38 +7,4 @@
  * Refuses to know: how requests travel.
  */
 export { openEnrolment } from './open.ts';
-
-import type {
-  ConfirmationRequest,
-  EnrolmentRequest,
-  GateList,
-  GatesRequest,
-  IssuedCredential,
-  RenewalRequest,
-  TokenCreated,
-  TokensRequest,
-  TokenView,
-} from '@portcullis/contract';
-import type { z } from 'zod';
-import type { By } from '../journal/journal.ts';
-
-export interface Enrolment {
-  /** One transaction, one revision. @throws {PortcullisError} `kind_conflict`, `after_revocation_required`, `subject_retired` */
-  createTokens(by: By, request: z.infer<typeof TokensRequest>): Promise<{ revision: number; tokens: TokenCreated[] }>;
-  listTokens(query: {
-    after?: string | undefined;
-    limit: number;
-  }): Promise<{ items: TokenView[]; next: string | null }>;
-  /** Resolves to how many it voided. @throws {PortcullisError} `token_unknown` */
-  revokeToken(by: By, id: string): Promise<number>;
-  /** @throws {PortcullisError} `token_refused`, `rate_limited`, and those of a request */
-  enrol(address: string, request: EnrolmentRequest): Promise<IssuedCredential>;
-  /** Good for a minute; nothing is kept for it. */
-  nonce(): string;
-  /** @throws {PortcullisError} `renewal_refused`, `rate_limited`, and those of a request */
-  renew(address: string, request: RenewalRequest): Promise<IssuedCredential>;
-  /** The first use of a renewed certificate supersedes the one before it. */
-  confirm(address: string, request: ConfirmationRequest): Promise<{ confirmed: true }>;
-  /** Changes nothing. @throws {PortcullisError} `renewal_refused`, `rate_limited` */
-  gates(address: string, request: GatesRequest): Promise<GateList>;
-}
+export type { Enrolment } from './promises.ts';

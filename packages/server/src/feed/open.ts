@@ -13,11 +13,11 @@ import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { AbleGates } from './able-gates.ts';
-import type { Feed } from './feed.ts';
 import { changeLine, Follower } from './follow.ts';
 import { GateCounters } from './gate-counters.ts';
 import { Horizon } from './horizon.ts';
 import { LeaseBook } from './lease-book.ts';
+import type { Feed } from './promises.ts';
 import { Receipts } from './receipts.ts';
 import { writeSnapshot } from './snapshot.ts';
 

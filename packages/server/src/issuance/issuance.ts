@@ -5,37 +5,9 @@
  * - A serial is on disk before anything is signed with it.
  * Refuses to know: who may ask (enrolment), and whether a certificate is still good (revocation).
  */
+
+export type { SignedCertificate } from './issue.ts';
 export { makeFleet } from './make-fleet.ts';
 export { openIssuance } from './open.ts';
 export { renewalWindowMs } from './profiles.ts';
-
-import type { Kind } from '@portcullis/contract';
-import type { ChangeTransaction } from '../journal/journal.ts';
-import type { Writer } from '../storage/storage.ts';
-import type { CheckRequest, Permit } from './check.ts';
-import type { SignedCertificate } from './issue.ts';
-
-export type { SignedCertificate } from './issue.ts';
-
-/** The certificates that everybody trusts or needs for a chain, in PEM. */
-export interface Bundle {
-  version: number;
-  roots: string;
-  issuers: string;
-}
-
-export interface Issuance {
-  readonly bundle: Bundle;
-  /** The certificate of the issuer that signs for this kind, in PEM. */
-  issuerOf(kind: Kind): string;
-  /** @throws {PortcullisError} `request_malformed`, `key_refused`, `request_signature_invalid` */
-  check(request: CheckRequest): Permit;
-  /** Signs. The serial is on disk before; the certificate is nobody's until it is recorded. */
-  issue(permit: Permit): Promise<SignedCertificate>;
-  /** Puts a client certificate on record within a revision, so that gates learn of it. */
-  record(change: ChangeTransaction, signed: SignedCertificate, renewal?: { renews: string }): Promise<void>;
-  /** Puts a server certificate on record. No gate decides by it, so it needs no revision. */
-  recordServer(db: Writer, signed: SignedCertificate, actor: string): Promise<void>;
-  /** When to renew: chosen between half and two thirds of the lifetime, so that a fleet spreads out. */
-  renewAfter(signed: { notBefore: number; notAfter: number }): number;
-}
+export type { Bundle, Issuance } from './promises.ts';

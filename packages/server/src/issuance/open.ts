@@ -6,9 +6,9 @@ import { fromPem, readCertificate } from '../pki/pki.ts';
 import type { Schema, Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { check } from './check.ts';
-import type { Issuance } from './issuance.ts';
 import { type Issuer, issue, type SignedCertificate } from './issue.ts';
 import { profiles } from './profiles.ts';
+import type { Issuance } from './promises.ts';
 
 interface Parts {
   store: Store;

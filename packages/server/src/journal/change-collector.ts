@@ -10,7 +10,7 @@ import {
 } from '@portcullis/contract';
 import type { Writer } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import type { CertificateDelta, ChangeTransaction, Entry } from './journal.ts';
+import type { CertificateDelta, ChangeTransaction, Entry } from './promises.ts';
 
 /** What one revision does to each subject it names, gathered while its transaction is open. */
 export class ChangeCollector implements ChangeTransaction {

@@ -4,7 +4,7 @@ import { type System, timestamp } from '../telemetry/telemetry.ts';
 import { ChangeCollector } from './change-collector.ts';
 import { entryHash, originHash } from './entry-hash.ts';
 import { type JournalHead, readHeadFile, writeHeadFile } from './head-file.ts';
-import type { ChangeRecord, ChangeTransaction, Entry, Journal } from './journal.ts';
+import type { ChangeRecord, ChangeTransaction, Entry, Journal } from './promises.ts';
 import { type EndVerification, verifyEnd } from './verify-end.ts';
 
 /** How long a head may wait before it is written outside the database. */

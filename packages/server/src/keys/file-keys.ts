@@ -3,7 +3,7 @@ import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { objectIdentifiers, PortcullisError } from '@portcullis/contract';
-import type { Keys, Signer } from './keys.ts';
+import type { Keys, Signer } from './promises.ts';
 
 const generate = promisify(generateKeyPair);
 const signBytes = promisify(sign) as (algorithm: string, data: Uint8Array, key: KeyObject) => Promise<Buffer>;

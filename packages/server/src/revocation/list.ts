@@ -1,6 +1,6 @@
 import { type CertificatesQuery, type CertificateView, PortcullisError } from '@portcullis/contract';
 import type { Reader } from '../storage/storage.ts';
-import type { CertificateRow } from './revocation.ts';
+import type { CertificateRow } from './promises.ts';
 import { certificateView, requireSubject, rows } from './rows.ts';
 
 interface Page {

@@ -4,7 +4,7 @@ import type { Reader, Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { endingSubjects } from './ending.ts';
 import { listCertificates } from './list.ts';
-import type { CertificateRow, Revocation, StandingChange } from './revocation.ts';
+import type { CertificateRow, Revocation, StandingChange } from './promises.ts';
 import { requireSubject, rows } from './rows.ts';
 import { changeStandings, requireOperatorLeft, setStanding, type Targets, voidTokens } from './standing.ts';
 

@@ -1,7 +1,7 @@
 import { type CertificateView, type Kind, PortcullisError } from '@portcullis/contract';
 import type { Reader } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import type { CertificateRow } from './revocation.ts';
+import type { CertificateRow } from './promises.ts';
 
 export const rows = (db: Pick<Reader, 'selectFrom'>) =>
   db

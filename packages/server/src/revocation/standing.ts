@@ -1,7 +1,7 @@
 import { PortcullisError, type Standing, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
-import type { CertificateRow } from './revocation.ts';
+import type { CertificateRow } from './promises.ts';
 
 /** Which standings an action changes, and into what. Revoked and superseded are in no row: they are final (P9). */
 const transitions: Record<StandingsRequest['action'], { from: readonly string[]; to: Standing }> = {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { readAll } from '../../src/storage/sink.contract.ts';
+import { readAll } from '../../src/storage/sink/sink.contract.ts';
 import { openSqliteSink } from '../../src/storage/sink.ts';
 
 const program = fileURLToPath(new URL('./writing-process.ts', import.meta.url));

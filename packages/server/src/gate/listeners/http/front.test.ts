@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { PortcullisError, type VerdictView } from '@portcullis/contract';
 import { fingerprintNamed } from '../../../../test/fed-replica.ts';
 import { OpenFront, until } from '../../../../test/open-front.ts';
-import { readAll } from '../../../storage/sink.contract.ts';
+import { readAll } from '../../../storage/sink/sink.contract.ts';
 
 const off = (subject: string) => ({ subject, attributes: { status: { value: 'off' } } });
 const active = (subject: string) => ({ subject, attributes: { status: { value: 'active' } } });

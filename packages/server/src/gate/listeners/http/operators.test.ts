@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { type ReadingView, VerdictView } from '@portcullis/contract';
 import { fingerprintNamed } from '../../../../test/fed-replica.ts';
 import { OpenFront, until } from '../../../../test/open-front.ts';
-import { requestOf, writeOf } from '../../../storage/sink.contract.ts';
+import { requestOf, writeOf } from '../../../storage/sink/sink.contract.ts';
 import { operatorPaths } from './operators.ts';
 
 const off = (subject: string) => ({ subject, attributes: { status: { value: 'off' } } });

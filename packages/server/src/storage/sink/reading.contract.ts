@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ReadingView } from '@portcullis/contract';
+import { temporaryDirectory } from '../store/store.contract.ts';
+import type { ReadingOrder, ReadingPage, ReadingQuery, Sink, SinkRequest } from './promises.ts';
 import { itemsIn, requestOf, type SinkEngine, textsIn, writeOf } from './sink.contract.ts';
-import type { ReadingOrder, ReadingPage, ReadingQuery, Sink, SinkRequest } from './sink.ts';
-import { temporaryDirectory } from './store.contract.ts';
 
 /** Each row's text as it is; its id is its place. */
 const textsOf = (data: string[], more: Partial<SinkRequest> = {}): SinkRequest =>

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PortcullisError } from '@portcullis/contract';
+import { asFailure, migrate, openDatabase } from '../sqlite-database.ts';
 import { SinkDatabase } from './sink-database.ts';
 import { sinkMigrations } from './sink-schema.ts';
-import { asFailure, migrate, openDatabase } from './sqlite-database.ts';
 
 export interface Call {
   number: number;

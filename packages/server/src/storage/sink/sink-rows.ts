@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parseExactly } from '@portcullis/contract';
-import type { SinkRequest } from './sink.ts';
+import type { SinkRequest } from './promises.ts';
 
 /** What a repeat is compared by. */
 export interface StoredReading {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type Fingerprint, ReadingView, type SubjectId, type VerdictView } from '@portcullis/contract';
-import type { ReadingPage, ReadingQuery, Sink, SinkRequest, SinkWrite } from './sink.ts';
-import { temporaryDirectory } from './store.contract.ts';
+import { temporaryDirectory } from '../store/store.contract.ts';
+import type { ReadingPage, ReadingQuery, Sink, SinkRequest, SinkWrite } from './promises.ts';
 
 /** How an engine is opened in a directory. */
 export interface SinkEngine {

@@ -10,7 +10,7 @@ import type {
   SinkRequest,
   SinkWrite,
   UnsettledBatch,
-} from './sink.ts';
+} from './promises.ts';
 import { isSameReading, type StoredReading } from './sink-rows.ts';
 import { StoredReadings } from './stored-readings.ts';
 

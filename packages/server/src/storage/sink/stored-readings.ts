@@ -1,7 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import { PortcullisError } from '@portcullis/contract';
+import type { ReadingOrder, ReadingPage, ReadingQuery } from './promises.ts';
 import { type LineOf, linesOf, type ReadingRow, type RequestRow } from './reading-lines.ts';
-import type { ReadingOrder, ReadingPage, ReadingQuery } from './sink.ts';
 
 /** Commits wait behind a page, and receipts behind commits: each is a few milliseconds. */
 const requestsReadPerTurn = 5_000;

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { Store } from './storage.ts';
+import type { Store } from './promises.ts';
 
 /** How an engine is made and opened in a directory. */
 export interface StoreEngine {

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { type Kysely, sql } from 'kysely';
+import { createSqliteStore, openSqliteStore, type Schema, type Store, upgradeSqliteStore } from '../storage.ts';
 import { migrations } from './migrations.ts';
-import { createSqliteStore, openSqliteStore, type Schema, type Store, upgradeSqliteStore } from './storage.ts';
 import { storeContract, temporaryDirectory } from './store.contract.ts';
 
 storeContract({ name: 'sqlite', create: createSqliteStore, open: openSqliteStore });
@@ -28,7 +28,7 @@ const fill = (store: Store, from: number, count: number) =>
 
 /** A second process that opens the store and keeps it. */
 async function holder(directory: string): Promise<ChildProcess> {
-  const door = JSON.stringify(new URL('./storage.ts', import.meta.url).href);
+  const door = JSON.stringify(new URL('../storage.ts', import.meta.url).href);
   const code = `const { openSqliteStore } = await import(${door});
     globalThis.store = await openSqliteStore(${JSON.stringify(directory)});
     process.stdout.write('held');

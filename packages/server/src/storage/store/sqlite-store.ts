@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { PortcullisError } from '@portcullis/contract';
 import { Kysely } from 'kysely';
-import { holdLock, type Lock } from './lock.ts';
+import { holdLock, type Lock } from '../lock.ts';
+import { asFailure, migrate, openDatabase, requireVersion } from '../sqlite-database.ts';
 import { migrations } from './migrations.ts';
+import type { Reader, Store, Writer } from './promises.ts';
 import type { Schema } from './schema.ts';
-import { asFailure, migrate, openDatabase, requireVersion } from './sqlite-database.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
-import type { Reader, Store, Writer } from './storage.ts';
 
 const fileIn = (directory: string) => join(directory, 'store.db');
 

@@ -1,4 +1,4 @@
-import { timestamp } from '../telemetry/telemetry.ts';
+import { timestamp } from '../../telemetry/telemetry.ts';
 
 /** A row of `requests`, as it is read. */
 export type RequestRow = [

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
+import { openSqliteSink } from '../sink.ts';
+import { temporaryDirectory } from '../store/store.contract.ts';
 import { readingContract } from './reading.contract.ts';
 import { readAll, requestOf, sinkContract, writeOf } from './sink.contract.ts';
-import { openSqliteSink } from './sink.ts';
 import { sinkMigrations } from './sink-schema.ts';
-import { temporaryDirectory } from './store.contract.ts';
 
 const engine = { name: 'sqlite', open: openSqliteSink };
 sinkContract(engine);
@@ -21,7 +21,7 @@ const rowsOf = (from: number, count: number) =>
 
 /** Opens the sink in another process, which keeps it. */
 async function holder(directory: string) {
-  const door = JSON.stringify(new URL('./sink.ts', import.meta.url).href);
+  const door = JSON.stringify(new URL('../sink.ts', import.meta.url).href);
   const code = `const { openSqliteSink } = await import(${door});
     globalThis.sink = await openSqliteSink(${JSON.stringify(directory)});
     process.stdout.write('held');

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { PortcullisError, type VerdictView } from '@portcullis/contract';
-import { holdLock, type Lock } from './lock.ts';
-import type { Looked, ReadingQuery, RefusalQuery, Sink, SinkOutcome, SinkWrite, UnsettledBatch } from './sink.ts';
+import { holdLock, type Lock } from '../lock.ts';
+import type { Looked, ReadingQuery, RefusalQuery, Sink, SinkOutcome, SinkWrite, UnsettledBatch } from './promises.ts';
 import type { AgeTurn } from './sink-database.ts';
 import type { Answer, Call } from './sink-worker.ts';
 

@@ -1,0 +1,30 @@
+import type {
+  AppliedReport,
+  FeedQuery,
+  GateView,
+  LeaseAnswer,
+  LeaseRequest,
+  Receipt,
+  SettlementAnswer,
+  SettlementRequest,
+} from '@portcullis/contract';
+import type { z } from 'zod';
+
+export interface Feed {
+  /**
+   * Writes NDJSON lines until the signal ends it. `write` resolves when the line may be followed by the next.
+   * @throws {PortcullisError} `revision_regressed`, `clock_too_far_off`
+   */
+  follow(query: z.infer<typeof FeedQuery>, write: (line: string) => Promise<void>, signal: AbortSignal): Promise<void>;
+  /** @throws {PortcullisError} `revision_regressed`, `clock_too_far_off` */
+  renew(gate: string, request: LeaseRequest): Promise<LeaseAnswer>;
+  report(gate: string, report: AppliedReport): void;
+  release(gate: string, instance: string): void;
+  settle(gate: string, request: SettlementRequest): Promise<SettlementAnswer>;
+  /** Waits until the revision is confirmed, or the limit is over. */
+  receipt(revision: number, options: { limitMs: number }): Promise<Receipt>;
+  gates(): Promise<GateView[]>;
+  /** How many instances of gates hold a lease, and how many let theirs run out. */
+  leases(): { held: number; expired: number };
+  [Symbol.asyncDispose](): Promise<void>;
+}

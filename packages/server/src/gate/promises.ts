@@ -1,0 +1,26 @@
+import type { FiguresAddress } from '../telemetry/figures.ts';
+import type { ListenerLimits } from './listeners/tls.ts';
+
+export interface GateSettings {
+  authority: string;
+  /** Where devices reach this gate. */
+  url: string;
+  listen: { host: string; port: number };
+  /** 0: for ever. */
+  retainDays: number;
+  /** Where figures are told without a client certificate; not given: nowhere. */
+  metrics?: FiguresAddress | undefined;
+  limits: GateLimits;
+}
+
+export interface GateLimits extends ListenerLimits {
+  queueReadingsMax: number;
+  queueBytesMax: number;
+}
+
+export interface Gate {
+  readonly subject: string;
+  readonly instance: string;
+  readonly port: number;
+  [Symbol.asyncDispose](): Promise<void>;
+}

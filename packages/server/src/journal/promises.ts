@@ -1,0 +1,69 @@
+import type { AttributeValue, JournalEntryView, Kind, SubjectDelta } from '@portcullis/contract';
+import type { Reader, Writer } from '../storage/storage.ts';
+import type { JournalHead } from './head-file.ts';
+import type { EndVerification } from './verify-end.ts';
+
+export interface ChangeRecord {
+  revision: number;
+  position: number;
+  hash: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  actor: string;
+  action: string;
+  reason: string | null;
+  subjects: SubjectDelta[];
+}
+
+/** Who does something, and why in their words. */
+export interface By {
+  actor: string;
+  reason?: string | undefined;
+  /** Throws once the actor may not do it any more. It is asked within the transaction, so that the order of commits decides. */
+  requireAllowed?: ((db: Reader) => Promise<void>) | undefined;
+}
+
+export interface Entry extends By {
+  action: string;
+}
+
+export interface CertificateDelta {
+  fingerprint: string;
+  standing: string;
+  notBefore: number;
+  notAfter: number;
+}
+
+/** One open transaction that will be one revision. What it tells gates is collected here. */
+export interface ChangeTransaction {
+  readonly db: Writer;
+  readonly revision: number;
+  readonly at: number;
+  readonly actor: string;
+  readonly reason: string | null;
+  attribute(subject: string, kind: Kind, name: string, value: AttributeValue | null, isPublic: boolean): void;
+  certificate(subject: string, kind: Kind, certificate: CertificateDelta): void;
+}
+
+export interface Journal {
+  /** One transaction, one revision. */
+  change<T>(
+    entry: Entry,
+    work: (transaction: ChangeTransaction) => Promise<T>,
+  ): Promise<{ result: T; revision: number }>;
+  /** One transaction, an entry without a revision: nothing that a gate decides by. */
+  note<T>(entry: Entry & { body?: Record<string, unknown> }, work: (db: Writer) => Promise<T>): Promise<T>;
+  /** As committed. */
+  head(): JournalHead;
+  /** Called after each commit that made a revision, in order. Returns how to stop. */
+  onChange(listener: (record: ChangeRecord) => void): () => void;
+  /** The records of the revisions after this one, oldest first. */
+  changes(after: number, limit: number): Promise<ChangeRecord[]>;
+  changeAt(revision: number): Promise<ChangeRecord | undefined>;
+  /** The hash of the entry that made this revision. */
+  hashAt(revision: number): Promise<string | undefined>;
+  /** Its last entries, against the heads that are held: bounded, where `verifyJournal` looks at all. */
+  verifyEnd(): Promise<EndVerification>;
+  entries(after: number, limit: number): Promise<JournalEntryView[]>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,29 @@
+import type { AuthorityStatus, CertificatesQuery, CertificateView, Kind, StandingsRequest } from '@portcullis/contract';
+import type { By, ChangeTransaction } from '../journal/journal.ts';
+import type { Reader, Schema } from '../storage/storage.ts';
+
+/** A certificate's row with its subject's kind, and whether that is an operator which changes nothing. */
+export type CertificateRow = Schema['certificates'] & { kind: Kind; readOnly: number };
+
+export interface StandingChange {
+  revision: number;
+  /** How many certificates, tokens and records of subjects are other than before. */
+  changed: number;
+  /** Of the certificates whose standing changed. */
+  fingerprints: string[];
+}
+
+export interface Revocation {
+  /** @throws {PortcullisError} `subject_unknown`, `certificate_unknown`, `standing_final`, `last_operator` */
+  change(by: By, request: StandingsRequest): Promise<StandingChange>;
+  /** Revokes everything the subject has, for ever. */
+  retire(by: By, subject: string): Promise<StandingChange>;
+  /** Within a revision: a newer certificate took its place. */
+  supersede(change: ChangeTransaction, certificate: CertificateRow): Promise<void>;
+  /** `db`: within a transaction that is open, and as of it. */
+  find(fingerprint: string, db?: Reader): Promise<CertificateRow | undefined>;
+  /** @throws {PortcullisError} `subject_unknown` */
+  list(query: CertificatesQuery): Promise<{ items: CertificateView[]; next: string | null }>;
+  /** Subjects whose last valid certificate ends within so many milliseconds: bounded, however many those are. */
+  ending(withinMs: number): Promise<Omit<AuthorityStatus['ending'], 'within'>>;
+}

@@ -1,0 +1,112 @@
+import type { ClockState, VerdictView } from '@portcullis/contract';
+
+/** One request's readings, column by column: they cross a thread. Times are milliseconds since 1970. */
+export interface SinkRequest {
+  subject: string;
+  certificate: string;
+  stream: string;
+  receivedAt: number;
+  policy: number;
+  /** The revision it was judged at. */
+  revision: number;
+  ids: string[];
+  /** The device gave the id: a repeat is possible. */
+  given: boolean[];
+  deviceTimes: (number | null)[];
+  clocks: ClockState[];
+  /** JSON objects as text. */
+  data: string[];
+}
+
+/** What becomes durable with a write, or by itself within a second. */
+export interface Looked {
+  /** Every batch up to this one was looked at after its commit. */
+  looked: number;
+  /** Batches whose lease was over by then. */
+  quarantine: number[];
+  /** Every batch up to this one, but those named unproven, became readable in time: the others are not proven yet. */
+  proven: number;
+  /** Batches that may have become readable too late. */
+  unproven: number[];
+}
+
+export interface SinkWrite extends Looked {
+  batch: number;
+  instance: string;
+  requests: SinkRequest[];
+}
+
+export type SinkOutcome = { stored: number; repeated: number } | { reused: number };
+
+export interface UnsettledBatch {
+  batch: number;
+  instance: string;
+  judgedAt: number;
+  subjects: string[];
+}
+
+/**
+ * `stored`: as they became durable; `after` is a reading's number, and what comes later is found behind the last page's `tail`.
+ * `received`: by the time at which the gate received them, then as they were stored. `newest`: the same, backwards. Their pages
+ * hold what was readable when the first was asked for.
+ */
+export type ReadingOrder = 'stored' | 'received' | 'newest';
+
+export interface ReadingQuery {
+  order: ReadingOrder;
+  stream?: string | undefined;
+  subject?: string | undefined;
+  /** Received from then on, and before then. */
+  since?: number | undefined;
+  until?: number | undefined;
+  after?: string | undefined;
+  /** Only those whose proof does not change any more. */
+  final?: boolean | undefined;
+  /** Named in each line. */
+  gate?: string | undefined;
+  limit: number;
+}
+
+/** Readings as lines of JSON, one `ReadingView` each. Few or none may be there, and it is not the last page unless `next` is null. */
+export interface ReadingPage {
+  lines: Uint8Array;
+  count: number;
+  next: string | null;
+  /** `after` in the order `stored`, for what comes later than these pages. */
+  tail: string;
+}
+
+export interface RefusalQuery {
+  subject?: string | undefined;
+  after?: string | undefined;
+  limit: number;
+}
+
+/** `next` is null at the end; a page may hold few items, or none, and not be the last. */
+export interface Page<Item> {
+  items: Item[];
+  next: string | null;
+}
+
+export interface Sink {
+  /** The last batch that was ever written; 0 for none. */
+  readonly lastBatch: number;
+  /** @throws {PortcullisError} `disk_full`; the sink goes on when space is back */
+  write(write: SinkWrite): Promise<SinkOutcome[]>;
+  mark(looked: Looked): Promise<void>;
+  /** The batches of an earlier process that are not proven, oldest first. */
+  unsettled(): Promise<UnsettledBatch[]>;
+  /** This batch, and with it all before it, becomes readable. */
+  settle(batch: number, proof: 'proven' | 'unproven'): Promise<void>;
+  /** Readable readings; what was pruned meanwhile is not there, and nothing is there twice. */
+  read(query: ReadingQuery): Promise<ReadingPage>;
+  keepRefusals(refusals: VerdictView[]): Promise<void>;
+  refusals(query: RefusalQuery): Promise<Page<VerdictView>>;
+  /** How many readings there are, and how many of them were received before. */
+  age(before: number): Promise<{ older: number; present: number }>;
+  /** Removes what was received before; resolves to how many readings. */
+  prune(before: number): Promise<number>;
+  unprovenCount(): Promise<number>;
+  /** What was asked before is done first; what is asked later is refused. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

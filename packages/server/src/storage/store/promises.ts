@@ -1,0 +1,18 @@
+import type { Kysely, Transaction } from 'kysely';
+import type { Schema } from './schema.ts';
+
+/** Cannot write, by type. */
+export type Reader = Pick<Kysely<Schema>, 'selectFrom' | 'with' | 'fn'>;
+
+export type Writer = Transaction<Schema>;
+
+/** Work inside `read` or `change` must not ask the store for another `read` or `change`: it would wait for itself. */
+export interface Store {
+  /** For short reads: all that `work` sees is of one committed state. */
+  read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
+  /** One read transaction on a connection of its own, for reads that last. */
+  snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T>;
+  /** Durable before it resolves; rolled back when `work` throws. */
+  change<T>(work: (db: Writer) => Promise<T>): Promise<T>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
