@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { PortcullisError } from '@portcullis/contract';
 import { BackOff } from '../link/back-off.ts';
-import { type System, timerMsMax } from '../system.ts';
+import type { System } from '../system.ts';
 import type { Credential } from './credential.ts';
 import { confirm, findGates, renew } from './renew.ts';
 
@@ -15,6 +15,8 @@ interface Parts {
   onFailure(error: PortcullisError): void;
 }
 
+/** A far end is looked at again each minute: machines sleep, and clocks are set (FIELD-NOTES K4). */
+const lookMsMax = 60_000;
 const pace = { firstMs: 5_000, longestMs: 3_600_000 };
 /** A gate that is lost to many at once must not bring all of them to the authority at once. */
 const gatesPace = { firstMs: 10_000, longestMs: 3_600_000 };
@@ -91,7 +93,7 @@ export class Renewing {
   }
 
   #dueMs(): number {
-    const gatesMs = this.#gatesDueAt === undefined ? timerMsMax : this.#gatesDueAt - this.#parts.system.monotonic();
+    const gatesMs = this.#gatesDueAt === undefined ? lookMsMax : this.#gatesDueAt - this.#parts.system.monotonic();
     return Math.min(gatesMs, this.#renewalDueMs());
   }
 
@@ -101,7 +103,7 @@ export class Renewing {
     const look = () => {
       this.#looking = this.#look();
     };
-    this.#timer = setTimeout(look, Math.min(Math.max(0, milliseconds), timerMsMax));
+    this.#timer = setTimeout(look, Math.min(Math.max(0, milliseconds), lookMsMax));
   }
 
   async #look(): Promise<void> {

@@ -22,12 +22,13 @@ export const attributesRoutes: readonly Route[] = [
     path: '/v1/attributes',
     kinds: ['operator'],
     summary: 'Sets and unsets attributes: one revision, however many subjects it names',
+    uses: ['attributes', 'feed'],
     schemas: { query: WaitQuery, body: AttributesRequest },
     answer: ChangeAnswer,
     bodyBytesMax,
-    async handle(rooms, { query, body, by }) {
-      const done = await rooms.attributes.change({ ...by, reason: body.reason }, body);
-      return answerChange(rooms, done, query);
+    async handle({ attributes, feed }, { query, body, by }) {
+      const done = await attributes.change({ ...by, reason: body.reason }, body);
+      return answerChange(feed, done, query);
     },
   }),
   route({
@@ -35,6 +36,7 @@ export const attributesRoutes: readonly Route[] = [
     path: '/v1/attribute-types',
     kinds: ['operator'],
     summary: 'What type the values of each name have, and how many subjects have one',
+    uses: ['attributes'],
     schemas: {},
     answer: page(AttributeTypeView),
     handle: async ({ attributes }) => ({ items: await attributes.types(), next: null }),
@@ -44,6 +46,7 @@ export const attributesRoutes: readonly Route[] = [
     path: '/v1/attribute-types/:name',
     kinds: ['operator'],
     summary: 'What type the values of a name have',
+    uses: ['attributes'],
     schemas: { params },
     answer: AttributeTypeView,
     handle: ({ attributes }, { params: { name } }) => attributes.type(name),
@@ -53,6 +56,7 @@ export const attributesRoutes: readonly Route[] = [
     path: '/v1/attribute-types/:name',
     kinds: ['operator'],
     summary: 'Gives a name another type, where no value stands in the way: no revision',
+    uses: ['attributes'],
     schemas: { params, body: RetypeRequest },
     answer: z.object({ changed: z.union([z.literal(0), z.literal(1)]) }),
     handle: ({ attributes }, { params: { name }, body: { type, reason }, by }) =>

@@ -19,6 +19,7 @@ export const certificatesRoutes: readonly Route[] = [
     path: '/v1/certificates',
     kinds: ['operator'],
     summary: 'Certificates: of one subject or of all, by kind and standing, or those that end soon',
+    uses: ['revocation'],
     schemas: { query: CertificatesQuery },
     answer: page(CertificateView),
     handle: ({ revocation }, { query }) => revocation.list(query),
@@ -28,6 +29,7 @@ export const certificatesRoutes: readonly Route[] = [
     path: '/v1/certificates/:fingerprint',
     kinds: ['operator'],
     summary: 'One certificate',
+    uses: ['revocation'],
     schemas: { params: z.strictObject({ fingerprint: Fingerprint }) },
     answer: CertificateView,
     async handle({ revocation }, { params: { fingerprint } }) {
@@ -41,11 +43,12 @@ export const certificatesRoutes: readonly Route[] = [
     path: '/v1/standings',
     kinds: ['operator'],
     summary: 'Suspends, resumes or revokes',
+    uses: ['revocation', 'feed'],
     schemas: { query: WaitQuery, body: StandingsRequest },
     answer: ChangeAnswer,
-    async handle(rooms, { query, body, by }) {
-      const done = await rooms.revocation.change({ ...by, reason: body.reason }, body);
-      return answerChange(rooms, done, query);
+    async handle({ revocation, feed }, { query, body, by }) {
+      const done = await revocation.change({ ...by, reason: body.reason }, body);
+      return answerChange(feed, done, query);
     },
   }),
 ];

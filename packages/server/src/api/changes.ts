@@ -8,11 +8,12 @@ import {
   type WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
+import type { Feed } from '../feed/feed.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { type Rooms, type Route, route } from './route.ts';
+import { type Route, route } from './route.ts';
 
 export async function answerChange(
-  { feed }: Rooms,
+  feed: Feed,
   { revision, changed }: { revision: number; changed: number },
   query: z.infer<typeof WaitQuery>,
 ): Promise<ChangeAnswer> {
@@ -26,6 +27,7 @@ export const changesRoutes: readonly Route[] = [
     path: '/v1/fleet',
     kinds: ['operator', 'gate'],
     summary: 'Where the fleet’s history stands',
+    uses: ['fleet', 'journal', 'system'],
     schemas: {},
     answer: FleetView,
     async handle({ fleet, journal, system }) {
@@ -38,6 +40,7 @@ export const changesRoutes: readonly Route[] = [
     path: '/v1/changes/:revision',
     kinds: ['operator'],
     summary: 'What a revision changed, by whom, and how far it is in force',
+    uses: ['feed', 'journal'],
     schemas: { params: z.strictObject({ revision: z.coerce.number().int().positive() }), query: ChangeQuery },
     answer: ChangeView,
     async handle({ feed, journal }, { params: { revision }, query }) {
@@ -54,6 +57,7 @@ export const changesRoutes: readonly Route[] = [
     path: '/v1/journal',
     kinds: ['operator'],
     summary: 'Everything that happened, in order, with its hash chain',
+    uses: ['journal'],
     schemas: {
       query: z.strictObject({
         after: z.coerce.number().int().nonnegative().default(0),

@@ -24,6 +24,7 @@ export const gatesRoutes: readonly Route[] = [
     path: '/v1/gates',
     kinds: ['operator'],
     summary: 'Gates and their instances: lease, applied revision, rates',
+    uses: ['feed'],
     schemas: {},
     answer: z.object({ items: z.array(GateView) }),
     handle: async ({ feed }) => ({ items: await feed.gates() }),
@@ -33,6 +34,7 @@ export const gatesRoutes: readonly Route[] = [
     path: '/v1/feed',
     kinds: ['gate'],
     summary: 'Snapshot, changes in order, then live (NDJSON)',
+    uses: ['feed', 'journal', 'log', 'revocation', 'system'],
     schemas: { query: FeedQuery },
     handle: streamFeed,
   }),
@@ -41,6 +43,7 @@ export const gatesRoutes: readonly Route[] = [
     path: '/v1/leases',
     kinds: ['gate'],
     summary: 'Renews the lease of a gate’s instance',
+    uses: ['feed', 'attributes'],
     schemas: { body: LeaseRequest },
     answer: LeaseAnswer,
     async handle({ feed, attributes }, { body, peer, by }) {
@@ -55,6 +58,7 @@ export const gatesRoutes: readonly Route[] = [
     path: '/v1/leases/release',
     kinds: ['gate'],
     summary: 'Gives a lease back: the instance decides nothing any more',
+    uses: ['feed'],
     schemas: { body: LeaseRelease },
     answer: Done,
     async handle({ feed }, { body, peer }) {
@@ -67,6 +71,7 @@ export const gatesRoutes: readonly Route[] = [
     path: '/v1/reports',
     kinds: ['gate'],
     summary: 'Tells that a revision is applied and nothing judged before it is under way',
+    uses: ['feed'],
     schemas: { body: AppliedReport },
     answer: Done,
     async handle({ feed }, { body, peer }) {
@@ -79,6 +84,7 @@ export const gatesRoutes: readonly Route[] = [
     path: '/v1/settlements',
     kinds: ['gate'],
     summary: 'Asks what became of the last batch of a process that died',
+    uses: ['feed'],
     schemas: { body: SettlementRequest },
     answer: SettlementAnswer,
     bodyBytesMax: 8 * 1024 * 1024,
@@ -89,6 +95,7 @@ export const gatesRoutes: readonly Route[] = [
     path: '/v1/server-certificates',
     kinds: ['gate'],
     summary: 'A server certificate for the names that the authority has on record',
+    uses: ['issuance', 'journal', 'attributes', 'hosts'],
     schemas: { body: ServerCertificateRequest },
     answer: ServerCertificate,
     handle: issueServerCertificate,
@@ -96,11 +103,10 @@ export const gatesRoutes: readonly Route[] = [
 ];
 
 async function issueServerCertificate(
-  rooms: Rooms,
+  { issuance, journal, attributes, hosts: ownHosts }: Pick<Rooms, 'issuance' | 'journal' | 'attributes' | 'hosts'>,
   { body, peer, by }: Call<{ body: typeof ServerCertificateRequest }>,
 ) {
-  const { issuance, journal, attributes } = rooms;
-  const hosts = (await attributes.hostsOf(peer.subject)) ?? rooms.hosts;
+  const hosts = (await attributes.hostsOf(peer.subject)) ?? ownHosts;
   const request = Buffer.from(body.request, 'base64');
   const signed = await issuance.issue(issuance.check({ subject: peer.subject, kind: 'gate', request, hosts }));
   const entry = {
@@ -115,7 +121,10 @@ async function issueServerCertificate(
 }
 
 /** The stream ends when the caller goes, when the authority stops, and at once when the gate is no longer admitted. */
-async function streamFeed(rooms: Rooms, { query, peer, reply }: Call<{ query: typeof FeedQuery }>) {
+async function streamFeed(
+  rooms: Pick<Rooms, 'feed' | 'journal' | 'revocation' | 'system' | 'log'>,
+  { query, peer, reply }: Call<{ query: typeof FeedQuery }>,
+) {
   const { feed, log } = rooms;
   const gone = new AbortController();
   const response = reply.raw;

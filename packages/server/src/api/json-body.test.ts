@@ -8,7 +8,7 @@ import { makeServer } from './server.ts';
 
 const Body = z.strictObject({ set: z.record(z.string(), z.unknown()).optional(), reason: ReasonText.optional() });
 const echo = route({
-  ...{ method: 'POST', path: '/v1/echo', kinds: [], summary: 'What came' },
+  ...{ method: 'POST', path: '/v1/echo', kinds: [], uses: [], summary: 'What came' },
   schemas: { body: Body },
   handle: async (_rooms, { body }) => body,
 });

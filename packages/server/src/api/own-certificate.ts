@@ -2,8 +2,8 @@ import { makeKey, makeRequest } from '@portcullis/device';
 import type { Rooms } from './route.ts';
 import type { ServerIdentity } from './server.ts';
 
-/** A far end is looked at again each hour (FIELD-NOTES K4). */
-const lookMsMax = 3_600_000;
+/** a far end is looked at again each minute (FIELD-NOTES K4). */
+const lookMsMax = 60_000;
 const retryMs = 10_000;
 
 /** The authority's own server certificate: a day long, a fresh key each time, renewed by itself. */

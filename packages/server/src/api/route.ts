@@ -10,7 +10,7 @@ import type { Revocation } from '../revocation/revocation.ts';
 import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
 import type { Peer } from './peer.ts';
 
-/** The rooms that handlers call. */
+/** The rooms that handlers call; each is handed those that its row names. */
 export interface Rooms {
   attributes: Attributes;
   enrolment: Enrolment;
@@ -58,10 +58,11 @@ export interface Route {
   /** Empty: the enrolment listener, where the request itself proves who may ask. */
   kinds: readonly Kind[];
   summary: string;
+  uses: readonly (keyof Rooms)[];
   schemas: Schemas;
   answer?: z.ZodType | undefined;
   bodyBytesMax?: number | undefined;
-  handle(rooms: Rooms, call: Call<Schemas>): Promise<unknown>;
+  handle(rooms: Partial<Rooms>, call: Call<Schemas>): Promise<unknown>;
 }
 
 /** Whom a row admits, in words. What is only looked at, an operator that is read-only may look at too. */
@@ -70,11 +71,12 @@ export function admittedBy({ method, kinds }: Pick<Route, 'method' | 'kinds'>): 
   return kinds.map(readOnlyToo).join(', ');
 }
 
-/** Ties a handler's types to its schemas. */
-export function route<Given extends Schemas>(
-  row: Omit<Route, 'handle' | 'schemas'> & {
+/** Ties a handler's types to its schemas, and to the rooms that its row names. */
+export function route<Given extends Schemas, const Used extends keyof Rooms>(
+  row: Omit<Route, 'handle' | 'schemas' | 'uses'> & {
+    uses: readonly Used[];
     schemas: Given;
-    handle(rooms: Rooms, call: Call<Given>): Promise<unknown>;
+    handle(rooms: Pick<Rooms, Used>, call: Call<Given>): Promise<unknown>;
   },
 ): Route {
   return row as unknown as Route;

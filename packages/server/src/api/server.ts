@@ -97,11 +97,12 @@ function methodsOf({ method, answer }: Route): ('GET' | 'HEAD' | 'POST')[] {
 
 function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
   const { params, query, body } = row.schemas;
+  const used = Object.fromEntries(row.uses.map((name) => [name, rooms[name]]));
   const peers = new WeakMap<FastifyRequest, Peer>();
   const handler = (async (request, reply) => {
     const peer = peers.get(request);
     const call = { params: request.params, query: request.query, body: request.body, request, reply };
-    return row.handle(rooms, { ...call, peer, by: peer && byPeer(rooms, peer) } as Call<never>);
+    return row.handle(used, { ...call, peer, by: peer && byPeer(rooms, peer) } as Call<never>);
   }) as RouteHandlerMethod;
   const judge = async (request: FastifyRequest) => {
     if (row.kinds.length === 0) return;

@@ -8,13 +8,16 @@ export const statusRoutes: readonly Route[] = [
     path: '/v1/status',
     kinds: ['operator'],
     summary: 'How the authority stands: its disk, the end of its journal, what certificates end soon',
+    uses: ['fleet', 'journal', 'revocation', 'system', 'startedAt', 'diskSpace', 'verified'],
     schemas: { query: StatusQuery },
     answer: AuthorityStatus,
     handle: (rooms, { query }) => statusOf(rooms, query.endingWithin),
   }),
 ];
 
-async function statusOf(rooms: Rooms, within: number): Promise<AuthorityStatus> {
+type Looked = Pick<Rooms, 'fleet' | 'journal' | 'revocation' | 'system' | 'startedAt' | 'diskSpace' | 'verified'>;
+
+async function statusOf(rooms: Looked, within: number): Promise<AuthorityStatus> {
   const { fleet, journal, revocation, system, startedAt } = rooms;
   const [disk, end, ending] = await Promise.all([
     rooms.diskSpace(),

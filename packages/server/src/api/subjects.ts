@@ -21,6 +21,7 @@ export const subjectsRoutes: readonly Route[] = [
     path: '/v1/subjects',
     kinds: ['operator'],
     summary: 'Subjects with their attributes and until when each has a certificate',
+    uses: ['attributes'],
     schemas: { query: SubjectsQuery },
     answer: page(SubjectView),
     handle: ({ attributes }, { query }) => attributes.list(query),
@@ -30,6 +31,7 @@ export const subjectsRoutes: readonly Route[] = [
     path: '/v1/subjects/:id',
     kinds: ['operator'],
     summary: 'One subject',
+    uses: ['attributes'],
     schemas: { params },
     answer: SubjectView,
     handle: ({ attributes }, { params: { id } }) => attributes.read(id),
@@ -39,6 +41,7 @@ export const subjectsRoutes: readonly Route[] = [
     path: '/v1/subjects/:id/history',
     kinds: ['operator'],
     summary: 'Every change of a subject’s attributes, oldest first',
+    uses: ['attributes'],
     schemas: { params, query: PageQuery.extend({ name: z.string().max(64).optional() }) },
     answer: page(AttributeHistoryView),
     handle: ({ attributes }, { params: { id }, query: { name, ...query } }) =>
@@ -49,11 +52,12 @@ export const subjectsRoutes: readonly Route[] = [
     path: '/v1/subjects/:id/retire',
     kinds: ['operator'],
     summary: 'Revokes everything a subject has, for ever',
+    uses: ['revocation', 'feed'],
     schemas: { params, query: WaitQuery, body: z.strictObject({ reason: ReasonText.optional() }) },
     answer: ChangeAnswer,
-    async handle(rooms, { params: { id }, query, body, by }) {
-      const done = await rooms.revocation.retire({ ...by, ...body }, id);
-      return answerChange(rooms, done, query);
+    async handle({ revocation, feed }, { params: { id }, query, body, by }) {
+      const done = await revocation.retire({ ...by, ...body }, id);
+      return answerChange(feed, done, query);
     },
   }),
 ];

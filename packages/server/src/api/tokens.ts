@@ -8,6 +8,7 @@ export const tokensRoutes: readonly Route[] = [
     path: '/v1/tokens',
     kinds: ['operator'],
     summary: 'Makes enrolment tokens, and the subjects that are new',
+    uses: ['enrolment'],
     schemas: { body: TokensRequest },
     answer: z.object({ revision: z.int(), tokens: z.array(TokenCreated) }),
     bodyBytesMax: 16 * 1024 * 1024,
@@ -18,6 +19,7 @@ export const tokensRoutes: readonly Route[] = [
     path: '/v1/tokens',
     kinds: ['operator'],
     summary: 'Tokens and what became of them; their secrets are not kept',
+    uses: ['enrolment'],
     schemas: { query: PageQuery },
     answer: page(TokenView),
     handle: ({ enrolment }, { query }) => enrolment.listTokens(query),
@@ -27,6 +29,7 @@ export const tokensRoutes: readonly Route[] = [
     path: '/v1/tokens/:id/revocation',
     kinds: ['operator'],
     summary: 'Voids a token',
+    uses: ['enrolment'],
     schemas: {
       params: z.strictObject({ id: z.string().max(64) }),
       body: z.strictObject({ reason: ReasonText.optional() }),

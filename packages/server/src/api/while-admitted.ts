@@ -9,8 +9,8 @@ interface Parts {
   system: System;
 }
 
-/** A far end is looked at again each hour (FIELD-NOTES K4). */
-const lookMsMax = 3_600_000;
+/** A far end is looked at again each minute: a wall clock that was set is noticed by then (FIELD-NOTES K4). */
+const lookMsMax = 60_000;
 
 /**
  * Work that lasts, for as long as the peer would still be let in (FIELD-NOTES A8): it is judged again by the rule of every

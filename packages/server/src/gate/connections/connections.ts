@@ -40,8 +40,8 @@ interface Parts {
 }
 
 const closedPerTurn = 256;
-/** `setTimeout` fires at once beyond 2^31 ms: a far end is looked at again each hour (FIELD-NOTES K4). */
-const timerMsMax = 3_600_000;
+/** `setTimeout` fires at once beyond 2^31 ms: a far end is looked at again each minute (FIELD-NOTES K4). */
+const timerMsMax = 60_000;
 
 /** From certificate to open connections: what makes a cut a cut (P6). */
 export class Connections {

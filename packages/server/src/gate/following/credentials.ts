@@ -23,8 +23,8 @@ interface Parts {
   onRenewed(credential: Credential): void;
 }
 
-/** A far end is looked at again each hour: long timers overflow, machines sleep, clocks are set (FIELD-NOTES K4). */
-const lookMsMax = 3_600_000;
+/** A far end is looked at again each minute: long timers overflow, machines sleep, clocks are set (FIELD-NOTES K4). */
+const lookMsMax = 60_000;
 const retryMs = 10_000;
 
 /** A server certificate with its issuer and key, and whom it trusts: roots and issuers. All in PEM. */
