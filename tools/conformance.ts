@@ -1,6 +1,6 @@
 /**
  * `npm run conformance -- NAME…`: the parts of the suite that need more of a machine than `npm test` does (an older Node,
- * Python, systemd, network namespaces), each a file of test/conformance, one after another, with the time that each took. Without a name: all.
+ * Python, systemd, network namespaces, minutes), each a file of test/conformance, one after another, with the time that each took. Without a name: all.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -11,6 +11,9 @@ const parts: Record<string, string> = {
   devices: 'the devices of examples/, against a real house and against servers that lie',
   network: 'docs/operating/network.md, on three machines made of network namespaces',
   containers: 'Containerfile and compose file, as far as that goes without an engine',
+  operating: 'the other pages of docs/operating, from their first line to their last',
+  'slow-link': 'a device behind a link of 2 KB/s that stands still and breaks',
+  torture: 'real processes and faults at random, for some seconds, and the fault that they must find',
   services: 'the systemd units, and the accounts that they run in',
 };
 

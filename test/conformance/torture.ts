@@ -1,13 +1,13 @@
 /**
  * The torture, short, and its canary. The long one is `npm run torture -- --minutes 30`; one that fails is repeated by its seed, as far
  * as the machine lets processes run in the same order:
- *   SEED=17 node --conditions=portcullis-source --test packages/server/test/torture/torture.test.ts
+ *   SEED=17 npm run conformance -- torture
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Arena } from './arena.ts';
-import { authorityFaults, gateFaults, planFaults } from './faults.ts';
-import { run } from './run.ts';
+import { Arena } from '../../packages/server/test/torture/arena.ts';
+import { authorityFaults, gateFaults, planFaults } from '../../packages/server/test/torture/faults.ts';
+import { run } from '../../packages/server/test/torture/run.ts';
 
 const seed = Number(process.env.SEED ?? 17);
 /** An authority that starts twice in nine seconds leaves no time for anything else. */

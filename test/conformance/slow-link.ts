@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Credential, credentialFileIn, Device, writeCredential } from '@portcullis/device';
-import { OpenFront } from '../../open-front.ts';
-import { SlowLink } from '../../slow-link.ts';
+import { OpenFront } from '../../packages/server/test/open-front.ts';
+import { SlowLink } from '../../packages/server/test/slow-link.ts';
 
 /** Several times what it takes on a machine that is four times slower: the link, not the machine, sets the pace. */
 const withinMs = 400_000;

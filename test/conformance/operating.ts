@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { asNewcomer, blocksOf } from './newcomer.ts';
-import { root, textOf, trackedFiles } from './tree.ts';
+import { asNewcomer, blocksOf } from '../newcomer.ts';
+import { root, textOf, trackedFiles } from '../tree.ts';
 
 /** Pages whose blocks need more than an empty folder, and what runs them. */
 const runElsewhere: Record<string, string> = {
