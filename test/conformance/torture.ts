@@ -15,7 +15,7 @@ const brief = [...Object.keys(gateFaults), ...Object.keys(authorityFaults)].filt
 let arena: Arena;
 
 before(async () => {
-  arena = await Arena.open({ devices: 30, gates: 2, copies: 1, seed });
+  arena = await Arena.open({ devices: 30, gates: 2, copies: 1, crowd: 300, seed });
 });
 after(() => arena?.close());
 
@@ -27,12 +27,15 @@ test('P6, P7, P8, P12: killed, paused and cut off at random, no gate breaks what
     flippers: 4,
     faults: true,
     only: brief,
+    renewals: true,
+    storms: true,
   });
   context.diagnostic(JSON.stringify(report));
   assert.deepEqual(report.first, []);
   assert.equal(report.violations, 0);
   assert.ok(report.acknowledged > 100 && report.confirmed > 10, 'the run exercises something');
   assert.ok(Object.keys(report.faults).length > 3, 'faults were injected');
+  assert.ok(report.renewals > 0, 'a device renewed meanwhile');
 });
 
 test('canary: without rule 8 the torture finds a reading that became readable after the receipt that forbade it', async (context) => {

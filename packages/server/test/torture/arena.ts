@@ -20,6 +20,7 @@ import { Timeline } from './timeline.ts';
 export const leaseMs = 2_000;
 export const patienceMs = 500;
 const enrolledAtOnce = 8;
+const tokensAtOnce = 500;
 /** A process has to share the machine with all the others. */
 const startMsMax = 60_000;
 const TokensCreated = z.strictObject({ revision: z.int(), tokens: z.array(TokenCreated) });
@@ -31,6 +32,8 @@ interface Made {
   devices: number;
   gates: number;
   copies?: number;
+  /** Subjects beside the devices, which only changes of many name. */
+  crowd?: number;
   seed: number;
 }
 
@@ -38,7 +41,10 @@ export class Arena {
   readonly house = new House();
   readonly gates: GateChild[] = [];
   readonly devices: Credential[] = [];
+  /** Indices of those that renewed; one renews once, for the authority gives no second successor so soon. */
+  readonly renewed = new Set<number>();
   readonly timeline = new Timeline();
+  readonly crowd: string[] = [];
   /** The revision of each change that gave a reason. */
   readonly revisionOf = new Map<string, number>();
   operator!: Operator;
@@ -61,7 +67,7 @@ export class Arena {
     }
   }
 
-  async #open({ devices, gates, copies = 0, seed }: Made): Promise<void> {
+  async #open({ devices, gates, copies = 0, crowd = 0, seed }: Made): Promise<void> {
     const { house } = this;
     house.basePort = await freeBasePort();
     await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
@@ -71,6 +77,7 @@ export class Arena {
     this.operator = new Operator(house.fleet);
     const names = Array.from({ length: gates }, (_, index) => `gate-${index + 1}`);
     await Promise.all([...names.map((name, index) => this.#join(name, seed + index)), this.#enrol(devices)]);
+    await this.#gather(crowd);
     this.gates.sort((a, b) => a.name.localeCompare(b.name));
     for (const gate of this.gates.slice(0, copies)) await this.#copy(gate);
     await this.startGates();
@@ -114,13 +121,22 @@ export class Arena {
     const tokens = await this.#tokens(wanted);
     const enrolNext = async () => {
       for (let token = tokens.pop(); token !== undefined; token = tokens.pop()) {
-        const directory = join(this.house.home, `device-${tokens.length}`);
-        this.devices.push(await enrol({ token, directory }));
+        const index = tokens.length;
+        this.devices[index] = await enrol({ token, directory: this.directoryOf(index) });
       }
     };
     await Promise.all(Array.from({ length: enrolledAtOnce }, enrolNext));
-    this.devices.sort((a, b) => a.subject.localeCompare(b.subject));
   }
+
+  async #gather(count: number): Promise<void> {
+    for (let from = 0; from < count; from += tokensAtOnce) {
+      const some = Array.from({ length: Math.min(tokensAtOnce, count - from) }, (_, index) => `crate-${from + index}`);
+      await this.#tokens(some.map((subject) => ({ subject })));
+      this.crowd.push(...some);
+    }
+  }
+
+  readonly directoryOf = (index: number): string => join(this.house.home, `device-${index}`);
 
   async #tokens(wanted: { subject: string; kind?: string; attributes?: object }[]): Promise<string[]> {
     const { link, credential } = this.operator;

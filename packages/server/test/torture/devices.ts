@@ -1,4 +1,5 @@
 /** The load: each device keeps a connection to each gate and sends over it, one request after another, each with ids of its own. */
+import { X509Certificate } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
@@ -35,13 +36,24 @@ export class Load {
     setMaxListeners(0, this.#stop.signal);
     const restMs = (devices.length * gates.length * 1_000) / perSecond;
     this.#lanes = devices.flatMap((device, index) => {
-      const { key, certificate, issuer, roots } = device;
-      const context = createSecureContext({ key, cert: certificate + issuer, ca: roots, minVersion: 'TLSv1.3' });
+      const identity = identityOf(device);
       return gates.map((gate, which) => {
         const chance = new Schedule(seed * 100_000 + index * 16 + which);
-        return new Lane({ subject: device.subject, gate, context, chance, label, restMs, calls: this.calls });
+        return new Lane({ subject: device.subject, gate, identity, chance, label, restMs, calls: this.calls });
       });
     });
+  }
+
+  /** From its next request on, each lane of the subject that is picked sends with this pair. */
+  use(credential: Credential, picked: (lane: number) => boolean): void {
+    const identity = identityOf(credential);
+    const ofSubject = this.#lanes.filter(({ subject }) => subject === credential.subject);
+    for (const [index, lane] of ofSubject.entries()) if (picked(index)) lane.use(identity);
+  }
+
+  /** Every connection breaks at once, and all come back. */
+  storm(): void {
+    for (const lane of this.#lanes) lane.breakOff();
   }
 
   start(): void {
@@ -61,10 +73,23 @@ export class Load {
   }
 }
 
+interface Identity {
+  fingerprint: string;
+  context: SecureContext;
+}
+
+function identityOf({ key, certificate, issuer, roots }: Credential): Identity {
+  const { fingerprint256 } = new X509Certificate(certificate);
+  return {
+    fingerprint: fingerprint256.replaceAll(':', '').toLowerCase(),
+    context: createSecureContext({ key, cert: certificate + issuer, ca: roots, minVersion: 'TLSv1.3' }),
+  };
+}
+
 interface LaneParts {
   subject: string;
   gate: { name: string; url: string };
-  context: SecureContext;
+  identity: Identity;
   chance: Schedule;
   label: string;
   restMs: number;
@@ -73,14 +98,29 @@ interface LaneParts {
 
 class Lane {
   readonly #parts: LaneParts;
-  readonly #agent: Agent;
+  #agent: Agent;
+  #identity: Identity;
+  #next: Identity | undefined;
   #number = 0;
   /** Sent, and not known to be acknowledged: the next request repeats it. */
   #pending: string[] = [];
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: 1, secureContext: parts.context, maxCachedSessions: 0 });
+    this.#identity = parts.identity;
+    this.#agent = agentOf(parts.identity);
+  }
+
+  get subject(): string {
+    return this.#parts.subject;
+  }
+
+  use(identity: Identity): void {
+    this.#next = identity;
+  }
+
+  breakOff(): void {
+    this.#agent.destroy();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -109,15 +149,25 @@ class Lane {
 
   async #send(): Promise<Call> {
     const { subject, gate, chance, calls } = this.#parts;
+    this.#adopt();
+    const { fingerprint: certificate } = this.#identity;
     if (this.#pending.length === 0) this.#pending = this.#newIds();
     const ids = this.#pending;
     const begin = performance.now();
     const answer = await post(`${gate.url}/v1/streams/telemetry/readings`, this.#agent, ids);
-    const call = { gate: gate.name, subject, ids, begin, end: performance.now(), ...answer };
+    const call = { gate: gate.name, subject, certificate, ids, begin, end: performance.now(), ...answer };
     calls.push(call);
     // A refused one is given up as often as it is tried again.
     if (call.status === 202 || (call.status === 403 && chance.chance() < 0.5)) this.#pending = [];
     return call;
+  }
+
+  #adopt(): void {
+    if (!this.#next) return;
+    this.#agent.destroy();
+    this.#identity = this.#next;
+    this.#next = undefined;
+    this.#agent = agentOf(this.#identity);
   }
 
   /** Most requests carry one reading, some carry several. */
@@ -127,6 +177,9 @@ class Lane {
     return Array.from({ length: many }, () => `${label}-${subject}-${++this.#number}`);
   }
 }
+
+const agentOf = ({ context }: Identity) =>
+  new Agent({ keepAlive: true, maxSockets: 1, secureContext: context, maxCachedSessions: 0 });
 
 type Answer = Pick<Call, 'status' | 'reason' | 'revision'>;
 

@@ -14,8 +14,10 @@ export interface Asked extends Omit<Change, 'revision' | 'applied'> {
 
 const waitLimitMs = 30_000;
 const restMsMax = 150;
+/** Of a change that names thousands, so much is told. */
+const whatMax = 200;
 
-type Body = { set: { status: string }; subjects: string[] } | { action: string; subject: string };
+type Body = { set: Record<string, string>; subjects: string[] } | { action: string; subject: string };
 
 export class Flips {
   readonly asked: Asked[] = [];
@@ -48,7 +50,21 @@ export class Flips {
     }
   }
 
+  /** Now and then a change that names everybody: by what no gate looks at, or by what all of them do. */
+  #bulk(chance: Schedule): [Body, Body?] {
+    const devices = this.#arena.devices.map(({ subject }) => subject as string);
+    if (chance.chance() < 0.8) {
+      const lot = `${Math.floor(chance.between(0, 1e9))} `.repeat(8);
+      return [{ subjects: [...devices, ...this.#arena.crowd], set: { lot } }];
+    }
+    return [
+      { subjects: devices, set: { status: 'off' } },
+      { subjects: devices, set: { status: 'active' } },
+    ];
+  }
+
   #pair(chance: Schedule): [Body, Body?] {
+    if (chance.chance() < 0.02) return this.#bulk(chance);
     const [subject, ...others] = this.#some(chance, chance.chance() < 0.25 ? Math.ceil(chance.between(1, 8)) : 1);
     const kind = others.length > 0 ? 0 : chance.chance();
     if (kind > 0.995) return [{ action: 'revoke', subject: subject as string }];
@@ -76,7 +92,12 @@ export class Flips {
   async #change(body: Body): Promise<void> {
     const reason = `${this.#label}-${this.asked.length}`;
     const asked: Asked = {
-      ...{ what: JSON.stringify(body), reason, begin: performance.now(), end: Number.POSITIVE_INFINITY },
+      ...{
+        what: JSON.stringify(body).slice(0, whatMax),
+        reason,
+        begin: performance.now(),
+        end: Number.POSITIVE_INFINITY,
+      },
       ...{ confirmed: undefined, looked: {}, receipt: undefined, failure: undefined },
     };
     this.asked.push(asked);

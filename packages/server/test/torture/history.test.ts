@@ -6,11 +6,29 @@ import { Timeline } from './timeline.ts';
 
 const fingerprint = 'ab'.repeat(32);
 const call = (fields: Partial<Call>): Call => ({
-  ...{ gate: 'gate-1', subject: 'truck-1', ids: [], begin: 0, end: 1, status: 202, reason: '' },
+  ...{
+    gate: 'gate-1',
+    subject: 'truck-1',
+    certificate: fingerprint,
+    ids: [],
+    begin: 0,
+    end: 1,
+    status: 202,
+    reason: '',
+  },
   ...fields,
 });
 const row = (fields: Partial<Row>): Row => ({
-  ...{ gate: 'gate-1', subject: 'truck-1', id: 'a', batch: 1, revision: 1, state: 'proven', readable: true },
+  ...{
+    gate: 'gate-1',
+    subject: 'truck-1',
+    certificate: fingerprint,
+    id: 'a',
+    batch: 1,
+    revision: 1,
+    state: 'proven',
+    readable: true,
+  },
   ...fields,
 });
 
@@ -81,7 +99,7 @@ const storedRows: [string, Partial<Row>, string[]][] = [
   ['judged anew at the revision that allows it', { batch: 10, revision: 3 }, []],
   ['of another gate', { gate: 'gate-2', batch: 6 }, []],
   ['judged at the revision that forbade it', { batch: 5, revision: 2 }, [notAdmissible]],
-  ['of a subject that nobody knows', { batch: 5, subject: 'truck-2' }, [notAdmissible]],
+  ['of a certificate that nobody knows', { batch: 5, certificate: 'cd'.repeat(32) }, [notAdmissible]],
 ];
 
 for (const [what, fields, expected] of storedRows) {
@@ -114,13 +132,13 @@ test('a suspended certificate forbids, a resumed one allows', () => {
   const timeline = new Timeline();
   const certificates = (standing: string) => [{ fingerprint, standing, notBefore: '', notAfter: '' }];
   timeline.apply(1, [{ subject: 'truck-1', attributes: { status: { value: 'active', public: false } } }] as never);
-  assert.equal(timeline.admissibleAt('truck-1', 1), false, 'it has no certificate yet');
+  assert.equal(timeline.admissibleAt(fingerprint, 1), false, 'it has no certificate yet');
   for (const [index, standing] of ['valid', 'suspended', 'valid', 'revoked'].entries()) {
     timeline.apply(index + 2, [{ subject: 'truck-1', certificates: certificates(standing) }] as never);
   }
-  const seen = [2, 3, 4, 5, 6].map((revision) => timeline.admissibleAt('truck-1', revision));
+  const seen = [2, 3, 4, 5, 6].map((revision) => timeline.admissibleAt(fingerprint, revision));
   assert.deepEqual(seen, [true, false, true, false, false]);
-  assert.deepEqual([timeline.ever('truck-1', true, 3, 3), timeline.ever('truck-1', true, 3, 4)], [false, true]);
+  assert.deepEqual([timeline.ever(fingerprint, true, 3, 3), timeline.ever(fingerprint, true, 3, 4)], [false, true]);
 });
 
 test('the bounds of a time: receipts given before it, changes begun by then', () => {

@@ -2,13 +2,15 @@
  * Checks a history of calls and changes against the journal and the stores. Pure. All times are of one clock.
  * Each call has two revisions that bound what it may have been judged at: at least the last whose receipt was given before it began
  * (receipts are given in order, so one is a receipt of all before it), and before the first whose change began after it ended. It was
- * answered rightly if its subject was so at some revision between them.
+ * answered rightly if its certificate was so at some revision between them.
  */
 import { countWhile, type Timeline } from './timeline.ts';
 
 export interface Call {
   gate: string;
   subject: string;
+  /** The fingerprint that it was sent with. */
+  certificate: string;
   ids: string[];
   begin: number;
   end: number;
@@ -36,6 +38,7 @@ export interface Change {
 export interface Row {
   gate: string;
   subject: string;
+  certificate: string;
   id: string;
   batch: number;
   revision: number;
@@ -113,7 +116,7 @@ function wrongAnswers({ calls, changes, timeline }: History): Violation[] {
     const bounds = (call.reason === 'not_admitted' && ofGate.get(call.gate)) || all;
     const [from, to] = [bounds.receiptedBefore(call.begin), all.madeBy(call.end)];
     const detail = { ...call, receipted: from, made: to };
-    if (!timeline.ever(call.subject, answer.admitted, from, to)) return [{ ...answer, detail }];
+    if (!timeline.ever(call.certificate, answer.admitted, from, to)) return [{ ...answer, detail }];
     if (call.revision === undefined || (call.revision >= from && call.revision <= to)) return [];
     return [{ promise: 'P7', what: 'judged at a revision that is not of its time', detail }];
   });
@@ -121,7 +124,7 @@ function wrongAnswers({ calls, changes, timeline }: History): Violation[] {
 
 /** A row says what it was judged at; whether it may stand follows from the journal alone. */
 function wrongRows({ rows, timeline }: History): Violation[] {
-  const wrong = rows.filter(({ subject, revision }) => !timeline.admissibleAt(subject, revision));
+  const wrong = rows.filter(({ certificate, revision }) => !timeline.admissibleAt(certificate, revision));
   return wrong.map((detail) => ({
     promise: 'P4',
     what: 'stored, although not admissible at its own revision',
@@ -140,12 +143,12 @@ function lateRows({ calls, rows, changes, timeline }: History): Violation[] {
     }
   }
   return rows.flatMap((row): Violation[] => {
-    const { gate, subject, batch, revision, state } = row;
+    const { gate, certificate, batch, revision, state } = row;
     if (state !== 'proven' || !row.readable) return [];
     const known = receipts.get(gate) ?? [];
     const last = known[countWhile(known, (receipt) => receipt.looked < batch) - 1];
     if (!last || last.revision <= revision) return [];
-    if (!timeline.ever(subject, false, revision + 1, last.revision)) return [];
+    if (!timeline.ever(certificate, false, revision + 1, last.revision)) return [];
     const acknowledged = calls.find((call) => call.gate === gate && call.status === 202 && call.ids.includes(row.id));
     const then = { receipted: last.revision, readableThen: last.looked, receiptAt: last.time };
     const detail = { ...row, ...then, acknowledgedAt: acknowledged?.end };

@@ -12,7 +12,7 @@ function callsOf(statusAt: (time: number) => number): Call[] {
   return Array.from({ length: 600 }, (_, index) => {
     const begin = index * 100;
     const status = statusAt(begin);
-    return { gate: 'gate-1', subject: 'truck-1', ids: [], begin, end: begin + 5, status, reason: '' };
+    return { gate: 'gate-1', subject: 'truck-1', certificate: '', ids: [], begin, end: begin + 5, status, reason: '' };
   });
 }
 

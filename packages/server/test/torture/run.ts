@@ -1,6 +1,8 @@
 /** One run: load, flips and faults together; then everything is healed, and the history is held against journal and stores. */
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { finished } from '../../../../tools/commands.ts';
+import { Schedule } from '../simulation/schedule.ts';
 import type { Arena } from './arena.ts';
 import { Load } from './devices.ts';
 import { authorityFaults, gateFaults, planFaults, playTrack, usualDisk } from './faults.ts';
@@ -8,6 +10,7 @@ import { type Asked, Flips } from './flips.ts';
 import type { SlowDisk } from './gate-child.ts';
 import { type Call, type Change, type Row, type Violation, violationsOf } from './history.ts';
 import { type Disturbance, isDecided, staleGates } from './liveness.ts';
+import { Renewals } from './renewals.ts';
 
 export interface RunOptions {
   seed: number;
@@ -15,6 +18,9 @@ export interface RunOptions {
   /** Requests, when nothing is refused. */
   perSecond: number;
   flippers: number;
+  /** Devices renew, and now and then all connections break at once. */
+  renewals?: boolean;
+  storms?: boolean;
   /** How many of the arena's gates take part; all, if not given. */
   gates?: number;
   faults: boolean;
@@ -42,6 +48,7 @@ export interface Report {
   failed: Record<string, number>;
   longestReceiptMs: number;
   faults: Record<string, number>;
+  renewals: number;
   rows: number;
   quarantined: number;
   unproven: number;
@@ -65,11 +72,12 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
   const flips = new Flips(arena, label);
   await flips.allowAll();
   const load = new Load({ devices: arena.devices, gates, perSecond, seed, label });
+  const renewals = new Renewals(arena, load);
   const disturbances: Disturbance[] = [];
   const begin = performance.now();
   try {
     load.start();
-    await disturb(arena, flips, options, (fault) => disturbances.push(fault));
+    await disturb(arena, { flips, load, renewals }, options, (fault) => disturbances.push(fault));
     await arena.startGates(gates);
     await arena.settled();
   } finally {
@@ -86,19 +94,21 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
     ...(await ended(arena, stuck)),
   ];
   const faults = countsOf(disturbances.map(({ kind }) => kind));
-  return { ...reportOf(options, load.calls, flips.asked, rows), faults, ...told(violations) };
+  return { ...reportOf(options, load.calls, flips.asked, rows), renewals: renewals.done, faults, ...told(violations) };
 }
 
 /** Ends when all that was begun is undone, or as soon as something of it fails. */
 async function disturb(
   arena: Arena,
-  flips: Flips,
+  { flips, load, renewals }: { flips: Flips; load: Load; renewals: Renewals },
   options: RunOptions,
   onFault: (fault: Disturbance) => void,
 ): Promise<void> {
   const { seed, milliseconds, flippers } = options;
   const stop = new AbortController();
   const flipping = Array.from({ length: flippers }, (_, index) => flips.run(seed * 64 + index, stop.signal));
+  if (options.renewals) flipping.push(renewals.run(seed, stop.signal));
+  if (options.storms) flipping.push(storms(load, seed, stop.signal, onFault));
   const playing = options.faults ? playFaults(arena, options, stop.signal, onFault) : [];
   const timer = setTimeout(() => stop.abort(), milliseconds);
   try {
@@ -107,6 +117,23 @@ async function disturb(
     clearTimeout(timer);
     stop.abort();
     await Promise.allSettled([...flipping, ...playing]);
+  }
+}
+
+/** Every few seconds all connections break at once. */
+async function storms(
+  load: Load,
+  seed: number,
+  signal: AbortSignal,
+  onFault: (fault: Disturbance) => void,
+): Promise<void> {
+  const chance = new Schedule(seed);
+  while (!signal.aborted) {
+    await pause(chance.between(2_000, 20_000), undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    const begin = performance.now();
+    load.storm();
+    onFault({ gate: undefined, kind: 'storm of connections', begin, end: begin });
   }
 }
 

@@ -31,7 +31,7 @@ export class Stores {
     return [...this.#databases].flatMap(([gate, { database }]) => {
       const found = database
         .prepare(
-          `SELECT requests.subject, readings.id, requests.batch, requests.revision,
+          `SELECT requests.subject, requests.certificate, readings.id, requests.batch, requests.revision,
              CASE requests.state WHEN 'quarantined' THEN 'quarantined' ELSE ifnull(shown.proof, 'unproven') END AS state,
              shown.number IS NOT NULL AS readable
            FROM readings JOIN requests ON requests.number = readings.request

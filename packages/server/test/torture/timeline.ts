@@ -1,4 +1,4 @@
-/** What the journal says of each subject: from which revision on it was admissible, and from which it was not. */
+/** What the journal says of each certificate: from which revision on it was admissible, and from which it was not. */
 import type { SubjectDelta } from '@portcullis/contract';
 
 export interface Step {
@@ -22,19 +22,22 @@ export class Timeline {
       this.#known.set(subject, known);
       for (const [name, { value }] of Object.entries(attributes ?? {})) if (name === 'status') known.status = value;
       for (const { fingerprint, standing } of certificates ?? []) known.standings.set(fingerprint, standing);
-      this.#note(subject, revision, known.status === 'active' && [...known.standings.values()].includes('valid'));
+      const active = known.status === 'active';
+      for (const [fingerprint, standing] of known.standings) {
+        this.#note(fingerprint, revision, active && standing === 'valid');
+      }
     }
   }
 
-  admissibleAt(subject: string, revision: number): boolean {
-    const steps = this.#steps.get(subject) ?? [];
+  admissibleAt(certificate: string, revision: number): boolean {
+    const steps = this.#steps.get(certificate) ?? [];
     return steps[lastAt(steps, revision)]?.admissible ?? false;
   }
 
-  /** Whether the subject was ever so, from one revision to another, both included. */
-  ever(subject: string, admissible: boolean, from: number, to: number): boolean {
-    const steps = this.#steps.get(subject) ?? [];
-    if (this.admissibleAt(subject, from) === admissible) return true;
+  /** Whether the certificate was ever so, from one revision to another, both included. */
+  ever(certificate: string, admissible: boolean, from: number, to: number): boolean {
+    const steps = this.#steps.get(certificate) ?? [];
+    if (this.admissibleAt(certificate, from) === admissible) return true;
     for (let index = lastAt(steps, from) + 1; index < steps.length; index++) {
       const step = steps[index] as Step;
       if (step.revision > to) return false;
@@ -43,9 +46,9 @@ export class Timeline {
     return false;
   }
 
-  #note(subject: string, revision: number, admissible: boolean): void {
-    const steps = this.#steps.get(subject) ?? [];
-    this.#steps.set(subject, steps);
+  #note(certificate: string, revision: number, admissible: boolean): void {
+    const steps = this.#steps.get(certificate) ?? [];
+    this.#steps.set(certificate, steps);
     if (steps.at(-1)?.admissible !== admissible) steps.push({ revision, admissible });
   }
 }

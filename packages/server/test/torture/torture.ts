@@ -1,6 +1,6 @@
 /**
- * `npm run torture -- [--minutes N] [--seed N] [--devices N] [--gates N] [--copies N] [--rate N] [--only KIND]… [--break barrier]`: prints one
- * summary and exits 1 if a promise was broken. `--copies`: so many gates are copied, identity and all. `--only`: faults of this kind alone, such as "gate paused". The seed decides faults,
+ * `npm run torture -- [--minutes N] [--seed N] [--devices N] [--gates N] [--copies N] [--rate N] [--crowd N] [--only KIND]… [--break barrier]`: prints one
+ * summary and exits 1 if a promise was broken. `--crowd`: so many subjects more, which only changes of many name. `--copies`: so many gates are copied, identity and all. `--only`: faults of this kind alone, such as "gate paused". The seed decides faults,
  * flips and sends; in which order processes come to run, the machine decides.
  */
 import { parseArgs } from 'node:util';
@@ -14,6 +14,7 @@ const { values } = parseArgs({
     devices: { type: 'string', default: '200' },
     gates: { type: 'string', default: '3' },
     copies: { type: 'string', default: '1' },
+    crowd: { type: 'string', default: '2000' },
     rate: { type: 'string', default: '500' },
     only: { type: 'string', multiple: true, default: [] },
     break: { type: 'string', default: '' },
@@ -24,13 +25,28 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 const seed = Number(values.seed);
 console.error(`torture: seed ${seed}, ${values.minutes} minutes, ${values.devices} devices, ${values.gates} gates`);
-const { devices, gates, copies } = values;
-const arena = await Arena.open({ devices: Number(devices), gates: Number(gates), copies: Number(copies), seed });
+const { devices, gates, copies, crowd } = values;
+const arena = await Arena.open({
+  devices: Number(devices),
+  gates: Number(gates),
+  copies: Number(copies),
+  crowd: Number(crowd),
+  seed,
+});
 try {
   const milliseconds = Number(values.minutes) * 60_000;
   const broken = values.break;
   const disk = broken === '' ? {} : { disk: { beforeMs: 50, afterMs: 300 } };
-  const options = { seed, milliseconds, perSecond: Number(values.rate), flippers: 6, faults: true, only: values.only };
+  const options = {
+    seed,
+    milliseconds,
+    perSecond: Number(values.rate),
+    flippers: 6,
+    faults: true,
+    only: values.only,
+    renewals: broken === '',
+    storms: broken === '',
+  };
   const report = await run(arena, { ...options, broken, ...disk });
   console.log(JSON.stringify(report));
   process.exitCode = report.violations === 0 ? 0 : 1;
