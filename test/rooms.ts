@@ -4,6 +4,7 @@
  */
 export const rooms: Record<string, readonly string[] | 'any door'> = {
   config: [],
+  bounds: [],
   telemetry: [],
   pki: [],
   keys: ['pki'],
@@ -15,7 +16,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   enrolment: ['issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
   feed: ['storage', 'journal', 'attributes', 'revocation'],
   replica: [],
-  gate: ['replica', 'pki', 'storage'],
+  gate: ['bounds', 'replica', 'pki', 'storage'],
   api: 'any door',
   cli: 'any door',
 };

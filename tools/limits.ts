@@ -23,6 +23,12 @@ const limits: Record<string, Limit[]> = {
     limit('one reading', 'contract/src/readings.ts#readingBytesMax', 'bytes', '413 `reading_too_large`'),
     limit('one request', 'contract/src/readings.ts#bodyBytesMax', 'bytes', '413 `reading_too_large`'),
     limit('lines of one request', 'contract/src/readings.ts#linesMax', '', '413 `reading_too_large`'),
+    limit(
+      'pieces of one request, chunks or records of TLS',
+      'server/src/bounds/growing-body.ts#piecesMax',
+      '',
+      '413 `reading_too_large`, at the API `request_too_large`',
+    ),
     limit('how deep JSON may be nested', 'contract/src/json-text.ts#jsonDepthMax', '', '400 `reading_malformed`'),
     limit(
       'headers of a request at a gate',

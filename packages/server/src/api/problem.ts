@@ -1,6 +1,8 @@
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { type FailureCode, failures, PortcullisError, type Problem, problemMediaType } from '@portcullis/contract';
 import type { FastifyError, FastifyReply } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { isLongBody, throwAwayBody } from '../bounds/bounds.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 
 /** The only place where what went wrong inside becomes what the outside is told. */
@@ -12,7 +14,20 @@ export function answerError(error: unknown, reply: FastifyReply, log: Log): Fast
   if (code === 'not_authenticated') reply.header('connection', 'close');
   if (retry && status !== 500) reply.header('retry-after', retryAfterSeconds);
   const problem: Problem = { type: 'about:blank', title, status, reason: code, detail: message };
-  return reply.code(status).header('content-type', problemMediaType).send(JSON.stringify(problem));
+  reply.code(status).header('content-type', problemMediaType);
+  const { raw: request } = reply.request;
+  return isLongBody(request) ? sendEarly(request, reply, problem) : reply.send(JSON.stringify(problem));
+}
+
+/** Before the body has come: it is not read on, and the answer ends the connection. */
+function sendEarly(request: IncomingMessage, reply: FastifyReply, problem: Problem): FastifyReply {
+  const body = JSON.stringify(problem);
+  reply.headers({ connection: 'close', 'content-length': Buffer.byteLength(body) });
+  reply.hijack();
+  reply.raw.writeHead(problem.status, reply.getHeaders() as OutgoingHttpHeaders);
+  reply.raw.write(body);
+  throwAwayBody(request, reply.raw);
+  return reply;
 }
 
 interface Translated {

@@ -1,7 +1,9 @@
+import type { Budget } from '../../bounds/bounds.ts';
+
 /** What all listeners of a gate share while they take readings in: one budget of bytes, one maker of ids. */
-export class Intake {
+export class Intake implements Budget {
   readonly bytesMax: number;
-  /** Bytes of bodies that are being received, of all connections together. */
+  /** What bodies that are being received take in memory, of all connections together. */
   bytes = 0;
   readonly #instance: string;
   #made = 0;
@@ -9,6 +11,16 @@ export class Intake {
   constructor(instance: string, bytesMax: number) {
     this.#instance = instance;
     this.bytesMax = bytesMax;
+  }
+
+  take(bytes: number): boolean {
+    if (this.bytes + bytes > this.bytesMax) return false;
+    this.bytes += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.bytes -= bytes;
   }
 
   /** Unique over gates and restarts, since an instance is. */

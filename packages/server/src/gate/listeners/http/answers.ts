@@ -7,6 +7,7 @@ import {
   type ReasonCode,
   reasons,
 } from '@portcullis/contract';
+import { throwAwayBody } from '../../../bounds/bounds.ts';
 import type { Replica } from '../../../replica/replica.ts';
 import type { Refused } from '../../admission/admit.ts';
 import { bounded } from '../../admission/bounded.ts';
@@ -53,7 +54,7 @@ const furtherHeaders: Record<number, Record<string, OutgoingHttpHeader>> = {
 
 /** RFC 9110 §15.5.6: the answer names what is allowed. */
 export function refuseMethod(request: IncomingMessage, response: ServerResponse, allow: string): void {
-  request.resume();
+  throwAwayBody(request);
   const detail = `the method is "${request.method}"; it must be one of [${allow}]`;
   const body = JSON.stringify(failureProblem('method_not_allowed', detail));
   send(response, failures.method_not_allowed.status, problemMediaType, body, false, { allow });
@@ -61,6 +62,13 @@ export function refuseMethod(request: IncomingMessage, response: ServerResponse,
 
 export function sendProblem(response: ServerResponse, problem: Problem, close: boolean): void {
   send(response, problem.status, problemMediaType, JSON.stringify(problem), close, furtherHeaders[problem.status]);
+}
+
+/** All of the answer goes out, and that the connection ends with it; the caller ends both. */
+export function tellProblem(response: ServerResponse, problem: Problem): void {
+  const body = JSON.stringify(problem);
+  response.writeHead(problem.status, headersOf(problemMediaType, body, true, furtherHeaders[problem.status]));
+  response.write(body);
 }
 
 export function send(
@@ -71,14 +79,23 @@ export function send(
   close: boolean,
   further?: Record<string, OutgoingHttpHeader>,
 ): void {
+  response.writeHead(status, headersOf(type, body, close, further));
+  response.end(body);
+}
+
+function headersOf(
+  type: string,
+  body: string | Buffer,
+  close: boolean,
+  further?: Record<string, OutgoingHttpHeader>,
+): Record<string, OutgoingHttpHeader> {
   const headers: Record<string, OutgoingHttpHeader> = {
     'content-type': type,
     'content-length': Buffer.byteLength(body),
     ...further,
   };
   if (close) headers.connection = 'close';
-  response.writeHead(status, headers);
-  response.end(body);
+  return headers;
 }
 
 /** For bytes that never became a request: the answer as it goes over the wire. */

@@ -202,7 +202,7 @@ test('P13: a full disk is 503 with nothing stored, and recovers when there is sp
 });
 
 test('P13: bodies that are being received are bounded over all connections together', async (context) => {
-  const gate = await OpenFront.open(context, { limits: { queueBytesMax: 1_000_000 } });
+  const gate = await OpenFront.open(context, { limits: { queueBytesMax: 1_500_000 } });
   const leaf = await gate.device('truck-17');
   const agent = gate.agent(leaf);
   const slow = await gate.socket(leaf);

@@ -8,6 +8,7 @@ import {
   type SubjectId,
 } from '@portcullis/contract';
 import { z } from 'zod';
+import { throwAwayBody } from '../../../bounds/bounds.ts';
 import type { Sink } from '../../../storage/sink.ts';
 import type { Figures } from '../../../telemetry/figures.ts';
 import { timestamp } from '../../../telemetry/telemetry.ts';
@@ -101,7 +102,7 @@ class OperatorExchange implements Exchange {
 /** Judged like a device, on a stream that operators alone may use; so is every request, however long the connection lasts. */
 export function serveOperator(parts: OperatorParts, asked: Asked, target: Target | undefined): void {
   const { request, response, transport, connection } = asked;
-  request.resume();
+  throwAwayBody(request);
   const handler = target && Object.hasOwn(routes, target.path) ? routes[target.path] : undefined;
   if (!target || !handler) {
     const known = ['POST /v1/streams/{stream}/readings', ...operatorPaths.map((path) => `GET ${path}`)];

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Acknowledgement, readingBounds } from '@portcullis/contract';
+import { GrowingBody, piecesMax, throwAwayBody } from '../../../bounds/bounds.ts';
 import type { SinkRequest } from '../../../storage/sink.ts';
 import { admit, type Ground, type Incoming, isAdmissible, judge, type Refused } from '../../admission/admit.ts';
 import { describe } from '../../admission/explain.ts';
@@ -10,7 +11,7 @@ import type { Recorded } from '../../recording/recording.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { Intake } from '../intake.ts';
 import { type MediaType, mediaTypeOf, parseReadings, type Readings } from '../readings.ts';
-import { send, sendProblem, toldOf } from './answers.ts';
+import { send, sendProblem, tellProblem, toldOf } from './answers.ts';
 import type { Asked } from './listener.ts';
 import type { Exchange, HttpTransport } from './transport.ts';
 
@@ -21,7 +22,7 @@ export interface ReadingParts {
   now(): number;
 }
 
-/** A body that is refused before its end is read on to here, so that its sender gets to read the answer. */
+/** A body of an admitted sender that is refused before its end is read on to here, so that its sender gets to read the answer. */
 const discardedBytesMax = 4 * readingBounds.bodyBytesMax;
 
 type State = 'receiving' | 'recording' | 'answered';
@@ -39,7 +40,8 @@ export class ReadingExchange implements Exchange, Incoming {
   readonly #incoming: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #streamName: string;
-  readonly #chunks: Buffer[] = [];
+  readonly #body: GrowingBody;
+  #pieces = 0;
   #mediaType: MediaType | undefined;
   #state: State = 'receiving';
   /** Known before the body has ended; what comes of it is not kept. */
@@ -52,6 +54,9 @@ export class ReadingExchange implements Exchange, Incoming {
     this.#response = response;
     this.#streamName = stream;
     this.bearer = connection;
+    const { 'content-length': said } = request.headers;
+    const bytesMax = Math.min(Number(said ?? readingBounds.bodyBytesMax), readingBounds.bodyBytesMax);
+    this.#body = new GrowingBody(bytesMax, parts.intake);
   }
 
   /** As the policy has it now: it may change while a request is under way. */
@@ -62,8 +67,10 @@ export class ReadingExchange implements Exchange, Incoming {
   start(): void {
     this.#transport.begin(this);
     this.#refused = judge(this, this.#parts.ground) ?? this.#headersRefused();
+    // Whom nothing admits is answered before its body has come.
+    if (this.#refused && !isAdmissible(this.bearer, this.#parts.ground)) return this.#refuse(this.#refused);
     this.#transport.isPatient = !this.#refused;
-    this.#incoming.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.#incoming.on('data', (piece: Buffer) => this.#receive(piece));
     this.#incoming.on('end', () => this.#received());
   }
 
@@ -79,35 +86,32 @@ export class ReadingExchange implements Exchange, Incoming {
       : undefined;
   }
 
-  #receive(chunk: Buffer): void {
+  #receive(piece: Buffer): void {
     if (this.#state !== 'receiving') return;
-    const { intake } = this.#parts;
-    this.bytes += chunk.length;
-    if (this.#refused) {
-      if (this.bytes > discardedBytesMax) this.#refuse(this.#refused, true);
-      return;
+    this.bytes += piece.length;
+    if (this.#refused) return this.#throwAway(this.#refused);
+    const refused = this.#body.add(piece);
+    if (refused === 'too_many_pieces') {
+      const detail = `the body comes in more than ${piecesMax} pieces; send larger ones`;
+      return this.#refuse({ reason: 'reading_too_large', detail }, true);
     }
-    if (this.bytes > readingBounds.bodyBytesMax) this.#discard({ reason: 'reading_too_large' });
-    else if (intake.bytes + chunk.length > intake.bytesMax) this.#discard({ reason: 'gate_overloaded' });
-    else {
-      intake.bytes += chunk.length;
-      this.#chunks.push(chunk);
-    }
+    if (refused) this.#discard({ reason: refused === 'too_large' ? 'reading_too_large' : 'gate_overloaded' });
+  }
+
+  #throwAway(refused: Refused): void {
+    if (this.bytes > discardedBytesMax || ++this.#pieces > piecesMax) this.#refuse(refused, true);
   }
 
   #discard(refused: Refused): void {
     this.#refused = refused;
     this.#transport.isPatient = false;
-    this.#forget();
+    this.#body.letGo();
   }
 
   #received(): void {
     if (this.#state !== 'receiving') return;
     if (this.#refused) return this.#refuse(this.#refused);
-    const [first = Buffer.alloc(0)] = this.#chunks;
-    const body = this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : first;
-    this.#forget();
-    const parsed = parseReadings(body, this.#mediaType as MediaType, () => this.#parts.intake.makeId());
+    const parsed = parseReadings(this.#body.end(), this.#mediaType as MediaType, () => this.#parts.intake.makeId());
     if ('reason' in parsed) return this.#refuse(parsed);
     this.#take(parsed);
     this.#state = 'recording';
@@ -152,7 +156,10 @@ export class ReadingExchange implements Exchange, Incoming {
     verdicts.refused(refused.reason, this.bearer.name, this.#streamName, Math.max(1, this.readings), describeRefusal);
     if (!this.#finish()) return;
     const close = abandon || this.#closes || !isAdmissible(this.bearer, ground);
-    sendProblem(this.#response, toldOf(refused, this.bearer, replica), close);
+    const problem = toldOf(refused, this.bearer, replica);
+    if (!close || this.#incoming.complete || this.#transport.ending) return sendProblem(this.#response, problem, close);
+    tellProblem(this.#response, problem);
+    throwAwayBody(this.#incoming, this.#response);
   }
 
   get #closes(): boolean {
@@ -171,13 +178,8 @@ export class ReadingExchange implements Exchange, Incoming {
   #finish(): boolean {
     if (this.#state === 'answered') return false;
     this.#state = 'answered';
-    this.#forget();
+    this.#body.letGo();
     this.#transport.finish(this);
     return true;
-  }
-
-  #forget(): void {
-    for (const chunk of this.#chunks) this.#parts.intake.bytes -= chunk.length;
-    this.#chunks.length = 0;
   }
 }

@@ -1,0 +1,86 @@
+/** What a body may cost the authority, by both of its listeners. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { connect, type TLSSocket } from 'node:tls';
+import { z } from 'zod';
+import { FleetCertificates } from '../../test/fleet-certificates.ts';
+import { until } from '../../test/open-front.ts';
+import { type Rooms, route } from './route.ts';
+import { makeServer, tlsOptions } from './server.ts';
+
+const taken = route({
+  ...{ method: 'POST', path: '/v1/taken', kinds: [], uses: [], summary: 'How long it was' },
+  schemas: { body: z.strictObject({ text: z.string() }) },
+  handle: async (_rooms, { body }) => ({ length: body.text.length }),
+});
+
+async function opened(context: TestContext): Promise<{ socket: TLSSocket; told: () => string }> {
+  const certificates = await FleetCertificates.make();
+  const { key, cert } = await certificates.leaf({ subject: 'authority', kind: 'gate', purpose: 'server' });
+  const rooms = { log: { error() {} } } as unknown as Rooms;
+  const server = await makeServer(rooms, [taken], tlsOptions({ key, certificate: cert }, undefined));
+  await server.listen({ host: '127.0.0.1', port: 0 });
+  context.after(() => server.close());
+  const { port } = server.server.address() as AddressInfo;
+  const socket = connect({ host: '127.0.0.1', port, ca: certificates.rootPem });
+  await once(socket, 'secureConnect');
+  let text = '';
+  socket.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+  });
+  socket.on('error', () => undefined);
+  return { socket, told: () => text };
+}
+
+const head = (path: string, more = 'transfer-encoding: chunked\r\n') =>
+  `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${more}\r\n`;
+
+async function pour(socket: TLSSocket, bytes: Buffer, times: number): Promise<number> {
+  let poured = 0;
+  for (let count = 0; count < times && !socket.destroyed; count++) {
+    poured += bytes.length;
+    if (!socket.write(bytes)) await until(() => socket.destroyed || !socket.writableNeedDrain, 'it is taken');
+    else await turn();
+  }
+  await until(() => socket.destroyed, 'the connection ends');
+  return poured;
+}
+
+test('P13: a body of a million chunks of one byte is refused after a few thousand, and its connection ends', async (context) => {
+  const { socket, told } = await opened(context);
+  socket.write(head('/v1/taken'));
+  const poured = await pour(socket, Buffer.from('1\r\nx\r\n'.repeat(10_000)), 100);
+  assert.match(told(), /^HTTP\/1.1 413 [\s\S]*connection: close[\s\S]*more than 16384 pieces/i);
+  assert.ok(poured < 6_000_000, `${poured} bytes`);
+});
+
+const early: [what: string, head: string, status: number][] = [
+  ['a length that is too much', head('/v1/taken', 'content-length: 64000000\r\n'), 413],
+  ['a path that nobody knows', head('/v1/nowhere'), 404],
+  ['another media type', head('/v1/taken').replace('application/json', 'text/plain'), 415],
+];
+for (const [what, begun, status] of early) {
+  test(`P13: a request with ${what} is answered before its body, which is not read on`, async (context) => {
+    const { socket, told } = await opened(context);
+    socket.write(begun);
+    await until(() => told().includes('\r\n\r\n{'), 'it is answered');
+    assert.match(told(), new RegExp(`^HTTP/1.1 ${status} `));
+    const poured = await pour(socket, Buffer.from(`8000\r\n${'x'.repeat(0x8000)}\r\n`), 1_500);
+    // What the kernels of both sides hold is not read on.
+    assert.ok(poured <= 12_000_000, `${poured} bytes`);
+  });
+}
+
+test('a body in a thousand pieces is taken, and the connection goes on', async (context) => {
+  const { socket, told } = await opened(context);
+  for (const count of [1, 2]) {
+    socket.write(`${head('/v1/taken')}1\r\n{\r\n7\r\n"text":\r\n1\r\n"\r\n`);
+    socket.write('1\r\nx\r\n'.repeat(1_000));
+    socket.write('2\r\n"}\r\n0\r\n\r\n');
+    await until(() => told().split('{"length":1000}').length === count + 1, 'it is taken');
+  }
+  socket.destroy();
+});

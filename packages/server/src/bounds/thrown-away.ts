@@ -1,0 +1,34 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+const shortBytesMax = 65_536;
+const shortPiecesMax = 1_024;
+/** So long has the sender to read its answer: a connection that is closed over unread bytes is reset, and an answer may go with it. */
+const lastMs = 2_000;
+
+/** More of it is to come than is read on for nothing, or nobody said how much. */
+export function isLongBody({ complete, headers }: IncomingMessage): boolean {
+  if (complete) return false;
+  const { 'content-length': said, 'transfer-encoding': coding } = headers;
+  return coding !== undefined || Number(said ?? 0) > shortBytesMax;
+}
+
+/**
+ * A body that nobody wants: a short one is read to its end. Of a longer one nothing more is read, and its connection ends. `response` given: it is
+ * told and not ended yet, and the connection ends with it.
+ */
+export function throwAwayBody(request: IncomingMessage, response?: ServerResponse): void {
+  let [bytes, pieces] = [0, 0];
+  let last = response && endSoon(request);
+  request.removeAllListeners('data').on('data', (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes <= shortBytesMax && ++pieces <= shortPiecesMax) return;
+    request.pause();
+    last ??= endSoon(request);
+  });
+  request.resume().once('end', () => response?.end());
+  request.once('close', () => clearTimeout(last));
+}
+
+function endSoon({ socket }: IncomingMessage): NodeJS.Timeout {
+  return setTimeout(() => socket.destroy(), lastMs).unref();
+}
