@@ -3,6 +3,9 @@ import { readCertificate, toPem } from '../pki/pki.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { EnrolmentParts } from './open.ts';
 
+const gatesLookedAtMax = 1_024;
+const gatesNamedMax = 64;
+
 /** What a subject is given with its certificate. */
 export async function credentialOf(
   parts: EnrolmentParts,
@@ -25,21 +28,34 @@ export async function credentialOf(
   };
 }
 
-/** Where gates were last seen to listen; before any gate was seen, what the configuration says. */
+/**
+ * Where gates were last seen to listen that could still serve: one that is cut off, or whose certificate ended, is named to nobody.
+ * Before any gate was seen, what the configuration says.
+ */
 export async function gatesOf(parts: EnrolmentParts): Promise<string[]> {
   const rows = await parts.store.read((db) =>
     db
       .selectFrom('subjects')
-      .select('url')
+      .select(({ exists, selectFrom }) => [
+        'url',
+        exists(
+          selectFrom('certificates')
+            .select('fingerprint')
+            .whereRef('certificates.subject', '=', 'subjects.id')
+            .where('purpose', '=', 'client')
+            .where('standing', '=', 'valid')
+            .where('notAfter', '>', parts.system.now()),
+        ).as('serves'),
+      ])
       .where('kind', '=', 'gate')
       .where('retired', '=', 0)
       .where('url', 'is not', null)
       .orderBy('id')
-      .limit(64)
+      .limit(gatesLookedAtMax)
       .execute(),
   );
-  const announced = rows.map((row) => row.url as string);
-  return announced.length > 0 ? announced : parts.gates;
+  const serving = rows.filter((row) => row.serves).map((row) => row.url as string);
+  return rows.length > 0 ? serving.slice(0, gatesNamedMax) : parts.gates;
 }
 
 export function requestBytes(base64: string): Buffer {

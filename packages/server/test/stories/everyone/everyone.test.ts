@@ -256,6 +256,12 @@ test('where gates are is told to who proves the key of a valid certificate, and 
   ] as const) {
     await assert.rejects(ask(more), { code });
   }
+  const secondGate = `https://localhost:${gateTwoPort}`;
+  await operator.stand('suspend', 'gate-2');
+  assert.ok(!(await ask({})).gates.includes(secondGate), 'a gate that is cut off is named to nobody');
+  assert.ok(!(await enrolled('truck-8')).credential.gates.includes(secondGate));
+  await operator.stand('resume', 'gate-2');
+  assert.ok((await ask({})).gates.includes(secondGate));
   for (const action of ['suspend', 'revoke'] as const) {
     await operator.stand(action, 'truck-6');
     await assert.rejects(findGates(stale), refusedRenewal);
