@@ -13,7 +13,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   attributes: ['storage', 'journal'],
   issuance: ['pki', 'keys', 'storage', 'journal'],
   revocation: ['pki', 'keys', 'storage', 'journal'],
-  enrolment: ['issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
+  enrolment: ['bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
   feed: ['storage', 'journal', 'attributes', 'revocation'],
   replica: [],
   gate: ['bounds', 'replica', 'pki', 'storage'],

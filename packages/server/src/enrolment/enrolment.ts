@@ -1,7 +1,7 @@
 /**
  * Who may ask for a certificate: holders of a token, and subjects that renew.
  * - A token is stored as a hash, is used by one key, expires, and every way of not being usable looks the same from outside.
- * - Tries are bounded for each address, never for a subject: nobody can lock a subject out.
+ * - Nobody can lock anybody out: failures are counted for each address, and only what failed is told that they were too many.
  * - Renewal needs the old key; a certificate that is not of valid standing renews nothing (P9).
  * - The subject's attributes stay as they are.
  * Refuses to know: how requests travel.

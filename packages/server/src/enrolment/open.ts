@@ -1,4 +1,5 @@
 import type { Attributes } from '../attributes/attributes.ts';
+import { Buckets } from '../bounds/bounds.ts';
 import type { Issuance } from '../issuance/issuance.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Revocation } from '../revocation/revocation.ts';
@@ -25,19 +26,24 @@ interface Parts {
   gates: string[];
 }
 
-export type EnrolmentParts = Parts & { nonces: Nonces };
+export type EnrolmentParts = Parts & {
+  nonces: Nonces;
+  /** How often the same alarm is written down: who raises it could fill the journal. */
+  alarms: Buckets;
+};
+
+const alarmEveryMs = 60_000;
 
 export function openEnrolment(given: Parts): Enrolment {
+  const { monotonic } = given.system;
   const nonces = new Nonces(given.system);
-  const parts = { ...given, nonces };
-  const tries = new Tries(given.system.monotonic);
-  const bounded = async <T>(address: string, work: () => Promise<T>): Promise<T> => {
-    tries.require(address);
-    return work().catch((error: unknown) => {
-      tries.failed(address);
-      throw error;
+  const alarms = new Buckets({ burst: 1, everyMs: alarmEveryMs, monotonic });
+  const parts = { ...given, nonces, alarms };
+  const tries = new Tries(monotonic);
+  const bounded = <T>(address: string, work: () => Promise<T>): Promise<T> =>
+    work().catch((error: unknown) => {
+      throw tries.failed(address, error);
     });
-  };
   return {
     createTokens: (by, request) => createTokens(parts, by, request),
     listTokens: (query) => listTokens(parts, query),

@@ -68,9 +68,11 @@ async function requireRenewable(parts: EnrolmentParts, row: CertificateRow): Pro
   if (row.standing === 'superseded') {
     // Its successor was confirmed by somebody who has the newer key: two hold what one should.
     const { subject, fingerprint } = row;
-    const entry = { actor: subject, action: 'clone_suspected', body: { subject, fingerprint } };
-    await parts.journal.note(entry, async () => undefined);
-    parts.log.warn({ subject, fingerprint }, 'clone_suspected: a superseded certificate asked for renewal');
+    if (parts.alarms.take(fingerprint)) {
+      const entry = { actor: subject, action: 'clone_suspected', body: { subject, fingerprint } };
+      await parts.journal.note(entry, async () => undefined);
+      parts.log.warn({ subject, fingerprint }, 'clone_suspected: a superseded certificate asked for renewal');
+    }
     throw refused('it is superseded');
   }
   requireUsable(parts, row);

@@ -1,38 +1,27 @@
-import { PortcullisError } from '@portcullis/contract';
+import { failures, PortcullisError } from '@portcullis/contract';
+import { addressGroup, Buckets } from '../bounds/bounds.ts';
 
 const burst = 20;
-const perSecond = 2;
-const addressesMax = 10_000;
+const everyMs = 500;
 
-/** A bucket of tries for each address. Memory is bounded: the address that asked longest ago is forgotten first. */
+/**
+ * How often something may fail for each address before it is told to wait. What would succeed is never refused: who shares an address
+ * with somebody who fails is not held up. A try costs hardly more than its refusal (one row by its key, at most one signature), so
+ * this bounds no load: the connections of an address do.
+ */
 export class Tries {
-  readonly #buckets = new Map<string, { left: number; at: number }>();
-  readonly #monotonic: () => number;
+  readonly #failures: Buckets;
 
   constructor(monotonic: () => number) {
-    this.#monotonic = monotonic;
+    this.#failures = new Buckets({ burst, everyMs, monotonic });
   }
 
-  /** Called for what failed: an honest fleet behind one address can enrol as fast as it likes. */
-  failed(address: string): void {
-    const bucket = this.#bucket(address);
-    this.#buckets.delete(address);
-    this.#buckets.set(address, { ...bucket, left: bucket.left - 1 });
-    if (this.#buckets.size > addressesMax) this.#buckets.delete(this.#buckets.keys().next().value as string);
-  }
-
-  /** @throws {PortcullisError} `rate_limited` */
-  require(address: string): void {
-    if (this.#bucket(address).left >= 1) return;
-    throw new PortcullisError('rate_limited', `too many failed tries from ${address}; wait a few seconds`, {
-      detail: { retryAfterSeconds: 5 },
+  /** What is told of it: the failure itself, or in its place that there were too many. */
+  failed(address: string, cause: unknown): unknown {
+    if (!(cause instanceof PortcullisError) || failures[cause.code].status >= 500) return cause;
+    if (this.#failures.take(addressGroup(address))) return cause;
+    return new PortcullisError('rate_limited', `too many failed tries from ${address}; wait a few seconds`, {
+      ...{ cause, detail: { retryAfterSeconds: 5 } },
     });
-  }
-
-  #bucket(address: string): { left: number; at: number } {
-    const now = this.#monotonic();
-    const known = this.#buckets.get(address);
-    if (!known) return { left: burst, at: now };
-    return { left: Math.min(burst, known.left + ((now - known.at) / 1000) * perSecond), at: now };
   }
 }

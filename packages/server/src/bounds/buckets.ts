@@ -1,0 +1,34 @@
+interface Terms {
+  /** So many at once. */
+  burst: number;
+  /** And then one each so many milliseconds. */
+  everyMs: number;
+  monotonic(): number;
+}
+
+const keysMax = 10_000;
+
+/** How often something may be done, for each key. Memory is bounded: the key that was used longest ago is forgotten first. */
+export class Buckets {
+  readonly #terms: Terms;
+  readonly #buckets = new Map<string, { left: number; at: number }>();
+
+  constructor(terms: Terms) {
+    this.#terms = terms;
+  }
+
+  /** False: it was too often. */
+  take(key: string): boolean {
+    const left = this.#left(key);
+    this.#buckets.delete(key);
+    this.#buckets.set(key, { left: left < 1 ? left : left - 1, at: this.#terms.monotonic() });
+    if (this.#buckets.size > keysMax) this.#buckets.delete(this.#buckets.keys().next().value as string);
+    return left >= 1;
+  }
+
+  #left(key: string): number {
+    const { burst, everyMs, monotonic } = this.#terms;
+    const known = this.#buckets.get(key);
+    return known ? Math.min(burst, known.left + (monotonic() - known.at) / everyMs) : burst;
+  }
+}

@@ -1,0 +1,79 @@
+/** What who has no credential, or one that is worth nothing any more, can do to those who share an address with him: nothing. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { JournalEntryView } from '@portcullis/contract';
+import {
+  type Credential,
+  confirm,
+  enrol,
+  exchange,
+  makeKey,
+  makeRequest,
+  parseAnswer,
+  renew,
+} from '@portcullis/device';
+import { z } from 'zod';
+import { House, post } from '../../house.ts';
+import { Operator, TokensCreated } from '../../operator.ts';
+
+const Entries = z.looseObject({ items: z.array(JournalEntryView) });
+
+let house: House;
+let operator: Operator;
+
+before(async () => {
+  house = await House.open();
+  operator = new Operator(house.fleet);
+});
+after(async () => {
+  operator?.close();
+  await house?.close();
+});
+
+async function tokenOf(subject: string): Promise<string> {
+  const asked = { tokens: [{ subject }] };
+  const made = await exchange(operator.link, `${operator.credential.authority}/v1/tokens`, asked, TokensCreated);
+  return made.tokens[0]?.token as string;
+}
+
+/** Asks with a token that nobody made. Resolves to the reasons of the refusals. */
+async function fail(times: number): Promise<string[]> {
+  const { enrolment, roots } = operator.credential;
+  const request = makeRequest(makeKey(), 'truck-99').toString('base64');
+  const told = [];
+  for (let count = 0; count < times; count++) {
+    const body = JSON.stringify({ secret: 'x'.repeat(43), request });
+    const answer = await post(`${enrolment}/v1/enrolments`, { ca: roots }, body);
+    told.push((JSON.parse(answer.body) as { reason: string }).reason);
+  }
+  return told;
+}
+
+test('who fails again and again is told to wait, and others behind the same address enrol and renew meanwhile', async () => {
+  const token = await tokenOf('truck-1');
+  const told = await fail(60);
+  assert.deepEqual(
+    told.slice(0, 20),
+    Array.from({ length: 20 }, () => 'token_refused'),
+  );
+  assert.ok(told.includes('rate_limited'), 'then it is told that it was too often');
+  const directory = join(house.home, 'truck-1');
+  const credential = await enrol({ token, directory });
+  const next = await renew({ credential, directory });
+  await confirm({ credential: next, directory });
+});
+
+test('a superseded certificate that asks for renewal again and again raises one alarm, and fills no journal', async () => {
+  const directory = join(house.home, 'truck-2');
+  const old: Credential = await enrol({ token: await tokenOf('truck-2'), directory });
+  await confirm({ credential: await renew({ credential: old, directory }), directory });
+  for (let count = 0; count < 5; count++) {
+    await assert.rejects(renew({ credential: old, directory }), {
+      code: /^(renewal_refused|rate_limited)$/,
+    });
+  }
+  const url = `${operator.credential.authority}/v1/journal?limit=1000`;
+  const { items } = Entries.parse(parseAnswer(await operator.link.request({ url })));
+  assert.equal(items.filter(({ action }) => action === 'clone_suspected').length, 1);
+});
