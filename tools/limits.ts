@@ -50,6 +50,12 @@ const limits: Record<string, Limit[]> = {
       'the rest is counted alone',
     ),
     limit(
+      'different refusals of one certificate within a second',
+      'server/src/gate/recording/verdicts.ts#ofOneMax',
+      '',
+      'the rest is counted alone',
+    ),
+    limit(
       'subjects of which a gate remembers when it heard them',
       'server/src/gate/recording/sightings.ts#subjectsMax',
       '',
@@ -121,6 +127,12 @@ const limits: Record<string, Limit[]> = {
       'server/src/api/enrolments.ts#bodyBytesMax',
       'bytes',
       '413 `request_too_large`',
+    ),
+    limit(
+      'instances of one gate that the authority knows',
+      'server/src/feed/lease-book.ts#instancesOfGateMax',
+      '',
+      'no lease for a further one: `instances_too_many`',
     ),
     limit('an enrolment token', 'contract/src/enrolment.ts#tokenLengthMax', 'characters', 'it is none'),
     limit(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Kind } from '@portcullis/contract';
 import { openRecords, putCertificate, putSubject, putToken, type Records, subjectId } from '../../test/records.ts';
+import { Buckets } from '../bounds/bounds.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
 import { byPeer, requireAdmitted } from './peer.ts';
 import type { Rooms } from './route.ts';
@@ -48,7 +49,11 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
   for (const id of ['operator-1', 'op-4', 'gate-1']) await putCertificate(records, id, id);
   const enrolment = openEnrolment({ ...records, issuance, enrolmentUrl: 'https://localhost:1' } as never);
   const feed = { renew: async () => 'renewed' };
-  return { ...records, rooms: { ...records, enrolment, feed, issuance, hosts: [] } as unknown as Rooms };
+  const serverCertificates = new Buckets({ burst: 60, everyMs: 1_000, monotonic: () => 0 });
+  return {
+    ...records,
+    rooms: { ...records, enrolment, feed, issuance, hosts: [], serverCertificates } as unknown as Rooms,
+  };
 }
 
 /** All that is on record, but for when it was read. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import {
   AppliedReport,
   FeedQuery,
@@ -6,6 +7,7 @@ import {
   LeaseAnswer,
   LeaseRelease,
   LeaseRequest,
+  PortcullisError,
   ServerCertificate,
   ServerCertificateRequest,
   SettlementAnswer,
@@ -95,17 +97,28 @@ export const gatesRoutes: readonly Route[] = [
     path: '/v1/server-certificates',
     kinds: ['gate'],
     summary: 'A server certificate for the names that the authority has on record',
-    uses: ['issuance', 'journal', 'attributes', 'hosts'],
+    uses: ['issuance', 'journal', 'attributes', 'hosts', 'serverCertificates'],
     schemas: { body: ServerCertificateRequest },
     answer: ServerCertificate,
     handle: issueServerCertificate,
   }),
 ];
 
+type CertificateRooms = 'issuance' | 'journal' | 'attributes' | 'hosts' | 'serverCertificates';
+
 async function issueServerCertificate(
-  { issuance, journal, attributes, hosts: ownHosts }: Pick<Rooms, 'issuance' | 'journal' | 'attributes' | 'hosts'>,
+  { issuance, journal, attributes, hosts: ownHosts, serverCertificates }: Pick<Rooms, CertificateRooms>,
   { body, peer, by }: Call<{ body: typeof ServerCertificateRequest }>,
 ) {
+  if (!serverCertificates.take(peer.subject)) {
+    throw new PortcullisError(
+      'rate_limited',
+      `"${peer.subject}" asks for server certificates too often; wait a minute`,
+      {
+        detail: { retryAfterSeconds: 60 },
+      },
+    );
+  }
   const hosts = (await attributes.hostsOf(peer.subject)) ?? ownHosts;
   const request = Buffer.from(body.request, 'base64');
   const signed = await issuance.issue(issuance.check({ subject: peer.subject, kind: 'gate', request, hosts }));
@@ -120,7 +133,10 @@ async function issueServerCertificate(
   return { certificate: signed.pem, issuer: signed.issuerPem, roots, issuers, renewAfter, notAfter };
 }
 
-/** The stream ends when the caller goes, when the authority stops, and at once when the gate is no longer admitted. */
+/**
+ * The stream ends when the caller goes, when the authority stops, and at once when the gate is no longer admitted; and when it reads too
+ * slowly: what is read for it from the store is held there until it was sent.
+ */
 async function streamFeed(
   rooms: Pick<Rooms, 'feed' | 'journal' | 'revocation' | 'system' | 'log'>,
   { query, peer, reply }: Call<{ query: typeof FeedQuery }>,
@@ -134,7 +150,7 @@ async function streamFeed(
       reply.hijack();
       response.writeHead(200, { 'content-type': 'application/x-ndjson' });
     }
-    if (!response.write(line)) await Promise.race([once(response, 'drain'), once(gone.signal, 'abort')]);
+    if (!response.write(line)) await drained(response, { within: feed.leaseMs, unless: gone.signal });
   };
   try {
     await whileAdmitted(rooms, peer, async (admitted) => {
@@ -149,4 +165,15 @@ async function streamFeed(
     if (response.headersSent) response.destroy();
   }
   return reply;
+}
+
+/** A gate that does not take what it is sent for as long as a lease lasts has none any more. */
+async function drained(response: ServerResponse, { within, unless }: { within: number; unless: AbortSignal }) {
+  const late = AbortSignal.timeout(within);
+  try {
+    await once(response, 'drain', { signal: AbortSignal.any([unless, late]) });
+  } catch (cause) {
+    if (unless.aborted || !late.aborted) throw cause;
+    throw new PortcullisError('server_unreachable', `the gate has not read its feed for ${within} ms`, { cause });
+  }
 }

@@ -2,6 +2,7 @@ import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { PortcullisError } from '@portcullis/contract';
 import type { FastifyInstance } from 'fastify';
+import { Buckets } from '../bounds/bounds.ts';
 import { type FiguresAddress, FiguresListener } from '../telemetry/figures.ts';
 import { authorityFigures } from './figures.ts';
 import { OwnCertificate } from './own-certificate.ts';
@@ -10,7 +11,7 @@ import type { Rooms } from './route.ts';
 import { apiRoutes, openRoutes } from './routes.ts';
 import { makeServer, tlsOptions } from './server.ts';
 
-export interface ApiParts extends Rooms {
+export interface ApiParts extends Omit<Rooms, 'serverCertificates'> {
   listen: { host: string; apiPort: number; enrolmentPort: number };
   /** Where figures are told without a client certificate; not given: nowhere. */
   metrics?: { listen: FiguresAddress } | undefined;
@@ -22,8 +23,13 @@ export interface Api {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** A gate asks for one at each start, and once in the life of one. Each is a row, and an entry of the journal, for good. */
+const certificateRate = { burst: 60, everyMs: 20_000 };
+
 /** Both listeners of the authority, under one certificate of its own that renews itself. */
-export async function openApi(parts: ApiParts): Promise<Api> {
+export async function openApi(given: ApiParts): Promise<Api> {
+  const serverCertificates = new Buckets({ ...certificateRate, monotonic: given.system.monotonic });
+  const parts = { ...given, serverCertificates };
   const { roots, issuers } = parts.issuance.bundle;
   const trust = roots + issuers;
   if (!trust.includes('BEGIN CERTIFICATE')) {

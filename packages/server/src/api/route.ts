@@ -2,6 +2,7 @@ import type { Kind } from '@portcullis/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Attributes } from '../attributes/attributes.ts';
+import type { Buckets } from '../bounds/bounds.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Issuance } from '../issuance/issuance.ts';
@@ -29,6 +30,8 @@ export interface Rooms {
   verified(): Verified | undefined;
   /** Names and addresses of a gate's server certificate when its token named none. */
   hosts: string[];
+  /** How often a gate may have a server certificate. */
+  serverCertificates: Buckets;
 }
 
 interface Schemas {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { AttributeName, AttributeValue, Kind, StreamName } from '@portcullis/contract';
+import { AttributeName, AttributeValue, Kind, readingBounds, StreamName } from '@portcullis/contract';
 import { z } from 'zod';
 import { MetricsConfig } from './figures-address.ts';
 import { Host, HttpsUrl, LogLevel, Port } from './fleet-config.ts';
@@ -32,7 +32,7 @@ const Stream = z.strictObject({
 export type StreamInFile = z.infer<typeof Stream>;
 
 const milliseconds = (least: number, most: number, usual: number) => z.int().min(least).max(most).default(usual);
-const count = (most: number, usual: number) => z.int().min(1).max(most).default(usual);
+const count = (most: number, usual: number, least = 1) => z.int().min(least).max(most).default(usual);
 
 const Limits = z.strictObject({
   /** How long a handshake may take. */
@@ -49,10 +49,10 @@ const Limits = z.strictObject({
   requestMs: milliseconds(100, 3_600_000, 30_000),
   /** A body of readings may take longer, by a second for each so many bytes of it that have come. */
   bodyBytesPerSecondMin: count(2 ** 31, 1_024),
-  /** How many readings may wait for their commit. */
-  queueReadingsMax: count(10_000_000, 100_000),
-  /** How many bytes of them. */
-  queueBytesMax: count(2 ** 31, 64 * 1024 * 1024),
+  /** How many readings may wait for their commit: not fewer than one request may hold, or that one would be refused for ever. */
+  queueReadingsMax: count(10_000_000, 100_000, readingBounds.linesMax),
+  /** How many bytes of them, and how many of bodies that are being received: not fewer than one request may have. */
+  queueBytesMax: count(2 ** 31, 64 * 1024 * 1024, readingBounds.bodyBytesMax),
 });
 
 /** `gate.yaml`: what one gate expects, and of whom. Of it the authority learns the names of the attributes alone. */

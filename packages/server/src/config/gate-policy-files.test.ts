@@ -298,3 +298,16 @@ for (const [value, words] of numbers) {
     });
   });
 }
+
+for (const [key, least] of [
+  ['queueReadingsMax', 10_000],
+  ['queueBytesMax', 4 * 1024 * 1024],
+] as const) {
+  test(`a queue that could never take one whole request is refused: ${key} below ${least}`, async (context) => {
+    const { folder, files } = folderWith(context, '{ cold: {} }');
+    folder.write('gate.yaml', `${yaml('{ cold: {} }')}limits: { ${key}: ${least - 1} }\n`);
+    await assert.rejects(files.load(), { code: 'config_invalid', message: new RegExp(`${key}.*${least}`, 's') });
+    folder.write('gate.yaml', `${yaml('{ cold: {} }')}limits: { ${key}: ${least} }\n`);
+    await files.load();
+  });
+}

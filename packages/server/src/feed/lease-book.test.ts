@@ -136,3 +136,50 @@ test('rule 6: stopped before leases of an earlier run are over, a book does not 
   made.release(one);
   assert.equal(made.anyRunning(), false);
 });
+
+const instances = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, index) => ({ gate: 'gate-1', instance: `${from + index}` }));
+
+test('P13: a gate has so many instances and no more while each of them may decide; other gates have theirs', () => {
+  const { book: made, confirmed, time } = book();
+  for (const name of instances(32)) assert.equal(made.renew(name, 0).granted, true);
+  assert.deepEqual(made.renew({ gate: 'gate-1', instance: 'more' }, 0), { granted: false, because: 'crowded' });
+  assert.equal(made.renew(two, 0).granted, true);
+  assert.equal(made.renew({ gate: 'gate-1', instance: '0' }, 0).granted, true, 'who is known is not refused');
+  made.changed(1);
+  assert.deepEqual(confirmed(), []);
+  time.now = 1_023;
+  assert.equal(made.confirm()[0]?.outcomes.length, 33);
+});
+
+test('P13: an instance that may still hold a lease, or is part of a receipt to come, is never forgotten for a new one', () => {
+  const { book: made, confirmed, time } = book();
+  for (const name of instances(31)) made.renew(name, 0);
+  time.now = 500;
+  made.renew({ gate: 'gate-1', instance: 'last' }, 0);
+  made.changed(1);
+  time.now = 1_030;
+  assert.equal(
+    made.renew({ gate: 'gate-1', instance: 'new' }, 1).granted,
+    false,
+    'their leases ended after the change',
+  );
+  assert.deepEqual(confirmed(), [], 'the last one may still decide');
+  time.now = 1_600;
+  assert.equal(made.confirm()[0]?.outcomes.length, 32);
+  assert.equal(made.renew({ gate: 'gate-1', instance: 'new' }, 1).granted, true);
+  assert.equal(made.instances().length, 32);
+});
+
+test('what a forgotten instance closed is not taken from what is told of a later change', () => {
+  const { book: made, time } = book();
+  for (const name of instances(32)) {
+    made.renew(name, 0);
+    made.reported(name, 0, 5);
+  }
+  time.now = 2_000;
+  made.changed(1);
+  made.renew({ gate: 'gate-1', instance: 'new' }, 1);
+  made.reported({ gate: 'gate-1', instance: 'new' }, 1, 3);
+  assert.equal(made.confirm()[0]?.connectionsClosed, 3);
+});

@@ -46,11 +46,16 @@ export interface Confirmation {
   connectionsClosed: number;
 }
 
-export type Renewal = { granted: true; leaseMs: number } | { granted: false; because: 'behind'; retryAfterMs: number };
+export type Renewal =
+  | { granted: true; leaseMs: number }
+  | { granted: false; because: 'behind'; retryAfterMs: number }
+  | { granted: false; because: 'crowded' };
 
 /** Clocks of two machines drift apart by less than this share of a lease (rule 2). */
 const driftMargin = 0.02;
 const roundingMs = 2;
+/** Of one gate: the one that runs, and those of its last restarts. Each may hold up receipts, so nobody gets more by inventing some. */
+export const instancesOfGateMax = 32;
 /** An instance that held nothing for so long is forgotten. */
 const forgetMs = 600_000;
 const never = Number.NEGATIVE_INFINITY;
@@ -61,6 +66,7 @@ export class LeaseBook {
   readonly #instances = new Map<string, Instance>();
   #waiting: Waiting[] = [];
   #receipted: number;
+  #closedByForgotten = 0;
 
   constructor(terms: LeaseTerms) {
     this.#terms = terms;
@@ -81,6 +87,9 @@ export class LeaseBook {
 
   renew(name: InstanceName, applied: number): Renewal {
     const now = this.#now();
+    if (!this.#instances.has(this.keyOf(name)) && !this.#hasRoom(name.gate, now)) {
+      return { granted: false, because: 'crowded' };
+    }
     const instance = this.#instance(name);
     this.#applied(instance, applied);
     const running = instance.until > now;
@@ -276,8 +285,24 @@ export class LeaseBook {
     return until > now || (joinUntil > now && now - since < this.#terms.patienceMs);
   }
 
+  /** Where a gate has as many as it may, the one that was heard longest ago goes, of those that neither may decide nor are part of a receipt. */
+  #hasRoom(gate: string, now: number): boolean {
+    const known = [...this.#instances].filter(([, one]) => one.gate === gate);
+    if (known.length < instancesOfGateMax) return true;
+    const over = known.filter(([, { until, joinUntil }]) => Math.max(until, joinUntil) <= this.#settledBefore(now));
+    const [oldest] = over.toSorted(([, one], [, other]) => one.seen - other.seen);
+    if (!oldest) return false;
+    this.#closedByForgotten += oldest[1].connectionsClosed;
+    return this.#instances.delete(oldest[0]);
+  }
+
+  /** A lease that ended before says nothing of any receipt that is not given yet. */
+  #settledBefore(now: number): number {
+    return Math.min(now, this.#waiting[0]?.since ?? now);
+  }
+
   #connectionsClosed(): number {
-    let sum = 0;
+    let sum = this.#closedByForgotten;
     for (const { connectionsClosed } of this.#instances.values()) sum += connectionsClosed;
     return sum;
   }

@@ -16,7 +16,7 @@ import { AbleGates } from './able-gates.ts';
 import { changeLine, Follower } from './follow.ts';
 import { GateCounters } from './gate-counters.ts';
 import { Horizon } from './horizon.ts';
-import { LeaseBook } from './lease-book.ts';
+import { instancesOfGateMax, LeaseBook } from './lease-book.ts';
 import type { Feed } from './promises.ts';
 import { Receipts } from './receipts.ts';
 import { writeSnapshot } from './snapshot.ts';
@@ -67,6 +67,10 @@ class AuthorityFeed implements Feed {
     });
   }
 
+  get leaseMs(): number {
+    return this.#parts.leaseMs;
+  }
+
   async follow(
     query: z.infer<typeof FeedQuery>,
     write: (line: string) => Promise<void>,
@@ -105,6 +109,7 @@ class AuthorityFeed implements Feed {
     await this.#horizon.cover(this.#parts.leaseMs);
     const { instance } = request;
     const answer = this.#book.renew({ gate, instance }, request.applied);
+    if (!answer.granted && answer.because === 'crowded') throw crowded(gate);
     this.#book.reported({ gate, instance }, request.applied, request.connectionsClosed);
     this.#counters.note(gate, request);
     this.#receipts.settle();
@@ -219,3 +224,9 @@ class AuthorityFeed implements Feed {
     if (!this.#book.anyRunning()) await this.#horizon.write(0);
   }
 }
+
+const crowded = (gate: string) =>
+  new PortcullisError(
+    'instances_too_many',
+    `"${gate}" has ${instancesOfGateMax} instances that may decide or did so a moment ago; are there copies of its directory?`,
+  );

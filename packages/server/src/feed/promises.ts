@@ -11,12 +11,13 @@ import type {
 import type { z } from 'zod';
 
 export interface Feed {
+  readonly leaseMs: number;
   /**
    * Writes NDJSON lines until the signal ends it. `write` resolves when the line may be followed by the next.
    * @throws {PortcullisError} `revision_regressed`, `clock_too_far_off`
    */
   follow(query: z.infer<typeof FeedQuery>, write: (line: string) => Promise<void>, signal: AbortSignal): Promise<void>;
-  /** @throws {PortcullisError} `revision_regressed`, `clock_too_far_off` */
+  /** @throws {PortcullisError} `revision_regressed`, `clock_too_far_off`, `instances_too_many` */
   renew(gate: string, request: LeaseRequest): Promise<LeaseAnswer>;
   report(gate: string, report: AppliedReport): void;
   release(gate: string, instance: string): void;

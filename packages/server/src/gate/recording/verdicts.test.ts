@@ -81,3 +81,17 @@ test('a sink that can not keep refusals costs those lines, not the gate', async 
   await verdicts.flush();
   assert.equal(verdicts.counters.dropped, 1);
 });
+
+test('P13: one certificate makes so many lines a second and no more, and takes none from another', async (context) => {
+  const { verdicts, kept } = open(context);
+  for (let stream = 0; stream < 1_000; stream++) {
+    verdicts.refused('overrun', 'a', `stream-${stream}`, 1, () => decision('overrun', 'a'));
+  }
+  verdicts.refused('overrun', 'b', 'one', 1, () => decision('overrun', 'b'));
+  context.mock.timers.tick(1_000);
+  verdicts.refused('overrun', 'a', 'one', 1, () => decision('overrun', 'a'));
+  await verdicts.flush();
+  const lines = Map.groupBy(kept, ({ subject }) => subject);
+  assert.deepEqual([lines.get('a' as SubjectId)?.length, lines.get('b' as SubjectId)?.length], [9, 1]);
+  assert.deepEqual([verdicts.counters.refused, verdicts.counters.dropped], [1_002, 992]);
+});

@@ -22,6 +22,8 @@ const windowMs = 1_000;
 /** So many different verdicts are told apart within a second; the rest is counted alone. */
 const tallyMax = 10_000;
 const keptMax = 10_000;
+/** And so many refusals of one certificate: what is kept is a history of all, which nobody may wash out with his own. */
+const ofOneMax = 8;
 
 /**
  * Counts verdicts, tells followers, keeps refusals. The first of its kind within a second is told at once, the others as one
@@ -34,6 +36,8 @@ export class Verdicts {
   readonly sightings: Sightings;
   readonly #parts: Parts;
   readonly #tallies = new Map<string, Tally>();
+  /** By certificate: how many different refusals within this second. */
+  readonly #refusedOf = new Map<string, number>();
   readonly #followers = new Set<(view: VerdictView) => void>();
   #toKeep: VerdictView[] = [];
   #keeping: Promise<void> = Promise.resolve();
@@ -57,13 +61,19 @@ export class Verdicts {
     this.#begin(`${name} ${stream}`, { ...decision, ...unsaid }, count);
   }
 
+  /** `stream`: null where the policy has none of that name, so that invented names are one line. */
   refused(reason: ReasonCode, name: string, stream: string | null, count: number, describe: () => Decision): void {
     this.counters.refused += count;
     this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + count);
     const key = `${name} ${stream} ${reason}`;
     const tally = this.#tallies.get(key);
+    const different = this.#refusedOf.get(name) ?? 0;
     if (tally) tally.more += count;
-    else this.#begin(key, describe(), count);
+    else if (different >= ofOneMax) this.counters.dropped += count;
+    else {
+      this.#refusedOf.set(name, different + 1);
+      this.#begin(key, describe(), count);
+    }
   }
 
   /** Returns what ends it. */
@@ -93,6 +103,7 @@ export class Verdicts {
     this.#window = undefined;
     for (const { decision, more } of this.#tallies.values()) if (more > 0) this.#tell(decision, more);
     this.#tallies.clear();
+    this.#refusedOf.clear();
     this.#keep();
   }
 

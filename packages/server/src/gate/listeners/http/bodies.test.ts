@@ -103,3 +103,21 @@ test('a short body that nobody wants leaves the connection open', async (context
   assert.equal(gate.connections.size, 1);
   agent.destroy();
 });
+
+test('P13: refusals on streams that nobody knows are one line, whatever names are invented', async (context) => {
+  const gate = await OpenFront.open(context);
+  const agent = gate.agent(await gate.device('truck-17'));
+  const begun = performance.now();
+  for (let count = 0; count < 100; count++) {
+    assert.equal((await gate.post(agent, '{}', { stream: `invented-${count}` })).body.reason, 'stream_unknown');
+  }
+  await gate.verdicts.flush();
+  const seconds = Math.ceil((performance.now() - begun) / 1_000) + 1;
+  const { items } = await gate.sink.refusals({ limit: 1_000 });
+  assert.ok(items.length <= 2 * seconds, `${items.length} lines in ${seconds} s`);
+  assert.equal(
+    items.reduce((sum, { count }) => sum + count, 0),
+    100,
+  );
+  agent.destroy();
+});

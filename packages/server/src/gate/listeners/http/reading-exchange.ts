@@ -153,7 +153,8 @@ export class ReadingExchange implements Exchange, Incoming {
     const { replica } = ground;
     const describeRefusal = () => describe(refused, this.bearer, this.#streamName, replica);
     verdicts.sightings.note(this.bearer.subjectId, { at: this.#parts.now(), verdict: 'refused' });
-    verdicts.refused(refused.reason, this.bearer.name, this.#streamName, Math.max(1, this.readings), describeRefusal);
+    const stream = this.stream ? this.#streamName : null;
+    verdicts.refused(refused.reason, this.bearer.name, stream, Math.max(1, this.readings), describeRefusal);
     if (!this.#finish()) return;
     const close = abandon || this.#closes || !isAdmissible(this.bearer, ground);
     const problem = toldOf(refused, this.bearer, replica);
