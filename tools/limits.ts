@@ -155,6 +155,12 @@ const limits: Record<string, Limit[]> = {
     ),
     limit('how much of them', 'server/src/journal/verify-end.ts#bytesMax', 'bytes', '`journal verify` looks at all'),
     limit(
+      'the last of an issuer, in which it signs nothing',
+      'server/src/issuance/profiles.ts#remainingMsMin',
+      'seconds',
+      '`issuer_ended`',
+    ),
+    limit(
       'how late a certificate that has ended may be renewed',
       'server/src/issuance/profiles.ts#renewalWindowMs',
       'days',

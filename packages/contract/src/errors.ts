@@ -29,6 +29,7 @@ export const failures = {
   },
   last_operator: { status: 409, retry: false, title: 'the last operator with a valid certificate can not be cut' },
   token_refused: { status: 403, retry: false, title: 'the token is not one that can be used' },
+  issuer_ended: { status: 503, retry: true, title: 'the issuer is at its end; the fleet needs another one' },
   renewal_refused: { status: 403, retry: false, title: 'the certificate can not be renewed' },
   key_refused: { status: 422, retry: false, title: 'the public key is weaker than allowed or of an unknown type' },
   request_signature_invalid: { status: 422, retry: false, title: 'the request is not signed by its own key' },

@@ -310,6 +310,8 @@ export const AuthorityStatus = z.object({
     /** When somebody last verified all of it, and up to where it held. */
     verified: z.object({ at: Timestamp, entries: z.int().nonnegative(), whole: z.boolean() }).nullable(),
   }),
+  /** What signs, and when it ends: nothing that it signed outlives it. An older authority does not say. */
+  issuers: z.array(z.object({ name: z.string(), notAfter: Timestamp })).optional(),
   /** Subjects whose last valid certificate ends within the time that was asked for. */
   ending: z.object({
     within: z.int().positive(),

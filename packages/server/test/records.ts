@@ -65,7 +65,14 @@ type Certificate = Omit<Schema['certificates'], 'fingerprint'> & { fingerprint: 
 export function certificateRow(subject: string, name: string, given: Partial<Certificate> = {}): Certificate {
   const fingerprint = createHash('sha256').update(name).digest('hex') as Fingerprint;
   return {
-    ...{ fingerprint, serial: fingerprint.slice(0, 32), issuer: 'issuer', subject, purpose: 'client' },
+    ...{
+      fingerprint,
+      serial: fingerprint.slice(0, 32),
+      issuer: 'issuer',
+      issuerFingerprint: null,
+      subject,
+      purpose: 'client',
+    },
     ...{ der: Buffer.from(name), notBefore: startedAt - day, notAfter: startedAt + 30 * day, standing: 'valid' },
     ...{ revision: 0, changedAt: startedAt, changedBy: 'init', reason: null, issuedAt: startedAt },
     ...{ renews: null, confirmed: 1, publicKey: fingerprint },

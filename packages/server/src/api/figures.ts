@@ -3,10 +3,10 @@ import type { DiskSpace } from '../telemetry/telemetry.ts';
 import type { Requests } from './requests.ts';
 import type { Rooms } from './route.ts';
 
-type Parts = Pick<Rooms, 'feed' | 'journal'> & { diskSpace(): Promise<DiskSpace>; requests: Requests };
+type Parts = Pick<Rooms, 'feed' | 'issuance' | 'journal'> & { diskSpace(): Promise<DiskSpace>; requests: Requests };
 
 /** What the authority tells of itself to Prometheus. */
-export function authorityFigures({ feed, journal, diskSpace, requests }: Parts): Figures {
+export function authorityFigures({ feed, issuance, journal, diskSpace, requests }: Parts): Figures {
   const figures = new Figures();
   const revision = 'The fleet-wide number of the last change';
   figures.gauge('portcullis_authority_revision', revision, () => journal.head().revision);
@@ -22,5 +22,8 @@ export function authorityFigures({ feed, journal, diskSpace, requests }: Parts):
   figures.labelled('counter', answered, () => requests.byStatus());
   const free = 'What is left of the disk that the store is on';
   figures.gauge('portcullis_authority_disk_free_bytes', free, async () => (await diskSpace()).freeBytes);
+  const issuerEnd = 'portcullis_authority_issuer_not_after_seconds';
+  const ends = { name: issuerEnd, help: 'When each issuer ends, in seconds since 1970', label: 'issuer' };
+  figures.labelled('gauge', ends, () => issuance.ends().map(({ name, notAfter }) => [name, notAfter / 1000]));
   return figures;
 }

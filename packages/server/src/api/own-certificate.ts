@@ -1,8 +1,10 @@
 import { makeKey, makeRequest } from '@portcullis/device';
+import { issuerEndsSoonMs } from '../issuance/issuance.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
 import type { Rooms } from './route.ts';
 import type { ServerIdentity } from './server.ts';
 
-/** a far end is looked at again each minute (FIELD-NOTES K4). */
+/** A far end is looked at again each minute (FIELD-NOTES K4). */
 const lookMsMax = 60_000;
 const retryMs = 10_000;
 
@@ -28,6 +30,7 @@ export class OwnCertificate {
     };
     await journal.note(entry, (db) => issuance.recordServer(db, signed, 'authority'));
     this.#renewAfter = issuance.renewAfter(signed);
+    this.#warnOfEnds();
     return { key, certificate: signed.pem + signed.issuerPem };
   }
 
@@ -39,6 +42,18 @@ export class OwnCertificate {
 
   stop(): void {
     clearTimeout(this.#timer);
+  }
+
+  /** Each day, from a year ahead: nothing that an issuer signed outlives it. */
+  #warnOfEnds(): void {
+    const { issuance, system, log } = this.#rooms;
+    for (const { name: issuer, notAfter } of issuance.ends()) {
+      if (notAfter - system.now() > issuerEndsSoonMs) continue;
+      log.warn(
+        { issuer, notAfter: timestamp(notAfter) },
+        'the issuer ends within a year, and with it all that it signed',
+      );
+    }
   }
 
   async #renew(swap: (identity: ServerIdentity) => void): Promise<void> {

@@ -8,17 +8,20 @@ export const statusRoutes: readonly Route[] = [
     path: '/v1/status',
     kinds: ['operator'],
     summary: 'How the authority stands: its disk, the end of its journal, what certificates end soon',
-    uses: ['fleet', 'journal', 'revocation', 'system', 'startedAt', 'diskSpace', 'verified'],
+    uses: ['fleet', 'issuance', 'journal', 'revocation', 'system', 'startedAt', 'diskSpace', 'verified'],
     schemas: { query: StatusQuery },
     answer: AuthorityStatus,
     handle: (rooms, { query }) => statusOf(rooms, query.endingWithin),
   }),
 ];
 
-type Looked = Pick<Rooms, 'fleet' | 'journal' | 'revocation' | 'system' | 'startedAt' | 'diskSpace' | 'verified'>;
+type Looked = Pick<
+  Rooms,
+  'fleet' | 'issuance' | 'journal' | 'revocation' | 'system' | 'startedAt' | 'diskSpace' | 'verified'
+>;
 
 async function statusOf(rooms: Looked, within: number): Promise<AuthorityStatus> {
-  const { fleet, journal, revocation, system, startedAt } = rooms;
+  const { fleet, issuance, journal, revocation, system, startedAt } = rooms;
   const [disk, end, ending] = await Promise.all([
     rooms.diskSpace(),
     journal.verifyEnd(),
@@ -28,6 +31,7 @@ async function statusOf(rooms: Looked, within: number): Promise<AuthorityStatus>
     ...{ fleet: fleet as AuthorityStatus['fleet'], version, startedAt: timestamp(startedAt) },
     ...{ time: timestamp(system.now()), revision: journal.head().revision, disk },
     journal: { ...end, verified: rooms.verified() ?? null },
+    issuers: issuance.ends().map(({ name, notAfter }) => ({ name, notAfter: timestamp(notAfter) })),
     ending: { within, ...ending },
   };
 }

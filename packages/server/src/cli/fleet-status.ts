@@ -23,6 +23,10 @@ const Gates = z.object({ items: z.array(GateView) });
 const answerMs = 5_000;
 const freeBytesLeast = 512 * 1024 * 1024;
 const freeShareLeast = 0.05;
+const day = 86_400_000;
+/** Noted a year ahead; in the last month it is wrong. */
+const issuerNotedMs = 365 * day;
+const issuerWrongMs = 30 * day;
 
 export async function readStatus(client: FleetClient, endingSeconds: number): Promise<FleetStatus> {
   try {
@@ -60,7 +64,13 @@ const isShort = ({ freeBytes, totalBytes }: Disk) =>
 
 export const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-function wrongWithAuthority({ disk, journal, ending }: AuthorityStatus): string[] {
+/** No certificate outlives its issuer, and everybody has to learn of the next one before. */
+function issuersEnding(issuers: AuthorityStatus['issuers'], time: string, withinMs: number): string[] {
+  const ending = (issuers ?? []).filter(({ notAfter }) => Date.parse(notAfter) - Date.parse(time) < withinMs);
+  return ending.map(({ name, notAfter }) => `the issuer "${name}" ends ${notAfter}, and with it all that it signed`);
+}
+
+function wrongWithAuthority({ time, disk, journal, issuers, ending }: AuthorityStatus): string[] {
   const { broken, verified } = journal;
   return [
     ...(isShort(disk)
@@ -70,6 +80,7 @@ function wrongWithAuthority({ disk, journal, ending }: AuthorityStatus): string[
     ...(verified && !verified.whole
       ? [`the journal was found damaged at ${verified.at}, after ${verified.entries} entries`]
       : []),
+    ...issuersEnding(issuers, time, issuerWrongMs),
     ...ending.others.map(({ subject, kind, notAfter }) => `the certificate of ${kind} ${subject} ends ${notAfter}`),
   ];
 }
@@ -94,7 +105,7 @@ function wrongWithGates(gates: GateFound[]): string[] {
   });
 }
 
-function notesOf({ version, journal, ending }: AuthorityStatus, gates: GateFound[]): string[] {
+function notesOf({ version, time, journal, issuers, ending }: AuthorityStatus, gates: GateFound[]): string[] {
   const { devices, more, within } = ending;
   const days = Math.round(within / 86_400);
   return [
@@ -103,6 +114,7 @@ function notesOf({ version, journal, ending }: AuthorityStatus, gates: GateFound
           `${more ? 'at least ' : ''}${devices} devices have a certificate that ends within ${days} days: certificate list --ending ${days}d`,
         ]
       : []),
+    ...(issuersEnding(issuers, time, issuerWrongMs).length > 0 ? [] : issuersEnding(issuers, time, issuerNotedMs)),
     ...(journal.verified ? [] : ['nobody looked at all of the journal yet: journal verify']),
     ...gates.flatMap(({ gate, own, overruns, unproven }) => [
       ...(overruns > 0 ? [`${gate} had ${overruns} overruns since it started`] : []),

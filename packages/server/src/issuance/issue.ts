@@ -1,16 +1,17 @@
 /** How a certificate is made, in order: spend the permit, choose the time, store the serial, sign. */
-import type { Fingerprint, Kind, Purpose, SubjectId } from '@portcullis/contract';
+import { type Fingerprint, type Kind, PortcullisError, type Purpose, type SubjectId } from '@portcullis/contract';
 import type { Signer } from '../keys/keys.ts';
 import { fingerprintOf, makeCertificate, toPem } from '../pki/pki.ts';
 import type { Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { Permit } from './check.ts';
-import { backdateMs } from './profiles.ts';
+import { backdateMs, remainingMsMin } from './profiles.ts';
 
 /** One of the fleet's two issuers, ready to sign. */
 export interface Issuer {
-  /** The issuer certificate's common name. */
+  /** The common name in its certificate. */
   name: string;
+  fingerprint: Fingerprint;
   certificate: Buffer;
   notBefore: number;
   notAfter: number;
@@ -25,6 +26,8 @@ export interface SignedCertificate {
   kind: Kind;
   purpose: Purpose;
   issuer: string;
+  /** Of the issuer's certificate: of several with one name, which. */
+  issuerFingerprint: Fingerprint;
   /** Milliseconds since 1970. */
   notBefore: number;
   notAfter: number;
@@ -40,6 +43,7 @@ export interface IssueParts {
   issuers: Record<string, Issuer>;
 }
 
+/** @throws {PortcullisError} `issuer_ended` */
 export async function issue({ store, system, issuers }: IssueParts, permit: Permit): Promise<SignedCertificate> {
   // 1. The permit holds all that was checked; it can not be used again.
   const { subject, kind, profile, publicKey, uri, hosts } = Permit.spend(permit);
@@ -47,6 +51,7 @@ export async function issue({ store, system, issuers }: IssueParts, permit: Perm
 
   // 2. Never before its issuer, never after it (RFC 5280 §6.1.3 would refuse the chain), and valid for clocks that are behind.
   const now = system.now();
+  if (issuer.notAfter - now < remainingMsMin) throw issuerEnded(issuer);
   const notBefore = wholeSecond(Math.max(now - backdateMs, issuer.notBefore));
   const notAfter = wholeSecond(Math.min(now + profile.lifetimeMs, issuer.notAfter));
 
@@ -77,6 +82,7 @@ export async function issue({ store, system, issuers }: IssueParts, permit: Perm
     kind,
     purpose: profile.purpose,
     issuer: issuer.name,
+    issuerFingerprint: issuer.fingerprint,
     notBefore,
     notAfter,
     publicKey,
@@ -84,6 +90,11 @@ export async function issue({ store, system, issuers }: IssueParts, permit: Perm
     pem: toPem('CERTIFICATE', der),
     issuerPem: toPem('CERTIFICATE', issuer.certificate),
   };
+}
+
+function issuerEnded({ name, notAfter }: Issuer): PortcullisError {
+  const end = new Date(notAfter).toISOString();
+  return new PortcullisError('issuer_ended', `"${name}" ends ${end}, and signs nothing in its last hour or after it`);
 }
 
 /** Certificates carry whole seconds (RFC 5280 §4.1.2.5). */

@@ -7,7 +7,7 @@ import type { Schema, Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { check } from './check.ts';
 import { type Issuer, issue, type SignedCertificate } from './issue.ts';
-import { profiles } from './profiles.ts';
+import { profiles, renewedAfterMsMin } from './profiles.ts';
 import type { Issuance } from './promises.ts';
 
 interface Parts {
@@ -35,9 +35,11 @@ export async function openIssuance({ store, keys, system }: Parts): Promise<Issu
     issue: (permit) => issue(parts, permit),
     record,
     recordServer: (db, signed, actor) => insert(db, rowOf(signed, { revision: 0, at: system.now(), actor })),
+    ends: () => Object.values(issuers).map(({ name, notAfter }) => ({ name, notAfter })),
     renewAfter({ notBefore, notAfter }) {
       const share = 1 / 2 + (system.random(4).readUInt32BE() / 2 ** 32) * (2 / 3 - 1 / 2);
-      return Math.round(notBefore + (notAfter - notBefore) * share);
+      const soonest = system.now() + Math.min(renewedAfterMsMin, (notAfter - notBefore) / 10);
+      return Math.round(Math.max(notBefore + (notAfter - notBefore) * share, soonest));
     },
   };
 }
@@ -58,8 +60,8 @@ async function openIssuer(keys: Keys, key: string, settings: Map<string, string>
       `the key "${key}" is not the one of its certificate; put the right file back`,
     );
   }
-  const name = settings.get('fleet') + (key === 'issuer-device' ? ' device issuer' : ' infrastructure issuer');
-  return { name, certificate, notBefore: facts.notBefore, notAfter: facts.notAfter, signer };
+  const { subject: name, fingerprint, notBefore, notAfter } = facts;
+  return { name, fingerprint, certificate, notBefore, notAfter, signer };
 }
 
 async function record(
@@ -76,9 +78,9 @@ async function record(
 type Row = Schema['certificates'];
 
 function rowOf(signed: SignedCertificate, by: { revision: number; at: number; actor: string }): Row {
-  const { fingerprint, serial, issuer, subject, purpose, der, notBefore, notAfter } = signed;
+  const { fingerprint, serial, issuer, issuerFingerprint, subject, purpose, der, notBefore, notAfter } = signed;
   return {
-    ...{ fingerprint, serial, issuer, subject, purpose, der, notBefore, notAfter },
+    ...{ fingerprint, serial, issuer, issuerFingerprint, subject, purpose, der, notBefore, notAfter },
     standing: 'valid',
     revision: by.revision,
     changedAt: by.at,

@@ -15,6 +15,16 @@ export const backdateMs = hour;
 /** How long after its end a certificate whose standing is valid may still be renewed (FIELD-NOTES D6). */
 export const renewalWindowMs = 90 * day;
 
+/**
+ * In the last hour of an issuer nothing is issued: no certificate outlives its issuer, and one of minutes would only be renewed
+ * again and again.
+ */
+export const remainingMsMin = 3_600_000;
+/** No certificate is renewed sooner than this after it was issued, or than a tenth of its lifetime. */
+export const renewedAfterMsMin = 300_000;
+/** From then on its end is told: whoever runs the fleet has to prepare another one. */
+export const issuerEndsSoonMs = 365 * day;
+
 export const rootLifetimeMs = 20 * 365 * day;
 export const issuerLifetimeMs = 10 * 365 * day;
 

@@ -17,12 +17,14 @@ export interface Issuance {
   issuerOf(kind: Kind): string;
   /** @throws {PortcullisError} `request_malformed`, `key_refused`, `request_signature_invalid` */
   check(request: CheckRequest): Permit;
-  /** Signs. The serial is on disk before; the certificate is nobody's until it is recorded. */
+  /** @throws {PortcullisError} `issuer_ended`. Signs. The serial is on disk before; the certificate is nobody's until it is recorded. */
   issue(permit: Permit): Promise<SignedCertificate>;
   /** Puts a client certificate on record within a revision, so that gates learn of it. */
   record(change: ChangeTransaction, signed: SignedCertificate, renewal?: { renews: string }): Promise<void>;
   /** Puts a server certificate on record. No gate decides by it, so it needs no revision. */
   recordServer(db: Writer, signed: SignedCertificate, actor: string): Promise<void>;
-  /** When to renew: chosen between half and two thirds of the lifetime, so that a fleet spreads out. */
+  /** When each issuer ends: nothing that it signed outlives it. */
+  ends(): { name: string; notAfter: number }[];
+  /** When to renew, and never at once: chosen between half and two thirds of the lifetime, so that a fleet spreads out. */
   renewAfter(signed: { notBefore: number; notAfter: number }): number;
 }

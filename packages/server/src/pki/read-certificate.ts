@@ -5,7 +5,9 @@ export interface CertificateFacts {
   fingerprint: Fingerprint;
   /** 32 lower-case hex digits. */
   serial: string;
+  /** Common names. */
   issuer: string;
+  subject: string;
   /** Milliseconds since 1970. */
   notBefore: number;
   notAfter: number;
@@ -32,6 +34,7 @@ export function readCertificate(source: Uint8Array | string): CertificateFacts {
     fingerprint: fingerprintOf(certificate.raw),
     serial: certificate.serialNumber.toLowerCase().padStart(32, '0'),
     issuer: commonNameOf(certificate.issuer),
+    subject: commonNameOf(certificate.subject),
     notBefore: Date.parse(certificate.validFrom),
     notAfter: Date.parse(certificate.validTo),
     uris: [...(certificate.subjectAltName ?? '').matchAll(/URI:([^,\s"]+)/g)].map((match) => match[1] as string),

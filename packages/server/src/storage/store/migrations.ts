@@ -52,4 +52,8 @@ export const migrations: readonly string[] = [
   -- Until when each subject of a page has a certificate, without reading the certificates.
   CREATE INDEX certificatesOfSubjectByEnd ON certificates (subject, purpose, standing, confirmed, notAfter);
   `,
+  `
+  -- Of several issuers with one name, which.
+  ALTER TABLE certificates ADD COLUMN issuerFingerprint TEXT;
+  `,
 ];

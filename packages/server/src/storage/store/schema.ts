@@ -54,6 +54,8 @@ export interface Schema {
     fingerprint: string;
     serial: string;
     issuer: string;
+    /** Of the issuer's certificate; not known of those that earlier versions issued. */
+    issuerFingerprint: string | null;
     subject: string;
     purpose: string;
     der: Uint8Array;
