@@ -20,7 +20,9 @@ const name = subject === '' ? 'this-machine' : subject;
 async function makeFleet(): Promise<void> {
   if (existsSync(`${fleet}/fleet.yaml`)) return;
   if (existsSync(device)) throw new Error(`${device} is a device of another fleet; remove it, or bring ${fleet} back`);
-  say(await succeeded('portcullis', 'init', fleet, '--base-port', values['base-port']));
+  const made = await succeeded('portcullis', 'init', fleet, '--base-port', values['base-port'], '--json');
+  const { fleet: name, rootKey } = JSON.parse(made) as { fleet: string; rootKey: string };
+  say(`made ${name} in ${fleet}; ${rootKey} is its root key, which a fleet that is more than a trial keeps offline`);
 }
 
 async function enrolThisMachine(): Promise<void> {

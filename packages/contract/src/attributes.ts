@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PortcullisError } from './errors.ts';
 import { isExactNumber, readExactJson } from './exact-number.ts';
+import { oneOf } from './one-of.ts';
 
 export const AttributeName = z
   .string()
@@ -9,7 +10,7 @@ export const AttributeName = z
   .brand<'AttributeName'>();
 export type AttributeName = z.infer<typeof AttributeName>;
 
-export const AttributeType = z.enum(['string', 'number', 'boolean']);
+export const AttributeType = oneOf(['string', 'number', 'boolean']);
 export type AttributeType = z.infer<typeof AttributeType>;
 
 export const attributeTextLengthMax = 1024;
@@ -18,7 +19,7 @@ export const AttributeValue = z.union([z.string().max(attributeTextLengthMax), z
 });
 export type AttributeValue = z.infer<typeof AttributeValue>;
 
-export const Visibility = z.enum(['private', 'public']);
+export const Visibility = oneOf(['private', 'public']);
 export type Visibility = z.infer<typeof Visibility>;
 
 export interface Assignment {

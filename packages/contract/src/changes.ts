@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AttributeName, AttributeValue } from './attributes.ts';
 import { Fingerprint, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
+import { oneOf } from './one-of.ts';
 
 export const reasonTextLengthMax = 500;
 /** Why somebody changed something, in their words (`--reason`). */
@@ -77,10 +78,10 @@ export type ChangeView = z.infer<typeof ChangeView>;
 
 /** The query of every route that changes what a gate would decide. */
 export const WaitQuery = z.strictObject({
-  wait: z.enum(['all']).optional(),
+  wait: oneOf(['all']).optional(),
   /** How long to wait for the receipt. */
   waitLimitMs: z.coerce.number().int().min(0).max(600_000).default(30_000),
 });
 
 /** `GET /v1/changes/{revision}`: a change may name a hundred thousand subjects, which not everybody wants to see. */
-export const ChangeQuery = WaitQuery.extend({ subjects: z.enum(['none']).optional() });
+export const ChangeQuery = WaitQuery.extend({ subjects: oneOf(['none']).optional() });

@@ -8,6 +8,7 @@
 
 export * from './attributes.ts';
 export * from './changes.ts';
+export { counted } from './counted.ts';
 export * from './enrolment.ts';
 export * from './errors.ts';
 export {
@@ -22,6 +23,7 @@ export * from './feed.ts';
 export * from './identity.ts';
 export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.ts';
 export * from './object-identifiers.ts';
+export { oneOf } from './one-of.ts';
 export * from './operations.ts';
 export * from './plain-text.ts';
 export * from './readings.ts';

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { oneOf } from './one-of.ts';
 
 /** What a subject is. Fixed for the subject's life. */
-export const Kind = z.enum(['device', 'gateway', 'shipment', 'gate', 'authority', 'operator', 'monitor', 'checkpoint']);
+export const Kind = oneOf(['device', 'gateway', 'shipment', 'gate', 'authority', 'operator', 'monitor', 'checkpoint']);
 export type Kind = z.infer<typeof Kind>;
 
 export const subjectIdLengthMax = 63;
@@ -48,7 +49,7 @@ export function readFingerprint(text: string): Fingerprint | undefined {
   return parsed.success ? parsed.data : undefined;
 }
 
-export const Standing = z.enum(['valid', 'suspended', 'revoked', 'superseded']);
+export const Standing = oneOf(['valid', 'suspended', 'revoked', 'superseded']);
 export type Standing = z.infer<typeof Standing>;
 
 /** What a leaf may be used for: its extended key usage. */

@@ -13,6 +13,7 @@ import {
   SubjectId,
   Timestamp,
 } from './identity.ts';
+import { oneOf } from './one-of.ts';
 import { StreamName } from './readings.ts';
 
 /** What operators ask of the authority's API and what they are answered. One shape per resource, the same as the commands print. */
@@ -30,7 +31,7 @@ export const AttributeAssignments = z.record(AttributeName, AttributeValue, {
 
 export const TokenRequest = z.strictObject({
   subject: SubjectId,
-  kind: Kind.exclude(['authority']).default('device'),
+  kind: oneOf(Kind.exclude(['authority']).options).default('device'),
   /** First attributes of a new subject; those of an existing one are never overwritten. Default `{status: active}`. */
   attributes: AttributeAssignments.optional(),
   expiresSeconds: z
@@ -117,7 +118,7 @@ export type AttributesRequest = z.infer<typeof AttributesRequest>;
 
 /** `POST /v1/standings`: suspend, resume or revoke, by subject (all its certificates and pending renewals that are not final) or by fingerprint. */
 export const StandingsRequest = z.strictObject({
-  action: z.enum(['suspend', 'resume', 'revoke']),
+  action: oneOf(['suspend', 'resume', 'revoke']),
   subject: SubjectId.optional(),
   fingerprint: Fingerprint.optional(),
   reason: ReasonText.optional(),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Fingerprint, Revision, SubjectId, Timestamp } from './identity.ts';
+import { oneOf } from './one-of.ts';
 import { ReasonCode } from './reasons.ts';
 
 export const StreamName = z
@@ -11,7 +12,7 @@ export type StreamName = z.infer<typeof StreamName>;
 export const ReadingId = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/, 'must match [A-Za-z0-9._:-]{1,128}');
 
 /** What the device says of its clock. */
-export const ClockState = z.enum(['synchronized', 'unsynchronized', 'unknown']);
+export const ClockState = oneOf(['synchronized', 'unsynchronized', 'unknown']);
 export type ClockState = z.infer<typeof ClockState>;
 
 /** The instants whose year has four digits in UTC too (RFC 3339 §1); others can not be printed as a `Timestamp`. */

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { PortcullisError } from '@portcullis/contract';
+import { counted, PortcullisError } from '@portcullis/contract';
 import { syncDirectory } from '../durable.ts';
 import { holdDirectory } from '../lock.ts';
 import { parseLine } from '../outbox/reading.ts';
@@ -25,7 +25,9 @@ export function listOutbox({ directory, stream }: OutboxCommand, output: Output)
   const refused = new RefusedFile(directory, realSystem).count();
   const words = surveys.length === 0 ? ['nothing has been sent from here yet'] : surveys.map(wordsOf);
   if (refused > 0)
-    words.push(`refused: ${refused} readings in refused.ndjson (outbox retry --refused sends them again)`);
+    words.push(
+      `refused: ${counted(refused, 'reading')} in refused.ndjson (outbox retry --refused sends ${refused === 1 ? 'it' : 'them'} again)`,
+    );
   output.result({ streams: surveys, refused }, words.join('\n'));
   return 0;
 }
@@ -33,7 +35,9 @@ export function listOutbox({ directory, stream }: OutboxCommand, output: Output)
 function wordsOf({ stream, readings, bytes, oldest, state, damagedBytes }: Survey): string {
   const told = { empty: 'nothing waits', waiting: 'waits for a gate', unknown: 'no gate knows this stream' }[state];
   const size =
-    readings === 0 ? '' : `: ${readings} readings, ${bytes} bytes, the oldest of ${oldest ?? 'unknown time'}`;
+    readings === 0
+      ? ''
+      : `: ${counted(readings, 'reading')}, ${bytes} bytes, the oldest of ${oldest ?? 'unknown time'}`;
   const damaged = damagedBytes === 0 ? '' : `; ${damagedBytes} damaged bytes are kept`;
   return `${stream}${size}: ${told}${damaged}`;
 }
@@ -46,7 +50,7 @@ export function dropOutbox({ directory, stream }: { directory: string; stream: s
     const { readings } = surveyStream(outboxesIn(directory), name as string);
     rmSync(join(outboxesIn(directory), name as string), { recursive: true });
     syncDirectory(outboxesIn(directory));
-    output.result({ stream, dropped: readings }, `dropped ${readings} readings of ${stream}`);
+    output.result({ stream, dropped: readings }, `dropped ${counted(readings, 'reading')} of ${stream}`);
     return 0;
   } finally {
     lock.close();

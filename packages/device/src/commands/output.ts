@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { plainJson, plainLines } from '@portcullis/contract';
+import { plain, plainJson, plainLines } from '@portcullis/contract';
 import type { Refusal } from '../outbox/sender.ts';
 import { failureJson, failureOf } from './failure.ts';
 
@@ -36,13 +36,13 @@ export function noticeChanges(output: Output): (words: string) => void {
 export function sentenceOf({ stream, reason, title, detail, expected, found }: Refusal): string {
   const more = detail === undefined || detail === title ? '' : `: ${detail}`;
   const told = expected === undefined && found === undefined ? '' : ` (${comparisonOf(expected, found)})`;
-  return `${stream}: ${reason}: ${title}${more}${told}`;
+  return plain(`${stream}: ${reason}: ${title}${more}${told}`);
 }
 
 function comparisonOf(expected: unknown, found: unknown): string {
   const parts = [
-    ...(expected === undefined ? [] : [`expected ${JSON.stringify(expected)}`]),
-    ...(found === undefined ? [] : [`found ${JSON.stringify(found)}`]),
+    ...(expected === undefined ? [] : [`expected ${plainJson(expected)}`]),
+    ...(found === undefined ? [] : [`found ${plainJson(found)}`]),
   ];
   return parts.join(', ');
 }

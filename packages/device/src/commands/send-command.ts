@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createReadStream, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { PortcullisError } from '@portcullis/contract';
+import { counted, PortcullisError } from '@portcullis/contract';
 import { BoundedFile } from '../outbox/bounded-file.ts';
 import { type LineGroup, Lines } from '../outbox/lines.ts';
 import { streamsIn, surveyStream } from '../outbox/survey.ts';
@@ -155,7 +155,7 @@ function wordsOfStop({ file }: SendCommand, { lines, stoppedByLine }: Intake): s
   const resumed = '; the same command with --resume goes on behind them';
   const apart = `${resumed}, and with --skip-bad it sets such lines apart`;
   const how = isRegularFile(file) ? (stoppedByLine ? apart : resumed) : '';
-  return `took ${lines} lines of ${file === '-' ? 'standard input' : `"${file}"`}${how}`;
+  return `took ${counted(lines, 'line')} of ${file === '-' ? 'standard input' : `"${file}"`}${how}`;
 }
 
 interface Ending {

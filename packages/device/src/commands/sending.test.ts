@@ -262,7 +262,7 @@ test('damage is told by the command that finds it, with status 1; the next one i
   assert.deepEqual([found.status, found.told.acknowledged, found.told.kept], [1, 199, 0]);
   assert.match(
     found.side,
-    /telemetry: \d+ bytes of its outbox are damaged \(1 readings or more\), they are kept in ".*damaged/,
+    /telemetry: \d+ bytes of its outbox are damaged \(1 reading or more\), they are kept in ".*damaged/,
   );
   assert.deepEqual(
     back.values(),

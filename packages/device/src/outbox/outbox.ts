@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { PortcullisError } from '@portcullis/contract';
+import { counted, PortcullisError } from '@portcullis/contract';
 import { makeDirectory, syncDirectory } from '../durable.ts';
 import { Cursor, type Place } from './cursor.ts';
 import { type Damage, DamagedBytes } from './damage.ts';
@@ -182,7 +182,7 @@ export class Outbox {
     const readings = this.#waiting + this.#pendingReadings;
     this.#full = (this.#full && readings > 0) || held + recordBytes > bytesMax || readings >= readingsMax;
     if (!this.#full) return undefined;
-    const message = `the outbox holds ${readings} readings in ${held} bytes; it may hold ${readingsMax} in ${bytesMax}`;
+    const message = `the outbox holds ${counted(readings, 'reading')} in ${held} bytes; it may hold ${readingsMax} in ${bytesMax}`;
     return new PortcullisError('outbox_full', message);
   }
 

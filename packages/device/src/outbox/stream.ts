@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { PortcullisError } from '@portcullis/contract';
+import { counted } from '@portcullis/contract';
 import type { System } from '../system.ts';
 import { noteKnown, noteUnknown } from './apart.ts';
 import type { Clock } from './clock.ts';
@@ -108,7 +109,7 @@ export class Stream {
   #tellDamage({ bytes, readings, file, isKept }: Damage): void {
     this.damaged++;
     const kept = isKept ? `they are kept in "${file}"` : 'the disk has no room for a copy of them';
-    const lost = `${bytes} bytes of its outbox are damaged (${readings} readings or more), ${kept}`;
+    const lost = `${counted(bytes, 'byte')} of its outbox ${bytes === 1 ? 'is' : 'are'} damaged (${counted(readings, 'reading')} or more), ${kept}`;
     this.#parts.onNotice(`${this.#parts.name}: ${lost}; what is whole is sent`);
   }
 

@@ -119,6 +119,31 @@ test('a name gets another type where no value stands in the way; it is in the jo
   }
 });
 
+test('of retypes at once each is journalled with the type that it replaced, and one that replaces nothing not at all', async (context) => {
+  const records = await openRecords(context);
+  await putSubject(records, 'a');
+  await change(records, { subjects: ['a'], set: { version: 1 } });
+  await change(records, { subjects: ['a'], unset: ['version'] });
+  const wanted = ['string', 'boolean', 'boolean', 'number'] as const;
+  const done = await Promise.all(wanted.map((type) => records.attributes.retype(by, { name: 'version', type })));
+  assert.deepEqual(
+    done.map(({ changed }) => changed),
+    [1, 1, 0, 1],
+  );
+  const entries = (await records.journal.entries(0, 100)).filter(({ action }) => action === 'attributes.retype');
+  assert.deepEqual(
+    entries.map(({ body }) => {
+      const { from, to } = body as { from: string; to: string };
+      return [from, to];
+    }),
+    [
+      ['number', 'string'],
+      ['string', 'boolean'],
+      ['boolean', 'number'],
+    ],
+  );
+});
+
 test('a refused change fixes no type', async (context) => {
   const records = await openRecords(context);
   await putSubject(records, 'a');

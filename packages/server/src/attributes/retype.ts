@@ -1,6 +1,6 @@
 import { type AttributeName, type AttributeType, type AttributeTypeView, PortcullisError } from '@portcullis/contract';
 import type { By, Journal } from '../journal/journal.ts';
-import type { Reader, Store, Writer } from '../storage/storage.ts';
+import type { Reader, Writer } from '../storage/storage.ts';
 import { fix } from './types.ts';
 
 type Declared = Record<string, AttributeType>;
@@ -44,22 +44,23 @@ function named(name: string, type: AttributeType | undefined, declared: Declared
  * @throws {PortcullisError} `attribute_unknown`, `attribute_type_conflict`
  */
 export async function retype(
-  parts: { store: Store; journal: Journal; declared: Declared },
+  parts: { journal: Journal; declared: Declared },
   by: By,
   { name, type }: { name: string; type: AttributeType },
 ): Promise<{ changed: 0 | 1 }> {
-  const before = await parts.store.read((db) => readType(db, name, parts.declared));
-  if (before.type === type) return { changed: 0 };
-  if (before.declared) {
-    const where = `"${name}" is declared a ${before.type} in fleet.yaml; change it there, and restart the authority`;
-    throw new PortcullisError('attribute_type_conflict', where);
-  }
-  const entry = { ...by, action: 'attributes.retype', body: { name, from: before.type, to: type } };
-  await parts.journal.note(entry, async (db) => {
+  const body = (from: AttributeType) => (from === type ? undefined : { name, from, to: type });
+  const from = await parts.journal.note({ ...by, action: 'attributes.retype', body }, async (db) => {
+    const before = await readType(db, name, parts.declared);
+    if (before.type === type) return before.type;
+    if (before.declared) {
+      const where = `"${name}" is declared a ${before.type} in fleet.yaml; change it there, and restart the authority`;
+      throw new PortcullisError('attribute_type_conflict', where);
+    }
     await requireNoValue(db, name, type);
     await fix(db, name, type);
+    return before.type;
   });
-  return { changed: 1 };
+  return { changed: from === type ? 0 : 1 };
 }
 
 async function requireNoValue(db: Writer, name: string, type: AttributeType): Promise<void> {

@@ -1,4 +1,10 @@
-import { AttributeHistoryView, type AttributeView, PortcullisError, SubjectView } from '@portcullis/contract';
+import {
+  AttributeHistoryView,
+  type AttributeView,
+  PortcullisError,
+  plainJson,
+  SubjectView,
+} from '@portcullis/contract';
 import type { Command } from 'commander';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import { attributeTypeCommands } from './attribute-types.ts';
@@ -99,7 +105,7 @@ async function showHistory(
 const attributeListing: Listing<AttributeView> = {
   columns: [
     { title: 'NAME', priority: 1, value: ({ name }) => name },
-    { title: 'VALUE', priority: 1, least: 16, value: ({ value }) => JSON.stringify(value) },
+    { title: 'VALUE', priority: 1, least: 16, value: ({ value }) => plainJson(value) },
     { title: 'SEEN BY', priority: 3, value: ({ visibility }) => (visibility === 'public' ? 'anybody' : 'operators') },
     { title: 'REVISION', priority: 4, align: 'right', value: ({ revision }) => revision },
     { title: 'CHANGED', priority: 2, value: ({ changedAt }) => changedAt },
@@ -116,7 +122,7 @@ const historyListing: Listing<AttributeHistoryView> = {
       title: 'VALUE',
       priority: 1,
       least: 12,
-      value: ({ value }) => (value === null ? 'unset' : JSON.stringify(value)),
+      value: ({ value }) => (value === null ? 'unset' : plainJson(value)),
     },
     { title: 'REVISION', priority: 4, align: 'right', value: ({ revision }) => revision },
     { title: 'BY', priority: 2, least: 8, value: ({ changedBy }) => changedBy },

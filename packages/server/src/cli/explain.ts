@@ -1,4 +1,4 @@
-import { ChangeView, ReasonCode, readFingerprint, VerdictView } from '@portcullis/contract';
+import { ChangeView, plainJson, ReasonCode, readFingerprint, VerdictView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { type Asked, askGates, gatesOf } from './ask-gates.ts';
@@ -106,7 +106,7 @@ const why: Column<VerdictView> = { title: 'WHY', priority: 1, usual: 80, least: 
 
 function whyOf({ verdict: said, reason, expected, found, revision, changedAt, changedBy }: VerdictView): string {
   if (said === 'admitted') return '';
-  const told = expected === null ? '' : ` expected ${JSON.stringify(expected)}, found ${JSON.stringify(found)}`;
+  const told = expected === null ? '' : ` expected ${plainJson(expected)}, found ${plainJson(found)}`;
   const by = changedBy === null ? '' : ` (revision ${revision}, ${changedAt} by ${changedBy})`;
   return `${reason}${told}${by}`;
 }

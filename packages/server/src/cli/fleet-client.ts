@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ChangeAnswer, PortcullisError, type Receipt } from '@portcullis/contract';
+import { ChangeAnswer, counted, PortcullisError, type Receipt } from '@portcullis/contract';
 import {
   type Credential,
   exchange,
@@ -174,7 +174,7 @@ function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed
   );
   const figures = [
     ...(elapsedMs === null ? [] : [`${elapsedMs} ms`]),
-    ...(connectionsClosed === null ? [] : [`${connectionsClosed} connections closed`]),
+    ...(connectionsClosed === null ? [] : [`${counted(connectionsClosed, 'connection')} closed`]),
   ];
   return [[`revision ${revision}: ${what}`, ...figures].join(', '), ...lines].join('\n');
 }

@@ -1,4 +1,4 @@
-import { PortcullisError } from '@portcullis/contract';
+import { PortcullisError, plainJson } from '@portcullis/contract';
 import { type Gate, knownGates, toldOf } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
 import { GateReadings } from './gate-readings.ts';
@@ -61,7 +61,7 @@ export class FleetReadings {
     const { gate: name, url } = gate;
     const told = { missing: { gate: name, url }, code, message };
     const words = `${name} at ${url} is missing, and what it holds is not in this list: ${message} (${code})`;
-    this.output.notice(this.output.json ? JSON.stringify(told) : words);
+    this.output.notice(this.output.json ? plainJson(told) : words);
   }
 
   /** In the order that is shown, in batches. */

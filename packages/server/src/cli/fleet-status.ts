@@ -1,5 +1,5 @@
 /** What is asked for "portcullis status", and what of the answers is wrong. */
-import { AuthorityStatus, GateStatus, GateView, PortcullisError } from '@portcullis/contract';
+import { AuthorityStatus, counted, GateStatus, GateView, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
 import { askGates, type Gate } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
@@ -78,7 +78,7 @@ function wrongWithAuthority({ time, disk, journal, issuers, ending }: AuthorityS
       : []),
     ...(broken ? [`the journal does not hold at entry ${broken.position}: ${broken.why}`] : []),
     ...(verified && !verified.whole
-      ? [`the journal was found damaged at ${verified.at}, after ${verified.entries} entries`]
+      ? [`the journal was found damaged at ${verified.at}, after ${counted(verified.entries, 'entry', 'entries')}`]
       : []),
     ...issuersEnding(issuers, time, issuerWrongMs),
     ...ending.others.map(({ subject, kind, notAfter }) => `the certificate of ${kind} ${subject} ends ${notAfter}`),
@@ -99,7 +99,9 @@ function wrongWithGates(gates: GateFound[]): string[] {
         ? [`the disk of ${gate} has ${gibibytes(own.disk.freeBytes)} of ${gibibytes(own.disk.totalBytes)} left`]
         : []),
       ...(own && own.pruneWaiting > 0
-        ? [`${gate} waits for an operator before it removes ${own.pruneWaiting} readings: "gate accept-prune"`]
+        ? [
+            `${gate} waits for an operator before it removes ${counted(own.pruneWaiting, 'reading')}: "gate accept-prune"`,
+          ]
         : []),
     ]);
   });
@@ -111,14 +113,14 @@ function notesOf({ version, time, journal, issuers, ending }: AuthorityStatus, g
   return [
     ...(devices > 0
       ? [
-          `${more ? 'at least ' : ''}${devices} devices have a certificate that ends within ${days} days: certificate list --ending ${days}d`,
+          `${more ? 'at least ' : ''}${counted(devices, 'device has', 'devices have')} a certificate that ends within ${counted(days, 'day')}: certificate list --ending ${days}d`,
         ]
       : []),
     ...(issuersEnding(issuers, time, issuerWrongMs).length > 0 ? [] : issuersEnding(issuers, time, issuerNotedMs)),
     ...(journal.verified ? [] : ['nobody looked at all of the journal yet: journal verify']),
     ...gates.flatMap(({ gate, own, overruns, unproven }) => [
-      ...(overruns > 0 ? [`${gate} had ${overruns} overruns since it started`] : []),
-      ...(unproven > 0 ? [`${gate} has ${unproven} batches that stay unproven`] : []),
+      ...(overruns > 0 ? [`${gate} had ${counted(overruns, 'overrun')} since it started`] : []),
+      ...(unproven > 0 ? [`${gate} has ${counted(unproven, 'batch that stays', 'batches that stay')} unproven`] : []),
       ...(own && own.version !== version ? [`${gate} is version ${own.version}, the authority ${version}`] : []),
     ]),
   ];

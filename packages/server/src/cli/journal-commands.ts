@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { JournalEntryView, PortcullisError } from '@portcullis/contract';
+import { counted, JournalEntryView, PortcullisError, plainJson } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { realSystem, timestamp } from '../telemetry/system.ts';
@@ -42,7 +42,7 @@ async function verify(directory: string, output: Output): Promise<void> {
   if (broken)
     throw new PortcullisError('journal_damaged', `entry ${broken.position}: ${broken.why}`, { detail: { ...broken } });
   const held = head ? 'and the head outside the database agrees' : 'no head is held outside the database';
-  output.result({ valid: true, entries }, `${entries} entries, whole; ${held}`);
+  output.result({ valid: true, entries }, `${counted(entries, 'entry', 'entries')}, whole; ${held}`);
 }
 
 async function* entriesAfter(first: string, client: FleetClient): AsyncGenerator<JournalEntryView> {
@@ -69,5 +69,5 @@ function aboutOf({ body }: JournalEntryView): string {
   const { reason, subjects } = body as { reason?: string | null; subjects?: { subject: string }[] };
   const names = (subjects ?? []).slice(0, 5).map(({ subject }) => subject);
   const more = subjects && subjects.length > 5 ? [`and ${subjects.length - 5} more`] : [];
-  return [...names, ...more, ...(reason ? [JSON.stringify(reason)] : [])].join(' ');
+  return [...names, ...more, ...(reason ? [plainJson(reason)] : [])].join(' ');
 }

@@ -20,7 +20,7 @@ interface OutputOptions {
 }
 
 const chunkLength = 65_536;
-const plainScreen: Screen = { width: 80, colours: false, wide: false };
+const plainScreen: Screen = { width: 80, colours: false, wide: false, whole: true };
 
 /** What commands print: words and tables for people, or JSON for programs: one object, and one a line for lists. */
 export class Output {

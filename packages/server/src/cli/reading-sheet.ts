@@ -1,3 +1,4 @@
+import { plainJsonText } from '@portcullis/contract';
 import type { Listing, Output } from './output.ts';
 import { jsonLinesOf, type ReadingRow } from './reading-row.ts';
 
@@ -31,9 +32,9 @@ const csvColumns = [
 ] as const;
 const csvHeader = `${[...csvColumns, 'data'].join(',')}\n`;
 
-/** RFC 4180, with lines that end as this system's do: null is empty, the data are JSON. */
+/** RFC 4180, with lines that end as this system's do: null is empty, the data are JSON in which nothing is unseen. */
 function csvLineOf(row: ReadingRow): string {
-  return `${[...csvColumns.map((name) => csvCellOf(String(row.view[name] ?? ''))), csvCellOf(row.dataText)].join(',')}\n`;
+  return `${[...csvColumns.map((name) => csvCellOf(String(row.view[name] ?? ''))), csvCellOf(plainJsonText(row.dataText))].join(',')}\n`;
 }
 
 const csvCellOf = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

@@ -4,12 +4,17 @@ import { screenOf } from './screen.ts';
 
 const terminal = { isTTY: true, columns: 120 };
 
-test('a pipe gets 80 columns and never a colour', () => {
-  assert.deepEqual(screenOf({}, { FORCE_COLOR: '1' }, false), { width: 80, colours: false, wide: false });
+test('a pipe gets what 80 columns have room for, whole, and never a colour', () => {
+  assert.deepEqual(screenOf({}, { FORCE_COLOR: '1' }, false), { width: 80, colours: false, wide: false, whole: true });
 });
 
 test('a terminal gets its width and colours', () => {
-  assert.deepEqual(screenOf(terminal, { TERM: 'xterm' }, true), { width: 120, colours: true, wide: true });
+  assert.deepEqual(screenOf(terminal, { TERM: 'xterm' }, true), {
+    width: 120,
+    colours: true,
+    wide: true,
+    whole: false,
+  });
   assert.equal(screenOf({ isTTY: true, columns: 0 }, {}, false).width, 80);
 });
 

@@ -1,4 +1,4 @@
-import { type AttributeView, PortcullisError, type SubjectView } from '@portcullis/contract';
+import { type AttributeView, PortcullisError, plainJson, type SubjectView } from '@portcullis/contract';
 import type { Seen } from './last-seen.ts';
 import type { Listing } from './output.ts';
 
@@ -8,7 +8,7 @@ export function subjectJson({ attributes, ...rest }: SubjectView): Record<string
 }
 
 const statusName = 'status';
-const textOf = ({ name, value }: AttributeView) => `${name}=${JSON.stringify(value)}`;
+const textOf = ({ name, value }: AttributeView) => `${name}=${plainJson(value)}`;
 const statusOf = ({ attributes }: SubjectView) => attributes.find(({ name }) => name === statusName)?.value;
 
 export const subjectListing: Listing<Seen> = {

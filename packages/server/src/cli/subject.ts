@@ -1,4 +1,4 @@
-import { SubjectView } from '@portcullis/contract';
+import { plainJson, SubjectView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { addChangeOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, queryOf, sendChange, withFleet } from './fleet-client.ts';
@@ -41,7 +41,7 @@ export function subjectCommands(program: Command, output: Output): void {
           ['retired', one.retired ? 'yes' : 'no'],
           ['made', one.createdAt],
           ['changed', `revision ${one.revision}`],
-          ...one.attributes.map(({ name, value }) => [name, JSON.stringify(value)] as const),
+          ...one.attributes.map(({ name, value }) => [name, plainJson(value)] as const),
         ]);
       });
     });

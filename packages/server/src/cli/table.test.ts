@@ -21,7 +21,7 @@ const rows: Row[] = [
 ];
 
 function shown(given: Partial<Screen>, list = rows, live = false): string[] {
-  const table = new Table(columns, { width: 80, colours: false, wide: false, ...given }, live);
+  const table = new Table(columns, { width: 80, colours: false, wide: false, whole: false, ...given }, live);
   return [...list.flatMap((row) => table.add(row)), ...table.end()];
 }
 
@@ -64,6 +64,15 @@ test('wide: all columns, and all of each', () => {
   assert.deepEqual(shown({ width: 10, wide: true }), shown({ width: 1_000 }));
 });
 
+test('whole: the columns that a screen has room for, and all of each', () => {
+  assert.deepEqual(shown({ width: 30, whole: true }), [
+    'NAME      COUNT  ABOUT',
+    'truck-17      7  site="berlin" status="active" seal="9f3c"',
+    'a          1234',
+  ]);
+  assert.deepEqual(shown({ width: 30, whole: true }, rows, true)[1], shown({ width: 30, whole: true })[1]);
+});
+
 test('colours change no width', () => {
   const coloured = shown({ colours: true });
   assert.ok(coloured[1]?.includes('\u001b[31mdevice\u001b[0m  '), coloured[1]);
@@ -85,7 +94,7 @@ test('what takes two places on a terminal is given two', () => {
 });
 
 test('a live list writes its header with its first row, by what is usual', () => {
-  const table = new Table(columns, { width: 80, colours: false, wide: false }, true);
+  const table = new Table(columns, { width: 80, colours: false, wide: false, whole: false }, true);
   assert.deepEqual(
     rows.map((row) => table.add(row).length),
     [2, 1],

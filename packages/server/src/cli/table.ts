@@ -17,11 +17,12 @@ export interface Column<Row> {
   colour?: (row: Row) => Colour | undefined;
 }
 
-/** Where a table is shown. `wide`: all columns, and all of each. */
+/** Where a table is shown. `wide`: all columns, and all of each. `whole`: the columns that there is room for, and all of each. */
 export interface Screen {
   width: number;
   colours: boolean;
   wide: boolean;
+  whole: boolean;
 }
 
 interface Place<Row> {
@@ -71,7 +72,8 @@ export class Table<Row> {
   #lineOf(places: Place<Row>[], row: Row): string {
     const cells = places.map(({ column, width }) => {
       const text = textOf(column, row);
-      const shown = column.least === undefined || this.#screen.wide ? text : shortened(text, width);
+      const { wide, whole } = this.#screen;
+      const shown = column.least === undefined || wide || whole ? text : shortened(text, width);
       const colour = column.colour?.(row);
       return aligned(colour ? styled(shown, colour, this.#screen) : shown, width - widthOf(shown), column.align, true);
     });
@@ -83,7 +85,7 @@ export class Table<Row> {
 function placesFor<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
-  { width, wide, live }: Screen & { live: boolean },
+  { width, wide, whole, live }: Screen & { live: boolean },
 ): Place<Row>[] {
   const natural = columns.map((column) => {
     const cells = rows.map((row) => widthOf(textOf(column, row)));
@@ -91,6 +93,7 @@ function placesFor<Row>(
   });
   if (wide) return natural;
   const kept = withRoom(natural, width);
+  if (whole) return kept;
   let left = width - roomOf(kept.map(least));
   // Whoever stays longest gets the room that is left first.
   for (const place of kept.toSorted((one, other) => one.column.priority - other.column.priority)) {

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import {
+  counted,
   PortcullisError,
+  plainJson,
   readExactJson,
   TokenCreated,
   TokenRequest,
@@ -14,6 +16,7 @@ import { each } from './change-options.ts';
 import { durationOf } from './duration.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
+import { sentenceOf } from './wrong-words.ts';
 
 const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated) });
 const TokenVoided = z.object({ voided: z.literal(true), changed: z.int().optional() });
@@ -123,13 +126,13 @@ function givenWords(tokens: TokenCreated[], asked: readonly string[]): string[] 
     const made = tokens.filter(({ attributes }) => attributes !== null).length;
     const kept = tokens.length - made;
     return [
-      `${tokens.length} tokens; ${made} subjects are new, ${kept} keep the attributes that they have${kept > 0 ? notSet : ''}`,
+      `${tokens.length} tokens; ${counted(made, 'subject is', 'subjects are')} new, ${counted(kept, 'keeps', 'keep')} the attributes that ${kept === 1 ? 'it has' : 'they have'}${kept > 0 ? notSet : ''}`,
     ];
   }
   return tokens.map(({ subject, kind, attributes, expiresAt }) => {
     const until = `the token can be used until ${expiresAt}`;
     if (!attributes) return `${subject} exists and keeps its attributes${notSet}; ${until}`;
-    const given = Object.entries(attributes).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+    const given = Object.entries(attributes).map(([name, value]) => `${name}=${plainJson(value)}`);
     return `${subject} is new: ${kind} with ${given.join(', ') || 'no attribute'}; ${until}`;
   });
 }
@@ -170,7 +173,8 @@ function check(token: Record<string, unknown>, where: string): z.infer<typeof To
   const parsed = TokenRequest.safeParse(token);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const found =
-    issue?.path.join('.') === 'subject' ? `subject "${String(token.subject)}"` : `"${issue?.path.join('.')}"`;
-  throw new PortcullisError('usage', `${where}: ${found} ${issue?.message}`);
+  const [name = ''] = issue?.path ?? [];
+  const value = token[name as string];
+  const found = typeof value === 'string' ? `${String(name)} ${plainJson(value)}` : `"${issue?.path.join('.')}"`;
+  throw new PortcullisError('usage', `${where}: ${sentenceOf(found, issue?.message ?? 'does not fit')}`);
 }

@@ -21,7 +21,12 @@ const told: [string, Asked, string][] = [
   ['body.tokens.0.attributes.ob: Invalid input', { path: '/v1/tokens', body: {} }, 'attribute "ob": invalid input'],
   ['body.reason: Too big', { path: '/v1/attributes', body: { reason: 'long' } }, 'reason "long": too big'],
   ['params.subject: must match', { path: '/v1/subjects/A%20B/history?limit=1' }, 'subject "A B": must match'],
-  ['querystring.kind: Invalid option', { path: '/v1/subjects?kind=lorry' }, 'kind "lorry": invalid option'],
+  [
+    'querystring.kind: "lorry" is unknown; must be one of [device, gate]',
+    { path: '/v1/subjects?kind=lorry' },
+    'kind "lorry" is unknown; must be one of [device, gate]',
+  ],
+  ['body.reason: Too big', { path: '/', body: { reason: 'a\u009bb' } }, 'reason "a\\u009bb": too big'],
   ['querystring.name: must match', { path: '/v1/attribute-types?name=9' }, 'attribute "9": must match'],
   ['body: Invalid input', { path: '/v1/attributes', body: {} }, 'what was said: invalid input'],
   ['line 3 is too long', { path: '/v1/attributes' }, 'line 3 is too long'],

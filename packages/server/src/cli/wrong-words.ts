@@ -1,4 +1,4 @@
-import { PortcullisError } from '@portcullis/contract';
+import { PortcullisError, plainJson } from '@portcullis/contract';
 
 /** What a request was made of: where it went, and what it held. */
 export interface Asked {
@@ -24,8 +24,13 @@ export function inTypedWords(error: unknown, asked: Asked): unknown {
   const [, part, where, message] = /^(body|params|querystring)(?:\.(\S+?))?: (.*)$/s.exec(error.message) ?? [];
   if (part === undefined || message === undefined) return new PortcullisError('usage', error.message, { cause: error });
   const what = where === undefined ? 'what was said' : describe(part, where, asked);
-  const words = `${what}: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
-  return new PortcullisError('usage', words, { cause: error });
+  return new PortcullisError('usage', sentenceOf(what, message), { cause: error });
+}
+
+/** A word that is none of those that may stand there comes with its own sentence (`oneOf`). */
+export function sentenceOf(what: string, message: string): string {
+  const [, verb] = /^"(?:[^"\\]|\\.)*" (is unknown; .*)$/s.exec(message) ?? [];
+  return verb === undefined ? `${what}: ${message.charAt(0).toLowerCase()}${message.slice(1)}` : `${what} ${verb}`;
 }
 
 function describe(part: string, where: string, asked: Asked): string {
@@ -41,7 +46,7 @@ function describe(part: string, where: string, asked: Asked): string {
   return `${name} ${quoted(valueAt(asked.body, steps))}`;
 }
 
-const quoted = (value: unknown) => (value === undefined ? '' : JSON.stringify(value)).trimEnd();
+const quoted = (value: unknown) => (value === undefined ? '' : plainJson(value)).trimEnd();
 
 /** `/v1/subjects/ID/history`: the third step names what it is about. */
 function idIn(path: string): string | undefined {

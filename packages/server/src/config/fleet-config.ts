@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { AttributeName, AttributeType, FleetName, PortcullisError } from '@portcullis/contract';
+import { AttributeName, AttributeType, FleetName, oneOf, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
 import { MetricsConfig } from './figures-address.ts';
 import { readYaml } from './read-yaml.ts';
@@ -11,7 +11,7 @@ export const Host = z
   .regex(/^[A-Za-z0-9.:_-]+$/, 'must be a DNS name or an address');
 export const Port = z.int().min(0).max(65_535);
 export const HttpsUrl = z.url({ protocol: /^https$/, message: 'must be an https address' });
-export const LogLevel = z.enum(['debug', 'info', 'warn', 'error']);
+export const LogLevel = oneOf(['debug', 'info', 'warn', 'error']);
 
 /** `fleet.yaml`: the authority's own configuration. */
 export const FleetFile = z.strictObject({

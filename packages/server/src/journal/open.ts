@@ -4,7 +4,7 @@ import { type System, timestamp } from '../telemetry/telemetry.ts';
 import { ChangeCollector } from './change-collector.ts';
 import { entryHash, originHash } from './entry-hash.ts';
 import { type JournalHead, readHeadFile, writeHeadFile } from './head-file.ts';
-import type { ChangeRecord, ChangeTransaction, Entry, Journal } from './promises.ts';
+import type { ChangeRecord, ChangeTransaction, Entry, Journal, Note } from './promises.ts';
 import { type EndVerification, verifyEnd } from './verify-end.ts';
 
 /** How long a head may wait before it is written outside the database. */
@@ -96,16 +96,18 @@ class StoredJournal implements Journal {
     }
   }
 
-  async note<T>(entry: Entry & { body?: Record<string, unknown> }, work: (db: Writer) => Promise<T>): Promise<T> {
+  async note<T>(entry: Note<T>, work: (db: Writer) => Promise<T>): Promise<T> {
     const { result, head } = await this.#parts.store.change(async (db) => {
       const before = await readHead(db);
       await entry.requireAllowed?.(db);
       const result = await work(db);
-      const body = { reason: entry.reason ?? null, ...entry.body };
+      const said = typeof entry.body === 'function' ? entry.body(result) : (entry.body ?? {});
+      if (said === undefined) return { result, head: undefined };
+      const body = { reason: entry.reason ?? null, ...said };
       const at = this.#parts.system.now();
       return { result, head: await this.#append(db, before, { ...entry, revision: null, at, body }) };
     });
-    this.#committed(head);
+    if (head) this.#committed(head);
     return result;
   }
 

@@ -27,6 +27,11 @@ export interface Entry extends By {
   action: string;
 }
 
+/** An entry without a revision. What it says may depend on what the transaction did; undefined: there is nothing to say. */
+export interface Note<T> extends Entry {
+  body?: Record<string, unknown> | ((result: T) => Record<string, unknown> | undefined);
+}
+
 export interface CertificateDelta {
   fingerprint: string;
   standing: string;
@@ -52,7 +57,7 @@ export interface Journal {
     work: (transaction: ChangeTransaction) => Promise<T>,
   ): Promise<{ result: T; revision: number }>;
   /** One transaction, an entry without a revision: nothing that a gate decides by. */
-  note<T>(entry: Entry & { body?: Record<string, unknown> }, work: (db: Writer) => Promise<T>): Promise<T>;
+  note<T>(entry: Note<T>, work: (db: Writer) => Promise<T>): Promise<T>;
   /** As committed. */
   head(): JournalHead;
   /** Called after each commit that made a revision, in order. Returns how to stop. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { counted } from '@portcullis/contract';
 import { z } from 'zod';
 import type { Lease } from '../../replica/replica.ts';
 import type { Sink } from '../../storage/sink.ts';
@@ -110,7 +111,11 @@ export class Retention {
   async #remove(before: number): Promise<void> {
     const { sink, directory, log } = this.#parts;
     const removed = await sink.prune(before);
-    if (removed > 0) log.info({ removed, before: timestamp(before) }, `${removed} readings were old enough to go`);
+    if (removed > 0)
+      log.info(
+        { removed, before: timestamp(before) },
+        `${counted(removed, 'reading')} ${removed === 1 ? 'was' : 'were'} old enough to go`,
+      );
     this.#kept = { reached: Math.max(before, this.#kept.reached ?? before) };
     await rm(acceptedFileIn(directory), { force: true });
   }

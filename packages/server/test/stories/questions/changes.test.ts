@@ -58,7 +58,7 @@ test('a file of many tokens adds to status=active in each line, and tells how ma
   assert.equal(out.trim().split('\n').length, 5);
   assert.match(
     error,
-    /^5 tokens; 4 subjects are new, 1 keep the attributes that they have: \[site\] was not set, which "attribute set" does$/m,
+    /^5 tokens; 4 subjects are new, 1 keeps the attributes that it has: \[site\] was not set, which "attribute set" does$/m,
   );
   const [box] = await house.json<{ attributes: Record<string, { value: unknown }> }>('subject', 'show', 'box-2');
   const values = Object.entries(box?.attributes ?? {}).map(([name, { value }]) => [name, value]);
@@ -68,7 +68,10 @@ test('a file of many tokens adds to status=active in each line, and tells how ma
 test('an id with capitals and colons is refused with the id to write instead', async () => {
   const { status, error } = await house.portcullis('token', 'create', 'AA:BB:CC');
   assert.equal(status, 2);
-  assert.match(error, /"AA:BB:CC" must match .*; write "aa-bb-cc", and keep the original with "token create --label"/);
+  assert.match(
+    error,
+    /"AA:BB:CC":? must match .*; write "aa-bb-cc", and keep the original with "token create --label"/,
+  );
 });
 
 test('attributes of many subjects are one change: by ids, by a file, and from standard input', async () => {
@@ -160,4 +163,47 @@ test('a token that is void already, a certificate that is suspended already: not
   assert.ok((first ?? 0) > 0);
   assert.equal(second, 0);
   assert.ok((await list('subject', 'list', '--kind', 'device')).includes('truck-17'));
+});
+
+const closed: [string, string[]][] = [
+  ['kind', ['subject', 'list', '--kind', 'nosuch']],
+  ['standing', ['subject', 'list', '--standing', 'nosuch']],
+  ['kind', ['certificate', 'list', '--kind', 'nosuch']],
+  ['standing', ['certificate', 'list', '--standing', 'nosuch']],
+  ['type', ['attribute', 'retype', 'status', 'nosuch']],
+  ['the token: kind', ['token', 'create', 'box-9', '--kind', 'nosuch']],
+];
+for (const [what, words] of closed) {
+  test(`${words.join(' ')}: a word of no closed list is told with that list`, async () => {
+    const { status, error } = await house.portcullis(...words);
+    assert.equal(status, 2, error);
+    assert.ok(error.startsWith(`portcullis: ${what} "nosuch" is unknown; must be one of [`), error);
+  });
+}
+
+test('a fingerprint in a pipe is whole, and is taken as it stands there', async () => {
+  const { out } = await house.portcullis('certificate', 'list', '--subject', 'gate-1');
+  const [fingerprint] = /\b[0-9a-f]{64}\b/.exec(out) ?? [];
+  assert.ok(fingerprint, out);
+  assert.match((await house.portcullis('certificate', 'show', fingerprint)).out, /subject +gate-1/);
+});
+
+test('what can not be seen in a value is written as JSON has it, wherever it is shown', async () => {
+  const hostile = 'a\u009b2Jb\u202ec';
+  const shown = '"a\\u009b2Jb\\u202ec"';
+  await house.portcullis('attribute', 'set', 'box-1', `note:=${JSON.stringify(hostile)}`, '--reason', hostile);
+  for (const words of [
+    ['attribute', 'get', 'box-1'],
+    ['attribute', 'history', 'box-1'],
+    ['subject', 'show', 'box-1'],
+    ['subject', 'list', '--wide'],
+    ['journal', 'show', '--wide'],
+  ]) {
+    const { out } = await house.portcullis(...words);
+    assert.ok(out.includes(shown), `${words.join(' ')}: ${out}`);
+  }
+  const created = await house.portcullis('token', 'create', 'box-8', '--attribute', `note:=${JSON.stringify(hostile)}`);
+  assert.ok(created.error.includes(`note=${shown}`), created.error);
+  const wrong = await house.portcullis('subject', 'list', '--kind', hostile);
+  assert.ok(wrong.error.includes(`kind ${shown} is unknown`), wrong.error);
 });

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import {
   Fingerprint,
   type GateStatus,
+  oneOf,
   PortcullisError,
   SightingsQuery,
   type Sightings as SightingsView,
@@ -39,7 +40,7 @@ const VerdictQuery = z.strictObject({
   subject: z.string().max(64).optional(),
   after: z.string().regex(/^\d+$/).max(16).optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
-  follow: z.enum(['1']).optional(),
+  follow: oneOf(['1']).optional(),
 });
 const ExplainQuery = z.strictObject({
   subject: z.string().max(64).optional(),

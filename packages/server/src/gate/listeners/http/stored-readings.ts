@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { SubjectId } from '@portcullis/contract';
+import { oneOf, type SubjectId } from '@portcullis/contract';
 import { z } from 'zod';
 import type { ReadingPage, Sink, ReadingQuery as SinkQuery } from '../../../storage/sink.ts';
 import type { OnRecord } from '../on-record.ts';
@@ -13,7 +13,7 @@ const number = String.raw`\d{1,16}`;
 const ReadingQuery = z.strictObject({
   stream: z.string().max(64).optional(),
   subject: z.string().max(64).optional(),
-  order: z.enum(['stored', 'received', 'newest']).default('stored'),
+  order: oneOf(['stored', 'received', 'newest']).default('stored'),
   since: Instant.optional(),
   until: Instant.optional(),
   /** A reading's number, or where a page in another order ended. */
