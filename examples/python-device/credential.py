@@ -12,8 +12,10 @@ from datetime import datetime, timezone
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
+import answer
 from fleet import Failure, Link, subject_names
 
 TEXTS = ("fleet", "subject", "kind", "certificate", "issuer", "roots", "renewAfter", "notAfter", "authority", "enrolment")
@@ -33,13 +35,24 @@ def enrol(directory, token_text):
     token = parse_token(token_text)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     key = pending_key(directory)
-    body = {"secret": token["secret"], "request": request_for(key, token["subject"])}
-    link = Link(token["url"], "".join(pem(root) for root in token["roots"]), "authority")
+    roots = "".join(pem(root) for root in token["roots"])
+    request = request_for(key, token["subject"])
+    # The secret stays here: it is the seed of a key that signs.
+    proof = Ed25519PrivateKey.from_private_bytes(base64.urlsafe_b64decode(token["secret"] + "="))
+    asked = answer.asked("enrolment", request)
+    public_half = proof.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    body = {
+        "proofKey": base64.urlsafe_b64encode(public_half).decode().rstrip("="),
+        "challenge": asked["challenge"],
+        "request": base64.b64encode(request).decode(),
+        "signature": base64.b64encode(proof.sign(answer.proof(asked))).decode(),
+    }
+    link = Link(token["url"], roots, "authority")
     try:
-        _, answer = link.post("/v1/enrolments", body)
+        _, told = link.post("/v1/enrolments", body)
     finally:
         link.close()
-    return adopt(directory, own(answer, key, token["subject"]))
+    return adopt(directory, own(answer.verified(told, asked, roots), key, token["subject"]))
 
 
 def renew(directory, credential):
@@ -48,12 +61,7 @@ def renew(directory, credential):
     try:
         if not credential.get("unconfirmed"):
             credential = renewed(directory, credential, link)
-        nonce = nonce_of(link)
-        link.post("/v1/renewals/confirmation", {
-            "certificate": credential["certificate"],
-            "nonce": nonce,
-            "signature": signed(credential["key"], f"portcullis confirmation v1\n{nonce}"),
-        })
+        ask(link, credential, "confirmation", "/v1/renewals/confirmation")
     finally:
         link.close()
     return adopt(directory, {name: value for name, value in credential.items() if name != "unconfirmed"})
@@ -61,15 +69,25 @@ def renew(directory, credential):
 
 def renewed(directory, credential, link):
     key = pending_key(directory)
-    request = request_for(key, credential["subject"])
+    told = ask(link, credential, "renewal", "/v1/renewals", request_for(key, credential["subject"]))
+    return adopt(directory, {**own(told, key, credential["subject"]), "unconfirmed": True})
+
+
+def ask(link, credential, purpose, path, request=None):
+    """Signed by the credential's key over the server's nonce, a challenge of ours and what it is about; the answer must name them."""
     nonce = nonce_of(link)
-    _, answer = link.post("/v1/renewals", {
+    leaf = x509.load_pem_x509_certificate(credential["certificate"].encode())
+    asked = answer.asked(purpose, request or leaf.public_bytes(serialization.Encoding.DER))
+    body = {
         "certificate": credential["certificate"],
-        "request": request,
         "nonce": nonce,
-        "signature": signed(credential["key"], f"portcullis renewal v1\n{nonce}\n{request}"),
-    })
-    return adopt(directory, {**own(answer, key, credential["subject"]), "unconfirmed": True})
+        "challenge": asked["challenge"],
+        "signature": signed(credential["key"], answer.proof(asked, nonce)),
+    }
+    if request:
+        body["request"] = base64.b64encode(request).decode()
+    _, told = link.post(path, body)
+    return answer.verified(told, asked, credential["roots"], credential["fleet"])
 
 
 def is_due(credential):
@@ -78,16 +96,16 @@ def is_due(credential):
 
 
 def nonce_of(link):
-    _, answer = link.post("/v1/renewals/nonce", {})
-    nonce = answer.get("nonce")
+    _, told = link.post("/v1/renewals/nonce", {})
+    nonce = told.get("nonce")
     if not isinstance(nonce, str) or "\n" in nonce or not 16 <= len(nonce) <= 256:
         raise Failure("the authority's nonce is not one")
     return nonce
 
 
-def own(answer, key, subject):
+def own(told, key, subject):
     """What was issued must be for this key and this subject. Members that are not known are left out."""
-    credential = {name: answer.get(name) for name in (*TEXTS, "gates", "bundleVersion")}
+    credential = {name: told.get(name) for name in (*TEXTS, "gates", "bundleVersion")}
     texts = [credential[name] for name in TEXTS]
     if not isinstance(credential["gates"], list) or not all(isinstance(text, str) for text in texts + credential["gates"]):
         raise Failure("the answer is not a credential")
@@ -123,14 +141,14 @@ def pending_key(directory):
 
 
 def request_for(key, subject):
-    """PKCS#10 in DER, base64. The name is for people; the authority takes the public key alone."""
+    """PKCS#10 in DER. The name is for people; the authority takes the public key alone."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(load(key), hashes.SHA256())
-    return base64.b64encode(request.public_bytes(serialization.Encoding.DER)).decode()
+    return request.public_bytes(serialization.Encoding.DER)
 
 
-def signed(key, text):
-    return base64.b64encode(load(key).sign(text.encode(), ec.ECDSA(hashes.SHA256()))).decode()
+def signed(key, content):
+    return base64.b64encode(load(key).sign(content, ec.ECDSA(hashes.SHA256()))).decode()
 
 
 def load(key):

@@ -37,6 +37,12 @@ member() {
 
 base64_of() { openssl base64 -A; }
 
+# A challenge that the answer must name, so that no older answer passes for it.
+new_challenge() { openssl rand -base64 32 | tr '+/' '-_' | tr -d '=\n'; }
+
+# SHA-256 of standard input in hexadecimal digits.
+sha256() { openssl dgst -sha256 -r | cut -d ' ' -f 1; }
+
 # $1: key file; standard input: what is signed.
 signature() { openssl dgst -sha256 -sign "$1" | base64_of; }
 
@@ -89,6 +95,32 @@ post() {
 demand() {
   [ "$(cat "$work/status")" = "$1" ] ||
     die "refused ($(cat "$work/status")): $(text_of reason < "$work/answer") $(text_of detail < "$work/answer")"
+}
+
+# Leaves in $work/answer the JSON that the authority signed, and dies unless it is the authority's own, to this very question: who
+# carries an answer can change nothing of it.
+# $1: purpose, $2: challenge, $3: what it is about, $4: roots, $5: fleet (a regular expression)
+verify_answer() {
+  for name in signer signerIssuer; do member "$work/answer" $name > "$work/$name.pem"; done
+  member "$work/answer" signature | openssl base64 -d -A > "$work/signature"
+  member "$work/answer" payload | openssl base64 -d -A > "$work/payload"
+  openssl verify -x509_strict -no-CApath -no-CAstore -CAfile "$4" -untrusted "$work/signerIssuer.pem" "$work/signer.pem" \
+    > "$work/why" 2>&1 || die "the answer's signer could not be verified; nothing of it was taken"
+  names_of "$work/signer.pem" | grep -Eqx "URI:spiffe://$5/authority/[a-z0-9][a-z0-9._-]{0,62}" ||
+    die "the answer is not signed by the fleet's authority; nothing of it was taken"
+  public_key_of "$work/signer.pem" > "$work/signer.key"
+  { printf 'portcullis answer v1\n'; cat "$work/payload"; } |
+    openssl dgst -sha256 -verify "$work/signer.key" -signature "$work/signature" > "$work/why" 2>&1 ||
+    die "the answer's signature is not by its signer; nothing of it was taken"
+  [ "$(member "$work/payload" purpose) $(member "$work/payload" challenge) $(member "$work/payload" about)" = "$1 $2 $3" ] ||
+    die 'the answer is to another question; nothing of it was taken'
+  mv "$work/payload" "$work/answer"
+}
+
+# The token's secret is the seed of an Ed25519 key (RFC 8410 says how one is written): it signs, and goes nowhere. $1: the secret.
+proof_key() {
+  { printf '\060\056\002\001\000\060\005\006\003\053\145\160\004\042\004\040'
+    printf '%s=' "$1" | tr '_-' '/+' | openssl base64 -d -A; } > "$work/proof.der"
 }
 
 # The key that waits for its certificate. It is on disk before anything is asked, so that a lost answer burns nothing.
@@ -144,9 +176,16 @@ enrol() {
   key=$(pending_key "$1")
   request=$(request_for "$key" "$subject")
   verify_server "$url" "$work/roots.pem" authority '[a-z0-9][a-z0-9._-]{0,62}'
-  printf '{"secret":"%s","request":"%s"}' "$(member "$work/token" secret)" "$request" |
+  proof_key "$(member "$work/token" secret)"
+  challenge=$(new_challenge)
+  about=$(echo "$request" | openssl base64 -d -A | sha256)
+  printf 'portcullis enrolment v2\n%s\n%s' "$challenge" "$about" > "$work/signed"
+  signature=$(openssl pkeyutl -sign -rawin -keyform DER -inkey "$work/proof.der" -in "$work/signed" | base64_of)
+  public=$(openssl pkey -inform DER -in "$work/proof.der" -pubout -outform DER | tail -c 32 | base64_of | tr '+/' '-_' | tr -d =)
+  printf '{"proofKey":"%s","challenge":"%s","request":"%s","signature":"%s"}' "$public" "$challenge" "$request" "$signature" |
     post "$url/v1/enrolments" "$work/roots.pem" application/json
   demand 200
+  verify_answer enrolment "$challenge" "$about" "$work/roots.pem" '[a-z0-9][a-z0-9._-]{0,62}'
   adopt "$1" "$subject" no
   echo "enrolled as $subject"
 }
@@ -188,21 +227,27 @@ renew() {
   if [ ! -e "$now/unconfirmed" ]; then
     key=$(pending_key "$1")
     request=$(request_for "$key" "$subject")
-    nonce=$(nonce)
-    signature=$(printf 'portcullis renewal v1\n%s\n%s' "$nonce" "$request" | signature "$now/key.pem")
-    printf '{"certificate":"%s","request":"%s","nonce":"%s","signature":"%s"}' \
-      "$(escaped "$now/certificate.pem")" "$request" "$nonce" "$signature" |
-      post "$url/v1/renewals" "$now/roots.pem" application/json
-    demand 200
+    about=$(echo "$request" | openssl base64 -d -A | sha256)
+    ask renewal "" ",\"request\":\"$request\""
     adopt "$1" "$subject" yes
   fi
-  nonce=$(nonce)
-  signature=$(printf 'portcullis confirmation v1\n%s' "$nonce" | signature "$now/key.pem")
-  printf '{"certificate":"%s","nonce":"%s","signature":"%s"}' "$(escaped "$now/certificate.pem")" "$nonce" "$signature" |
-    post "$url/v1/renewals/confirmation" "$now/roots.pem" application/json
-  demand 200
+  about=$(openssl x509 -in "$now/certificate.pem" -outform DER | sha256)
+  ask confirmation /confirmation ''
   rm -f "$now/unconfirmed"
   echo "renewed $subject"
+}
+
+# $1: purpose, $2: what follows /v1/renewals, $3: further members. Signed by the present key over the server's nonce, a challenge, and
+# $about.
+ask() {
+  nonce=$(nonce)
+  challenge=$(new_challenge)
+  signature=$(printf 'portcullis %s v2\n%s\n%s\n%s' "$1" "$nonce" "$challenge" "$about" | signature "$now/key.pem")
+  printf '{"certificate":"%s","nonce":"%s","challenge":"%s","signature":"%s"%s}' \
+    "$(escaped "$now/certificate.pem")" "$nonce" "$challenge" "$signature" "$3" |
+    post "$url/v1/renewals$2" "$now/roots.pem" application/json
+  demand 200
+  verify_answer "$1" "$challenge" "$about" "$now/roots.pem" "$fleet"
 }
 
 nonce() {

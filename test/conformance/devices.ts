@@ -1,10 +1,12 @@
 /** The devices of examples/: against a real house, and against servers that lie to them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { sign } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { ServerOptions } from 'node:https';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { answerBytes, parseToken, type SignedAnswer } from '@portcullis/contract';
 import { localNames, TestAuthority, temporaryDirectory, type Wish } from '../../packages/device/test/certificates.ts';
 import { startEnrolment } from '../../packages/device/test/enrolment.ts';
 import { type Answer, acknowledged, type Received, startServer } from '../../packages/device/test/servers.ts';
@@ -68,24 +70,23 @@ const posersAsGate: [string, ServerOptions][] = [
   ['a gate at another name', infrastructure({ uri: 'gate/gate-1', alternatives: ['DNS:elsewhere'] })],
 ];
 
-const credentialBut = (more: Record<string, unknown>): Answer => ({
-  status: 200,
-  body: {
-    fleet: 'plant',
-    subject: 'truck-17',
-    kind: 'device',
-    certificate: fleet.deviceIssuer.issue({ uri: 'device/truck-17', purposes: ['clientAuth'] }).certificate,
-    issuer: fleet.deviceIssuer.certificate,
-    roots: fleet.root.certificate,
-    bundleVersion: 1,
-    renewAfter: '2099-01-01T00:00:00.000Z',
-    notAfter: '2099-02-01T00:00:00.000Z',
-    gates: [],
-    authority: 'https://localhost:1',
-    enrolment: authority.server.url,
-    ...more,
-  },
-});
+const anothersKey = {
+  certificate: fleet.deviceIssuer.issue({ uri: 'device/truck-17', purposes: ['clientAuth'] }).certificate,
+};
+const ofGate = fleet.infrastructureIssuer.issue({ uri: 'gate/gate-1', purposes: ['serverAuth'] });
+type Meddle = (answer: SignedAnswer) => unknown;
+const payloadOf = ({ payload }: SignedAnswer) => JSON.parse(Buffer.from(payload, 'base64').toString()) as object;
+const swapped =
+  (members: object): Meddle =>
+  (answer) => ({
+    ...answer,
+    payload: Buffer.from(JSON.stringify({ ...payloadOf(answer), ...members })).toString('base64'),
+  });
+const signedByGate: Meddle = (answer) => {
+  const signature = sign('sha256', answerBytes(Buffer.from(answer.payload, 'base64')), ofGate.key).toString('base64');
+  return { ...answer, signature, signer: ofGate.certificate };
+};
+let older: SignedAnswer | undefined;
 
 async function enrolled(example: Example, gates: string[]): Promise<string> {
   authority.wishes.gates = gates;
@@ -104,7 +105,7 @@ const startGate = (answer: (received: Received) => Answer) =>
 for (const example of examples(environment)) {
   for (const [who, options] of posersAsAuthority) {
     test(`${example.name} tells its secret not to ${who}`, { skip }, async () => {
-      const poser = await startServer(options, () => credentialBut({}));
+      const poser = await startServer(options, () => ({ status: 200, body: {} }));
       const directory = newDirectory();
       failedWith(await example.enrol(directory, authority.tokenFor(poser.url)), unverified);
       assert.equal(poser.applicationBytes(), 0);
@@ -120,20 +121,64 @@ for (const example of examples(environment)) {
     });
   }
 
-  for (const [what, answer] of [
-    ['of another key', credentialBut({})],
-    ['of another subject', credentialBut({ subject: 'truck-18' })],
-    ['that is none', credentialBut({ certificate: 'nothing' })],
-    ['without its members', { status: 200, body: {} }],
-    ['that is refused', { status: 403, body: { title: 'no', status: 403, reason: 'token_refused' } }],
-  ] satisfies [string, Answer][]) {
+  for (const [what, members] of [
+    ['of another key', anothersKey],
+    ['of another subject', { ...anothersKey, subject: 'truck-18' }],
+    ['that is none', { certificate: 'nothing' }],
+    ['without its members', { fleet: undefined }],
+  ] satisfies [string, Record<string, unknown>][]) {
     test(`${example.name} adopts no certificate ${what}`, { skip }, async () => {
       const directory = newDirectory();
-      authority.wishes.instead = [answer];
-      failedWith(await example.enrol(directory, authority.token), /./);
+      // Signed by the authority all the same.
+      authority.wishes.more = members;
+      failedWith(
+        await example.enrol(directory, authority.token),
+        /not a credential|not one of|has no "fleet"|certificate/,
+      );
+      authority.wishes.more = {};
       failedWith(await example.send(directory, 'telemetry', '{"a":1}\n'), /enrol first/);
     });
   }
+
+  test(`${example.name} says why it was refused`, { skip }, async () => {
+    authority.wishes.instead = [{ status: 403, body: { title: 'no', status: 403, reason: 'token_refused' } }];
+    failedWith(await example.enrol(newDirectory(), authority.token), /token_refused/);
+  });
+
+  for (const [what, meddle] of [
+    ['with another leaf', swapped(anothersKey)],
+    ['with another trust bundle', swapped({ roots: foreign.certificate })],
+    ['with other gates', swapped({ gates: ['https://localhost:1'] })],
+    ['signed by a gate', signedByGate],
+    ['that nobody signed', payloadOf],
+    ['to something before', (answer: SignedAnswer) => older ?? answer],
+  ] satisfies [string, Meddle][]) {
+    test(`${example.name} takes no answer ${what}`, { skip }, async () => {
+      authority.wishes.meddle = (answer) => {
+        older = answer;
+        return answer;
+      };
+      const directory = await enrolled(example, []);
+      const fresh = newDirectory();
+      const refused = /nothing of it was taken|the answer has no/;
+      const before = authority.confirmed.length;
+      authority.wishes.meddle = meddle;
+      failedWith(await example.enrol(fresh, authority.token), refused);
+      failedWith(await example.renew(directory, '--now'), refused);
+      authority.wishes.meddle = (answer) => answer;
+      failedWith(await example.send(fresh, 'telemetry', '{"a":1}\n'), /enrol first/);
+      assert.equal(authority.confirmed.length, before);
+    });
+  }
+
+  test(`${example.name} tells nobody its secret`, { skip }, async () => {
+    await enrolled(example, []);
+    const { secret } = parseToken(authority.token);
+    assert.equal(
+      authority.server.requests.some(({ body }) => body.includes(secret)),
+      false,
+    );
+  });
 
   test(`${example.name} asks again with the same key when an answer was lost`, { skip }, async () => {
     const directory = newDirectory();

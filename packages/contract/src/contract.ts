@@ -28,3 +28,4 @@ export * from './operations.ts';
 export * from './plain-text.ts';
 export * from './readings.ts';
 export * from './reasons.ts';
+export * from './signed-answer.ts';

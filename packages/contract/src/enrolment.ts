@@ -41,12 +41,29 @@ export function parseToken(text: string): EnrolmentToken {
   );
 }
 
-/** `POST /v1/enrolments` on the enrolment listener. */
-export const EnrolmentRequest = z.strictObject({
-  secret: TokenSecret,
-  /** PKCS#10 in DER, base64 (RFC 2986). Only its public key is used. */
-  request: Base64,
+/** 32 random bytes of whoever asks, base64url: what a signed answer names, so that no older one passes for it. */
+export const Challenge = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be 43 characters of base64url');
+
+/** PKCS#10 in DER, base64 (RFC 2986). Only its public key is used. */
+const CertificationRequest = Base64;
+
+/** The secret stays at the device: it is the seed of the Ed25519 key (RFC 8032 §5.1.5) whose public half the authority knows. */
+export const ProvenEnrolmentRequest = z.strictObject({
+  /** The public half, 32 bytes, base64url. */
+  proofKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be 43 characters of base64url'),
+  challenge: Challenge,
+  request: CertificationRequest,
+  /** By the key of the token's secret over `proofBytes` of `enrolment`. */
+  signature: Base64,
 });
+export type ProvenEnrolmentRequest = z.infer<typeof ProvenEnrolmentRequest>;
+
+/** How devices of the first release enrol: the secret travels, to the authority alone, and the answer is not signed. */
+export const SecretEnrolmentRequest = z.strictObject({ secret: TokenSecret, request: CertificationRequest });
+export type SecretEnrolmentRequest = z.infer<typeof SecretEnrolmentRequest>;
+
+/** `POST /v1/enrolments` on the enrolment listener. */
+export const EnrolmentRequest = z.union([ProvenEnrolmentRequest, SecretEnrolmentRequest]);
 export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
 
 const GateUrls = z.array(z.url({ protocol: /^https$/ })).max(64);
@@ -74,49 +91,40 @@ export type IssuedCredential = z.infer<typeof IssuedCredential>;
 export const RenewalNonce = z.object({ nonce: z.string().min(16).max(256) });
 export type RenewalNonce = z.infer<typeof RenewalNonce>;
 
+/** Given: the signature is over `proofBytes`, and the answer is a `SignedAnswer`. Not given: a device of the first release. */
+const challenge = Challenge.optional();
+const Certificate = z.string().max(16_384);
+
 /**
- * `POST /v1/renewals`. `signature` is made with the key of `certificate` over `renewalBytes(nonce, request)`,
+ * `POST /v1/renewals`. `signature` is made with the key of `certificate` over `proofBytes` of `renewal`,
  * by `crypto.sign("sha256", …)` of Node: DER-encoded for ECDSA, PKCS#1 v1.5 for RSA; for Ed25519 the digest is null.
  */
 export const RenewalRequest = z.strictObject({
-  certificate: z.string().max(16_384),
-  request: Base64,
+  certificate: Certificate,
+  request: CertificationRequest,
   nonce: z.string().min(16).max(256),
+  challenge,
   signature: Base64,
 });
 export type RenewalRequest = z.infer<typeof RenewalRequest>;
 
-/** `POST /v1/renewals/confirmation`: signed with the new key over `confirmationBytes(nonce)`. It supersedes the old certificate. */
+/** `POST /v1/renewals/confirmation`: signed with the new key over `proofBytes` of `confirmation`. It supersedes the old certificate. */
 export const ConfirmationRequest = z.strictObject({
-  certificate: z.string().max(16_384),
+  certificate: Certificate,
   nonce: z.string().min(16).max(256),
+  challenge,
   signature: Base64,
 });
 export type ConfirmationRequest = z.infer<typeof ConfirmationRequest>;
 
 /**
  * `POST /v1/renewals/gates`: where gates are now, for a device that reaches none of those it knows. Signed with the key of
- * `certificate` over `gatesBytes(nonce)`; nothing changes by it.
+ * `certificate` over `proofBytes` of `gates`; nothing changes by it.
  */
-export const GatesRequest = z.strictObject({
-  certificate: z.string().max(16_384),
-  nonce: z.string().min(16).max(256),
-  signature: Base64,
-});
-export type GatesRequest = z.infer<typeof GatesRequest>;
+export const GatesRequest = ConfirmationRequest;
+export type GatesRequest = ConfirmationRequest;
 export const GateList = z.object({ gates: GateUrls });
 export type GateList = z.infer<typeof GateList>;
-
-/** Domain-separated, so that a signature for one purpose is none for another. */
-export function renewalBytes(nonce: string, requestBase64: string): Buffer {
-  return Buffer.from(`portcullis renewal v1\n${nonce}\n${requestBase64}`);
-}
-export function confirmationBytes(nonce: string): Buffer {
-  return Buffer.from(`portcullis confirmation v1\n${nonce}`);
-}
-export function gatesBytes(nonce: string): Buffer {
-  return Buffer.from(`portcullis gates v1\n${nonce}`);
-}
 
 /** The one file that holds a subject's credential: what was issued, and the private key, which never travels. */
 export const CredentialFile = IssuedCredential.extend({

@@ -55,6 +55,11 @@ export const failures = {
   credential_exists: { status: 500, retry: false, title: 'the directory already holds a credential' },
   server_not_verified: { status: 500, retry: true, title: 'the server could not be verified; nothing was sent' },
   server_unreachable: { status: 500, retry: true, title: 'the server can not be reached' },
+  answer_not_verified: {
+    status: 500,
+    retry: true,
+    title: "the answer is not the authority's own to what was asked; nothing of it was taken",
+  },
   answer_malformed: { status: 500, retry: true, title: 'the answer does not fit its schema' },
   environment_refused: { status: 500, retry: false, title: 'the environment weakens verification' },
   outbox_full: { status: 500, retry: true, title: 'the outbox holds as many readings as it may' },

@@ -1,6 +1,16 @@
 /** The enrolment listener as a device sees it: certificates are issued by OpenSSL, signatures are checked for real. */
-import { createPublicKey, randomBytes, verify, X509Certificate } from 'node:crypto';
-import { confirmationBytes, formatToken, gatesBytes, renewalBytes, type SubjectId } from '@portcullis/contract';
+import { createPublicKey, randomBytes, sign, verify, X509Certificate } from 'node:crypto';
+import {
+  type Asked,
+  answerBytes,
+  type EnrolmentPurpose,
+  formatToken,
+  proofBytes,
+  type SignedAnswer,
+  type SubjectId,
+} from '@portcullis/contract';
+import { sha256Hex } from '../src/credential/answer.ts';
+import { proofKeyOf } from '../src/credential/proof.ts';
 import { localNames, makeTestFleet, type Wish } from './certificates.ts';
 import { type Answer, type Received, refused, startServer } from './servers.ts';
 
@@ -15,10 +25,22 @@ export interface EnrolmentWishes {
   renewAfterMs: number;
   /** Members that a later authority adds to each answer. */
   more: Record<string, unknown>;
+  /** What whoever carries the answers makes of one. */
+  meddle: (answer: SignedAnswer, path: string) => unknown;
 }
 
+/** Nothing is added, and nobody meddles. */
+const calm = () => ({ more: {}, meddle: (answer: SignedAnswer): unknown => answer });
+
+const purposes: Record<string, EnrolmentPurpose> = {
+  '/v1/enrolments': 'enrolment',
+  '/v1/renewals': 'renewal',
+  '/v1/renewals/confirmation': 'confirmation',
+  '/v1/renewals/gates': 'gates',
+};
+
 export async function startEnrolment(fleet = makeTestFleet()) {
-  const wishes: EnrolmentWishes = { instead: [], leaf: {}, gates: [], renewAfterMs: 15 * 86_400_000, more: {} };
+  const wishes: EnrolmentWishes = { instead: [], leaf: {}, gates: [], renewAfterMs: 15 * 86_400_000, ...calm() };
   const issued = new Map<string, string>();
   const confirmed: string[] = [];
   const nonces = new Set<string>();
@@ -48,38 +70,62 @@ export async function startEnrolment(fleet = makeTestFleet()) {
       purposes: ['clientAuth'],
       ...wishes.leaf,
     });
-  const isSigned = (certificate: string, bytes: Buffer, signature: string) =>
-    verify('sha256', bytes, createPublicKey(certificate), Buffer.from(signature, 'base64'));
+  /** What was asked, as its signer must have put it. */
+  const askedBy = (path: string, { challenge = '', request, certificate = '' }: Record<string, string>): Asked => ({
+    ...{ purpose: purposes[path] as EnrolmentPurpose, challenge },
+    about: sha256Hex(request === undefined ? new X509Certificate(certificate).raw : Buffer.from(request, 'base64')),
+  });
+  const isSigned = (path: string, asked: Record<string, string>) => {
+    const { certificate = '', nonce = '', signature = '' } = asked;
+    const bytes = proofBytes(askedBy(path, asked), nonce);
+    return (
+      nonces.delete(nonce) && verify('sha256', bytes, createPublicKey(certificate), Buffer.from(signature, 'base64'))
+    );
+  };
+  const isProven = (path: string, asked: Record<string, string>) => {
+    const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: asked.proofKey ?? '' }, format: 'jwk' });
+    const signature = Buffer.from(asked.signature ?? '', 'base64');
+    return (
+      asked.proofKey === proofKeyOf(secret).proofKey && verify(null, proofBytes(askedBy(path, asked)), key, signature)
+    );
+  };
+  const signing = fleet.infrastructureIssuer.issue({ uri: 'authority/authority', purposes: ['serverAuth'] });
+  const signed = (asked: Asked, told: object): SignedAnswer => {
+    const payload = Buffer.from(JSON.stringify({ ...told, ...asked }));
+    return {
+      payload: payload.toString('base64'),
+      signature: sign('sha256', answerBytes(payload), signing.key).toString('base64'),
+      signer: signing.certificate,
+      signerIssuer: fleet.infrastructureIssuer.certificate,
+    };
+  };
 
-  const routes: Record<string, (asked: Record<string, string>) => Answer> = {
-    '/v1/enrolments': ({ secret: given, request = '' }) =>
-      given === secret ? credentialFor(request, 'truck-17') : refused(403, 'token_refused'),
+  const routes: Record<string, (asked: Record<string, string>, path: string) => Answer> = {
+    '/v1/enrolments': (asked, path) =>
+      isProven(path, asked) ? credentialFor(asked.request ?? '', 'truck-17') : refused(403, 'token_refused'),
     '/v1/renewals/nonce': () => {
       const nonce = randomBytes(16).toString('hex');
       nonces.add(nonce);
       return { status: 200, body: { nonce } };
     },
-    '/v1/renewals': ({ certificate = '', request = '', nonce = '', signature = '' }) =>
-      nonces.delete(nonce) && isSigned(certificate, renewalBytes(nonce, request), signature)
-        ? credentialFor(request, 'truck-17')
-        : refused(403, 'renewal_refused'),
-    '/v1/renewals/confirmation': ({ certificate = '', nonce = '', signature = '' }) => {
-      if (!nonces.delete(nonce) || !isSigned(certificate, confirmationBytes(nonce), signature)) {
-        return refused(403, 'renewal_refused');
-      }
-      confirmed.push(certificate);
+    '/v1/renewals': (asked, path) =>
+      isSigned(path, asked) ? credentialFor(asked.request ?? '', 'truck-17') : refused(403, 'renewal_refused'),
+    '/v1/renewals/confirmation': (asked, path) => {
+      if (!isSigned(path, asked)) return refused(403, 'renewal_refused');
+      confirmed.push(asked.certificate ?? '');
       return { status: 200, body: { confirmed: true } };
     },
+    '/v1/renewals/gates': (asked, path) =>
+      isSigned(path, asked) ? { status: 200, body: { gates: wishes.gates } } : refused(403, 'renewal_refused'),
   };
-  routes['/v1/renewals/gates'] = ({ certificate = '', nonce = '', signature = '' }) =>
-    nonces.delete(nonce) && isSigned(certificate, gatesBytes(nonce), signature)
-      ? { status: 200, body: { gates: wishes.gates } }
-      : refused(403, 'renewal_refused');
   const answer = ({ path, body }: Received) => {
-    const made = routes[path]?.(JSON.parse(body) as Record<string, string>) ?? refused(404, 'route_unknown');
+    const asked = JSON.parse(body) as Record<string, string>;
+    const made = routes[path]?.(asked, path) ?? refused(404, 'route_unknown');
     const given = wishes.instead.shift();
     if (given !== undefined && (typeof given !== 'object' || given.status !== 0)) return given;
-    return { ...made, body: { ...(made.body as object), ...wishes.more } };
+    if (made.status !== 200 || purposes[path] === undefined) return made;
+    const whole = signed(askedBy(path, asked), { ...(made.body as object), ...wishes.more });
+    return { status: 200, body: wishes.meddle({ ...whole, ...wishes.more } as SignedAnswer, path) };
   };
   const authority = fleet.infrastructureIssuer.issue({
     uri: 'authority/authority',
@@ -90,7 +136,7 @@ export async function startEnrolment(fleet = makeTestFleet()) {
   const server = await startServer({ key: authority.key, cert }, answer);
   const tokenFor = (url: string, root = fleet.root.certificate) =>
     formatToken({ url, subject: 'truck-17' as SubjectId, secret, roots: [derOf(root)] });
-  return { fleet, server, wishes, issued, confirmed, token: tokenFor(server.url), tokenFor };
+  return { fleet, server, wishes, signed, issued, confirmed, token: tokenFor(server.url), tokenFor };
 }
 
 function derOf(pem: string): string {

@@ -3,6 +3,7 @@
  * reverse, whatever fails on the way.
  */
 import { join } from 'node:path';
+import { makeKey, makeRequest } from '@portcullis/device';
 import { type Api, openApi } from './api/api.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
 import type { FleetConfig, GatePolicyFiles } from './config/config.ts';
@@ -49,8 +50,14 @@ export async function assembleRecords(
   const attributes = openAttributes({ store, journal, declared: config.attributes });
   const revocation = openRevocation({ store, journal, system });
   const issuance = await openIssuance({ store, keys: fileKeys(join(home, 'keys')), system });
-  const enrolment = openEnrolment({ ...config, store, journal, attributes, revocation, issuance, system, log });
+  const parts = { ...config, store, journal, attributes, revocation, issuance, system, log };
+  const enrolment = openEnrolment({ ...parts, makeKey: keyWithRequest });
   return { store, journal, attributes, revocation, issuance, enrolment };
+}
+
+function keyWithRequest(): { key: string; request: Buffer } {
+  const key = makeKey();
+  return { key, request: makeRequest(key, 'authority') };
 }
 
 export interface Authority extends Api {

@@ -1,10 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { IssuedCredential, PortcullisError, parseToken } from '@portcullis/contract';
+import { IssuedCredential, PortcullisError, parseToken, proofBytes } from '@portcullis/contract';
 import { makeDirectory } from '../durable.ts';
-import { exchange } from '../link/exchange.ts';
 import { Link } from '../link/link.ts';
 import { subjectNamesIn } from '../link/subject-names.ts';
+import { ask, newChallenge, sha256Hex } from './answer.ts';
 import {
   adoptCredential,
   type Credential,
@@ -15,6 +15,7 @@ import {
   replacingKey,
 } from './credential.ts';
 import { moveAside } from './move-aside.ts';
+import { proofKeyOf } from './proof.ts';
 import { makeRequest } from './request.ts';
 
 export interface Enrolment {
@@ -29,7 +30,9 @@ export interface Enrolment {
 /**
  * Turns a token into a credential in `directory`. The key is on disk before anything is asked, so that a lost answer is simply
  * asked for again. The token's root is the only trusted one: nothing is sent to a server that it does not vouch for.
- * @throws {PortcullisError} `usage` (not a token), `credential_exists`, `server_not_verified`, `server_unreachable`, `token_refused`
+ * The token's secret goes nowhere, and what comes back is the authority's own or is not taken.
+ * @throws {PortcullisError} `usage` (not a token), `credential_exists`, `server_not_verified`, `server_unreachable`, `token_refused`,
+ * `answer_not_verified`
  */
 export async function enrol({ token, directory, replace = false, onReplaced }: Enrolment): Promise<Credential> {
   const { url, subject, secret, roots } = parseToken(token);
@@ -38,11 +41,10 @@ export async function enrol({ token, directory, replace = false, onReplaced }: E
   if (old && !replace) throw occupied(directory, old);
   // The one before may have been moved aside already, by a try that ended there.
   const key = old || hasReplacingKey(directory) ? replacingKey(directory) : pendingKey(directory);
-  const request = makeRequest(key, subject).toString('base64');
-  const link = new Link({ roots: roots.map(pemOf).join(''), role: 'authority' });
+  const trust = { roots: roots.map(pemOf).join('') };
+  const link = new Link({ ...trust, role: 'authority' });
   try {
-    const issued = await exchange(link, `${url}/v1/enrolments`, { secret, request }, IssuedCredential);
-    const credential = { ...issued, key };
+    const credential = { ...(await issuedFor(link, { url, secret, trust, request: makeRequest(key, subject) })), key };
     requireOwn(credential, subject);
     const aside = old && moveAside(directory, old, credential);
     adoptCredential(directory, credential);
@@ -51,6 +53,22 @@ export async function enrol({ token, directory, replace = false, onReplaced }: E
   } finally {
     link.close();
   }
+}
+
+interface Asking {
+  url: string;
+  secret: string;
+  trust: { roots: string };
+  request: Buffer;
+}
+
+/** Only a signature by the secret travels, over this request and a challenge that the answer must name. */
+function issuedFor(link: Link, { url, secret, trust, request }: Asking): Promise<IssuedCredential> {
+  const { proofKey, prove } = proofKeyOf(secret);
+  const asked = { purpose: 'enrolment' as const, challenge: newChallenge(), about: sha256Hex(request) };
+  const { challenge } = asked;
+  const body = { proofKey, challenge, request: request.toString('base64'), signature: prove(proofBytes(asked)) };
+  return ask(link, { ...trust, url: `${url}/v1/enrolments`, body, asked, shape: IssuedCredential });
 }
 
 function existing(directory: string): Credential | undefined {

@@ -1,34 +1,37 @@
-import { createPrivateKey, sign } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import {
   Confirmed,
-  confirmationBytes,
+  type EnrolmentPurpose,
   GateList,
-  gatesBytes,
   IssuedCredential,
+  proofBytes,
   RenewalNonce,
-  renewalBytes,
 } from '@portcullis/contract';
 import { exchange } from '../link/exchange.ts';
 import { Link } from '../link/link.ts';
+import { ask, newChallenge, type Question, sha256Hex } from './answer.ts';
 import { adoptCredential, type Credential, credentialFileIn, pendingKey, writeCredential } from './credential.ts';
 import { requireOwn } from './enrol.ts';
+import { signatureBy } from './proof.ts';
 import { makeRequest } from './request.ts';
 
 /**
  * A new key and certificate for the same subject, signed for by the old key, and on disk when this resolves. The old one is
  * superseded only when the new one is confirmed: a crash anywhere leaves a working pair and the same next step.
- * @throws {PortcullisError} `renewal_refused`, `server_not_verified`, `server_unreachable`
+ * @throws {PortcullisError} `renewal_refused`, `server_not_verified`, `server_unreachable`, `answer_not_verified`
  */
 export async function renew({ credential, directory, signal }: Renewal): Promise<Credential> {
-  const { enrolment, subject } = credential;
+  const { subject } = credential;
   const next = await withLink(credential, signal, async (link) => {
     const key = pendingKey(directory);
-    const request = makeRequest(key, subject).toString('base64');
-    const nonce = await nonceOf(link, enrolment);
-    const signature = signed(credential.key, renewalBytes(nonce, request));
-    const asked = { certificate: credential.certificate, request, nonce, signature };
-    const issued = await exchange(link, `${enrolment}/v1/renewals`, asked, IssuedCredential);
+    const request = makeRequest(key, subject);
+    const issued = await askWith(link, credential, {
+      purpose: 'renewal',
+      path: '/v1/renewals',
+      request,
+      shape: IssuedCredential,
+    });
     return { ...issued, key, unconfirmed: true as const };
   });
   requireOwn(next, subject);
@@ -40,14 +43,18 @@ export async function renew({ credential, directory, signal }: Renewal): Promise
 export async function confirm({ credential, directory, signal }: Renewal): Promise<Credential> {
   const { unconfirmed, ...confirmed } = credential;
   if (!unconfirmed) return credential;
-  await withLink(credential, signal, (link) => confirmOver(link, credential));
+  await withLink(credential, signal, (link) =>
+    askWith(link, credential, { purpose: 'confirmation', path: '/v1/renewals/confirmation', shape: Confirmed }),
+  );
   adoptCredential(directory, confirmed);
   return confirmed;
 }
 
 /** The same pair, with the gates that there are now: on disk too, where they are others. */
 export async function findGates({ credential, directory, signal }: Renewal): Promise<Credential> {
-  const { gates } = await withLink(credential, signal, (link) => gatesOver(link, credential));
+  const { gates } = await withLink(credential, signal, (link) =>
+    askWith(link, credential, { purpose: 'gates', path: '/v1/renewals/gates', shape: GateList }),
+  );
   if (gates.length === 0 || isDeepStrictEqual(gates, credential.gates)) return credential;
   const next = { ...credential, gates };
   writeCredential(credentialFileIn(directory), next);
@@ -60,16 +67,27 @@ interface Renewal {
   signal?: AbortSignal;
 }
 
-async function confirmOver(link: Link, { key, certificate, enrolment }: Credential): Promise<void> {
-  const nonce = await nonceOf(link, enrolment);
-  const asked = { certificate, nonce, signature: signed(key, confirmationBytes(nonce)) };
-  await exchange(link, `${enrolment}/v1/renewals/confirmation`, asked, Confirmed);
+interface Wanted<Value> extends Pick<Question<Value>, 'shape'> {
+  purpose: EnrolmentPurpose;
+  path: string;
+  request?: Buffer;
 }
 
-async function gatesOver(link: Link, { key, certificate, enrolment }: Credential): Promise<GateList> {
-  const nonce = await nonceOf(link, enrolment);
-  const asked = { certificate, nonce, signature: signed(key, gatesBytes(nonce)) };
-  return exchange(link, `${enrolment}/v1/renewals/gates`, asked, GateList);
+/** Signed by the key of this credential over a nonce of the server, a challenge of ours, and what it is about. */
+async function askWith<Value>(
+  link: Link,
+  { key, certificate, enrolment, roots, fleet }: Credential,
+  { purpose, path, request, shape }: Wanted<Value>,
+): Promise<Value> {
+  const { nonce } = await exchange(link, `${enrolment}/v1/renewals/nonce`, {}, RenewalNonce);
+  const about = sha256Hex(request ?? new X509Certificate(certificate).raw);
+  const asked = { purpose, challenge: newChallenge(), about };
+  const signature = signatureBy(key, proofBytes(asked, nonce));
+  const body = {
+    ...{ certificate, nonce, challenge: asked.challenge, signature },
+    ...(request && { request: request.toString('base64') }),
+  };
+  return ask(link, { url: `${enrolment}${path}`, body, asked, shape, roots, fleet });
 }
 
 async function withLink<T>(
@@ -86,12 +104,4 @@ async function withLink<T>(
     signal?.removeEventListener('abort', close);
     link.close();
   }
-}
-
-async function nonceOf(link: Link, enrolment: string): Promise<string> {
-  return (await exchange(link, `${enrolment}/v1/renewals/nonce`, {}, RenewalNonce)).nonce;
-}
-
-function signed(keyPem: string, bytes: Buffer): string {
-  return sign('sha256', bytes, createPrivateKey(keyPem)).toString('base64');
 }

@@ -7,6 +7,7 @@ import {
   IssuedCredential,
   RenewalNonce,
   RenewalRequest,
+  SignedAnswer,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { type Route, route } from './route.ts';
@@ -22,7 +23,7 @@ export const enrolmentRoutes: readonly Route[] = [
     summary: 'A certificate for a token and a request',
     uses: ['enrolment'],
     schemas: { body: EnrolmentRequest },
-    answer: IssuedCredential,
+    answer: z.union([SignedAnswer, IssuedCredential]),
     bodyBytesMax,
     handle: ({ enrolment }, { body, request }) => enrolment.enrol(request.ip, body),
   }),
@@ -44,7 +45,7 @@ export const enrolmentRoutes: readonly Route[] = [
     summary: 'A new certificate for a new key, signed for by the old one',
     uses: ['enrolment'],
     schemas: { body: RenewalRequest },
-    answer: IssuedCredential,
+    answer: z.union([SignedAnswer, IssuedCredential]),
     bodyBytesMax,
     handle: ({ enrolment }, { body, request }) => enrolment.renew(request.ip, body),
   }),
@@ -55,7 +56,7 @@ export const enrolmentRoutes: readonly Route[] = [
     summary: 'The first use of a renewed certificate: supersedes the one before it',
     uses: ['enrolment'],
     schemas: { body: ConfirmationRequest },
-    answer: Confirmed,
+    answer: z.union([SignedAnswer, Confirmed]),
     bodyBytesMax,
     handle: ({ enrolment }, { body, request }) => enrolment.confirm(request.ip, body),
   }),
@@ -66,7 +67,7 @@ export const enrolmentRoutes: readonly Route[] = [
     summary: 'Where gates are now, for the holder of a valid certificate that reaches none it knows',
     uses: ['enrolment'],
     schemas: { body: GatesRequest },
-    answer: GateList,
+    answer: z.union([SignedAnswer, GateList]),
     bodyBytesMax,
     handle: ({ enrolment }, { body, request }) => enrolment.gates(request.ip, body),
   }),

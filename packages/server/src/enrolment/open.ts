@@ -5,6 +5,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
+import { Answers, type MakeKey } from './answers.ts';
 import { Nonces } from './nonces.ts';
 import type { Enrolment } from './promises.ts';
 import { confirm, listGates, renew } from './renewal.ts';
@@ -22,12 +23,15 @@ interface Parts {
   fleet: string;
   authorityUrl: string;
   enrolmentUrl: string;
+  /** For the key that signs answers. */
+  makeKey: MakeKey;
   /** What devices are told of gates before any gate has announced itself. */
   gates: string[];
 }
 
 export type EnrolmentParts = Parts & {
   nonces: Nonces;
+  answers: Answers;
   /** How often the same alarm is written down: who raises it could fill the journal. */
   alarms: Buckets;
 };
@@ -38,7 +42,7 @@ export function openEnrolment(given: Parts): Enrolment {
   const { monotonic } = given.system;
   const nonces = new Nonces(given.system);
   const alarms = new Buckets({ burst: 1, everyMs: alarmEveryMs, monotonic });
-  const parts = { ...given, nonces, alarms };
+  const parts = { ...given, nonces, alarms, answers: new Answers(given) };
   const tries = new Tries(monotonic);
   const bounded = <T>(address: string, work: () => Promise<T>): Promise<T> =>
     work().catch((error: unknown) => {

@@ -5,6 +5,7 @@ import type {
   GatesRequest,
   IssuedCredential,
   RenewalRequest,
+  SignedAnswer,
   TokenCreated,
   TokensRequest,
   TokenView,
@@ -12,6 +13,7 @@ import type {
 import type { z } from 'zod';
 import type { By } from '../journal/journal.ts';
 
+/** An answer is signed for everybody but a device of the first release, which could not tell. */
 export interface Enrolment {
   /** One transaction, one revision. @throws {PortcullisError} `kind_conflict`, `after_revocation_required`, `subject_retired` */
   createTokens(by: By, request: z.infer<typeof TokensRequest>): Promise<{ revision: number; tokens: TokenCreated[] }>;
@@ -22,13 +24,13 @@ export interface Enrolment {
   /** Resolves to how many it voided. @throws {PortcullisError} `token_unknown` */
   revokeToken(by: By, id: string): Promise<number>;
   /** @throws {PortcullisError} `token_refused`, `rate_limited`, and those of a request */
-  enrol(address: string, request: EnrolmentRequest): Promise<IssuedCredential>;
+  enrol(address: string, request: EnrolmentRequest): Promise<IssuedCredential | SignedAnswer>;
   /** Good for a minute; nothing is kept for it. */
   nonce(): string;
   /** @throws {PortcullisError} `renewal_refused`, `rate_limited`, and those of a request */
-  renew(address: string, request: RenewalRequest): Promise<IssuedCredential>;
+  renew(address: string, request: RenewalRequest): Promise<IssuedCredential | SignedAnswer>;
   /** The first use of a renewed certificate supersedes the one before it. */
-  confirm(address: string, request: ConfirmationRequest): Promise<{ confirmed: true }>;
+  confirm(address: string, request: ConfirmationRequest): Promise<{ confirmed: true } | SignedAnswer>;
   /** Changes nothing. @throws {PortcullisError} `renewal_refused`, `rate_limited` */
-  gates(address: string, request: GatesRequest): Promise<GateList>;
+  gates(address: string, request: GatesRequest): Promise<GateList | SignedAnswer>;
 }

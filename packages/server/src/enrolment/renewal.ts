@@ -1,14 +1,15 @@
-import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import {
   type ConfirmationRequest,
-  confirmationBytes,
+  type EnrolmentPurpose,
+  firstReleaseBytes,
   type GateList,
   type GatesRequest,
-  gatesBytes,
   type IssuedCredential,
   PortcullisError,
+  proofBytes,
   type RenewalRequest,
-  renewalBytes,
+  type SignedAnswer,
 } from '@portcullis/contract';
 import { renewalWindowMs } from '../issuance/issuance.ts';
 import type { ChangeTransaction } from '../journal/journal.ts';
@@ -16,15 +17,20 @@ import { readCertificate } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
 import { credentialOf, gatesOf, requestBytes } from './credential.ts';
 import type { EnrolmentParts } from './open.ts';
+import { sha256Hex, signedBy } from './proof.ts';
 
 function refused(why: string): PortcullisError {
   return new PortcullisError('renewal_refused', `the certificate can not be renewed: ${why}`);
 }
 
-export async function renew(parts: EnrolmentParts, asked: RenewalRequest): Promise<IssuedCredential> {
-  const old = await provenRow(parts, asked, renewalBytes(asked.nonce, asked.request));
+export async function renew(parts: EnrolmentParts, asked: RenewalRequest): Promise<IssuedCredential | SignedAnswer> {
+  const { row, told } = await proven(parts, 'renewal', asked, asked.request);
+  return told(await successor(parts, row, requestBytes(asked.request)));
+}
+
+async function successor(parts: EnrolmentParts, old: CertificateRow, request: Buffer): Promise<IssuedCredential> {
   await requireRenewable(parts, old);
-  const permit = parts.issuance.check({ subject: old.subject, kind: old.kind, request: requestBytes(asked.request) });
+  const permit = parts.issuance.check({ subject: old.subject, kind: old.kind, request });
   const pending = await successorOf(parts, old.fingerprint);
   if (pending?.publicKey === permit.keyHash) return credential(parts, pending, Buffer.from(pending.der));
   const signed = await parts.issuance.issue(permit);
@@ -41,27 +47,30 @@ export async function renew(parts: EnrolmentParts, asked: RenewalRequest): Promi
 const credential = (parts: EnrolmentParts, row: CertificateRow, der: Buffer) =>
   credentialOf(parts, { subject: row.subject, kind: row.kind, der });
 
-/** The row of the leaf that was presented, once its key has signed what only its holder could. */
-async function provenRow(
-  parts: EnrolmentParts,
-  asked: { certificate: string; nonce: string; signature: string },
-  signed: Buffer,
-): Promise<CertificateRow> {
-  if (!parts.nonces.isGood(asked.nonce)) throw refused('the nonce is not one of the last minute; ask for a new one');
-  const { fingerprint, publicKey } = readCertificate(asked.certificate);
-  const row = await parts.revocation.find(fingerprint);
-  if (row?.purpose !== 'client') throw refused('this fleet has no record of it');
-  const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
-  if (!signedBy(key, signed, Buffer.from(asked.signature, 'base64'))) throw refused('the signature is not by its key');
-  return row;
+interface Proven {
+  row: CertificateRow;
+  /** What is answered to this: signed for whoever can tell, plain for the first release. */
+  told<Told extends object>(answer: Told): Promise<Told | SignedAnswer>;
 }
 
-function signedBy(key: KeyObject, bytes: Buffer, signature: Buffer): boolean {
-  try {
-    return verify(key.asymmetricKeyType === 'ed25519' ? null : 'sha256', bytes, key, signature);
-  } catch {
-    return false;
-  }
+/** The row of the leaf that was presented, once its key has signed what only its holder could. */
+async function proven(
+  parts: EnrolmentParts,
+  purpose: EnrolmentPurpose,
+  asked: ConfirmationRequest,
+  request?: string,
+): Promise<Proven> {
+  const { certificate, nonce, challenge, signature } = asked;
+  if (!parts.nonces.isGood(nonce)) throw refused('the nonce is not one of the last minute; ask for a new one');
+  const { fingerprint, publicKey } = readCertificate(certificate);
+  const row = await parts.revocation.find(fingerprint);
+  if (row?.purpose !== 'client') throw refused('this fleet has no record of it');
+  const about = request === undefined ? fingerprint : sha256Hex(requestBytes(request));
+  const named = challenge === undefined ? undefined : { purpose, challenge, about };
+  const bytes = named ? proofBytes(named, nonce) : firstReleaseBytes(purpose, nonce, request);
+  const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
+  if (!signedBy(key, bytes, signature)) throw refused('the signature is not by its key');
+  return { row, told: async (answer) => (named ? parts.answers.signed(named, answer) : answer) };
 }
 
 async function requireRenewable(parts: EnrolmentParts, row: CertificateRow): Promise<void> {
@@ -110,10 +119,17 @@ function unconfirmed(db: Pick<ChangeTransaction['db'], 'selectFrom'>, renews: st
     .executeTakeFirst();
 }
 
-export async function confirm(parts: EnrolmentParts, asked: ConfirmationRequest): Promise<{ confirmed: true }> {
-  const row = await provenRow(parts, asked, confirmationBytes(asked.nonce));
+export async function confirm(
+  parts: EnrolmentParts,
+  asked: ConfirmationRequest,
+): Promise<{ confirmed: true } | SignedAnswer> {
+  const { row, told } = await proven(parts, 'confirmation', asked);
   if (row.standing !== 'valid') throw refused(`its standing is ${row.standing}`);
-  if (row.confirmed === 1) return { confirmed: true };
+  if (row.confirmed !== 1) await setConfirmed(parts, row);
+  return told({ confirmed: true });
+}
+
+async function setConfirmed(parts: EnrolmentParts, row: CertificateRow): Promise<void> {
   const old = row.renews === null ? undefined : await parts.revocation.find(row.renews);
   await parts.journal.change({ actor: row.subject, action: 'certificates.confirm' }, async (change) => {
     await requireStillValid(change, row.fingerprint);
@@ -124,12 +140,11 @@ export async function confirm(parts: EnrolmentParts, asked: ConfirmationRequest)
       .execute();
     if (old?.standing === 'valid') await parts.revocation.supersede(change, old);
   });
-  return { confirmed: true };
 }
 
 /** For who holds the key of a certificate that is valid and could be renewed. */
-export async function listGates(parts: EnrolmentParts, asked: GatesRequest): Promise<GateList> {
-  const row = await provenRow(parts, asked, gatesBytes(asked.nonce));
+export async function listGates(parts: EnrolmentParts, asked: GatesRequest): Promise<GateList | SignedAnswer> {
+  const { row, told } = await proven(parts, 'gates', asked);
   requireUsable(parts, row);
-  return { gates: await gatesOf(parts) };
+  return told({ gates: await gatesOf(parts) });
 }

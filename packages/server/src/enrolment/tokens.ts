@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
 import {
   type EnrolmentRequest,
   formatToken,
   type IssuedCredential,
   type Kind,
   PortcullisError,
+  proofBytes,
+  type SignedAnswer,
   type SubjectId,
   type TokenCreated,
   type TokensRequest,
@@ -17,10 +18,9 @@ import type { Schema, Writer } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { credentialOf, requestBytes } from './credential.ts';
 import type { EnrolmentParts } from './open.ts';
+import { keyOfProof, proofKeyOf, secretHash, sha256Hex, signedBy } from './proof.ts';
 
 type TokenRequest = z.infer<typeof TokensRequest>['tokens'][number];
-
-export const secretHash = (secret: string) => createHash('sha256').update(secret).digest('hex');
 
 export async function createTokens(
   parts: EnrolmentParts,
@@ -53,6 +53,7 @@ async function createToken(
     .values({
       ...{ id, subject, kind, createdAt: change.at, expiresAt, voided: 0 },
       secretHash: secretHash(secret),
+      proofKey: proofKeyOf(secret),
       publicKey: null,
       fingerprint: null,
     })
@@ -82,15 +83,33 @@ function refused(): PortcullisError {
   return new PortcullisError('token_refused', 'the token is not one that can be used; ask the operator for a new one');
 }
 
-export async function enrol(parts: EnrolmentParts, request: EnrolmentRequest): Promise<IssuedCredential> {
-  const now = parts.system.now();
-  const row = await parts.store.read((db) =>
-    db.selectFrom('tokens').selectAll().where('secretHash', '=', secretHash(request.secret)).executeTakeFirst(),
-  );
-  if (!row || row.voided || row.expiresAt <= now) throw refused();
-  const kind = row.kind as Kind;
+/** Who proves to hold the secret gets a signed answer; who sends it, the plain one that the first release knows. */
+export async function enrol(
+  parts: EnrolmentParts,
+  request: EnrolmentRequest,
+): Promise<IssuedCredential | SignedAnswer> {
   const bytes = requestBytes(request.request);
-  const permit = parts.issuance.check({ subject: row.subject, kind, request: bytes });
+  if ('secret' in request)
+    return issueFor(parts, await tokenOf(parts, 'secretHash', secretHash(request.secret)), bytes);
+  const { proofKey, challenge, signature } = request;
+  const asked = { purpose: 'enrolment' as const, challenge, about: sha256Hex(bytes) };
+  const row = await tokenOf(parts, 'proofKey', proofKey);
+  if (!signedBy(keyOfProof(proofKey), proofBytes(asked), signature)) throw refused();
+  return parts.answers.signed(asked, await issueFor(parts, row, bytes));
+}
+
+async function tokenOf(parts: EnrolmentParts, by: 'secretHash' | 'proofKey', value: string): Promise<Schema['tokens']> {
+  const row = await parts.store.read((db) =>
+    db.selectFrom('tokens').selectAll().where(by, '=', value).executeTakeFirst(),
+  );
+  if (!row || row.voided || row.expiresAt <= parts.system.now()) throw refused();
+  return row;
+}
+
+async function issueFor(parts: EnrolmentParts, row: Schema['tokens'], request: Buffer): Promise<IssuedCredential> {
+  const now = parts.system.now();
+  const kind = row.kind as Kind;
+  const permit = parts.issuance.check({ subject: row.subject, kind, request });
   const publicKey = permit.keyHash;
   if (row.publicKey !== null) return repeated(parts, row, publicKey);
   const signed = await parts.issuance.issue(permit);

@@ -55,5 +55,8 @@ export const migrations: readonly string[] = [
   `
   -- Of several issuers with one name, which.
   ALTER TABLE certificates ADD COLUMN issuerFingerprint TEXT;
+  -- The public half of the key whose seed the token's secret is; a token of an earlier release has none.
+  ALTER TABLE tokens ADD COLUMN proofKey TEXT;
+  CREATE UNIQUE INDEX tokensByProofKey ON tokens (proofKey) WHERE proofKey IS NOT NULL;
   `,
 ];

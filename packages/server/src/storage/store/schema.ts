@@ -77,6 +77,8 @@ export interface Schema {
     subject: string;
     kind: string;
     secretHash: string;
+    /** The public half of the key whose seed the secret is. */
+    proofKey: string | null;
     createdAt: number;
     expiresAt: number;
     publicKey: string | null;

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { confirmationBytes, GateList, gatesBytes, RenewalNonce, TokenCreated } from '@portcullis/contract';
+import { firstReleaseBytes, GateList, RenewalNonce, TokenCreated } from '@portcullis/contract';
 import {
   type Credential,
   confirm,
@@ -244,12 +244,12 @@ test('where gates are is told to who proves the key of a valid certificate, and 
   const other = await enrolled('truck-7');
   const { nonce } = await exchange(link, `${enrolment}/v1/renewals/nonce`, {}, RenewalNonce);
   const signed = (pem: string, bytes: Buffer) => sign('sha256', bytes, createPrivateKey(pem)).toString('base64');
-  const asked = { certificate, nonce, signature: signed(key, gatesBytes(nonce)) };
+  const asked = { certificate, nonce, signature: signed(key, firstReleaseBytes('gates', nonce)) };
   const ask = (more: object) => exchange(link, `${enrolment}/v1/renewals/gates`, { ...asked, ...more }, GateList);
   assert.deepEqual((await ask({})).gates, found.gates);
   for (const [more, code] of [
-    [{ signature: signed(other.credential.key, gatesBytes(nonce)) }, 'renewal_refused'],
-    [{ signature: signed(key, confirmationBytes(nonce)) }, 'renewal_refused'],
+    [{ signature: signed(other.credential.key, firstReleaseBytes('gates', nonce)) }, 'renewal_refused'],
+    [{ signature: signed(key, firstReleaseBytes('confirmation', nonce)) }, 'renewal_refused'],
     [{ nonce: 'n'.repeat(40) }, 'renewal_refused'],
     [{ later: true }, 'request_malformed'],
     [{ signature: undefined }, 'request_malformed'],

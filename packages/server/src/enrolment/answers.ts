@@ -1,0 +1,76 @@
+import { createPrivateKey, type KeyObject, sign } from 'node:crypto';
+import { type Asked, answerBytes, type SignedAnswer } from '@portcullis/contract';
+import type { Issuance } from '../issuance/issuance.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Log, System } from '../telemetry/telemetry.ts';
+
+/** A fresh key as PKCS#8 PEM, and the request for its certificate. */
+export type MakeKey = () => { key: string; request: Uint8Array };
+
+interface Parts {
+  makeKey: MakeKey;
+  issuance: Issuance;
+  journal: Journal;
+  system: System;
+  log: Log;
+}
+
+interface AnswerKey {
+  key: KeyObject;
+  signer: string;
+  signerIssuer: string;
+  renewAfter: number;
+  notAfter: number;
+}
+
+/**
+ * Signs what the authority answers to strangers, so that whoever carries an answer can change nothing of it. The key lives in this
+ * process alone, for a day; its certificate has the role of the authority and no host name, so that no client takes it for a server's.
+ */
+export class Answers {
+  readonly #parts: Parts;
+  #current: AnswerKey | undefined;
+  #coming: Promise<AnswerKey> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async signed(asked: Asked, told: object): Promise<SignedAnswer> {
+    const { key, signer, signerIssuer } = await this.#key();
+    const payload = Buffer.from(JSON.stringify({ ...told, ...asked }));
+    const signature = sign('sha256', answerBytes(payload), key).toString('base64');
+    return { payload: payload.toString('base64'), signature, signer, signerIssuer };
+  }
+
+  /** Made when the first answer needs it: a command on a stopped store makes none. */
+  async #key(): Promise<AnswerKey> {
+    const current = this.#current;
+    if (current && this.#parts.system.now() < current.renewAfter) return current;
+    this.#coming ??= this.#obtain().finally(() => {
+      this.#coming = undefined;
+    });
+    return this.#coming.catch((error: unknown) => {
+      if (!current || this.#parts.system.now() >= current.notAfter) throw error;
+      this.#parts.log.warn({ err: error }, "couldn't renew the key that signs answers; the one before still does");
+      return current;
+    });
+  }
+
+  async #obtain(): Promise<AnswerKey> {
+    const { issuance, journal, makeKey } = this.#parts;
+    const { key, request } = makeKey();
+    const permit = issuance.check({ subject: 'authority', kind: 'authority', request, hosts: [] });
+    const issued = await issuance.issue(permit);
+    const entry = { actor: 'authority', action: 'certificates.answers', body: { fingerprint: issued.fingerprint } };
+    await journal.note(entry, (db) => issuance.recordServer(db, issued, 'authority'));
+    this.#current = {
+      key: createPrivateKey(key),
+      signer: issued.pem,
+      signerIssuer: issued.issuerPem,
+      renewAfter: issuance.renewAfter(issued),
+      notAfter: issued.notAfter,
+    };
+    return this.#current;
+  }
+}
