@@ -63,6 +63,8 @@ export const FeedMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('change'),
     ...head,
+    /** The hash of the revision before it: a gate that stands at another one asks anew. An authority of an earlier version does not say. */
+    previousHash: JournalHash.optional(),
     at: Timestamp,
     actor: Actor,
     subjects: z.array(SubjectDelta),
@@ -111,6 +113,8 @@ export type LeaseAnswer = z.infer<typeof LeaseAnswer>;
 export const AppliedReport = z.strictObject({
   instance: InstanceId,
   applied: Revision,
+  /** The hash of the applied revision: of another history nothing counts. A gate of an earlier version does not say. */
+  hash: JournalHash.optional(),
   /** Connections denied and chosen for closing since this instance started. */
   connectionsClosed: z.int().nonnegative(),
 });

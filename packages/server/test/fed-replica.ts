@@ -53,6 +53,7 @@ export class FedReplica {
       type: 'change',
       revision,
       hash: hashOf(revision),
+      previousHash: hashOf(revision - 1),
       at: at(this.clock.now),
       actor,
       subjects,

@@ -46,7 +46,7 @@ export const changesRoutes: readonly Route[] = [
     async handle({ feed, journal }, { params: { revision }, query }) {
       const record = await journal.changeAt(revision);
       if (!record) throw new PortcullisError('revision_unknown', `there is no revision ${revision}`);
-      const { hash: _hash, ...change } = record;
+      const { hash: _hash, previousHash: _previousHash, ...change } = record;
       const limitMs = query.wait === 'all' ? query.waitLimitMs : 0;
       if (query.subjects === 'none') change.subjects = [];
       return { ...change, at: timestamp(record.at), receipt: await feed.receipt(revision, { limitMs }) };

@@ -77,7 +77,7 @@ export const gatesRoutes: readonly Route[] = [
     schemas: { body: AppliedReport },
     answer: Done,
     async handle({ feed }, { body, peer }) {
-      feed.report(peer.subject, body);
+      await feed.report(peer.subject, body);
       return { done: true };
     },
   }),

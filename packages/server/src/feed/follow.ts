@@ -101,9 +101,9 @@ export class Follower {
 
 /** A change as a gate with these attribute names is told it. */
 export function changeLine(record: ChangeRecord, names: ReadonlySet<string>): string {
-  const { revision, hash, at, actor } = record;
+  const { revision, hash, previousHash, at, actor } = record;
   const subjects = record.subjects.map((delta) => narrowed(delta, names));
-  const message: FeedMessage = { type: 'change', revision, hash, at: timestamp(at), actor, subjects };
+  const message: FeedMessage = { type: 'change', revision, hash, previousHash, at: timestamp(at), actor, subjects };
   return JSON.stringify(message);
 }
 

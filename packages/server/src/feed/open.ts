@@ -1,4 +1,5 @@
 import {
+  type AppliedReport,
   type FeedMessage,
   type FeedQuery,
   type GateView,
@@ -19,6 +20,7 @@ import { Horizon } from './horizon.ts';
 import { instancesOfGateMax, LeaseBook } from './lease-book.ts';
 import type { Feed } from './promises.ts';
 import { Receipts } from './receipts.ts';
+import { RecentHashes } from './recent-hashes.ts';
 import { writeSnapshot } from './snapshot.ts';
 
 export interface FeedParts {
@@ -47,6 +49,7 @@ class AuthorityFeed implements Feed {
   readonly #receipts: Receipts;
   readonly #able: AbleGates;
   readonly #counters: GateCounters;
+  readonly #recent = new RecentHashes();
   readonly #lines = new Map<string, { revision: number; line: string }>();
   readonly #stop: () => void;
 
@@ -61,7 +64,9 @@ class AuthorityFeed implements Feed {
     this.#receipts = new Receipts(this.#book, monotonic);
     this.#receipts.settle();
     this.#counters = new GateCounters(monotonic, leaseMs);
-    this.#stop = journal.onChange(({ revision, subjects }) => {
+    this.#recent.add(receipted, journal.head().revisionHash);
+    this.#stop = journal.onChange(({ revision, hash, subjects }) => {
+      this.#recent.add(revision, hash);
       able.apply(subjects);
       this.#receipts.changed(revision, able.at(now()));
     });
@@ -116,7 +121,8 @@ class AuthorityFeed implements Feed {
     return answer;
   }
 
-  report(gate: string, report: { instance: string; applied: number; connectionsClosed: number }): void {
+  async report(gate: string, report: AppliedReport): Promise<void> {
+    if (report.hash !== undefined) await this.#requireHistory(report.applied, report.hash);
     this.#book.reported({ gate, instance: report.instance }, report.applied, report.connectionsClosed);
     this.#receipts.settle();
   }
@@ -207,7 +213,7 @@ class AuthorityFeed implements Feed {
 
   async #requireHistory(revision: number, hash: string): Promise<void> {
     const head = this.#parts.journal.head();
-    const ours = revision === head.revision ? head.revisionHash : await this.#parts.journal.hashAt(revision);
+    const ours = this.#recent.at(revision) ?? (await this.#parts.journal.hashAt(revision));
     if (ours === hash) return;
     const why =
       ours === undefined ? `this authority is at revision ${head.revision}` : 'this authority has another history';

@@ -19,7 +19,8 @@ export interface Feed {
   follow(query: z.infer<typeof FeedQuery>, write: (line: string) => Promise<void>, signal: AbortSignal): Promise<void>;
   /** @throws {PortcullisError} `revision_regressed`, `clock_too_far_off`, `instances_too_many` */
   renew(gate: string, request: LeaseRequest): Promise<LeaseAnswer>;
-  report(gate: string, report: AppliedReport): void;
+  /** One of another history counts for nothing. @throws {PortcullisError} `revision_regressed` */
+  report(gate: string, report: AppliedReport): Promise<void>;
   release(gate: string, instance: string): void;
   settle(gate: string, request: SettlementRequest): Promise<SettlementAnswer>;
   /** Waits until the revision is confirmed, or the limit is over. */

@@ -76,7 +76,7 @@ class RunningGate implements Gate {
   #figures: FiguresListener | undefined;
   #pruning: NodeJS.Timeout | undefined;
   /** The last revision that every commit in flight is behind: what is told to the authority (rule 8). */
-  #reportable = { revision: 0, hash: '' };
+  #reportable: Pick<LeaseRequest, 'applied' | 'hash'> = { applied: 0, hash: '' };
   /** What an earlier process left is settled; before that, nothing that it could have to wait for is reported (rule 9). */
   #settled = false;
   #unproven = 0;
@@ -220,10 +220,10 @@ class RunningGate implements Gate {
   }
 
   #reportApplied(): void {
-    const { revision, hash } = this.#ground.replica;
+    const { revision: applied, hash } = this.#ground.replica;
     this.#recording.afterCommitInFlight(() => {
-      this.#reportable = { revision, hash };
-      this.#leasing.report(revision, this.#connections.closed);
+      this.#reportable = { applied, hash };
+      this.#leasing.report({ applied, hash, connectionsClosed: this.#connections.closed });
     });
   }
 
@@ -234,15 +234,14 @@ class RunningGate implements Gate {
   /** Until its first lease it decides nothing: it tells all that it has applied, or it could not join while changes go on (rule 4). */
   #joinWithAll(): void {
     const { replica, lease } = this.#ground;
-    if (!this.#settled && !lease.holds()) this.#reportable = { revision: replica.revision, hash: replica.hash };
+    if (!this.#settled && !lease.holds()) this.#reportable = { applied: replica.revision, hash: replica.hash };
   }
 
   #leaseState(): Omit<LeaseRequest, 'instance'> | undefined {
     if (!this.#follows()) return undefined;
     const { admitted, refused } = this.#verdicts.counters;
     return {
-      applied: this.#reportable.revision,
-      hash: this.#reportable.hash,
+      ...this.#reportable,
       connectionsClosed: this.#connections.closed,
       clock: Math.floor(this.#parts.system.now()),
       url: this.#parts.settings.url,

@@ -143,6 +143,22 @@ test('concurrent changes and notes are told in the order of their revisions, aft
   assert.deepEqual(await verifyJournal(store, [journal.head()]), { entries: 100 });
 });
 
+test('P12: a change names the hash of the revision before it, whatever notes lie between, live as from the store', async (context) => {
+  const { journal } = await house(context);
+  const told: ChangeRecord[] = [];
+  journal.onChange((record) => told.push(record));
+  await change(journal, 'd1');
+  await journal.note({ actor: 'a', action: 'n' }, async () => 0);
+  await change(journal, 'd2');
+  await change(journal, 'd3');
+  assert.deepEqual(
+    told.map(({ previousHash }) => previousHash),
+    [origin, await journal.hashAt(1), await journal.hashAt(2)],
+  );
+  assert.deepEqual(await journal.changes(0, 2), told.slice(0, 2));
+  assert.deepEqual(await journal.changes(1, 2), told.slice(1));
+});
+
 test('a listener that was taken off hears no more', async (context) => {
   const { journal } = await house(context);
   const heard: number[] = [];

@@ -75,7 +75,9 @@ class StoredJournal implements Journal {
       const { revision, at, reason } = change;
       const head = await this.#append(db, before, { ...entry, revision, at, body: { reason, subjects } });
       const { position, hash } = head;
-      const record = { revision, position, hash, at, actor: entry.actor, action: entry.action, reason, subjects };
+      const { actor, action } = entry;
+      const previousHash = before.revisionHash;
+      const record = { revision, position, hash, previousHash, at, actor, action, reason, subjects };
       return { result, record, head };
     });
     this.#committed(head);
@@ -156,10 +158,12 @@ class StoredJournal implements Journal {
   }
 
   async changes(after: number, limit: number): Promise<ChangeRecord[]> {
-    const rows = await this.#parts.store.read((db) =>
-      db.selectFrom('journal').selectAll().where('revision', '>', after).orderBy('revision').limit(limit).execute(),
-    );
-    return rows.map(recordOf);
+    return this.#parts.store.read(async (db) => {
+      const page = db.selectFrom('journal').selectAll().where('revision', '>', after).orderBy('revision').limit(limit);
+      const rows = await page.execute();
+      const first = rows[0] && (await hashOf(db, (rows[0].revision as number) - 1));
+      return rows.map((row, index) => recordOf(row, rows[index - 1]?.hash ?? first ?? originHash));
+    });
   }
 
   async changeAt(revision: number): Promise<ChangeRecord | undefined> {
@@ -168,11 +172,7 @@ class StoredJournal implements Journal {
   }
 
   async hashAt(revision: number): Promise<string | undefined> {
-    if (revision === 0) return originHash;
-    const row = await this.#parts.store.read((db) =>
-      db.selectFrom('journal').select('hash').where('revision', '=', revision).executeTakeFirst(),
-    );
-    return row?.hash;
+    return this.#parts.store.read((db) => hashOf(db, revision));
   }
 
   async verifyEnd(): Promise<EndVerification> {
@@ -199,8 +199,14 @@ async function readHead(db: Reader): Promise<JournalHead> {
   return { position, revision, hash, revisionHash };
 }
 
-function recordOf(row: Schema['journal']): ChangeRecord {
+async function hashOf(db: Reader, revision: number): Promise<string | undefined> {
+  if (revision === 0) return originHash;
+  const row = await db.selectFrom('journal').select('hash').where('revision', '=', revision).executeTakeFirst();
+  return row?.hash;
+}
+
+function recordOf(row: Schema['journal'], previousHash: string): ChangeRecord {
   const { reason, subjects } = JSON.parse(row.body) as { reason: string | null; subjects: SubjectDelta[] };
   const { position, hash, at, actor, action } = row;
-  return { revision: row.revision as number, position, hash, at, actor, action, reason, subjects };
+  return { revision: row.revision as number, position, hash, previousHash, at, actor, action, reason, subjects };
 }

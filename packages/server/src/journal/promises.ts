@@ -7,6 +7,8 @@ export interface ChangeRecord {
   revision: number;
   position: number;
   hash: string;
+  /** Of the entry that made the revision before; there may be notes between the two. */
+  previousHash: string;
   /** Milliseconds since 1970. */
   at: number;
   actor: string;

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { Replica } from './replica.ts';
 
 const hash = 'a'.repeat(64);
+const other = 'b'.repeat(64);
 const fingerprintOf = (name: string) => createHash('sha256').update(name).digest();
 const validity = { notBefore: '2020-01-01T00:00:00.000Z', notAfter: '2040-01-01T00:00:00.000Z' };
 const origin = { changedBy: 'operator-1', changedAt: '2030-01-01T00:00:00.000Z' };
@@ -82,10 +83,21 @@ test('a change is applied only if it is the next one: a gap asks for a snapshot,
   assert.equal(replica.revision, 6);
 });
 
-test('a beat that is ahead of what was sent means that something is missing', () => {
+test('a beat at another place than what was sent means that something is missing, or that the history is another', () => {
   const replica = loaded(5);
-  const beat = (revision: number) => receive(replica, { type: 'beat', revision, hash, time: origin.changedAt }).outcome;
-  assert.deepEqual([beat(5), beat(6)], ['nothing', 'resync']);
+  const beat = (revision: number, of = hash) =>
+    receive(replica, { type: 'beat', revision, hash: of, time: origin.changedAt }).outcome;
+  assert.deepEqual([beat(5), beat(6), beat(4), beat(5, other)], ['nothing', 'resync', 'resync', 'resync']);
+});
+
+test('P12: a change that names another hash before it than what is held, or takes the place of what is held, is not applied', () => {
+  const replica = loaded(5);
+  const next = change(6, 'a', { standing: 'valid', status: 'active' });
+  assert.equal(receive(replica, { ...next, previousHash: other }).outcome, 'resync');
+  assert.deepEqual([replica.revision, replica.find(fingerprintOf('a'))], [5, -1]);
+  assert.equal(receive(replica, { ...next, previousHash: hash }).outcome, 'applied');
+  assert.equal(receive(replica, { ...next, hash: other, previousHash: hash }).outcome, 'resync');
+  assert.equal(replica.revision, 6);
 });
 
 test('nothing is known before the snapshot is complete, and a new one takes the place of the old as a whole', () => {

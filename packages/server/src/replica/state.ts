@@ -50,8 +50,8 @@ export class Replica {
         return this.#apply(message);
       case 'beat':
         this.headRevision = message.revision;
-        // A beat names the head of all that was sent before it: behind it means that something is missing.
-        return this.complete && message.revision > this.revision ? resync : nothing;
+        // A beat names the head of all that was sent before it: at another place something is missing, or the history is another.
+        return this.complete && !this.#standsAt(message) ? resync : nothing;
     }
   }
 
@@ -77,12 +77,19 @@ export class Replica {
     return { outcome: 'loaded', touched: [] };
   }
 
+  /** Each change names the hash of the one before it: what does not follow what is held here is not applied. */
   #apply(message: ChangeMessage): { outcome: 'applied' | 'nothing' | 'resync'; touched: Touched } {
-    if (!this.complete || message.revision > this.revision + 1) return { outcome: 'resync', touched: [] };
-    if (message.revision <= this.revision) return { outcome: 'nothing', touched: [] };
+    if (!this.complete) return resync;
+    if (message.revision < this.revision || this.#standsAt(message)) return nothing;
+    const previous = { revision: message.revision - 1, hash: message.previousHash ?? this.hash };
+    if (!this.#standsAt(previous)) return resync;
     const touched = message.subjects.map((delta) => applyDelta(this.#tables, delta, message));
     this.#stand(message);
     return { outcome: 'applied', touched };
+  }
+
+  #standsAt({ revision, hash }: { revision: number; hash: string }): boolean {
+    return revision === this.revision && hash === this.hash;
   }
 
   #stand({ revision, hash }: { revision: number; hash: string }): void {

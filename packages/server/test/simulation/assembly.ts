@@ -28,13 +28,16 @@ export interface Authority {
   since: Map<number, number>;
 }
 
+/** A revision and its hash. */
+export type Head = Pick<Replica, 'revision' | 'hash'>;
+
 export interface Gate {
   name: string;
   instance: string;
   alive: boolean;
   pausedUntil: number;
   /** What it has told to be applied, or may tell. */
-  reportable: number;
+  reportable: Head;
   disk: Disk;
   /** What an earlier process left on its disk is settled; before that it takes no reading and reports nothing. */
   settled: 'not yet' | 'asked' | 'yes';

@@ -1,4 +1,5 @@
 /** What the authority's journal holds of one device, and how its feed tells it: a snapshot, or the changes after a revision. */
+import { createHash } from 'node:crypto';
 import type { FeedMessage, Standing } from '@portcullis/contract';
 import { fingerprintNamed } from '../fed-replica.ts';
 
@@ -6,7 +7,6 @@ export const deviceTime = Date.parse('2026-06-01T00:00:00.000Z');
 const at = new Date(deviceTime).toISOString();
 const validity = { notBefore: '2026-01-01T00:00:00.000Z', notAfter: '2027-01-01T00:00:00.000Z' };
 const fingerprint = fingerprintNamed('leaf');
-const hash = '0'.repeat(64);
 
 interface State {
   status: 'active' | 'off';
@@ -17,6 +17,7 @@ export class History {
   /** After revision r, how the device stands: at r. */
   readonly #states: State[] = [{ status: 'active', standing: 'valid' }];
   readonly #touching: number[] = [];
+  readonly #hashes = ['0'.repeat(64)];
 
   get head(): number {
     return this.#states.length - 1;
@@ -40,6 +41,12 @@ export class History {
   append(change: Partial<State>): void {
     this.#states.push({ ...(this.#states[this.head] as State), ...change });
     if (Object.keys(change).length > 0) this.#touching.push(this.head);
+    const entry = JSON.stringify([this.#hashes.at(-1), this.head, this.#states[this.head]]);
+    this.#hashes.push(createHash('sha256').update(entry).digest('hex'));
+  }
+
+  hashAt(revision: number): string | undefined {
+    return this.#hashes[revision];
   }
 
   /** `undefined`: the gate has nothing in memory. */
@@ -53,11 +60,13 @@ export class History {
     const attributes = { status: { value: status, public: false } };
     const certificates = [{ fingerprint, standing, ...validity }];
     const subjects = [{ subject: 'truck-17', kind: 'device', attributes, certificates }];
-    return { type: 'change', revision, hash, at, actor: 'operator-1', subjects } as unknown as FeedMessage;
+    const chained = { revision, hash: this.#hashes[revision], previousHash: this.#hashes[revision - 1] };
+    return { type: 'change', ...chained, at, actor: 'operator-1', subjects } as unknown as FeedMessage;
   }
 
   #snapshot(): FeedMessage[] {
     const revision = this.head;
+    const hash = this.hashAt(revision);
     const { status, standing } = this.#states[revision] as State;
     const origin = { revision, changedBy: 'operator-1', changedAt: at };
     const attributes = { status: { value: status, public: false, ...origin } };

@@ -3,6 +3,7 @@
  * lease, replica, decision and recording under a schedule of faults. What each rule does is in those classes; the world only carries
  * messages, stops clocks and kills processes.
  */
+import assert from 'node:assert/strict';
 import type { FeedMessage } from '@portcullis/contract';
 import { type Ground, judge } from '../../src/gate/admission/admit.ts';
 import { Bearer } from '../../src/gate/connections/bearer.ts';
@@ -10,7 +11,7 @@ import { compilePolicy } from '../../src/gate/policy/policy.ts';
 import type { RecordingParts } from '../../src/gate/recording/recording.ts';
 import { Replica } from '../../src/replica/replica.ts';
 import { fingerprintNamed } from '../fed-replica.ts';
-import type { Assembly, Authority, Gate } from './assembly.ts';
+import type { Assembly, Authority, Gate, Head } from './assembly.ts';
 import { Disk, type Row } from './disk.ts';
 import { deviceTime, History } from './history.ts';
 import { Schedule } from './schedule.ts';
@@ -152,7 +153,14 @@ export class World {
     const replica = new Replica();
     const judging = { replica, lease, policy, recording: recording as unknown as Ground['recording'] };
     const ground: Ground = { ...judging, validityTime: () => deviceTime };
-    const fresh = { reportable: 0, settled: 'not yet', stopping: false, feed: undefined, connection: 0, lastDue: 0 };
+    const fresh = {
+      reportable: { revision: 0, hash: '' },
+      settled: 'not yet',
+      stopping: false,
+      feed: undefined,
+      connection: 0,
+      lastDue: 0,
+    };
     Object.assign(gate, fresh, { replica, bearer: new Bearer(leaf), ground, lease, recording });
     this.#gates.push(gate);
     this.#connect(gate);
@@ -257,36 +265,44 @@ export class World {
       gate.replica.complete = false;
       this.#connect(gate);
     }
-    if (outcome === 'applied' || outcome === 'loaded') this.#applied(gate, gate.replica.revision);
+    if (outcome === 'applied' || outcome === 'loaded') this.#applied(gate);
   }
 
-  #applied(gate: Gate, revision: number): void {
+  #applied(gate: Gate): void {
     gate.recording.changeApplied();
-    if (gate.settled === 'yes') this.#reportApplied(gate, revision);
+    if (gate.settled === 'yes') this.#reportApplied(gate, gate.replica);
   }
 
-  #reportApplied(gate: Gate, revision: number): void {
+  #reportApplied(gate: Gate, { revision, hash }: Replica): void {
     gate.recording.afterCommitInFlight(() => {
-      gate.reportable = Math.max(gate.reportable, revision);
+      if (revision > gate.reportable.revision) gate.reportable = { revision, hash };
       const authority = gate.feed;
       this.#schedule.after(this.#link(), () => {
         if (!authority?.alive) return;
+        this.#requireOurs({ revision, hash });
         authority.book.reported({ gate: gate.name, instance: gate.instance }, revision, 0);
         this.#settle(authority);
       });
     });
   }
 
+  /** Whatever a gate tells to be applied is of the one history that there is here, whichever way it came there. */
+  #requireOurs({ revision, hash }: Head): void {
+    assert.equal(hash, this.#history.hashAt(revision), `what was applied at revision ${revision}`);
+  }
+
   #renew(gate: Gate): void {
     if (!gate.replica.complete) return;
     const sent = gate.lease.sending();
-    if (gate.settled !== 'yes' && !gate.lease.holds()) gate.reportable = gate.replica.revision;
+    if (gate.settled !== 'yes' && !gate.lease.holds())
+      gate.reportable = { revision: gate.replica.revision, hash: gate.replica.hash };
     const { reportable } = gate;
     const authority = this.#authority;
     this.#schedule.after(this.#link(), () => {
       if (authority !== this.#authority || !authority.alive) return;
+      this.#requireOurs(reportable);
       this.#horizonMs = leaseMs;
-      const answer = authority.book.renew({ gate: gate.name, instance: gate.instance }, reportable);
+      const answer = authority.book.renew({ gate: gate.name, instance: gate.instance }, reportable.revision);
       if (answer.granted) {
         const granted = () => {
           gate.lease.granted(sent, answer.leaseMs);
@@ -318,7 +334,7 @@ export class World {
   #settleNext(gate: Gate, [first, ...others]: { batch: number; proven: boolean }[], term: number | undefined): void {
     if (!first) {
       gate.settled = 'yes';
-      return this.#reportApplied(gate, gate.replica.revision);
+      return this.#reportApplied(gate, gate.replica);
     }
     const { batch } = first;
     const unbroken = () => term !== undefined && gate.lease.term() === term;

@@ -44,11 +44,11 @@ class Asked {
   }
 
   /** What the authority knows at a revision, as far as it was asked for. */
-  snapshot(revision: number, values: Values): void {
+  snapshot(revision: number, values: Values, hash = hashAt(revision)): void {
     const origin = { revision, changedBy: 'operator-1', changedAt: at };
     const told = Object.entries(values).filter(([name]) => this.names.includes(name));
     const attributes = Object.fromEntries(told.map(([name, value]) => [name, { value, public: false, ...origin }]));
-    const head = { revision, hash: hashAt(revision) };
+    const head = { revision, hash };
     const subjects = [{ subject: 'truck-17', kind: 'device', revision, attributes, certificates: [] }];
     this.say(
       { type: 'snapshot', fleet: 'fleet-1', ...head },
@@ -57,11 +57,11 @@ class Asked {
     );
   }
 
-  change(revision: number, values: Values): void {
+  change(revision: number, values: Values, previousHash = hashAt(revision - 1)): void {
     const told = Object.entries(values).filter(([name]) => this.names.includes(name));
     const attributes = Object.fromEntries(told.map(([name, value]) => [name, { value, public: false }]));
     const subjects = [{ subject: 'truck-17', kind: 'device', attributes }];
-    this.say({ type: 'change', revision, hash: hashAt(revision), at, actor: 'operator-1', subjects } as object);
+    this.say({ type: 'change', revision, hash: hashAt(revision), previousHash, at, actor: 'operator-1', subjects });
   }
 }
 
@@ -196,4 +196,33 @@ test('E8: a successor that goes back behind what this gate has seen is never tak
   first.change(6, { status: 'off' });
   await isAt(6);
   assert.deepEqual([replica.revision, feed.carries(['site']), first.open], [6, false, true]);
+});
+
+test('P12: a change that does not follow what this gate holds is not applied: it asks by what it has seen, and takes no other history', async (context) => {
+  const { feed, replica, connection, value, isAt } = await followed(context, ['status']);
+  const first = await connection(0);
+  first.snapshot(4, { status: 'active' });
+  first.change(5, { status: 'off' });
+  await isAt(5);
+  first.change(6, { status: 'active' }, 'f'.repeat(64));
+  const second = await connection(1);
+  const asked = ['after', 'hash', 'snapshot'].map((name) => second.query.get(name));
+  assert.deepEqual([asked, replica.complete], [['5', hashAt(5), '1'], false]);
+  second.snapshot(5, { status: 'active' }, 'f'.repeat(64));
+  const third = await connection(2);
+  assert.deepEqual([feed.regressed, replica.complete, value('status')], [true, false, 'off']);
+  third.snapshot(6, { status: 'off' });
+  await isAt(6);
+  assert.equal(feed.regressed, false);
+});
+
+test('P12: a successor of another history takes no place', async (context) => {
+  const { feed, wanted, connection, isAt } = await followed(context, ['status']);
+  (await connection(0)).snapshot(5, { status: 'off', site: 'berlin' });
+  await isAt(5);
+  wanted.names = ['site', 'status'];
+  feed.askFurther();
+  (await connection(1)).snapshot(5, { status: 'active', site: 'berlin' }, 'f'.repeat(64));
+  await until(() => feed.regressed, 'it is refused');
+  assert.equal(feed.carries(['site']), false);
 });

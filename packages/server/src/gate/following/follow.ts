@@ -178,6 +178,7 @@ export class FeedFollower {
     this.#successor = undefined;
     try {
       while (successor.replica.revision < replica.revision) await feed(successor.replica, successor.connection);
+      this.#requireForward(successor.replica);
     } catch (error) {
       successor.connection.close();
       throw error;
@@ -233,7 +234,7 @@ export class FeedFollower {
   #receive(message: FeedMessage, names: readonly string[]): void {
     const { replica, position, system } = this.#parts;
     if (message.type === 'complete') {
-      this.#requireForward(message.revision);
+      this.#requireForward(message);
       if (!this.#covers(names)) throw new PortcullisError('answer_malformed', 'other attributes are wanted by now');
     }
     const { outcome, touched } = replica.receive(message);
@@ -259,12 +260,14 @@ export class FeedFollower {
   }
 
   /** The authority checks this too; a gate does not take its word for it (E8). */
-  #requireForward(revision: number): void {
+  #requireForward({ revision, hash }: { revision: number; hash: string }): void {
     const { held } = this.#parts.position;
-    if (!held || revision >= held.revision) return;
+    if (!held || revision > held.revision || (revision === held.revision && hash === held.hash)) return;
     throw new PortcullisError(
       'revision_regressed',
-      `the authority is at revision ${revision}, this gate has seen ${held.revision}`,
+      revision === held.revision
+        ? `the authority has another history: this gate has seen another revision ${revision}`
+        : `the authority is at revision ${revision}, this gate has seen ${held.revision}`,
     );
   }
 }

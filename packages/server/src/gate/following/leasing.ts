@@ -1,4 +1,4 @@
-import { LeaseAnswer, type LeaseRequest, PortcullisError } from '@portcullis/contract';
+import { type AppliedReport, LeaseAnswer, type LeaseRequest, PortcullisError } from '@portcullis/contract';
 import { exchange, type Link } from '@portcullis/device';
 import { z } from 'zod';
 import type { Lease } from '../../replica/replica.ts';
@@ -19,6 +19,8 @@ interface Parts {
   follows(): boolean;
 }
 
+type Report = Required<Omit<AppliedReport, 'instance'>>;
+
 const firstTryMs = 20;
 /** Failed tries are not closer together than this. */
 const retryMs = 250;
@@ -36,7 +38,7 @@ export class Leasing {
   #renewing: Promise<void> = Promise.resolve();
   #stopped = false;
   #reporting = false;
-  #reported: { applied: number; connectionsClosed: number } | undefined;
+  #reported: Report | undefined;
   #said = '';
 
   constructor(parts: Parts) {
@@ -89,26 +91,31 @@ export class Leasing {
   }
 
   /** Tells that a revision is applied. Only the newest matters: one is under way, the latest of the others follows. */
-  report(applied: number, connectionsClosed: number): void {
-    this.#reported = { applied, connectionsClosed };
+  report(report: Report): void {
+    this.#reported = report;
     if (!this.#reporting) void this.#sendReports();
   }
 
   async #sendReports(): Promise<void> {
     this.#reporting = true;
     while (this.#reported && !this.#stopped) {
-      const body = this.#reported;
+      const { hash, ...rest } = this.#reported;
       this.#reported = undefined;
-      await this.#tell('/v1/reports', body, reportMs);
+      const refused = await this.#tell('/v1/reports', { ...rest, hash }, reportMs);
+      // An authority of the version before knows no hash here, and refuses it.
+      if (refused === 'request_malformed') await this.#tell('/v1/reports', rest, reportMs);
     }
     this.#reporting = false;
   }
 
-  /** What is lost here is told by the next renewal, or by the lease running out. */
-  async #tell(path: string, body: object, limitMs: number): Promise<void> {
+  /** What is lost here is told by the next renewal, or by the lease running out. Resolves to the code of a refusal. */
+  async #tell(path: string, body: object, limitMs: number): Promise<string | undefined> {
     const { authority, instance, link } = this.#parts;
     const told = exchange(link(), `${authority}${path}`, { instance, ...body }, z.unknown(), limitMs);
-    await told.catch(() => undefined);
+    return told.then(
+      () => undefined,
+      (error: unknown) => (error instanceof PortcullisError ? error.code : 'internal'),
+    );
   }
 
   /** This instance decides nothing any more: receipts need not wait for it. No renewal may follow the release. */

@@ -69,6 +69,12 @@ const stories: Story[] = [
   },
   { what: 'with each line twice', tampering: () => (line) => [line, line], gate: 'goes on' },
   { what: 'with two lines in the wrong order', tampering: swapped, gate: 'reads a snapshot' },
+  {
+    what: 'with a change that follows another history',
+    tampering: () =>
+      once((line) => [line.replace(/"previousHash":"[0-9a-f]{64}"/, `"previousHash":"${'0'.repeat(64)}"`)]),
+    gate: 'reads a snapshot',
+  },
   { what: 'with a line left out', tampering: () => once(() => []), gate: 'reads a snapshot' },
 ];
 
