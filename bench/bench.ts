@@ -5,6 +5,7 @@ import { benchCut } from './cut.ts';
 import { benchDecide } from './decide.ts';
 import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
+import { benchGrowth } from './growth.ts';
 import { benchReadings } from './readings.ts';
 import { benchSend } from './send.ts';
 
@@ -43,6 +44,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
     about:
       'from a change to its receipt, to the refusal and to the closed connection; nginx with a revocation list beside',
     run: (words) => benchCut({ full: words.includes('--full') }),
+  },
+  growth: {
+    about: 'what a certificate takes as enrolled and after its renewals; with --base PATH an older tree beside',
+    run: async (words) => ({ rows: await benchGrowth(words) }),
   },
   readings: {
     about: '`portcullis readings --json` of 50 000; with --base DIR the build of an older tree beside',

@@ -61,7 +61,10 @@ function ours(): { bytes: number; median: number; p99: number } {
   const replica = new Replica();
   const head = { revision: certificates, hash: zeros };
   replica.receive({ type: 'snapshot', fleet: 'bench', ...head } as FeedMessage);
-  const loaded = () => replica.receive({ type: 'complete', ...head });
+  const loaded = () => {
+    replica.receive({ type: 'complete', ...head });
+    for (let beat = 0; beat < 50; beat++) replica.tend(Date.now());
+  };
   const bytes = fill((subjects) => replica.receive({ type: 'subjects', subjects }), loaded);
   const lease = new Lease(realSystem);
   lease.granted(lease.sending(), 3_600_000);

@@ -3,8 +3,8 @@ import type { Reader, Schema, Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 
 const pageSize = 500;
-/** TLS refuses an expired certificate by itself; after a day no connection of its time is open any more. */
-const expiredKeptMs = 86_400_000;
+/** So long after its end, and after it was superseded, gates know a certificate: no connection of its time is open any more. */
+const endedKeptMs = 86_400_000;
 
 /** The fleet as it is at one revision, read in one transaction and written page by page. Resolves to that revision. */
 export function writeSnapshot(
@@ -45,7 +45,8 @@ async function readPage(
     .select(['fingerprint', 'subject', 'standing', 'notBefore', 'notAfter', 'revision', 'changedBy', 'changedAt'])
     .where('subject', 'in', ids)
     .where('purpose', '=', 'client')
-    .where('notAfter', '>', now - expiredKeptMs)
+    .where('notAfter', '>', now - endedKeptMs)
+    .where((row) => row.or([row('standing', '!=', 'superseded'), row('changedAt', '>', now - endedKeptMs)]))
     .execute();
   const attributes =
     names.size === 0

@@ -127,3 +127,121 @@ test('P10: a value and a standing remember by whom and when, and at which revisi
     ...{ revision: 1, ...origin },
   });
 });
+
+const dayMs = 86_400_000;
+const start = Date.parse('2030-01-01T00:00:00.000Z');
+
+/** A subject whose certificates follow each other, 20 days each, as a gate is told of it. */
+class Renewing {
+  readonly replica = loaded();
+  now = start;
+
+  certificate(name: string, number: number, standing: Standing, lifetimeMs = 30 * dayMs) {
+    const from = start + number * 20 * dayMs;
+    return {
+      fingerprint: fingerprintOf(`${name} ${number}`).toString('hex'),
+      ...{ standing, notBefore: new Date(from).toISOString(), notAfter: new Date(from + lifetimeMs).toISOString() },
+    };
+  }
+
+  tell(subject: string, ...certificates: object[]): void {
+    const { replica } = this;
+    const head = { revision: replica.revision + 1, hash, at: new Date(this.now).toISOString(), actor: subject };
+    receive(replica, { type: 'change', ...head, subjects: [{ subject, kind: 'device', certificates }] });
+  }
+
+  renew(name: string, number: number): void {
+    this.now = start + number * 20 * dayMs;
+    this.tell(name, this.certificate(name, number, 'valid'));
+    this.tell(name, this.certificate(name, number - 1, 'superseded'));
+  }
+
+  wait(milliseconds: number): void {
+    this.now += milliseconds;
+    for (let beat = 0; beat < 3; beat++) this.replica.tend(this.now);
+  }
+
+  find(name: string, number: number): number {
+    return this.replica.find(fingerprintOf(`${name} ${number}`));
+  }
+}
+
+test('a renewal takes room for a day: after any number of them a subject has one certificate', () => {
+  const fleet = new Renewing();
+  fleet.tell('a', fleet.certificate('a', 0, 'valid'));
+  for (let number = 1; number <= 12; number++) {
+    fleet.wait(dayMs + 1_000);
+    fleet.renew('a', number);
+  }
+  assert.equal(fleet.replica.certificates, 2);
+  assert.equal(fleet.replica.standingOf(fleet.find('a', 11)), 'superseded', 'within the day it says why');
+  assert.equal(fleet.replica.certificate(fleet.find('a', 11)).changedBy, 'a');
+  fleet.wait(dayMs + 1_000);
+  assert.equal(fleet.replica.certificates, 1);
+  assert.deepEqual(fleet.replica.certificatesOf(fleet.replica.findSubject('a')), [fleet.find('a', 12)]);
+  assert.equal(fleet.replica.standingOf(fleet.find('a', 12)), 'valid');
+});
+
+test('what ended a day ago is forgotten, whatever it was; what is valid, suspended or revoked stays until then', () => {
+  const fleet = new Renewing();
+  const standings = ['valid', 'suspended', 'revoked'] as const;
+  for (const standing of standings) fleet.tell(standing, fleet.certificate(standing, 0, standing));
+  fleet.wait(31 * dayMs - 1_000);
+  assert.deepEqual(
+    standings.map((standing) => fleet.replica.standingOf(fleet.find(standing, 0))),
+    standings,
+  );
+  fleet.wait(2_000);
+  assert.equal(fleet.replica.certificates, 0);
+  for (const standing of standings) assert.equal(fleet.find(standing, 0), -1);
+});
+
+test('P3: the row of a forgotten certificate that was given to another makes a new generation', () => {
+  const fleet = new Renewing();
+  fleet.tell('a', fleet.certificate('a', 0, 'valid'));
+  fleet.renew('a', 1);
+  const [row, generation] = [fleet.find('a', 0), fleet.replica.generation];
+  fleet.wait(dayMs + 1_000);
+  fleet.tell('b', fleet.certificate('b', 1, 'valid'));
+  assert.deepEqual([fleet.find('b', 1), fleet.find('a', 0)], [row, -1]);
+  assert.equal(fleet.replica.generation, generation + 1);
+  assert.equal(fleet.replica.certificate(row).subject, 'b');
+});
+
+test('certificates that come faster than they are looked at do not keep the round from beginning anew', () => {
+  const fleet = new Renewing();
+  fleet.tell('a', fleet.certificate('a', 0, 'superseded'));
+  for (let number = 0; number < 12; number++) {
+    fleet.now += dayMs / 8;
+    fleet.tell(`b-${number}`, fleet.certificate(`b-${number}`, 0, 'valid'));
+    fleet.replica.tend(fleet.now);
+  }
+  assert.equal(fleet.find('a', 0), -1);
+});
+
+test('after any renewals, and whenever it is tended, the certificates in use are known, each with its own subject', () => {
+  const step = fc.record({ subject: fc.integer({ min: 0, max: 60 }), tends: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300, size: 'max' }), (steps) => {
+      const fleet = new Renewing();
+      const numbers = new Map<string, number>();
+      for (const { subject, tends } of steps) {
+        const name = `device-${subject}`;
+        const number = (numbers.get(name) ?? -1) + 1;
+        const lifetimeMs = 3_000 * dayMs;
+        fleet.tell(name, fleet.certificate(name, number, 'valid', lifetimeMs));
+        if (number > 0) fleet.tell(name, fleet.certificate(name, number - 1, 'superseded', lifetimeMs));
+        numbers.set(name, number);
+        fleet.now += dayMs / 2;
+        if (tends) fleet.replica.tend(fleet.now);
+      }
+      for (const [name, number] of numbers) {
+        const { subject, standing, changedBy } = fleet.replica.certificate(fleet.find(name, number));
+        assert.deepEqual([subject, standing, changedBy], [name, 'valid', name]);
+      }
+      fleet.wait(2 * dayMs);
+      assert.equal(fleet.replica.certificates, numbers.size);
+    }),
+    { numRuns: 40 },
+  );
+});

@@ -1,6 +1,6 @@
 import type { AttributeValue, FeedMessage, Kind, SnapshotSubject, Standing, SubjectDelta } from '@portcullis/contract';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { float64, Interned, KeyIndex, uint8, uint32 } from './columns.ts';
+import { DigestIndex, Interned, NameIndex, uint8, uint32, WideColumn } from './columns.ts';
 
 export type ChangeMessage = Extract<FeedMessage, { type: 'change' }>;
 
@@ -16,7 +16,11 @@ export const kinds: readonly Kind[] = [
 ];
 export const standings: readonly Standing[] = ['valid', 'suspended', 'revoked', 'superseded'];
 export const none = 0xffffffff;
-const fingerprintBytes = 32;
+/** In place of a standing: the row of a certificate that was forgotten. */
+const forgotten = 0xff;
+const superseded = standings.indexOf('superseded');
+/** So long after its end, and after it was superseded, a certificate is known: no connection of its time is open any more. */
+const endedKeptMs = 86_400_000;
 
 /** When and by whom: the change behind a value. */
 interface Origin {
@@ -25,9 +29,12 @@ interface Origin {
   changedAt: string;
 }
 
+/** Most certificates are changed by their own subject alone, so this actor has a number of its own and is kept nowhere else. */
+const itself = 0;
+
 class OriginColumns {
-  readonly #revision = float64();
-  readonly #changedAt = float64();
+  readonly #revision = new WideColumn();
+  readonly #changedAt = new WideColumn();
   readonly #changedBy = uint32();
   readonly #actors: Interned<string>;
 
@@ -35,29 +42,42 @@ class OriginColumns {
     this.#actors = actors;
   }
 
-  get(row: number): Origin {
+  get(row: number, subject: string): Origin {
+    const actor = this.#changedBy.get(row);
     return {
       revision: this.#revision.get(row),
-      changedBy: this.#actors.valueOf(this.#changedBy.get(row)),
+      changedBy: actor === itself ? subject : this.#actors.valueOf(actor - 1),
       changedAt: timestamp(this.#changedAt.get(row)),
     };
   }
 
-  set(row: number, { revision, changedBy, changedAt }: Origin): void {
-    this.#revision.set(row, revision);
-    this.#changedBy.set(row, this.#actors.numberOf(changedBy));
-    this.#changedAt.set(row, Date.parse(changedAt));
+  changedAt(row: number): number {
+    return this.#changedAt.get(row);
   }
 
-  fit(rows: number): void {
-    this.#revision.fit(rows);
-    this.#changedAt.fit(rows);
-    this.#changedBy.fit(rows);
+  set(row: number, { revision, changedBy, changedAt }: Origin, subject: string): void {
+    this.#revision.set(row, revision);
+    this.#changedAt.set(row, Date.parse(changedAt));
+    this.#setActor(row, changedBy === subject ? itself : this.#actors.use(changedBy) + 1);
+  }
+
+  clear(row: number): void {
+    this.#setActor(row, itself);
+  }
+
+  #setActor(row: number, actor: number): void {
+    const before = this.#changedBy.get(row);
+    this.#changedBy.set(row, actor);
+    if (before !== itself) this.#actors.release(before - 1);
+  }
+
+  get columns() {
+    return [this.#revision, this.#changedAt, this.#changedBy];
   }
 }
 
 /** One attribute's values, by subject row. A value's number is one more than its place among the values; 0 is "not set". */
-class AttributeColumn {
+export class AttributeColumn {
   readonly value = uint32();
   readonly origin: OriginColumns;
   readonly isPublic = uint8();
@@ -69,11 +89,11 @@ class AttributeColumn {
 
 /** The rows of one snapshot and of the changes since. */
 export class Tables {
-  readonly subjects = new KeyIndex();
+  readonly subjects = new NameIndex();
   readonly subjectKind = uint8();
-  readonly subjectRevision = float64();
+  readonly subjectRevision = new WideColumn();
   readonly firstCertificate = uint32();
-  readonly certificates = new KeyIndex(fingerprintBytes);
+  readonly certificates = new DigestIndex();
   readonly subjectOf = uint32();
   readonly standing = uint8();
   readonly notBefore = uint32();
@@ -84,39 +104,46 @@ export class Tables {
   readonly attributes = new Map<string, AttributeColumn>();
   readonly values = new Interned<AttributeValue>();
 
-  /** A snapshot is complete: what growing left unused is given back. */
-  fit(): void {
-    this.subjects.fit();
-    this.certificates.fit();
-    const [subjects, certificates] = [this.subjects.size, this.certificates.size];
-    for (const column of [this.subjectKind, this.subjectRevision, this.firstCertificate]) column.fit(subjects);
-    for (const column of [this.subjectOf, this.standing, this.notBefore, this.notAfter, this.nextCertificate])
-      column.fit(certificates);
-    this.certificateOrigin.fit(certificates);
-    for (const { value, isPublic, origin } of this.attributes.values()) {
-      value.fit(subjects);
-      isPublic.fit(subjects);
-      origin.fit(subjects);
-    }
+  /** The steps that give back what growing left unused: each copies one column. */
+  fitting(): (() => void)[] {
+    const ofSubjects: { fit(rows: number): void }[] = [this.subjectKind, this.subjectRevision, this.firstCertificate];
+    for (const { value, isPublic, origin } of this.attributes.values())
+      ofSubjects.push(value, isPublic, ...origin.columns);
+    const { subjectOf, standing, notBefore, notAfter, nextCertificate, certificateOrigin } = this;
+    const ofCertificates = [subjectOf, standing, notBefore, notAfter, nextCertificate, ...certificateOrigin.columns];
+    return [
+      () => this.subjects.fit(),
+      () => this.certificates.fit(),
+      ...ofSubjects.map((column) => () => column.fit(this.subjects.rows)),
+      ...ofCertificates.map((column) => () => column.fit(this.certificates.rows)),
+    ];
   }
+}
+
+/** A subject by row and id. */
+interface Named {
+  subject: number;
+  id: string;
 }
 
 export function load(tables: Tables, from: SnapshotSubject): void {
   const subject = subjectRow(tables, from.subject, from.kind);
+  const named = { subject, id: from.subject };
   tables.subjectRevision.set(subject, from.revision);
   for (const [name, fact] of Object.entries(from.attributes)) {
-    setAttribute(tables, subject, name, { value: fact.value, public: fact.public }, fact);
+    setAttribute(tables, named, name, { value: fact.value, public: fact.public }, fact);
   }
-  for (const certificate of from.certificates) setCertificate(tables, subject, certificate, certificate);
+  for (const certificate of from.certificates) setCertificate(tables, named, certificate, certificate);
 }
 
 export function applyDelta(tables: Tables, delta: SubjectDelta, { revision, actor, at }: ChangeMessage): number {
   const subject = subjectRow(tables, delta.subject, delta.kind);
+  const named = { subject, id: delta.subject };
   const origin = { revision, changedBy: actor, changedAt: at };
   tables.subjectRevision.set(subject, revision);
   for (const [name, change] of Object.entries(delta.attributes ?? {}))
-    setAttribute(tables, subject, name, change, origin);
-  for (const certificate of delta.certificates ?? []) setCertificate(tables, subject, certificate, origin);
+    setAttribute(tables, named, name, change, origin);
+  for (const certificate of delta.certificates ?? []) setCertificate(tables, named, certificate, origin);
   return subject;
 }
 
@@ -132,7 +159,7 @@ function subjectRow(tables: Tables, id: string, kind: Kind): number {
 
 function setAttribute(
   tables: Tables,
-  subject: number,
+  { subject, id }: Named,
   name: string,
   change: { value: AttributeValue | null; public: boolean },
   origin: Origin,
@@ -142,14 +169,16 @@ function setAttribute(
     column = new AttributeColumn(tables.actors);
     tables.attributes.set(name, column);
   }
-  column.value.set(subject, change.value === null ? 0 : tables.values.numberOf(change.value) + 1);
-  column.origin.set(subject, origin);
+  const before = column.value.get(subject);
+  column.value.set(subject, change.value === null ? 0 : tables.values.use(change.value) + 1);
+  if (before !== 0) tables.values.release(before - 1);
+  column.origin.set(subject, origin, id);
   column.isPublic.set(subject, change.public ? 1 : 0);
 }
 
 function setCertificate(
   tables: Tables,
-  subject: number,
+  { subject, id }: Named,
   certificate: { fingerprint: string; standing: Standing; notBefore: string; notAfter: string },
   origin: Origin,
 ): void {
@@ -164,5 +193,39 @@ function setCertificate(
   tables.standing.set(row, standings.indexOf(certificate.standing));
   tables.notBefore.set(row, Math.floor(Date.parse(certificate.notBefore) / 1000));
   tables.notAfter.set(row, Math.floor(Date.parse(certificate.notAfter) / 1000));
-  tables.certificateOrigin.set(row, origin);
+  tables.certificateOrigin.set(row, origin, id);
+}
+
+/**
+ * Forgets, of so many rows from one on, the certificates that ended long ago, so that renewals take no room for good: their rows
+ * are given to those that come. True where it forgot one.
+ */
+export function forgetEnded(tables: Tables, rows: Iterable<number>, now: number): boolean {
+  let forgot = false;
+  for (const row of rows) {
+    if (!endedLongAgo(tables, row, now - endedKeptMs)) continue;
+    unlink(tables, row);
+    tables.certificates.remove(row);
+    tables.certificateOrigin.clear(row);
+    tables.standing.set(row, forgotten);
+    forgot = true;
+  }
+  return forgot;
+}
+
+function endedLongAgo(tables: Tables, row: number, before: number): boolean {
+  const standing = tables.standing.get(row);
+  if (standing === forgotten) return false;
+  if (tables.notAfter.get(row) * 1000 < before) return true;
+  return standing === superseded && tables.certificateOrigin.changedAt(row) < before;
+}
+
+/** Takes the certificate out of its subject's list. */
+function unlink({ firstCertificate, nextCertificate, subjectOf }: Tables, row: number): void {
+  const subject = subjectOf.get(row);
+  const next = nextCertificate.get(row);
+  let at = firstCertificate.get(subject);
+  if (at === row) return firstCertificate.set(subject, next);
+  while (nextCertificate.get(at) !== row) at = nextCertificate.get(at);
+  nextCertificate.set(at, next);
 }

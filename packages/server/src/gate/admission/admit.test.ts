@@ -341,3 +341,17 @@ test('C4: deleting any attribute never turns a refusal into an admission', () =>
     { numRuns: 500 },
   );
 });
+
+test('P3: of a bearer whose certificate was forgotten nothing is decided by the row that another has now', () => {
+  const fed = new FedReplica();
+  const certificates = [{ fingerprint: fingerprintNamed('old'), standing: 'superseded' as const }];
+  fed.change([{ subject: 'truck-17', certificates }]);
+  const bearer = bearerOf('old');
+  const row = bearer.rowIn(fed.replica);
+  fed.replica.tend(fed.clock.now + 25 * hour);
+  fed.change([{ subject: 'truck-18', certificates: [{ fingerprint: fingerprintNamed('new') }] }]);
+  assert.equal(fed.replica.find(Buffer.from(fingerprintNamed('new'), 'hex')), row);
+  const ground = groundOn(fed, { telemetry: {} });
+  const stream = ground.policy.streams.get('telemetry');
+  assert.equal(judge({ bearer, stream, data: [] }, ground)?.reason, 'certificate_unknown');
+});

@@ -86,6 +86,8 @@ function metBy(bearer: Bearer, stream: Stream | undefined, replica: Replica) {
   return { expected, found: Object.fromEntries(names.map((name) => [name, replica.valueOf(bearer.subject, name)])) };
 }
 
+const perhapsEnded = 'one that ended, or was superseded, more than a day ago is shown by "portcullis certificate show"';
+
 function bearersOf({ subject, certificate }: Question, replica: Replica): Bearer[] {
   if ((subject === undefined) === (certificate === undefined)) {
     throw new PortcullisError('usage', 'name either a subject or a certificate');
@@ -93,7 +95,10 @@ function bearersOf({ subject, certificate }: Question, replica: Replica): Bearer
   if (certificate !== undefined) {
     const bearer = new Bearer(Buffer.from(certificate, 'hex'));
     if (bearer.rowIn(replica) !== -1) return [bearer];
-    throw new PortcullisError('certificate_unknown', `this gate knows no certificate "${certificate}"`);
+    throw new PortcullisError(
+      'certificate_unknown',
+      `this gate knows no certificate "${certificate}"; ${perhapsEnded}`,
+    );
   }
   const row = replica.findSubject(subject ?? '');
   if (row === -1) throw new PortcullisError('subject_unknown', `this gate knows no subject "${subject}"`);

@@ -251,7 +251,10 @@ export class FeedFollower {
     if (message.type === 'beat') {
       const time = Date.parse(message.time);
       this.#authorityTime = time;
-      if (Math.abs(time - system.now()) < floorDifferenceMsMax) position.raiseFloor(time);
+      if (Math.abs(time - system.now()) < floorDifferenceMsMax) {
+        position.raiseFloor(time);
+        replica.tend(time);
+      }
     }
     if (outcome !== 'applied' && outcome !== 'loaded') return;
     if (outcome === 'loaded') this.#carried = new Set(names);

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { DigestIndex, Interned, WideColumn } from './columns.ts';
+
+/** Digests that begin alike, so that they crowd the same slots. */
+const digestOf = (number: number) => {
+  const digest = createHash('sha256').update(String(number)).digest();
+  digest.fill(0, 0, 3);
+  return digest;
+};
+
+test('after any adding and removing, and while it grows, an index finds what a plain map finds', () => {
+  const step = fc.record({ number: fc.integer({ min: 0, max: 400 }), adds: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 1_200, size: 'max' }), (steps) => {
+      const index = new DigestIndex();
+      const plain = new Map<number, number>();
+      for (const { number, adds } of steps) {
+        const row = plain.get(number);
+        if (adds && row === undefined) plain.set(number, index.add(digestOf(number)));
+        else if (!adds && row !== undefined) {
+          index.remove(row);
+          plain.delete(number);
+        }
+      }
+      assert.equal(index.size, plain.size);
+      for (let number = 0; number <= 400; number++)
+        assert.equal(index.find(digestOf(number)), plain.get(number) ?? -1, String(number));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a row that was removed while the index grew is not found in the slots of before', () => {
+  const index = new DigestIndex();
+  const rows = Array.from({ length: 79 }, (_, number) => index.add(digestOf(number)));
+  assert.equal(new Set(rows).size, 79);
+  for (const row of rows.toReversed()) index.remove(row);
+  for (let number = 0; number < 79; number++) assert.equal(index.find(digestOf(number)), -1);
+});
+
+test('a row that was removed is used again, so that what comes and goes takes no room', () => {
+  const index = new DigestIndex();
+  for (let number = 0; number < 1_000; number++) index.remove(index.add(digestOf(number)));
+  assert.deepEqual([index.size, index.rows], [0, 1]);
+});
+
+test('a value is kept for as long as somebody uses it', () => {
+  const values = new Interned<string>();
+  for (let number = 0; number < 1_000; number++) values.release(values.use(`at ${number}`));
+  assert.equal(values.size, 0);
+  const [first, second] = [values.use('on'), values.use('on')];
+  values.release(first);
+  assert.deepEqual([first, values.valueOf(second), values.size], [second, 'on', 1]);
+});
+
+test('a wide column keeps whole numbers up to 2^48', () => {
+  const column = new WideColumn();
+  const numbers = [0, 1, 65_535, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, Date.UTC(2030, 0), 2 ** 48 - 1];
+  for (const [row, number] of numbers.entries()) column.set(row, number);
+  assert.deepEqual(
+    numbers.map((_, row) => column.get(row)),
+    numbers,
+  );
+});
