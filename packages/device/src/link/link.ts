@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { PortcullisError } from '@portcullis/contract';
+import { realSystem } from '../system.ts';
 import { type Network, realNetwork } from './dial.ts';
 import { requireSafeEnvironment } from './environment.ts';
 import { StrictAgent, type Trust, unreachable } from './strict-agent.ts';
@@ -30,11 +31,15 @@ const pieceBytes = 16 * 1024;
 /** Requests to one verified server of the fleet, over connections of its own. Nothing is sent before the server is verified (P2). */
 export class Link {
   readonly #agent: StrictAgent;
+  readonly #ends: string | undefined;
+  readonly #now: () => number;
   #closed = false;
 
   /** @throws {PortcullisError} `environment_refused`, `credential_unusable` */
-  constructor(trust: Trust, network: Network = realNetwork) {
+  constructor(trust: Trust, network: Network = realNetwork, now = realSystem.now) {
     requireSafeEnvironment(process.env, process.versions.node);
+    this.#ends = trust.credential?.notAfter;
+    this.#now = now;
     this.#agent = new StrictAgent(trust, network);
   }
 
@@ -96,9 +101,19 @@ export class Link {
       });
       sent.on('error', (error) => {
         signal.removeEventListener('abort', abort);
-        reject(signal.aborted ? timedOut(host, begun) : asFailure(error, host, begun));
+        reject(signal.aborted ? timedOut(host, begun) : this.#withOwnEnd(asFailure(error, host, begun)));
       });
       writeBody(sent, asked.body, onTaken);
+    });
+  }
+
+  /** A server ends a connection whose client certificate has expired without a word: it is this side that knows why. */
+  #withOwnEnd(failure: PortcullisError): PortcullisError {
+    if (failure.code !== 'server_unreachable' || this.#ends === undefined) return failure;
+    if (Date.parse(this.#ends) > this.#now()) return failure;
+    const { message, cause } = failure;
+    return new PortcullisError('server_unreachable', `${message}; the certificate of this side expired ${this.#ends}`, {
+      cause,
     });
   }
 }

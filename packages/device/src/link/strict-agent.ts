@@ -20,7 +20,8 @@ export interface Trust {
   fleet?: string | undefined;
   /** What the server must be: a gate can not pose as the authority. */
   role: Extract<Kind, 'authority' | 'gate'>;
-  credential?: { key: string; certificate: string; issuer: string } | undefined;
+  /** `notAfter`: RFC 3339; given, a failure after it says that this side's certificate has expired. */
+  credential?: { key: string; certificate: string; issuer: string; notAfter?: string | undefined } | undefined;
 }
 
 /** From the name to a verified server, over whatever address. */

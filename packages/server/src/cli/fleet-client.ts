@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ChangeAnswer, counted, PortcullisError, type Receipt } from '@portcullis/contract';
+import { ChangeAnswer, counted, PortcullisError, plain, type Receipt } from '@portcullis/contract';
 import {
   type Credential,
   exchange,
@@ -11,6 +11,7 @@ import {
   readCredential,
 } from '@portcullis/device/client';
 import { z } from 'zod';
+import { realSystem } from '../telemetry/system.ts';
 import type { Output } from './output.ts';
 import { type Asked, inTypedWords } from './wrong-words.ts';
 
@@ -41,8 +42,8 @@ export class FleetClient {
   readonly #authority: Link;
   readonly #gates: Link;
 
-  constructor(directory: string) {
-    this.credential = readCredential(operatorFileIn(directory));
+  constructor(credential: Credential) {
+    this.credential = credential;
     const trust = { roots: this.credential.roots, fleet: this.credential.fleet, credential: this.credential };
     this.#authority = new Link({ ...trust, role: 'authority' });
     this.#gates = new Link({ ...trust, role: 'gate' });
@@ -110,17 +111,33 @@ export function queryOf(given: Record<string, string | undefined>): string {
   return query.size === 0 ? '' : `?${query}`;
 }
 
-/** Opens a client, runs the work, and closes whatever happens. */
+export const isDue = ({ unconfirmed, renewAfter }: Credential, now: number): boolean =>
+  unconfirmed === true || Date.parse(renewAfter) <= now;
+
+/** Words beside the result, on standard error. */
+const notice = (words: string) => void process.stderr.write(`${plain(words)}\n`);
+
+/** Opens a client, runs the work, and closes whatever happens. A credential that is due is renewed behind it; one that has expired, before. */
 export async function withFleet(
   options: FleetOptions,
   work: (client: FleetClient) => Promise<void>,
   directory?: string,
 ): Promise<void> {
-  const client = new FleetClient(directoryOf(options, directory));
+  const home = directoryOf(options, directory);
+  const file = operatorFileIn(home);
+  const held = readCredential(file);
+  const isOver = Date.parse(held.notAfter) <= realSystem.now();
+  const due = isDue(held, realSystem.now());
+  const renewal = async () =>
+    (await import('./operator-renewal.ts')).renewOperator({
+      ...{ directory: home, file, credential: held, system: realSystem, notice },
+    });
+  const client = new FleetClient(due && isOver ? await renewal() : held);
   try {
     await work(client);
   } finally {
     client.close();
+    if (due && !isOver) await renewal();
   }
 }
 

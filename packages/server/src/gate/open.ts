@@ -162,6 +162,7 @@ class RunningGate implements Gate {
     const { authority } = settings;
     // A gate that waits for the authority is looked at too.
     await this.#figures?.listen();
+    await this.#credentials.renewWhenDue(signal);
     this.#feed.start();
     await until(() => replica.complete, signal);
     this.#leasing.start();

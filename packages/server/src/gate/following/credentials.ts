@@ -1,4 +1,5 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { PortcullisError, ServerCertificate } from '@portcullis/contract';
 import {
   type Credential,
@@ -57,6 +58,41 @@ export class Credentials {
     return this.#client;
   }
 
+  /**
+   * Before anything else is asked for: a gate that was stopped for long is due, and nobody talks to it once its certificate has expired.
+   * One that still holds goes on with it, whatever keeps the renewal from being made.
+   * @throws {PortcullisError} `credential_unusable` where it has expired and no renewal can bring it back
+   */
+  async renewWhenDue(signal: AbortSignal): Promise<void> {
+    while (this.#dueMs() <= 0) {
+      try {
+        await this.#renewClient();
+      } catch (error) {
+        const { subject, notAfter } = this.#client;
+        if (Date.parse(notAfter) > this.#parts.system.now()) return;
+        if (error instanceof PortcullisError && error.code === 'renewal_refused')
+          throw pastRenewal(this.#client, error);
+        this.#parts.log.error(
+          { err: error },
+          `the certificate of ${subject} expired ${notAfter}; trying again to renew it`,
+        );
+        await pause(retryMs, undefined, { signal });
+      }
+    }
+  }
+
+  #dueMs(): number {
+    const { unconfirmed, renewAfter } = this.#client;
+    return unconfirmed ? 0 : Date.parse(renewAfter) - this.#parts.system.now();
+  }
+
+  async #renewClient(): Promise<void> {
+    const { directory } = this.#parts;
+    const credential = this.#client;
+    this.#client = await (credential.unconfirmed ? confirm : renew)({ credential, directory });
+    this.#parts.onRenewed(this.#client);
+  }
+
   /** A fresh key each time: it lives in memory alone. */
   async obtainServer(): Promise<ServerCertificateHeld> {
     const key = makeKey();
@@ -80,12 +116,8 @@ export class Credentials {
   }
 
   keepClient(): void {
-    const due = this.#client.unconfirmed ? 0 : Date.parse(this.#client.renewAfter);
-    this.#at('client', due, async () => {
-      const { directory } = this.#parts;
-      const credential = this.#client;
-      this.#client = await (credential.unconfirmed ? confirm : renew)({ credential, directory });
-      this.#parts.onRenewed(this.#client);
+    this.#at('client', this.#parts.system.now() + this.#dueMs(), async () => {
+      await this.#renewClient();
       this.keepClient();
     });
   }
@@ -110,6 +142,12 @@ export class Credentials {
       this.#at(which, this.#parts.system.now() + retryMs, work);
     }
   }
+}
+
+function pastRenewal({ subject, notAfter }: Credential, cause: PortcullisError): PortcullisError {
+  const way = `"portcullis token create ${subject} --kind gate", then "portcullis gate join DIR TOKEN" into the same directory`;
+  const words = `the certificate of ${subject} expired ${notAfter}, and can not be renewed (${cause.message}); the way back: ${way}`;
+  return new PortcullisError('credential_unusable', words, { cause });
 }
 
 function publicOf(key: string): string {

@@ -1,0 +1,72 @@
+/** The operator's own credential, renewed by whichever command finds it due: nobody comes back after a year to a credential that is over. */
+import { mkdirSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { confirm, makeDirectory, renew, type System, writeCredential } from '@portcullis/device';
+import { type Credential, failureOf, readCredential } from '@portcullis/device/client';
+import { isDue } from './fleet-client.ts';
+
+const day = 86_400_000;
+const warnedMs = 30 * day;
+/** Whoever holds the turn for longer has died. */
+const turnMsMax = 120_000;
+
+/** Where the next credential is until it is confirmed. */
+const folderIn = (directory: string) => join(directory, 'operator-renewal');
+
+interface Own {
+  directory: string;
+  file: string;
+  credential: Credential;
+  system: System;
+  notice(words: string): void;
+}
+
+/** What keeps it from being renewed is told in its last 30 days alone: until then the next command tries again. */
+export async function renewOperator(own: Own): Promise<Credential> {
+  const { credential, system, notice } = own;
+  try {
+    return (await inTurn(own, () => renewed(own))) ?? credential;
+  } catch (error) {
+    const { subject, notAfter } = credential;
+    if (Date.parse(notAfter) - system.now() < warnedMs)
+      notice(`the credential of ${subject} ends ${notAfter}, and could not be renewed: ${failureOf(error).message}`);
+    return credential;
+  }
+}
+
+/**
+ * The next pair stands in the operator's file before it is confirmed, and is confirmed by that: a crash between any two of these steps leaves
+ * a pair that works there, and the next command goes on with it.
+ */
+async function renewed({ directory, file, system, notice }: Own): Promise<Credential> {
+  const folder = folderIn(directory);
+  const before = readCredential(file);
+  if (!isDue(before, system.now())) return before;
+  const next = before.unconfirmed ? before : await renew({ credential: before, directory: folder });
+  writeCredential(file, next);
+  const { unconfirmed: _unconfirmed, ...confirmed } = await confirm({ credential: next, directory: folder });
+  writeCredential(file, confirmed);
+  rmSync(folder, { recursive: true, force: true });
+  notice(
+    `the credential of ${next.subject} was renewed until ${next.notAfter}; what was exported of the one before it is no longer valid`,
+  );
+  return confirmed;
+}
+
+/** One command at a time; the others go on with what they have. A pending key that a crash left there is used by the next. */
+async function inTurn<Value>({ directory, system }: Own, work: () => Promise<Value>): Promise<Value | undefined> {
+  const turn = join(directory, 'operator-renewal.turn');
+  makeDirectory(folderIn(directory));
+  try {
+    mkdirSync(turn, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (system.now() - statSync(turn).mtimeMs < turnMsMax) return undefined;
+    utimesSync(turn, system.now() / 1000, system.now() / 1000);
+  }
+  try {
+    return await work();
+  } finally {
+    rmSync(turn, { recursive: true, force: true });
+  }
+}
