@@ -9,7 +9,6 @@ const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 /** Whoever listened for so long starts with the shortest pause again. */
 const steadyMs = 60_000;
-const killAfterMs = 2_000;
 /** Unanswered for half a minute: it is ended. Before it listens it may have a large store to read through: five minutes. */
 const missedMax = { listening: 6, starting: 60 } as const;
 
@@ -108,19 +107,20 @@ export class Supervised {
     this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2);
   }
 
-  /** Told to end; one that does not is killed. */
-  async stop(): Promise<void> {
+  /** Told to end; one that has not ended when it is over is killed. */
+  async stop(over: AbortSignal): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#timer);
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => {
-      const killing = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+      const kill = () => void child.kill('SIGKILL');
+      over.addEventListener('abort', kill, { once: true });
       child.once('exit', () => {
-        clearTimeout(killing);
+        over.removeEventListener('abort', kill);
         resolve();
       });
-      child.kill('SIGTERM');
+      child.kill(over.aborted ? 'SIGKILL' : 'SIGTERM');
     });
   }
 }

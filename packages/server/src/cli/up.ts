@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { holdLock } from '../storage/storage.ts';
+import { endInOrder } from './end-in-order.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import { type LogOptions, logOption } from './log-destination.ts';
 import type { Output } from './output.ts';
@@ -40,8 +41,7 @@ async function up(directory: string, { logFile }: LogOptions, output: Output): P
     await Promise.race([Promise.all([authority?.firstReady, gate?.firstReady]), stopped]);
     await stopped;
   } finally {
-    await gate?.stop();
-    await authority?.stop();
+    await endInOrder(gate, authority);
     lock.release();
   }
 }

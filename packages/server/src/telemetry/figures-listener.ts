@@ -30,7 +30,7 @@ export class FiguresListener {
     });
     this.#server.maxConnections = connectionsMax;
     this.#server.keepAliveTimeout = requestMs;
-    this.#server.on('request', (request, response) => void serve(figures, request, response));
+    this.#server.on('request', (request, response) => void serve(figures, request, response, 'port' in address));
   }
 
   /** @throws {PortcullisError} `port_taken`, `config_invalid` */
@@ -78,9 +78,34 @@ async function removeAbandoned(path: string): Promise<void> {
   if (!served) rmSync(path, { force: true });
 }
 
-async function serve(figures: Figures, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Names of this machine that no other can take: RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3. */
+const ownName = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])(:\d*)?$/i;
+const absoluteForm = /^http:\/\/([^/?#]*)(?=[/?]|$)/i;
+
+/**
+ * What was asked for, and by which name: of the absolute form its own (RFC 9112 §3.2.2). More or fewer names than one is no name
+ * (RFC 9112 §3.2).
+ */
+function targetOf(request: IncomingMessage): { name: string | undefined; path: string | undefined } {
+  const [text = ''] = request.url?.split('?') ?? [];
+  const names = request.headersDistinct.host ?? [];
+  const [form, absolute] = absoluteForm.exec(text) ?? [];
+  return { name: names.length === 1 ? (absolute ?? names[0]) : undefined, path: text.slice(form?.length ?? 0) };
+}
+
+async function serve(
+  figures: Figures,
+  request: IncomingMessage,
+  response: ServerResponse,
+  byPort: boolean,
+): Promise<void> {
   request.resume();
-  const path = request.url?.split('?')[0];
+  const { name, path } = targetOf(request);
+  // A page from elsewhere whose name was given this machine's address asks by that name (DNS rebinding). A socket, no page reaches.
+  if (byPort && name === undefined) return refuse(response, 400, 'there must be one Host\n');
+  if (byPort && !ownName.test(name ?? '')) {
+    return refuse(response, 421, 'Host must be localhost, or a loopback address: figures are for this machine\n');
+  }
   if (path !== '/metrics') return refuse(response, 404, 'there is /metrics alone\n');
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD');

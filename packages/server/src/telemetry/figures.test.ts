@@ -17,7 +17,9 @@ function everyFigure(): Figures[] {
   const requests = new Requests();
   for (const status of [200, 200, 403]) requests.answered(status);
   const journal = { head: () => ({ position: 9, revision: 7 }) };
-  const authority = { journal, feed: { leases: () => ({ held: 1, expired: 0 }) }, diskSpace, requests };
+  const feed = { leases: () => ({ held: 1, expired: 0 }) };
+  const issuance = { ends: () => [{ name: 'root', notAfter: 1_000 }] };
+  const authority = { journal, feed, issuance, diskSpace, requests };
   const gate = {
     ground: {
       replica: { revision: 7, headRevision: 8, certificates: 3 },
@@ -37,9 +39,14 @@ interface Asked {
   text: string;
 }
 
-function ask(where: object, path = '/metrics', method = 'GET'): Promise<Asked> {
+function ask(
+  where: object,
+  path = '/metrics',
+  method = 'GET',
+  headers: string[] = ['host', 'localhost'],
+): Promise<Asked> {
   return new Promise((resolve, reject) => {
-    const asked = request({ ...where, path, method, agent: false }, (answer) => {
+    const asked = request({ ...where, path, method, agent: false, headers }, (answer) => {
       let text = '';
       answer.on('data', (chunk: Buffer) => {
         text += chunk;
@@ -102,6 +109,30 @@ test('the listener serves /metrics and nothing else', async (context) => {
   assert.equal((await ask(where, '/v1/readings')).status, 404);
 });
 
+test('a port is asked by a name of this machine and by no other, whatever address that name was given', async (context) => {
+  const listener = await new FiguresListener({ host: '127.0.0.1', port: 0 }, new Figures()).listen();
+  context.after(() => listener[Symbol.asyncDispose]());
+  const { port } = listener;
+  const statusOf = async (headers: string[], path = '/metrics') =>
+    (await ask({ host: '127.0.0.1', port }, path, 'GET', headers)).status;
+  for (const own of ['localhost', 'LocalHost:9464', `127.0.0.1:${port}`, '127.0.0.2', '[::1]:9464', '[::1]']) {
+    assert.equal(await statusOf(['host', own]), 200, own);
+  }
+  for (const foreign of [
+    'evil.example',
+    `evil.example:${port}`,
+    '10.0.0.1',
+    'localhost.evil.example',
+    '127.0.0.1.evil',
+    '',
+  ]) {
+    assert.equal(await statusOf(['host', foreign]), 421, foreign);
+  }
+  assert.equal(await statusOf(['host', 'localhost', 'host', 'evil.example']), 400);
+  assert.equal(await statusOf(['host', 'localhost'], 'http://evil.example/metrics'), 421);
+  assert.equal(await statusOf(['host', 'evil.example'], `http://127.0.0.1:${port}/metrics`), 200);
+});
+
 test('P13: a figure that can not be read is answered with 500, and the process goes on', async (context) => {
   const figures = new Figures();
   figures.gauge('portcullis_broken', 'A disk that is gone', () => Promise.reject(new Error('EIO')));
@@ -122,7 +153,7 @@ test('a socket is for its owner and group; one that a dead process left is taken
   const first = await new FiguresListener({ path }, new Figures()).listen();
   context.after(() => first[Symbol.asyncDispose]());
   assert.equal(statSync(path).mode & 0o777, 0o660);
-  assert.equal((await ask({ socketPath: path })).status, 200);
+  assert.equal((await ask({ socketPath: path }, '/metrics', 'GET', ['host', 'anything'])).status, 200);
   await assert.rejects(new FiguresListener({ path }, new Figures()).listen(), { code: 'port_taken' });
   assert.equal((await ask({ socketPath: path })).status, 200);
 });
