@@ -54,6 +54,8 @@ for (const [word, words] of [
   ['seal:=9f3c', /in quotes/],
   ['seal:=', /in quotes/],
   ['large:=1e400', /more than a number/],
+  ['__proto__=1', /"__proto__": is reserved/],
+  ['__proto__:={}', /"__proto__": is reserved/],
   ['half:="\\ud800"', /surrogate/],
 ] as const) {
   test(`${word} is refused`, () =>

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PortcullisError } from './errors.ts';
-import { isExactNumber, readExactJson } from './exact-number.ts';
+import { isExactNumber, prototypeName, readExactJson } from './exact-number.ts';
 import { oneOf } from './one-of.ts';
 
 export const AttributeName = z
@@ -39,6 +39,7 @@ export function parseAssignment(word: string, typeOf?: (name: string) => Attribu
   if (name === undefined || text === undefined) {
     throw new PortcullisError('usage', `"${word}" is not an assignment; it must be K=V, or K:=JSON`);
   }
+  if (name === prototypeName) throw new PortcullisError('usage', `attribute "${name}": is reserved`);
   if (forced) return { name, value: forcedValue(name, text), asText: false };
   return { name, ...plainValue(text, typeOf?.(name)) };
 }

@@ -17,6 +17,7 @@ export {
   inexactNumberWords,
   isExactNumber,
   parseExactly,
+  prototypeName,
   readExactJson,
 } from './exact-number.ts';
 export * from './feed.ts';

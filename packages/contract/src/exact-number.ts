@@ -53,11 +53,32 @@ export function parseExactly(text: string): unknown {
   return JSON.parse(text, exact as (name: string, value: unknown) => unknown);
 }
 
-/** I-JSON whose numbers are all held by doubles: for what is compared, and not given back as it was sent. */
+/**
+ * I-JSON whose numbers are all held by doubles: for what is compared, and not given back as it was sent. A member "__proto__" is
+ * refused, since what takes an object apart by its names leaves it out without a word.
+ */
 export function readExactJson(text: string, depthMax?: number): JsonText | JsonRefused {
   const read = readJson(text, depthMax);
-  const number = 'refused' in read ? undefined : inexactNumberIn(text);
-  return number === undefined ? read : { refused: inexactNumberWords(number), why: 'number' };
+  if ('refused' in read) return read;
+  const number = inexactNumberIn(text);
+  if (number !== undefined) return { refused: inexactNumberWords(number), why: 'number' };
+  return namesPrototype(text, read.value)
+    ? { refused: `the member "${prototypeName}" is reserved`, why: 'name' }
+    : read;
+}
+
+export const prototypeName = '__proto__';
+/** As it stands, or with any of its letters escaped. */
+const mayNamePrototype = /__proto__|\\u00/;
+
+function namesPrototype(text: string, value: unknown): boolean {
+  return mayNamePrototype.test(text) && hasPrototypeMember(value);
+}
+
+/** Only of what is within its depth. */
+function hasPrototypeMember(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([name, member]) => name === prototypeName || hasPrototypeMember(member));
 }
 
 /** What is said to whoever wrote such a number. */

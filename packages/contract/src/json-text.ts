@@ -4,7 +4,7 @@ export const jsonDepthMax = 32;
 /** Why a text is not taken. `syntax` and `number` quote values of it. */
 export interface JsonRefused {
   refused: string;
-  why: 'syntax' | 'depth' | 'duplicate' | 'surrogate' | 'number';
+  why: 'syntax' | 'depth' | 'duplicate' | 'surrogate' | 'number' | 'name';
 }
 
 /**

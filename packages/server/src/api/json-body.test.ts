@@ -33,7 +33,9 @@ const refused: [string, string | Buffer, RegExp][] = [
   ['a member twice', '{"set":{"a":1,"a":2}}', /"a" stands twice/],
   ['half a character', '{"reason":"\\ud800"}', /surrogate/],
   ['another character set', Buffer.from('{"reason":"Tür"}', 'latin1'), /not UTF-8/],
-  ['a prototype', '{"__proto__":{"set":{}}}', /./],
+  ['a prototype', '{"__proto__":{"set":{}}}', /^body: the member "__proto__" is reserved$/],
+  ['a prototype within', '{"set":{"__proto__":7,"site":"kiel"}}', /^body: the member "__proto__" is reserved$/],
+  ['a prototype in escapes', '{"set":{"\\u005f_proto__":7}}', /^body: the member "__proto__" is reserved$/],
   ['no JSON', '{', /body/],
   ['nothing', '', /./],
 ];

@@ -43,6 +43,7 @@ test('and in JSON, with what should be otherwise', async (context) => {
 const refused: [string, RegExp][] = [
   ["{ when: 'reading.t + 1 < 60' }", /stream "cold": when: "reading\.t \+ 1" can never be evaluated/],
   ["{ when: 'reading.n < 9007199254740993' }", /stream "cold": when: the number 9007199254740993/],
+  ['{ expect: { __proto__: off, site: kiel } }', /gate\.yaml:4: key "__proto__" is reserved/],
   ['{ expect: { iccid: 8944501234567890123 } }', /gate\.yaml:4: the number 8944501234567890123 .*write it as a string/],
 ];
 for (const [stream, message] of refused) {

@@ -155,7 +155,7 @@ const wrong: [string, Record<string, string>, RegExp][] = [
   [
     'a name that is none',
     { 's.json': '{}', 'e.ndjson': '{"subject":"a","__proto__":"secret","x":1}' },
-    /e\.ndjson:1: "__proto__" is not the name/,
+    /e\.ndjson:1: the member "__proto__" is reserved/,
   ],
 ];
 for (const [what, texts, words] of wrong) {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { inexactNumberWords, isExactNumber, PortcullisError } from '@portcullis/contract';
+import { inexactNumberWords, isExactNumber, PortcullisError, prototypeName } from '@portcullis/contract';
 import { closest } from 'fastest-levenshtein';
-import { type Document, isNode, LineCounter, parseDocument, type Scalar, visit } from 'yaml';
+import { type Document, isNode, isScalar, LineCounter, parseDocument, type Scalar, visit } from 'yaml';
 import type { z } from 'zod';
 import { readRegular, textOf } from './regular-file.ts';
 
@@ -18,6 +18,8 @@ export function readYaml<Shape extends z.ZodType>(file: string, shape: Shape): z
   if (error) throw invalid(file, lines.linePos(error.pos[0]).line, error.message.split('\n')[0] as string);
   const number = inexactIn(document);
   if (number) throw invalid(file, lines.linePos(number.range?.[0] ?? 0).line, inexactNumberWords(decimalOf(number)));
+  const reserved = prototypeKeyIn(document);
+  if (reserved) throw invalid(file, lines.linePos(reserved.range?.[0] ?? 0).line, `key "${prototypeName}" is reserved`);
   const parsed = shape.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
   if (parsed.success) return frozen(parsed.data);
   const [issue] = parsed.error.issues;
@@ -34,6 +36,19 @@ function inexactIn(document: Document): Scalar | undefined {
     Scalar(_key, scalar) {
       if (typeof scalar.value !== 'number' || isExactNumber(decimalOf(scalar))) return;
       found = scalar;
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+/** A key that a schema of names would leave out without a word. */
+function prototypeKeyIn(document: Document): Scalar | undefined {
+  let found: Scalar | undefined;
+  visit(document, {
+    Pair(_key, { key }) {
+      if (!isScalar(key) || key.value !== prototypeName) return;
+      found = key;
       return visit.BREAK;
     },
   });
