@@ -75,7 +75,7 @@ export const innerRooms: readonly InnerRooms[] = [
       following: [],
       listeners: ['policy', 'connections', 'recording', 'admission'],
     },
-    flat: ['durable-file.ts'],
+    flat: [],
   },
   {
     within: 'packages/device/src/',

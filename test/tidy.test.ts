@@ -120,6 +120,12 @@ const bannedWords: [RegExp, string, RegExp?][] = [
   [/checkServerIdentity:\s*\(\)\s*=>/, 'a no-op identity check is never written (P2)'],
   [/\b(TODO|FIXME|XXX|HACK)\b/, 'finish it, or take it out'],
   [/\bmkdir(Sync)?\([^;]*recursive: true/, 'it never ends below /proc: makeDirectory of the device package'],
+  [
+    /\b(fsync|fdatasync|rename|link|writeFile|write)Sync\(|\.sync\(\)|[^.]\b(rename|writeFile)\(/,
+    'a small file is written whole and durably: replaceFile, createFile or putInPlace of telemetry',
+    // The device has one of its own. What the lock's file says is of interest only while its holder runs.
+    /^packages\/(device|contract)\/|\/(telemetry\/durable-file|storage\/lock)\.ts$/,
+  ],
   [/@ts-(ignore|nocheck|expect-error)/, 'mend the type'],
   [/\bas any\b/, 'parse it, or type it'],
   [/\b(cfg|evt|opts)\b/, 'write the word out'],

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { FleetName } from '@portcullis/contract';
@@ -8,7 +7,7 @@ import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { makeFleet } from '../issuance/issuance.ts';
 import { fileKeys } from '../keys/keys.ts';
 import { createSqliteStore } from '../storage/storage.ts';
-import { realSystem } from '../telemetry/telemetry.ts';
+import { realSystem, replaceFile } from '../telemetry/telemetry.ts';
 import { issueLocally } from './issue-locally.ts';
 import { fleetYaml, gateYaml } from './yaml-templates.ts';
 
@@ -23,11 +22,10 @@ export async function makeFleetDirectory(
     makeDirectory(join(directory, inner));
   }
   const listenHost = hosts.every(isLoopback) || !made.hosts ? '127.0.0.1' : '0.0.0.0';
-  writeFileSync(join(directory, 'fleet.yaml'), fleetYaml({ fleet, hosts, listenHost, basePort }), { mode: 0o600 });
-  writeFileSync(
+  await replaceFile(join(directory, 'fleet.yaml'), fleetYaml({ fleet, hosts, listenHost, basePort }));
+  await replaceFile(
     join(directory, 'gate.yaml'),
     gateYaml({ host: hosts[0] as string, listenHost, authorityPort: basePort, gatePort: basePort + 3 }),
-    { mode: 0o600 },
   );
   loadGateConfig(directory);
   const config = loadFleetConfig(directory);
@@ -35,7 +33,7 @@ export async function makeFleetDirectory(
   const store = await createSqliteStore(home);
   const { root } = await makeFleet({ store, keys: fileKeys(join(home, 'keys')), system: realSystem, fleet });
   await store[Symbol.asyncDispose]();
-  writeFileSync(join(directory, 'root.pem'), root);
+  await replaceFile(join(directory, 'root.pem'), root, forEverybody);
   await using stack = new AsyncDisposableStack();
   const records = await assembleRecords(directory, config, stack);
   await records.journal.change({ actor: 'authority', action: 'fleet.init' }, (change) =>
@@ -48,5 +46,8 @@ export async function makeFleetDirectory(
   const gate = await issueLocally(records, config, { subject: 'gate-1', kind: 'gate' });
   writeCredential(credentialFileIn(join(directory, 'gate')), gate);
 }
+
+/** A certificate is no secret. */
+const forEverybody = 0o644;
 
 const isLoopback = (host: string) => ['localhost', '127.0.0.1', '::1'].includes(host);

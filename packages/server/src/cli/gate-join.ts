@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PortcullisError, parseToken } from '@portcullis/contract';
 import {
@@ -12,7 +12,7 @@ import {
 } from '@portcullis/device';
 import { loadGateConfig } from '../config/config.ts';
 import { holdLock } from '../storage/storage.ts';
-import { realSystem } from '../telemetry/telemetry.ts';
+import { realSystem, replaceFile } from '../telemetry/telemetry.ts';
 import type { Output } from './output.ts';
 import { gateYaml } from './yaml-templates.ts';
 
@@ -39,11 +39,11 @@ export async function joinGate(directory: string, token: string, wanted: Wanted,
   try {
     const joining = join(home, 'joining');
     const credential = await enrolInto(joining, token, credentialIn(home));
-    writeFileSync(join(directory, 'root.pem'), credential.roots);
+    await replaceFile(join(directory, 'root.pem'), credential.roots, 0o644);
     if (!known) {
       const { host, listen: listenHost } = wanted;
       const text = gateYaml({ host, listenHost, authorityPort: 0, gatePort: port, authority: credential.authority });
-      writeFileSync(join(directory, 'gate.yaml'), text, { mode: 0o600 });
+      await replaceFile(join(directory, 'gate.yaml'), text);
     }
     writeCredential(credentialFileIn(home), credential);
     rmSync(joining, { recursive: true });

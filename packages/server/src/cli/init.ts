@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { FleetName, PortcullisError } from '@portcullis/contract';
 import { diskFailure, makeDirectory, removeDirectories } from '@portcullis/device';
 import type { Command } from 'commander';
-import { realSystem } from '../telemetry/telemetry.ts';
+import { putInPlace, realSystem } from '../telemetry/telemetry.ts';
 import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
@@ -77,7 +77,7 @@ async function makeWhole(directory: string, make: (beside: string) => Promise<vo
   try {
     await make(beside);
     if (existsSync(place)) rmdirSync(place);
-    renameSync(beside, place);
+    await putInPlace(beside, place);
   } catch (error) {
     remove();
     throw inItsOwnName(error, directory);

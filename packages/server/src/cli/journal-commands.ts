@@ -35,7 +35,7 @@ async function verify(directory: string, output: Output): Promise<void> {
   const { entries, broken } = await verifyJournal(readSqliteStore(home), head ? [head] : []);
   const found = { at: timestamp(realSystem.now()), entries, whole: broken === undefined };
   try {
-    writeVerifiedFile(join(home, 'journal.verified'), found);
+    await writeVerifiedFile(join(home, 'journal.verified'), found);
   } catch (error) {
     output.notice(`"portcullis status" will not know of this: ${(error as Error).message}`);
   }

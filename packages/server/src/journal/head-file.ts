@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { JournalHash, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
+import { replaceFile } from '../telemetry/telemetry.ts';
 
 const Head = z.object({
   position: z.int().nonnegative(),
@@ -23,19 +24,6 @@ export function readHeadFile(file: string): JournalHead | undefined {
 }
 
 /** A crash leaves the old head or the new one. Both are heads that the journal had. */
-export function writeHeadFile(file: string, head: JournalHead): void {
-  replaceFileIn(file, head);
-}
-
-/** By rename, after its bytes are on disk. */
-export function replaceFileIn(file: string, value: object): void {
-  const next = `${file}.next`;
-  const handle = openSync(next, 'w', 0o600);
-  try {
-    writeSync(handle, `${JSON.stringify(value)}\n`);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  renameSync(next, file);
+export function writeHeadFile(file: string, head: JournalHead): Promise<void> {
+  return replaceFile(file, `${JSON.stringify(head)}\n`);
 }

@@ -47,6 +47,7 @@ class StoredJournal implements Journal {
   readonly #listeners = new Set<(record: ChangeRecord) => void>();
   #head: JournalHead;
   #headTimer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(parts: Parts, head: JournalHead) {
     this.#parts = parts;
@@ -144,17 +145,23 @@ class StoredJournal implements Journal {
   #committed(head: JournalHead): void {
     this.#head = head;
     if (this.#parts.headFile === undefined) return;
-    this.#headTimer ??= setTimeout(() => this.#writeHead(), headFileDelayMs);
+    this.#headTimer ??= setTimeout(() => void this.#writeHead(), headFileDelayMs);
   }
 
   /** What a full disk keeps from being written here is written after the next commit, or tried at closing. */
-  #writeHead(): void {
+  async #writeHead(): Promise<void> {
     this.#headTimer = undefined;
-    try {
-      if (this.#parts.headFile !== undefined) writeHeadFile(this.#parts.headFile, this.#head);
-    } catch (error) {
-      if (!(error instanceof Error && 'errno' in error)) throw error;
-    }
+    this.#writing = this.#writing
+      .then(() => this.#writeHeadFile())
+      .catch((error: unknown) => {
+        if (!(error instanceof Error && 'errno' in error)) throw error;
+      });
+    await this.#writing;
+  }
+
+  /** One after the other, each with the newest head. */
+  async #writeHeadFile(): Promise<void> {
+    if (this.#parts.headFile !== undefined) await writeHeadFile(this.#parts.headFile, this.#head);
   }
 
   async changes(after: number, limit: number): Promise<ChangeRecord[]> {
@@ -190,7 +197,8 @@ class StoredJournal implements Journal {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#headTimer);
-    if (this.#parts.headFile !== undefined) writeHeadFile(this.#parts.headFile, this.#head);
+    await this.#writing;
+    await this.#writeHeadFile();
   }
 }
 

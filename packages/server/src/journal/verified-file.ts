@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Timestamp } from '@portcullis/contract';
 import { z } from 'zod';
-import { replaceFileIn } from './head-file.ts';
+import { replaceFile } from '../telemetry/telemetry.ts';
 
 /** What `portcullis journal verify` found when it last looked at all of the journal. */
 const Verified = z.object({ at: Timestamp, entries: z.int().nonnegative(), whole: z.boolean() });
@@ -17,6 +17,6 @@ export function readVerifiedFile(file: string): Verified | undefined {
 }
 
 /** A crash leaves what was found before, or this. */
-export function writeVerifiedFile(file: string, verified: Verified): void {
-  replaceFileIn(file, verified);
+export function writeVerifiedFile(file: string, verified: Verified): Promise<void> {
+  return replaceFile(file, `${JSON.stringify(verified)}\n`);
 }

@@ -1,8 +1,9 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto';
-import { link, open, readFile, rm, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { objectIdentifiers, PortcullisError } from '@portcullis/contract';
+import { createFile } from '../telemetry/telemetry.ts';
 import type { Keys, Signer } from './promises.ts';
 
 const generate = promisify(generateKeyPair);
@@ -23,23 +24,12 @@ export function fileKeys(directory: string): Keys {
   };
 }
 
-/** Written beside and linked into place: a crash leaves no half-written key, and a key that is there stays. */
+/** A crash leaves no half-written key, a power cut takes none away whose certificate is stored, and a key that is there stays. */
 async function writeKey(file: string, pem: string): Promise<void> {
-  const beside = `${file}.new`;
-  await rm(beside, { force: true });
-  const handle = await open(beside, 'wx', 0o600);
   try {
-    await handle.writeFile(pem);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  try {
-    await link(beside, file);
+    await createFile(file, pem);
   } catch (cause) {
     throw new PortcullisError('key_unusable', `couldn't write "${file}": it exists or can not be made`, { cause });
-  } finally {
-    await rm(beside, { force: true });
   }
 }
 

@@ -1,8 +1,10 @@
 /**
- * The outside world as arguments: time, chance, disk space, where log lines go; and which version this is.
+ * The outside world as arguments: time, chance, disk space, where log lines go; which version this is; and the one way in which a
+ * small file is written so that a crash leaves the old one or the new one.
  * Refuses to know: every other room.
  */
 export { type DiskSpace, diskSpace } from './disk-space.ts';
+export { createFile, putInPlace, replaceFile } from './durable-file.ts';
 export { createLog, type Log, type LogDestination, type LogLevel, logFile } from './log.ts';
 export { prettyLine } from './pretty-log.ts';
 export { realSystem, type System, timestamp } from './system.ts';

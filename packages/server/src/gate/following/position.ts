@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { JournalHash, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
-import type { Log } from '../../telemetry/telemetry.ts';
-import { replaceFile } from '../durable-file.ts';
+import { type Log, replaceFile } from '../../telemetry/telemetry.ts';
 
 const Held = z.object({
   fleet: z.string(),

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { replaceFile } from '../durable-file.ts';
+import { replaceFile } from '../../telemetry/telemetry.ts';
 
 const Numbered = z.object({ number: z.int().positive(), hash: z.string() });
 

@@ -5,8 +5,7 @@ import { counted } from '@portcullis/contract';
 import { z } from 'zod';
 import type { Lease } from '../../replica/replica.ts';
 import type { Sink } from '../../storage/sink.ts';
-import { type Log, timestamp } from '../../telemetry/telemetry.ts';
-import { replaceFile } from '../durable-file.ts';
+import { type Log, replaceFile, timestamp } from '../../telemetry/telemetry.ts';
 
 const dayMs = 86_400_000;
 /** Time that passes moves the bound a little with each look. More at once is a clock that jumped, a gate that stood still, or another `retainDays`. */

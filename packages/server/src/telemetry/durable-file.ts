@@ -1,0 +1,51 @@
+import { link, open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** For their owner alone, unless it is said. */
+const ownerAlone = 0o600;
+
+/** The file is the old one or the new one, whatever happens, and the new one once this resolves. */
+export async function replaceFile(file: string, content: string, mode = ownerAlone): Promise<void> {
+  await putInPlace(await written(`${file}.next`, content, mode), file);
+}
+
+/** A new file, whole or not there, and there once this resolves. One that is there stays, and is an error with the code EEXIST. */
+export async function createFile(file: string, content: string): Promise<void> {
+  const next = await written(`${file}.next`, content, ownerAlone);
+  try {
+    await link(next, file);
+  } finally {
+    await unlink(next);
+  }
+  await synced(dirname(file));
+}
+
+/** What is whole beside takes its place at once, and has it after a power cut too once this resolves. */
+export async function putInPlace(beside: string, place: string): Promise<void> {
+  await rename(beside, place);
+  await synced(dirname(place));
+}
+
+/** What an earlier crash left half-written goes first, with whatever mode it had. */
+async function written(file: string, content: string, mode: number): Promise<string> {
+  await unlink(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  const handle = await open(file, 'wx', mode);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return file;
+}
+
+async function synced(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
