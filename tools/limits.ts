@@ -18,6 +18,8 @@ const limit = (what: string, where: string, unit: Limit['unit'], beyond: string)
   return { what, file: `packages/${file}`, name, unit, beyond };
 };
 
+const roomMade = 'one of the address that has most gives way, or the new one is turned away';
+
 const limits: Record<string, Limit[]> = {
   Readings: [
     limit('one reading', 'contract/src/readings.ts#readingBytesMax', 'bytes', '413 `reading_too_large`'),
@@ -134,6 +136,8 @@ const limits: Record<string, Limit[]> = {
       '',
       'no lease for a further one: `instances_too_many`',
     ),
+    limit('connections to each listener of the authority', 'server/src/api/door.ts#connectionsMax', '', roomMade),
+    limit('of them, with a handshake under way', 'server/src/api/door.ts#pendingHandshakesMax', '', roomMade),
     limit('an enrolment token', 'contract/src/enrolment.ts#tokenLengthMax', 'characters', 'it is none'),
     limit(
       'receipts that a run of the authority remembers',

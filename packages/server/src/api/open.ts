@@ -4,6 +4,7 @@ import { PortcullisError } from '@portcullis/contract';
 import type { FastifyInstance } from 'fastify';
 import { Buckets } from '../bounds/bounds.ts';
 import { type FiguresAddress, FiguresListener } from '../telemetry/figures.ts';
+import { guardDoor } from './door.ts';
 import { authorityFigures } from './figures.ts';
 import { OwnCertificate } from './own-certificate.ts';
 import { Requests } from './requests.ts';
@@ -39,6 +40,7 @@ export async function openApi(given: ApiParts): Promise<Api> {
   const identity = await own.obtain();
   const api = await makeServer(parts, apiRoutes, tlsOptions(identity, trust));
   const enrolment = await makeServer(parts, openRoutes, tlsOptions(identity, undefined));
+  for (const { server } of [api, enrolment]) guardDoor(server as Server, given.system.monotonic);
   own.keep((next) => {
     (api.server as Server).setSecureContext(tlsOptions(next, trust));
     (enrolment.server as Server).setSecureContext(tlsOptions(next, undefined));

@@ -1,9 +1,11 @@
 /**
- * What anybody may cost, whatever is asked and of whom: bytes and pieces of a body, how often, and whose share an address is of.
+ * What anybody may cost, whatever is asked and of whom: connections and handshakes, bytes and pieces of a body, how often.
+ * - Nobody is kept out by what another address does.
  * - Nothing here grows with what a peer chooses to send.
  * Refuses to know: who is admitted, and what is answered.
  */
 export { addressGroup } from './address-group.ts';
 export { Buckets } from './buckets.ts';
+export { Doorway, type DoorwayParts } from './doorway.ts';
 export { type BodyRefused, type Budget, GrowingBody, piecesMax } from './growing-body.ts';
 export { isLongBody, throwAwayBody } from './thrown-away.ts';

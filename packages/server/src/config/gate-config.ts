@@ -37,9 +37,9 @@ const count = (most: number, usual: number, least = 1) => z.int().min(least).max
 const Limits = z.strictObject({
   /** How long a handshake may take. */
   handshakeMs: milliseconds(100, 120_000, 10_000),
-  /** How many handshakes may be under way at once; further connections are dropped. */
+  /** How many handshakes may be under way at once. For one more, one of the address that has most of them gives way, or it is dropped itself. */
   pendingHandshakesMax: count(100_000, 512),
-  /** How many connections may be open at once. */
+  /** How many connections may be open at once. For one more, one of the address that has most gives way: the one that idled longest, if any. */
   connectionsMax: count(1_000_000, 20_000),
   /** How many of them with one certificate. One more takes the place of the one that was silent for longest. */
   connectionsPerCertificateMax: count(100_000, 16),

@@ -31,10 +31,6 @@ export function secureOptionsOf({ key, certificate, trust }: ServerCredential) {
   return { key, cert: certificate, ca: trust, minVersion: 'TLSv1.3', secureOptions } as const;
 }
 
-export function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
-}
-
 /** A TLS socket is closed by the time its refusal is told and knows no address then; the TCP socket below it does. */
 export function addressOf(socket: TLSSocket & { _parent?: Socket }): string {
   return socket.remoteAddress ?? socket._parent?.remoteAddress ?? '';

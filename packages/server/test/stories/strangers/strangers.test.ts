@@ -1,5 +1,7 @@
 /** What who has no credential, or one that is worth nothing any more, can do to those who share an address with him: nothing. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { JournalEntryView } from '@portcullis/contract';
@@ -14,7 +16,7 @@ import {
   renew,
 } from '@portcullis/device';
 import { z } from 'zod';
-import { House, post } from '../../house.ts';
+import { eventually, House, post } from '../../house.ts';
 import { Operator, TokensCreated } from '../../operator.ts';
 
 const Entries = z.looseObject({ items: z.array(JournalEntryView) });
@@ -76,4 +78,27 @@ test('a superseded certificate that asks for renewal again and again raises one 
   const url = `${operator.credential.authority}/v1/journal?limit=1000`;
   const { items } = Entries.parse(parseAnswer(await operator.link.request({ url })));
   assert.equal(items.filter(({ action }) => action === 'clone_suspected').length, 1);
+});
+
+/** Connections from another address of this machine that never say anything. */
+async function silent(port: string, count: number): Promise<Socket[]> {
+  const sockets = Array.from({ length: count }, () =>
+    connect({ host: '127.0.0.1', port: Number(port), localAddress: '127.0.0.2' })
+      .on('error', () => undefined)
+      .resume(),
+  );
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  return sockets;
+}
+
+test('P13: silent connections of one address to both listeners are bounded, and others enrol and change meanwhile', async () => {
+  const { enrolment = '', authority = '' } = operator.credential;
+  const held = [...(await silent(new URL(enrolment).port, 400)), ...(await silent(new URL(authority).port, 400))];
+  await eventually(() => held.filter(({ closed }) => closed).length >= 2 * (400 - 256), 'the rest is turned away');
+  const newcomer = new Operator(house.fleet);
+  const token = await tokenOf('truck-3');
+  await enrol({ token, directory: join(house.home, 'truck-3') });
+  assert.equal((await newcomer.set('truck-3', { site: 'berlin' })).confirmed, true);
+  newcomer.close();
+  for (const socket of held) socket.destroy();
 });

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { Doorway } from '../../../bounds/bounds.ts';
 import type { Connection, Connections } from '../../connections/connections.ts';
-import { Handshakes } from '../handshakes.ts';
 import {
   addressOf,
   fingerprintOf,
@@ -38,6 +38,8 @@ interface Parts {
 }
 
 const headerBytesMax = 16_384;
+/** Readings and changes wait for no more than these. */
+const handshakesAtOnce = 32;
 /** What is being answered when the gate stops has so long. */
 const closeMs = 1_000;
 
@@ -48,16 +50,16 @@ const closeMs = 1_000;
 export class Listener {
   readonly #parts: Parts;
   readonly #server: Server;
-  readonly #handshakes: Handshakes;
+  readonly #doorway: Doorway;
   readonly #transports = new Map<Socket, HttpTransport>();
   #looking: NodeJS.Timeout | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#server = createServer(optionsOf(parts), (request, response) => this.#request(request, response));
-    this.#handshakes = new Handshakes(parts.limits.pendingHandshakesMax);
-    this.#server.maxConnections = parts.limits.connectionsMax;
-    this.#server.on('connection', (socket: Socket) => this.#handshakes.opened(socket));
+    const idleSince = (socket: TLSSocket) => this.#transports.get(socket)?.idleSince;
+    this.#doorway = new Doorway({ ...parts.limits, handshakesAtOnce, idleSince });
+    this.#doorway.guard(this.#server);
     this.#server.on('secureConnection', (socket: TLSSocket) => this.#tlsOpened(socket));
     this.#server.on('tlsClientError', (error, socket) => this.#handshakeRefused(error, socket));
     this.#server.on('clientError', (error, socket) =>
@@ -84,7 +86,7 @@ export class Listener {
   async close(): Promise<void> {
     clearInterval(this.#looking);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#handshakes.endAll();
+    this.#doorway.endPending();
     this.#parts.connections.endAll();
     const last = setTimeout(() => this.#server.closeAllConnections(), closeMs);
     await closed;
@@ -92,7 +94,6 @@ export class Listener {
   }
 
   #tlsOpened(socket: TLSSocket): void {
-    this.#handshakes.finished(socket);
     const fingerprint = fingerprintOf(socket);
     const { connections, monotonic } = this.#parts;
     if (fingerprint && !this.#hasRoom(fingerprint, socket)) {
