@@ -31,6 +31,8 @@ export const failures = {
   token_refused: { status: 403, retry: false, title: 'the token is not one that can be used' },
   issuer_ended: { status: 503, retry: true, title: 'the issuer is at its end; the fleet needs another one' },
   renewal_refused: { status: 403, retry: false, title: 'the certificate can not be renewed' },
+  renewal_unconfirmed: { status: 409, retry: true, title: 'a certificate that was not confirmed renews nothing' },
+  renewal_too_soon: { status: 429, retry: true, title: 'the subject renewed a short while ago' },
   key_refused: { status: 422, retry: false, title: 'the public key is weaker than allowed or of an unknown type' },
   request_signature_invalid: { status: 422, retry: false, title: 'the request is not signed by its own key' },
   rate_limited: { status: 429, retry: true, title: 'too many requests from this address or subject' },

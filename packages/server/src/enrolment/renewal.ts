@@ -11,11 +11,14 @@ import {
   type RenewalRequest,
   type SignedAnswer,
 } from '@portcullis/contract';
-import { renewalWindowMs } from '../issuance/issuance.ts';
+import { renewalWindowMs, renewedEveryMs } from '../issuance/issuance.ts';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import { readCertificate } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
+import type { Reader } from '../storage/storage.ts';
+import { suspectClone } from './clones.ts';
 import { credentialOf, gatesOf, requestBytes } from './credential.ts';
+import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
 import { sha256Hex, signedBy } from './proof.ts';
 
@@ -29,23 +32,76 @@ export async function renew(parts: EnrolmentParts, asked: RenewalRequest): Promi
 }
 
 async function successor(parts: EnrolmentParts, old: CertificateRow, request: Buffer): Promise<IssuedCredential> {
-  await requireRenewable(parts, old);
   const permit = parts.issuance.check({ subject: old.subject, kind: old.kind, request });
-  const pending = await successorOf(parts, old.fingerprint);
-  if (pending?.publicKey === permit.keyHash) return credential(parts, pending, Buffer.from(pending.der));
+  const { keyHash } = permit;
+  const known = await parts.store.read((db) => successorOf(db, old.fingerprint, keyHash));
+  if (known) return credential(parts, old, known.der);
+  await requireRenewable(parts, old);
+  await parts.store.read((db) => requireNotTooSoon(parts, db, old.subject));
   const signed = await parts.issuance.issue(permit);
-  await parts.journal.change({ actor: old.subject, action: 'certificates.renew' }, async (change) => {
-    // At most one unconfirmed successor: one for another key takes the place of the one before it.
-    const replaced = await successorIn(change, old.fingerprint);
-    if (replaced) await parts.revocation.supersede(change, { ...replaced, kind: old.kind, readOnly: old.readOnly });
-    await requireStillValid(change, old.fingerprint);
-    await parts.issuance.record(change, signed, { renews: old.fingerprint });
+  const entry = { actor: old.subject, action: 'certificates.renew' };
+  const { der } = await changeOnce(parts.journal, entry, {
+    done: ({ db }) => successorOf(db, old.fingerprint, keyHash),
+    work: async (change) => {
+      requireUsable(parts, await parts.revocation.find(old.fingerprint, change.db));
+      await requireNotTooSoon(parts, change.db, old.subject);
+      await replaceUnconfirmed(parts, change, old);
+      await parts.issuance.record(change, signed, { renews: old.fingerprint });
+      return signed;
+    },
   });
-  return credential(parts, old, signed.der);
+  return credential(parts, old, der);
 }
 
-const credential = (parts: EnrolmentParts, row: CertificateRow, der: Buffer) =>
-  credentialOf(parts, { subject: row.subject, kind: row.kind, der });
+/** The same key gets the same certificate, however often and late it asks: a lost answer burns nothing. */
+async function successorOf(db: Reader, renews: string, publicKey: string): Promise<{ der: Uint8Array } | undefined> {
+  return db
+    .selectFrom('certificates')
+    .select('der')
+    .where('renews', '=', renews)
+    .where('publicKey', '=', publicKey)
+    .where('standing', '=', 'valid')
+    .executeTakeFirst();
+}
+
+/** At most one unconfirmed successor: one for another key takes the place of the one before it. */
+async function replaceUnconfirmed(
+  { revocation }: EnrolmentParts,
+  change: ChangeTransaction,
+  { fingerprint, kind, readOnly }: CertificateRow,
+): Promise<void> {
+  const replaced = await change.db
+    .selectFrom('certificates')
+    .selectAll()
+    .where('renews', '=', fingerprint)
+    .where('confirmed', '=', 0)
+    .where('standing', '=', 'valid')
+    .execute();
+  for (const row of replaced) await revocation.supersede(change, { ...row, kind, readOnly });
+}
+
+/** Each renewal is a revision for the whole fleet: one key could keep everybody busy. */
+async function requireNotTooSoon({ system }: EnrolmentParts, db: Reader, subject: string): Promise<void> {
+  const last = await db
+    .selectFrom('certificates')
+    .select(['issuedAt', 'notBefore', 'notAfter'])
+    .where('subject', '=', subject)
+    .where('renews', 'is not', null)
+    .orderBy('issuedAt', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (!last) return;
+  const sinceMs = system.now() - last.issuedAt;
+  const leftMs = renewedEveryMs(last) - sinceMs;
+  // A clock that was set back locks nobody out.
+  if (sinceMs < 0 || leftMs <= 0) return;
+  const retryAfterSeconds = Math.ceil(leftMs / 1_000);
+  const words = `"${subject}" renewed ${Math.round(sinceMs / 1_000)} s ago; the next one is given in ${retryAfterSeconds} s`;
+  throw new PortcullisError('renewal_too_soon', words, { detail: { retryAfterSeconds } });
+}
+
+const credential = (parts: EnrolmentParts, { subject, kind }: CertificateRow, der: Uint8Array) =>
+  credentialOf(parts, { subject, kind, der: Buffer.from(der) });
 
 interface Proven {
   row: CertificateRow;
@@ -75,48 +131,27 @@ async function proven(
 
 async function requireRenewable(parts: EnrolmentParts, row: CertificateRow): Promise<void> {
   if (row.standing === 'superseded') {
-    // Its successor was confirmed by somebody who has the newer key: two hold what one should.
-    const { subject, fingerprint } = row;
-    if (parts.alarms.take(fingerprint)) {
-      const entry = { actor: subject, action: 'clone_suspected', body: { subject, fingerprint } };
-      await parts.journal.note(entry, async () => undefined);
-      parts.log.warn({ subject, fingerprint }, 'clone_suspected: a superseded certificate asked for renewal');
-    }
+    // Its successor was confirmed by somebody who has the newer key.
+    await suspectClone(parts, row, 'a superseded certificate asked for renewal');
     throw refused('it is superseded');
   }
   requireUsable(parts, row);
 }
 
-function requireUsable(parts: EnrolmentParts, row: CertificateRow): void {
-  if (row.standing !== 'valid') throw refused(`its standing is ${row.standing}`);
-  if (parts.system.now() > row.notAfter + renewalWindowMs)
-    throw refused('it expired too long ago; enrol again with a token');
+function requireUsable(parts: EnrolmentParts, row: CertificateRow | undefined): void {
+  requireConfirmed(requireInTime(parts, row));
 }
 
-async function requireStillValid({ db }: ChangeTransaction, fingerprint: string): Promise<void> {
-  const row = await db
-    .selectFrom('certificates')
-    .select('standing')
-    .where('fingerprint', '=', fingerprint)
-    .executeTakeFirst();
+function requireInTime({ system }: EnrolmentParts, row: CertificateRow | undefined): CertificateRow {
   if (row?.standing !== 'valid') throw refused(`its standing is ${row?.standing}`);
+  if (system.now() <= row.notAfter + renewalWindowMs) return row;
+  throw refused('it expired too long ago; enrol again with a token');
 }
 
-async function successorOf(parts: EnrolmentParts, fingerprint: string): Promise<CertificateRow | undefined> {
-  const row = await parts.store.read((db) => unconfirmed(db, fingerprint));
-  return row && parts.revocation.find(row.fingerprint);
-}
-
-const successorIn = ({ db }: ChangeTransaction, fingerprint: string) => unconfirmed(db, fingerprint);
-
-function unconfirmed(db: Pick<ChangeTransaction['db'], 'selectFrom'>, renews: string) {
-  return db
-    .selectFrom('certificates')
-    .selectAll()
-    .where('renews', '=', renews)
-    .where('confirmed', '=', 0)
-    .where('standing', '=', 'valid')
-    .executeTakeFirst();
+/** Else who copied a key could renew beside its owner for ever, and neither would ever be seen to be one too many. */
+function requireConfirmed({ confirmed }: CertificateRow): void {
+  if (confirmed === 1) return;
+  throw new PortcullisError('renewal_unconfirmed', 'the certificate was not confirmed yet; confirm it, then renew it');
 }
 
 export async function confirm(
@@ -124,27 +159,38 @@ export async function confirm(
   asked: ConfirmationRequest,
 ): Promise<{ confirmed: true } | SignedAnswer> {
   const { row, told } = await proven(parts, 'confirmation', asked);
+  if (row.standing === 'superseded') await suspectClone(parts, row, 'a superseded certificate was confirmed');
   if (row.standing !== 'valid') throw refused(`its standing is ${row.standing}`);
   if (row.confirmed !== 1) await setConfirmed(parts, row);
   return told({ confirmed: true });
 }
 
-async function setConfirmed(parts: EnrolmentParts, row: CertificateRow): Promise<void> {
-  const old = row.renews === null ? undefined : await parts.revocation.find(row.renews);
-  await parts.journal.change({ actor: row.subject, action: 'certificates.confirm' }, async (change) => {
-    await requireStillValid(change, row.fingerprint);
-    await change.db
-      .updateTable('certificates')
-      .set({ confirmed: 1 })
-      .where('fingerprint', '=', row.fingerprint)
-      .execute();
-    if (old?.standing === 'valid') await parts.revocation.supersede(change, old);
-  });
+async function setConfirmed(parts: EnrolmentParts, { subject, fingerprint }: CertificateRow): Promise<void> {
+  const others = await changeOnce<CertificateRow[]>(
+    parts.journal,
+    { actor: subject, action: 'certificates.confirm' },
+    {
+      done: async ({ db }) => {
+        const row = await parts.revocation.find(fingerprint, db);
+        if (row?.standing !== 'valid') throw refused(`its standing is ${row?.standing}`);
+        return row.confirmed === 1 ? [] : undefined;
+      },
+      work: async (change) => {
+        await change.db
+          .updateTable('certificates')
+          .set({ confirmed: 1 })
+          .where('fingerprint', '=', fingerprint)
+          .execute();
+        return parts.revocation.supersedeLine(change, fingerprint);
+      },
+    },
+  );
+  for (const other of others) await suspectClone(parts, other, 'two lines of descent from one certificate were in use');
 }
 
 /** For who holds the key of a certificate that is valid and could be renewed. */
 export async function listGates(parts: EnrolmentParts, asked: GatesRequest): Promise<GateList | SignedAnswer> {
   const { row, told } = await proven(parts, 'gates', asked);
-  requireUsable(parts, row);
+  requireInTime(parts, row);
   return told({ gates: await gatesOf(parts) });
 }

@@ -14,9 +14,11 @@ import {
 import type { z } from 'zod';
 import type { By, ChangeTransaction } from '../journal/journal.ts';
 import { fromPem } from '../pki/pki.ts';
-import type { Schema, Writer } from '../storage/storage.ts';
+import type { CertificateRow } from '../revocation/revocation.ts';
+import type { Reader, Schema, Writer } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { credentialOf, requestBytes } from './credential.ts';
+import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
 import { keyOfProof, proofKeyOf, secretHash, sha256Hex, signedBy } from './proof.ts';
 
@@ -110,25 +112,37 @@ async function issueFor(parts: EnrolmentParts, row: Schema['tokens'], request: B
   const now = parts.system.now();
   const kind = row.kind as Kind;
   const permit = parts.issuance.check({ subject: row.subject, kind, request });
-  const publicKey = permit.keyHash;
-  if (row.publicKey !== null) return repeated(parts, row, publicKey);
+  const { keyHash } = permit;
+  const given = (der: Uint8Array) => credentialOf(parts, { subject: row.subject, kind, der: Buffer.from(der) });
+  const known = await parts.store.read((db) => repeated(parts, db, row.id, keyHash));
+  if (known) return given(known.der);
   const signed = await parts.issuance.issue(permit);
   const entry = { actor: row.subject, action: 'certificates.enrol' };
-  const { result } = await parts.journal.change(entry, async (change) => {
-    const used = await spend(change.db, row, { publicKey, fingerprint: signed.fingerprint, now });
-    if (used) await parts.issuance.record(change, signed);
-    else throw refused();
-    return signed.der;
+  const { der } = await changeOnce<{ der: Uint8Array }>(parts.journal, entry, {
+    done: ({ db }) => repeated(parts, db, row.id, keyHash),
+    work: async (change) => {
+      const used = await spend(change.db, row, { publicKey: keyHash, fingerprint: signed.fingerprint, now });
+      if (!used) throw refused();
+      await parts.issuance.record(change, signed);
+      return signed;
+    },
   });
-  return credentialOf(parts, { subject: row.subject, kind, der: result });
+  return given(der);
 }
 
 /** The same key gets the same certificate until the token expires, so that a lost answer burns nothing. */
-async function repeated(parts: EnrolmentParts, row: Schema['tokens'], publicKey: string): Promise<IssuedCredential> {
-  if (row.publicKey !== publicKey || row.fingerprint === null) throw refused();
-  const known = await parts.revocation.find(row.fingerprint);
+async function repeated(
+  { revocation }: EnrolmentParts,
+  db: Reader,
+  id: string,
+  keyHash: string,
+): Promise<CertificateRow | undefined> {
+  const row = await db.selectFrom('tokens').selectAll().where('id', '=', id).executeTakeFirst();
+  if (!row || row.publicKey === null) return undefined;
+  if (row.publicKey !== keyHash || row.fingerprint === null) throw refused();
+  const known = await revocation.find(row.fingerprint, db);
   if (known?.standing !== 'valid') throw refused();
-  return credentialOf(parts, { subject: row.subject, kind: row.kind as Kind, der: Buffer.from(known.der) });
+  return known;
 }
 
 /** True when this enrolment is the one that uses the token. */

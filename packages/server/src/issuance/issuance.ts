@@ -9,5 +9,5 @@
 export type { SignedCertificate } from './issue.ts';
 export { makeFleet } from './make-fleet.ts';
 export { openIssuance } from './open.ts';
-export { issuerEndsSoonMs, renewalWindowMs } from './profiles.ts';
+export { issuerEndsSoonMs, renewalWindowMs, renewedEveryMs } from './profiles.ts';
 export type { Bundle, Issuance } from './promises.ts';

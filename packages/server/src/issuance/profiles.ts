@@ -22,6 +22,9 @@ export const renewalWindowMs = 90 * day;
 export const remainingMsMin = 3_600_000;
 /** No certificate is renewed sooner than this after it was issued, or than a tenth of its lifetime. */
 export const renewedAfterMsMin = 300_000;
+/** A subject gets at most one renewed certificate in a minute, or in a 24th of its lifetime: long before that one is due again. */
+export const renewedEveryMs = ({ notBefore, notAfter }: { notBefore: number; notAfter: number }) =>
+  Math.max(60_000, (notAfter - notBefore) / 24);
 /** From then on its end is told: whoever runs the fleet has to prepare another one. */
 export const issuerEndsSoonMs = 365 * day;
 

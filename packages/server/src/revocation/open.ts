@@ -2,6 +2,7 @@ import { PortcullisError, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
+import { livingDescendants, supersedeLine } from './descent.ts';
 import { endingSubjects } from './ending.ts';
 import { listCertificates } from './list.ts';
 import type { CertificateRow, Revocation, StandingChange } from './promises.ts';
@@ -41,6 +42,7 @@ export function openRevocation({
       return { revision, changed: result.changed, fingerprints: fingerprintsOf(result.open) };
     },
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),
+    supersedeLine,
     find: (fingerprint, db) => (db ? findRow(db, fingerprint) : store.read((db) => findRow(db, fingerprint))),
     ending: (withinMs) => store.read((db) => endingSubjects(db, system.now(), system.now() + withinMs)),
     list: (query) => store.read((db) => listCertificates(db, query, system.now())),
@@ -62,7 +64,7 @@ async function targets(db: ChangeTransaction['db'], request: StandingsRequest): 
   if (request.subject !== undefined) return { subject: request.subject, rows: await ofSubject(db, request.subject) };
   const row = await findRow(db, request.fingerprint as string);
   if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${request.fingerprint}"`);
-  return { subject: row.subject, rows: [row] };
+  return { subject: row.subject, rows: [row, ...(await livingDescendants(db, row.fingerprint))] };
 }
 
 async function ofSubject(db: ChangeTransaction['db'], subject: string): Promise<CertificateRow[]> {

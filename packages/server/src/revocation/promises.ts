@@ -14,12 +14,17 @@ export interface StandingChange {
 }
 
 export interface Revocation {
-  /** @throws {PortcullisError} `subject_unknown`, `certificate_unknown`, `standing_final`, `last_operator` */
+  /** A fingerprint names a certificate and all that descend from it. @throws {PortcullisError} `subject_unknown`, `certificate_unknown`, `standing_final`, `last_operator` */
   change(by: By, request: StandingsRequest): Promise<StandingChange>;
   /** Revokes everything the subject has, for ever. */
   retire(by: By, subject: string): Promise<StandingChange>;
   /** Within a revision: a newer certificate took its place. */
   supersede(change: ChangeTransaction, certificate: CertificateRow): Promise<void>;
+  /**
+   * Within a revision: of all that descends from the same first certificate this one and what descends from it stay. Resolves to those
+   * of other lines that were confirmed and valid: somebody else holds them.
+   */
+  supersedeLine(change: ChangeTransaction, fingerprint: string): Promise<CertificateRow[]>;
   /** `db`: within a transaction that is open, and as of it. */
   find(fingerprint: string, db?: Reader): Promise<CertificateRow | undefined>;
   /** @throws {PortcullisError} `subject_unknown` */

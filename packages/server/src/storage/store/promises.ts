@@ -2,7 +2,7 @@ import type { Kysely, Transaction } from 'kysely';
 import type { Schema } from './schema.ts';
 
 /** Cannot write, by type. */
-export type Reader = Pick<Kysely<Schema>, 'selectFrom' | 'with' | 'fn'>;
+export type Reader = Pick<Kysely<Schema>, 'selectFrom' | 'with' | 'withRecursive' | 'fn'>;
 
 export type Writer = Transaction<Schema>;
 

@@ -1,0 +1,223 @@
+/** Certificates descend from one another: what cuts one cuts those, and where two lines of descent live somebody has a copied key. */
+import assert from 'node:assert/strict';
+import { createPrivateKey, sign } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { FleetName, firstReleaseBytes, IssuedCredential, StandingsRequest } from '@portcullis/contract';
+import { makeKey, makeRequest } from '@portcullis/device';
+import { pino } from 'pino';
+import { openRecords, subjectId } from '../../test/records.ts';
+import { makeFleet, openIssuance } from '../issuance/issuance.ts';
+import { fileKeys } from '../keys/keys.ts';
+import { fromPem, readCertificate } from '../pki/pki.ts';
+import { openEnrolment } from './enrolment.ts';
+
+const [minute, day] = [60_000, 86_400_000];
+const operator = { actor: 'operator-1' };
+const subject = 'truck-1';
+
+interface Held {
+  key: string;
+  certificate: string;
+}
+
+async function open(context: TestContext) {
+  const records = await openRecords(context);
+  const { directory, store, system, clock, journal, attributes, revocation } = records;
+  mkdirSync(join(directory, 'keys'));
+  const keys = fileKeys(join(directory, 'keys'));
+  await makeFleet({ store, keys, system, fleet: FleetName.parse('fleet-1') });
+  const issuance = await openIssuance({ store, keys, system });
+  const log = pino({ level: 'silent' });
+  const urls = { authorityUrl: 'https://localhost:1', enrolmentUrl: 'https://localhost:2', gates: [] };
+  const makeSigningKey = () => {
+    const key = makeKey();
+    return { key, request: makeRequest(key, 'authority') };
+  };
+  const parts = { store, journal, attributes, revocation, issuance, system, log, fleet: 'fleet-1', ...urls };
+  const enrolment = openEnrolment({ ...parts, makeKey: makeSigningKey });
+
+  const asked = (key: string) => makeRequest(key, subject).toString('base64');
+  const signedBy = (key: string, bytes: Buffer) => sign('sha256', bytes, createPrivateKey(key)).toString('base64');
+  const token = async () =>
+    (
+      await enrolment.createTokens(operator, {
+        tokens: [{ subject: subjectId(subject), kind: 'device', expiresSeconds: 3_600, afterRevocation: false }],
+      })
+    ).tokens[0]?.secret as string;
+  const enrol = async (secret: string, key = makeKey()): Promise<Held> => {
+    const answer = IssuedCredential.parse(await enrolment.enrol('127.0.0.1', { secret, request: asked(key) }));
+    return { key, certificate: answer.certificate };
+  };
+  const renew = async ({ key: old, certificate }: Held, key = makeKey()): Promise<Held> => {
+    const [nonce, request] = [enrolment.nonce(), asked(key)];
+    const signature = signedBy(old, firstReleaseBytes('renewal', nonce, request));
+    const answer = await enrolment.renew('127.0.0.1', { certificate, nonce, request, signature });
+    return { key, certificate: IssuedCredential.parse(answer).certificate };
+  };
+  const confirm = async ({ key, certificate }: Held) => {
+    const nonce = enrolment.nonce();
+    const signature = signedBy(key, firstReleaseBytes('confirmation', nonce));
+    await enrolment.confirm('127.0.0.1', { certificate, nonce, signature });
+  };
+  const fingerprint = ({ certificate }: Held) =>
+    readCertificate(fromPem('CERTIFICATE', certificate)[0] as Buffer).fingerprint;
+  const standings = async (...held: Held[]) => {
+    const found = [];
+    for (const one of held) found.push((await revocation.find(fingerprint(one)))?.standing);
+    return found;
+  };
+  const stand = (action: string, one: Held) =>
+    revocation.change(operator, StandingsRequest.parse({ action, fingerprint: fingerprint(one) }));
+  const alarms = async () =>
+    (await journal.entries(0, 1_000)).filter(({ action }) => action === 'clone_suspected').length;
+  const count = async () =>
+    (await store.read((db) => db.selectFrom('certificates').select('fingerprint').execute())).length;
+  /** As the last release left it: valid beside what it was renewed from, and renewed although nobody confirmed it. */
+  const leave = async (one: Held, left: { standing?: string; confirmed?: number }) => {
+    await store.change((db) =>
+      db.updateTable('certificates').set(left).where('fingerprint', '=', fingerprint(one)).execute(),
+    );
+  };
+  const later = (milliseconds: number) => {
+    clock.now += milliseconds;
+  };
+  const acts = { token, enrol, renew, confirm, stand, leave, later };
+  return { ...acts, fingerprint, standings, alarms, count, journal };
+}
+
+/** A device that renewed once and confirmed it. */
+async function line(context: TestContext) {
+  const fleet = await open(context);
+  const first = await fleet.enrol(await fleet.token());
+  const second = await fleet.renew(first);
+  await fleet.confirm(second);
+  fleet.later(2 * day);
+  return { ...fleet, first, second };
+}
+
+for (const action of ['suspend', 'revoke']) {
+  test(`P9: to ${action} a certificate by its fingerprint takes along what was renewed from it, and says so`, async (context) => {
+    const { renew, stand, standings, fingerprint, first, second } = await line(context);
+    const third = await renew(second);
+    const { fingerprints } = await stand(action, first);
+    assert.deepEqual([...fingerprints].sort(), [fingerprint(second), fingerprint(third)].sort());
+    const cut = action === 'revoke' ? 'revoked' : 'suspended';
+    assert.deepEqual(await standings(first, second, third), ['superseded', cut, cut]);
+    await assert.rejects(renew(second), { code: 'renewal_refused' });
+  });
+}
+
+test('what is cut by its fingerprint takes no ancestor and no other enrolment along', async (context) => {
+  const { enrol, token, renew, stand, standings, first, second } = await line(context);
+  const other = await enrol(await token());
+  const third = await renew(second);
+  await stand('revoke', third);
+  assert.deepEqual(await standings(first, second, third, other), ['superseded', 'valid', 'revoked', 'valid']);
+});
+
+test('a certificate that nobody confirmed renews nothing', async (context) => {
+  const { renew, confirm, later, second, count } = await line(context);
+  const third = await renew(second);
+  later(2 * day);
+  const before = await count();
+  await assert.rejects(renew(third), { code: 'renewal_unconfirmed' });
+  assert.equal(await count(), before);
+  await confirm(third);
+  await renew(third);
+});
+
+test('a confirmation supersedes every ancestor, also where the last release left several valid', async (context) => {
+  const { renew, confirm, leave, standings, alarms, first, second } = await line(context);
+  const third = await renew(second);
+  await leave(first, { standing: 'valid' });
+  await leave(second, { confirmed: 0 });
+  await confirm(third);
+  assert.deepEqual(await standings(first, second, third), ['superseded', 'superseded', 'valid']);
+  assert.equal(await alarms(), 0, 'one line of descent is nobody else');
+});
+
+test('two living lines of descent raise an alarm, and the one that is confirmed last stays', async (context) => {
+  const { renew, confirm, later, leave, standings, alarms, first, second } = await line(context);
+  await leave(first, { standing: 'valid' });
+  const other = await renew(first);
+  assert.equal(await alarms(), 0);
+  await confirm(other);
+  assert.deepEqual(await standings(first, second, other), ['superseded', 'superseded', 'valid']);
+  assert.equal(await alarms(), 1);
+  later(2 * minute);
+  await assert.rejects(confirm(second), { code: 'renewal_refused' });
+  assert.equal(await alarms(), 2, 'who holds the other one is heard of too');
+});
+
+test('a successor whose place another key took can not be confirmed, and who tries is a copy', async (context) => {
+  const { renew, confirm, later, standings, alarms, second } = await line(context);
+  const taken = await renew(second);
+  later(2 * day);
+  const third = await renew(second);
+  assert.deepEqual(await standings(taken, third), ['superseded', 'valid']);
+  await assert.rejects(confirm(taken), { code: 'renewal_refused' });
+  assert.equal(await alarms(), 1);
+});
+
+test('the same renewal twice at once is one certificate and one answer, and so later', async (context) => {
+  const { renew, confirm, count, alarms, journal, second } = await line(context);
+  const [before, revision, key] = [await count(), journal.head().revision, makeKey()];
+  const made = await Promise.all([renew(second, key), renew(second, key), renew(second, key)]);
+  assert.deepEqual(new Set(made.map(({ certificate }) => certificate)).size, 1);
+  assert.deepEqual([await count(), journal.head().revision], [before + 1, revision + 1]);
+  const [third] = made;
+  await confirm(third);
+  assert.deepEqual(await renew(second, key), third, 'an answer that was lost until after the confirmation is no copy');
+  assert.equal(await alarms(), 0);
+});
+
+test('the same enrolment twice at once is one certificate and one answer, and with another key none', async (context) => {
+  const { token, enrol, count } = await open(context);
+  const [secret, key] = [await token(), makeKey()];
+  const made = await Promise.all([enrol(secret, key), enrol(secret, key), enrol(secret, key)]);
+  assert.equal(new Set(made.map(({ certificate }) => certificate)).size, 1);
+  assert.equal(await count(), 1);
+  await assert.rejects(enrol(secret), { code: 'token_refused' });
+});
+
+test('the same confirmation twice at once is one revision', async (context) => {
+  const { renew, confirm, journal, second } = await line(context);
+  const third = await renew(second);
+  const before = journal.head().revision;
+  await Promise.all([confirm(third), confirm(third)]);
+  await confirm(third);
+  assert.equal(journal.head().revision, before + 1);
+});
+
+test('a subject gets one renewed certificate in a 24th of its lifetime, whichever of its keys asks', async (context) => {
+  const { renew, confirm, later, count, second } = await line(context);
+  const third = await renew(second);
+  const before = await count();
+  const tooSoon = { code: 'renewal_too_soon' };
+  for (let times = 0; times < 5; times++) await assert.rejects(renew(second), tooSoon);
+  await confirm(third);
+  await assert.rejects(renew(third), tooSoon);
+  assert.equal(await count(), before);
+  later(day);
+  await assert.rejects(renew(third), tooSoon);
+  later(7 * 3_600_000);
+  await renew(third);
+});
+
+test('of many renewals at once with keys of their own one is given', async (context) => {
+  const { renew, count, second } = await line(context);
+  const before = await count();
+  const asked = await Promise.allSettled(Array.from({ length: 8 }, () => renew(second)));
+  assert.equal(asked.filter(({ status }) => status === 'fulfilled').length, 1);
+  assert.equal(await count(), before + 1);
+});
+
+test('a clock that was set back keeps nobody from renewing', async (context) => {
+  const { renew, confirm, later, second } = await line(context);
+  const third = await renew(second);
+  await confirm(third);
+  later(-minute);
+  await renew(third);
+});
