@@ -7,3 +7,4 @@ export { failureJson, failureOf } from './commands/failure.ts';
 export { type Credential, readCredential } from './credential/credential.ts';
 export { exchange, parseAnswer, problemOf } from './link/exchange.ts';
 export { Link, type LinkAnswer } from './link/link.ts';
+export { Spare, without } from './link/spare.ts';

@@ -14,6 +14,7 @@ export { tokenFrom } from './credential/token-word.ts';
 export { diskFailure, makeDirectory, removeDirectories } from './durable.ts';
 export { exchange, parseAnswer, problemOf } from './link/exchange.ts';
 export { Link, type LinkAnswer, type LinkRequest, type Trust } from './link/link.ts';
+export { Spare, without } from './link/spare.ts';
 export { type OutboxBounds, outboxBounds } from './outbox/outbox.ts';
 export type { Refusal } from './outbox/sender.ts';
 export { Device, type DeviceOptions } from './sending-device.ts';

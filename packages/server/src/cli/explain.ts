@@ -1,4 +1,5 @@
 import { ChangeView, plainJson, ReasonCode, readFingerprint, VerdictView } from '@portcullis/contract';
+import { Spare } from '@portcullis/device/client';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { type Asked, askGates, gatesOf } from './ask-gates.ts';
@@ -68,8 +69,12 @@ async function reasonsOf(
   verdicts: VerdictView[],
 ): Promise<Map<number | undefined, string | null>> {
   const revisions = new Set(verdicts.map(reasonKey).filter((revision) => revision !== undefined));
+  // An authority of version 0.1.0 answers with all that it knows of the change.
+  const spare = new Spare('subjects');
   const found = [...revisions].map(async (revision) => {
-    const { reason } = await client.get(`/v1/changes/${revision}?subjects=none`, ChangeView);
+    const { reason } = await spare.ask((lacking) =>
+      client.get(`/v1/changes/${revision}${lacking.has('subjects') ? '' : '?subjects=none'}`, ChangeView),
+    );
     return [revision, reason] as const;
   });
   return new Map(await Promise.all(found));

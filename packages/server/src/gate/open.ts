@@ -250,8 +250,7 @@ class RunningGate implements Gate {
         ...{ admitted, refused, connections: this.#connections.size },
         ...{ overruns: this.#recording.overruns, unproven: this.#unproven + this.#recording.unproven },
         ...{ policy: this.#policy.number, policyRefused: this.#policies.refused },
-        // An authority of an earlier version knows no such member, and would refuse it.
-        ...(this.#retention.waiting > 0 && { pruneWaits: this.#retention.waiting }),
+        pruneWaits: this.#retention.waiting,
       },
     };
   }

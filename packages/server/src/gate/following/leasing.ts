@@ -1,5 +1,5 @@
 import { type AppliedReport, LeaseAnswer, type LeaseRequest, PortcullisError } from '@portcullis/contract';
-import { exchange, type Link } from '@portcullis/device';
+import { exchange, type Link, Spare, without } from '@portcullis/device';
 import { z } from 'zod';
 import type { Lease } from '../../replica/replica.ts';
 import type { Log } from '../../telemetry/telemetry.ts';
@@ -40,6 +40,8 @@ export class Leasing {
   #reporting = false;
   #reported: Report | undefined;
   #said = '';
+  /** What an authority of version 0.1.0 does not know: figures for people, and what it finds out otherwise. */
+  readonly #spare = new Spare('pruneWaits', 'hash');
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -62,7 +64,10 @@ export class Leasing {
     // An answer that takes longer than two quarters is not waited for: the next try may still be in time.
     const limitMs = Math.max(2 * this.#everyMs, this.#answerMs);
     try {
-      const answer = await exchange(link(), `${authority}/v1/leases`, { ...state, instance }, LeaseAnswer, limitMs);
+      const answer = await this.#spare.ask((lacking) => {
+        const body = { ...state, counters: without(state.counters, lacking), instance };
+        return exchange(link(), `${authority}/v1/leases`, body, LeaseAnswer, limitMs);
+      });
       this.#answered(sent, answer);
     } catch (error) {
       this.#failed(error as Error);
@@ -82,6 +87,8 @@ export class Leasing {
   }
 
   #failed(error: Error): void {
+    // Whoever answers next may be of another version.
+    this.#spare.forget();
     this.#everyMs = Math.max(this.#everyMs, retryMs);
     const code = error instanceof PortcullisError ? error.code : 'internal';
     if (code === 'server_unreachable') this.#answerMs = Math.min(2 * this.#answerMs, answerMsMax);
@@ -99,23 +106,20 @@ export class Leasing {
   async #sendReports(): Promise<void> {
     this.#reporting = true;
     while (this.#reported && !this.#stopped) {
-      const { hash, ...rest } = this.#reported;
+      const report = this.#reported;
       this.#reported = undefined;
-      const refused = await this.#tell('/v1/reports', { ...rest, hash }, reportMs);
-      // An authority of the version before knows no hash here, and refuses it.
-      if (refused === 'request_malformed') await this.#tell('/v1/reports', rest, reportMs);
+      await this.#tell('/v1/reports', report, reportMs);
     }
     this.#reporting = false;
   }
 
-  /** What is lost here is told by the next renewal, or by the lease running out. Resolves to the code of a refusal. */
-  async #tell(path: string, body: object, limitMs: number): Promise<string | undefined> {
+  /** What is lost here is told by the next renewal, or by the lease running out. */
+  async #tell(path: string, body: object, limitMs: number): Promise<void> {
     const { authority, instance, link } = this.#parts;
-    const told = exchange(link(), `${authority}${path}`, { instance, ...body }, z.unknown(), limitMs);
-    return told.then(
-      () => undefined,
-      (error: unknown) => (error instanceof PortcullisError ? error.code : 'internal'),
+    const told = this.#spare.ask((lacking) =>
+      exchange(link(), `${authority}${path}`, { instance, ...without(body, lacking) }, z.unknown(), limitMs),
     );
+    await told.catch(() => undefined);
   }
 
   /** This instance decides nothing any more: receipts need not wait for it. No renewal may follow the release. */

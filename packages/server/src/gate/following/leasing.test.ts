@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { AppliedReport, LeaseRequest } from '@portcullis/contract';
+import type { Link } from '@portcullis/device';
+import { z } from 'zod';
+import { until } from '../../../test/open-front.ts';
+import { Lease } from '../../replica/replica.ts';
+import { createLog, realSystem } from '../../telemetry/telemetry.ts';
+import { Leasing } from './leasing.ts';
+
+const hash = 'a'.repeat(64);
+const { pruneWaits: _later, ...counters } = LeaseRequest.shape.counters.shape;
+/** What version 0.1.0 takes: strictly that. */
+const earlier: Record<string, z.ZodType> = {
+  '/v1/leases': LeaseRequest.extend({ counters: z.strictObject(counters) }),
+  '/v1/reports': AppliedReport.omit({ hash: true }),
+  '/v1/leases/release': z.unknown(),
+};
+
+/** An authority that refuses by name what it does not know, as its API does. */
+class EarlierAuthority {
+  readonly taken: { path: string; body: Record<string, unknown> }[] = [];
+  refused = 0;
+
+  async request({ url, body }: { url: string; body?: string }) {
+    const path = new URL(url).pathname;
+    const given = JSON.parse(body as string) as Record<string, unknown>;
+    const [issue] = earlier[path]?.safeParse(given).error?.issues ?? [];
+    if (!issue) {
+      this.taken.push({ path, body: given });
+      return answer(200, { granted: true, leaseMs: 400 });
+    }
+    this.refused++;
+    const detail = `${['body', ...issue.path].join('.')}: ${issue.message}`;
+    return answer(400, { type: 'about:blank', title: 'x', status: 400, reason: 'request_malformed', detail });
+  }
+}
+
+const answer = (status: number, body: object) => ({ status, headers: {}, body: Buffer.from(JSON.stringify(body)) });
+
+function leasingAt(context: TestContext, authority: EarlierAuthority) {
+  const lease = new Lease(realSystem);
+  const leasing = new Leasing({
+    authority: 'https://localhost',
+    instance: '0'.repeat(32),
+    lease,
+    link: () => authority as unknown as Link,
+    log: createLog({ role: 'gate', level: 'error' }),
+    beforeAsking: () => undefined,
+    state: () => ({
+      ...{ applied: 7, hash, connectionsClosed: 0, clock: 1, url: 'https://localhost:1' },
+      counters: {
+        ...{ connections: 0, admitted: 0, refused: 0, overruns: 0, unproven: 0 },
+        ...{ policy: 1, policyRefused: false, pruneWaits: 40_000 },
+      },
+    }),
+    follows: () => true,
+  });
+  context.after(() => leasing.release());
+  return { lease, leasing };
+}
+
+test('an authority of version 0.1.0 grants leases and takes reports: what it does not know is left out once it said so', async (context) => {
+  const authority = new EarlierAuthority();
+  const { lease, leasing } = leasingAt(context, authority);
+  leasing.start();
+  await until(() => authority.taken.length >= 3, 'it is granted three leases');
+  assert.equal(lease.holds(), true);
+  assert.equal(authority.refused, 1, 'the renewals after the first are right at once');
+  leasing.report({ applied: 8, hash, connectionsClosed: 1 });
+  await until(() => authority.taken.some(({ path }) => path === '/v1/reports'), 'a report is taken');
+  assert.equal(authority.refused, 2);
+  leasing.report({ applied: 9, hash, connectionsClosed: 1 });
+  await until(() => authority.taken.filter(({ path }) => path === '/v1/reports').length === 2, 'the next one too');
+  assert.equal(authority.refused, 2);
+});
