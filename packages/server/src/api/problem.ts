@@ -53,7 +53,7 @@ function translated(error: unknown): Translated {
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
     const [first] = error.validation;
-    const where = `${error.validationContext}${(first?.instancePath ?? '').replaceAll('/', '.')}`;
+    const where = `${error.validationContext}${(first?.instancePath ?? '').replace(/\/$/, '').replaceAll('/', '.')}`;
     return { code: 'request_malformed', message: `${where}: ${first?.message ?? 'does not fit'}`, retryAfterSeconds };
   }
   const { code = '', statusCode = 500 } = error as FastifyError;

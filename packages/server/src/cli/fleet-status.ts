@@ -37,7 +37,9 @@ export async function readStatus(client: FleetClient, endingSeconds: number): Pr
     return await withGates(client, authority, items);
   } catch (error) {
     if (!(error instanceof PortcullisError) || error.code === 'usage') throw error;
-    const wrong = [`the authority at ${client.credential.authority} does not answer: ${error.message}`];
+    const at = `the authority at ${client.credential.authority}`;
+    const earlier = `${at} is of an earlier version, which can not tell how it is`;
+    const wrong = [error.code === 'route_unknown' ? earlier : `${at} does not answer: ${error.message}`];
     return { ok: false, wrong, notes: [], authority: null, gates: [] };
   }
 }

@@ -29,6 +29,16 @@ const told: [string, Asked, string][] = [
   ['body.reason: Too big', { path: '/', body: { reason: 'a\u009bb' } }, 'reason "a\\u009bb": too big'],
   ['querystring.name: must match', { path: '/v1/attribute-types?name=9' }, 'attribute "9": must match'],
   ['body: Invalid input', { path: '/v1/attributes', body: {} }, 'what was said: invalid input'],
+  [
+    'querystring.: Unrecognized key: "endsBefore"',
+    { path: '/v1/certificates?endsBefore=x' },
+    'the server does not know "endsBefore"; is it of an earlier version than this command?',
+  ],
+  [
+    'body.tokens.0: Unrecognized keys: "readOnly", "x"',
+    { path: '/v1/tokens', body: {} },
+    'the server does not know "readOnly", "x"; is it of an earlier version than this command?',
+  ],
   ['line 3 is too long', { path: '/v1/attributes' }, 'line 3 is too long'],
 ];
 for (const [message, asked, words] of told) {

@@ -21,8 +21,13 @@ const singular = (name: string) => name.replace(/s$/, '');
  */
 export function inTypedWords(error: unknown, asked: Asked): unknown {
   if (!(error instanceof PortcullisError) || error.code !== 'request_malformed') return error;
-  const [, part, where, message] = /^(body|params|querystring)(?:\.(\S+?))?: (.*)$/s.exec(error.message) ?? [];
+  const [, part, where, message] = /^(body|params|querystring)\.?(\S+?)?: (.*)$/s.exec(error.message) ?? [];
   if (part === undefined || message === undefined) return new PortcullisError('usage', error.message, { cause: error });
+  const [, unknown] = /^Unrecognized keys?: (.*)$/s.exec(message) ?? [];
+  if (unknown !== undefined) {
+    const words = `the server does not know ${unknown}; is it of an earlier version than this command?`;
+    return new PortcullisError('usage', words, { cause: error });
+  }
   const what = where === undefined ? 'what was said' : describe(part, where, asked);
   return new PortcullisError('usage', sentenceOf(what, message), { cause: error });
 }
