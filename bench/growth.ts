@@ -1,8 +1,9 @@
-/** What grows, and what for: a fleet that enrols and then renews, at a gate. Each tree in a process of its own. */
+/** What grows, and what for: a fleet that enrols and then renews, at a gate and at the authority. Each tree in a process of its own. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import type { Row } from './bench.ts';
+import type { Opened } from './growth-authority.ts';
 import type { Grown } from './growth-replica.ts';
 import { rounded } from './measure.ts';
 
@@ -11,18 +12,32 @@ const execArgv = ['--conditions=portcullis-source', '--expose-gc'];
 const enrolledBytesMax = 150;
 const renewedRatioMax = 1.1;
 const turnMsMax = 50;
+const openMsMax = 1_000;
 
 export async function benchGrowth(words: string[]): Promise<Row[]> {
   const at = words.indexOf('--base');
   const base = at < 0 ? undefined : resolve(words[at + 1] ?? '');
-  const ours = await run<Grown>('growth-replica.ts', root);
-  return replicas(ours, base === undefined ? undefined : await run<Grown>('growth-replica.ts', base));
+  const beside = <Measured>(file: string) => (base === undefined ? undefined : run<Measured>(file, base));
+  return [
+    ...replicas(await run<Grown>('growth-replica.ts', root), await beside('growth-replica.ts')),
+    opening(await run<Opened>('growth-authority.ts', root), await beside('growth-authority.ts')),
+  ];
 }
 
 async function run<Measured>(file: string, tree: string): Promise<Measured> {
   const child = fork(join(import.meta.dirname, file), [tree], { execArgv });
   const [measured] = (await once(child, 'message')) as [Measured];
   return measured;
+}
+
+function opening(ours: Opened, base: Opened | undefined): Row {
+  return {
+    what: `authority with 1 000 000 certificates (${rounded(ours.megabytes, 0)} MB), open`,
+    ours: `${rounded(ours.openMs, 0)} ms`,
+    peer: base ? `${rounded(base.openMs, 0)} ms` : '',
+    target: `≤ ${openMsMax} ms`,
+    met: ours.openMs <= openMsMax,
+  };
 }
 
 function replicas(ours: Grown, base: Grown | undefined): Row[] {

@@ -22,15 +22,18 @@ export function journalCommands(program: Command, output: Output): void {
   journal
     .command('verify')
     .argument('[dir]')
-    .description('find any edit or cut, up to the last head that is held outside the database')
+    .description(
+      'find any edit or cut, up to the last head that is held outside the database, and any damage of the file',
+    )
     .action((dir: string | undefined, options: FleetOptions) => verify(directoryOf(options, dir), output));
 }
 
-/** Reads the store itself, also while an authority runs: what is verified is what is on disk. */
+/** Reads the store itself, also while an authority runs: what is verified is what is on disk, every page of it. */
 async function verify(directory: string, output: Output): Promise<void> {
   const { readHeadFile, verifyJournal, writeVerifiedFile } = await import('../journal/journal.ts');
-  const { readSqliteStore } = await import('../storage/storage.ts');
+  const { checkSqliteStore, readSqliteStore } = await import('../storage/storage.ts');
   const home = join(directory, 'authority');
+  checkSqliteStore(home);
   const head = readHeadFile(join(home, 'journal.head'));
   const { entries, broken } = await verifyJournal(readSqliteStore(home), head ? [head] : []);
   const found = { at: timestamp(realSystem.now()), entries, whole: broken === undefined };

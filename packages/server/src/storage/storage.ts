@@ -9,4 +9,10 @@
 export { holdLock, type Lock } from './lock.ts';
 export type { Reader, Store, Writer } from './store/promises.ts';
 export type { Schema } from './store/schema.ts';
-export { createSqliteStore, openSqliteStore, readSqliteStore, upgradeSqliteStore } from './store/sqlite-store.ts';
+export {
+  checkSqliteStore,
+  createSqliteStore,
+  openSqliteStore,
+  readSqliteStore,
+  upgradeSqliteStore,
+} from './store/sqlite-store.ts';

@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { type Kysely, sql } from 'kysely';
-import { createSqliteStore, openSqliteStore, type Schema, type Store, upgradeSqliteStore } from '../storage.ts';
+import {
+  checkSqliteStore,
+  createSqliteStore,
+  openSqliteStore,
+  type Schema,
+  type Store,
+  upgradeSqliteStore,
+} from '../storage.ts';
 import { migrations } from './migrations.ts';
 import { storeContract, temporaryDirectory } from './store.contract.ts';
 
@@ -104,6 +111,26 @@ for (const [what, damage] of damages) {
     }
   });
 }
+
+test('a start looks at all of a file of up to 64 MiB; a larger one is opened, and checked whole where that is asked', async (context) => {
+  const directory = await temporaryDirectory(context);
+  const store = await createSqliteStore(directory);
+  await store.change(async (db) => {
+    for (let index = 0; index < 70; index++)
+      await db
+        .insertInto('settings')
+        .values({ name: `big ${index}`, value: 'x'.repeat(1_000_000) })
+        .execute();
+  });
+  await fill(store, 0, 300);
+  checkSqliteStore(directory);
+  await store[Symbol.asyncDispose]();
+  const file = join(directory, 'store.db');
+  // The rows that came last are at its end.
+  overwrite(file, statSync(file).size - 200_000, 100_000);
+  await (await openSqliteStore(directory))[Symbol.asyncDispose]();
+  assert.throws(() => checkSqliteStore(directory), { code: 'store_damaged', message: /restore it from a backup/ });
+});
 
 test('a lock file that is no lock file is not mistaken for another process', async (context) => {
   const directory = await temporaryDirectory(context);

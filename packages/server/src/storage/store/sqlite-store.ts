@@ -4,7 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { PortcullisError } from '@portcullis/contract';
 import { Kysely } from 'kysely';
 import { holdLock, type Lock } from '../lock.ts';
-import { asFailure, migrate, openDatabase, requireVersion } from '../sqlite-database.ts';
+import { asFailure, checkTables, migrate, openDatabase, requireVersion } from '../sqlite-database.ts';
 import { migrations } from './migrations.ts';
 import type { Reader, Store, Writer } from './promises.ts';
 import type { Schema } from './schema.ts';
@@ -57,6 +57,20 @@ export function readSqliteStore(directory: string): Pick<Store, 'snapshot'> {
   return { snapshot: (work) => snapshotOf(fileIn(directory), work) };
 }
 
+/** Reads all of it, whoever holds it: minutes for a store of many gigabytes. @throws {PortcullisError} `store_damaged` */
+export function checkSqliteStore(directory: string): void {
+  requireStore(directory);
+  const file = fileIn(directory);
+  const database = openDatabase(file, 'read');
+  try {
+    checkTables(database, file);
+  } catch (error) {
+    asFailure(error, `"${file}"`);
+  } finally {
+    database.close();
+  }
+}
+
 async function snapshotOf<T>(file: string, work: (db: Reader) => Promise<T>): Promise<T> {
   const connection = connect(openDatabase(file, 'read'), 'begin');
   try {
@@ -73,9 +87,12 @@ function requireStore(directory: string): void {
   throw new PortcullisError('fleet_missing', `"${directory}" holds no store; "portcullis init" makes one`);
 }
 
+/** A start takes no longer because the store is old: "portcullis journal verify" looks at all of a larger file. */
+const checkedBytesMax = 64 * 1024 * 1024;
+
 /** Opens a connection at the present version, or leaves none open. */
 function openWriter(file: string): DatabaseSync {
-  const database = openDatabase(file, 'write');
+  const database = openDatabase(file, 'write', { checkedBytesMax });
   try {
     requireVersion(database, migrations.length);
     return database;
