@@ -123,7 +123,12 @@ const limits: Record<string, Limit[]> = {
       'the page is shorter, and not the last',
     ),
     limit('a request to most routes', 'server/src/api/server.ts#bodyBytesMax', 'bytes', '413 `request_too_large`'),
-    limit('a change of attributes', 'server/src/api/attributes.ts#bodyBytesMax', 'bytes', '413 `request_too_large`'),
+    limit(
+      'a change of attributes or standings',
+      'server/src/api/changes.ts#changeBytesMax',
+      'bytes',
+      '413 `request_too_large`',
+    ),
     limit(
       'a request for a certificate',
       'server/src/api/enrolments.ts#bodyBytesMax',

@@ -20,6 +20,7 @@ export const failures = {
   kind_conflict: { status: 409, retry: false, title: 'the subject exists and has another kind' },
   attribute_type_conflict: { status: 409, retry: false, title: 'the attribute has another type in this fleet' },
   standing_final: { status: 409, retry: false, title: 'the certificate is revoked or superseded, which is final' },
+  precondition_failed: { status: 409, retry: false, title: 'what the change is on condition of does not hold' },
   subject_retired: { status: 409, retry: false, title: 'the subject is retired' },
   after_revocation_required: {
     status: 409,

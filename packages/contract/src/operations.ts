@@ -105,6 +105,18 @@ export type AttributeTypeView = z.infer<typeof AttributeTypeView>;
 /** `POST /v1/attribute-types/{name}`. */
 export const RetypeRequest = z.strictObject({ type: AttributeType, reason: ReasonText.optional() });
 
+/** What a change is on condition of. Where it does not hold nothing is changed: `precondition_failed`. */
+const preconditions = {
+  /** No subject that is named was touched after this revision. */
+  ifRevision: Revision.optional(),
+  /** Each subject that is named has these values, `null` being none. */
+  ifValues: z.record(AttributeName, AttributeValue.nullable()).optional(),
+};
+export type Preconditions = {
+  ifRevision?: number | undefined;
+  ifValues?: Record<string, AttributeValue | null> | undefined;
+};
+
 /** `POST /v1/attributes`: one revision, however many subjects it names. */
 export const AttributesRequest = z.strictObject({
   subjects: z.array(SubjectId).min(1).max(subjectsPerChangeMax),
@@ -112,18 +124,27 @@ export const AttributesRequest = z.strictObject({
   unset: z.array(AttributeName).max(64).optional(),
   /** Given: what is set becomes public or private. Not given: a new one is private, an existing one stays as it is. */
   visibility: Visibility.optional(),
+  ...preconditions,
   reason: ReasonText.optional(),
 });
 export type AttributesRequest = z.infer<typeof AttributesRequest>;
 
-/** `POST /v1/standings`: suspend, resume or revoke, by subject (all its certificates and pending renewals that are not final) or by fingerprint. */
+/**
+ * `POST /v1/standings`: suspend, resume or revoke, by subject (all its certificates and pending renewals that are not final), by many of
+ * them (those that are final are left) or by fingerprint.
+ */
 export const StandingsRequest = z.strictObject({
   action: oneOf(['suspend', 'resume', 'revoke']),
   subject: SubjectId.optional(),
+  subjects: z.array(SubjectId).min(1).max(subjectsPerChangeMax).optional(),
   fingerprint: Fingerprint.optional(),
+  ...preconditions,
   reason: ReasonText.optional(),
 });
 export type StandingsRequest = z.infer<typeof StandingsRequest>;
+
+/** `POST /v1/subjects/{id}/retire`. */
+export const RetireRequest = z.strictObject({ ...preconditions, reason: ReasonText.optional() });
 
 /** The certificate that a subject connects with: of the best standing that it has the one that ends last. */
 export const CurrentCertificate = z.object({ standing: Standing.exclude(['superseded']), notAfter: Timestamp });

@@ -8,13 +8,11 @@ import {
   WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
-import { answerChange } from './changes.ts';
+import { answerChange, changeBytesMax } from './changes.ts';
+import { onCondition } from './on-condition.ts';
 import { type Route, route } from './route.ts';
 
 const params = z.strictObject({ name: AttributeName });
-
-/** A change may name a hundred thousand subjects. */
-const bodyBytesMax = 16 * 1024 * 1024;
 
 export const attributesRoutes: readonly Route[] = [
   route({
@@ -25,9 +23,9 @@ export const attributesRoutes: readonly Route[] = [
     uses: ['attributes', 'feed'],
     schemas: { query: WaitQuery, body: AttributesRequest },
     answer: ChangeAnswer,
-    bodyBytesMax,
+    bodyBytesMax: changeBytesMax,
     async handle({ attributes, feed }, { query, body, by }) {
-      const done = await attributes.change({ ...by, reason: body.reason }, body);
+      const done = await attributes.change(onCondition(by, body), body);
       return answerChange(feed, done, query);
     },
   }),

@@ -10,7 +10,8 @@ import {
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { certificateView } from '../revocation/revocation.ts';
-import { answerChange } from './changes.ts';
+import { answerChange, changeBytesMax } from './changes.ts';
+import { onCondition } from './on-condition.ts';
 import { type Route, route } from './route.ts';
 
 export const certificatesRoutes: readonly Route[] = [
@@ -46,8 +47,9 @@ export const certificatesRoutes: readonly Route[] = [
     uses: ['revocation', 'feed'],
     schemas: { query: WaitQuery, body: StandingsRequest },
     answer: ChangeAnswer,
+    bodyBytesMax: changeBytesMax,
     async handle({ revocation, feed }, { query, body, by }) {
-      const done = await revocation.change({ ...by, reason: body.reason }, body);
+      const done = await revocation.change(onCondition(by, body, revocation), body);
       return answerChange(feed, done, query);
     },
   }),

@@ -19,7 +19,7 @@ const lease = { instance: 'a', applied: 0, hash: '', connectionsClosed: 0, clock
 const requests: Record<string, Asked> = {
   '/v1/attributes': { ...operator, body: { subjects: ['truck-17'], set: { status: 'off' }, unset: [] } },
   '/v1/attribute-types/:name': { ...operator, body: { type: 'string' }, params: { name: 'level' } },
-  '/v1/standings': { ...operator, body: { subject: 'op-4', action: 'resume' } },
+  '/v1/standings': { ...operator, body: { subject: 'truck-17', action: 'suspend' } },
   '/v1/subjects/:id/retire': { ...operator, body: {}, params: { id: 'truck-17' } },
   '/v1/tokens': { ...operator, body: { tokens: [token] } },
   '/v1/tokens/:id/revocation': { ...operator, body: {}, params: { id: 'token-1' } },

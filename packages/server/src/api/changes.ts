@@ -12,6 +12,9 @@ import type { Feed } from '../feed/feed.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { type Route, route } from './route.ts';
 
+/** A change may name a hundred thousand subjects. */
+export const changeBytesMax = 16 * 1024 * 1024;
+
 export async function answerChange(
   feed: Feed,
   { revision, changed }: { revision: number; changed: number },

@@ -38,6 +38,7 @@ export async function requirePeer(
 export function byPeer(parts: Parts, { subject, fingerprint, kind }: Peer): By {
   return {
     actor: subject,
+    person: kind === 'operator',
     async requireAllowed(db) {
       await requireAdmitted(parts, fingerprint, [kind], { db });
     },

@@ -3,7 +3,7 @@ import {
   ChangeAnswer,
   PageQuery,
   page,
-  ReasonText,
+  RetireRequest,
   SubjectId,
   SubjectsQuery,
   SubjectView,
@@ -11,6 +11,7 @@ import {
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { answerChange } from './changes.ts';
+import { onCondition } from './on-condition.ts';
 import { type Route, route } from './route.ts';
 
 const params = z.strictObject({ id: SubjectId });
@@ -53,10 +54,10 @@ export const subjectsRoutes: readonly Route[] = [
     kinds: ['operator'],
     summary: 'Revokes everything a subject has, for ever',
     uses: ['revocation', 'feed'],
-    schemas: { params, query: WaitQuery, body: z.strictObject({ reason: ReasonText.optional() }) },
+    schemas: { params, query: WaitQuery, body: RetireRequest },
     answer: ChangeAnswer,
     async handle({ revocation, feed }, { params: { id }, query, body, by }) {
-      const done = await revocation.retire({ ...by, ...body }, id);
+      const done = await revocation.retire(onCondition(by, { ...body, subject: id }), id);
       return answerChange(feed, done, query);
     },
   }),

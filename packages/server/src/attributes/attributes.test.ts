@@ -218,18 +218,6 @@ test('all subjects that the fleet does not know are named at once, and nothing i
   assert.deepEqual(records.journal.head(), before);
 });
 
-test('a change says how many subjects it changed: one that repeats what is so already changed none', async (context) => {
-  const records = await openRecords(context);
-  for (const subject of ['a', 'b', 'c']) await putSubject(records, subject);
-  const changed = async (request: unknown) => (await change(records, request)).changed;
-  assert.equal(await changed({ subjects: ['a', 'b', 'c'], set: { status: 'active' } }), 0);
-  assert.equal(await changed({ subjects: ['a'], set: { status: 'off', level: 2 } }), 1);
-  assert.equal(await changed({ subjects: ['a', 'b', 'c'], set: { status: 'off' } }), 2);
-  assert.equal(await changed({ subjects: ['a', 'b'], set: { status: 'off' }, visibility: 'public' }), 2);
-  assert.equal(await changed({ subjects: ['a', 'b'], set: { status: 'off' }, visibility: 'public' }), 0);
-  assert.equal(await changed({ subjects: ['a'], unset: ['level'] }), 1);
-});
-
 test('the history of a name that a subject never had is an error, that of one it lost is not', async (context) => {
   const records = await openRecords(context);
   await putSubject(records, 'a');

@@ -80,4 +80,5 @@ export function openAttributes(parts: {
 }
 
 export type { NewSubject } from './ensure-subject.ts';
+export { requirePreconditions } from './preconditions.ts';
 export type { ListQuery, Page } from './read.ts';

@@ -19,7 +19,7 @@ interface Asked {
   visibility: Visibility | undefined;
 }
 
-/** Resolves to how many subjects are other than before. */
+/** Resolves to how many subjects are other than before; where none is, there is no revision. */
 export async function changeAttributes(
   change: ChangeTransaction,
   request: AttributesRequest,
@@ -31,12 +31,15 @@ export async function changeAttributes(
   await requireTypes(change.db, set, declared);
   const named = [...new Set<string>(request.subjects)];
   await requireKnown(change, named);
-  let changed = 0;
+  const done = { changed: 0, newest: 0 };
   for (const subjects of chunks(named, subjectsPerTurn)) {
-    changed += await changeSome(change, asked, subjects);
+    const some = await changeSome(change, asked, subjects);
+    done.changed += some.changed;
+    done.newest = Math.max(done.newest, some.newest);
     await aTurn();
   }
-  return changed;
+  if (done.changed === 0) change.unchanged(done.newest, named);
+  return done.changed;
 }
 
 const aTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -70,7 +73,12 @@ function requireSense({ set, unset }: Asked): void {
     throw new PortcullisError('request_malformed', `the change both sets and unsets "${both[0]}"; do one of them`);
 }
 
-async function changeSome(change: ChangeTransaction, asked: Asked, subjects: string[]): Promise<number> {
+/** Stores what is other than before, and nothing else. `newest`: since when what was named is as it is. */
+async function changeSome(
+  change: ChangeTransaction,
+  asked: Asked,
+  subjects: string[],
+): Promise<{ changed: number; newest: number }> {
   const kinds = await requireSubjects(change, subjects);
   const present = await presentOf(change, asked, subjects);
   const written: Written[] = [];
@@ -80,7 +88,8 @@ async function changeSome(change: ChangeTransaction, asked: Asked, subjects: str
     for (const [name, value] of asked.set) {
       const before = facts.find((fact) => fact.name === name);
       const visibility = asked.visibility ?? before?.visibility ?? 'private';
-      if (before?.value !== value || before.visibility !== visibility) changed.add(subject);
+      if (before?.value === value && before.visibility === visibility) continue;
+      changed.add(subject);
       written.push({ subject, kind, name, value, type: typeof value as AttributeType, visibility });
     }
     for (const name of asked.unset) {
@@ -90,12 +99,18 @@ async function changeSome(change: ChangeTransaction, asked: Asked, subjects: str
       written.push({ subject, kind, name, value: null, type: fact.type, visibility: fact.visibility });
     }
   }
+  await markTouched(change, [...changed]);
   await writeValues(change, written);
-  return changed.size;
+  const newest = Math.max(0, ...[...present.values()].flat().map(({ revision }) => revision));
+  return { changed: changed.size, newest };
 }
 
-/** The kinds of these subjects, in the order in which they were asked for. All of them are marked as touched. */
-async function requireSubjects({ db, revision }: ChangeTransaction, subjects: string[]): Promise<Map<string, Kind>> {
+async function markTouched({ db, revision }: ChangeTransaction, subjects: string[]): Promise<void> {
+  if (subjects.length > 0) await db.updateTable('subjects').set({ revision }).where('id', 'in', subjects).execute();
+}
+
+/** The kinds of these subjects, in the order in which they were asked for. */
+async function requireSubjects({ db }: ChangeTransaction, subjects: string[]): Promise<Map<string, Kind>> {
   const rows = await db.selectFrom('subjects').select(['id', 'kind', 'retired']).where('id', 'in', subjects).execute();
   const found = new Map(rows.map((row) => [row.id, row]));
   const kinds = new Map<string, Kind>();
@@ -105,7 +120,6 @@ async function requireSubjects({ db, revision }: ChangeTransaction, subjects: st
     if (row.retired) throw new PortcullisError('subject_retired', `"${subject}" is retired; its record is closed`);
     kinds.set(subject, row.kind as Kind);
   }
-  await db.updateTable('subjects').set({ revision }).where('id', 'in', subjects).execute();
   return kinds;
 }
 
@@ -114,6 +128,7 @@ interface Present {
   value: AttributeValue;
   type: AttributeType;
   visibility: Visibility;
+  revision: number;
 }
 
 /** What these subjects have now of the attributes that are asked for. */
@@ -121,13 +136,13 @@ async function presentOf({ db }: ChangeTransaction, asked: Asked, subjects: stri
   const names = [...asked.set.map(([name]) => name), ...asked.unset];
   const rows = await db
     .selectFrom('attributes')
-    .select(['subject', 'name', 'value', 'visibility'])
+    .select(['subject', 'name', 'value', 'visibility', 'revision'])
     .where('subject', 'in', subjects)
     .where('name', 'in', names)
     .execute();
-  const facts = rows.map(({ subject, name, value: text, visibility }) => {
+  const facts = rows.map(({ value: text, visibility, ...row }) => {
     const value = JSON.parse(text) as AttributeValue;
-    return { subject, name, value, type: typeof value as AttributeType, visibility: visibility as Visibility };
+    return { ...row, value, type: typeof value as AttributeType, visibility: visibility as Visibility };
   });
   return Map.groupBy(facts, (fact) => fact.subject);
 }

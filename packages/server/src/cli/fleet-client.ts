@@ -12,6 +12,7 @@ import {
 } from '@portcullis/device/client';
 import { z } from 'zod';
 import { realSystem } from '../telemetry/system.ts';
+import { readAssignments, requireAssignments } from './assignments.ts';
 import type { Output } from './output.ts';
 import { type Asked, inTypedWords } from './wrong-words.ts';
 
@@ -145,6 +146,8 @@ export interface ChangeOptions extends FleetOptions {
   wait?: boolean;
   waitLimit?: string;
   reason?: string;
+  ifRevision?: string;
+  ifValue?: string[];
 }
 
 interface Prepared {
@@ -167,10 +170,14 @@ export async function sendChange(
 ): Promise<void> {
   const limitMs = secondsOf(options.waitLimit ?? '30') * 1000;
   const query = options.wait ? `?wait=all&waitLimitMs=${limitMs}` : '';
-  const because = options.reason === undefined ? {} : { reason: options.reason };
+  const revision = options.ifRevision === undefined ? undefined : revisionOf(options.ifRevision);
+  requireAssignments(options.ifValue ?? []);
   await withFleet(options, async (client) => {
     const { body, told } = await prepared(change.body, client);
-    const asked = { ...body, ...because };
+    const asked = {
+      ...{ ...body, reason: options.reason, ifRevision: revision },
+      ...(options.ifValue && { ifValues: (await readAssignments(options.ifValue, client, output)).values }),
+    };
     const answer = await client.post(`${change.path}${query}`, asked, ChangeAnswer, limitMs + 30_000);
     const done = doneWords(change.done, answer);
     const result = { ...answer, ...told };
@@ -194,6 +201,12 @@ function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed
     ...(connectionsClosed === null ? [] : [`${counted(connectionsClosed, 'connection')} closed`]),
   ];
   return [[`revision ${revision}: ${what}`, ...figures].join(', '), ...lines].join('\n');
+}
+
+export function revisionOf(text: string): number {
+  const revision = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(revision)) return revision;
+  throw new PortcullisError('usage', `"${text}" is not the number of a revision`);
 }
 
 export function secondsOf(text: string): number {

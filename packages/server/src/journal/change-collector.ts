@@ -19,6 +19,7 @@ export class ChangeCollector implements ChangeTransaction {
   readonly at: number;
   readonly actor: string;
   readonly reason: string | null;
+  already: { since: number; named: readonly string[] } | undefined;
   readonly #subjects = new Map<string, SubjectDelta>();
 
   constructor(db: Writer, entry: Entry, revision: number, at: number) {
@@ -44,6 +45,14 @@ export class ChangeCollector implements ChangeTransaction {
       notBefore: timestamp(certificate.notBefore),
       notAfter: timestamp(certificate.notAfter),
     });
+  }
+
+  touched(subject: string, kind: Kind): void {
+    this.#subject(subject, kind);
+  }
+
+  unchanged(since: number, named: readonly string[]): void {
+    this.already = { since, named };
   }
 
   subjects(): SubjectDelta[] {

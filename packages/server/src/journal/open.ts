@@ -9,6 +9,8 @@ import { type EndVerification, verifyEnd } from './verify-end.ts';
 
 /** How long a head may wait before it is written outside the database. */
 const headFileDelayMs = 100;
+/** Subjects that a remark names, of those that were asked about. */
+const remarkedMax = 100;
 
 interface Parts {
   store: Store;
@@ -67,11 +69,13 @@ class StoredJournal implements Journal {
     entry: Entry,
     work: (transaction: ChangeTransaction) => Promise<T>,
   ): Promise<{ result: T; revision: number }> {
-    const { result, record, head } = await this.#parts.store.change(async (db) => {
+    const { result, since, record, head } = await this.#parts.store.change(async (db) => {
       const before = await readHead(db);
       await entry.requireAllowed?.(db);
       const change = new ChangeCollector(db, entry, before.revision + 1, this.#parts.system.now());
       const result = await work(change);
+      const { already } = change;
+      if (already) return { result, since: already.since, head: await this.#remarked(db, before, entry, change) };
       const subjects = change.subjects();
       const { revision, at, reason } = change;
       const head = await this.#append(db, before, { ...entry, revision, at, body: { reason, subjects } });
@@ -79,11 +83,18 @@ class StoredJournal implements Journal {
       const { actor, action } = entry;
       const previousHash = before.revisionHash;
       const record = { revision, position, hash, previousHash, at, actor, action, reason, subjects };
-      return { result, record, head };
+      return { result, since: revision, record, head };
     });
-    this.#committed(head);
-    this.#tell(record);
-    return { result, revision: record.revision };
+    if (head) this.#committed(head);
+    if (record) this.#tell(record);
+    return { result, revision: since };
+  }
+
+  /** Nothing is to change. What a person says of it is kept all the same; a machine says the same all day. */
+  async #remarked(db: Writer, before: JournalHead, entry: Entry, { at, reason, already }: ChangeCollector) {
+    if (!entry.person || reason === null) return undefined;
+    const subjects = already?.named.slice(0, remarkedMax).map((subject) => ({ subject }));
+    return this.#append(db, before, { ...entry, revision: null, at, body: { reason, changed: 0, subjects } });
   }
 
   /** The change is committed and will be answered: a listener that throws is a bug, and stops the process instead. */

@@ -21,7 +21,9 @@ export interface ChangeRecord {
 export interface By {
   actor: string;
   reason?: string | undefined;
-  /** Throws once the actor may not do it any more. It is asked within the transaction, so that the order of commits decides. */
+  /** The actor is one: a reason that a person gives is kept also where nothing changes. */
+  person?: boolean | undefined;
+  /** Throws once the actor may not do it any more, or what it is on condition of does not hold. It is asked within the transaction, so that the order of commits decides. */
   requireAllowed?: ((db: Reader) => Promise<void>) | undefined;
 }
 
@@ -41,7 +43,7 @@ export interface CertificateDelta {
   notAfter: number;
 }
 
-/** One open transaction that will be one revision. What it tells gates is collected here. */
+/** One open transaction that will be one revision, unless it says that nothing is to change. What it tells gates is collected here. */
 export interface ChangeTransaction {
   readonly db: Writer;
   readonly revision: number;
@@ -50,10 +52,14 @@ export interface ChangeTransaction {
   readonly reason: string | null;
   attribute(subject: string, kind: Kind, name: string, value: AttributeValue | null, isPublic: boolean): void;
   certificate(subject: string, kind: Kind, certificate: CertificateDelta): void;
+  /** Something of it is stored that no gate decides by. */
+  touched(subject: string, kind: Kind): void;
+  /** What was asked for is so already, since this revision: nothing was stored, and there will be none. */
+  unchanged(since: number, named: readonly string[]): void;
 }
 
 export interface Journal {
-  /** One transaction, one revision. */
+  /** One transaction, one revision: that of the change, or since when all was so already. */
   change<T>(
     entry: Entry,
     work: (transaction: ChangeTransaction) => Promise<T>,

@@ -1,4 +1,4 @@
-import { PortcullisError, type StandingsRequest } from '@portcullis/contract';
+import { type Kind, PortcullisError, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
@@ -6,8 +6,8 @@ import { livingDescendants, supersedeLine } from './descent.ts';
 import { endingSubjects } from './ending.ts';
 import { listCertificates } from './list.ts';
 import type { CertificateRow, Revocation, StandingChange } from './promises.ts';
-import { requireSubject, rows } from './rows.ts';
-import { changeStandings, requireOperatorLeft, setStanding, type Targets, voidTokens } from './standing.ts';
+import { rows } from './rows.ts';
+import { changeStandings, requireOperatorLeft, setStanding, type Target } from './standing.ts';
 
 export function openRevocation({
   store,
@@ -22,8 +22,10 @@ export function openRevocation({
     async change(by, request) {
       const entry = { ...by, action: `certificates.${request.action}` };
       const { result, revision } = await journal.change(entry, async (change) => {
-        const changed = await changeStandings(change, request.action, await targets(change.db, request));
+        const named = await targetsOf(change.db, request);
+        const changed = await changeStandings(change, request.action, named);
         if (request.action !== 'resume') await requireOperatorLeft(change, changed.certificates, system.now());
+        if (changed.certificates.length + changed.tokens === 0) unchanged(change, named);
         return changed;
       });
       const { certificates, tokens } = result;
@@ -31,13 +33,13 @@ export function openRevocation({
     },
     async retire(by, subject): Promise<StandingChange> {
       const { result, revision } = await journal.change({ ...by, action: 'subject.retire' }, async (change) => {
-        const rows = await ofSubject(change.db, subject);
-        const open = rows.filter((row) => row.standing === 'valid' || row.standing === 'suspended');
-        const voided = await voidTokens(change.db, subject);
-        for (const row of open) await setStanding(change, row, 'revoked');
-        const closed = await closeRecord(change, subject);
+        const named = await ofSubjects(change.db, [subject]);
+        const { certificates: open, tokens } = await changeStandings(change, 'revoke', named, { final: true });
+        const closed = await closeRecord(change, named);
         await requireOperatorLeft(change, open, system.now());
-        return { open, changed: open.length + Number(voided + closed) };
+        const changed = open.length + tokens + closed;
+        if (changed === 0) unchanged(change, named);
+        return { open, changed };
       });
       return { revision, changed: result.changed, fingerprints: fingerprintsOf(result.open) };
     },
@@ -49,28 +51,59 @@ export function openRevocation({
   };
 }
 
-/** 1n when it was open. */
-async function closeRecord({ db, revision }: ChangeTransaction, subject: string): Promise<bigint> {
-  const closed = db.updateTable('subjects').set({ retired: 1, revision }).where('id', '=', subject);
-  return (await closed.where('retired', '=', 0).executeTakeFirst()).numUpdatedRows;
+/** Of those that are open; resolves to how many were. */
+async function closeRecord(change: ChangeTransaction, named: readonly Target[]): Promise<number> {
+  const { db, revision } = change;
+  const open = named.filter(({ retired }) => !retired);
+  for (const { subject, kind } of open) {
+    await db.updateTable('subjects').set({ retired: 1, revision }).where('id', '=', subject).execute();
+    change.touched(subject, kind);
+  }
+  return open.length;
+}
+
+/** It is in force since whatever touched one of them last. */
+function unchanged(change: ChangeTransaction, named: readonly Target[]): void {
+  const newest = named.reduce((least, { revision }) => Math.max(least, revision), 0);
+  change.unchanged(
+    newest,
+    named.map(({ subject }) => subject),
+  );
 }
 
 const fingerprintsOf = (rows: CertificateRow[]) => rows.map((row) => row.fingerprint);
 
-async function targets(db: ChangeTransaction['db'], request: StandingsRequest): Promise<Targets> {
-  if ((request.subject === undefined) === (request.fingerprint === undefined)) {
-    throw new PortcullisError('request_malformed', 'name either a subject or a fingerprint');
-  }
-  if (request.subject !== undefined) return { subject: request.subject, rows: await ofSubject(db, request.subject) };
-  const row = await findRow(db, request.fingerprint as string);
-  if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${request.fingerprint}"`);
-  return { subject: row.subject, rows: [row, ...(await livingDescendants(db, row.fingerprint))] };
+async function targetsOf(db: Reader, { subject, subjects, fingerprint }: StandingsRequest): Promise<Target[]> {
+  const ways = [subject, subjects, fingerprint].filter((given) => given !== undefined);
+  if (ways.length !== 1) throw new PortcullisError('request_malformed', 'name either subjects or a fingerprint');
+  if (fingerprint === undefined) return ofSubjects(db, [...new Set(subjects ?? [subject as string])]);
+  const row = await findRow(db, fingerprint);
+  if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${fingerprint}"`);
+  const line = [row, ...(await livingDescendants(db, row.fingerprint))];
+  const found = await ofSubjects(db, [row.subject]);
+  return found.map((target) => ({ ...target, rows: line }));
 }
 
-async function ofSubject(db: ChangeTransaction['db'], subject: string): Promise<CertificateRow[]> {
-  await requireSubject(db, subject);
-  const found = await rows(db).where('certificates.subject', '=', subject).execute();
-  return found as CertificateRow[];
+const subjectsPerTurn = 200;
+
+/** In the order in which they were asked for. The event loop gets a turn after each so many. */
+async function ofSubjects(db: Reader, subjects: string[]): Promise<Target[]> {
+  const targets: Target[] = [];
+  for (let from = 0; from < subjects.length; from += subjectsPerTurn) {
+    const some = subjects.slice(from, from + subjectsPerTurn);
+    const found = await db.selectFrom('subjects').selectAll().where('id', 'in', some).execute();
+    const certificates = (await rows(db).where('certificates.subject', 'in', some).execute()) as CertificateRow[];
+    const known = new Map(found.map((row) => [row.id, row]));
+    const of = Map.groupBy(certificates, (row) => row.subject);
+    for (const subject of some) {
+      const row = known.get(subject);
+      if (!row) throw new PortcullisError('subject_unknown', `the fleet has no subject "${subject}"`);
+      const { kind, revision, retired } = row;
+      targets.push({ subject, kind: kind as Kind, revision, retired: retired === 1, rows: of.get(subject) ?? [] });
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return targets;
 }
 
 async function findRow(db: Pick<Reader, 'selectFrom'>, fingerprint: string): Promise<CertificateRow | undefined> {

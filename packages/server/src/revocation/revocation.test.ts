@@ -60,7 +60,8 @@ for (const way of ['subject', 'fingerprint'] as const) {
         return;
       }
       const { revision, changed, fingerprints } = await asked;
-      assert.equal(revision, before + 1);
+      assert.equal(revision, from === result ? before : before + 1);
+      assert.equal(records.journal.head().revision, revision);
       assert.deepEqual(fingerprints, from === result ? [] : [fingerprint]);
       assert.equal(changed, fingerprints.length);
       assert.equal(await standing(records, fingerprint), result);
@@ -281,4 +282,53 @@ test('certificates are listed in pages, of one subject or of all', async (contex
     (await read('truck-17')).map(({ kind }) => kind),
     Array.from({ length: 6 }, () => 'device'),
   );
+});
+
+test('what is so already is no revision, and is answered with the one since when it is', async (context) => {
+  const records = await openRecords(context);
+  await fleet(records);
+  const cut = await change(records, { action: 'suspend', subject: 'truck-17' });
+  await putSubject(records, 'truck-18');
+  const head = records.journal.head();
+  const again = await records.revocation.change(
+    { actor: 'siem' },
+    { action: 'suspend', subject: subjectId('truck-17') },
+  );
+  assert.deepEqual(again, { revision: cut.revision, changed: 0, fingerprints: [] });
+  assert.deepEqual(records.journal.head(), head);
+  const retired = await records.revocation.retire(by, 'truck-17');
+  assert.deepEqual(await records.revocation.retire(by, 'truck-17'), { ...retired, changed: 0, fingerprints: [] });
+});
+
+test('voided tokens alone are a revision that names the subject, though gates are told nothing of it', async (context) => {
+  const records = await openRecords(context);
+  await fleet(records);
+  await putSubject(records, 'new');
+  await putToken(records, 'new', 'its own');
+  const { revision, changed } = await change(records, { action: 'suspend', subject: 'new' });
+  assert.equal(changed, 1);
+  assert.deepEqual((await records.journal.changeAt(revision))?.subjects, [{ subject: 'new', kind: 'device' }]);
+  assert.equal((await records.attributes.read('new')).revision, revision);
+});
+
+test('many subjects are cut in one revision; what is final among them is left', async (context) => {
+  const records = await openRecords(context);
+  await fleet(records);
+  const names = Array.from({ length: 450 }, (_, index) => `d-${index}`);
+  for (const name of names) await putSubject(records, name);
+  const all = await Promise.all(
+    names.map((name, index) => putCertificate(records, name, name, { standing: index === 7 ? 'revoked' : 'valid' })),
+  );
+  const before = records.journal.head().revision;
+  const done = await change(records, { action: 'suspend', subjects: names });
+  assert.deepEqual([done.revision, done.changed], [before + 1, 449]);
+  const standings = await Promise.all(all.map((fingerprint) => standing(records, fingerprint)));
+  assert.deepEqual(new Set(standings.toSpliced(7, 1)), new Set(['suspended']));
+  assert.equal(standings[7], 'revoked');
+  await assert.rejects(change(records, { action: 'suspend', subjects: ['d-1', 'nobody'] }), {
+    code: 'subject_unknown',
+  });
+  await assert.rejects(change(records, { action: 'suspend', subjects: ['operator-1', 'd-1'] }), {
+    code: 'last_operator',
+  });
 });

@@ -1,4 +1,4 @@
-import { PortcullisError, type Standing, type StandingsRequest } from '@portcullis/contract';
+import { type Kind, PortcullisError, type Standing, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
 import type { CertificateRow } from './promises.ts';
@@ -11,29 +11,68 @@ const transitions: Record<StandingsRequest['action'], { from: readonly string[];
 };
 
 /** What a request names: a subject, and all of its certificates or one. */
-export interface Targets {
+export interface Target {
   subject: string;
+  kind: Kind;
+  /** The last that touched the subject. */
+  revision: number;
+  /** Its record is closed. */
+  retired: boolean;
   rows: CertificateRow[];
 }
 
-/** Changes those that the action applies to. Naming only final ones is a mistake; repeating what is so already is not. */
+export interface ChangedStandings {
+  certificates: CertificateRow[];
+  tokens: number;
+}
+
+/** Changes those that the action applies to. Repeating what is so already is no mistake; naming only final ones is, unless `final` ones may be among many. */
 export async function changeStandings(
   change: ChangeTransaction,
   action: StandingsRequest['action'],
-  { subject, rows }: Targets,
-): Promise<{ certificates: CertificateRow[]; tokens: number }> {
+  targets: readonly Target[],
+  { final = targets.length > 1 } = {},
+): Promise<ChangedStandings> {
   const { from, to } = transitions[action];
-  const changing = rows.filter((row) => from.includes(row.standing));
-  const voided = action === 'resume' ? 0n : await voidTokens(change.db, subject);
+  const certificates = targets.flatMap(({ rows }) => rows.filter((row) => from.includes(row.standing)));
+  const tokens = action === 'resume' ? 0 : await voidTokens(change, targets);
+  const [first] = targets;
+  if (!final && first && certificates.length + tokens === 0) requireNotFinal(first, action);
+  await setStandings(change, certificates, to);
+  return { certificates, tokens };
+}
+
+function requireNotFinal({ subject, rows }: Target, action: StandingsRequest['action']): void {
+  const { from, to } = transitions[action];
   const [first] = rows;
-  if (changing.length === 0 && voided === 0n && first && !rows.some((row) => row.standing === to)) {
-    throw new PortcullisError(
-      'standing_final',
-      `no certificate of "${subject}" can ${action}: it is ${first.standing}; only [${from.join(', ')}] can`,
-    );
+  if (!first || rows.some((row) => row.standing === to)) return;
+  throw new PortcullisError(
+    'standing_final',
+    `no certificate of "${subject}" can ${action}: it is ${first.standing}; only [${from.join(', ')}] can`,
+  );
+}
+
+/** So many are named in one statement. */
+const perStatement = 200;
+
+/** Of rows that were read within the transaction. */
+async function setStandings(change: ChangeTransaction, rows: CertificateRow[], standing: Standing): Promise<void> {
+  const { db, revision, at, actor, reason } = change;
+  for (let from = 0; from < rows.length; from += perStatement) {
+    const some = rows.slice(from, from + perStatement);
+    const fingerprints = some.map((row) => row.fingerprint);
+    const set = { standing, revision, changedAt: at, changedBy: actor, reason };
+    await db.updateTable('certificates').set(set).where('fingerprint', 'in', fingerprints).execute();
+    await touch(change, some);
   }
-  for (const row of changing) await setStanding(change, row, to);
-  return { certificates: changing, tokens: Number(voided) };
+  for (const row of rows) if (row.purpose === 'client') change.certificate(row.subject, row.kind, { ...row, standing });
+}
+
+/** Marks them as touched by this revision, and has the journal name them. */
+async function touch(change: ChangeTransaction, named: { subject: string; kind: Kind }[]): Promise<void> {
+  const subjects = [...new Set(named.map(({ subject }) => subject))];
+  await change.db.updateTable('subjects').set({ revision: change.revision }).where('id', 'in', subjects).execute();
+  for (const { subject, kind } of named) change.touched(subject, kind);
 }
 
 /** Leaves one that is final as it is, whatever the row says that was read before. */
@@ -51,14 +90,32 @@ export async function setStanding(change: ChangeTransaction, row: CertificateRow
 }
 
 /** A token that was made before the cut must not be a way around it. */
-export async function voidTokens(db: Writer, subject: string): Promise<bigint> {
-  const { numUpdatedRows } = await db
-    .updateTable('tokens')
-    .set({ voided: 1 })
-    .where('subject', '=', subject)
+async function voidTokens(change: ChangeTransaction, targets: readonly Target[]): Promise<number> {
+  let voided = 0;
+  for (let from = 0; from < targets.length; from += perStatement) {
+    const some = targets.slice(from, from + perStatement);
+    const open = await openTokens(change.db, some);
+    if (open.length === 0) continue;
+    const ids = open.map(({ id }) => id);
+    await change.db.updateTable('tokens').set({ voided: 1 }).where('id', 'in', ids).execute();
+    const having = new Set(open.map(({ subject }) => subject));
+    await touch(
+      change,
+      some.filter(({ subject }) => having.has(subject)),
+    );
+    voided += open.length;
+  }
+  return voided;
+}
+
+function openTokens(db: Writer, targets: readonly Target[]): Promise<{ id: string; subject: string }[]> {
+  const subjects = targets.map(({ subject }) => subject);
+  return db
+    .selectFrom('tokens')
+    .select(['id', 'subject'])
+    .where('subject', 'in', subjects)
     .where('voided', '=', 0)
-    .executeTakeFirst();
-  return numUpdatedRows;
+    .execute();
 }
 
 /** Throws away the whole change when it cut an operator and no other could take that back. */

@@ -165,6 +165,24 @@ test('a token that is void already, a certificate that is suspended already: not
   assert.ok((await list('subject', 'list', '--kind', 'device')).includes('truck-17'));
 });
 
+test('a change on condition is done once; what changed meanwhile, and what is no condition, is told', async () => {
+  const [taken] = await house.json<Changed>('attribute', 'set', 'box-1', 'owner=a', '--if-value', 'site=hamburg');
+  const late = ['attribute', 'set', 'box-1', 'owner=b', '--if-revision', String((taken?.revision ?? 0) - 1)];
+  const { status, error } = await house.portcullis(...late);
+  assert.equal(status, 1);
+  assert.match(error, /nothing was changed: "box-1" was touched after revision \d+/);
+  for (const words of [
+    ['certificate', 'suspend', 'truck-17'],
+    ['attribute', 'unset', 'box-1', 'owner'],
+    ['subject', 'retire', 'box-1'],
+  ]) {
+    const { out } = await house.portcullis(...words, '--if-value', 'owner=b', '--json');
+    assert.equal((JSON.parse(out) as { error: string }).error, 'precondition_failed', words.join(' '));
+  }
+  assert.equal((await house.portcullis(...late.slice(0, -1), 'soon')).status, 2);
+  assert.equal((await house.portcullis('attribute', 'set', 'box-1', 'owner=b', '--if-value', 'owner')).status, 2);
+});
+
 const closed: [string, string[]][] = [
   ['kind', ['subject', 'list', '--kind', 'nosuch']],
   ['standing', ['subject', 'list', '--standing', 'nosuch']],
