@@ -21,6 +21,7 @@ export {
   readExactJson,
 } from './exact-number.ts';
 export * from './feed.ts';
+export * from './host.ts';
 export * from './identity.ts';
 export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.ts';
 export * from './object-identifiers.ts';

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AttributeName, AttributeType, AttributeValue, attributeTextLengthMax, Visibility } from './attributes.ts';
 import { Actor, ReasonText } from './changes.ts';
 import { TokenSecret } from './enrolment.ts';
+import { Hosts } from './host.ts';
 import {
   Fingerprint,
   FleetName,
@@ -40,8 +41,11 @@ export const TokenRequest = z.strictObject({
     .max(365 * 86_400)
     .default(3_600),
   afterRevocation: z.boolean().default(false),
-  /** For a gate: the DNS names and addresses of its server certificate. Default: those of `init --host`. */
-  hosts: z.array(z.string().min(1).max(253)).max(32).optional(),
+  /**
+   * For a gate: the DNS names and addresses of its server certificate, which take the place of those that it has. A new one without has
+   * those of its own machine: `localhost`, `127.0.0.1` and `::1`.
+   */
+  hosts: Hosts.optional(),
   /** For an operator: it may look at everything and change nothing. */
   readOnly: z.boolean().optional(),
 });
@@ -60,6 +64,8 @@ export const TokenCreated = z.object({
   expiresAt: Timestamp,
   /** What it gave the subject, which is new; null: the subject was there, and keeps what it has. Not told by earlier versions. */
   attributes: AttributeAssignments.nullable().optional(),
+  /** Of a gate, where it gave it names or others than it had. */
+  hosts: z.array(z.string()).optional(),
 });
 export type TokenCreated = z.infer<typeof TokenCreated>;
 export const TokenView = z.object({

@@ -56,7 +56,7 @@ export async function putSubject(
   const { result } = await journal.change({ actor: 'operator-1', action: 'tokens.create' }, (change) =>
     attributes.ensure(change, { subject, kind, attributes: values, readOnly }),
   );
-  return result;
+  return result.made;
 }
 
 type Certificate = Omit<Schema['certificates'], 'fingerprint'> & { fingerprint: Fingerprint };

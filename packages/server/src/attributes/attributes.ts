@@ -16,7 +16,7 @@ import type {
 import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import { changeAttributes } from './change.ts';
-import { ensureSubject, type NewSubject } from './ensure-subject.ts';
+import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
 import { listSubjects } from './list.ts';
 import { type ListQuery, listHistory, type Page, readSubject } from './read.ts';
 import { listTypes, readType, retype } from './retype.ts';
@@ -34,8 +34,8 @@ export interface Attributes {
   type(name: string): Promise<Omit<AttributeTypeView, 'subjects'>>;
   /** @throws {PortcullisError} `attribute_unknown`, `attribute_type_conflict` while a value stands in the way */
   retype(by: By, asked: { name: string; type: AttributeType }): Promise<{ changed: 0 | 1 }>;
-  /** Makes a subject with its first attributes within a revision; never touches those of one that exists. */
-  ensure(change: ChangeTransaction, subject: NewSubject): Promise<'created' | 'existing'>;
+  /** Makes a subject with its first attributes within a revision; never touches those of one that exists. A gate's hosts are set. */
+  ensure(change: ChangeTransaction, subject: NewSubject): Promise<Ensured>;
   /** The actor's own record of where devices reach it: no gate decides by it. */
   announce(by: By, url: string): Promise<void>;
   /** The names and addresses of a gate's server certificate, where its token named some. */

@@ -9,19 +9,33 @@ export interface NewSubject {
   attributes: Record<string, AttributeValue>;
   /** For a gate: the names and addresses of its server certificate. */
   hosts?: string[] | undefined;
+  /** A gate of `init`: it stands beside the authority, and has the names that the fleet's file says. */
+  beside?: boolean | undefined;
   /** Of an operator: it changes nothing, for life. */
   readOnly?: boolean | undefined;
 }
 
+/** What became of it: its names are told where they are other than before. */
+export interface Ensured {
+  made: 'created' | 'existing';
+  hosts?: string[];
+}
+
+/** Of a gate that was given none: it serves its own machine. It never gets the names of another server. */
+const ownMachine = ['localhost', '127.0.0.1', '::1'];
+
 export async function ensureSubject(
   change: ChangeTransaction,
-  { subject, kind, attributes, hosts, readOnly = false }: NewSubject,
+  { subject, kind, attributes, hosts, beside = false, readOnly = false }: NewSubject,
   declared: Record<string, AttributeType>,
-): Promise<'created' | 'existing'> {
+): Promise<Ensured> {
+  if (hosts && kind !== 'gate') {
+    throw new PortcullisError('request_malformed', `"${subject}" is a ${kind}; only a gate has hosts`);
+  }
   const { db, revision, at } = change;
   const known = await db
     .selectFrom('subjects')
-    .select(['kind', 'readOnly', 'retired'])
+    .select(['kind', 'readOnly', 'retired', 'hosts'])
     .where('id', '=', subject)
     .executeTakeFirst();
   if (known) {
@@ -34,7 +48,7 @@ export async function ensureSubject(
       );
     }
     if (known.retired) throw new PortcullisError('subject_retired', `"${subject}" is retired; choose another id`);
-    return 'existing';
+    return { made: 'existing', ...(await changeHosts(change, subject, known.hosts, hosts)) };
   }
   if (readOnly && kind !== 'operator') {
     throw new PortcullisError(
@@ -43,7 +57,8 @@ export async function ensureSubject(
     );
   }
   const made = { id: subject, kind, createdAt: at, revision, readOnly: Number(readOnly) };
-  const row = { ...made, hosts: hosts ? JSON.stringify(hosts) : null, url: null };
+  const named = kind === 'gate' ? (hosts ?? (beside ? undefined : ownMachine)) : undefined;
+  const row = { ...made, hosts: named ? JSON.stringify(named) : null, url: null };
   await db.insertInto('subjects').values(row).execute();
   const values = Object.entries(attributes);
   await requireTypes(db, values, declared);
@@ -52,5 +67,26 @@ export async function ensureSubject(
     return { subject, kind, name, value, type: typeof value as AttributeType, visibility } as const;
   });
   await writeValues(change, written);
-  return 'created';
+  return { made: 'created', ...(named && { hosts: named }) };
+}
+
+/** Those of its next server certificate: a running gate asks for one within a day, and whenever it starts. */
+async function changeHosts(
+  { db, revision }: ChangeTransaction,
+  subject: string,
+  known: string | null,
+  hosts: string[] | undefined,
+): Promise<{ hosts?: string[] }> {
+  if (!hosts || sameNames(hosts, known)) return {};
+  await db
+    .updateTable('subjects')
+    .set({ hosts: JSON.stringify(hosts), revision })
+    .where('id', '=', subject)
+    .execute();
+  return { hosts };
+}
+
+function sameNames(hosts: string[], known: string | null): boolean {
+  const plain = (names: string[]) => JSON.stringify(names.map((name) => name.toLowerCase()).sort());
+  return known !== null && plain(hosts) === plain(JSON.parse(known) as string[]);
 }

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { FleetName } from '@portcullis/contract';
+import { type FleetName, Host } from '@portcullis/contract';
 import { credentialFileIn, makeDirectory, writeCredential } from '@portcullis/device';
 import { assembleRecords } from '../assemble.ts';
 import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
@@ -17,7 +17,7 @@ export async function makeFleetDirectory(
   made: { fleet: FleetName; basePort: number; hosts: string[] | undefined },
 ): Promise<void> {
   const { fleet, basePort } = made;
-  const hosts = made.hosts ?? [...new Set(['localhost', '127.0.0.1', '::1', hostname().toLowerCase()])];
+  const hosts = made.hosts ?? [...new Set(['localhost', '127.0.0.1', '::1', ...ownName()])];
   for (const inner of ['', 'authority', 'authority/keys', 'gate']) {
     makeDirectory(join(directory, inner));
   }
@@ -46,6 +46,9 @@ export async function makeFleetDirectory(
   const gate = await issueLocally(records, config, { subject: 'gate-1', kind: 'gate' });
   writeCredential(credentialFileIn(join(directory, 'gate')), gate);
 }
+
+/** None where what the machine is called is no DNS name. */
+const ownName = () => [hostname().toLowerCase()].filter((name) => Host.safeParse(name).success);
 
 /** A certificate is no secret. */
 const forEverybody = 0o644;

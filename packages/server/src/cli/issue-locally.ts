@@ -22,7 +22,7 @@ export async function issueLocally(
   await journal.change(
     { actor: 'authority', action: 'certificates.issue', reason: 'issued on the store itself' },
     async (change) => {
-      await attributes.ensure(change, { subject, kind, readOnly, attributes: {} });
+      await attributes.ensure(change, { subject, kind, readOnly, beside: true, attributes: {} });
       await issuance.record(change, signed);
     },
   );

@@ -64,7 +64,11 @@ export function tokenCommands(program: Command, output: Output): void {
     .option('--expires <duration>', 'how long it can be used: 90s, 15m, 1h, 7d (1h)')
     .option('--from <file>', 'many: a subject id or a JSON object a line')
     .option('--after-revocation', 'although the subject has a suspended or revoked certificate')
-    .option('--host <name>', 'of a gate: a DNS name or address of its server certificate, repeatable', each)
+    .option(
+      '--host <name>',
+      'of a gate: a DNS name or address of its server certificate, repeatable (of a new one: localhost, 127.0.0.1, ::1)',
+      each,
+    )
     .option('--reason <text>', 'why, for the journal')
     .description('make a token: it is printed once, and only its hash is kept')
     .action((subject: string | undefined, options: CreateOptions) => createTokens(subject, options, output));
@@ -129,8 +133,9 @@ function givenWords(tokens: TokenCreated[], asked: readonly string[]): string[] 
       `${tokens.length} tokens; ${counted(made, 'subject is', 'subjects are')} new, ${counted(kept, 'keeps', 'keep')} the attributes that ${kept === 1 ? 'it has' : 'they have'}${kept > 0 ? notSet : ''}`,
     ];
   }
-  return tokens.map(({ subject, kind, attributes, expiresAt }) => {
-    const until = `the token can be used until ${expiresAt}`;
+  return tokens.map(({ subject, kind, attributes, hosts, expiresAt }) => {
+    const names = hosts ? `its next server certificate is for [${hosts.join(', ')}]; ` : '';
+    const until = `${names}the token can be used until ${expiresAt}`;
     if (!attributes) return `${subject} exists and keeps its attributes${notSet}; ${until}`;
     const given = Object.entries(attributes).map(([name, value]) => `${name}=${plainJson(value)}`);
     return `${subject} is new: ${kind} with ${given.join(', ') || 'no attribute'}; ${until}`;

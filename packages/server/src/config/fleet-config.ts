@@ -1,14 +1,9 @@
 import { join } from 'node:path';
-import { AttributeName, AttributeType, FleetName, oneOf, PortcullisError } from '@portcullis/contract';
+import { AttributeName, AttributeType, FleetName, Host, Hosts, oneOf, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
 import { MetricsConfig } from './figures-address.ts';
 import { readYaml } from './read-yaml.ts';
 
-export const Host = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(/^[A-Za-z0-9.:_-]+$/, 'must be a DNS name or an address');
 export const Port = z.int().min(0).max(65_535);
 export const HttpsUrl = z.url({ protocol: /^https$/, message: 'must be an https address' });
 export const LogLevel = oneOf(['debug', 'info', 'warn', 'error']);
@@ -17,8 +12,8 @@ export const LogLevel = oneOf(['debug', 'info', 'warn', 'error']);
 export const FleetFile = z.strictObject({
   /** The fleet's name, as in every certificate's URI. It is made by `init` and never changes. */
   fleet: FleetName,
-  /** DNS names and addresses of the authority's server certificate, and of gates whose token names none. */
-  hosts: z.array(Host).min(1).max(32),
+  /** DNS names and addresses of the authority's server certificate, and of the gate that `init` made beside it. */
+  hosts: Hosts,
   listen: z.strictObject({
     /** The address that the authority's listeners bind. */
     host: Host.default('127.0.0.1'),

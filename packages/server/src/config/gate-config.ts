@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { AttributeName, AttributeValue, Kind, readingBounds, StreamName } from '@portcullis/contract';
+import { AttributeName, AttributeValue, Host, Kind, readingBounds, StreamName } from '@portcullis/contract';
 import { z } from 'zod';
 import { MetricsConfig } from './figures-address.ts';
-import { Host, HttpsUrl, LogLevel, Port } from './fleet-config.ts';
+import { HttpsUrl, LogLevel, Port } from './fleet-config.ts';
 import { readYaml } from './read-yaml.ts';
 
 const range = z

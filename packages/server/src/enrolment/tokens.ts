@@ -45,7 +45,7 @@ async function createToken(
 ): Promise<TokenCreated> {
   const { subject, kind, hosts, readOnly } = asked;
   const attributes = asked.attributes ?? { status: 'active' };
-  const made = await parts.attributes.ensure(change, { subject, kind, attributes, hosts, readOnly });
+  const ensured = await parts.attributes.ensure(change, { subject, kind, attributes, hosts, readOnly });
   if (!asked.afterRevocation) await requireNotCut(change.db, subject);
   const secret = parts.system.random(32).toString('base64url');
   const id = parts.system.random(8).toString('hex');
@@ -62,8 +62,9 @@ async function createToken(
     .execute();
   const roots = fromPem('CERTIFICATE', parts.issuance.bundle.roots).map((der) => der.toString('base64'));
   const token = formatToken({ url: parts.enrolmentUrl, subject, secret, roots });
-  const given = made === 'created' ? attributes : null;
-  return { token, id, subject, kind, secret, expiresAt: timestamp(expiresAt), attributes: given };
+  const named = ensured.hosts && { hosts: ensured.hosts };
+  const given = ensured.made === 'created' ? attributes : null;
+  return { token, id, subject, kind, secret, expiresAt: timestamp(expiresAt), attributes: given, ...named };
 }
 
 async function requireNotCut(db: Writer, subject: string): Promise<void> {
