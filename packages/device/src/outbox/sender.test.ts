@@ -157,6 +157,21 @@ test('P8: a failure of the request, whatever its status, is none of the readings
   assert.deepEqual(refusedIn(directory), []);
 });
 
+test('a reading that the policy of the gate can not judge is kept; those before it are stored, those behind it wait', async () => {
+  const failing = (received: Received) => {
+    const line = linesOf(received.body).findIndex(({ value }) => value === 3) + 1;
+    return line === 0 ? acknowledged(received) : refused(503, 'condition_failed', { line });
+  };
+  const gate = await startGate(range(3).map(() => failing));
+  const { device, refusals } = await sending([gate.url], 6);
+  await device.drained(limit());
+  assert.deepEqual(
+    gate.requests.map(({ body }) => linesOf(body).map(({ value }) => value)),
+    [range(6), [0, 1, 2], [3, 4, 5], [3, 4, 5]],
+  );
+  assert.deepEqual([gate.values(), refusals], [range(6), ['condition_failed']]);
+});
+
 test('a body that is refused without naming a line is searched for the reading', async () => {
   const whole = (received: Received) =>
     linesOf(received.body).some(({ value }) => value === 5)

@@ -217,9 +217,18 @@ export class Sender {
     // A gate that can not decide has not looked for the stream.
     if (reasonClass !== undefined && reasonClass !== 'gate') this.#isKnownTo(gate);
     if (reasonClass === 'reading') return this.#setAside(batch, problem);
+    // The gate's policy is at fault with one reading: what stands before that one need not wait for it.
+    const before = (problem.line ?? 1) - 1;
+    if (reasonClass === 'gate' && before > 0 && before < batch.length) return this.#sendAlone(before);
     this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
     if (reasonClass === 'gate') this.#gates.passOver();
     return this.#backOff.next(paceOf(problem.reason, reasonClass), retryAfterMs(headers['retry-after']));
+  }
+
+  /** So many of the oldest readings, which is fewer than before. */
+  #sendAlone(count: number): number {
+    this.#limit = count;
+    return 0;
   }
 
   /** Nothing of the batch was stored. What stands before the refused line is sent alone first, so that order is kept. */
@@ -230,10 +239,7 @@ export class Sender {
       const message = `the gate refused line ${problem.line} of ${batch.length}`;
       return this.#failed(new PortcullisError('answer_malformed', message));
     }
-    if (index > 0) {
-      this.#limit = index;
-      return 0;
-    }
+    if (index > 0) return this.#sendAlone(index);
     if (problem.line === undefined && batch.length > 1) {
       // The whole body was refused and no line was named: find the one by sending fewer.
       this.#limit = Math.floor(batch.length / 2);
