@@ -73,7 +73,9 @@ export async function assembleAuthority(
   const { system = realSystem, logTo } = outside;
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const records = await assembleRecords(directory, config, stack, outside);
-  const feed = stack.use(await openFeed({ ...config, ...records, system, log }));
+  const feed = stack.use(
+    await openFeed({ ...config, ...records, directory: join(directory, 'authority'), system, log }),
+  );
   const home = join(directory, 'authority');
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
   const looks = { ...seen, diskSpace: () => diskSpace(home) };

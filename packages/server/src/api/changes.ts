@@ -49,7 +49,7 @@ export const changesRoutes: readonly Route[] = [
     async handle({ feed, journal }, { params: { revision }, query }) {
       const record = await journal.changeAt(revision);
       if (!record) throw new PortcullisError('revision_unknown', `there is no revision ${revision}`);
-      const { hash: _hash, previousHash: _previousHash, ...change } = record;
+      const { hash: _hash, previousHash: _previousHash, bytes: _bytes, ...change } = record;
       const limitMs = query.wait === 'all' ? query.waitLimitMs : 0;
       if (query.subjects === 'none') change.subjects = [];
       return { ...change, at: timestamp(record.at), receipt: await feed.receipt(revision, { limitMs }) };
@@ -70,7 +70,8 @@ export const changesRoutes: readonly Route[] = [
     answer: z.object({ items: z.array(JournalEntryView), next: z.string().nullable() }),
     async handle({ journal }, { query: { after, limit } }) {
       const items = await journal.entries(after, limit);
-      return { items, next: items.length === limit ? String(items.at(-1)?.position) : null };
+      const last = items.at(-1)?.position ?? after;
+      return { items, next: items.length > 0 && last < journal.head().position ? String(last) : null };
     },
   }),
 ];

@@ -145,12 +145,12 @@ async function streamFeed(
   const gone = new AbortController();
   const response = reply.raw;
   response.once('close', () => gone.abort());
-  const write = async (line: string): Promise<void> => {
+  const write = async (piece: string | Uint8Array): Promise<void> => {
     if (!response.headersSent) {
       reply.hijack();
       response.writeHead(200, { 'content-type': 'application/x-ndjson' });
     }
-    if (!response.write(line)) await drained(response, { within: feed.leaseMs, unless: gone.signal });
+    if (!response.write(piece)) await drained(response, { within: feed.leaseMs, unless: gone.signal });
   };
   try {
     await whileAdmitted(rooms, peer, async (admitted) => {

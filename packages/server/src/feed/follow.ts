@@ -2,8 +2,15 @@ import type { FeedMessage, SubjectDelta } from '@portcullis/contract';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 
-/** So many live changes wait for a slow gate in memory; beyond, it reads them from the journal. */
+/** So many live changes, and so many bytes of them, wait for a slow gate in memory; beyond, it reads them from the journal. */
 const liveMax = 1_000;
+const liveBytesMax = 16 * 1024 * 1024;
+/** A change of more bytes than these is no line of the feed: a gate takes a snapshot in its place. */
+export const changeBytesMax = 32 * 1024 * 1024;
+/** A shorter way is gone, however small a snapshot is. */
+const wayBytesMin = 8 * 1024 * 1024;
+/** So many changes are counted at the most to see how far a gate has to go. */
+const countedMax = 20_000;
 const pageSize = 200;
 const beatMs = 500;
 
@@ -12,6 +19,10 @@ interface Parts {
   names: ReadonlySet<string>;
   now(): number;
   write(message: FeedMessage | string): Promise<void>;
+  /** Sends a snapshot that shows at least this revision; resolves to the one that it shows. `waiting`: nothing is sent yet. */
+  snapshot(atLeast: number, waiting: () => Promise<void>): Promise<number>;
+  /** How large a snapshot is about. */
+  snapshotBytes(): number;
   signal: AbortSignal;
   /** The line of a change for gates with these names; the same for all of them. */
   lineOf(record: ChangeRecord): string;
@@ -19,12 +30,14 @@ interface Parts {
 
 /**
  * The journal from a cursor on, in three phases that may repeat: backfill from the store, cut over once it is caught up, live.
- * What happens during a backfill waits in `live`; when that overflows it is dropped, and the store is read again.
+ * What happens during a backfill waits in `live`; when that overflows it is dropped, and the store is read again. Where the way would be
+ * longer than a snapshot is, or a change is too large for a line, a snapshot takes its place, in the middle of the stream.
  */
 export class Follower {
   readonly #parts: Parts;
   #cursor: number;
   #live: ChangeRecord[] = [];
+  #liveBytes = 0;
   #behind = true;
   #beatDue = true;
   #wake: () => void = () => undefined;
@@ -34,13 +47,15 @@ export class Follower {
     this.#cursor = cursor;
   }
 
-  async run(): Promise<void> {
+  /** `snapshot`: begin with one, whatever is held. */
+  async run({ snapshot = false } = {}): Promise<void> {
     const { journal, signal } = this.#parts;
     const stop = journal.onChange((record) => this.#hear(record));
     const beat = setInterval(() => this.#nudge(true), beatMs);
     const aborted = () => this.#wake();
     signal.addEventListener('abort', aborted);
     try {
+      if (snapshot) await this.#skip(this.#cursor);
       while (!signal.aborted) await this.#step();
     } finally {
       stop();
@@ -50,8 +65,9 @@ export class Follower {
   }
 
   #hear(record: ChangeRecord): void {
-    if (this.#live.length >= liveMax) {
-      this.#live = [];
+    this.#liveBytes += record.bytes;
+    if (this.#live.length >= liveMax || this.#liveBytes > liveBytesMax) {
+      [this.#live, this.#liveBytes] = [[], 0];
       this.#behind = true;
     } else this.#live.push(record);
     this.#nudge(false);
@@ -65,7 +81,10 @@ export class Follower {
   async #step(): Promise<void> {
     if (this.#behind) return this.#backfill();
     const next = this.#live.shift();
-    if (next) return this.#send(next);
+    if (next) {
+      this.#liveBytes -= next.bytes;
+      return this.#send(next);
+    }
     if (this.#beatDue) return this.#sendBeat();
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -73,11 +92,32 @@ export class Follower {
   }
 
   async #backfill(): Promise<void> {
+    if (await this.#isFar()) return this.#skip(this.#parts.journal.head().revision);
     const records = await this.#parts.journal.changes(this.#cursor, pageSize);
     for (const record of records) await this.#send(record);
     const [first] = this.#live;
     const next = first?.revision ?? this.#parts.journal.head().revision;
     this.#behind = next > this.#cursor + (first ? 1 : 0);
+  }
+
+  async #isFar(): Promise<boolean> {
+    const { journal, snapshotBytes } = this.#parts;
+    if (journal.head().revision - this.#cursor > countedMax) return true;
+    return (await journal.bytesAfter(this.#cursor, countedMax)) > Math.max(2 * snapshotBytes(), wayBytesMin);
+  }
+
+  /** What the snapshot shows was heard meanwhile, and is not sent again. */
+  async #skip(atLeast: number): Promise<void> {
+    if (this.#parts.signal.aborted) return;
+    this.#cursor = await this.#parts.snapshot(atLeast, () => this.#tellOfLife());
+    this.#behind = this.#parts.journal.head().revision > this.#cursor;
+  }
+
+  /** A gate that hears nothing believes the connection dead. What it has been told of is named, as by any beat. */
+  async #tellOfLife(): Promise<void> {
+    const { journal, now, write } = this.#parts;
+    const hash = await journal.hashAt(this.#cursor);
+    if (hash) await write({ type: 'beat', revision: this.#cursor, hash, time: timestamp(now()) });
   }
 
   async #send(record: ChangeRecord): Promise<void> {
@@ -86,6 +126,7 @@ export class Follower {
       this.#behind = true; // The store has what is missing, and this one too.
       return;
     }
+    if (record.bytes > changeBytesMax) return this.#skip(record.revision);
     this.#cursor = record.revision;
     await this.#parts.write(this.#parts.lineOf(record));
   }

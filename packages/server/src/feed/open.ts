@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   type AppliedReport,
   type FeedMessage,
@@ -21,7 +22,7 @@ import { instancesOfGateMax, LeaseBook } from './lease-book.ts';
 import type { Feed } from './promises.ts';
 import { Receipts } from './receipts.ts';
 import { RecentHashes } from './recent-hashes.ts';
-import { writeSnapshot } from './snapshot.ts';
+import { Snapshots } from './snapshots.ts';
 
 export interface FeedParts {
   store: Store;
@@ -29,6 +30,8 @@ export interface FeedParts {
   system: System;
   log: Log;
   fleet: string;
+  /** The authority's own: snapshots lie there while gates read them. */
+  directory: string;
   leaseMs: number;
   patienceMs: number;
 }
@@ -51,12 +54,14 @@ class AuthorityFeed implements Feed {
   readonly #counters: GateCounters;
   readonly #recent = new RecentHashes();
   readonly #lines = new Map<string, { revision: number; line: string }>();
+  readonly #snapshots: Snapshots;
   readonly #stop: () => void;
 
   constructor(parts: FeedParts, horizon: Horizon, able: AbleGates) {
     const { monotonic, now } = parts.system;
     const { leaseMs, patienceMs, journal } = parts;
     this.#parts = parts;
+    this.#snapshots = new Snapshots({ ...parts, directory: join(parts.directory, 'snapshots') });
     this.#horizon = horizon;
     this.#able = able;
     const receipted = journal.head().revision;
@@ -78,23 +83,26 @@ class AuthorityFeed implements Feed {
 
   async follow(
     query: z.infer<typeof FeedQuery>,
-    write: (line: string) => Promise<void>,
+    write: (piece: string | Uint8Array) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
     this.#requireClock(query.clock);
     if (query.after !== undefined) await this.#requireHistory(query.after, query.hash ?? '');
     const names = new Set(query.attributes.split(',').filter((name) => name !== ''));
-    const { store, journal, fleet, system } = this.#parts;
-    const send = (message: FeedMessage | string) => {
+    const { journal, system } = this.#parts;
+    const sendPiece = (piece: string | Uint8Array) => {
       signal.throwIfAborted();
-      return write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`);
+      return write(piece);
     };
+    const send = (message: FeedMessage | string) =>
+      sendPiece(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`);
+    const snapshot = (atLeast: number, waiting: () => Promise<void>) =>
+      this.#snapshots.send({ names, atLeast }, sendPiece, waiting);
     const needsSnapshot = query.after === undefined || query.snapshot === '1';
-    const cursor = needsSnapshot
-      ? await writeSnapshot(store, { fleet, names, now: system.now() }, send)
-      : (query.after as number);
     const lineOf = (record: ChangeRecord) => this.#lineOf(record, names);
-    await new Follower({ journal, names, now: system.now, write: send, signal, lineOf }, cursor).run();
+    const snapshotBytes = () => this.#snapshots.bytes;
+    const follower = { journal, names, now: system.now, write: send, signal, lineOf, snapshot, snapshotBytes };
+    await new Follower(follower, query.after ?? 0).run({ snapshot: needsSnapshot });
   }
 
   /** Gates with the same policies are told the same line; it is made once. */
@@ -227,6 +235,7 @@ class AuthorityFeed implements Feed {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop();
     this.#receipts.close();
+    this.#snapshots.close();
     if (!this.#book.anyRunning()) await this.#horizon.write(0);
   }
 }

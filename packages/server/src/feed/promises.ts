@@ -13,10 +13,14 @@ import type { z } from 'zod';
 export interface Feed {
   readonly leaseMs: number;
   /**
-   * Writes NDJSON lines until the signal ends it. `write` resolves when the line may be followed by the next.
+   * Writes NDJSON lines, or pieces of them, until the signal ends it. `write` resolves when the next may follow.
    * @throws {PortcullisError} `revision_regressed`, `clock_too_far_off`
    */
-  follow(query: z.infer<typeof FeedQuery>, write: (line: string) => Promise<void>, signal: AbortSignal): Promise<void>;
+  follow(
+    query: z.infer<typeof FeedQuery>,
+    write: (piece: string | Uint8Array) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** @throws {PortcullisError} `revision_regressed`, `clock_too_far_off`, `instances_too_many` */
   renew(gate: string, request: LeaseRequest): Promise<LeaseAnswer>;
   /** One of another history counts for nothing. @throws {PortcullisError} `revision_regressed` */

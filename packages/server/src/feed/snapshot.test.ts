@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { FeedMessage } from '@portcullis/contract';
+import { FeedMessage } from '@portcullis/contract';
 import { openRecords, putCertificate, putSubject, startedAt } from '../../test/records.ts';
 import { writeSnapshot } from './snapshot.ts';
 
@@ -20,7 +20,7 @@ test('a snapshot tells of no certificate that ended, or was superseded, more tha
   await put('ended', { notAfter: startedAt - day - 1_000 });
   const messages: FeedMessage[] = [];
   const parts = { fleet: 'fleet-1', names: new Set<string>(), now: startedAt };
-  await writeSnapshot(records.store, parts, async (message) => void messages.push(message));
+  await writeSnapshot(records.store, parts, async (line) => void messages.push(FeedMessage.parse(JSON.parse(line))));
   const subjects = messages.flatMap((message) => (message.type === 'subjects' ? message.subjects : []));
   const found = subjects.flatMap(({ certificates }) => certificates.map(({ fingerprint }) => fingerprint));
   assert.deepEqual(found.toSorted(), told.toSorted());

@@ -6,25 +6,48 @@ const pageSize = 500;
 /** So long after its end, and after it was superseded, gates know a certificate: no connection of its time is open any more. */
 const endedKeptMs = 86_400_000;
 
-/** The fleet as it is at one revision, read in one transaction and written page by page. Resolves to that revision. */
+/** A line of a snapshot has so many bytes at the most, but for one subject that has more by itself. */
+const lineBytesMax = 256 * 1024;
+
+/**
+ * The fleet as it is at one revision, read in one transaction: the lines of the feed, a page at a time. `write` resolves when the next may
+ * follow. Resolves to that revision.
+ */
 export function writeSnapshot(
   store: Store,
   parts: { fleet: string; names: ReadonlySet<string>; now: number },
-  write: (message: FeedMessage) => Promise<void>,
+  write: (lines: string) => Promise<void>,
 ): Promise<number> {
+  const lineOf = (message: FeedMessage) => `${JSON.stringify(message)}\n`;
   return store.snapshot(async (db) => {
     const { revision, revisionHash: hash } = await db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
-    await write({ type: 'snapshot', fleet: parts.fleet as never, revision, hash });
+    await write(lineOf({ type: 'snapshot', fleet: parts.fleet as never, revision, hash }));
     for (let after = ''; ; ) {
       const subjects = await readPage(db, after, parts);
       const last = subjects.at(-1);
       if (!last) break;
-      await write({ type: 'subjects', subjects });
+      for (const line of subjectLines(subjects)) await write(line);
       after = last.subject;
     }
-    await write({ type: 'complete', revision, hash });
+    await write(lineOf({ type: 'complete', revision, hash }));
     return revision;
   });
+}
+
+function* subjectLines(subjects: readonly SnapshotSubject[]): Iterable<string> {
+  let texts: string[] = [];
+  let bytes = 0;
+  const line = () => `{"type":"subjects","subjects":[${texts.join(',')}]}\n`;
+  for (const subject of subjects) {
+    const text = JSON.stringify(subject);
+    if (texts.length > 0 && bytes + text.length > lineBytesMax) {
+      yield line();
+      [texts, bytes] = [[], 0];
+    }
+    texts.push(text);
+    bytes += text.length;
+  }
+  yield line();
 }
 
 async function readPage(

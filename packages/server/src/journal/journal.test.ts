@@ -233,6 +233,26 @@ test('what a follower was told live is what the cursor finds later', async (cont
   assert.equal(await journal.hashAt(9), undefined);
 });
 
+test('a page of the journal holds so many bytes, and one entry at least', async (context) => {
+  const { journal } = await house(context);
+  for (const bytes of [1_000, 3_000_000, 3_000_000, 9_000_000, 1_000, 1_000]) {
+    await change(journal, 'd1', 'x'.repeat(bytes));
+  }
+  const revisions: number[][] = [];
+  for (let after = 0; after < 6; after = revisions.at(-1)?.at(-1) as number) {
+    revisions.push((await journal.changes(after, 100)).map(({ revision }) => revision));
+  }
+  assert.deepEqual(revisions, [[1, 2], [3], [4], [5, 6]]);
+  assert.deepEqual(
+    (await journal.entries(1, 100)).map(({ position }) => position),
+    [2],
+  );
+  assert.equal(
+    await journal.bytesAfter(4, 10),
+    (await journal.changes(4, 10)).reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+});
+
 test('the journal goes on from where it stood', async (context) => {
   const { journal, store, directory } = await house(context);
   await change(journal, 'd1');

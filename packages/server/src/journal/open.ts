@@ -4,6 +4,7 @@ import { type System, timestamp } from '../telemetry/telemetry.ts';
 import { ChangeCollector } from './change-collector.ts';
 import { entryHash, originHash } from './entry-hash.ts';
 import { type JournalHead, readHeadFile, writeHeadFile } from './head-file.ts';
+import { bytesAfter, readPage } from './page.ts';
 import type { ChangeRecord, ChangeTransaction, Entry, Journal, Note } from './promises.ts';
 import { type EndVerification, verifyEnd } from './verify-end.ts';
 
@@ -78,11 +79,13 @@ class StoredJournal implements Journal {
       if (already) return { result, since: already.since, head: await this.#remarked(db, before, entry, change) };
       const subjects = change.subjects();
       const { revision, at, reason } = change;
-      const head = await this.#append(db, before, { ...entry, revision, at, body: { reason, subjects } });
+      const body = JSON.stringify({ reason, subjects });
+      const head = await this.#append(db, before, { ...entry, revision, at, body });
       const { position, hash } = head;
       const { actor, action } = entry;
+      const bytes = Buffer.byteLength(body);
       const previousHash = before.revisionHash;
-      const record = { revision, position, hash, previousHash, at, actor, action, reason, subjects };
+      const record = { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
       return { result, since: revision, record, head };
     });
     if (head) this.#committed(head);
@@ -94,7 +97,8 @@ class StoredJournal implements Journal {
   async #remarked(db: Writer, before: JournalHead, entry: Entry, { at, reason, already }: ChangeCollector) {
     if (!entry.person || reason === null) return undefined;
     const subjects = already?.named.slice(0, remarkedMax).map((subject) => ({ subject }));
-    return this.#append(db, before, { ...entry, revision: null, at, body: { reason, changed: 0, subjects } });
+    const body = JSON.stringify({ reason, changed: 0, subjects });
+    return this.#append(db, before, { ...entry, revision: null, at, body });
   }
 
   /** The change is committed and will be answered: a listener that throws is a bug, and stops the process instead. */
@@ -117,7 +121,7 @@ class StoredJournal implements Journal {
       const result = await work(db);
       const said = typeof entry.body === 'function' ? entry.body(result) : (entry.body ?? {});
       if (said === undefined) return { result, head: undefined };
-      const body = { reason: entry.reason ?? null, ...said };
+      const body = JSON.stringify({ reason: entry.reason ?? null, ...said });
       const at = this.#parts.system.now();
       return { result, head: await this.#append(db, before, { ...entry, revision: null, at, body }) };
     });
@@ -128,9 +132,9 @@ class StoredJournal implements Journal {
   async #append(
     db: Writer,
     before: JournalHead,
-    entry: Entry & { revision: number | null; at: number; body: unknown },
+    entry: Entry & { revision: number | null; at: number; body: string },
   ): Promise<JournalHead> {
-    const { actor, action, revision, at } = entry;
+    const { actor, action, revision, at, body } = entry;
     const position = before.position + 1;
     const stored = {
       position,
@@ -138,7 +142,7 @@ class StoredJournal implements Journal {
       at,
       actor,
       action,
-      body: JSON.stringify(entry.body),
+      body,
       previousHash: before.hash,
     };
     const hash = entryHash(stored);
@@ -177,11 +181,14 @@ class StoredJournal implements Journal {
 
   async changes(after: number, limit: number): Promise<ChangeRecord[]> {
     return this.#parts.store.read(async (db) => {
-      const page = db.selectFrom('journal').selectAll().where('revision', '>', after).orderBy('revision').limit(limit);
-      const rows = await page.execute();
+      const rows = await readPage(db, 'revision', after, limit);
       const first = rows[0] && (await hashOf(db, (rows[0].revision as number) - 1));
       return rows.map((row, index) => recordOf(row, rows[index - 1]?.hash ?? first ?? originHash));
     });
+  }
+
+  bytesAfter(revision: number, changesMax: number): Promise<number> {
+    return this.#parts.store.read((db) => bytesAfter(db, revision, changesMax));
   }
 
   async changeAt(revision: number): Promise<ChangeRecord | undefined> {
@@ -200,9 +207,7 @@ class StoredJournal implements Journal {
   }
 
   async entries(after: number, limit: number): Promise<JournalEntryView[]> {
-    const rows = await this.#parts.store.read((db) =>
-      db.selectFrom('journal').selectAll().where('position', '>', after).orderBy('position').limit(limit).execute(),
-    );
+    const rows = await this.#parts.store.read((db) => readPage(db, 'position', after, limit));
     return rows.map((row) => ({ ...row, at: timestamp(row.at), body: JSON.parse(row.body) as unknown }));
   }
 
@@ -227,5 +232,7 @@ async function hashOf(db: Reader, revision: number): Promise<string | undefined>
 function recordOf(row: Schema['journal'], previousHash: string): ChangeRecord {
   const { reason, subjects } = JSON.parse(row.body) as { reason: string | null; subjects: SubjectDelta[] };
   const { position, hash, at, actor, action } = row;
-  return { revision: row.revision as number, position, hash, previousHash, at, actor, action, reason, subjects };
+  const bytes = Buffer.byteLength(row.body);
+  const revision = row.revision as number;
+  return { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
 }

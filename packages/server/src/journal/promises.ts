@@ -9,6 +9,8 @@ export interface ChangeRecord {
   hash: string;
   /** Of the entry that made the revision before; there may be notes between the two. */
   previousHash: string;
+  /** Of what the journal keeps of it. */
+  bytes: number;
   /** Milliseconds since 1970. */
   at: number;
   actor: string;
@@ -70,13 +72,16 @@ export interface Journal {
   head(): JournalHead;
   /** Called after each commit that made a revision, in order. Returns how to stop. */
   onChange(listener: (record: ChangeRecord) => void): () => void;
-  /** The records of the revisions after this one, oldest first. */
+  /** The records of the revisions after this one, oldest first: so many, fewer where they are large, and one where there is one. */
   changes(after: number, limit: number): Promise<ChangeRecord[]>;
+  /** What they take in bytes, counted over at most so many of them. */
+  bytesAfter(revision: number, changesMax: number): Promise<number>;
   changeAt(revision: number): Promise<ChangeRecord | undefined>;
   /** The hash of the entry that made this revision. */
   hashAt(revision: number): Promise<string | undefined>;
   /** Its last entries, against the heads that are held: bounded, where `verifyJournal` looks at all. */
   verifyEnd(): Promise<EndVerification>;
+  /** As many as `changes` gives. */
   entries(after: number, limit: number): Promise<JournalEntryView[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import type { Reader, Schema, Store } from '../storage/storage.ts';
 import { entryHash, originHash } from './entry-hash.ts';
 import type { JournalHead } from './head-file.ts';
+import { readPage } from './page.ts';
 
 export interface Verification {
   entries: number;
@@ -37,8 +38,7 @@ const pageSize = 1_000;
 async function* entriesOf(db: Reader): AsyncGenerator<Row> {
   let after = Number.MIN_SAFE_INTEGER;
   for (;;) {
-    const page = db.selectFrom('journal').selectAll().where('position', '>', after).orderBy('position').limit(pageSize);
-    const rows = await page.execute();
+    const rows = await readPage(db, 'position', after, pageSize);
     yield* rows;
     const last = rows.at(-1);
     if (last === undefined) return;
