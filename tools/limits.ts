@@ -164,6 +164,12 @@ const limits: Record<string, Limit[]> = {
     ),
     limit('how much of them', 'server/src/journal/verify-end.ts#bytesMax', 'bytes', '`journal verify` looks at all'),
     limit(
+      'a change that gates are told as a line',
+      'server/src/feed/follow.ts#changeBytesMax',
+      'bytes',
+      'they take a snapshot in its place',
+    ),
+    limit(
       'the last of an issuer, in which it signs nothing',
       'server/src/issuance/profiles.ts#remainingMsMin',
       'seconds',
