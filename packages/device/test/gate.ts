@@ -6,7 +6,7 @@ import { makeDirectory } from '../src/durable.ts';
 import { Device, type DeviceOptions } from '../src/sending-device.ts';
 import { realSystem, type System } from '../src/system.ts';
 import { makeTestFleet, temporaryDirectory } from './certificates.ts';
-import { type Answer, acknowledged, linesOf, type Received, startServer } from './servers.ts';
+import { acknowledged, type Given, linesOf, type Received, startServer } from './servers.ts';
 
 export const fleet = makeTestFleet();
 
@@ -18,10 +18,7 @@ const gateOptions = {
 };
 
 /** Stores what it acknowledges. `answers` come first, one a request; then all is acknowledged. */
-export async function startGate(
-  answers: (Answer | 'hang' | 'break' | ((received: Received) => Answer | Promise<Answer>))[] = [],
-  port = 0,
-) {
+export async function startGate(answers: (Given | ((received: Received) => Given | Promise<Given>))[] = [], port = 0) {
   const stored: Record<string, unknown>[] = [];
   const server = await startServer(
     gateOptions,

@@ -35,7 +35,7 @@ export interface TestServer {
 }
 
 /** An answer, or none. */
-type Given = Answer | 'hang' | 'break';
+export type Given = Answer | 'hang' | 'break';
 
 export async function startServer(
   options: ServerOptions,

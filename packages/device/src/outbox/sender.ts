@@ -68,11 +68,13 @@ export class Sender {
   #limit = batchReadingsMax;
   #setApart: 'stream_unknown' | undefined;
   #missesGates = false;
+  /** The gate that was asked last. */
+  #asked = '';
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
     this.#backOff = new BackOff(parts.system);
-    this.#gates = new GateChoice(parts.system.random(2).readUInt16BE());
+    this.#gates = new GateChoice(parts.system.random(2).readUInt16BE(), () => parts.system.monotonic());
   }
 
   /** Why what waits here is not expected to leave soon: no known gate has the stream. It is tried again slowly. */
@@ -110,7 +112,7 @@ export class Sender {
       const batch = this.#parts.outbox.peek(this.#limit, this.#portion.bytesMax);
       return batch.length === 0 ? undefined : await this.#send(batch);
     } catch (error) {
-      return this.#failed(failureOf(error));
+      return this.#failed(failureOf(error), this.#asked);
     }
   }
 
@@ -130,7 +132,8 @@ export class Sender {
   async #send(batch: Peeked): Promise<number> {
     const { link, gates } = this.#parts.route();
     const gate = this.#gates.current(gates);
-    if (gate === undefined) return this.#failed(new PortcullisError('server_unreachable', 'no gate is known'));
+    this.#asked = gate ?? '';
+    if (gate === undefined) return this.#failed(new PortcullisError('server_unreachable', 'no gate is known'), '');
     const body = Buffer.from(batch.map(({ line }) => line).join('\n'));
     const start = this.#parts.system.monotonic();
     const elapsedMs = () => this.#parts.system.monotonic() - start;
@@ -150,15 +153,16 @@ export class Sender {
     } catch (error) {
       if (error instanceof PortcullisError && error.detail.begun === true) {
         this.#portion.failed(body.length, elapsedMs());
+        if (error.detail.answered !== true) this.#gates.lost(gate);
       }
       throw error;
     }
   }
 
-  #failed(error: PortcullisError): number {
+  #failed(error: PortcullisError, gate: string): number {
     const isGone = error.code === 'server_unreachable' || error.code === 'server_not_verified';
-    if (!isGone) this.#gates.passOver();
-    const areAllGone = isGone && this.#gates.failed(this.#parts.route().gates);
+    if (!isGone) this.#gates.passOver(gate);
+    const areAllGone = isGone && this.#gates.failed(gate, this.#parts.route().gates);
     if (this.#abort.signal.aborted) return 0;
     this.#parts.onFailure(error);
     if (areAllGone) this.#missGates();
@@ -170,17 +174,23 @@ export class Sender {
     if (answer.status === 202) {
       const parsed = Acknowledgement.safeParse(parseAnswer(answer));
       if (parsed.success && parsed.data.acknowledged === batch.length) return this.#acknowledged(batch, gate);
-      return this.#failed(new PortcullisError('answer_malformed', 'the acknowledgement is not one of this batch'));
+      return this.#notUnderstood(gate, 'the acknowledgement is not one of this batch');
     }
     const parsed = Problem.safeParse(parseAnswer(answer));
-    if (!parsed.success)
-      return this.#failed(new PortcullisError('answer_malformed', `the gate answered ${answer.status}`));
+    if (!parsed.success) return this.#notUnderstood(gate, `the gate answered ${answer.status}`);
     if (parsed.data.reason === 'stream_unknown') return this.#unknown(gate, parsed.data);
     return this.#refused(batch, parsed.data, gate, answer);
   }
 
+  /** Whoever answered so, the gate behind it may have stored what it was sent. */
+  #notUnderstood(gate: string, message: string): number {
+    this.#gates.lost(gate);
+    return this.#failed(new PortcullisError('answer_malformed', message), gate);
+  }
+
   #acknowledged(batch: Peeked, gate: string): number {
     this.#backOff.acknowledged();
+    this.#gates.acknowledged();
     this.#isKnownTo(gate);
     this.#parts.counts.acknowledged += batch.length;
     this.#parts.outbox.advance(batch.at(-1)?.place as Place, batch.length);
@@ -216,12 +226,12 @@ export class Sender {
     const reasonClass = classOf(problem.reason, status);
     // A gate that can not decide has not looked for the stream.
     if (reasonClass !== undefined && reasonClass !== 'gate') this.#isKnownTo(gate);
-    if (reasonClass === 'reading') return this.#setAside(batch, problem);
+    if (reasonClass === 'reading') return this.#setAside(batch, problem, gate);
     // The gate's policy is at fault with one reading: what stands before that one need not wait for it.
     const before = (problem.line ?? 1) - 1;
     if (reasonClass === 'gate' && before > 0 && before < batch.length) return this.#sendAlone(before);
     this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
-    if (reasonClass === 'gate') this.#gates.passOver();
+    if (reasonClass === 'gate') this.#gates.passOver(gate);
     return this.#backOff.next(paceOf(problem.reason, reasonClass), retryAfterMs(headers['retry-after']));
   }
 
@@ -232,12 +242,12 @@ export class Sender {
   }
 
   /** Nothing of the batch was stored. What stands before the refused line is sent alone first, so that order is kept. */
-  #setAside(batch: Peeked, problem: Problem): number {
+  #setAside(batch: Peeked, problem: Problem, gate: string): number {
     const index = (problem.line ?? 1) - 1;
     const refused = batch[index];
     if (refused === undefined) {
       const message = `the gate refused line ${problem.line} of ${batch.length}`;
-      return this.#failed(new PortcullisError('answer_malformed', message));
+      return this.#failed(new PortcullisError('answer_malformed', message), gate);
     }
     if (index > 0) return this.#sendAlone(index);
     if (problem.line === undefined && batch.length > 1) {
@@ -272,7 +282,7 @@ function paceOf(reason: string, reasonClass: ReasonClass | undefined): Pace {
 
 function tooSlow(gate: string): PortcullisError {
   const message = `"${gate}" gave up on a request that came too slowly`;
-  return new PortcullisError('server_unreachable', message, { detail: { begun: true } });
+  return new PortcullisError('server_unreachable', message, { detail: { begun: true, answered: true } });
 }
 
 function failureOf(error: unknown): PortcullisError {
