@@ -31,6 +31,15 @@ for (const program of programs) {
 
 const [device = ''] = programs;
 
+test('a Node that is too old for any of it is refused in words', async () => {
+  const older = 'data:text/javascript,import module from "node:module"; delete module.registerHooks;';
+  const { code, stderr } = (await run(process.execPath, ['--import', older, device, '--help']).catch(
+    (error: { code: number; stderr: string }) => error,
+  )) as { code: number; stderr: string };
+  assert.equal(code, 1);
+  assert.match(stderr, /^portcullis-device: Node \S+ can not run this; it must be 22\.23 or later [^\n]*\n$/);
+});
+
 test('a directory that others may write in is not used: what lies there would be run', async () => {
   const home = temporaryDirectory();
   mkdirSync(join(home, 'portcullis'));
