@@ -53,6 +53,12 @@ for (const unit of units) {
   });
 }
 
+test('the socket that the page names for figures lies where the unit of the gate may make it', () => {
+  const [, directory] = /"unix:(\/\S+)\/[^/"]+"/.exec(textOf('docs/questions.md')) ?? [];
+  const [, made] = /^RuntimeDirectory=(.*)$/m.exec(textOf(`${folder}/portcullis-gate.service`)) ?? [];
+  assert.equal(directory, `/run/${made}`);
+});
+
 test('a mistyped line of a unit would have been seen', { skip }, () => {
   const file = unitFile('portcullis-gate.service', (text) => text.replace('ProtectSystem', 'ProtectSystems'));
   assert.match(verify(file), /ProtectSystems/);

@@ -92,6 +92,7 @@ test('a name gets another type where no value stands in the way; it is in the jo
     message: /"a" \(1\.1\), "b" \(1\.1\) stand in the way/,
   });
   await change(records, { subjects: ['a'], unset: ['version'] });
+  await assert.rejects(records.attributes.retype(by, asked), { message: /^"b" \(1\.1\) stands in the way/ });
   // What is retired keeps its record as it was, and can never be told to give it up.
   await records.store.change((db) => db.updateTable('subjects').set({ retired: 1 }).where('id', '=', 'b').execute());
   const { revision } = records.journal.head();

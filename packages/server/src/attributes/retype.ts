@@ -73,7 +73,8 @@ async function requireNoValue(db: Writer, name: string, type: AttributeType): Pr
       .execute();
     if (rows.length === 0) continue;
     const some = rows.map(({ subject, value }) => `"${subject}" (${value})`).join(', ');
-    const why = `${some}${rows.length === namedMax ? ' and others' : ''} stand in the way of "${name}" being a ${type}`;
+    const verb = rows.length === 1 ? 'stands' : 'stand';
+    const why = `${some}${rows.length === namedMax ? ' and others' : ''} ${verb} in the way of "${name}" being a ${type}`;
     throw new PortcullisError('attribute_type_conflict', `${why}; unset it there first`);
   }
 }

@@ -7,7 +7,7 @@ const socketPrefix = 'unix:';
 const socketPathBytesMax = 103;
 const loopback = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\]):(\d{1,5})$/;
 
-/** `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/run/portcullis/gate.sock`: what no other machine reaches. */
+/** `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/run/portcullis-gate/figures.sock`: what no other machine reaches. */
 export const FiguresAddress = z.string().transform((text, context) => {
   const read = text.startsWith(socketPrefix) ? socketIn(text) : portIn(text);
   if (read) return read;
