@@ -198,3 +198,22 @@ test('of a long journal only the last entries are looked at', async (context) =>
   const { position, lookedFrom, broken } = await store.read((db) => verifyEnd(db, []));
   assert.deepEqual([position, lookedFrom, broken], [entries + 250, entries + 51, null]);
 });
+
+test('P13: it is read in pages that are bounded in bytes, each a read of its own, and what is appended meanwhile is looked at too', async (context) => {
+  const { store, journal } = await written(context);
+  const append = (text: string) =>
+    journal.change({ actor: 'operator-1', action: 'attributes.change' }, async (transaction) => {
+      transaction.attribute('device-1', 'device', 'status', text, false);
+    });
+  for (let count = 0; count < 10; count++) await append('x'.repeat(1_500_000));
+  let pages = 0;
+  const watched: Pick<Store, 'snapshot'> = {
+    async snapshot(work) {
+      const result = await store.snapshot(work);
+      if (++pages === 2) await append('meanwhile');
+      return result;
+    },
+  };
+  assert.deepEqual(await verifyJournal(watched, [journal.head()]), { entries: entries + 11 });
+  assert.ok(pages >= 5, `${pages} pages`);
+});

@@ -14,37 +14,38 @@ export type HeldHead = { position: number; hash: string } | { revision: number; 
 
 /**
  * Walks the chain from its beginning. Any edit, reordering or gap breaks it; a cut of its end, or a chain made anew, is found
- * by the heads that somebody else holds.
+ * by the heads that somebody else holds. Each page is a read of its own: what is long to walk pins nothing that the store could let go, and
+ * entries that are appended meanwhile are walked too.
  */
 export async function verifyJournal(store: Pick<Store, 'snapshot'>, heads: HeldHead[]): Promise<Verification> {
-  return store.snapshot(async (db) => {
-    let reached: JournalHead = { position: 0, revision: 0, hash: originHash, revisionHash: originHash };
-    const broken = (why: string) => ({ entries: reached.position, broken: { position: reached.position + 1, why } });
-    for await (const row of entriesOf(db)) {
+  let reached: JournalHead = { position: 0, revision: 0, hash: originHash, revisionHash: originHash };
+  const broken = (why: string) => ({ entries: reached.position, broken: { position: reached.position + 1, why } });
+  // From before any possible position: an entry in front of the first would be served by its revision.
+  for (let after = Number.MIN_SAFE_INTEGER; ; ) {
+    const from = after;
+    const read = async (db: Reader) => ({
+      rows: await readPage(db, 'position', from, pageSize),
+      stored: await storedHead(db),
+    });
+    const { rows, stored } = await store.snapshot(read);
+    for (const row of rows) {
       const why = wrongWith(row, reached) ?? heldOtherwise(row, heads);
       if (why !== undefined) return broken(why);
       reached = headAfter(row, reached);
     }
-    const why = cutAfter(reached, heads) ?? otherHead(await storedHead(db), reached);
+    const last = rows.at(-1);
+    if (last) {
+      after = last.position;
+      continue;
+    }
+    const why = cutAfter(reached, heads) ?? otherHead(stored, reached);
     return why === undefined ? { entries: reached.position } : broken(why);
-  });
+  }
 }
 
 type Row = Schema['journal'];
 
 const pageSize = 1_000;
-
-/** From before any possible position: an entry in front of the first would be served by its revision. */
-async function* entriesOf(db: Reader): AsyncGenerator<Row> {
-  let after = Number.MIN_SAFE_INTEGER;
-  for (;;) {
-    const rows = await readPage(db, 'position', after, pageSize);
-    yield* rows;
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    after = last.position;
-  }
-}
 
 export function wrongWith(row: Row, before: JournalHead): string | undefined {
   if (row.position > before.position + 1) return 'the entry is missing';
