@@ -6,6 +6,7 @@ import { benchDecide } from './decide.ts';
 import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
 import { benchGrowth } from './growth.ts';
+import { benchHostile } from './hostile.ts';
 import { benchReadings } from './readings.ts';
 import { benchSend } from './send.ts';
 
@@ -44,6 +45,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
     about:
       'from a change to its receipt, to the refusal and to the closed connection; nginx with a revocation list beside',
     run: (words) => benchCut({ full: words.includes('--full') }),
+  },
+  hostile: {
+    about: 'what bodies in pieces of one byte do to a gate and to others; with --base PATH an older tree beside',
+    run: async (words) => ({ rows: await benchHostile(words) }),
   },
   growth: {
     about: 'what a certificate takes as enrolled and after its renewals; with --base PATH an older tree beside',

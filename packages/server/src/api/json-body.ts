@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { PortcullisError, readExactJson } from '@portcullis/contract';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type BodyRefused, GrowingBody, piecesMax } from '../bounds/bounds.ts';
+import { type BodyRefused, GrowingBody, takeNoMore } from '../bounds/bounds.ts';
 
 /**
  * Bodies are I-JSON, and each of their numbers is held as it was written: what an attribute is compared by must not be the nearest
@@ -28,7 +28,8 @@ async function bodyOf({ raw, routeOptions }: FastifyRequest): Promise<Buffer> {
     const receive = (piece: Buffer) => {
       const refused = body.add(piece);
       if (!refused) return;
-      raw.pause().off('data', receive);
+      takeNoMore(raw);
+      raw.off('data', receive);
       body.letGo();
       reject(tooLarge(refused, bytesMax));
     };
@@ -39,7 +40,6 @@ async function bodyOf({ raw, routeOptions }: FastifyRequest): Promise<Buffer> {
 }
 
 function tooLarge(refused: BodyRefused, bytesMax: number): PortcullisError {
-  const words =
-    refused === 'too_many_pieces' ? `comes in more than ${piecesMax} pieces` : `is larger than ${bytesMax} bytes`;
+  const words = refused === 'too_many_pieces' ? 'comes in too many pieces' : `is larger than ${bytesMax} bytes`;
   return new PortcullisError('request_too_large', `the body ${words}`);
 }

@@ -8,4 +8,4 @@ export { addressGroup } from './address-group.ts';
 export { Buckets } from './buckets.ts';
 export { Doorway, type DoorwayParts } from './doorway.ts';
 export { type BodyRefused, type Budget, GrowingBody, piecesMax } from './growing-body.ts';
-export { isLongBody, throwAwayBody } from './thrown-away.ts';
+export { isLongBody, takeNoMore, throwAwayBody } from './thrown-away.ts';

@@ -53,9 +53,15 @@ test('P13: a byte over the bound, a piece over the bound and a budget that is sp
   const long = new GrowingBody(10, budget);
   assert.equal(long.add(Buffer.alloc(10)), undefined);
   assert.equal(long.add(Buffer.alloc(1)), 'too_large');
-  const shredded = new GrowingBody(piecesMax * 2);
-  for (let count = 0; count < piecesMax; count++) assert.equal(shredded.add(Buffer.alloc(1)), undefined);
-  assert.equal(shredded.add(Buffer.alloc(1)), 'too_many_pieces');
+  for (const [pieceBytes, pieces] of [
+    [1, 1_170],
+    [8, piecesMax],
+    [64, piecesMax],
+  ] as const) {
+    const shredded = new GrowingBody(4_000_000);
+    for (let count = 0; count < pieces; count++) assert.equal(shredded.add(Buffer.alloc(pieceBytes)), undefined);
+    assert.equal(shredded.add(Buffer.alloc(pieceBytes)), 'too_many_pieces');
+  }
   const crowded = new GrowingBody(100_000, budget);
   assert.equal(crowded.add(Buffer.alloc(2_000)), undefined);
   assert.equal(crowded.add(Buffer.alloc(2_000)), 'no_room');

@@ -8,10 +8,15 @@ export interface Budget {
 export type BodyRefused = 'too_large' | 'too_many_pieces' | 'no_room';
 
 /**
- * A body comes in so many pieces at most: chunks, or records of TLS. Each costs an event and some hundred bytes, whatever it holds; a
- * batch that is sent line by line has 10 000.
+ * A body comes in so many pieces at most: chunks, or records of TLS. Each costs some microseconds and some hundred bytes, whatever it
+ * holds; a batch that is sent line by line has 10 000.
  */
 export const piecesMax = 16_384;
+/** Beyond so many, they hold so many bytes on average: a short reading has as many. */
+const smallPiecesMax = 1_024;
+const pieceBytesMin = 8;
+const piecesFor = (bytes: number) => Math.min(piecesMax, smallPiecesMax + bytes / pieceBytesMin);
+
 const grownBytesMin = 1_024;
 const nothing: Buffer = Buffer.alloc(0);
 
@@ -35,7 +40,7 @@ export class GrowingBody {
   add(piece: Buffer): BodyRefused | undefined {
     const needed = this.#bytes + piece.length;
     if (needed > this.#bytesMax) return 'too_large';
-    if (++this.#pieces > piecesMax) return 'too_many_pieces';
+    if (++this.#pieces > piecesFor(needed)) return 'too_many_pieces';
     if (this.#pieces === 1) {
       if (this.#budget?.take(piece.length) === false) return 'no_room';
       this.#held = piece;

@@ -22,11 +22,19 @@ export function throwAwayBody(request: IncomingMessage, response?: ServerRespons
   request.removeAllListeners('data').on('data', (piece: Buffer) => {
     bytes += piece.length;
     if (bytes <= shortBytesMax && ++pieces <= shortPiecesMax) return;
-    request.pause();
+    takeNoMore(request);
     last ??= endSoon(request);
   });
   request.resume().once('end', () => response?.end());
   request.once('close', () => clearTimeout(last));
+}
+
+/**
+ * Node reads on to the mark of a paused stream, which is sixty thousand pieces of one byte, each with its own memory. What is pushed from now
+ * on is dropped, and that it was too much is why the socket is read no more. There is no end either: the connection has to be ended.
+ */
+export function takeNoMore(request: IncomingMessage): void {
+  request.push = () => false;
 }
 
 function endSoon({ socket }: IncomingMessage): NodeJS.Timeout {

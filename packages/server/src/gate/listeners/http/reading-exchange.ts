@@ -92,7 +92,7 @@ export class ReadingExchange implements Exchange, Incoming {
     if (this.#refused) return this.#throwAway(this.#refused);
     const refused = this.#body.add(piece);
     if (refused === 'too_many_pieces') {
-      const detail = `the body comes in more than ${piecesMax} pieces; send larger ones`;
+      const detail = 'the body comes in too many pieces; send larger ones';
       return this.#refuse({ reason: 'reading_too_large', detail }, true);
     }
     if (refused) this.#discard({ reason: refused === 'too_large' ? 'reading_too_large' : 'gate_overloaded' });
