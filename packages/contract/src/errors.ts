@@ -36,6 +36,7 @@ export const failures = {
   renewal_too_soon: { status: 429, retry: true, title: 'the subject renewed a short while ago' },
   key_refused: { status: 422, retry: false, title: 'the public key is weaker than allowed or of an unknown type' },
   request_signature_invalid: { status: 422, retry: false, title: 'the request is not signed by its own key' },
+  attributes_not_allowed: { status: 403, retry: true, title: 'the gate may not ask for these attributes' },
   rate_limited: { status: 429, retry: true, title: 'too many requests from this address or subject' },
   revision_regressed: { status: 409, retry: false, title: 'the authority is behind this gate or on another history' },
   instances_too_many: { status: 409, retry: true, title: 'the gate has as many instances as may be known of one' },

@@ -30,6 +30,12 @@ export const AttributeAssignments = z.record(AttributeName, AttributeValue, {
   error: (issue) => (issue.code === 'invalid_key' ? 'the name must match [a-zA-Z][a-zA-Z0-9_.-]{0,62}' : undefined),
 });
 
+const GateReadNames = z.array(AttributeName).max(256);
+/** `GET` and `POST /v1/gates/:id/reads`: the attributes that a gate may ask of the feed. Null: any. */
+export const GateReads = z.object({ reads: GateReadNames.nullable() });
+export type GateReads = z.infer<typeof GateReads>;
+export const GateReadsRequest = z.strictObject({ reads: GateReadNames.nullable(), reason: ReasonText.optional() });
+
 export const TokenRequest = z.strictObject({
   subject: SubjectId,
   kind: oneOf(Kind.exclude(['authority']).options).default('device'),
@@ -46,6 +52,8 @@ export const TokenRequest = z.strictObject({
    * those of its own machine: `localhost`, `127.0.0.1` and `::1`.
    */
   hosts: Hosts.optional(),
+  /** For a new gate: the attributes that it may ask of the feed. Default: any. */
+  reads: GateReadNames.optional(),
   /** For an operator: it may look at everything and change nothing. */
   readOnly: z.boolean().optional(),
 });

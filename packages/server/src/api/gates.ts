@@ -3,6 +3,8 @@ import type { ServerResponse } from 'node:http';
 import {
   AppliedReport,
   FeedQuery,
+  GateReads,
+  GateReadsRequest,
   GateView,
   LeaseAnswer,
   LeaseRelease,
@@ -12,12 +14,14 @@ import {
   ServerCertificateRequest,
   SettlementAnswer,
   SettlementRequest,
+  SubjectId,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { type Call, type Rooms, type Route, route } from './route.ts';
 import { whileAdmitted } from './while-admitted.ts';
 
+const params = z.strictObject({ id: SubjectId });
 const Done = z.object({ done: z.literal(true) });
 
 export const gatesRoutes: readonly Route[] = [
@@ -33,10 +37,31 @@ export const gatesRoutes: readonly Route[] = [
   }),
   route({
     method: 'GET',
+    path: '/v1/gates/:id/reads',
+    kinds: ['operator'],
+    summary: 'The attributes that a gate may ask of the feed',
+    uses: ['attributes'],
+    schemas: { params },
+    answer: GateReads,
+    handle: async ({ attributes }, { params: { id } }) => ({ reads: await attributes.gateReads.of(id) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/gates/:id/reads',
+    kinds: ['operator'],
+    summary: 'Sets the attributes that a gate may ask of the feed: at once, and no revision',
+    uses: ['attributes'],
+    schemas: { params, body: GateReadsRequest },
+    answer: z.object({ changed: z.union([z.literal(0), z.literal(1)]) }),
+    handle: ({ attributes }, { params: { id }, body: { reads, reason }, by }) =>
+      attributes.gateReads.change({ ...by, ...(reason !== undefined && { reason }) }, id, reads),
+  }),
+  route({
+    method: 'GET',
     path: '/v1/feed',
     kinds: ['gate'],
     summary: 'Snapshot, changes in order, then live (NDJSON)',
-    uses: ['feed', 'journal', 'log', 'revocation', 'system'],
+    uses: ['attributes', 'feed', 'journal', 'log', 'revocation', 'system'],
     schemas: { query: FeedQuery },
     handle: streamFeed,
   }),
@@ -138,10 +163,10 @@ async function issueServerCertificate(
  * slowly: what is read for it from the store is held there until it was sent.
  */
 async function streamFeed(
-  rooms: Pick<Rooms, 'feed' | 'journal' | 'revocation' | 'system' | 'log'>,
+  rooms: Pick<Rooms, 'attributes' | 'feed' | 'journal' | 'revocation' | 'system' | 'log'>,
   { query, peer, reply }: Call<{ query: typeof FeedQuery }>,
 ) {
-  const { feed, log } = rooms;
+  const { attributes, feed, log } = rooms;
   const gone = new AbortController();
   const response = reply.raw;
   response.once('close', () => gone.abort());
@@ -152,7 +177,10 @@ async function streamFeed(
     }
     if (!response.write(piece)) await drained(response, { within: feed.leaseMs, unless: gone.signal });
   };
+  // What it may ask for has changed: it asks anew, and is judged by that.
+  const stop = attributes.gateReads.onChange((gate) => gate === peer.subject && response.destroy());
   try {
+    await attributes.gateReads.require(peer.subject, namesIn(query));
     await whileAdmitted(rooms, peer, async (admitted) => {
       // Also a feed that waits for a slow reader ends at once.
       admitted.addEventListener('abort', () => response.destroy());
@@ -162,10 +190,13 @@ async function streamFeed(
     if (!response.headersSent) throw error;
     if (!gone.signal.aborted) log.warn({ err: error }, 'a feed broke off');
   } finally {
+    stop();
     if (response.headersSent) response.destroy();
   }
   return reply;
 }
+
+const namesIn = ({ attributes }: z.infer<typeof FeedQuery>) => attributes.split(',').filter((name) => name !== '');
 
 /** A gate that does not take what it is sent for as long as a lease lasts has none any more. */
 async function drained(response: ServerResponse, { within, unless }: { within: number; unless: AbortSignal }) {

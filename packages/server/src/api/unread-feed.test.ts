@@ -18,6 +18,7 @@ test('P13: a gate that does not read its feed for as long as a lease loses it, a
   let lines = 0;
   const rooms = {
     revocation: { find: async () => ({ ...row, notBefore: 0, notAfter: realSystem.now() + 1e9, readOnly: 0 }) },
+    attributes: { gateReads: { require: async () => undefined, onChange: () => () => undefined } },
     journal: { onChange: () => () => undefined },
     feed: {
       leaseMs: 500,

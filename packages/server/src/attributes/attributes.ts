@@ -17,6 +17,7 @@ import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import { changeAttributes } from './change.ts';
 import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
+import { GateReadings } from './gate-reads.ts';
 import { listSubjects } from './list.ts';
 import { type ListQuery, listHistory, type Page, readSubject } from './read.ts';
 import { listTypes, readType, retype } from './retype.ts';
@@ -40,6 +41,7 @@ export interface Attributes {
   announce(by: By, url: string): Promise<void>;
   /** The names and addresses of a gate's server certificate, where its token named some. */
   hostsOf(gate: string): Promise<string[] | undefined>;
+  readonly gateReads: GateReadings;
 }
 
 export function openAttributes(parts: {
@@ -48,6 +50,7 @@ export function openAttributes(parts: {
   declared: Record<string, AttributeType>;
 }): Attributes {
   const { store, journal, declared } = parts;
+  const gateReads = new GateReadings(parts);
   const announced = new Map<string, string>();
   return {
     read: (subject) => store.read((db) => readSubject(db, subject)),
@@ -58,6 +61,7 @@ export function openAttributes(parts: {
       const { result, revision } = await journal.change(entry, (change) => changeAttributes(change, request, declared));
       return { revision, changed: result };
     },
+    gateReads,
     types: () => store.read((db) => listTypes(db, declared)),
     type: (name) => store.read((db) => readType(db, name, declared)),
     retype: (by, asked) => retype(parts, by, asked),

@@ -9,6 +9,8 @@ export interface NewSubject {
   attributes: Record<string, AttributeValue>;
   /** For a gate: the names and addresses of its server certificate. */
   hosts?: string[] | undefined;
+  /** Of a new gate: the attributes that it may ask of the feed. Without it, any. */
+  reads?: string[] | undefined;
   /** A gate of `init`: it stands beside the authority, and has the names that the fleet's file says. */
   beside?: boolean | undefined;
   /** Of an operator: it changes nothing, for life. */
@@ -26,16 +28,19 @@ const ownMachine = ['localhost', '127.0.0.1', '::1'];
 
 export async function ensureSubject(
   change: ChangeTransaction,
-  { subject, kind, attributes, hosts, beside = false, readOnly = false }: NewSubject,
+  { subject, kind, attributes, hosts, reads, beside = false, readOnly = false }: NewSubject,
   declared: Record<string, AttributeType>,
 ): Promise<Ensured> {
-  if (hosts && kind !== 'gate') {
-    throw new PortcullisError('request_malformed', `"${subject}" is a ${kind}; only a gate has hosts`);
+  if ((hosts || reads) && kind !== 'gate') {
+    throw new PortcullisError(
+      'request_malformed',
+      `"${subject}" is a ${kind}; only a gate has hosts, and reads from the feed`,
+    );
   }
   const { db, revision, at } = change;
   const known = await db
     .selectFrom('subjects')
-    .select(['kind', 'readOnly', 'retired', 'hosts'])
+    .select(['kind', 'readOnly', 'retired', 'hosts', 'reads'])
     .where('id', '=', subject)
     .executeTakeFirst();
   if (known) {
@@ -48,6 +53,7 @@ export async function ensureSubject(
       );
     }
     if (known.retired) throw new PortcullisError('subject_retired', `"${subject}" is retired; choose another id`);
+    if (reads) requireSameReads(subject, reads, known.reads);
     return { made: 'existing', ...(await changeHosts(change, subject, known.hosts, hosts)) };
   }
   if (readOnly && kind !== 'operator') {
@@ -58,7 +64,12 @@ export async function ensureSubject(
   }
   const made = { id: subject, kind, createdAt: at, revision, readOnly: Number(readOnly) };
   const named = kind === 'gate' ? (hosts ?? (beside ? undefined : ownMachine)) : undefined;
-  const row = { ...made, hosts: named ? JSON.stringify(named) : null, url: null };
+  const row = {
+    ...made,
+    hosts: named ? JSON.stringify(named) : null,
+    url: null,
+    reads: reads ? JSON.stringify(reads) : null,
+  };
   await db.insertInto('subjects').values(row).execute();
   const values = Object.entries(attributes);
   await requireTypes(db, values, declared);
@@ -84,6 +95,12 @@ async function changeHosts(
     .where('id', '=', subject)
     .execute();
   return { hosts };
+}
+
+function requireSameReads(subject: string, reads: string[], known: string | null): void {
+  if (known !== null && sameNames(reads, known)) return;
+  const words = `the gate "${subject}" is there; what it may ask of the feed is changed by "portcullis gate reads"`;
+  throw new PortcullisError('request_malformed', words);
 }
 
 function sameNames(hosts: string[], known: string | null): boolean {

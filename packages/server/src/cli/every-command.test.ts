@@ -55,6 +55,7 @@ const operands: Record<string, string[]> = {
   id: ['0123456789abcdef'],
   dir: [join(home, 'none')],
   role: ['gate'],
+  gate: ['gate-1'],
 };
 
 function completed({ words, command }: { words: string[]; command: Command }): string[] {

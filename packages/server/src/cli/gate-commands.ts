@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { GateView } from '@portcullis/contract';
+import { GateReads, GateView, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
@@ -33,6 +33,14 @@ export function gateCommands(program: Command, output: Output): void {
     .description('gates and their instances: lease, applied revision, rates')
     .action((options: FleetOptions) => list(options, output));
   gate
+    .command('reads')
+    .argument('<gate>')
+    .argument('[attributes...]')
+    .option('--any', 'it may ask for every attribute')
+    .option('--reason <text>', 'why, for the journal')
+    .description('show or set the attributes that a gate may ask of the feed; its policies can look at no others')
+    .action((name: string, attributes: string[], options: ReadsOptions) => reads(name, attributes, options, output));
+  gate
     .command('accept-restore')
     .argument('[dir]')
     .description('believe an authority that was restored from a backup: forget the history that this gate has seen')
@@ -52,6 +60,25 @@ export function gateCommands(program: Command, output: Output): void {
     .argument('[dir]')
     .description('let the gate remove the readings of which its log says that so many at once are too old')
     .action((dir: string | undefined, options: FleetOptions) => letPrune(directoryOf(options, dir), output));
+}
+
+interface ReadsOptions extends FleetOptions {
+  any?: boolean;
+  reason?: string;
+}
+
+async function reads(gate: string, names: string[], { any, reason, ...options }: ReadsOptions, output: Output) {
+  if (any && names.length > 0) throw new PortcullisError('usage', 'give either names of attributes or --any');
+  await withFleet(options, async (client) => {
+    const path = `/v1/gates/${encodeURIComponent(gate)}/reads`;
+    if (any || names.length > 0) {
+      const body = { reads: any ? null : names, ...(reason !== undefined && { reason }) };
+      await client.post(path, body, z.object({ changed: z.int() }));
+    }
+    const { reads } = await client.get(path, GateReads);
+    const words = reads === null ? 'any attribute' : reads.length > 0 ? reads.join(', ') : 'no attribute';
+    output.result({ gate, reads }, `${gate} may ask for ${words}`);
+  });
 }
 
 async function letPrune(directory: string, output: Output): Promise<void> {

@@ -50,6 +50,7 @@ interface CreateOptions extends FleetOptions {
   from?: string;
   afterRevocation?: boolean;
   host?: string[];
+  reads?: string[];
   reason?: string;
 }
 
@@ -69,6 +70,7 @@ export function tokenCommands(program: Command, output: Output): void {
       'of a gate: a DNS name or address of its server certificate, repeatable (of a new one: localhost, 127.0.0.1, ::1)',
       each,
     )
+    .option('--reads <attribute>', 'of a new gate: an attribute that it may ask of the feed, repeatable (any)', each)
     .option('--reason <text>', 'why, for the journal')
     .description('make a token: it is printed once, and only its hash is kept')
     .action((subject: string | undefined, options: CreateOptions) => createTokens(subject, options, output));
@@ -143,7 +145,7 @@ function givenWords(tokens: TokenCreated[], asked: readonly string[]): string[] 
 }
 
 function commonOf(options: CreateOptions, given: Record<string, unknown>): Record<string, unknown> {
-  const { kind, label, expires, afterRevocation, host } = options;
+  const { kind, label, expires, afterRevocation, host, reads } = options;
   if (label !== undefined && 'label' in given) {
     throw new PortcullisError('usage', 'give the label once: with --label, or with --attribute label=TEXT');
   }
@@ -153,6 +155,7 @@ function commonOf(options: CreateOptions, given: Record<string, unknown>): Recor
     ...(expires !== undefined && { expiresSeconds: durationOf(expires) }),
     ...(afterRevocation && { afterRevocation }),
     ...(host && { hosts: host }),
+    ...(reads && { reads }),
   };
 }
 

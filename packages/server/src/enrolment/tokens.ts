@@ -43,9 +43,9 @@ async function createToken(
   change: ChangeTransaction,
   asked: TokenRequest,
 ): Promise<TokenCreated> {
-  const { subject, kind, hosts, readOnly } = asked;
+  const { subject, kind, hosts, reads, readOnly } = asked;
   const attributes = asked.attributes ?? { status: 'active' };
-  const ensured = await parts.attributes.ensure(change, { subject, kind, attributes, hosts, readOnly });
+  const ensured = await parts.attributes.ensure(change, { subject, kind, attributes, hosts, reads, readOnly });
   if (!asked.afterRevocation) await requireNotCut(change.db, subject);
   const secret = parts.system.random(32).toString('base64url');
   const id = parts.system.random(8).toString('hex');

@@ -42,6 +42,8 @@ export class FeedFollower {
   readonly #stop = new AbortController();
   #tries = 0;
   #said = '';
+  /** What the authority refused to tell of, as it was logged. */
+  #refused = '';
   #regressed = false;
   #current: FeedConnection | undefined;
   #successor: Successor | undefined;
@@ -133,15 +135,25 @@ export class FeedFollower {
   }
 
   async #prepare(): Promise<void> {
-    const { attributes, log } = this.#parts;
+    const { attributes } = this.#parts;
     while (!this.#stop.signal.aborted && !this.#successor && !this.carries(attributes())) {
       try {
         if (await this.#prepareSuccessor()) return;
       } catch (error) {
-        log.debug({ err: error }, 'a snapshot with further attributes could not be read; trying again');
+        this.#notFurther(error as Error);
         await this.#pause(this.#stop.signal);
       }
     }
+  }
+
+  /** What was refused is told once: somebody has to allow it. The policy before stays in force until then. */
+  #notFurther(error: Error): void {
+    const { log } = this.#parts;
+    const isRefused = error instanceof PortcullisError && error.code === 'attributes_not_allowed';
+    if (isRefused && this.#refused !== error.message) {
+      this.#refused = error.message;
+      log.warn({ code: error.code }, `the policy can not come into force: ${error.message}`);
+    } else log.debug({ err: error }, 'a snapshot with further attributes could not be read; trying again');
   }
 
   /** True once it has handed over. */

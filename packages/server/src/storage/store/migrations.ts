@@ -58,5 +58,7 @@ export const migrations: readonly string[] = [
   -- The public half of the key whose seed the token's secret is; a token of an earlier release has none.
   ALTER TABLE tokens ADD COLUMN proofKey TEXT;
   CREATE UNIQUE INDEX tokensByProofKey ON tokens (proofKey) WHERE proofKey IS NOT NULL;
+  -- The attributes that a gate may ask of the feed, as JSON; null: any.
+  ALTER TABLE subjects ADD COLUMN reads TEXT;
   `,
 ];

@@ -22,6 +22,8 @@ export interface Schema {
     revision: number;
     hosts: string | null;
     url: string | null;
+    /** Of a gate: the attributes that it may ask of the feed, as JSON; null: any. */
+    reads: ColumnType<string | null, string | null | undefined, string | null>;
     /** Of an operator: it changes nothing. */
     readOnly: ColumnType<number, number | undefined, number>;
   };
