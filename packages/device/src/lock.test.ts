@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../test/certificates.ts';
 import { holdDirectory } from './lock.ts';
@@ -69,6 +71,14 @@ test('P8: two containers that share a directory have other networks and process 
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
+});
+
+test('P13: holding a directory writes nothing, so that a full disk keeps nobody from sending what waits', () => {
+  const directory = temporaryDirectory();
+  const lock = holdDirectory(directory);
+  assert.deepEqual(readdirSync(directory), ['device.lock']);
+  assert.equal(statSync(join(directory, 'device.lock')).size, 0);
+  lock.close();
 });
 
 test('what can not be locked is said by name', () => {

@@ -10,7 +10,8 @@ export interface Lock {
 /**
  * Holds a directory for the life of this process: an empty SQLite database in it, in an exclusive transaction. That is a lock of
  * the kernel on the file itself, so that two containers that share the directory see it, whatever their networks and process
- * numbers are, and it is dropped with the process, however it dies.
+ * numbers are, and it is dropped with the process, however it dies. It writes nothing: also on a disk that is full the directory is held,
+ * and what waits in it can be sent.
  * @throws {PortcullisError} `store_locked`, `disk_full`
  */
 export function holdDirectory(directory: string): Lock {
@@ -18,7 +19,8 @@ export function holdDirectory(directory: string): Lock {
   let database: DatabaseSync | undefined;
   try {
     database = new Database(join(directory, 'device.lock'));
-    database.exec('BEGIN EXCLUSIVE');
+    // A journal on disk would be begun with the transaction.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     const held = database;
     return { close: () => held.isOpen && held.close() };
   } catch (cause) {

@@ -13,14 +13,15 @@ const holderFileOf = (file: string) => `${file}.pid`;
 
 /**
  * Holds `file` for the life of this process. It is a small SQLite database in an exclusive transaction: the kernel drops
- * that lock with the process, however it dies, so nothing stale is ever left. A process that just died is waited for.
+ * that lock with the process, however it dies, so nothing stale is ever left. A process that just died is waited for. Nothing is
+ * written, as a journal on disk would be: a disk that is full keeps nobody from holding it.
  * @throws {PortcullisError} `store_locked`
  */
 export function holdLock(file: string, { waitMs = usualWaitMs } = {}): Lock {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file);
-    database.exec(`PRAGMA busy_timeout = ${waitMs}; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE`);
+    database.exec(`PRAGMA busy_timeout = ${waitMs}; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE`);
   } catch (cause) {
     database?.close();
     if (!isBusy(cause)) return asFailure(cause, `"${file}"`);
