@@ -16,7 +16,9 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   enrolment: ['bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
   feed: ['storage', 'journal', 'attributes', 'revocation'],
   replica: [],
-  gate: ['bounds', 'replica', 'pki', 'storage'],
+  credentials: [],
+  gate: ['bounds', 'replica', 'pki', 'storage', 'credentials'],
+  desk: ['bounds', 'credentials'],
   api: 'any door',
   cli: 'any door',
 };
@@ -50,7 +52,7 @@ export const loadedLater =
   /^(?!.*\/(cli|telemetry\/(system|version))).*packages\/server\/src\/.*\/|^@portcullis\/device$/;
 
 /** Who may use the device package: its strict client (link, enrol, renew, credential file) exists only there. */
-export const roomsWithDevice: readonly string[] = ['gate', 'api', 'cli'];
+export const roomsWithDevice: readonly string[] = ['credentials', 'gate', 'desk', 'api', 'cli'];
 
 /** Files above 400 lines, each with its reason. */
 export const longFiles: Record<string, string> = {};

@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { FleetFile, GateFile } from '../packages/server/src/config/config.ts';
+import { DeskFile, FleetFile, GateFile } from '../packages/server/src/config/config.ts';
 
 const folder = join(import.meta.dirname, '../packages/server/src/config');
 const files = {
   'fleet.yaml': { shape: FleetFile, sources: ['fleet-config.ts', 'figures-address.ts'] },
+  'desk.yaml': { shape: DeskFile, sources: ['desk-config.ts'] },
   'gate.yaml': { shape: GateFile, sources: ['gate-config.ts', 'figures-address.ts'] },
 } as const;
 export type ConfigurationFile = keyof typeof files;

@@ -18,6 +18,8 @@ from cryptography.x509.oid import NameOID
 import answer
 from fleet import Failure, Link, subject_names
 
+# Who takes enrolments: the authority, or a desk that carries them to it.
+ENROLLERS = ("authority", "desk")
 TEXTS = ("fleet", "subject", "kind", "certificate", "issuer", "roots", "renewAfter", "notAfter", "authority", "enrolment")
 
 
@@ -47,7 +49,7 @@ def enrol(directory, token_text):
         "request": base64.b64encode(request).decode(),
         "signature": base64.b64encode(proof.sign(answer.proof(asked))).decode(),
     }
-    link = Link(token["url"], roots, "authority")
+    link = Link(token["url"], roots, ENROLLERS)
     try:
         _, told = link.post("/v1/enrolments", body)
     finally:
@@ -57,7 +59,7 @@ def enrol(directory, token_text):
 
 def renew(directory, credential):
     """A new pair, signed for by the old key and written before it is confirmed: a crash anywhere leaves a working one."""
-    link = Link(credential["enrolment"], credential["roots"], "authority", credential["fleet"])
+    link = Link(credential["enrolment"], credential["roots"], ENROLLERS, credential["fleet"])
     try:
         if not credential.get("unconfirmed"):
             credential = renewed(directory, credential, link)

@@ -46,31 +46,31 @@ def subject_names(certificate):
 class VerifiedConnection(http.client.HTTPSConnection):
     """The role is checked right after the handshake and before a byte of the request: a gate can not pose as the authority."""
 
-    def __init__(self, host, port, context, role, fleet):
+    def __init__(self, host, port, context, roles, fleet):
         super().__init__(host, port, timeout=TIMEOUT_SECONDS, context=context)
-        self._role = role
+        self._roles = roles
         self._fleet = fleet
 
     def connect(self):
         super().connect()
         leaf = x509.load_der_x509_certificate(self.sock.getpeercert(binary_form=True))
         for fleet, kind, _ in subject_names(leaf):
-            if kind == self._role and self._fleet in (None, fleet):
+            if kind in self._roles and self._fleet in (None, fleet):
                 return
         self.close()
-        raise Unreachable(f'"{self.host}" is not the fleet\'s {self._role}; nothing was sent')
+        raise Unreachable(f'"{self.host}" is not the fleet\'s {" or ".join(self._roles)}; nothing was sent')
 
 
 class Link:
     """One kept-alive connection to one server."""
 
-    def __init__(self, url, roots, role, fleet=None, credential=None):
+    def __init__(self, url, roots, roles, fleet=None, credential=None):
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname:
             raise Failure(f'"{url}" is not an https address; plaintext is never spoken')
         context = context_for(roots, credential)
         self._name = parts.netloc
-        self._connection = VerifiedConnection(parts.hostname, parts.port or 443, context, role, fleet)
+        self._connection = VerifiedConnection(parts.hostname, parts.port or 443, context, roles, fleet)
 
     def post(self, path, body, content_type="application/json"):
         """The status and the JSON object that was answered; raises Refused for every status but 200 to 202."""

@@ -112,7 +112,7 @@ def deliver(directory, credential):
     for stream in streams(directory):
         last = Unreachable("no gate is known")
         for gate in credential["gates"]:
-            link = Link(gate, credential["roots"], "gate", credential["fleet"], credential)
+            link = Link(gate, credential["roots"], ("gate",), credential["fleet"], credential)
             delivery = Delivery(directory, stream, link)
             try:
                 delivery.run()

@@ -56,7 +56,7 @@ public_key_of() { openssl x509 -in "$1" -noout -pubkey; }
 
 # Verifies a server and leaves in $work/pin the only key that curl may then speak to. curl checks chain and host name, but not the
 # role in the certificate's URI: a gate could pose as the authority.
-# $1: https://HOST:PORT, $2: roots, $3: role, $4: fleet (a regular expression), then further options of s_client
+# $1: https://HOST:PORT, $2: roots, $3: role, $4: fleet (both regular expressions), then further options of s_client
 verify_server() {
   url=$1 roots=$2 role=$3 fleet=$4
   shift 4
@@ -175,7 +175,7 @@ enrol() {
   done > "$work/roots.pem"
   key=$(pending_key "$1")
   request=$(request_for "$key" "$subject")
-  verify_server "$url" "$work/roots.pem" authority '[a-z0-9][a-z0-9._-]{0,62}'
+  verify_server "$url" "$work/roots.pem" '(authority|desk)' '[a-z0-9][a-z0-9._-]{0,62}'
   proof_key "$(member "$work/token" secret)"
   challenge=$(new_challenge)
   about=$(echo "$request" | openssl base64 -d -A | sha256)
@@ -223,7 +223,7 @@ renew() {
     echo "$subject is not due before $(cat "$now/renewAfter")"
     return 0
   fi
-  verify_server "$url" "$now/roots.pem" authority "$fleet"
+  verify_server "$url" "$now/roots.pem" '(authority|desk)' "$fleet"
   if [ ! -e "$now/unconfirmed" ]; then
     key=$(pending_key "$1")
     request=$(request_for "$key" "$subject")

@@ -38,7 +38,12 @@ function verify(file: string): string {
 }
 
 test('there is a unit for each that runs', () => {
-  assert.deepEqual(units, ['portcullis-authority.service', 'portcullis-device.service', 'portcullis-gate.service']);
+  assert.deepEqual(units, [
+    'portcullis-authority.service',
+    'portcullis-desk.service',
+    'portcullis-device.service',
+    'portcullis-gate.service',
+  ]);
 });
 
 for (const unit of units) {

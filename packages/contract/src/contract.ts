@@ -9,6 +9,7 @@
 export * from './attributes.ts';
 export * from './changes.ts';
 export { counted } from './counted.ts';
+export * from './desk.ts';
 export * from './enrolment.ts';
 export * from './errors.ts';
 export {

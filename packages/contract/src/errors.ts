@@ -41,6 +41,8 @@ export const failures = {
   revision_regressed: { status: 409, retry: false, title: 'the authority is behind this gate or on another history' },
   instances_too_many: { status: 409, retry: true, title: 'the gate has as many instances as may be known of one' },
   clock_too_far_off: { status: 409, retry: true, title: 'the clocks differ by more than five minutes' },
+  desk_busy: { status: 503, retry: true, title: 'the desk relays as much as it may' },
+  authority_unreachable: { status: 503, retry: true, title: 'the desk can not reach the authority' },
   authority_stopping: { status: 503, retry: true, title: 'the authority is stopping' },
   disk_full: { status: 503, retry: true, title: 'the disk is full' },
   internal: { status: 500, retry: true, title: 'an error of the server itself; its log has the details' },

@@ -2,7 +2,17 @@ import { z } from 'zod';
 import { oneOf } from './one-of.ts';
 
 /** What a subject is. Fixed for the subject's life. */
-export const Kind = oneOf(['device', 'gateway', 'shipment', 'gate', 'authority', 'operator', 'monitor', 'checkpoint']);
+export const Kind = oneOf([
+  'device',
+  'gateway',
+  'shipment',
+  'gate',
+  'desk',
+  'authority',
+  'operator',
+  'monitor',
+  'checkpoint',
+]);
 export type Kind = z.infer<typeof Kind>;
 
 export const subjectIdLengthMax = 63;

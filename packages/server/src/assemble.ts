@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { type Api, openApi } from './api/api.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
-import type { FleetConfig, GatePolicyFiles } from './config/config.ts';
+import type { DeskConfig, FleetConfig, GatePolicyFiles } from './config/config.ts';
+import { type Desk, openDesk } from './desk/desk.ts';
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
 import { type Gate, openGate } from './gate/gate.ts';
@@ -15,7 +16,7 @@ import { type Journal, openJournal, readVerifiedFile } from './journal/journal.t
 import { fileKeys } from './keys/keys.ts';
 import { openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
-import { openSqliteStore, type Store } from './storage/storage.ts';
+import { holdLock, openSqliteStore, type Store } from './storage/storage.ts';
 import { createLog, diskSpace, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
 
 /** The outside world, where a test has its own. */
@@ -108,4 +109,21 @@ export async function assembleGate(
   const opened = stack.move();
   const { subject, instance, port } = gate;
   return { subject, instance, port, broken, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+export async function assembleDesk(
+  directory: string,
+  settings: DeskConfig,
+  signal: AbortSignal,
+  { system = realSystem, logTo }: Outside = {},
+): Promise<Desk> {
+  await using stack = new AsyncDisposableStack();
+  const home = join(directory, 'desk');
+  const log = createLog({ role: 'desk', level: settings.log }, logTo);
+  // One process renews what lies there.
+  stack.adopt(holdLock(join(home, 'desk.lock')), (lock) => lock.release());
+  const desk = stack.use(await openDesk({ directory: home, settings, system, log }, signal));
+  const opened = stack.move();
+  const { subject, port } = desk;
+  return { subject, port, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

@@ -42,7 +42,7 @@ export async function enrol({ token, directory, replace = false, onReplaced }: E
   // The one before may have been moved aside already, by a try that ended there.
   const key = old || hasReplacingKey(directory) ? replacingKey(directory) : pendingKey(directory);
   const trust = { roots: roots.map(pemOf).join('') };
-  const link = new Link({ ...trust, role: 'authority' });
+  const link = new Link({ ...trust, role: 'enroller' });
   try {
     const credential = { ...(await issuedFor(link, { url, secret, trust, request: makeRequest(key, subject) })), key };
     requireOwn(credential, subject);

@@ -95,7 +95,7 @@ async function withLink<T>(
   signal: AbortSignal | undefined,
   work: (link: Link) => Promise<T>,
 ): Promise<T> {
-  const link = new Link({ roots, fleet, role: 'authority' });
+  const link = new Link({ roots, fleet, role: 'enroller' });
   const close = () => link.close();
   signal?.addEventListener('abort', close);
   try {

@@ -18,11 +18,13 @@ export interface Trust {
   roots: string;
   /** Given: the server's URI must be of this fleet. */
   fleet?: string | undefined;
-  /** What the server must be: a gate can not pose as the authority. */
-  role: Extract<Kind, 'authority' | 'gate'>;
+  /** What the server must be: a gate can not pose as the authority. `enroller`: the authority, or a desk that relays to it. */
+  role: Extract<Kind, 'authority' | 'gate'> | 'enroller';
   /** `notAfter`: RFC 3339; given, a failure after it says that this side's certificate has expired. */
   credential?: { key: string; certificate: string; issuer: string; notAfter?: string | undefined } | undefined;
 }
+
+const kindsOf = (role: Trust['role']): readonly Kind[] => (role === 'enroller' ? ['authority', 'desk'] : [role]);
 
 /** From the name to a verified server, over whatever address. */
 const handshakeMs = 20_000;
@@ -142,9 +144,10 @@ export class StrictAgent extends Agent {
 
   #roleComplaint({ subjectaltname }: DetailedPeerCertificate): string | undefined {
     const { fleet, role } = this.#trust;
+    const wanted = kindsOf(role);
     const names = subjectNamesIn(subjectaltname);
-    const fits = names.some((name) => name.kind === role && (fleet === undefined || name.fleet === fleet));
-    return fits ? undefined : `it is not the fleet's ${role} but [${subjectaltname ?? ''}]`;
+    const fits = names.some((name) => wanted.includes(name.kind) && (fleet === undefined || name.fleet === fleet));
+    return fits ? undefined : `it is not the fleet's ${wanted.join(' or ')} but [${subjectaltname ?? ''}]`;
   }
 
   /** From the leaf up, each signed by the next, to a root of the fleet. */

@@ -28,7 +28,12 @@ const requests: Record<string, Asked> = {
   '/v1/leases': { ...gate, body: lease },
 };
 /** What gates tell of themselves is kept in memory alone. */
-const withoutRecord = ['/v1/leases/release', '/v1/reports', '/v1/settlements'];
+/** A desk carries what others ask, who prove it themselves; of its own it puts nothing on record. */
+const carried = ['enrolments', 'renewals', 'renewals/confirmation', 'renewals/gates', 'renewals/nonce', 'report'];
+const withoutRecord = [
+  ...['/v1/leases/release', '/v1/reports', '/v1/settlements'],
+  ...carried.map((path) => `/v1/desk/${path}`),
+];
 
 const issuance = {
   bundle: { version: 1, roots: '', issuers: '' },

@@ -120,7 +120,7 @@ export const gatesRoutes: readonly Route[] = [
   route({
     method: 'POST',
     path: '/v1/server-certificates',
-    kinds: ['gate'],
+    kinds: ['gate', 'desk'],
     summary: 'A server certificate for the names that the authority has on record',
     uses: ['issuance', 'journal', 'attributes', 'hosts', 'serverCertificates'],
     schemas: { body: ServerCertificateRequest },
@@ -146,7 +146,7 @@ async function issueServerCertificate(
   }
   const hosts = (await attributes.hostsOf(peer.subject)) ?? ownHosts;
   const request = Buffer.from(body.request, 'base64');
-  const signed = await issuance.issue(issuance.check({ subject: peer.subject, kind: 'gate', request, hosts }));
+  const signed = await issuance.issue(issuance.check({ subject: peer.subject, kind: peer.kind, request, hosts }));
   const entry = {
     ...by,
     action: 'certificates.server',

@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { PortcullisError } from '@portcullis/contract';
 import type { FastifyInstance } from 'fastify';
 import { Buckets } from '../bounds/bounds.ts';
+import type { Store } from '../storage/storage.ts';
 import { type FiguresAddress, FiguresListener } from '../telemetry/figures.ts';
+import { DeskReports } from './desk-reports.ts';
 import { guardDoor } from './door.ts';
 import { authorityFigures } from './figures.ts';
 import { OwnCertificate } from './own-certificate.ts';
@@ -12,7 +14,8 @@ import type { Rooms } from './route.ts';
 import { apiRoutes, openRoutes } from './routes.ts';
 import { makeServer, tlsOptions } from './server.ts';
 
-export interface ApiParts extends Omit<Rooms, 'serverCertificates'> {
+export interface ApiParts extends Omit<Rooms, 'serverCertificates' | 'desks'> {
+  store: Store;
   listen: { host: string; apiPort: number; enrolmentPort: number };
   /** Where figures are told without a client certificate; not given: nowhere. */
   metrics?: { listen: FiguresAddress } | undefined;
@@ -30,7 +33,8 @@ const certificateRate = { burst: 60, everyMs: 20_000 };
 /** Both listeners of the authority, under one certificate of its own that renews itself. */
 export async function openApi(given: ApiParts): Promise<Api> {
   const serverCertificates = new Buckets({ ...certificateRate, monotonic: given.system.monotonic });
-  const parts = { ...given, serverCertificates };
+  const desks = new DeskReports({ store: given.store, monotonic: given.system.monotonic });
+  const parts = { ...given, serverCertificates, desks };
   const { roots, issuers } = parts.issuance.bundle;
   const trust = roots + issuers;
   if (!trust.includes('BEGIN CERTIFICATE')) {

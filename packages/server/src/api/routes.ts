@@ -2,6 +2,7 @@
 import { attributesRoutes } from './attributes.ts';
 import { certificatesRoutes } from './certificates.ts';
 import { changesRoutes } from './changes.ts';
+import { desksRoutes } from './desks.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { gatesRoutes } from './gates.ts';
 import type { Route } from './route.ts';
@@ -18,6 +19,7 @@ export const apiRoutes: readonly Route[] = [
   ...tokensRoutes,
   ...changesRoutes,
   ...gatesRoutes,
+  ...desksRoutes,
 ];
 
 /** On the enrolment listener: server certificate only. */

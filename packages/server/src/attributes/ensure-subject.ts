@@ -23,7 +23,10 @@ export interface Ensured {
   hosts?: string[];
 }
 
-/** Of a gate that was given none: it serves its own machine. It never gets the names of another server. */
+/** What has a server certificate by its token. */
+const servers: readonly string[] = ['gate', 'desk'];
+
+/** Of one that was given none: it serves its own machine. It never gets the names of another server. */
 const ownMachine = ['localhost', '127.0.0.1', '::1'];
 
 export async function ensureSubject(
@@ -31,11 +34,11 @@ export async function ensureSubject(
   { subject, kind, attributes, hosts, reads, beside = false, readOnly = false }: NewSubject,
   declared: Record<string, AttributeType>,
 ): Promise<Ensured> {
-  if ((hosts || reads) && kind !== 'gate') {
-    throw new PortcullisError(
-      'request_malformed',
-      `"${subject}" is a ${kind}; only a gate has hosts, and reads from the feed`,
-    );
+  if (hosts && !servers.includes(kind)) {
+    throw new PortcullisError('request_malformed', `"${subject}" is a ${kind}; only a gate or a desk has hosts`);
+  }
+  if (reads && kind !== 'gate') {
+    throw new PortcullisError('request_malformed', `"${subject}" is a ${kind}; only a gate reads from the feed`);
   }
   const { db, revision, at } = change;
   const known = await db
@@ -63,7 +66,7 @@ export async function ensureSubject(
     );
   }
   const made = { id: subject, kind, createdAt: at, revision, readOnly: Number(readOnly) };
-  const named = kind === 'gate' ? (hosts ?? (beside ? undefined : ownMachine)) : undefined;
+  const named = servers.includes(kind) ? (hosts ?? (beside ? undefined : ownMachine)) : undefined;
   const row = {
     ...made,
     hosts: named ? JSON.stringify(named) : null,

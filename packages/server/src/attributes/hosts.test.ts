@@ -42,6 +42,6 @@ test("the names of a gate's next token are applied and told; the same ones and n
 
 test('who is no gate has no names', async (context) => {
   const { ensure } = await open(context);
-  const refused = { code: 'request_malformed', message: /only a gate has hosts/ };
+  const refused = { code: 'request_malformed', message: /only a gate or a desk has hosts/ };
   await assert.rejects(ensure({ subject: 'truck-1', kind: 'device', hosts: ['gate.example'] }), refused);
 });

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
-import { GatePolicyFiles, loadFleetConfig } from '../config/config.ts';
+import { GatePolicyFiles, loadDeskConfig, loadFleetConfig } from '../config/config.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
 
@@ -11,11 +11,12 @@ export function configCommands(program: Command, output: Output): void {
     .description('the configuration files')
     .command('check')
     .argument('[dir]')
-    .description('check fleet.yaml, gate.yaml and the files that it names, without starting anything')
+    .description('check fleet.yaml, desk.yaml, gate.yaml and the files that it names, without starting anything')
     .action(async (dir: string | undefined, options: FleetOptions) => {
       const directory = directoryOf(options, dir);
-      const names = ['fleet.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
+      const names = ['fleet.yaml', 'desk.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
       if (names.includes('fleet.yaml') || names.length === 0) loadFleetConfig(directory);
+      if (names.includes('desk.yaml')) loadDeskConfig(directory);
       const policy = names.includes('gate.yaml') ? await checkPolicy(directory) : { files: [], warnings: [] };
       const files = [...names, ...policy.files];
       for (const warning of policy.warnings) output.notice(`warning: ${warning}`);

@@ -66,7 +66,7 @@ function completed({ words, command }: { words: string[]; command: Command }): s
 }
 
 /** These run processes of their own, or make something: they have tests of their own. */
-const apart = ['init', 'up', 'start', 'gate join'];
+const apart = ['init', 'up', 'start', 'gate join', 'desk join'];
 const usual = leaves.filter(({ words }) => !apart.includes(words.join(' ')));
 
 /** Also those of a list are the last line. */

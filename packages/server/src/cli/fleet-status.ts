@@ -1,5 +1,5 @@
 /** What is asked for "portcullis status", and what of the answers is wrong. */
-import { AuthorityStatus, counted, GateStatus, GateView, PortcullisError } from '@portcullis/contract';
+import { AuthorityStatus, counted, DeskView, GateStatus, GateView, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
 import { askGates, type Gate } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
@@ -16,9 +16,13 @@ export interface FleetStatus {
   /** Null: it does not answer, and nothing of what follows is known. */
   authority: AuthorityStatus | null;
   gates: GateFound[];
+  desks: DeskView[];
 }
 
 const Gates = z.object({ items: z.array(GateView) });
+const Desks = z.object({ items: z.array(DeskView) });
+/** A desk says each 5 s how it stands. */
+const deskSilentMs = 20_000;
 /** Whoever takes longer is not well. */
 const answerMs = 5_000;
 const freeBytesLeast = 512 * 1024 * 1024;
@@ -30,21 +34,27 @@ const issuerWrongMs = 30 * day;
 
 export async function readStatus(client: FleetClient, endingSeconds: number): Promise<FleetStatus> {
   try {
-    const [authority, { items }] = await Promise.all([
+    const [authority, { items }, desks] = await Promise.all([
       client.get(`/v1/status?endingWithin=${endingSeconds}`, AuthorityStatus, answerMs),
       client.get('/v1/gates', Gates, answerMs),
+      client.get('/v1/desks', Desks, answerMs),
     ]);
-    return await withGates(client, authority, items);
+    return await withGates(client, authority, items, desks.items);
   } catch (error) {
     if (!(error instanceof PortcullisError) || error.code === 'usage') throw error;
     const at = `the authority at ${client.credential.authority}`;
     const earlier = `${at} is of an earlier version, which can not tell how it is`;
     const wrong = [error.code === 'route_unknown' ? earlier : `${at} does not answer: ${error.message}`];
-    return { ok: false, wrong, notes: [], authority: null, gates: [] };
+    return { ok: false, wrong, notes: [], authority: null, gates: [], desks: [] };
   }
 }
 
-async function withGates(client: FleetClient, authority: AuthorityStatus, views: GateView[]): Promise<FleetStatus> {
+async function withGates(
+  client: FleetClient,
+  authority: AuthorityStatus,
+  views: GateView[],
+  desks: DeskView[],
+): Promise<FleetStatus> {
   const holding = views.filter(({ lease, url }) => lease === 'held' && url !== null) as (GateView & Gate)[];
   const asked = await askGates(holding, ({ url }) => client.getFromGate(url, '/v1/status', GateStatus, answerMs));
   const own = new Map(asked.answers.map(({ value }) => [`${value.gate} ${value.instance}`, value]));
@@ -52,8 +62,13 @@ async function withGates(client: FleetClient, authority: AuthorityStatus, views:
   const silent = asked.failures.map(
     ({ gate, url, error }) => `${gate} holds a lease, but ${url} can not be asked: ${error.message}`,
   );
-  const wrong = [...wrongWithAuthority(authority), ...wrongWithGates(gates), ...silent];
-  return { ok: wrong.length === 0, wrong, notes: notesOf(authority, gates), authority, gates };
+  const wrong = [
+    ...wrongWithAuthority(authority),
+    ...wrongWithGates(gates),
+    ...silent,
+    ...wrongWithDesks(desks, authority),
+  ];
+  return { ok: wrong.length === 0, wrong, notes: notesOf(authority, gates), authority, gates, desks };
 }
 
 interface Disk {
@@ -85,6 +100,14 @@ function wrongWithAuthority({ time, disk, journal, issuers, ending }: AuthorityS
     ...issuersEnding(issuers, time, issuerWrongMs),
     ...ending.others.map(({ subject, kind, notAfter }) => `the certificate of ${kind} ${subject} ends ${notAfter}`),
   ];
+}
+
+/** An authority that has just started has heard of none yet. */
+function wrongWithDesks(desks: DeskView[], { startedAt, time }: AuthorityStatus): string[] {
+  const runsMs = Date.parse(time) - Date.parse(startedAt);
+  return desks
+    .filter(({ lastHeardMs }) => (lastHeardMs ?? runsMs) > deskSilentMs)
+    .map(({ desk }) => `${desk} does not report: is it running? ("subject retire ${desk}" if it is gone for good)`);
 }
 
 function wrongWithGates(gates: GateFound[]): string[] {

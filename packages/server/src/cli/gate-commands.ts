@@ -24,9 +24,9 @@ export function gateCommands(program: Command, output: Output): void {
     )
     .action(async (dir: string, word: string, options: JoinOptions, command: Command) => {
       const given = ['port', 'host', 'listen'].filter((name) => command.getOptionValueSource(name) === 'cli');
-      const { joinGate } = await import('./gate-join.ts');
+      const { joinFleet } = await import('./gate-join.ts');
       const { tokenFrom } = await import('@portcullis/device');
-      await joinGate(dir, await tokenFrom(word), { ...options, given }, output);
+      await joinFleet('gate', dir, await tokenFrom(word), { ...options, given }, output);
     });
   gate
     .command('list')

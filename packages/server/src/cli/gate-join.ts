@@ -10,11 +10,11 @@ import {
   readCredential,
   writeCredential,
 } from '@portcullis/device';
-import { loadGateConfig } from '../config/config.ts';
+import { loadDeskConfig, loadGateConfig } from '../config/config.ts';
 import { holdLock } from '../storage/storage.ts';
 import { realSystem, replaceFile } from '../telemetry/telemetry.ts';
 import type { Output } from './output.ts';
-import { gateYaml } from './yaml-templates.ts';
+import { deskYaml, gateYaml } from './yaml-templates.ts';
 
 export interface JoinOptions {
   port: string;
@@ -23,36 +23,48 @@ export interface JoinOptions {
   replace?: boolean;
 }
 
+/** What joins, how it is configured, and where the token says that the authority is. */
+type Joining = 'gate' | 'desk';
+const loaders = { gate: loadGateConfig, desk: loadDeskConfig };
+
 interface Wanted extends JoinOptions {
   /** Options that were said, and are not what is usual. */
   given: string[];
 }
 
-/** Nothing of the gate changes before its new credential is there: a lost answer is asked for again with the same token. */
-export async function joinGate(directory: string, token: string, wanted: Wanted, output: Output): Promise<void> {
-  const known = existsSync(join(directory, 'gate.yaml'));
-  if (known) requireReplaceable(directory, token, wanted);
+/** Nothing of it changes before its new credential is there: a lost answer is asked for again with the same token. */
+export async function joinFleet(
+  kind: Joining,
+  directory: string,
+  token: string,
+  wanted: Wanted,
+  output: Output,
+): Promise<void> {
+  const file = join(directory, `${kind}.yaml`);
+  const known = existsSync(file);
+  if (known) requireReplaceable(kind, directory, token, wanted);
   const port = portOf(wanted.port);
-  const home = join(directory, 'gate');
+  const home = join(directory, kind);
   makeDirectory(home);
-  const lock = holdLock(join(home, 'gate.lock'));
+  const lock = holdLock(join(home, `${kind}.lock`));
   try {
     const joining = join(home, 'joining');
-    const credential = await enrolInto(joining, token, credentialIn(home));
+    const credential = await enrolInto(kind, joining, token, credentialIn(home));
     await replaceFile(join(directory, 'root.pem'), credential.roots, 0o644);
-    if (!known) {
-      const { host, listen: listenHost } = wanted;
-      const text = gateYaml({ host, listenHost, authorityPort: 0, gatePort: port, authority: credential.authority });
-      await replaceFile(join(directory, 'gate.yaml'), text);
-    }
+    if (!known) await replaceFile(file, yamlOf(kind, port, wanted, credential));
     writeCredential(credentialFileIn(home), credential);
     rmSync(joining, { recursive: true });
-    tell(directory, credential, known, output);
+    tell(kind, directory, credential, known, output);
   } catch (error) {
     throw diskFailure(error, directory);
   } finally {
     lock.release();
   }
+}
+
+function yamlOf(kind: Joining, port: number, { host, listen: listenHost }: Wanted, { authority }: Credential): string {
+  const made = { host, listenHost, authorityPort: 0, authority };
+  return kind === 'gate' ? gateYaml({ ...made, gatePort: port }) : deskYaml({ ...made, deskPort: port });
 }
 
 function portOf(text: string): number {
@@ -61,27 +73,27 @@ function portOf(text: string): number {
   throw new PortcullisError('usage', `--port ${text} is not a port; it must be from 1 to 65535`);
 }
 
-/** A gate that could go on as it is keeps its credential, unless it is said. What it expects of whom stays in any case. */
-function requireReplaceable(directory: string, token: string, { replace, given }: Wanted): void {
-  loadGateConfig(directory);
+/** What could go on as it is keeps its credential, unless it is said. What a gate expects of whom stays in any case. */
+function requireReplaceable(kind: Joining, directory: string, token: string, { replace, given }: Wanted): void {
+  loaders[kind](directory);
   if (given.length > 0) {
     const options = given.map((name) => `--${name}`).join(', ');
     throw new PortcullisError(
       'usage',
-      `"${directory}" holds a gate; what ${options} would say stands in its gate.yaml`,
+      `"${directory}" holds a ${kind}; what ${options} would say stands in its ${kind}.yaml`,
     );
   }
-  const credential = credentialIn(join(directory, 'gate'));
+  const credential = credentialIn(join(directory, kind));
   if (!credential) return;
   const { subject } = parseToken(token);
   if (credential.subject !== subject) {
-    const words = `"${directory}" holds the gate ${credential.subject}, the token is for ${subject}; choose another directory`;
+    const words = `"${directory}" holds the ${kind} ${credential.subject}, the token is for ${subject}; choose another directory`;
     throw new PortcullisError('fleet_exists', words);
   }
   if (replace || Date.parse(credential.notAfter) <= realSystem.now()) return;
   throw new PortcullisError(
     'fleet_exists',
-    `"${directory}" already holds the gate ${subject} with a credential until ${credential.notAfter}; "portcullis start gate ${directory}" runs it, --replace gives it a new one`,
+    `"${directory}" already holds the ${kind} ${subject} with a credential until ${credential.notAfter}; "portcullis start ${kind} ${directory}" runs it, --replace gives it a new one`,
   );
 }
 
@@ -95,10 +107,15 @@ function credentialIn(directory: string): Credential | undefined {
 }
 
 /** In a folder of its own until it is known to be what it must be; one that was cut off after its answer is taken up again. */
-async function enrolInto(directory: string, token: string, before: Credential | undefined): Promise<Credential> {
+async function enrolInto(
+  kind: Joining,
+  directory: string,
+  token: string,
+  before: Credential | undefined,
+): Promise<Credential> {
   const { subject } = parseToken(token);
   const credential = answeredIn(directory, subject) ?? (await enrol({ token, directory }));
-  const wrong = wrongIn(credential, before);
+  const wrong = wrongIn(kind, credential, before);
   if (wrong === undefined) return credential;
   rmSync(directory, { recursive: true });
   throw new PortcullisError('usage', wrong);
@@ -112,21 +129,27 @@ function answeredIn(directory: string, subject: string): Credential | undefined 
   return undefined;
 }
 
-function wrongIn({ kind, fleet }: Credential, before: Credential | undefined): string | undefined {
-  if (kind !== 'gate') return `the token is for a ${kind}; make one with --kind gate`;
+function wrongIn(wanted: Joining, { kind, fleet }: Credential, before: Credential | undefined): string | undefined {
+  if (kind !== wanted) return `the token is for a ${kind}; make one with --kind ${wanted}`;
   if (before && before.fleet !== fleet) {
-    return `the directory holds a gate of ${before.fleet}, the token is of ${fleet}; choose another directory`;
+    return `the directory holds a ${wanted} of ${before.fleet}, the token is of ${fleet}; choose another directory`;
   }
   return undefined;
 }
 
-function tell(directory: string, { subject, notAfter, authority }: Credential, known: boolean, output: Output): void {
-  const start = `portcullis start gate ${directory}`;
+function tell(
+  kind: Joining,
+  directory: string,
+  { subject, notAfter, authority }: Credential,
+  known: boolean,
+  output: Output,
+): void {
+  const start = `portcullis start ${kind} ${directory}`;
   const words = known
-    ? `${subject} has a new credential until ${notAfter}; what it expects and what it stored are as they were; then: ${start}`
-    : `${subject} joined; edit ${join(directory, 'gate.yaml')}, then: ${start}`;
+    ? `${subject} has a new credential until ${notAfter}; what else is there is as it was; then: ${start}`
+    : `${subject} joined; edit ${join(directory, `${kind}.yaml`)}, then: ${start}`;
   output.result({ subject, directory, notAfter }, words);
-  const { authority: configured } = loadGateConfig(directory);
+  const { authority: configured } = loaders[kind](directory);
   if (configured === authority) return;
-  output.notice(`its gate.yaml names the authority ${configured}; the token came from ${authority}`);
+  output.notice(`its ${kind}.yaml names the authority ${configured}; the token came from ${authority}`);
 }

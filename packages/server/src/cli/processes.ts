@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { PortcullisError } from '@portcullis/contract';
 
-export type Role = 'authority' | 'gate';
+export type Role = 'authority' | 'gate' | 'desk';
 
 const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
 const packageRoot = new URL('../../', import.meta.url);

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   start: async () => (await import('./start.ts')).startCommand,
   status: async () => (await import('./status.ts')).statusCommand,
   gate: async () => (await import('./gate-commands.ts')).gateCommands,
+  desk: async () => (await import('./desk-commands.ts')).deskCommands,
   token: async () => (await import('./token.ts')).tokenCommands,
   operator: async () => (await import('./operator.ts')).operatorCommands,
   subject: async () => (await import('./subject.ts')).subjectCommands,

@@ -1,7 +1,7 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import type { Outside } from '../assemble.ts';
-import { GatePolicyFiles, loadFleetConfig } from '../config/config.ts';
+import { GatePolicyFiles, loadDeskConfig, loadFleetConfig } from '../config/config.ts';
 import { ParentChannel } from './channel.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import { type LogOptions, logDestination, logOption } from './log-destination.ts';
@@ -14,13 +14,13 @@ const stopMsMax = 4_500;
 export function startCommand(program: Command, output: Output): void {
   program
     .command('start')
-    .argument('<role>', 'authority or gate')
+    .argument('<role>', 'authority, gate or desk')
     .argument('[dir]')
     .option(...logOption)
     .description('run one of them until it is told to stop')
     .action(async (role: string, dir: string | undefined, options: FleetOptions & LogOptions) => {
-      if (role !== 'authority' && role !== 'gate') {
-        throw new PortcullisError('usage', `"${role}" can not be started; it must be authority or gate`);
+      if (role !== 'authority' && role !== 'gate' && role !== 'desk') {
+        throw new PortcullisError('usage', `"${role}" can not be started; it must be authority, gate or desk`);
       }
       requireNodeOptions(process.argv.slice(2));
       await start({ role, directory: directoryOf(options, dir), ...options }, output);
@@ -58,9 +58,7 @@ async function serve(asked: Start, output: Output, parent: ParentChannel): Promi
   const logTo = logDestination(asked, { side: process.stderr, json: output.json });
   const stop = new AbortController();
   const stopped = untilStopped().then(() => stop.abort());
-  const opening =
-    role === 'authority' ? openAuthority(directory, { logTo }) : openGate(directory, stop.signal, { logTo });
-  const opened = await opening.catch((error: unknown) => {
+  const opened = await openers[role](directory, stop.signal, { logTo }).catch((error: unknown) => {
     if (stop.signal.aborted) return undefined;
     throw error;
   });
@@ -83,7 +81,10 @@ interface Opened {
   close(): PromiseLike<void>;
 }
 
-async function openAuthority(directory: string, outside: Outside): Promise<Opened> {
+type Opener = (directory: string, signal: AbortSignal, outside: Outside) => Promise<Opened>;
+const openers: Record<Role, Opener> = { authority: openAuthority, gate: openGate, desk: openDesk };
+
+async function openAuthority(directory: string, _signal: AbortSignal, outside: Outside): Promise<Opened> {
   const { assembleAuthority } = await import('../assemble.ts');
   const config = loadFleetConfig(directory);
   const authority = await assembleAuthority(directory, config, outside);
@@ -103,5 +104,15 @@ async function openGate(directory: string, signal: AbortSignal, outside: Outside
     listening: [`https://${files.config.listen.host}:${port}`],
     broken,
     close: () => gate[Symbol.asyncDispose](),
+  };
+}
+
+async function openDesk(directory: string, signal: AbortSignal, outside: Outside): Promise<Opened> {
+  const { assembleDesk } = await import('../assemble.ts');
+  const config = loadDeskConfig(directory);
+  const desk = await assembleDesk(directory, config, signal, outside);
+  return {
+    listening: [`https://${config.listen.host}:${desk.port}`],
+    close: () => desk[Symbol.asyncDispose](),
   };
 }

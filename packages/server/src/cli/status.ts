@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type AuthorityStatus, PortcullisError, plain } from '@portcullis/contract';
+import { type AuthorityStatus, type DeskView, PortcullisError, plain } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { durationOf } from './duration.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
@@ -19,7 +19,7 @@ export function statusCommand(program: Command, output: Output): void {
     .option('--watch', 'again and again, until interrupted')
     .option('--every <duration>', 'how often with --watch', '2s')
     .option('--ending <duration>', 'which ends of certificates count as soon', '7d')
-    .description('how authority and gates stand; exit status 1 if something is wrong')
+    .description('how authority, gates and desks stand; exit status 1 if something is wrong')
     .action((options: StatusOptions) => status(options, output));
 }
 
@@ -41,15 +41,24 @@ async function status({ watch = false, every, ending, ...options }: StatusOption
 /** On a terminal in place of what was there (ECMA-48 §8.3.57 and §8.3.39), else below it. */
 const fresh = ({ screen }: Output) => (screen.colours ? '\u001b[H\u001b[J' : '');
 
-function linesOf({ ok, wrong, notes, authority, gates }: FleetStatus, { screen }: Output): string[] {
+function linesOf({ ok, wrong, notes, authority, gates, desks }: FleetStatus, { screen }: Output): string[] {
   const table = new Table(gateColumns, screen);
   const rows = [...gates.flatMap((gate) => table.add(gate)), ...table.end()];
   return [
     ...(authority ? authorityLines(authority) : []),
     ...(rows.length > 0 ? ['', ...rows, ''] : []),
+    ...desks.flatMap(deskLines),
     ...notes.map((note) => plain(`note: ${note}`)),
     ...wrong.map((one) => styled(plain(`WRONG: ${one}`), 'red', screen)),
     ...(ok ? [styled('all is well', 'green', screen)] : []),
+  ];
+}
+
+function deskLines({ desk, report }: DeskView): string[] {
+  if (!report) return [];
+  const { url, connections, relayed, turnedAway, startedAt } = report;
+  return [
+    `${desk} at ${url}: ${connections} connected, ${relayed} relayed and ${turnedAway} turned away since ${startedAt}`,
   ];
 }
 

@@ -67,7 +67,7 @@ export function tokenCommands(program: Command, output: Output): void {
     .option('--after-revocation', 'although the subject has a suspended or revoked certificate')
     .option(
       '--host <name>',
-      'of a gate: a DNS name or address of its server certificate, repeatable (of a new one: localhost, 127.0.0.1, ::1)',
+      'of a gate or a desk: a DNS name or address of its server certificate, repeatable (of a new one: localhost, 127.0.0.1, ::1)',
       each,
     )
     .option('--reads <attribute>', 'of a new gate: an attribute that it may ask of the feed, repeatable (any)', each)

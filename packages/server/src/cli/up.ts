@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
+import { loadDeskConfig, loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { holdLock } from '../storage/storage.ts';
 import { endInOrder } from './end-in-order.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
@@ -16,19 +17,21 @@ export function upCommand(program: Command, output: Output): void {
     .command('up')
     .argument('[dir]')
     .option(...logOption)
-    .description('authority and gate on this machine, as two processes, until interrupted')
+    .description('authority, gate and desk (where desk.yaml is) on this machine, each a process, until interrupted')
     .action((dir: string | undefined, options: FleetOptions & LogOptions) =>
       up(directoryOf(options, dir), options, output),
     );
 }
 
 /**
- * Ends when it is told to, or when one of the two does not come to listen at all: then nothing is left running. The gate stops first,
- * so that it can give its lease back; then the authority.
+ * Ends when it is told to, or when one of them does not come to listen at all: then nothing is left running. The others stop first,
+ * so that a gate can give its lease back; then the authority.
  */
 async function up(directory: string, { logFile }: LogOptions, output: Output): Promise<void> {
   loadFleetConfig(directory);
   loadGateConfig(directory);
+  const hasDesk = existsSync(join(directory, 'desk.yaml'));
+  if (hasDesk) loadDeskConfig(directory);
   const lock = holdLock(join(directory, 'up.lock'), { waitMs: 0 });
   const stopped = untilStopped();
   const words = [
@@ -36,12 +39,18 @@ async function up(directory: string, { logFile }: LogOptions, output: Output): P
     ...(logFile === undefined ? [] : ['--log-file', logFile]),
     ...(output.json ? ['--json'] : []),
   ];
-  const [authority, gate] = (['authority', 'gate'] as const).map((role) => supervise(role, words, output));
+  const authority = supervise('authority', words, output);
+  const others = (['gate', ...(hasDesk ? ['desk' as const] : [])] as const).map((role) =>
+    supervise(role, words, output),
+  );
   try {
-    await Promise.race([Promise.all([authority?.firstReady, gate?.firstReady]), stopped]);
+    await Promise.race([Promise.all([authority, ...others].map(({ firstReady }) => firstReady)), stopped]);
     await stopped;
   } finally {
-    await endInOrder(gate, authority);
+    await endInOrder(
+      { stop: (over) => Promise.all(others.map((other) => other.stop(over))).then(() => undefined) },
+      authority,
+    );
     lock.release();
   }
 }

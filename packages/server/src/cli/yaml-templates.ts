@@ -1,4 +1,4 @@
-/** The files that `init` and `gate join` write: what differs between fleets, and what everybody asks for first. */
+/** The files that `init`, `gate join` and `desk join` write: what differs between fleets, and what everybody asks for first. */
 export function fleetYaml(made: { fleet: string; hosts: string[]; listenHost: string; basePort: number }): string {
   const { fleet, hosts, listenHost, basePort } = made;
   const host = urlHost(hosts[0] as string);
@@ -33,6 +33,24 @@ listen:
 streams:
   telemetry:
     expect: { status: active }
+`;
+}
+
+export function deskYaml(made: {
+  host: string;
+  listenHost: string;
+  authorityPort: number;
+  deskPort: number;
+  authority?: string;
+}): string {
+  const { host, listenHost, authorityPort, deskPort } = made;
+  const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
+  return `# What strangers reach. Keys: docs/reference/configuration.md
+authority: ${authority}
+url: https://${urlHost(host)}:${deskPort}
+listen:
+  host: ${JSON.stringify(listenHost)}
+  port: ${deskPort}
 `;
 }
 

@@ -5,6 +5,7 @@
  * - Secrets are in files of their own, never here and never in the environment.
  * Refuses to know: every other room.
  */
+export { type DeskConfig, DeskFile, loadDeskConfig } from './desk-config.ts';
 export { type FleetConfig, FleetFile, loadFleetConfig } from './fleet-config.ts';
 export { type GateConfig, GateFile, loadGateConfig } from './gate-config.ts';
 export { GatePolicyFiles } from './gate-policy-files.ts';

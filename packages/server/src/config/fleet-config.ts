@@ -24,8 +24,10 @@ export const FleetFile = z.strictObject({
   }),
   /** Where gates and operators reach the API. */
   authorityUrl: HttpsUrl,
-  /** Where devices enrol and renew. */
+  /** Where the authority's own enrolment listener is reached: by desks, by devices of the first release, and by all while there is no desk. */
   enrolmentUrl: HttpsUrl,
+  /** Where a desk is reached. Given: devices enrol and renew there. */
+  deskUrl: HttpsUrl.optional(),
   /** What devices are told of gates before any gate has announced itself. */
   gates: z.array(HttpsUrl).max(64).default([]),
   /** How long a gate may decide without hearing from the authority, in milliseconds. */

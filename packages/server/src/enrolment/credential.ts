@@ -28,6 +28,16 @@ export async function credentialOf(
   };
 }
 
+/** A desk itself comes to the authority: while it is not there, nobody can through it. */
+export function enrolmentUrlFor({ deskUrl, enrolmentUrl }: EnrolmentParts, kind: Kind): string {
+  return kind === 'desk' ? enrolmentUrl : (deskUrl ?? enrolmentUrl);
+}
+
+/** For whoever takes a desk: who asks for a signed answer does. */
+export function atDesk(parts: EnrolmentParts, issued: IssuedCredential): IssuedCredential {
+  return { ...issued, enrolment: enrolmentUrlFor(parts, issued.kind) };
+}
+
 /**
  * Where gates were last seen to listen that could still serve: one that is cut off, or whose certificate ended, is named to nobody.
  * Before any gate was seen, what the configuration says.

@@ -23,6 +23,8 @@ interface Parts {
   fleet: string;
   authorityUrl: string;
   enrolmentUrl: string;
+  /** Where a desk is, for whoever takes one. */
+  deskUrl?: string | undefined;
   /** For the key that signs answers. */
   makeKey: MakeKey;
   /** What devices are told of gates before any gate has announced itself. */

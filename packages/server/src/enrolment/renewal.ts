@@ -17,7 +17,7 @@ import { readCertificate } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
 import type { Reader } from '../storage/storage.ts';
 import { suspectClone } from './clones.ts';
-import { credentialOf, gatesOf, requestBytes } from './credential.ts';
+import { atDesk, credentialOf, gatesOf, requestBytes } from './credential.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
 import { sha256Hex, signedBy } from './proof.ts';
@@ -28,7 +28,8 @@ function refused(why: string): PortcullisError {
 
 export async function renew(parts: EnrolmentParts, asked: RenewalRequest): Promise<IssuedCredential | SignedAnswer> {
   const { row, told } = await proven(parts, 'renewal', asked, asked.request);
-  return told(await successor(parts, row, requestBytes(asked.request)));
+  const issued = await successor(parts, row, requestBytes(asked.request));
+  return told(asked.challenge === undefined ? issued : atDesk(parts, issued));
 }
 
 async function successor(parts: EnrolmentParts, old: CertificateRow, request: Buffer): Promise<IssuedCredential> {

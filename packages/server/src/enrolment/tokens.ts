@@ -17,7 +17,7 @@ import { fromPem } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
 import type { Reader, Schema, Writer } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { credentialOf, requestBytes } from './credential.ts';
+import { atDesk, credentialOf, enrolmentUrlFor, requestBytes } from './credential.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
 import { keyOfProof, proofKeyOf, secretHash, sha256Hex, signedBy } from './proof.ts';
@@ -61,7 +61,7 @@ async function createToken(
     })
     .execute();
   const roots = fromPem('CERTIFICATE', parts.issuance.bundle.roots).map((der) => der.toString('base64'));
-  const token = formatToken({ url: parts.enrolmentUrl, subject, secret, roots });
+  const token = formatToken({ url: enrolmentUrlFor(parts, kind), subject, secret, roots });
   const named = ensured.hosts && { hosts: ensured.hosts };
   const given = ensured.made === 'created' ? attributes : null;
   return { token, id, subject, kind, secret, expiresAt: timestamp(expiresAt), attributes: given, ...named };
@@ -98,7 +98,7 @@ export async function enrol(
   const asked = { purpose: 'enrolment' as const, challenge, about: sha256Hex(bytes) };
   const row = await tokenOf(parts, 'proofKey', proofKey);
   if (!signedBy(keyOfProof(proofKey), proofBytes(asked), signature)) throw refused();
-  return parts.answers.signed(asked, await issueFor(parts, row, bytes));
+  return parts.answers.signed(asked, atDesk(parts, await issueFor(parts, row, bytes)));
 }
 
 async function tokenOf(parts: EnrolmentParts, by: 'secretHash' | 'proofKey', value: string): Promise<Schema['tokens']> {

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LeaseRequest, SubjectId } from '@portcullis/contract';
+import { Credentials } from '../credentials/credentials.ts';
 import { Lease, Replica } from '../replica/replica.ts';
 import type { Sink } from '../storage/sink.ts';
 import { FiguresListener } from '../telemetry/figures.ts';
 import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
 import { type Ground, isAdmissible } from './admission/admit.ts';
 import { Connections } from './connections/connections.ts';
-import { Credentials } from './following/credentials.ts';
 import { FeedFollower } from './following/follow.ts';
 import { Leasing } from './following/leasing.ts';
 import { Links } from './following/links.ts';
@@ -103,7 +103,7 @@ class RunningGate implements Gate {
     };
     [this.#recording, this.#ground] = [recording, ground];
     this.#credentials = new Credentials({
-      ...{ directory, authority, system, log },
+      ...{ kind: 'gate' as const, directory, authority, system, log },
       link: () => this.#links.feed,
       onRenewed: (credential) => this.#links.renew(credential),
     });

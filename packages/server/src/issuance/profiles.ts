@@ -44,10 +44,11 @@ export const profiles: Record<Exclude<Kind, 'authority'>, Profile> = {
   gateway: device,
   shipment: device,
   gate: infrastructure(90 * day),
+  desk: infrastructure(90 * day),
   operator: infrastructure(365 * day),
   monitor: infrastructure(30 * day),
   checkpoint: infrastructure(30 * day),
 };
 
-/** The server certificates of gates and of the authority. */
+/** The server certificates of gates, desks and the authority. */
 export const serverProfile: Profile = { purpose: 'server', lifetimeMs: 24 * hour, issuer: 'issuer-infrastructure' };

@@ -13,6 +13,7 @@ export const kinds: readonly Kind[] = [
   'operator',
   'monitor',
   'checkpoint',
+  'desk',
 ];
 export const standings: readonly Standing[] = ['valid', 'suspended', 'revoked', 'superseded'];
 export const none = 0xffffffff;

@@ -27,7 +27,7 @@ before(async () => {
   house = await House.open();
   const authority = `https://localhost:${house.basePort + 1}`;
   root = readCredential(credentialFileIn(join(house.fleet, 'gate'))).roots;
-  const forged = await forge(house.fleet, { issuer: 'issuer-infrastructure', kind: 'authority', subject: 'authority' });
+  const forged = await forge(house.fleet, { issuer: 'issuer-infrastructure', kind: 'desk', subject: 'desk-1' });
   desk = await captureDesk(forged, authority, root);
 });
 afterEach(() => desk.calm());

@@ -1,6 +1,11 @@
+/**
+ * The two certificates of a process that joined a fleet, a gate or a desk: as a client of the authority, and as a server.
+ * - Both renew themselves. The client's lies on disk, the server's key lives in memory alone.
+ * Refuses to know: who connects, and what is told.
+ */
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { PortcullisError, ServerCertificate } from '@portcullis/contract';
+import { type Kind, PortcullisError, ServerCertificate } from '@portcullis/contract';
 import {
   type Credential,
   confirm,
@@ -12,15 +17,17 @@ import {
   readCredential,
   renew,
 } from '@portcullis/device';
-import type { Log, System } from '../../telemetry/telemetry.ts';
+import type { Log, System } from '../telemetry/telemetry.ts';
 
 interface Parts {
+  /** What the process is. */
+  kind: Extract<Kind, 'gate' | 'desk'>;
   directory: string;
   authority: string;
   system: System;
   log: Log;
   link(): Link;
-  /** The gate's own credential was renewed: links are made anew with it. */
+  /** Its own credential was renewed: links are made anew with it. */
   onRenewed(credential: Credential): void;
 }
 
@@ -36,7 +43,6 @@ export interface ServerCertificateHeld {
   renewAfter: number;
 }
 
-/** The gate's two certificates: as a client of the authority, and as a server for devices. Both renew themselves. */
 export class Credentials {
   readonly #parts: Parts;
   readonly #timers = new Map<'client' | 'server', NodeJS.Timeout>();
@@ -46,10 +52,10 @@ export class Credentials {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#client = readCredential(credentialFileIn(parts.directory));
-    if (this.#client.kind !== 'gate') {
+    if (this.#client.kind !== parts.kind) {
       throw new PortcullisError(
         'credential_unusable',
-        `the credential is one of kind ${this.#client.kind}; it must be of kind gate`,
+        `the credential is one of kind ${this.#client.kind}; it must be of kind ${parts.kind}`,
       );
     }
   }
@@ -71,7 +77,7 @@ export class Credentials {
         const { subject, notAfter } = this.#client;
         if (Date.parse(notAfter) > this.#parts.system.now()) return;
         if (error instanceof PortcullisError && error.code === 'renewal_refused')
-          throw pastRenewal(this.#client, error);
+          throw pastRenewal(this.#parts.kind, this.#client, error);
         this.#parts.log.error(
           { err: error },
           `the certificate of ${subject} expired ${notAfter}; trying again to renew it`,
@@ -144,8 +150,8 @@ export class Credentials {
   }
 }
 
-function pastRenewal({ subject, notAfter }: Credential, cause: PortcullisError): PortcullisError {
-  const way = `"portcullis token create ${subject} --kind gate", then "portcullis gate join DIR TOKEN" into the same directory`;
+function pastRenewal(kind: string, { subject, notAfter }: Credential, cause: PortcullisError): PortcullisError {
+  const way = `"portcullis token create ${subject} --kind ${kind}", then "portcullis ${kind} join DIR TOKEN" into the same directory`;
   const words = `the certificate of ${subject} expired ${notAfter}, and can not be renewed (${cause.message}); the way back: ${way}`;
   return new PortcullisError('credential_unusable', words, { cause });
 }

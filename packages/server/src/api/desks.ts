@@ -1,0 +1,88 @@
+import {
+  DeskConfirmationRequest,
+  DeskEnrolmentRequest,
+  DeskGatesRequest,
+  DeskNonceRequest,
+  DeskRenewalRequest,
+  DeskReportRequest,
+  DeskView,
+  RenewalNonce,
+  relayed,
+  SignedAnswer,
+} from '@portcullis/contract';
+import { z } from 'zod';
+import { type Route, route } from './route.ts';
+
+const bodyBytesMax = 72 * 1024;
+const desk = { method: 'POST', kinds: ['desk'], bodyBytesMax } as const;
+
+/** What strangers ask at a desk. That it came through one is all that is known: the address is a claim that only a desk may make. */
+export const desksRoutes: readonly Route[] = [
+  route({
+    ...desk,
+    path: '/v1/desk/enrolments',
+    summary: 'An enrolment that a desk relays',
+    uses: ['enrolment'],
+    schemas: { body: relayed(DeskEnrolmentRequest) },
+    answer: SignedAnswer,
+    handle: ({ enrolment }, { body }) => enrolment.enrol(body.from, body.asked),
+  }),
+  route({
+    ...desk,
+    path: '/v1/desk/renewals/nonce',
+    summary: 'A nonce for somebody at a desk',
+    uses: ['enrolment'],
+    schemas: { body: relayed(DeskNonceRequest) },
+    answer: RenewalNonce,
+    handle: async ({ enrolment }) => ({ nonce: enrolment.nonce() }),
+  }),
+  route({
+    ...desk,
+    path: '/v1/desk/renewals',
+    summary: 'A renewal that a desk relays',
+    uses: ['enrolment'],
+    schemas: { body: relayed(DeskRenewalRequest) },
+    answer: SignedAnswer,
+    handle: ({ enrolment }, { body }) => enrolment.renew(body.from, body.asked),
+  }),
+  route({
+    ...desk,
+    path: '/v1/desk/renewals/confirmation',
+    summary: 'A confirmation that a desk relays',
+    uses: ['enrolment'],
+    schemas: { body: relayed(DeskConfirmationRequest) },
+    answer: SignedAnswer,
+    handle: ({ enrolment }, { body }) => enrolment.confirm(body.from, body.asked),
+  }),
+  route({
+    ...desk,
+    path: '/v1/desk/renewals/gates',
+    summary: 'A question for gates that a desk relays',
+    uses: ['enrolment'],
+    schemas: { body: relayed(DeskGatesRequest) },
+    answer: SignedAnswer,
+    handle: ({ enrolment }, { body }) => enrolment.gates(body.from, body.asked),
+  }),
+  route({
+    ...desk,
+    path: '/v1/desk/report',
+    summary: 'How a desk stands, each few seconds',
+    uses: ['desks'],
+    schemas: { body: DeskReportRequest },
+    answer: z.object({ done: z.literal(true) }),
+    async handle({ desks }, { body, peer }) {
+      desks.heard(peer.subject, body);
+      return { done: true };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/desks',
+    kinds: ['operator'],
+    summary: 'Desks, and what each last said of itself',
+    uses: ['desks'],
+    schemas: {},
+    answer: z.object({ items: z.array(DeskView) }),
+    handle: async ({ desks }) => ({ items: await desks.list() }),
+  }),
+];

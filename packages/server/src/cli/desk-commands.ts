@@ -1,0 +1,58 @@
+import { DeskView } from '@portcullis/contract';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { type FleetOptions, withFleet } from './fleet-client.ts';
+import type { JoinOptions } from './gate-join.ts';
+import type { Listing, Output } from './output.ts';
+
+export function deskCommands(program: Command, output: Output): void {
+  const desk = program.command('desk').description('what strangers reach: enrolment and renewal, relayed');
+  desk
+    .command('join')
+    .argument('<dir>')
+    .argument(
+      '<token|@file|->',
+      'of kind desk: "portcullis token create desk-1 --kind desk --host NAME"; @FILE or - keeps it secret',
+    )
+    .option('--port <number>', 'where it listens', '8441')
+    .option('--host <name>', 'where devices reach it; one of the names of its token', 'localhost')
+    .option('--listen <address>', 'the address that it binds', '127.0.0.1')
+    .option('--replace', 'give the desk of this directory a new credential, though it has one that is not over')
+    .description(
+      'make the directory of a desk, or give the desk of a directory a new credential; "portcullis start desk DIR" runs it',
+    )
+    .action(async (dir: string, word: string, options: JoinOptions, command: Command) => {
+      const given = ['port', 'host', 'listen'].filter((name) => command.getOptionValueSource(name) === 'cli');
+      const { joinFleet } = await import('./gate-join.ts');
+      const { tokenFrom } = await import('@portcullis/device');
+      await joinFleet('desk', dir, await tokenFrom(word), { ...options, given }, output);
+    });
+  desk
+    .command('list')
+    .description('desks, and what each last said of itself')
+    .action((options: FleetOptions) => list(options, output));
+}
+
+async function list(options: FleetOptions, output: Output): Promise<void> {
+  await withFleet(options, async (client) => {
+    const { items } = await client.get('/v1/desks', z.object({ items: z.array(DeskView) }));
+    await output.list(items, deskListing);
+  });
+}
+
+const heardWords = ({ lastHeardMs }: DeskView) =>
+  lastHeardMs === null ? 'never' : `${Math.round(lastHeardMs / 1_000)} s ago`;
+
+const deskListing: Listing<DeskView> = {
+  columns: [
+    { title: 'DESK', priority: 1, value: ({ desk }) => desk },
+    { title: 'HEARD', priority: 1, value: heardWords },
+    { title: 'CONNECTED', priority: 2, align: 'right', value: ({ report }) => report?.connections },
+    { title: 'RELAYED', priority: 2, align: 'right', value: ({ report }) => report?.relayed },
+    { title: 'TURNED AWAY', priority: 3, align: 'right', value: ({ report }) => report?.turnedAway },
+    { title: 'URL', priority: 3, value: ({ report }) => report?.url },
+    { title: 'SINCE', priority: 4, value: ({ report }) => report?.startedAt },
+    { title: 'VERSION', priority: 5, value: ({ report }) => report?.version },
+  ],
+  none: 'there is no desk',
+};

@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import { Host } from '@portcullis/contract';
+import { z } from 'zod';
+import { HttpsUrl, LogLevel, Port } from './fleet-config.ts';
+import { readYaml } from './read-yaml.ts';
+
+const milliseconds = (least: number, most: number, usual: number) => z.int().min(least).max(most).default(usual);
+const count = (most: number, usual: number) => z.int().min(1).max(most).default(usual);
+
+const Limits = z.strictObject({
+  /** How long a handshake may take. */
+  handshakeMs: milliseconds(100, 120_000, 10_000),
+  /** How many connections may be open at once, handshakes among them. */
+  connectionsMax: count(100_000, 2_000),
+  /** How many of them from one address; one half of an IPv6 address is one. */
+  connectionsPerAddressMax: count(100_000, 200),
+  /** How long a connection may idle between requests. */
+  idleMs: milliseconds(1_000, 3_600_000, 15_000),
+  /** How long a request may take to arrive. */
+  requestMs: milliseconds(100, 3_600_000, 30_000),
+  /** How many requests may be with the authority at once. */
+  relayedMax: count(1_000, 32),
+  /** How many of them from one address. */
+  relayedPerAddressMax: count(1_000, 16),
+  /** How long the authority's answer is waited for. */
+  relayMs: milliseconds(100, 120_000, 15_000),
+});
+
+/** `desk.yaml`: the process that strangers reach. */
+export const DeskFile = z.strictObject({
+  /** Where the authority's API is. */
+  authority: HttpsUrl,
+  /** Where devices reach this desk. */
+  url: HttpsUrl,
+  listen: z.strictObject({
+    /** The address that the desk binds. */
+    host: Host.default('127.0.0.1'),
+    /** Port where devices enrol and renew (server certificate only). */
+    port: Port.default(8441),
+  }),
+  limits: Limits.default(Limits.parse({})),
+  /** How much the desk says on standard error. */
+  log: LogLevel.default('info'),
+});
+export type DeskConfig = z.infer<typeof DeskFile>;
+
+/** @throws {PortcullisError} `config_invalid`, `fleet_missing` */
+export function loadDeskConfig(directory: string): DeskConfig {
+  return readYaml(join(directory, 'desk.yaml'), DeskFile);
+}

@@ -1,0 +1,74 @@
+import {
+  DeskConfirmationRequest,
+  DeskEnrolmentRequest,
+  DeskGatesRequest,
+  DeskNonceRequest,
+  DeskRenewalRequest,
+  PortcullisError,
+} from '@portcullis/contract';
+import { type Link, problemOf } from '@portcullis/device';
+import type { z } from 'zod';
+
+/** What is relayed, by its path: the same as at the authority's own listener, and there below `/v1/desk`. */
+export const relayedPaths: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
+  ['/v1/enrolments', DeskEnrolmentRequest],
+  ['/v1/renewals/nonce', DeskNonceRequest],
+  ['/v1/renewals', DeskRenewalRequest],
+  ['/v1/renewals/confirmation', DeskConfirmationRequest],
+  ['/v1/renewals/gates', DeskGatesRequest],
+]);
+
+export interface Told {
+  status: number;
+  type: string;
+  retryAfter?: string | undefined;
+  body: Buffer;
+}
+
+/** Said of the desk, not of who asks. */
+const ownFault: ReadonlySet<string> = new Set(['not_authenticated', 'kind_not_allowed']);
+
+interface Relayed {
+  path: string;
+  /** Who asks, as TLS below us sees it. */
+  from: string;
+  body: Buffer;
+}
+
+interface Way {
+  authority: string;
+  link: Link;
+  relayMs: number;
+}
+
+/** The authority's answer as it came. @throws {PortcullisError} `request_malformed`, `authority_unreachable` */
+export async function relay({ path, from, body }: Relayed, { authority, link, relayMs }: Way): Promise<Told> {
+  const asked = relayedPaths.get(path)?.safeParse(parseJson(body));
+  if (!asked?.success) throw new PortcullisError('request_malformed', 'the request does not fit what a desk relays');
+  const url = `${authority}/v1/desk${path.slice('/v1'.length)}`;
+  const whole = JSON.stringify({ from, asked: asked.data });
+  const answer = await link
+    .request({ url, method: 'POST', body: whole, timeoutMs: relayMs })
+    .catch((cause: unknown) => {
+      // What went wrong between desk and authority is nothing that a stranger is told.
+      throw new PortcullisError('authority_unreachable', 'the desk can not reach the authority; try again', { cause });
+    });
+  if (answer.status === 403 && ownFault.has(problemOf(answer).code)) {
+    throw new PortcullisError('authority_unreachable', 'the authority takes nothing from this desk; try another');
+  }
+  const retryAfter = answer.headers['retry-after'];
+  return {
+    status: answer.status,
+    type: answer.headers['content-type'] ?? 'application/json',
+    ...(retryAfter !== undefined && { retryAfter }),
+    body: answer.body,
+  };
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown;
+  } catch {
+    return undefined;
+  }
+}
