@@ -44,7 +44,7 @@ export async function openApi(given: ApiParts): Promise<Api> {
   const identity = await own.obtain();
   const api = await makeServer(parts, apiRoutes, tlsOptions(identity, trust));
   const enrolment = await makeServer(parts, openRoutes, tlsOptions(identity, undefined));
-  for (const { server } of [api, enrolment]) guardDoor(server as Server, given.system.monotonic);
+  for (const { server } of [api, enrolment]) guardDoor(server as Server, given);
   own.keep((next) => {
     (api.server as Server).setSecureContext(tlsOptions(next, trust));
     (enrolment.server as Server).setSecureContext(tlsOptions(next, undefined));

@@ -13,6 +13,7 @@ const other = '127.0.0.2';
 
 class Door {
   readonly doorway: Doorway;
+  readonly told: object[] = [];
   /** By remote port: since when it is idle. */
   readonly idle = new Map<number, number>();
   /** By remote port: whose handshake has ended. */
@@ -34,7 +35,8 @@ class Door {
     });
     const usual = { connectionsMax: 100, pendingHandshakesMax: 100, handshakesAtOnce: 4 };
     const idleSince = ({ remotePort = 0 }: Socket) => door.idle.get(remotePort);
-    const doorway = new Doorway({ ...usual, idleSince, ...limits });
+    const onFull = (found: object) => door.told.push(found);
+    const doorway = new Doorway({ ...usual, idleSince, onFull, monotonic: () => 0, ...limits });
     doorway.guard(server);
     server.on('tlsClientError', () => undefined).listen(0, one);
     await once(server, 'listening');
@@ -81,6 +83,8 @@ test('P13: silent connections of one address take all places for handshakes, and
   await door.isTurnedAway(other);
   await door.guest(one);
   assert.deepEqual([door.doorway.displaced, door.doorway.pending], [1, 4]);
+  // Now and then, not each time.
+  assert.deepEqual(door.told, [{ remoteAddress: other, displaced: 0, turnedAway: 1 }]);
 });
 
 test('P13: connections of one address take all places, and another address gets in; what gives way is what was idle for longest', async (context) => {

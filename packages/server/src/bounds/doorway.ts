@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { addressGroup } from './address-group.ts';
+import { Buckets } from './buckets.ts';
 import { Places } from './places.ts';
 import { Turns } from './turns.ts';
 
@@ -13,10 +14,15 @@ export interface DoorwayParts {
   handshakesAtOnce: number;
   /** By the monotonic clock: since when nothing goes on there; undefined while something does. */
   idleSince(socket: TLSSocket): number | undefined;
+  /** There was no room when somebody came, told now and then: what was done for want of it since the start. */
+  onFull(found: { remoteAddress: string; displaced: number; turnedAway: number }): void;
+  monotonic(): number;
 }
 
 /** A handshake over a slow link gives its turn to others meanwhile. */
 const turnMs = 20;
+/** Want of room is told as often as this. */
+const tellMs = 10_000;
 /** So many of the oldest are looked at when one has to give way. */
 const lookedAtMax = 64;
 
@@ -57,8 +63,10 @@ export class Doorway {
   readonly #byPeer = new Map<string, Guest>();
   #displaced = 0;
   #turnedAway = 0;
+  readonly #telling: Buckets;
 
   constructor(parts: DoorwayParts) {
+    this.#telling = new Buckets({ burst: 1, everyMs: tellMs, monotonic: parts.monotonic });
     this.#parts = parts;
     this.#connections = new Places(parts.connectionsMax);
     this.#pending = new Places(parts.pendingHandshakesMax);
@@ -105,6 +113,7 @@ export class Doorway {
     const guest = new Guest(socket, start);
     if (!this.#hasRoom(guest)) {
       this.#turnedAway++;
+      this.#tell(guest);
       socket.destroy();
       return;
     }
@@ -146,10 +155,17 @@ export class Doorway {
   #displace(guest: Guest | undefined): boolean {
     if (!guest) return false;
     this.#displaced++;
+    this.#tell(guest);
     guest.leave();
     // Not when it is closed, which comes later: the next one that arrives has to find the place taken or free.
     this.#left(guest);
     return true;
+  }
+
+  #tell({ socket }: Guest): void {
+    if (!this.#telling.take('')) return;
+    const { remoteAddress = '' } = socket;
+    this.#parts.onFull({ remoteAddress, displaced: this.#displaced, turnedAway: this.#turnedAway });
   }
 
   #longestIdle(guests: readonly Guest[]): Guest | undefined {

@@ -58,12 +58,17 @@ export class Front {
   }
 
   async listen(credential: ServerCredential): Promise<number> {
-    const { settings, connections, system } = this.#parts;
+    const { settings, connections, system, log } = this.#parts;
     this.#listener = new Listener({
       ...settings.listen,
       ...{ limits: settings.limits, credential, connections, now: system.now, monotonic: system.monotonic },
       handle: (asked) => this.#handle(asked),
       onHandshakeRefused: (refused) => this.#handshakeRefused(refused),
+      onCrowded: (found) =>
+        log.warn(
+          found,
+          'the gate has as many connections as it may: one of the address that has most gave way, or a new one was turned away',
+        ),
       onFull: (certificate, remoteAddress, displaced) => this.#tellFull(certificate, remoteAddress, displaced),
     });
     return this.#listener.listen();

@@ -134,6 +134,7 @@ test('a port that is taken is named', async (context) => {
     now: () => 0,
     monotonic: () => 0,
     onFull: () => undefined,
+    onCrowded: () => undefined,
     handle: () => undefined,
     onHandshakeRefused: () => undefined,
   });

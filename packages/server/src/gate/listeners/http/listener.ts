@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { Doorway } from '../../../bounds/bounds.ts';
+import { Doorway, type DoorwayParts } from '../../../bounds/bounds.ts';
 import type { Connection, Connections } from '../../connections/connections.ts';
 import {
   addressOf,
@@ -33,6 +33,7 @@ interface Parts {
   monotonic(): number;
   handle(asked: Asked): void;
   onHandshakeRefused(refused: { remoteAddress: string; error: string }): void;
+  onCrowded: DoorwayParts['onFull'];
   /** A certificate had as many connections as it may when another came. */
   onFull(fingerprint: Buffer, remoteAddress: string, displaced: Connection | undefined): void;
 }
@@ -58,7 +59,8 @@ export class Listener {
     this.#parts = parts;
     this.#server = createServer(optionsOf(parts), (request, response) => this.#request(request, response));
     const idleSince = (socket: TLSSocket) => this.#transports.get(socket)?.idleSince;
-    this.#doorway = new Doorway({ ...parts.limits, handshakesAtOnce, idleSince });
+    const { limits, monotonic, onCrowded: onFull } = parts;
+    this.#doorway = new Doorway({ ...limits, handshakesAtOnce, idleSince, onFull, monotonic });
     this.#doorway.guard(this.#server);
     this.#server.on('secureConnection', (socket: TLSSocket) => this.#tlsOpened(socket));
     this.#server.on('tlsClientError', (error, socket) => this.#handshakeRefused(error, socket));
