@@ -170,6 +170,12 @@ const limits: Record<string, Limit[]> = {
       'they take a snapshot in its place',
     ),
     limit(
+      'heads of the history that a gate keeps, one an hour, twice',
+      'server/src/gate/following/heads.ts#linesMax',
+      '',
+      'the oldest go',
+    ),
+    limit(
       'the last of an issuer, in which it signs nothing',
       'server/src/issuance/profiles.ts#remainingMsMin',
       'seconds',

@@ -312,6 +312,17 @@ export const GateStatus = z.object({
 });
 export type GateStatus = z.infer<typeof GateStatus>;
 
+/** Where the fleet's history stood at some time, as somebody saw who is not the authority. */
+export const HeldHead = z.object({ revision: Revision, hash: JournalHash, time: Timestamp });
+export type HeldHead = z.infer<typeof HeldHead>;
+/** `GET /v1/heads` of a gate, also while it holds no lease: those that it kept, the oldest first, and what it holds now. */
+export const GateHeads = z.object({
+  gate: SubjectId,
+  items: z.array(HeldHead),
+  holds: z.object({ revision: Revision, hash: JournalHash }).nullable(),
+});
+export type GateHeads = z.infer<typeof GateHeads>;
+
 export const sightingsPerRequestMax = 500;
 /** `GET /v1/sightings?subjects=a,b,c` of a gate. */
 export const SightingsQuery = z.strictObject({

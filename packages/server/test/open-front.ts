@@ -100,6 +100,7 @@ export class OpenFront {
       verdicts,
       metrics,
       status: gateStatus(told),
+      heads: async () => ({ items: [], holds: { revision: this.fed.replica.revision, hash: this.fed.replica.hash } }),
       sink,
       system,
       log,

@@ -45,11 +45,12 @@ export function gateCommands(program: Command, output: Output): void {
     .argument('[dir]')
     .description('believe an authority that was restored from a backup: forget the history that this gate has seen')
     .action(async (dir: string | undefined, options: FleetOptions) => {
-      const { acceptRestore } = await import('../gate/gate.ts');
+      const { acceptRestore, setHeadsAside } = await import('../gate/gate.ts');
       const { loadGateConfig } = await import('../config/config.ts');
       const directory = directoryOf(options, dir);
       loadGateConfig(directory);
       const forgotten = acceptRestore(join(directory, 'gate/position.json'));
+      await setHeadsAside(join(directory, 'gate'));
       output.result(
         { forgotten },
         forgotten ? 'the gate starts anew from what the authority has' : 'the gate holds no history',

@@ -1,9 +1,9 @@
-import { join } from 'node:path';
-import { counted, JournalEntryView, PortcullisError, plainJson } from '@portcullis/contract';
+import { JournalEntryView, plainJson } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { realSystem, timestamp } from '../telemetry/system.ts';
+import { each } from './change-options.ts';
 import { directoryOf, type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
+import type { VerifyOptions } from './journal-verify.ts';
 import type { Listing, Output } from './output.ts';
 
 const Page = z.object({ items: z.array(JournalEntryView), next: z.string().nullable() });
@@ -25,27 +25,16 @@ export function journalCommands(program: Command, output: Output): void {
     .description(
       'find any edit or cut, up to the last head that is held outside the database, and any damage of the file',
     )
-    .action((dir: string | undefined, options: FleetOptions) => verify(directoryOf(options, dir), output));
-}
-
-/** Reads the store itself, also while an authority runs: what is verified is what is on disk, every page of it. */
-async function verify(directory: string, output: Output): Promise<void> {
-  const { readHeadFile, verifyJournal, writeVerifiedFile } = await import('../journal/journal.ts');
-  const { checkSqliteStore, readSqliteStore } = await import('../storage/storage.ts');
-  const home = join(directory, 'authority');
-  checkSqliteStore(home);
-  const head = readHeadFile(join(home, 'journal.head'));
-  const { entries, broken } = await verifyJournal(readSqliteStore(home), head ? [head] : []);
-  const found = { at: timestamp(realSystem.now()), entries, whole: broken === undefined };
-  try {
-    await writeVerifiedFile(join(home, 'journal.verified'), found);
-  } catch (error) {
-    output.notice(`"portcullis status" will not know of this: ${(error as Error).message}`);
-  }
-  if (broken)
-    throw new PortcullisError('journal_damaged', `entry ${broken.position}: ${broken.why}`, { detail: { ...broken } });
-  const held = head ? 'and the head outside the database agrees' : 'no head is held outside the database';
-  output.result({ valid: true, entries }, `${counted(entries, 'entry', 'entries')}, whole; ${held}`);
+    .option(
+      '--head <FILE|REVISION:HASH>',
+      "a head that somebody else holds: a gate's heads.ndjson, a copy of journal.head, or what was noted (repeatable)",
+      each,
+    )
+    .option('--no-gates', 'ask no gate for the heads that it holds')
+    .action(async (dir: string | undefined, options: VerifyOptions) => {
+      const { verify } = await import('./journal-verify.ts');
+      await verify(directoryOf(options, dir), options, output);
+    });
 }
 
 async function* entriesAfter(first: string, client: FleetClient): AsyncGenerator<JournalEntryView> {

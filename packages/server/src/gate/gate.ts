@@ -5,6 +5,7 @@
  * - What it acknowledged is durable (P8); what it can not determine it refuses (P4).
  * Refuses to know: any key of the authority, and the attributes that its policies do not name.
  */
+export { setHeadsAside } from './following/heads.ts';
 export { acceptRestore } from './following/position.ts';
 export { operatorPaths } from './listeners/http/operators.ts';
 export { openGate } from './open.ts';

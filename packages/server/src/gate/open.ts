@@ -9,6 +9,7 @@ import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
 import { type Ground, isAdmissible } from './admission/admit.ts';
 import { Connections } from './connections/connections.ts';
 import { FeedFollower } from './following/follow.ts';
+import { Heads } from './following/heads.ts';
 import { Leasing } from './following/leasing.ts';
 import { Links } from './following/links.ts';
 import { Position } from './following/position.ts';
@@ -71,6 +72,7 @@ class RunningGate implements Gate {
   readonly #feed: FeedFollower;
   readonly #leasing: Leasing;
   readonly #position: Position;
+  readonly #heads: Heads;
   readonly #front: Front;
   readonly #retention: Retention;
   #figures: FiguresListener | undefined;
@@ -133,7 +135,12 @@ class RunningGate implements Gate {
     });
     const intake = new Intake(instance, limits.queueBytesMax);
     const status = gateStatus(told);
+    this.#heads = new Heads({
+      ...{ directory, log, now: system.now },
+      applied: () => (this.#follows() ? replica : undefined),
+    });
     this.#front = new Front({
+      heads: () => this.#headsHeld(),
       gate,
       ground,
       connections,
@@ -176,6 +183,7 @@ class RunningGate implements Gate {
     this.#credentials.keepServer(held, (next) => this.#front.swapCredential(next));
     this.#credentials.keepClient();
     this.#policies.watch();
+    this.#heads.start();
     this.#pruning = setInterval(() => void this.#retention.look(), pruneEveryMs).unref();
   }
 
@@ -232,6 +240,11 @@ class RunningGate implements Gate {
     return this.#ground.replica.complete && !this.#feed.regressed;
   }
 
+  async #headsHeld() {
+    const { held } = this.#position;
+    return { items: await this.#heads.kept(), holds: held ? { revision: held.revision, hash: held.hash } : null };
+  }
+
   /** Until its first lease it decides nothing: it tells all that it has applied, or it could not join while changes go on (rule 4). */
   #joinWithAll(): void {
     const { replica, lease } = this.#ground;
@@ -260,6 +273,7 @@ class RunningGate implements Gate {
     this.#credentials.stop();
     this.#policies.stop();
     clearInterval(this.#pruning);
+    await this.#heads.stop();
     const recorded = this.#recording.stop();
     await this.#front.close();
     await recorded;

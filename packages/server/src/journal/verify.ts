@@ -10,7 +10,21 @@ export interface Verification {
 }
 
 /** A head that somebody else holds: the head file by its position, a gate by the revision that it has applied. */
-export type HeldHead = { position: number; hash: string } | { revision: number; hash: string };
+export type HeldHead = ({ position: number } | { revision: number }) & { hash: string; by?: string | undefined };
+
+/** Many heads, by what they are of: a gate keeps one an hour. */
+class HeadIndex {
+  readonly #heads: Map<string, HeldHead[]>;
+
+  constructor(heads: HeldHead[]) {
+    const placeOf = (head: HeldHead) => ('position' in head ? `at ${head.position}` : `revision ${head.revision}`);
+    this.#heads = Map.groupBy(heads, placeOf);
+  }
+
+  of({ position, revision }: Row): HeldHead[] {
+    return [...(this.#heads.get(`at ${position}`) ?? []), ...(this.#heads.get(`revision ${revision}`) ?? [])];
+  }
+}
 
 /**
  * Walks the chain from its beginning. Any edit, reordering or gap breaks it; a cut of its end, or a chain made anew, is found
@@ -18,6 +32,7 @@ export type HeldHead = { position: number; hash: string } | { revision: number; 
  * entries that are appended meanwhile are walked too.
  */
 export async function verifyJournal(store: Pick<Store, 'snapshot'>, heads: HeldHead[]): Promise<Verification> {
+  const index = new HeadIndex(heads);
   let reached: JournalHead = { position: 0, revision: 0, hash: originHash, revisionHash: originHash };
   const broken = (why: string) => ({ entries: reached.position, broken: { position: reached.position + 1, why } });
   // From before any possible position: an entry in front of the first would be served by its revision.
@@ -29,7 +44,7 @@ export async function verifyJournal(store: Pick<Store, 'snapshot'>, heads: HeldH
     });
     const { rows, stored } = await store.snapshot(read);
     for (const row of rows) {
-      const why = wrongWith(row, reached) ?? heldOtherwise(row, heads);
+      const why = wrongWith(row, reached) ?? heldOtherwise(row, index.of(row));
       if (why !== undefined) return broken(why);
       reached = headAfter(row, reached);
     }
@@ -61,7 +76,7 @@ export function heldOtherwise(row: Row, heads: HeldHead[]): string | undefined {
     (head) =>
       ('position' in head ? head.position === row.position : head.revision === row.revision) && head.hash !== row.hash,
   );
-  return other && 'somebody holds another hash of this entry';
+  return other && `${other.by ?? 'somebody'} holds another hash of this entry`;
 }
 
 export function headAfter(row: Row, before: JournalHead): JournalHead {
@@ -70,10 +85,10 @@ export function headAfter(row: Row, before: JournalHead): JournalHead {
 }
 
 export function cutAfter(reached: JournalHead, heads: HeldHead[]): string | undefined {
-  const ahead = heads.some((head) =>
+  const ahead = heads.find((head) =>
     'position' in head ? head.position > reached.position : head.revision > reached.revision,
   );
-  return ahead ? 'entries that somebody saw are missing' : undefined;
+  return ahead && `entries that ${ahead.by ?? 'somebody'} saw are missing`;
 }
 
 export const storedHead = (db: Reader) => db.selectFrom('head').selectAll().executeTakeFirstOrThrow();

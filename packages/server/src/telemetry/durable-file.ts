@@ -20,6 +20,18 @@ export async function createFile(file: string, content: string): Promise<void> {
   await synced(dirname(file));
 }
 
+/** At the end of a file, which is made if it is not there. A crash leaves a part of it at the end, or none. */
+export async function appendTo(file: string, content: string): Promise<void> {
+  const handle = await open(file, 'a', ownerAlone);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await synced(dirname(file));
+}
+
 /** What is whole beside takes its place at once, and has it after a power cut too once this resolves. */
 export async function putInPlace(beside: string, place: string): Promise<void> {
   await rename(beside, place);

@@ -113,6 +113,7 @@ const recordReading: Step<Incoming> = (incoming, { recording }) => {
 };
 
 const identitySteps: readonly Step[] = [readPeerCertificate, findCertificate, checkValidity, checkStanding];
+const withoutLease: readonly Step[] = [...identitySteps, checkExpectations];
 const judgingSteps: readonly Step[] = [...identitySteps, checkLease, checkExpectations, checkReading];
 const steps: readonly Step<Incoming>[] = [...judgingSteps, recordReading];
 
@@ -129,6 +130,9 @@ export const admit = (incoming: Incoming, ground: Ground) => walk(steps, incomin
 
 /** The same way without recording: for `explain`, for operators, and for what waits while something changes. */
 export const judge = (arrival: Arrival, ground: Ground) => walk(judgingSteps, arrival, ground);
+
+/** The same for what is no decision, and is told whether or not the gate holds a lease. */
+export const judgeWithoutLease = (arrival: Arrival, ground: Ground) => walk(withoutLease, arrival, ground);
 
 /** True while the bearer may use some stream, whether or not the gate holds a lease at this moment. */
 export function isAdmissible(bearer: Bearer, ground: Ground): boolean {

@@ -1,4 +1,4 @@
-import type { GateStatus, ReasonCode, SubjectId } from '@portcullis/contract';
+import type { GateHeads, GateStatus, ReasonCode, SubjectId } from '@portcullis/contract';
 import type { Sink } from '../../../storage/sink.ts';
 import type { Figures } from '../../../telemetry/figures.ts';
 import type { Log, System } from '../../../telemetry/telemetry.ts';
@@ -21,6 +21,7 @@ interface Parts {
   verdicts: Verdicts;
   metrics: Figures;
   status(): Promise<GateStatus>;
+  heads(): Promise<Pick<GateHeads, 'items' | 'holds'>>;
   sink: Sink;
   system: System;
   log: Log;
@@ -42,7 +43,7 @@ export class Front {
   #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts) {
-    const { gate, ground, verdicts, metrics, status, sink, system, intake } = parts;
+    const { gate, ground, verdicts, metrics, status, heads, sink, system, intake } = parts;
     this.#parts = parts;
     this.#readings = { ground, verdicts, intake, now: system.now };
     this.#operators = {
@@ -52,6 +53,7 @@ export class Front {
       verdicts,
       metrics,
       status,
+      heads,
       now: system.now,
       onRecord: new OnRecord(ground.recording),
     };

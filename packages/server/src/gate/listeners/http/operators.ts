@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import {
   Fingerprint,
+  type GateHeads,
   type GateStatus,
   oneOf,
   PortcullisError,
@@ -13,7 +14,7 @@ import { throwAwayBody } from '../../../bounds/bounds.ts';
 import type { Sink } from '../../../storage/sink.ts';
 import type { Figures } from '../../../telemetry/figures.ts';
 import { timestamp } from '../../../telemetry/telemetry.ts';
-import { type Ground, judge, type Refused } from '../../admission/admit.ts';
+import { type Ground, judge, judgeWithoutLease, type Refused } from '../../admission/admit.ts';
 import { describe, explain } from '../../admission/explain.ts';
 import { operations } from '../../policy/policy.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
@@ -32,6 +33,7 @@ export interface OperatorParts {
   onRecord: OnRecord;
   verdicts: Verdicts;
   metrics: Figures;
+  heads(): Promise<Pick<GateHeads, 'items' | 'holds'>>;
   status(): Promise<GateStatus>;
   now(): number;
 }
@@ -57,12 +59,15 @@ const routes: Record<string, Handler> = {
   '/v1/verdicts': serveVerdicts,
   '/v1/readings': serveReadings,
   '/v1/status': async ({ status }, _query, { response }) => sendJson(response, await status()),
+  '/v1/heads': async ({ gate, heads }, _query, { response }) => sendJson(response, { gate, ...(await heads()) }),
   '/v1/sightings': ({ gate, verdicts }, query, { response }) =>
     sendJson(response, sightingsOf(gate, verdicts, SightingsQuery.parse(query).subjects)),
   '/v1/metrics': async ({ metrics }, _query, { response }) =>
     send(response, 200, metrics.contentType, await metrics.text(), false),
 };
 
+/** What proves something of the authority is told also when that one is away or not believed. */
+const withoutLease = new Set(['/v1/heads']);
 const reads = new Set(['GET', 'HEAD']);
 export const operatorPaths = Object.keys(routes);
 
@@ -110,7 +115,8 @@ export function serveOperator(parts: OperatorParts, asked: Asked, target: Target
     return sendProblem(response, failureProblem('route_unknown', `the gate serves [${known.join(', ')}]`), false);
   }
   if (!reads.has(request.method ?? '')) return refuseMethod(request, response, [...reads].join(', '));
-  const refused = judge({ bearer: connection, stream: operations, data: [] }, parts.ground);
+  const judged = withoutLease.has(target.path) ? judgeWithoutLease : judge;
+  const refused = judged({ bearer: connection, stream: operations, data: [] }, parts.ground);
   if (refused) return refuse(parts, asked, refused);
   const exchange = new OperatorExchange(response);
   transport.begin(exchange);
