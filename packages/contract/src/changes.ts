@@ -41,8 +41,15 @@ export type Receipt = z.infer<typeof Receipt>;
  * change of standing. 0: all was so already. An authority of an earlier version does not say.
  */
 const changed = z.int().nonnegative().optional();
+/** So many are named. */
+export const certificatesNamedMax = 100;
+/** Of a change of standing: the certificates whose standing changed, the first of them; `changed` says how many there are. */
+const certificates = z.array(Fingerprint).optional();
 /** The answer to a change: with `wait=all` its receipt, without it the revision. */
-export const ChangeAnswer = z.union([Receipt.extend({ changed }), z.object({ revision: Revision, changed })]);
+export const ChangeAnswer = z.union([
+  Receipt.extend({ changed, certificates }),
+  z.object({ revision: Revision, changed, certificates }),
+]);
 export type ChangeAnswer = z.infer<typeof ChangeAnswer>;
 
 /** What a change did to one subject, as gates and the journal know it. `null` is "unset". */

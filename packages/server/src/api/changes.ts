@@ -2,6 +2,8 @@ import {
   type ChangeAnswer,
   ChangeQuery,
   ChangeView,
+  certificatesNamedMax,
+  type Fingerprint,
   FleetView,
   JournalEntryView,
   PortcullisError,
@@ -17,11 +19,13 @@ export const changeBytesMax = 16 * 1024 * 1024;
 
 export async function answerChange(
   feed: Feed,
-  { revision, changed }: { revision: number; changed: number },
+  { revision, changed, fingerprints }: { revision: number; changed: number; fingerprints?: Fingerprint[] },
   query: z.infer<typeof WaitQuery>,
 ): Promise<ChangeAnswer> {
-  if (query.wait !== 'all') return { revision, changed };
-  return { ...(await feed.receipt(revision, { limitMs: query.waitLimitMs })), changed };
+  const certificates = fingerprints?.slice(0, certificatesNamedMax);
+  const what = { changed, ...(certificates && { certificates }) };
+  if (query.wait !== 'all') return { revision, ...what };
+  return { ...(await feed.receipt(revision, { limitMs: query.waitLimitMs })), ...what };
 }
 
 export const changesRoutes: readonly Route[] = [

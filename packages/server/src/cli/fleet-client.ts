@@ -179,7 +179,7 @@ export async function sendChange(
       ...(options.ifValue && { ifValues: (await readAssignments(options.ifValue, client, output)).values }),
     };
     const answer = await client.post(`${change.path}${query}`, asked, ChangeAnswer, limitMs + 30_000);
-    const done = doneWords(change.done, answer);
+    const done = doneWords(change.done, answer, body.fingerprint);
     const result = { ...answer, ...told };
     if (!('confirmed' in answer)) return output.result(result, `${done} (revision ${answer.revision})`);
     output.result(result, `${done}\n${receiptWords(answer)}`);
@@ -188,8 +188,11 @@ export async function sendChange(
 }
 
 /** What was so already is said to have been. */
-const doneWords = (done: string, { changed }: ChangeAnswer) =>
-  changed === 0 ? `nothing changed: ${done} was so already` : done;
+function doneWords(done: string, { changed, certificates = [] }: ChangeAnswer, fingerprint: unknown): string {
+  if (changed === 0) return `nothing changed: ${done} was so already`;
+  const others = fingerprint === undefined ? [] : certificates.filter((one) => one !== fingerprint);
+  return others.length === 0 ? done : `${done}, and what was renewed from it: ${others.join(', ')}`;
+}
 
 function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed }: Receipt): string {
   const what = confirmed ? 'in force at every gate that could decide' : 'NOT confirmed within the limit';

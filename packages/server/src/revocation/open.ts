@@ -1,4 +1,4 @@
-import { type Kind, PortcullisError, type StandingsRequest } from '@portcullis/contract';
+import { type Fingerprint, type Kind, PortcullisError, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
@@ -71,7 +71,7 @@ function unchanged(change: ChangeTransaction, named: readonly Target[]): void {
   );
 }
 
-const fingerprintsOf = (rows: CertificateRow[]) => rows.map((row) => row.fingerprint);
+const fingerprintsOf = (rows: CertificateRow[]) => rows.map((row) => row.fingerprint as Fingerprint);
 
 async function targetsOf(db: Reader, { subject, subjects, fingerprint }: StandingsRequest): Promise<Target[]> {
   const ways = [subject, subjects, fingerprint].filter((given) => given !== undefined);

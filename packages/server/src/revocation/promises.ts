@@ -1,4 +1,11 @@
-import type { AuthorityStatus, CertificatesQuery, CertificateView, Kind, StandingsRequest } from '@portcullis/contract';
+import type {
+  AuthorityStatus,
+  CertificatesQuery,
+  CertificateView,
+  Fingerprint,
+  Kind,
+  StandingsRequest,
+} from '@portcullis/contract';
 import type { By, ChangeTransaction } from '../journal/journal.ts';
 import type { Reader, Schema } from '../storage/storage.ts';
 
@@ -10,7 +17,7 @@ export interface StandingChange {
   /** How many certificates, tokens and records of subjects are other than before. */
   changed: number;
   /** Of the certificates whose standing changed. */
-  fingerprints: string[];
+  fingerprints: Fingerprint[];
 }
 
 export interface Revocation {

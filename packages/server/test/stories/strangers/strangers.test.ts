@@ -1,5 +1,6 @@
 /** What who has no credential, or one that is worth nothing any more, can do to those who share an address with him: nothing. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import {
   renew,
 } from '@portcullis/device';
 import { z } from 'zod';
+import { succeeded } from '../../../../../tools/commands.ts';
 import { eventually, House, post } from '../../house.ts';
 import { Operator, TokensCreated } from '../../operator.ts';
 
@@ -101,4 +103,24 @@ test('P13: silent connections of one address to both listeners are bounded, and 
   assert.equal((await newcomer.set('truck-3', { site: 'berlin' })).confirmed, true);
   newcomer.close();
   for (const socket of held) socket.destroy();
+});
+
+test('who renewed with a copied key loses what he got once the certificate that he copied is revoked, and the answer names it', async () => {
+  const directory = join(house.home, 'truck-31');
+  const copied = await enrol({ token: await tokenOf('truck-31'), directory });
+  const renewed = await renew({ credential: copied, directory });
+  const [first, second] = [copied, renewed].map(({ certificate }) =>
+    new X509Certificate(certificate).fingerprint256.replaceAll(':', '').toLowerCase(),
+  ) as [string, string];
+  const output = await succeeded('portcullis', 'certificate', 'revoke', first, '--fleet', house.fleet);
+  assert.match(output, new RegExp(`revoke ${first}, and what was renewed from it: ${second}`));
+  await assert.rejects(confirm({ credential: renewed, directory }), { code: /^(renewal_refused|rate_limited)$/ });
+  const [shown] = await house.json<{ standing: string }>('certificate', 'show', second);
+  assert.equal(shown?.standing, 'revoked');
+  const next = await tokenOf('truck-32');
+  const other = await enrol({ token: next, directory: join(house.home, 'truck-32') });
+  const [answer] = await house.json<{ certificates: string[] }>('certificate', 'suspend', 'truck-32');
+  assert.deepEqual(answer?.certificates, [
+    new X509Certificate(other.certificate).fingerprint256.replaceAll(':', '').toLowerCase(),
+  ]);
 });
