@@ -66,7 +66,7 @@ function replicas(ours: Grown, base: Grown | undefined): Row[] {
       met: ratio <= renewedRatioMax,
     },
     {
-      what: '… longest turn of the gate, CPU',
+      what: '… no turn of the gate took longer, CPU',
       ours: `${rounded(ours.longestMs, 0)} ms`,
       peer: base ? `${rounded(base.longestMs, 0)} ms` : '',
       target: `≤ ${turnMsMax} ms`,
