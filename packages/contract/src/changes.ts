@@ -83,6 +83,14 @@ export const ChangeView = z.object({
 });
 export type ChangeView = z.infer<typeof ChangeView>;
 
+/** `GET /v1/changes`: a change without what it did to each subject. */
+export const ChangeItem = ChangeView.omit({ receipt: true, subjects: true }).extend({
+  /** How many it touched, and the first of them. */
+  subjects: z.int().nonnegative(),
+  first: z.array(SubjectId).max(5),
+});
+export type ChangeItem = z.infer<typeof ChangeItem>;
+
 /** The query of every route that changes what a gate would decide. */
 export const WaitQuery = z.strictObject({
   wait: oneOf(['all']).optional(),

@@ -1,5 +1,6 @@
 import {
   type ChangeAnswer,
+  ChangeItem,
   ChangeQuery,
   ChangeView,
   certificatesNamedMax,
@@ -7,10 +8,12 @@ import {
   FleetView,
   JournalEntryView,
   PortcullisError,
+  page,
   type WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import type { Feed } from '../feed/feed.ts';
+import type { ChangeRecord } from '../journal/journal.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { type Route, route } from './route.ts';
 
@@ -28,6 +31,11 @@ export async function answerChange(
   return { ...(await feed.receipt(revision, { limitMs: query.waitLimitMs })), ...what };
 }
 
+function changeItem({ revision, position, at, actor, action, reason, subjects }: ChangeRecord): ChangeItem {
+  const first = subjects.slice(0, 5).map(({ subject }) => subject);
+  return { revision, position, at: timestamp(at), actor, action, reason, subjects: subjects.length, first };
+}
+
 export const changesRoutes: readonly Route[] = [
   route({
     method: 'GET',
@@ -40,6 +48,26 @@ export const changesRoutes: readonly Route[] = [
     async handle({ fleet, journal, system }) {
       const { revision, revisionHash: hash } = journal.head();
       return { fleet, revision, hash, time: timestamp(system.now()) };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/changes',
+    kinds: ['operator'],
+    summary: 'Changes in order: by whom, why, how many subjects',
+    uses: ['journal'],
+    schemas: {
+      query: z.strictObject({
+        after: z.coerce.number().int().nonnegative().default(0),
+        limit: z.coerce.number().int().min(1).max(1_000).default(100),
+      }),
+    },
+    answer: page(ChangeItem),
+    async handle({ journal }, { query: { after, limit } }) {
+      const records = await journal.changes(after, limit);
+      const last = records.at(-1)?.revision ?? after;
+      const more = records.length > 0 && last < journal.head().revision;
+      return { items: records.map(changeItem), next: more ? String(last) : null };
     },
   }),
   route({

@@ -194,7 +194,7 @@ function doneWords(done: string, { changed, certificates = [] }: ChangeAnswer, f
   return others.length === 0 ? done : `${done}, and what was renewed from it: ${others.join(', ')}`;
 }
 
-function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed }: Receipt): string {
+export function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed }: Receipt): string {
   const what = confirmed ? 'in force at every gate that could decide' : 'NOT confirmed within the limit';
   const lines = gates.map(
     ({ gate, outcome, ms }) => `  ${gate}: ${outcome}${outcome === 'no_lease' || ms === null ? '' : ` after ${ms} ms`}`,

@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   subject: async () => (await import('./subject.ts')).subjectCommands,
   certificate: async () => (await import('./certificate.ts')).certificateCommands,
   attribute: async () => (await import('./attribute.ts')).attributeCommands,
+  change: async () => (await import('./change-commands.ts')).changeCommands,
   explain: async () => (await import('./explain.ts')).explainCommand,
   watch: async () => (await import('./watch.ts')).watchCommand,
   readings: async () => (await import('./readings.ts')).readingsCommand,

@@ -183,6 +183,27 @@ test('a change on condition is done once; what changed meanwhile, and what is no
   assert.equal((await house.portcullis('attribute', 'set', 'box-1', 'owner=b', '--if-value', 'owner')).status, 2);
 });
 
+test('changes are listed with who, why and about whom, and shown with what they did and how far they are in force', async () => {
+  const [made] = await house.json<Changed>('attribute', 'set', 'box-1', 'box-2', 'lane=7', '--reason', 'the ramp');
+  const revision = made?.revision as number;
+  const [item, ...others] = await house.json<object>('change', 'list', '--last', '1');
+  const { at: _at, position: _position, ...told } = item as Record<string, unknown>;
+  const about = { subjects: 2, first: ['box-1', 'box-2'] };
+  assert.deepEqual(told, { revision, actor: 'operator-1', action: 'attributes.change', reason: 'the ramp', ...about });
+  assert.equal(others.length, 0);
+  const all = await house.json<Changed>('change', 'list', '--after', '0');
+  assert.deepEqual(
+    all.map((one) => one.revision),
+    Array.from({ length: revision }, (_, index) => index + 1),
+  );
+  const { out } = await house.portcullis('change', 'show', String(revision));
+  assert.match(out, /^revision \d+: attributes\.change by operator-1 at .*, "the ramp"$/m);
+  assert.match(out, /^ {2}box-2: lane=7$/m);
+  assert.match(out, /in force at every gate|NOT confirmed/);
+  assert.equal((await house.portcullis('change', 'show', '999999')).status, 1);
+  assert.equal((await house.portcullis('change', 'list', '--last', 'few')).status, 2);
+});
+
 const closed: [string, string[]][] = [
   ['kind', ['subject', 'list', '--kind', 'nosuch']],
   ['standing', ['subject', 'list', '--standing', 'nosuch']],

@@ -1,0 +1,93 @@
+import {
+  ChangeItem,
+  ChangeView,
+  FleetView,
+  PortcullisError,
+  page,
+  plainJson,
+  type SubjectDelta,
+} from '@portcullis/contract';
+import type { Command } from 'commander';
+import type { z } from 'zod';
+import { type FleetClient, type FleetOptions, receiptWords, revisionOf, withFleet } from './fleet-client.ts';
+import type { Listing, Output } from './output.ts';
+
+export function changeCommands(program: Command, output: Output): void {
+  const change = program.command('change').description('what changed what gates decide, each change with its revision');
+  change
+    .command('list')
+    .option('--last <number>', 'so many of the newest', '20')
+    .option('--after <revision>', 'all after this revision')
+    .description('list changes, oldest first')
+    .action((options: ListOptions) => list(options, output));
+  change
+    .command('show')
+    .argument('<revision>')
+    .description('what a change did to each subject, by whom and why, and how far it is in force')
+    .action((revision: string, options: FleetOptions) => show(revisionOf(revision), options, output));
+}
+
+interface ListOptions extends FleetOptions {
+  last: string;
+  after?: string;
+}
+
+async function list({ last, after, ...options }: ListOptions, output: Output): Promise<void> {
+  const count = Number(last);
+  if (!Number.isSafeInteger(count) || count < 1)
+    throw new PortcullisError('usage', `"${last}" is not a number of changes`);
+  const given = after === undefined ? undefined : revisionOf(after);
+  await withFleet(options, async (client) => {
+    const from = given ?? Math.max(0, (await client.get('/v1/fleet', FleetView)).revision - count);
+    await output.list(changesAfter(client, from), changeListing);
+  });
+}
+
+async function* changesAfter(client: Pick<FleetClient, 'get'>, from: number): AsyncGenerator<ChangeItem> {
+  const shape = page(ChangeItem);
+  for (let after: string | null = String(from); after !== null; ) {
+    const { items, next }: z.infer<typeof shape> = await client.get(`/v1/changes?after=${after}&limit=1000`, shape);
+    yield* items;
+    after = next;
+  }
+}
+
+async function show(revision: number, options: FleetOptions, output: Output): Promise<void> {
+  await withFleet(options, async (client) => {
+    const change = await client.get(`/v1/changes/${revision}`, ChangeView);
+    const { at, actor, action, reason, subjects, receipt } = change;
+    const lines = [
+      `revision ${revision}: ${action} by ${actor} at ${at}${reason === null ? '' : `, ${plainJson(reason)}`}`,
+      ...subjects.map((delta) => `  ${delta.subject}: ${deltaWords(delta)}`),
+      receiptWords(receipt),
+    ];
+    output.result(change, lines.join('\n'));
+  });
+}
+
+function deltaWords({ attributes = {}, certificates = [] }: SubjectDelta): string {
+  const values = Object.entries(attributes).map(([name, { value, public: isPublic }]) => {
+    const shown = value === null ? `${name} unset` : `${name}=${plainJson(value)}`;
+    return isPublic ? `${shown} (public)` : shown;
+  });
+  const standings = certificates.map(({ fingerprint, standing }) => `${fingerprint} is ${standing}`);
+  const said = [...values, ...standings];
+  return said.length > 0 ? said.join(', ') : 'nothing that a gate decides by';
+}
+
+const changeListing: Listing<ChangeItem> = {
+  columns: [
+    { title: 'REVISION', priority: 1, align: 'right', value: ({ revision }) => revision },
+    { title: 'AT', priority: 1, value: ({ at }) => at },
+    { title: 'BY', priority: 2, least: 10, value: ({ actor }) => actor },
+    { title: 'WHAT', priority: 1, value: ({ action }) => action },
+    { title: 'SUBJECTS', priority: 2, least: 12, value: subjectsWords },
+    { title: 'REASON', priority: 3, least: 10, value: ({ reason }) => reason },
+  ],
+  none: 'there is no such change',
+};
+
+function subjectsWords({ subjects, first }: ChangeItem): string {
+  const more = subjects > first.length ? ` and ${subjects - first.length} more` : '';
+  return `${first.join(' ')}${more}`;
+}
