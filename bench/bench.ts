@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import { benchCommands } from './commands.ts';
 import { benchCut } from './cut.ts';
 import { benchDecide } from './decide.ts';
+import { benchDesk } from './desk.ts';
 import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
 import { benchGrowth } from './growth.ts';
@@ -49,6 +50,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   hostile: {
     about: 'what bodies in pieces of one byte do to a gate and to others; with --base PATH an older tree beside',
     run: async (words) => ({ rows: await benchHostile(words) }),
+  },
+  desk: {
+    about: 'what a crowd at a desk does to a receipt; the same without it beside',
+    run: async () => ({ rows: await benchDesk() }),
   },
   growth: {
     about: 'what a certificate takes as enrolled and after its renewals; with --base PATH an older tree beside',

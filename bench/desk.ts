@@ -1,0 +1,110 @@
+/** What a crowd at a desk does to a receipt: the desk and the crowd on one processor, authority and gate on another. */
+import { type ChildProcess, fork, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { House } from '../packages/server/test/house.ts';
+import { Operator } from '../packages/server/test/operator.ts';
+import { launchOf, Running, succeeded } from '../tools/commands.ts';
+import type { Row } from './bench.ts';
+import { quantile, rounded } from './measure.ts';
+
+const rounds = 6;
+const changesEach = 150;
+const warmUps = 50;
+const crowd = 64;
+const startMs = 60_000;
+const device = 'truck-17';
+
+/** Of all its threads. */
+function pin(pid: number | undefined, cpu: number): void {
+  const { status, stderr } = spawnSync('taskset', ['-a', '-p', '-c', String(cpu), String(pid)], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`taskset: ${stderr}`);
+}
+
+async function receipts(operator: Operator, count: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let index = 0; index < count; index++) {
+    const sent = performance.now();
+    const { confirmed } = await operator.set(device, { status: index % 2 === 0 ? 'off' : 'active' });
+    if (!confirmed) throw new Error('a receipt was not confirmed');
+    times.push(performance.now() - sent);
+  }
+  return times;
+}
+
+async function startFlood(url: string, ca: string): Promise<ChildProcess> {
+  const child = fork(join(import.meta.dirname, 'flood.ts'), { execArgv: ['--conditions=portcullis-source'] });
+  pin(child.pid, 1);
+  child.send({ url, ca, crowd });
+  await once(child, 'message');
+  return child;
+}
+
+async function countsOf(child: ChildProcess): Promise<{ answered: number; failed: number }> {
+  const told = once(child, 'message');
+  child.send('how many');
+  return ((await told) as [{ answered: number; failed: number }])[0];
+}
+
+export async function benchDesk(): Promise<Row[]> {
+  if (availableParallelism() < 2) throw new Error('two processors are needed: one for the desk and its crowd');
+  const house = await House.open();
+  const operator = new Operator(house.fleet);
+  let desk: Running | undefined;
+  try {
+    await house.device(device);
+    const [created] = await house.json<{ token: string }>(
+      ...['token', 'create', 'desk-1', '--kind', 'desk', '--host', 'localhost'],
+    );
+    const home = join(house.home, 'desk-1');
+    const port = String(house.basePort + 2);
+    await succeeded('portcullis', 'desk', 'join', home, created?.token as string, '--port', port);
+    desk = new Running(launchOf('portcullis', {}), 'start', 'desk', home);
+    await desk.line(/^desk listening/, startMs);
+    for (const running of [house.authority, house.gate]) pin(running?.process.pid, 0);
+    pin(desk.process.pid, 1);
+    pin(process.pid, 0);
+    return await measured(operator, `https://localhost:${port}`, readFileSync(join(house.fleet, 'root.pem'), 'utf8'));
+  } finally {
+    operator.close();
+    await desk?.stop();
+    await house.close();
+  }
+}
+
+/** In turns, so that both see the same machine. */
+async function measured(operator: Operator, url: string, ca: string): Promise<Row[]> {
+  const [quiet, flooded]: [number[], number[]] = [[], []];
+  let [answered, failed, floodedMs] = [0, 0, 0];
+  await receipts(operator, warmUps);
+  for (let round = 0; round < rounds; round++) {
+    quiet.push(...(await receipts(operator, changesEach)));
+    const flood = await startFlood(url, ca);
+    const begun = performance.now();
+    flooded.push(...(await receipts(operator, changesEach)));
+    floodedMs += performance.now() - begun;
+    const counts = await countsOf(flood);
+    [answered, failed] = [answered + counts.answered, failed + counts.failed];
+    flood.kill();
+    await once(flood, 'exit');
+  }
+  const row = (what: string, share: number): Row => {
+    const [ours, peer] = [quantile(flooded, share), quantile(quiet, share)];
+    return {
+      ...{ what, ours: `${rounded(ours)} ms`, peer: `${rounded(peer)} ms without`, target: '≤ 1.2 ×' },
+      met: ours <= 1.2 * peer,
+    };
+  };
+  const perSecond = Math.round((answered / floodedMs) * 1_000);
+  return [
+    row('receipt while a crowd is at the desk, p50', 0.5),
+    row('the same, p99', 0.99),
+    {
+      what: `the crowd of ${crowd}, a new connection each`,
+      ours: `${perSecond} answered a second, ${failed} turned away at the door`,
+      ...{ peer: '', target: '', met: null },
+    },
+  ];
+}
