@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { connect, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { z } from 'zod';
 import { FleetCertificates } from '../../test/fleet-certificates.ts';
 import { until } from '../../test/open-front.ts';
@@ -17,15 +17,18 @@ const taken = route({
   handle: async (_rooms, { body }) => ({ length: body.text.length }),
 });
 
-async function opened(context: TestContext): Promise<{ socket: TLSSocket; told: () => string }> {
+async function opened(
+  context: TestContext,
+  more: ConnectionOptions = {},
+): Promise<{ socket: TLSSocket; told: () => string }> {
   const certificates = await FleetCertificates.make();
   const { key, cert } = await certificates.leaf({ subject: 'authority', kind: 'gate', purpose: 'server' });
-  const rooms = { log: { error() {} } } as unknown as Rooms;
+  const rooms = { log: { error() {} }, system: { now: () => 0 } } as unknown as Rooms;
   const server = await makeServer(rooms, [taken], tlsOptions({ key, certificate: cert }, undefined));
   await server.listen({ host: '127.0.0.1', port: 0 });
   context.after(() => server.close());
   const { port } = server.server.address() as AddressInfo;
-  const socket = connect({ host: '127.0.0.1', port, ca: certificates.rootPem });
+  const socket = connect({ host: '127.0.0.1', port, ca: certificates.rootPem, ...more });
   await once(socket, 'secureConnect');
   let text = '';
   socket.setEncoding('utf8').on('data', (part: string) => {
@@ -61,6 +64,7 @@ const early: [what: string, head: string, status: number][] = [
   ['a length that is too much', head('/v1/taken', 'content-length: 64000000\r\n'), 413],
   ['a path that nobody knows', head('/v1/nowhere'), 404],
   ['another media type', head('/v1/taken').replace('application/json', 'text/plain'), 415],
+  ['a compressed body', head('/v1/taken', 'content-encoding: gzip\r\ntransfer-encoding: chunked\r\n'), 415],
 ];
 for (const [what, begun, status] of early) {
   test(`P13: a request with ${what} is answered before its body, which is not read on`, async (context) => {
@@ -83,4 +87,28 @@ test('a body in a thousand pieces is taken, and the connection goes on', async (
     await until(() => told().split('{"length":1000}').length === count + 1, 'it is taken');
   }
   socket.destroy();
+});
+
+const noRequest: [what: string, bytes: string, status: number][] = [
+  ['a method that HTTP does not know', 'FOO /v1/taken HTTP/1.1\r\nhost: x\r\n\r\n', 501],
+  ['no HTTP', 'hello\r\n\r\n', 400],
+  ['too long a head', `GET /v1/taken HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+];
+for (const [what, bytes, status] of noRequest) {
+  test(`${what} is refused with ${status} and a problem, as everything is`, async (context) => {
+    const { socket, told } = await opened(context);
+    socket.write(bytes);
+    await until(() => socket.destroyed, 'the connection ends');
+    assert.match(
+      told(),
+      new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*application/problem\\+json[\\s\\S]*"reason":"request_malformed"`),
+    );
+  });
+}
+
+test('RFC 7301: who speaks HTTP/1.0 alone, and says so, is answered', async (context) => {
+  const { socket, told } = await opened(context, { ALPNProtocols: ['http/1.0'] });
+  assert.equal(socket.alpnProtocol, 'http/1.0');
+  socket.write('POST /v1/taken HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{"text":"ab"}');
+  await until(() => told().includes('{"length":2}'), 'it is answered');
 });

@@ -13,14 +13,19 @@ const echo = route({
   handle: async (_rooms, { body }) => body,
 });
 
-async function post(body: string | Buffer, type = 'application/json') {
+async function post(
+  body: string | Buffer,
+  type = 'application/json',
+  more: Record<string, string> = {},
+  url = '/v1/echo',
+) {
   const server = await makeServer({ log: { error() {} } } as unknown as Rooms, [echo], {} as never);
-  const { statusCode, payload } = await server.inject({
-    ...{ method: 'POST', url: '/v1/echo', payload: body },
-    headers: { 'content-type': type },
+  const { statusCode, payload, headers } = await server.inject({
+    ...{ method: 'POST', url, payload: body },
+    headers: { 'content-type': type, ...more },
   });
   await server.close();
-  return { status: statusCode, payload, detail: (JSON.parse(payload) as Problem).detail ?? '' };
+  return { status: statusCode, headers, payload, detail: (JSON.parse(payload) as Problem).detail ?? '' };
 }
 
 const refused: [string, string | Buffer, RegExp][] = [
@@ -54,4 +59,17 @@ test('what a double holds is taken, however it is written', async () => {
 
 test('another media type is none of this listener', async () => {
   assert.equal((await post('{}', 'text/plain')).status, 415);
+});
+
+test('RFC 9110 §8.4: a body is taken as it is, and what is compressed is refused with what is taken', async () => {
+  assert.equal((await post('{}', 'application/json', { 'content-encoding': 'identity' })).status, 200);
+  const { status, headers } = await post('{}', 'application/json', { 'content-encoding': 'gzip' });
+  assert.deepEqual([status, headers['accept-encoding']], [415, 'identity']);
+});
+
+test('a target that is no URL is refused as everything else is', async () => {
+  const { status, payload, headers } = await post('{}', 'application/json', {}, '/v1/%zz');
+  assert.equal(status, 400);
+  assert.match(String(headers['content-type']), /^application\/problem\+json/);
+  assert.equal((JSON.parse(payload) as Problem).reason, 'request_malformed');
 });

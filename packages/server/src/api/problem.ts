@@ -12,6 +12,8 @@ export function answerError(error: unknown, reply: FastifyReply, log: Log): Fast
   if (status >= 500) log.error({ err: error, code }, 'a request failed');
   // Who renewed its certificate must not be held to the old one by a connection that stays open (FIELD-NOTES A5).
   if (code === 'not_authenticated') reply.header('connection', 'close');
+  // RFC 9110 §15.5.16: what is taken is said.
+  if (status === 415) reply.headers({ accept: 'application/json', 'accept-encoding': 'identity' });
   if (retry && status !== 500) reply.header('retry-after', retryAfterSeconds);
   const problem: Problem = { type: 'about:blank', title, status, reason: code, detail: message };
   reply.code(status).header('content-type', problemMediaType);
@@ -43,6 +45,7 @@ const fastifyCodes: Record<string, FailureCode> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'request_malformed',
   FST_ERR_CTP_INVALID_JSON_BODY: 'request_malformed',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_malformed',
+  FST_ERR_BAD_URL: 'request_malformed',
 };
 
 function translated(error: unknown): Translated {

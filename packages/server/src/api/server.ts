@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import { type FailureCode, PortcullisError } from '@portcullis/contract';
 import {
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
   fastify,
   type RouteHandlerMethod,
@@ -12,6 +13,7 @@ import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from
 import { readJsonBodies } from './json-body.ts';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
+import { type BytesRefused, refuseBytes } from './refused-bytes.ts';
 import { admittedBy, type Call, type Rooms, type Route } from './route.ts';
 
 export interface ServerIdentity {
@@ -40,7 +42,8 @@ export function tlsOptions(identity: ServerIdentity, trust: string | undefined) 
     ...(trust !== undefined && { ca: trust, requestCert: true, rejectUnauthorized: true }),
     minVersion: 'TLSv1.3' as const,
     secureOptions: constants.SSL_OP_NO_TICKET,
-    ALPNProtocols: ['http/1.1'],
+    // Whoever speaks HTTP/1.0 alone says so (RFC 7301 §6); what is chosen is the first that both know.
+    ALPNProtocols: ['http/1.1', 'http/1.0'],
     handshakeTimeout: handshakeMs,
   };
 }
@@ -62,6 +65,9 @@ export async function makeServer(
     rewriteUrl: ({ url = '/' }) => url.replace(/^https:\/\/[^/?#]*/i, ''),
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 128 },
+    clientErrorHandler: (error, socket) => refuseBytes(error as unknown as BytesRefused, socket, rooms.system.now()),
+    // A target that is no URL reaches no route, and no error handler of one.
+    frameworkErrors: (error, _request, reply) => void answerError(error, reply as unknown as FastifyReply, rooms.log),
   }) as unknown as FastifyInstance;
   readJsonBodies(server);
   server.setValidatorCompiler(validatorCompiler);
@@ -77,6 +83,12 @@ export async function makeServer(
     const code: FailureCode = allowed.length > 0 ? 'method_not_allowed' : 'route_unknown';
     const words = allowed.length > 0 ? `; ${path} takes [${allowed.join(', ')}]` : '';
     throw new PortcullisError(code, `there is no ${request.method} ${path}${words}`);
+  });
+  server.addHook('preParsing', async ({ headers }) => {
+    // RFC 9110 §8.4: bodies are taken as they are.
+    if (!/^(identity)?$/i.test(headers['content-encoding']?.trim() ?? '')) {
+      throw new PortcullisError('media_type_unsupported', 'the body must be application/json, not compressed');
+    }
   });
   await server.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title: 'Portcullis', version: '1' } },

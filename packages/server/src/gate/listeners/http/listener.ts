@@ -158,7 +158,8 @@ function optionsOf({ credential, limits }: Parts): ServerOptions {
     ...secureOptionsOf(credential),
     requestCert: true,
     rejectUnauthorized: true,
-    ALPNProtocols: ['http/1.1'],
+    // Whoever speaks HTTP/1.0 alone says so (RFC 7301 §6); what is chosen is the first that both know.
+    ALPNProtocols: ['http/1.1', 'http/1.0'],
     handshakeTimeout: limits.handshakeMs,
     maxHeaderSize: headerBytesMax,
     // Bodies are looked after here: Node knows a bound for the whole alone, however steadily it comes.
