@@ -52,6 +52,7 @@ const operands: Record<string, string[]> = {
   names: ['site'],
   name: ['site'],
   type: ['string'],
+  revision: ['1'],
   id: ['0123456789abcdef'],
   dir: [join(home, 'none')],
   role: ['gate'],
