@@ -19,7 +19,7 @@ export class BareGate {
     this.link = new Link({ roots, fleet, role: 'authority', credential });
   }
 
-  /** Resolves once the snapshot is complete, to what resolves when the feed has ended. Undefined: it was refused. */
+  /** Resolves once it knows all that the authority does, to what resolves when the feed has ended. Undefined: it was refused. */
   async feed(): Promise<{ ended: Promise<void> } | undefined> {
     const query = `instance=${this.instance}&attributes=status&clock=${Date.now()}`;
     const url = `${this.credential.authority}/v1/feed?${query}`;
@@ -58,12 +58,15 @@ export class BareGate {
   #completed(answer: IncomingMessage): Promise<void> {
     // A feed that is torn is an end like another.
     const lines = createInterface({ input: answer }).on('error', () => undefined);
+    let complete = false;
     return new Promise((resolve) => {
       lines.on('line', (line) => {
         const message = FeedMessage.parse(JSON.parse(line));
         this.messages.push(message);
         if ('revision' in message) this.head = { revision: message.revision, hash: message.hash };
-        if (message.type === 'complete') resolve();
+        complete ||= message.type === 'complete';
+        // A snapshot may be some seconds old; the changes since follow it, and then a beat.
+        if (complete && message.type === 'beat') resolve();
       });
     });
   }
