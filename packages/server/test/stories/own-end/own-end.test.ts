@@ -27,30 +27,31 @@ function say(file: string, told: Partial<Credential>): Credential {
   return credential;
 }
 
-for (const [words, told] of [
-  ['due', { renewAfter: long }],
-  ['over', { renewAfter: long, notAfter: long }],
+for (const [words, name, told] of [
+  ['due', 'anna', { renewAfter: long }],
+  ['over', 'bert', { renewAfter: long, notAfter: long }],
 ] as const) {
   test(`an operator's credential that is ${words} is renewed by the command that finds it, and the one before it is no longer good`, async () => {
-    const held = say(operatorFile, told);
+    assert.equal((await house.portcullis('operator', 'add', name)).status, 0);
+    const home = join(house.fleet, 'operators', name);
+    const file = join(home, 'operator.json');
+    const ask = () => finished('portcullis', 'subject', 'list', '--fleet', home);
+    const held = say(file, told);
     const kept = join(house.home, `kept-${words}`);
     mkdirSync(kept, { mode: 0o700 });
     writeCredential(join(kept, 'operator.json'), held);
-    const first = await house.portcullis('subject', 'list');
+    const first = await ask();
     assert.equal(first.status, 0, first.error);
-    assert.match(
-      first.error,
-      /^the credential of operator-1 was renewed until \S+; what was exported of the one before it/m,
-    );
-    const next = readCredential(operatorFile);
+    assert.match(first.error, /^the credential of \w+ was renewed until \S+; what was exported of the one before it/m);
+    const next = readCredential(file);
     assert.notEqual(next.certificate, held.certificate);
     assert.equal(next.unconfirmed, undefined);
     assert.ok(Date.parse(next.renewAfter) > Date.now());
     assert.deepEqual(
-      ['operator-renewal', 'operator-renewal.turn'].filter((name) => existsSync(join(house.fleet, name))),
+      ['operator-renewal', 'operator-renewal.turn'].filter((left) => existsSync(join(home, left))),
       [],
     );
-    const second = await house.portcullis('subject', 'list');
+    const second = await ask();
     assert.deepEqual([second.status, second.error], [0, '']);
     const before = await finished('portcullis', 'subject', 'list', '--fleet', kept);
     assert.equal(before.status, 1);
