@@ -1,6 +1,6 @@
 /** The tree's own rules, as tests: who may import whom, sizes, words, dependencies, links. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { basename, dirname, join, posix } from 'node:path';
 import { test } from 'node:test';
 import { askingCommands, furtherDoors, innerRooms, loadedLater, longFiles, rooms, roomsWithDevice } from './rooms.ts';
@@ -214,6 +214,17 @@ test('each row of the page on the cut names a test that there is', () => {
       .filter(([, title = '', path = '']) => !textOf(posix.join(dirname(page), path)).includes(title))
       .map(([, title, path]) => `${path} has no test "${title}"`),
   );
+});
+
+test('each test file is run by npm test, or by a part of npm run conformance', () => {
+  const { scripts } = JSON.parse(textOf('package.json')) as { scripts: { test: string } };
+  const inSuite = [...scripts.test.matchAll(/"([^"]+)"/g)].map(([, pattern]) => pattern as string);
+  const inParts = [...textOf('tools/conformance.ts').matchAll(/'(packages[^']+\.test\.ts)'/g)].map(
+    ([, one]) => one as string,
+  );
+  const run = (patterns: string[]) => new Set(globSync(patterns, { cwd: root, exclude: ['**/node_modules/**'] }));
+  const [suite, parts] = [run(inSuite), run(inParts)];
+  none(files.filter((path) => path.endsWith('.test.ts') && suite.has(path) === parts.has(path)));
 });
 
 test('the lockfile names no registry, and no build output is tracked', () => {

@@ -1,6 +1,6 @@
 /**
  * `npm run conformance -- NAME…`: the parts of the suite that need more of a machine than `npm test` does (an older Node,
- * Python, systemd, network namespaces, minutes), each a file of test/conformance, one after another, with the time that each took. Without a name: all.
+ * Python, systemd, network namespaces, minutes), each a file of test/conformance or a folder of stories, one after another, with the time that each took. Without a name: all.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -13,9 +13,14 @@ const parts: Record<string, string> = {
   containers: 'Containerfile and compose file, as far as that goes without an engine',
   operating: 'the other pages of docs/operating, from their first line to their last',
   'slow-link': 'a device behind a link of 2 KB/s that stands still and breaks',
+  faults:
+    'what a gate, the authority, a network and their clocks can do to a cut: real processes, and faults one at a time',
   torture: 'real processes and faults at random, for some seconds, and the fault that they must find',
   services: 'the systemd units, and the accounts that they run in',
 };
+
+/** Whose tests are no file of test/conformance. */
+const elsewhere: Record<string, string> = { faults: 'packages/server/test/stories/faults/*.test.ts' };
 
 const asked = process.argv.slice(2);
 const unknown = asked.find((name) => !(name in parts));
@@ -28,7 +33,7 @@ const failed: string[] = [];
 for (const name of asked.length > 0 ? asked : Object.keys(parts)) {
   process.stdout.write(`conformance ${name}: ${parts[name]}\n`);
   const started = performance.now();
-  const words = ['--conditions=portcullis-source', '--test', `test/conformance/${name}.ts`];
+  const words = ['--conditions=portcullis-source', '--test', elsewhere[name] ?? `test/conformance/${name}.ts`];
   const { status } = spawnSync(process.execPath, words, { cwd: root, stdio: 'inherit' });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   process.stdout.write(`conformance ${name}: ${status === 0 ? 'passed' : 'FAILED'} after ${seconds} s\n`);
