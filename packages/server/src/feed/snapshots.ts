@@ -64,21 +64,25 @@ export class Snapshots {
     write: (piece: string | Uint8Array) => Promise<void>,
     waiting: () => Promise<void>,
   ): Promise<number> {
-    const obtaining = this.#obtain(names, atLeast).catch((error: unknown) => {
+    // Its file stays from then on, however long `waiting` takes meanwhile.
+    const obtaining = this.#obtain(names, atLeast).then(hold, (error: unknown) => {
       if (isFull(error)) return undefined;
       throw error;
     });
-    const made = await whileCalling(waiting, obtaining);
-    // A disk that is full keeps no gate away: then it is sent as it is read.
-    if (made === undefined) return writeSnapshot(this.#parts.store, this.#asked(names), write);
-    made.readers++;
     try {
+      const made = await whileCalling(waiting, obtaining);
+      // A disk that is full keeps no gate away: then it is sent as it is read.
+      if (made === undefined) return await writeSnapshot(this.#parts.store, this.#asked(names), write);
       await sendFile(made.file, write);
+      return made.revision;
     } finally {
-      made.readers--;
-      this.#tidy();
+      obtaining.then((made) => made && this.#release(made)).catch(() => undefined);
     }
-    return made.revision;
+  }
+
+  #release(made: Made): void {
+    made.readers--;
+    this.#tidy();
   }
 
   async #obtain(names: ReadonlySet<string>, atLeast: number): Promise<Made> {
@@ -186,6 +190,11 @@ async function sendFile(file: string, write: (piece: Uint8Array) => Promise<void
   } finally {
     await handle.close();
   }
+}
+
+function hold(made: Made): Made {
+  made.readers++;
+  return made;
 }
 
 const isFull = (error: unknown) => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
