@@ -109,12 +109,12 @@ test('--resume sends of a file that grows, or was moved, what is new, and of ano
 
 test('a backlog that goes out is not given up, however long it is; what nothing becomes of is', async () => {
   const slowly = (received: Received) =>
-    new Promise<Answer>((resolve) => setTimeout(() => resolve(acknowledged(received)), 900));
+    new Promise<Answer>((resolve) => setTimeout(() => resolve(acknowledged(received)), 1_300));
   const gate = await startGate(Array(100).fill(slowly));
   const directory = deviceDirectory([gate.url]);
   const words = ['send', 'telemetry', fileOf(lines(0, 4_000)), '--device', directory, '--json'];
   const begun = performance.now();
-  const done = await run([...words, '--wait', '3']);
+  const done = await run([...words, '--wait', '4']);
   assert.equal(done.status, 0, done.side);
   assert.deepEqual(done.told, { sent: 4_000, acknowledged: 4_000, refused: 0, kept: 0 });
   assert.ok(performance.now() - begun > 4_000, 'it went on for longer than it waits for one');
