@@ -103,6 +103,25 @@ const limits: Record<string, Limit[]> = {
       '',
       '`request_malformed`; the commands say so first',
     ),
+    limit(
+      'values of a change that is one transaction',
+      'server/src/attributes/bulk-change.ts#valuesAtOnceMax',
+      '',
+      'it is prepared in parts',
+    ),
+    limit('a part of a bulk change', 'server/src/attributes/bulk-change.ts#partBytesMax', 'bytes', 'there is one more'),
+    limit(
+      'bulk changes that wait for the one before them',
+      'server/src/attributes/bulk-change.ts#waitingMax',
+      '',
+      '429 `rate_limited`; nothing was changed',
+    ),
+    limit(
+      'how long a bulk change waits until gates hold its parts',
+      'server/src/feed/holds.ts#heldMsMax',
+      'seconds',
+      'it is committed; a slow gate is sent the rest',
+    ),
     limit('tokens of one request', 'contract/src/operations.ts#tokensPerRequestMax', '', 'the command sends several'),
     limit(
       'items of a page',

@@ -78,13 +78,16 @@ export const ChangeView = z.object({
   actor: Actor,
   action: z.string(),
   reason: z.string().nullable(),
+  /** How many it touched. An authority of an earlier version does not say. */
+  changed: z.int().nonnegative().optional(),
+  /** Of a bulk change few or none: `GET /v1/changes/{revision}/subjects` has all. */
   subjects: z.array(SubjectDelta),
   receipt: Receipt,
 });
 export type ChangeView = z.infer<typeof ChangeView>;
 
 /** `GET /v1/changes`: a change without what it did to each subject. */
-export const ChangeItem = ChangeView.omit({ receipt: true, subjects: true }).extend({
+export const ChangeItem = ChangeView.omit({ receipt: true, subjects: true, changed: true }).extend({
   /** How many it touched, and the first of them. */
   subjects: z.int().nonnegative(),
   first: z.array(SubjectId).max(5),

@@ -6,6 +6,14 @@ import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectI
 /** A random id for each gate process (rule 3): neither a restart nor a copied identity can borrow its lease. */
 export const InstanceId = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
 
+/**
+ * What a gate says in `Accept` when it takes bulk changes in parts, each before its revision. One of an earlier version does not, and gets a
+ * snapshot in their place; an authority of an earlier version does not look.
+ */
+export const feedInParts = 'application/x-ndjson; parts=1';
+export const isFeedInParts = (accept: string | undefined) =>
+  /^application\/x-ndjson\s*;\s*parts=1$/i.test(accept ?? '');
+
 /** `GET /v1/feed?after=R&hash=H&attributes=a,b`: NDJSON, one `FeedMessage` a line. Without `after`, or with `snapshot=1`, it begins with a snapshot. */
 export const FeedQuery = z.strictObject({
   instance: InstanceId,
@@ -50,6 +58,11 @@ export const SnapshotSubject = z.object({
 });
 export type SnapshotSubject = z.infer<typeof SnapshotSubject>;
 
+/** A bulk change that is prepared: 16 random bytes. */
+export const DraftId = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
+/** How many parts a draft has. */
+const Parts = z.int().positive().max(1_000_000);
+
 /** The shared members of everything that tells where the authority's history stands. */
 const head = { revision: Revision, hash: JournalHash };
 
@@ -67,8 +80,16 @@ export const FeedMessage = z.discriminatedUnion('type', [
     previousHash: JournalHash.optional(),
     at: Timestamp,
     actor: Actor,
+    /** Of a bulk change its parts are put in force with it, and these after them. */
     subjects: z.array(SubjectDelta),
+    draft: z.object({ id: DraftId, parts: Parts }).optional(),
   }),
+  /** A piece of a bulk change that is prepared, in order from 1 on: it decides nothing yet. The first one begins anew. */
+  z.object({ type: z.literal('part'), draft: DraftId, number: Parts, subjects: z.array(SubjectDelta).max(1_000) }),
+  /** That was all of it: who holds it says so in a report. */
+  z.object({ type: z.literal('prepared'), draft: DraftId, parts: Parts }),
+  /** It will not be committed: what was sent of it is for nothing. */
+  z.object({ type: z.literal('dropped'), draft: DraftId }),
   /** At least each second: the head of the history and the authority's time. */
   z.object({ type: z.literal('beat'), ...head, time: Timestamp }),
 ]);
@@ -117,6 +138,8 @@ export const AppliedReport = z.strictObject({
   hash: JournalHash.optional(),
   /** Connections denied and chosen for closing since this instance started. */
   connectionsClosed: z.int().nonnegative(),
+  /** The bulk change of which every part is here. */
+  holds: DraftId.optional(),
 });
 export type AppliedReport = z.infer<typeof AppliedReport>;
 

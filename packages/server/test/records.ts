@@ -33,13 +33,14 @@ export async function openRecords(
   const system: System = { now: () => clock.now, monotonic: () => clock.now, random: (bytes) => randomBytes(bytes) };
   const store = await createSqliteStore(directory);
   const journal = await openJournal({ store, system, headFile: join(directory, 'journal.head') });
+  const attributes = await openAttributes({ store, journal, declared });
+  const revocation = openRevocation({ store, journal, system });
   context.after(async () => {
+    await attributes[Symbol.asyncDispose]();
     await journal[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
     await rm(directory, { recursive: true, force: true });
   });
-  const attributes = openAttributes({ store, journal, declared });
-  const revocation = openRevocation({ store, journal, system });
   return { directory, clock, system, store, journal, attributes, revocation };
 }
 

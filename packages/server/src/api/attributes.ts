@@ -9,7 +9,6 @@ import {
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { answerChange, changeBytesMax } from './changes.ts';
-import { onCondition } from './on-condition.ts';
 import { type Route, route } from './route.ts';
 
 const params = z.strictObject({ name: AttributeName });
@@ -25,7 +24,7 @@ export const attributesRoutes: readonly Route[] = [
     answer: ChangeAnswer,
     bodyBytesMax: changeBytesMax,
     async handle({ attributes, feed }, { query, body, by }) {
-      const done = await attributes.change(onCondition(by, body), body);
+      const done = await attributes.change({ ...by, reason: body.reason }, body);
       return answerChange(feed, done, query);
     },
   }),

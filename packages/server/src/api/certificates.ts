@@ -44,12 +44,12 @@ export const certificatesRoutes: readonly Route[] = [
     path: '/v1/standings',
     kinds: ['operator'],
     summary: 'Suspends, resumes or revokes',
-    uses: ['revocation', 'feed'],
+    uses: ['revocation', 'attributes', 'feed'],
     schemas: { query: WaitQuery, body: StandingsRequest },
     answer: ChangeAnswer,
     bodyBytesMax: changeBytesMax,
-    async handle({ revocation, feed }, { query, body, by }) {
-      const done = await revocation.change(onCondition(by, body, revocation), body);
+    async handle({ revocation, attributes, feed }, { query, body, by }) {
+      const done = await revocation.change(onCondition(by, body, { attributes, revocation }), body);
       return answerChange(feed, done, query);
     },
   }),

@@ -9,11 +9,13 @@ import {
   JournalEntryView,
   PortcullisError,
   page,
+  SubjectDelta,
+  type SubjectId,
   type WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import type { Feed } from '../feed/feed.ts';
-import type { ChangeRecord } from '../journal/journal.ts';
+import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { type Route, route } from './route.ts';
 
@@ -31,9 +33,20 @@ export async function answerChange(
   return { ...(await feed.receipt(revision, { limitMs: query.waitLimitMs })), ...what };
 }
 
-function changeItem({ revision, position, at, actor, action, reason, subjects }: ChangeRecord): ChangeItem {
-  const first = subjects.slice(0, 5).map(({ subject }) => subject);
-  return { revision, position, at: timestamp(at), actor, action, reason, subjects: subjects.length, first };
+function changeItem(record: ChangeRecord): ChangeItem {
+  const { revision, position, at, actor, action, reason, subjects, draft } = record;
+  const first = (draft?.first as SubjectId[] | undefined) ?? subjects.slice(0, 5).map(({ subject }) => subject);
+  return { revision, position, at: timestamp(at), actor, action, reason, subjects: changedBy(record), first };
+}
+
+const changedBy = ({ draft, subjects }: ChangeRecord) => draft?.changed ?? subjects.length;
+
+const ofRevision = z.strictObject({ revision: z.coerce.number().int().positive() });
+
+async function requireChange(journal: Journal, revision: number): Promise<ChangeRecord> {
+  const record = await journal.changeAt(revision);
+  if (record) return record;
+  throw new PortcullisError('revision_unknown', `there is no revision ${revision}`);
 }
 
 export const changesRoutes: readonly Route[] = [
@@ -76,15 +89,29 @@ export const changesRoutes: readonly Route[] = [
     kinds: ['operator'],
     summary: 'What a revision changed, by whom, and how far it is in force',
     uses: ['feed', 'journal'],
-    schemas: { params: z.strictObject({ revision: z.coerce.number().int().positive() }), query: ChangeQuery },
+    schemas: { params: ofRevision, query: ChangeQuery },
     answer: ChangeView,
     async handle({ feed, journal }, { params: { revision }, query }) {
-      const record = await journal.changeAt(revision);
-      if (!record) throw new PortcullisError('revision_unknown', `there is no revision ${revision}`);
-      const { hash: _hash, previousHash: _previousHash, bytes: _bytes, ...change } = record;
+      const record = await requireChange(journal, revision);
+      const { hash: _hash, previousHash: _previousHash, bytes: _bytes, draft: _draft, ...told } = record;
+      const change = { ...told, changed: changedBy(record) };
       const limitMs = query.wait === 'all' ? query.waitLimitMs : 0;
       if (query.subjects === 'none') change.subjects = [];
       return { ...change, at: timestamp(record.at), receipt: await feed.receipt(revision, { limitMs }) };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/changes/:revision/subjects',
+    kinds: ['operator'],
+    summary: 'What a revision did to each subject, some hundreds at a time',
+    uses: ['journal'],
+    schemas: { params: ofRevision, query: z.strictObject({ after: z.coerce.number().int().nonnegative().default(0) }) },
+    answer: page(SubjectDelta),
+    async handle({ journal }, { params: { revision }, query: { after } }) {
+      const { draft, subjects } = await requireChange(journal, revision);
+      if (!draft || after >= draft.parts) return { items: subjects, next: null };
+      return { items: await journal.part(draft.id, after + 1), next: String(after + 1) };
     },
   }),
   route({

@@ -6,6 +6,7 @@ import {
   GateReads,
   GateReadsRequest,
   GateView,
+  isFeedInParts,
   LeaseAnswer,
   LeaseRelease,
   LeaseRequest,
@@ -164,7 +165,7 @@ async function issueServerCertificate(
  */
 async function streamFeed(
   rooms: Pick<Rooms, 'attributes' | 'feed' | 'journal' | 'revocation' | 'system' | 'log'>,
-  { query, peer, reply }: Call<{ query: typeof FeedQuery }>,
+  { query, peer, request, reply }: Call<{ query: typeof FeedQuery }>,
 ) {
   const { attributes, feed, log } = rooms;
   const gone = new AbortController();
@@ -184,7 +185,8 @@ async function streamFeed(
     await whileAdmitted(rooms, peer, async (admitted) => {
       // Also a feed that waits for a slow reader ends at once.
       admitted.addEventListener('abort', () => response.destroy());
-      await feed.follow(query, write, AbortSignal.any([gone.signal, admitted]));
+      const inParts = isFeedInParts(request.headers.accept);
+      await feed.follow(query, { gate: peer.subject, inParts }, write, AbortSignal.any([gone.signal, admitted]));
     });
   } catch (error) {
     if (!response.headersSent) throw error;

@@ -1,5 +1,5 @@
 import type { Preconditions } from '@portcullis/contract';
-import { requirePreconditions } from '../attributes/attributes.ts';
+import type { Attributes } from '../attributes/attributes.ts';
 import type { By } from '../journal/journal.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 
@@ -11,7 +11,14 @@ interface Named extends Preconditions {
 }
 
 /** Who asks, for the reason that is given, and on condition of what is asked: looked at in the transaction that changes. */
-export function onCondition(by: By, asked: Named, revocation?: Pick<Revocation, 'find'>): By {
+export function onCondition(
+  by: By,
+  asked: Named,
+  {
+    attributes,
+    revocation,
+  }: { attributes: Pick<Attributes, 'requirePreconditions'>; revocation?: Pick<Revocation, 'find'> },
+): By {
   const { reason, ifRevision, ifValues } = asked;
   const because = { ...by, reason };
   if (ifRevision === undefined && ifValues === undefined) return because;
@@ -21,7 +28,7 @@ export function onCondition(by: By, asked: Named, revocation?: Pick<Revocation, 
       await by.requireAllowed?.(db);
       const { subject, subjects = subject === undefined ? [] : [subject], fingerprint } = asked;
       const row = fingerprint === undefined ? undefined : await revocation?.find(fingerprint, db);
-      await requirePreconditions(db, row ? [row.subject] : subjects, asked);
+      await attributes.requirePreconditions(db, row ? [row.subject] : subjects, asked);
     },
   };
 }

@@ -53,11 +53,11 @@ export const subjectsRoutes: readonly Route[] = [
     path: '/v1/subjects/:id/retire',
     kinds: ['operator'],
     summary: 'Revokes everything a subject has, for ever',
-    uses: ['revocation', 'feed'],
+    uses: ['revocation', 'attributes', 'feed'],
     schemas: { params, query: WaitQuery, body: RetireRequest },
     answer: ChangeAnswer,
-    async handle({ revocation, feed }, { params: { id }, query, body, by }) {
-      const done = await revocation.retire(onCondition(by, { ...body, subject: id }), id);
+    async handle({ revocation, attributes, feed }, { params: { id }, query, body, by }) {
+      const done = await revocation.retire(onCondition(by, { ...body, subject: id }, { attributes }), id);
       return answerChange(feed, done, query);
     },
   }),

@@ -10,15 +10,19 @@ import type {
   AttributesRequest,
   AttributeType,
   AttributeTypeView,
+  Preconditions,
   SubjectsQuery,
   SubjectView,
 } from '@portcullis/contract';
 import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
-import type { Store } from '../storage/storage.ts';
-import { changeAttributes } from './change.ts';
+import type { Reader, Store, Writer } from '../storage/storage.ts';
+import { BulkChanges, valuesAtOnceMax } from './bulk-change.ts';
+import { askedFor, changeAttributes } from './change.ts';
 import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
 import { GateReadings } from './gate-reads.ts';
 import { listSubjects } from './list.ts';
+import { isBetween, Merging } from './merge.ts';
+import { requirePreconditions } from './preconditions.ts';
 import { type ListQuery, listHistory, type Page, readSubject } from './read.ts';
 import { listTypes, readType, retype } from './retype.ts';
 
@@ -42,29 +46,56 @@ export interface Attributes {
   /** The names and addresses of a gate's server certificate, where its token named some. */
   hostsOf(gate: string): Promise<string[] | undefined>;
   readonly gateReads: GateReadings;
+  /** Within the transaction of the change, so that the order of commits decides. @throws {PortcullisError} `precondition_failed` */
+  requirePreconditions(db: Writer, subjects: readonly string[], conditions: Preconditions): Promise<void>;
+  /** Resolves once all that is in force is in the live rows: a bulk change gets there a part at a time. */
+  merged(): Promise<void>;
+  /** What this transaction reads is of no one state: wait for `merged`, and read again. */
+  isBetween(db: Reader): Promise<boolean>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
-export function openAttributes(parts: {
+/** What a bulk change of an earlier process left to be done is done first. */
+export async function openAttributes(parts: {
   store: Store;
   journal: Journal;
   declared: Record<string, AttributeType>;
-}): Attributes {
+}): Promise<Attributes> {
   const { store, journal, declared } = parts;
+  const merging = new Merging(store);
+  await merging.finish();
+  const bulk = new BulkChanges({ journal, merging, declared });
   const gateReads = new GateReadings(parts);
   const announced = new Map<string, string>();
   return {
-    read: (subject) => store.read((db) => readSubject(db, subject)),
-    list: (query) => store.read((db) => listSubjects(db, query)),
-    history: (subject, query) => store.read((db) => listHistory(db, subject, query)),
+    read: (subject) => merging.read((db) => readSubject(db, subject)),
+    list: (query) => merging.read((db) => listSubjects(db, query)),
+    history: (subject, query) => merging.read((db) => listHistory(db, subject, query)),
     async change(by, request) {
+      const asked = askedFor(request);
+      const { named, set, unset } = asked;
+      if (named.length * (set.length + unset.length) > valuesAtOnceMax) return bulk.change(by, asked, request);
       const entry = { ...by, action: 'attributes.change' };
-      const { result, revision } = await journal.change(entry, (change) => changeAttributes(change, request, declared));
+      const { result, revision } = await journal.change(entry, async (change) => {
+        await merging.mergeFor(change.db, named);
+        await requirePreconditions(change.db, named, request);
+        return changeAttributes(change, asked, declared);
+      });
       return { revision, changed: result };
     },
+    async requirePreconditions(db, subjects, conditions) {
+      await merging.mergeFor(db, subjects);
+      await requirePreconditions(db, subjects, conditions);
+    },
+    merged: () => merging.merged(),
+    isBetween,
     gateReads,
-    types: () => store.read((db) => listTypes(db, declared)),
-    type: (name) => store.read((db) => readType(db, name, declared)),
-    retype: (by, asked) => retype(parts, by, asked),
+    types: () => merging.read((db) => listTypes(db, declared)),
+    type: (name) => merging.read((db) => readType(db, name, declared)),
+    async retype(by, asked) {
+      await merging.merged();
+      return retype(parts, by, asked);
+    },
     ensure: (change, subject) => ensureSubject(change, subject, declared),
     async hostsOf(gate) {
       const row = await store.read((db) =>
@@ -80,9 +111,11 @@ export function openAttributes(parts: {
       });
       announced.set(gate, url);
     },
+    async [Symbol.asyncDispose]() {
+      merging.stop();
+    },
   };
 }
 
 export type { NewSubject } from './ensure-subject.ts';
-export { requirePreconditions } from './preconditions.ts';
 export type { ListQuery, Page } from './read.ts';

@@ -7,54 +7,70 @@ import {
   type Visibility,
 } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
+import type { Reader } from '../storage/storage.ts';
 import { requireTypes } from './types.ts';
 import { chunks, type Written, writeValues } from './write-values.ts';
 
 /** The event loop gets a turn after each so many subjects: a bulk change must not hold up a lease. */
-const subjectsPerTurn = 200;
+export const subjectsPerTurn = 200;
 
-interface Asked {
+/** What is asked for, of each subject alike. */
+export interface Asked {
+  named: string[];
   set: [string, AttributeValue][];
   unset: string[];
   visibility: Visibility | undefined;
 }
 
+/** @throws {PortcullisError} `request_malformed` where it contradicts itself */
+export function askedFor({ subjects, set: values = {}, unset, visibility }: AttributesRequest): Asked {
+  const set = Object.entries(values as Record<string, AttributeValue>);
+  const asked = { named: [...new Set<string>(subjects)], set, unset: [...new Set<string>(unset)], visibility };
+  requireSense(asked);
+  return asked;
+}
+
 /** Resolves to how many subjects are other than before; where none is, there is no revision. */
 export async function changeAttributes(
   change: ChangeTransaction,
-  request: AttributesRequest,
+  asked: Asked,
   declared: Record<string, AttributeType>,
 ): Promise<number> {
-  const set = Object.entries((request.set ?? {}) as Record<string, AttributeValue>);
-  const asked: Asked = { set, unset: [...new Set<string>(request.unset)], visibility: request.visibility };
-  requireSense(asked);
-  await requireTypes(change.db, set, declared);
-  const named = [...new Set<string>(request.subjects)];
-  await requireKnown(change, named);
+  await requireTypes(change.db, asked.set, declared);
+  await requireKnown(change.db, asked.named);
   const done = { changed: 0, newest: 0 };
-  for (const subjects of chunks(named, subjectsPerTurn)) {
+  for (const subjects of chunks(asked.named, subjectsPerTurn)) {
     const some = await changeSome(change, asked, subjects);
-    done.changed += some.changed;
+    done.changed += some.changed.length;
     done.newest = Math.max(done.newest, some.newest);
     await aTurn();
   }
-  if (done.changed === 0) change.unchanged(done.newest, named);
+  if (done.changed === 0) change.unchanged(done.newest, asked.named);
   return done.changed;
 }
 
-const aTurn = () => new Promise((resolve) => setImmediate(resolve));
+export const aTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 const namedMax = 50;
 
 /** All that the fleet does not know are named at once: who mistyped several corrects them in one go. */
-async function requireKnown({ db }: ChangeTransaction, named: string[]): Promise<void> {
+async function requireKnown(db: Reader, named: string[]): Promise<void> {
   const unknown: string[] = [];
   for (const subjects of chunks(named, subjectsPerTurn)) {
-    const rows = await db.selectFrom('subjects').select('id').where('id', 'in', subjects).execute();
-    const known = new Set(rows.map(({ id }) => id));
-    unknown.push(...subjects.filter((subject) => !known.has(subject)));
+    unknown.push(...(await unknownOf(db, subjects)));
     await aTurn();
   }
+  refuseUnknown(unknown);
+}
+
+export async function unknownOf(db: Reader, subjects: string[]): Promise<string[]> {
+  const rows = await db.selectFrom('subjects').select('id').where('id', 'in', subjects).execute();
+  const known = new Set(rows.map(({ id }) => id));
+  return subjects.filter((subject) => !known.has(subject));
+}
+
+/** @throws {PortcullisError} `subject_unknown` where there are any */
+export function refuseUnknown(unknown: readonly string[]): void {
   if (unknown.length === 0) return;
   const some = unknown.slice(0, namedMax).map((subject) => `"${subject}"`);
   const more = unknown.length > namedMax ? ` and ${unknown.length - namedMax} more` : '';
@@ -64,7 +80,7 @@ async function requireKnown({ db }: ChangeTransaction, named: string[]): Promise
   );
 }
 
-function requireSense({ set, unset }: Asked): void {
+function requireSense({ set, unset }: Pick<Asked, 'set' | 'unset'>): void {
   if (set.length + unset.length === 0) {
     throw new PortcullisError('request_malformed', 'the change names no attribute; give "set" or "unset"');
   }
@@ -74,13 +90,28 @@ function requireSense({ set, unset }: Asked): void {
 }
 
 /** Stores what is other than before, and nothing else. `newest`: since when what was named is as it is. */
-async function changeSome(
+export async function changeSome(
   change: ChangeTransaction,
   asked: Asked,
   subjects: string[],
-): Promise<{ changed: number; newest: number }> {
-  const kinds = await requireSubjects(change, subjects);
-  const present = await presentOf(change, asked, subjects);
+): Promise<{ changed: string[]; newest: number }> {
+  const { written, changed, newest } = await difference(change.db, asked, subjects);
+  await markTouched(change, changed);
+  await writeValues(change, written);
+  return { changed, newest };
+}
+
+interface Difference {
+  written: Written[];
+  /** The subjects that will be other than they are. */
+  changed: string[];
+  newest: number;
+}
+
+/** What would make these subjects what is asked for. @throws {PortcullisError} `subject_retired`, `attribute_unknown` */
+export async function difference(db: Reader, asked: Asked, subjects: string[]): Promise<Difference> {
+  const kinds = await requireSubjects(db, subjects);
+  const present = await presentOf(db, asked, subjects);
   const written: Written[] = [];
   const changed = new Set<string>();
   for (const [subject, kind] of kinds) {
@@ -99,10 +130,8 @@ async function changeSome(
       written.push({ subject, kind, name, value: null, type: fact.type, visibility: fact.visibility });
     }
   }
-  await markTouched(change, [...changed]);
-  await writeValues(change, written);
   const newest = Math.max(0, ...[...present.values()].flat().map(({ revision }) => revision));
-  return { changed: changed.size, newest };
+  return { written, changed: [...changed], newest };
 }
 
 async function markTouched({ db, revision }: ChangeTransaction, subjects: string[]): Promise<void> {
@@ -110,7 +139,7 @@ async function markTouched({ db, revision }: ChangeTransaction, subjects: string
 }
 
 /** The kinds of these subjects, in the order in which they were asked for. */
-async function requireSubjects({ db }: ChangeTransaction, subjects: string[]): Promise<Map<string, Kind>> {
+async function requireSubjects(db: Reader, subjects: string[]): Promise<Map<string, Kind>> {
   const rows = await db.selectFrom('subjects').select(['id', 'kind', 'retired']).where('id', 'in', subjects).execute();
   const found = new Map(rows.map((row) => [row.id, row]));
   const kinds = new Map<string, Kind>();
@@ -132,7 +161,7 @@ interface Present {
 }
 
 /** What these subjects have now of the attributes that are asked for. */
-async function presentOf({ db }: ChangeTransaction, asked: Asked, subjects: string[]): Promise<Map<string, Present[]>> {
+async function presentOf(db: Reader, asked: Asked, subjects: string[]): Promise<Map<string, Present[]>> {
   const names = [...asked.set.map(([name]) => name), ...asked.unset];
   const rows = await db
     .selectFrom('attributes')

@@ -4,7 +4,7 @@ import { chunks } from './write-values.ts';
 
 const namedMax = 50;
 
-/** Asked within the transaction of the change, so that the order of commits decides. @throws {PortcullisError} `precondition_failed` */
+/** @throws {PortcullisError} `precondition_failed` */
 export async function requirePreconditions(
   db: Reader,
   subjects: readonly string[],

@@ -1,12 +1,21 @@
 import { type AttributeType, type AttributeValue, PortcullisError } from '@portcullis/contract';
-import type { Writer } from '../storage/storage.ts';
+import type { Reader, Writer } from '../storage/storage.ts';
 
 /** Holds every value to the type that its name has in the fleet: the declared one, or else that of its first use. */
-export async function requireTypes(
-  db: Writer,
-  values: [string, AttributeValue][],
-  declared: Record<string, AttributeType>,
-): Promise<void> {
+export async function requireTypes(db: Writer, values: Values, declared: Declared): Promise<void> {
+  for (const { name, type } of await typesToFix(db, values, declared)) await fix(db, name, type);
+}
+
+type Values = [string, AttributeValue][];
+type Declared = Record<string, AttributeType>;
+
+/** The names that get a type with these values. @throws {PortcullisError} `attribute_type_conflict` */
+export async function typesToFix(
+  db: Reader,
+  values: Values,
+  declared: Declared,
+): Promise<{ name: string; type: AttributeType }[]> {
+  const found: { name: string; type: AttributeType }[] = [];
   for (const [name, value] of values) {
     const type = typeof value as AttributeType;
     const stored = await typeInStore(db, name);
@@ -18,11 +27,12 @@ export async function requireTypes(
         { detail: { name, expected: fixed, found: type } },
       );
     }
-    if (stored !== fixed) await fix(db, name, fixed);
+    if (stored !== fixed) found.push({ name, type: fixed });
   }
+  return found;
 }
 
-async function typeInStore(db: Writer, name: string): Promise<AttributeType | undefined> {
+async function typeInStore(db: Reader, name: string): Promise<AttributeType | undefined> {
   const row = await db.selectFrom('attributeTypes').select('type').where('name', '=', name).executeTakeFirst();
   return row?.type as AttributeType | undefined;
 }

@@ -1,5 +1,6 @@
 import type { AttributeType, AttributeValue, Kind, Visibility } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
+import type { Writer } from '../storage/storage.ts';
 
 /** One value of one subject; `null` is "unset", and says of what type it was. */
 export interface Written {
@@ -18,26 +19,33 @@ export function* chunks<Item>(items: Item[], size: number = rowsPerStatement): G
   for (let from = 0; from < items.length; from += size) yield items.slice(from, from + size);
 }
 
+/** Since when a value is what it is, by whom and why. */
+export type Provenance = Pick<ChangeTransaction, 'revision' | 'at' | 'actor' | 'reason'>;
+
 /** The live rows, the history and what gates are told of these values. A value that is unset must be there. */
 export async function writeValues(change: ChangeTransaction, written: Written[]): Promise<void> {
-  const set = written.filter((one) => one.value !== null);
-  for (const some of chunks(set)) await upsert(change, some);
-  for (const [name, some] of Map.groupBy(written, (one) => one.name)) {
-    for (const unset of chunks(some.filter((one) => one.value === null))) await remove(change, name, unset);
-  }
-  for (const some of chunks(written)) await remember(change, some);
+  await storeValues(change.db, change, written);
   for (const { subject, kind, name, value, visibility } of written) {
     change.attribute(subject, kind, name, value, visibility === 'public');
   }
 }
 
-function provenance({ revision, at, actor, reason }: ChangeTransaction) {
+export async function storeValues(db: Writer, by: Provenance, written: Written[]): Promise<void> {
+  const set = written.filter((one) => one.value !== null);
+  for (const some of chunks(set)) await upsert(db, by, some);
+  for (const [name, some] of Map.groupBy(written, (one) => one.name)) {
+    for (const unset of chunks(some.filter((one) => one.value === null))) await remove(db, name, unset);
+  }
+  for (const some of chunks(written)) await remember(db, by, some);
+}
+
+function provenance({ revision, at, actor, reason }: Provenance) {
   return { revision, changedAt: at, changedBy: actor, reason };
 }
 
-async function upsert(change: ChangeTransaction, some: Written[]): Promise<void> {
-  const by = provenance(change);
-  await change.db
+async function upsert(db: Writer, told: Provenance, some: Written[]): Promise<void> {
+  const by = provenance(told);
+  await db
     .insertInto('attributes')
     .values(
       some.map(({ subject, name, value, visibility }) => ({
@@ -55,14 +63,14 @@ async function upsert(change: ChangeTransaction, some: Written[]): Promise<void>
     .execute();
 }
 
-async function remove({ db }: ChangeTransaction, name: string, some: Written[]): Promise<void> {
+async function remove(db: Writer, name: string, some: Written[]): Promise<void> {
   const subjects = some.map((one) => one.subject);
   await db.deleteFrom('attributes').where('subject', 'in', subjects).where('name', '=', name).execute();
 }
 
-async function remember(change: ChangeTransaction, some: Written[]): Promise<void> {
-  const by = provenance(change);
-  await change.db
+async function remember(db: Writer, told: Provenance, some: Written[]): Promise<void> {
+  const by = provenance(told);
+  await db
     .insertInto('attributeHistory')
     .values(
       some.map(({ subject, name, value, type, visibility }) => ({

@@ -5,7 +5,7 @@ import {
   PortcullisError,
   page,
   plainJson,
-  type SubjectDelta,
+  SubjectDelta,
 } from '@portcullis/contract';
 import type { Command } from 'commander';
 import type { z } from 'zod';
@@ -55,6 +55,7 @@ async function* changesAfter(client: Pick<FleetClient, 'get'>, from: number): As
 async function show(revision: number, options: FleetOptions, output: Output): Promise<void> {
   await withFleet(options, async (client) => {
     const change = await client.get(`/v1/changes/${revision}`, ChangeView);
+    if ((change.changed ?? 0) > change.subjects.length) change.subjects = await subjectsOf(client, revision);
     const { at, actor, action, reason, subjects, receipt } = change;
     const lines = [
       `revision ${revision}: ${action} by ${actor} at ${at}${reason === null ? '' : `, ${plainJson(reason)}`}`,
@@ -63,6 +64,21 @@ async function show(revision: number, options: FleetOptions, output: Output): Pr
     ];
     output.result(change, lines.join('\n'));
   });
+}
+
+/** Those in parts first, then those that are apart: what is apart counts where a subject is in both. */
+async function subjectsOf(client: Pick<FleetClient, 'get'>, revision: number): Promise<SubjectDelta[]> {
+  const shape = page(SubjectDelta);
+  const found: SubjectDelta[] = [];
+  for (let after: string | null = '0'; after !== null; ) {
+    const { items, next }: z.infer<typeof shape> = await client.get(
+      `/v1/changes/${revision}/subjects?after=${after}`,
+      shape,
+    );
+    found.push(...items);
+    after = next;
+  }
+  return found;
 }
 
 function deltaWords({ attributes = {}, certificates = [] }: SubjectDelta): string {

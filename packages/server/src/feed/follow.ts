@@ -1,5 +1,5 @@
 import type { FeedMessage, SubjectDelta } from '@portcullis/contract';
-import type { ChangeRecord, Journal } from '../journal/journal.ts';
+import type { ChangeRecord, DraftTold, Journal } from '../journal/journal.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 
 /** So many live changes, and so many bytes of them, wait for a slow gate in memory; beyond, it reads them from the journal. */
@@ -26,12 +26,23 @@ interface Parts {
   signal: AbortSignal;
   /** The line of a change for gates with these names; the same for all of them. */
   lineOf(record: ChangeRecord): string;
+  /** The line of one part of a bulk change; undefined for a gate that takes none: it gets a snapshot in their place. */
+  partLine: ((draft: string, number: number) => Promise<string>) | undefined;
+}
+
+/** What a gate was sent of a bulk change that is not committed. */
+interface Sent {
+  draft: string;
+  parts: number;
+  /** It was told that this was all. */
+  prepared: boolean;
 }
 
 /**
  * The journal from a cursor on, in three phases that may repeat: backfill from the store, cut over once it is caught up, live.
  * What happens during a backfill waits in `live`; when that overflows it is dropped, and the store is read again. Where the way would be
- * longer than a snapshot is, or a change is too large for a line, a snapshot takes its place, in the middle of the stream.
+ * longer than a snapshot is, or a change is too large for a line, a snapshot takes its place, in the middle of the stream. A bulk change is
+ * sent in parts while it is prepared and nothing else is to be sent; what is missing by then, right before its revision.
  */
 export class Follower {
   readonly #parts: Parts;
@@ -40,6 +51,7 @@ export class Follower {
   #liveBytes = 0;
   #behind = true;
   #beatDue = true;
+  #sent: Sent | undefined;
   #wake: () => void = () => undefined;
 
   constructor(parts: Parts, cursor: number) {
@@ -51,6 +63,7 @@ export class Follower {
   async run({ snapshot = false } = {}): Promise<void> {
     const { journal, signal } = this.#parts;
     const stop = journal.onChange((record) => this.#hear(record));
+    const stopDrafts = journal.drafts.watch({ onProgress: () => this.#nudge(false) });
     const beat = setInterval(() => this.#nudge(true), beatMs);
     const aborted = () => this.#wake();
     signal.addEventListener('abort', aborted);
@@ -59,6 +72,7 @@ export class Follower {
       while (!signal.aborted) await this.#step();
     } finally {
       stop();
+      stopDrafts();
       clearInterval(beat);
       signal.removeEventListener('abort', aborted);
     }
@@ -86,6 +100,7 @@ export class Follower {
       return this.#send(next);
     }
     if (this.#beatDue) return this.#sendBeat();
+    if (await this.#sendOfDraft()) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
@@ -110,6 +125,8 @@ export class Follower {
   async #skip(atLeast: number): Promise<void> {
     if (this.#parts.signal.aborted) return;
     this.#cursor = await this.#parts.snapshot(atLeast, () => this.#tellOfLife());
+    // With the rows that it had, the gate has forgotten what was laid over them.
+    this.#sent = undefined;
     this.#behind = this.#parts.journal.head().revision > this.#cursor;
   }
 
@@ -126,9 +143,49 @@ export class Follower {
       this.#behind = true; // The store has what is missing, and this one too.
       return;
     }
-    if (record.bytes > changeBytesMax) return this.#skip(record.revision);
+    const isWhole = record.draft ? await this.#sendParts(record.draft) : record.bytes <= changeBytesMax;
+    if (!isWhole) return this.#skip(record.revision);
     this.#cursor = record.revision;
     await this.#parts.write(this.#parts.lineOf(record));
+  }
+
+  /** What is missing of a bulk change that was committed. False: a snapshot is the shorter way. */
+  async #sendParts({ id, parts, bytes }: DraftTold): Promise<boolean> {
+    const { partLine, snapshotBytes, write } = this.#parts;
+    const from = this.#sent?.draft === id ? this.#sent.parts : 0;
+    this.#sent = undefined;
+    if (!partLine || (bytes * (parts - from)) / parts > Math.max(2 * snapshotBytes(), wayBytesMin)) return false;
+    for (let number = from + 1; number <= parts; number++) await write(await partLine(id, number));
+    return true;
+  }
+
+  /** One step of telling of the bulk change that is prepared. False: there is nothing to tell. */
+  async #sendOfDraft(): Promise<boolean> {
+    const { partLine, write, journal } = this.#parts;
+    if (!partLine) return false;
+    const { drafts } = journal;
+    const sent = this.#sent;
+    if (sent && drafts.stateOf(sent.draft) === 'dropped') {
+      this.#sent = undefined;
+      await write({ type: 'dropped', draft: sent.draft });
+      return true;
+    }
+    const { current } = drafts;
+    // Of one that is committed the rest follows with its revision.
+    if (!current || (sent && sent.draft !== current.id)) return false;
+    const { parts, prepared } = sent ?? { parts: 0, prepared: false };
+    if (parts < current.parts) {
+      const line = await partLine(current.id, parts + 1).catch(() => undefined);
+      // It was dropped meanwhile.
+      if (line === undefined) return true;
+      this.#sent = { draft: current.id, parts: parts + 1, prepared };
+      await write(line);
+      return true;
+    }
+    if (!current.prepared || prepared) return false;
+    this.#sent = { draft: current.id, parts, prepared: true };
+    await write({ type: 'prepared', draft: current.id, parts });
+    return true;
   }
 
   /** Only when all is sent: a beat that names more than was sent would tell the gate that something is missing. */
@@ -144,7 +201,15 @@ export class Follower {
 export function changeLine(record: ChangeRecord, names: ReadonlySet<string>): string {
   const { revision, hash, previousHash, at, actor } = record;
   const subjects = record.subjects.map((delta) => narrowed(delta, names));
-  const message: FeedMessage = { type: 'change', revision, hash, previousHash, at: timestamp(at), actor, subjects };
+  const told = { type: 'change', revision, hash, previousHash, at: timestamp(at), actor, subjects } as const;
+  const { draft } = record;
+  const message: FeedMessage = draft ? { ...told, draft: { id: draft.id, parts: draft.parts } } : told;
+  return JSON.stringify(message);
+}
+
+/** A part of a bulk change as a gate with these attribute names is told it. */
+export function partLine(draft: string, number: number, subjects: SubjectDelta[], names: ReadonlySet<string>): string {
+  const message: FeedMessage = { type: 'part', draft, number, subjects: subjects.map((one) => narrowed(one, names)) };
   return JSON.stringify(message);
 }
 

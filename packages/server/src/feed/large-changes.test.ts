@@ -42,7 +42,7 @@ interface Following {
 /** `take`: called with each piece, and waited for. */
 function follow(
   feed: Feed,
-  { records, after }: { records: Records; after?: number },
+  { records, after, inParts = false }: { records: Records; after?: number; inParts?: boolean },
   take = async () => {},
 ): Following {
   const stop = new AbortController();
@@ -61,7 +61,7 @@ function follow(
   const asked = async () => {
     const hash = after === undefined ? undefined : await records.journal.hashAt(after);
     const query = { instance, attributes: '', clock: records.clock.now, ...(after !== undefined && { after, hash }) };
-    await feed.follow(query as never, write, stop.signal);
+    await feed.follow(query as never, { gate: 'gate-1', inParts }, write, stop.signal);
   };
   const running = asked().catch((error: unknown) => {
     if (!stop.signal.aborted) throw error;

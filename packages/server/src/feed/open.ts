@@ -11,15 +11,18 @@ import {
   type SubjectId,
 } from '@portcullis/contract';
 import type { z } from 'zod';
+import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { AbleGates } from './able-gates.ts';
-import { changeLine, Follower } from './follow.ts';
+import { changeLine, Follower, partLine } from './follow.ts';
 import { GateCounters } from './gate-counters.ts';
+import { Holds } from './holds.ts';
 import { Horizon } from './horizon.ts';
+import { LastLines } from './last-lines.ts';
 import { instancesOfGateMax, LeaseBook } from './lease-book.ts';
-import type { Feed } from './promises.ts';
+import type { Feed, Follows } from './promises.ts';
 import { Receipts } from './receipts.ts';
 import { RecentHashes } from './recent-hashes.ts';
 import { Snapshots } from './snapshots.ts';
@@ -27,6 +30,7 @@ import { Snapshots } from './snapshots.ts';
 export interface FeedParts {
   store: Store;
   journal: Journal;
+  attributes: Pick<Attributes, 'merged' | 'isBetween'>;
   system: System;
   log: Log;
   fleet: string;
@@ -53,7 +57,9 @@ class AuthorityFeed implements Feed {
   readonly #able: AbleGates;
   readonly #counters: GateCounters;
   readonly #recent = new RecentHashes();
-  readonly #lines = new Map<string, { revision: number; line: string }>();
+  readonly #lines = new LastLines<string>();
+  readonly #partLines = new LastLines<Promise<string>>();
+  readonly #holds: Holds;
   readonly #snapshots: Snapshots;
   readonly #stop: () => void;
 
@@ -69,12 +75,18 @@ class AuthorityFeed implements Feed {
     this.#receipts = new Receipts(this.#book, monotonic);
     this.#receipts.settle();
     this.#counters = new GateCounters(monotonic, leaseMs);
+    this.#holds = new Holds({ leaseMs, deciding: () => this.#deciding() });
     this.#recent.add(receipted, journal.head().revisionHash);
-    this.#stop = journal.onChange(({ revision, hash, subjects }) => {
+    const stopDrafts = journal.drafts.watch({ onProgress: () => undefined, held: ({ id }) => this.#holds.all(id) });
+    const stopChanges = journal.onChange(({ revision, hash, subjects }) => {
       this.#recent.add(revision, hash);
       able.apply(subjects);
       this.#receipts.changed(revision, able.at(now()));
     });
+    this.#stop = () => {
+      stopDrafts();
+      stopChanges();
+    };
   }
 
   get leaseMs(): number {
@@ -83,6 +95,7 @@ class AuthorityFeed implements Feed {
 
   async follow(
     query: z.infer<typeof FeedQuery>,
+    { gate, inParts }: Follows,
     write: (piece: string | Uint8Array) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
@@ -101,19 +114,33 @@ class AuthorityFeed implements Feed {
     const needsSnapshot = query.after === undefined || query.snapshot === '1';
     const lineOf = (record: ChangeRecord) => this.#lineOf(record, names);
     const snapshotBytes = () => this.#snapshots.bytes;
-    const follower = { journal, names, now: system.now, write: send, signal, lineOf, snapshot, snapshotBytes };
-    await new Follower(follower, query.after ?? 0).run({ snapshot: needsSnapshot });
+    const ofPart = (draft: string, number: number) => this.#partLine(draft, number, names);
+    const lines = { lineOf, partLine: inParts ? ofPart : undefined };
+    const follower = { journal, names, now: system.now, write: send, signal, snapshot, snapshotBytes, ...lines };
+    const ends = inParts ? this.#holds.takes(nameOf({ gate, instance: query.instance })) : () => undefined;
+    try {
+      await new Follower(follower, query.after ?? 0).run({ snapshot: needsSnapshot });
+    } finally {
+      ends();
+    }
+  }
+
+  /** Those of gates whose lease runs. */
+  #deciding(): string[] {
+    return this.#book
+      .instances()
+      .filter(({ remainingMs }) => remainingMs > 0)
+      .map(nameOf);
   }
 
   /** Gates with the same policies are told the same line; it is made once. */
   #lineOf(record: ChangeRecord, names: ReadonlySet<string>): string {
-    const key = [...names].join(',');
-    const known = this.#lines.get(key);
-    if (known?.revision === record.revision) return known.line;
-    const line = changeLine(record, names);
-    if (this.#lines.size > 64) this.#lines.clear();
-    this.#lines.set(key, { revision: record.revision, line });
-    return line;
+    return this.#lines.of([...names].join(','), String(record.revision), () => changeLine(record, names));
+  }
+
+  #partLine(draft: string, number: number, names: ReadonlySet<string>): Promise<string> {
+    const make = async () => partLine(draft, number, await this.#parts.journal.part(draft, number), names);
+    return this.#partLines.of([...names].join(','), `${draft} ${number}`, make);
   }
 
   async renew(gate: string, request: LeaseRequest) {
@@ -131,8 +158,10 @@ class AuthorityFeed implements Feed {
 
   async report(gate: string, report: AppliedReport): Promise<void> {
     if (report.hash !== undefined) await this.#requireHistory(report.applied, report.hash);
-    this.#book.reported({ gate, instance: report.instance }, report.applied, report.connectionsClosed);
+    const name = { gate, instance: report.instance };
+    this.#book.reported(name, report.applied, report.connectionsClosed);
     this.#receipts.settle();
+    if (report.holds !== undefined) this.#holds.holds(nameOf(name), report.holds);
   }
 
   release(gate: string, instance: string): void {
@@ -158,10 +187,16 @@ class AuthorityFeed implements Feed {
     for (let cursor = after; cursor < upTo; ) {
       const records = await this.#parts.journal.changes(cursor, 500);
       for (const record of records) {
-        if (record.revision <= upTo && record.subjects.some(({ subject }) => subjects.has(subject))) return true;
+        if (record.revision <= upTo && (await this.#names(record, subjects))) return true;
       }
       cursor = records.at(-1)?.revision ?? upTo;
     }
+    return false;
+  }
+
+  async #names(record: ChangeRecord, subjects: ReadonlySet<string>): Promise<boolean> {
+    for await (const deltas of this.#parts.journal.deltasOf(record))
+      if (deltas.some(({ subject }) => subjects.has(subject))) return true;
     return false;
   }
 
@@ -245,3 +280,5 @@ const crowded = (gate: string) =>
     'instances_too_many',
     `"${gate}" has ${instancesOfGateMax} instances that may decide or did so a moment ago; are there copies of its directory?`,
   );
+
+const nameOf = ({ gate, instance }: { gate: string; instance: string }) => `${gate} ${instance}`;

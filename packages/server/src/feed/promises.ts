@@ -10,6 +10,12 @@ import type {
 } from '@portcullis/contract';
 import type { z } from 'zod';
 
+export interface Follows {
+  gate: string;
+  /** It takes bulk changes in parts. */
+  inParts: boolean;
+}
+
 export interface Feed {
   readonly leaseMs: number;
   /**
@@ -18,6 +24,7 @@ export interface Feed {
    */
   follow(
     query: z.infer<typeof FeedQuery>,
+    who: Follows,
     write: (piece: string | Uint8Array) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;

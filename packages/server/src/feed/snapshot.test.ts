@@ -20,7 +20,7 @@ test('a snapshot tells of no certificate that ended, or was superseded, more tha
   await put('ended', { notAfter: startedAt - day - 1_000 });
   const messages: FeedMessage[] = [];
   const parts = { fleet: 'fleet-1', names: new Set<string>(), now: startedAt };
-  await writeSnapshot(records.store, parts, async (line) => void messages.push(FeedMessage.parse(JSON.parse(line))));
+  await writeSnapshot(records, parts, async (line) => void messages.push(FeedMessage.parse(JSON.parse(line))));
   const subjects = messages.flatMap((message) => (message.type === 'subjects' ? message.subjects : []));
   const found = subjects.flatMap(({ certificates }) => certificates.map(({ fingerprint }) => fingerprint));
   assert.deepEqual(found.toSorted(), told.toSorted());

@@ -1,4 +1,5 @@
 import type { FeedMessage, Kind, SnapshotSubject, Standing, SubjectId } from '@portcullis/contract';
+import type { Attributes } from '../attributes/attributes.ts';
 import type { Reader, Schema, Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 
@@ -13,13 +14,14 @@ const lineBytesMax = 256 * 1024;
  * The fleet as it is at one revision, read in one transaction: the lines of the feed, a page at a time. `write` resolves when the next may
  * follow. Resolves to that revision.
  */
-export function writeSnapshot(
-  store: Store,
+export async function writeSnapshot(
+  { store, attributes }: { store: Store; attributes: Pick<Attributes, 'merged' | 'isBetween'> },
   parts: { fleet: string; names: ReadonlySet<string>; now: number },
   write: (lines: string) => Promise<void>,
 ): Promise<number> {
   const lineOf = (message: FeedMessage) => `${JSON.stringify(message)}\n`;
-  return store.snapshot(async (db) => {
+  const work = async (db: Reader) => {
+    if (await attributes.isBetween(db)) return undefined;
     const { revision, revisionHash: hash } = await db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
     await write(lineOf({ type: 'snapshot', fleet: parts.fleet as never, revision, hash }));
     for (let after = ''; ; ) {
@@ -31,7 +33,12 @@ export function writeSnapshot(
     }
     await write(lineOf({ type: 'complete', revision, hash }));
     return revision;
-  });
+  };
+  for (;;) {
+    await attributes.merged();
+    const revision = await store.snapshot(work);
+    if (revision !== undefined) return revision;
+  }
 }
 
 function* subjectLines(subjects: readonly SnapshotSubject[]): Iterable<string> {

@@ -7,11 +7,17 @@ import { Snapshots } from './snapshots.ts';
 test('the file of a snapshot stays for who asked for it, however slowly he is told that it comes', async (context) => {
   const records = await openRecords(context);
   await putSubject(records, 'truck-1');
-  const { store, system, clock, directory } = records;
+  const { store, attributes, system, clock, directory } = records;
   const made = Promise.withResolvers<void>();
   let begun = () => {};
   const slowStore = { ...store, snapshot: (work: never) => made.promise.then(() => store.snapshot(work)) };
-  const parts = { store: slowStore as never, system, fleet: 'fleet-1', directory: join(directory, 'snapshots') };
+  const parts = {
+    store: slowStore as never,
+    attributes,
+    system,
+    fleet: 'fleet-1',
+    directory: join(directory, 'snapshots'),
+  };
   const snapshots = new Snapshots(parts);
   const told = Promise.withResolvers<void>();
   const isTold = new Promise<void>((resolve) => {

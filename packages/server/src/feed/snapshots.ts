@@ -1,12 +1,14 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Attributes } from '../attributes/attributes.ts';
 import type { Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { writeSnapshot } from './snapshot.ts';
 
 interface Parts {
   store: Store;
+  attributes: Pick<Attributes, 'merged' | 'isBetween'>;
   system: System;
   fleet: string;
   /** Where snapshots lie while gates read them: nothing in it is worth keeping. */
@@ -72,7 +74,7 @@ export class Snapshots {
     try {
       const made = await whileCalling(waiting, obtaining);
       // A disk that is full keeps no gate away: then it is sent as it is read.
-      if (made === undefined) return await writeSnapshot(this.#parts.store, this.#asked(names), write);
+      if (made === undefined) return await writeSnapshot(this.#parts, this.#asked(names), write);
       await sendFile(made.file, write);
       return made.revision;
     } finally {
@@ -98,12 +100,12 @@ export class Snapshots {
   }
 
   async #make(key: string, names: ReadonlySet<string>): Promise<Made> {
-    const { store, system, directory } = this.#parts;
+    const { system, directory } = this.#parts;
     const file = join(directory, `${++this.#number}.ndjson`);
     const handle = await open(file, 'wx', 0o600);
     try {
       const pieces = new Pieces(handle);
-      const revision = await writeSnapshot(store, this.#asked(names), (lines) => pieces.add(lines));
+      const revision = await writeSnapshot(this.#parts, this.#asked(names), (lines) => pieces.add(lines));
       await pieces.flush();
       const { size: bytes } = await stat(file);
       const made = { key, file, revision, bytes, at: system.monotonic(), readers: 0 };

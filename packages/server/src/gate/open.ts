@@ -82,6 +82,10 @@ class RunningGate implements Gate {
   /** What an earlier process left is settled; before that, nothing that it could have to wait for is reported (rule 9). */
   #settled = false;
   #unproven = 0;
+  /** The bulk change that is wholly here, and not in force. */
+  #holds: string | undefined;
+  /** How many changes and snapshots were applied. */
+  #applies = 0;
 
   constructor(parts: GateParts, policies: Policies) {
     const { directory, settings, sink, system, log } = parts;
@@ -177,7 +181,7 @@ class RunningGate implements Gate {
     await settleLastBatches({ authority, instance: this.instance, link: this.#links.feed, sink, log, lease });
     this.#unproven = await sink.unprovenCount();
     this.#settled = true;
-    this.#reportApplied();
+    this.#reportApplied({ applied: replica.revision, hash: replica.hash });
     const held = await this.#credentials.obtainServer();
     this.port = await this.#front.listen(held);
     this.#credentials.keepServer(held, (next) => this.#front.swapCredential(next));
@@ -197,6 +201,7 @@ class RunningGate implements Gate {
       position: this.#position,
       link: () => this.#links.feed,
       onApplied: (touched) => this.#applied(touched),
+      onPrepared: (draft) => this.#prepared(draft),
       onRegressed: () => this.#ground.lease.end(),
     });
   }
@@ -222,17 +227,35 @@ class RunningGate implements Gate {
   /** Deny first, then say so: connections (P6), queue (rule 7), report (rule 8). */
   #applied(touched: readonly number[] | undefined): void {
     this.#adoptPolicy();
-    if (touched) this.#connections.changed(touched);
-    else this.#connections.allChanged();
+    const { revision: applied, hash } = this.#ground.replica;
+    const turn = ++this.#applies;
+    // What came after it was reported with it.
+    const report = () => turn === this.#applies && this.#settled && this.#reportApplied({ applied, hash });
+    this.#holds = undefined;
     this.#recording.changeApplied();
-    if (this.#settled) this.#reportApplied();
+    if (touched) this.#connections.changed(touched, report);
+    else this.#connections.allChanged(report);
   }
 
-  #reportApplied(): void {
-    const { revision: applied, hash } = this.#ground.replica;
+  /** It is committed sooner when the authority knows that it is here. */
+  #prepared(draft: string): void {
+    this.#holds = draft;
+    if (this.#settled) this.#report();
+  }
+
+  #reportApplied({ applied, hash }: Pick<LeaseRequest, 'applied' | 'hash'>): void {
     this.#recording.afterCommitInFlight(() => {
       this.#reportable = { applied, hash };
-      this.#leasing.report({ applied, hash, connectionsClosed: this.#connections.closed });
+      this.#report();
+    });
+  }
+
+  #report(): void {
+    const holds = this.#holds;
+    this.#leasing.report({
+      ...this.#reportable,
+      connectionsClosed: this.#connections.closed,
+      ...(holds !== undefined && { holds }),
     });
   }
 

@@ -10,7 +10,10 @@ import {
 } from '@portcullis/contract';
 import type { Writer } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import type { CertificateDelta, ChangeTransaction, Entry } from './promises.ts';
+import { readPage } from './page.ts';
+import type { BulkTold, CertificateDelta, ChangeTransaction, Entry } from './promises.ts';
+
+const touchedPage = 1_000;
 
 /** What one revision does to each subject it names, gathered while its transaction is open. */
 export class ChangeCollector implements ChangeTransaction {
@@ -20,6 +23,7 @@ export class ChangeCollector implements ChangeTransaction {
   readonly actor: string;
   readonly reason: string | null;
   already: { since: number; named: readonly string[] } | undefined;
+  draft: BulkTold | undefined;
   readonly #subjects = new Map<string, SubjectDelta>();
 
   constructor(db: Writer, entry: Entry, revision: number, at: number) {
@@ -49,6 +53,23 @@ export class ChangeCollector implements ChangeTransaction {
 
   touched(subject: string, kind: Kind): void {
     this.#subject(subject, kind);
+  }
+
+  async touchedSince(revision: number): Promise<ReadonlySet<string>> {
+    const touched = new Set<string>();
+    for (let after = revision; after < this.revision - 1; ) {
+      const rows = await readPage(this.db, 'revision', after, touchedPage);
+      for (const { body } of rows) {
+        const { subjects } = JSON.parse(body) as { subjects: SubjectDelta[] };
+        for (const { subject } of subjects) touched.add(subject);
+      }
+      after = rows.at(-1)?.revision ?? this.revision;
+    }
+    return touched;
+  }
+
+  bulk(told: BulkTold): void {
+    this.draft = told;
   }
 
   unchanged(since: number, named: readonly string[]): void {

@@ -8,7 +8,17 @@
  */
 export { type JournalHead, readHeadFile } from './head-file.ts';
 export { openJournal } from './open.ts';
-export type { By, CertificateDelta, ChangeRecord, ChangeTransaction, Entry, Journal } from './promises.ts';
+export type {
+  By,
+  CertificateDelta,
+  ChangeRecord,
+  ChangeTransaction,
+  DraftProgress,
+  DraftTold,
+  Entry,
+  Journal,
+  OpenDraft,
+} from './promises.ts';
 export { readVerifiedFile, type Verified, writeVerifiedFile } from './verified-file.ts';
 export { type HeldHead, type Verification, verifyJournal } from './verify.ts';
 export type { EndVerification } from './verify-end.ts';

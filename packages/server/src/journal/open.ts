@@ -1,7 +1,9 @@
 import { type JournalEntryView, PortcullisError, type SubjectDelta } from '@portcullis/contract';
+import type { Selectable } from 'kysely';
 import type { Reader, Schema, Store, Writer } from '../storage/storage.ts';
 import { type System, timestamp } from '../telemetry/telemetry.ts';
 import { ChangeCollector } from './change-collector.ts';
+import { commitDraft, Drafts, readPart } from './drafts.ts';
 import { entryHash, originHash } from './entry-hash.ts';
 import { type JournalHead, readHeadFile, writeHeadFile } from './head-file.ts';
 import { bytesAfter, readPage } from './page.ts';
@@ -27,7 +29,9 @@ export async function openJournal(parts: Parts): Promise<Journal> {
     await requireEnd(db, head);
     return head;
   });
-  return new StoredJournal(parts, head);
+  const drafts = new Drafts(parts.store, parts.system);
+  await drafts.clear();
+  return new StoredJournal(parts, head, drafts);
 }
 
 async function requireEnd(db: Reader, head: JournalHead): Promise<void> {
@@ -46,14 +50,16 @@ async function requireEnd(db: Reader, head: JournalHead): Promise<void> {
 }
 
 class StoredJournal implements Journal {
+  readonly drafts: Drafts;
   readonly #parts: Parts;
   readonly #listeners = new Set<(record: ChangeRecord) => void>();
   #head: JournalHead;
   #headTimer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(parts: Parts, head: JournalHead) {
+  constructor(parts: Parts, head: JournalHead, drafts: Drafts) {
     this.#parts = parts;
+    this.drafts = drafts;
     this.#head = head;
   }
 
@@ -75,20 +81,25 @@ class StoredJournal implements Journal {
       await entry.requireAllowed?.(db);
       const change = new ChangeCollector(db, entry, before.revision + 1, this.#parts.system.now());
       const result = await work(change);
-      const { already } = change;
+      const { already, draft } = change;
       if (already) return { result, since: already.since, head: await this.#remarked(db, before, entry, change) };
       const subjects = change.subjects();
       const { revision, at, reason } = change;
-      const body = JSON.stringify({ reason, subjects });
-      const head = await this.#append(db, before, { ...entry, revision, at, body });
+      const body = JSON.stringify({ reason, draft, subjects });
+      const partBytes = draft?.bytes ?? 0;
+      const head = await this.#append(db, before, { ...entry, revision, at, body, partBytes });
+      if (draft) await commitDraft(db, draft.id, revision);
       const { position, hash } = head;
       const { actor, action } = entry;
-      const bytes = Buffer.byteLength(body);
+      const bytes = Buffer.byteLength(body) + partBytes;
       const previousHash = before.revisionHash;
-      const record = { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
+      const told = { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
+      const record: ChangeRecord = draft ? { ...told, draft } : told;
       return { result, since: revision, record, head };
     });
     if (head) this.#committed(head);
+    // Who is told of the change finds no draft any more that it could still send.
+    if (record?.draft) this.drafts.committed();
     if (record) this.#tell(record);
     return { result, revision: since };
   }
@@ -132,9 +143,9 @@ class StoredJournal implements Journal {
   async #append(
     db: Writer,
     before: JournalHead,
-    entry: Entry & { revision: number | null; at: number; body: string },
+    entry: Entry & { revision: number | null; at: number; body: string; partBytes?: number },
   ): Promise<JournalHead> {
-    const { actor, action, revision, at, body } = entry;
+    const { actor, action, revision, at, body, partBytes = 0 } = entry;
     const position = before.position + 1;
     const stored = {
       position,
@@ -150,7 +161,7 @@ class StoredJournal implements Journal {
     const head = { ...before, position, hash, ...made };
     await db
       .insertInto('journal')
-      .values({ ...stored, hash })
+      .values({ ...stored, hash, partBytes })
       .execute();
     await db.updateTable('head').set(head).where('id', '=', 1).execute();
     return head;
@@ -196,6 +207,16 @@ class StoredJournal implements Journal {
     return record?.revision === revision ? record : undefined;
   }
 
+  async *deltasOf(record: ChangeRecord): AsyncGenerator<readonly SubjectDelta[]> {
+    const { draft, subjects } = record;
+    for (let number = 1; number <= (draft?.parts ?? 0); number++) yield await this.part(draft?.id as string, number);
+    yield subjects;
+  }
+
+  part(draft: string, number: number): Promise<SubjectDelta[]> {
+    return this.#parts.store.read((db) => readPart(db, draft, number));
+  }
+
   async hashAt(revision: number): Promise<string | undefined> {
     return this.#parts.store.read((db) => hashOf(db, revision));
   }
@@ -229,10 +250,11 @@ async function hashOf(db: Reader, revision: number): Promise<string | undefined>
   return row?.hash;
 }
 
-function recordOf(row: Schema['journal'], previousHash: string): ChangeRecord {
-  const { reason, subjects } = JSON.parse(row.body) as { reason: string | null; subjects: SubjectDelta[] };
+function recordOf(row: Selectable<Schema['journal']>, previousHash: string): ChangeRecord {
+  const { reason, subjects, draft } = JSON.parse(row.body) as Pick<ChangeRecord, 'reason' | 'subjects' | 'draft'>;
   const { position, hash, at, actor, action } = row;
-  const bytes = Buffer.byteLength(row.body);
+  const bytes = Buffer.byteLength(row.body) + row.partBytes;
   const revision = row.revision as number;
-  return { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
+  const record = { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
+  return draft ? { ...record, draft } : record;
 }

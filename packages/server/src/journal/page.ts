@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Reader, Schema } from '../storage/storage.ts';
 
-type Row = Schema['journal'];
+type Row = Selectable<Schema['journal']>;
 
 /** What one read brings into memory, whatever its entries say: one that is larger comes alone. */
 export const pageBytesMax = 4 * 1024 * 1024;
@@ -48,7 +48,7 @@ export async function bytesAfter(db: Reader, revision: number, changesMax: numbe
     .selectFrom((inner) =>
       inner
         .selectFrom('journal')
-        .select(sql<number>`octet_length(body)`.as('bytes'))
+        .select(sql<number>`octet_length(body) + partBytes`.as('bytes'))
         .where('revision', '>', revision)
         .orderBy('revision')
         .limit(changesMax)

@@ -1,5 +1,6 @@
 import type { AttributeValue, JournalEntryView, Kind, SubjectDelta } from '@portcullis/contract';
-import type { Reader, Writer } from '../storage/storage.ts';
+import type { Writer } from '../storage/storage.ts';
+import type { Drafts } from './drafts.ts';
 import type { JournalHead } from './head-file.ts';
 import type { EndVerification } from './verify-end.ts';
 
@@ -16,7 +17,50 @@ export interface ChangeRecord {
   actor: string;
   action: string;
   reason: string | null;
+  /** Of a bulk change those alone that are in no part. */
   subjects: SubjectDelta[];
+  /** A bulk change: what most of it is kept in. */
+  draft?: BulkTold;
+}
+
+/** What the entry of a bulk change says of its parts. `hash`: over theirs. */
+export interface DraftTold {
+  id: string;
+  parts: number;
+  bytes: number;
+  hash: string;
+}
+
+/** As its entry says it: with how many subjects it changed, and the first of them. */
+export interface BulkTold extends DraftTold {
+  changed: number;
+  first: string[];
+}
+
+/** How far one is that is not committed. */
+export interface DraftProgress {
+  readonly id: string;
+  readonly parts: number;
+  /** There will be no further part. */
+  readonly prepared: boolean;
+}
+
+/** Who wants to hold a bulk change before it is one. */
+export interface DraftWatcher {
+  /** There is one part more, or that was all, or it has ended. */
+  onProgress(): void;
+  /** Resolves once those who decide hold it, or its time is over: then it is committed. */
+  held?(draft: DraftProgress): Promise<void>;
+}
+
+/** A bulk change that is prepared: each part is a small transaction, and decides nothing. */
+export interface OpenDraft {
+  add(subjects: readonly SubjectDelta[]): Promise<void>;
+  /** That was all. Resolves when it may be committed. */
+  prepared(): Promise<void>;
+  told(): DraftTold;
+  /** Nothing will come of it. */
+  drop(): Promise<void>;
 }
 
 /** Who does something, and why in their words. */
@@ -26,7 +70,7 @@ export interface By {
   /** The actor is one: a reason that a person gives is kept also where nothing changes. */
   person?: boolean | undefined;
   /** Throws once the actor may not do it any more, or what it is on condition of does not hold. It is asked within the transaction, so that the order of commits decides. */
-  requireAllowed?: ((db: Reader) => Promise<void>) | undefined;
+  requireAllowed?: ((db: Writer) => Promise<void>) | undefined;
 }
 
 export interface Entry extends By {
@@ -56,6 +100,10 @@ export interface ChangeTransaction {
   certificate(subject: string, kind: Kind, certificate: CertificateDelta): void;
   /** Something of it is stored that no gate decides by. */
   touched(subject: string, kind: Kind): void;
+  /** Every subject that a later revision than this one touched. */
+  touchedSince(revision: number): Promise<ReadonlySet<string>>;
+  /** Most of it is in the parts of a draft, which is committed with it. */
+  bulk(told: BulkTold): void;
   /** What was asked for is so already, since this revision: nothing was stored, and there will be none. */
   unchanged(since: number, named: readonly string[]): void;
 }
@@ -77,6 +125,11 @@ export interface Journal {
   /** What they take in bytes, counted over at most so many of them. */
   bytesAfter(revision: number, changesMax: number): Promise<number>;
   changeAt(revision: number): Promise<ChangeRecord | undefined>;
+  /** What a change did, whole: a part at a time. */
+  deltasOf(record: ChangeRecord): AsyncIterable<readonly SubjectDelta[]>;
+  /** One part of a draft. */
+  part(draft: string, number: number): Promise<SubjectDelta[]>;
+  readonly drafts: Pick<Drafts, 'current' | 'stateOf' | 'watch' | 'begin'>;
   /** The hash of the entry that made this revision. */
   hashAt(revision: number): Promise<string | undefined>;
   /** Its last entries, against the heads that are held: bounded, where `verifyJournal` looks at all. */

@@ -1,7 +1,10 @@
+import type { Selectable } from 'kysely';
 import type { Reader, Schema, Store } from '../storage/storage.ts';
+import { wrongWithParts } from './drafts.ts';
 import { entryHash, originHash } from './entry-hash.ts';
 import type { JournalHead } from './head-file.ts';
 import { readPage } from './page.ts';
+import type { DraftTold } from './promises.ts';
 
 export interface Verification {
   entries: number;
@@ -44,7 +47,7 @@ export async function verifyJournal(store: Pick<Store, 'snapshot'>, heads: HeldH
     });
     const { rows, stored } = await store.snapshot(read);
     for (const row of rows) {
-      const why = wrongWith(row, reached) ?? heldOtherwise(row, index.of(row));
+      const why = wrongWith(row, reached) ?? heldOtherwise(row, index.of(row)) ?? (await wrongWithBulk(store, row));
       if (why !== undefined) return broken(why);
       reached = headAfter(row, reached);
     }
@@ -58,7 +61,7 @@ export async function verifyJournal(store: Pick<Store, 'snapshot'>, heads: HeldH
   }
 }
 
-type Row = Schema['journal'];
+type Row = Selectable<Schema['journal']>;
 
 const pageSize = 1_000;
 
@@ -69,6 +72,13 @@ export function wrongWith(row: Row, before: JournalHead): string | undefined {
   if (entryHash(row) !== row.hash) return 'its bytes are not those that were hashed';
   if (row.revision !== null && row.revision !== before.revision + 1) return 'a revision is missing before it';
   return undefined;
+}
+
+/** The entry of a bulk change names its parts: they are held against it. */
+async function wrongWithBulk(store: Pick<Store, 'snapshot'>, { body }: Row): Promise<string | undefined> {
+  if (!body.includes('"draft":')) return undefined;
+  const { draft } = JSON.parse(body) as { draft?: DraftTold };
+  return draft && store.snapshot((db) => wrongWithParts(db, draft));
 }
 
 export function heldOtherwise(row: Row, heads: HeldHead[]): string | undefined {

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
-import type { AttributeFact, AttributeValue, FeedMessage, FleetName, Kind, Standing } from '@portcullis/contract';
-import {
-  type AttributeColumn,
-  applyDelta,
-  type ChangeMessage,
-  forgetEnded,
-  kinds,
-  load,
-  none,
-  standings,
-  Tables,
-} from './tables.ts';
+import type {
+  AttributeFact,
+  AttributeValue,
+  FeedMessage,
+  FleetName,
+  Kind,
+  Standing,
+  SubjectDelta,
+} from '@portcullis/contract';
+import { Overlay } from './overlay.ts';
+import { applyDelta, type ChangeMessage, forgetEnded, kinds, load, none, standings, Tables } from './tables.ts';
 
 export interface CertificateFact {
   subject: string;
@@ -42,13 +41,20 @@ export class Replica {
   #looked = 0;
   #tables = new Tables();
   #loading: Tables | undefined;
+  /** A bulk change that is prepared: it decides nothing. */
+  #staged: Overlay | undefined;
+  /** One that is in force, and not wholly in the tables. */
+  #over: Overlay | undefined;
 
   get certificates(): number {
     return this.#tables.certificates.size;
   }
 
   /** `resync`: what came is not the next change; nothing was applied. */
-  receive(message: FeedMessage): { outcome: 'applied' | 'loaded' | 'nothing' | 'resync'; touched: Touched } {
+  receive(message: FeedMessage): {
+    outcome: 'applied' | 'loaded' | 'prepared' | 'nothing' | 'resync';
+    touched: Touched;
+  } {
     switch (message.type) {
       case 'snapshot':
         this.#loading = new Tables();
@@ -62,6 +68,13 @@ export class Replica {
         return this.#finishLoading(message);
       case 'change':
         return this.#apply(message);
+      case 'part':
+        return this.#stage(message);
+      case 'prepared':
+        return this.#stands(message.draft, message.parts) ? prepared : resync;
+      case 'dropped':
+        this.dropStaged();
+        return nothing;
       case 'beat':
         this.headRevision = message.revision;
         // A beat names the head of all that was sent before it: at another place something is missing, or the history is another.
@@ -74,7 +87,15 @@ export class Replica {
     assert(other.complete && other.revision >= this.revision, 'a successor is not behind');
     this.fleet = other.fleet;
     this.#take(other.#tables);
+    [this.#staged, this.#over] = [other.#staged, other.#over];
     this.#stand(other);
+  }
+
+  /** Puts so many rows of a bulk change that is in force into the tables; true while there are more. */
+  mergeSome(rows: number): boolean {
+    const more = this.#over?.mergeSome(rows) ?? false;
+    if (!more) this.#over = undefined;
+    return more;
   }
 
   /**
@@ -93,7 +114,7 @@ export class Replica {
   #take(tables: Tables): void {
     this.#tables = tables;
     this.#fitting = tables.fitting();
-    this.#loading = undefined;
+    this.#loading = this.#staged = this.#over = undefined;
     this.#looked = 0;
     this.complete = true;
     this.generation++;
@@ -112,9 +133,49 @@ export class Replica {
     if (message.revision < this.revision || this.#standsAt(message)) return nothing;
     const previous = { revision: message.revision - 1, hash: message.previousHash ?? this.hash };
     if (!this.#standsAt(previous)) return resync;
-    const touched = message.subjects.map((delta) => applyDelta(this.#tables, delta, message));
+    const covered = message.draft && this.#cover(message.draft, message);
+    if (message.draft && !covered) return resync;
+    const touched = message.subjects.map((delta) => this.#applyDelta(delta, message));
     this.#stand(message);
-    return { outcome: 'applied', touched };
+    return { outcome: 'applied', touched: covered ? [...covered, ...touched] : touched };
+  }
+
+  #applyDelta(delta: SubjectDelta, message: ChangeMessage): number {
+    if (this.#over) this.#over.merge(this.findSubject(delta.subject));
+    return applyDelta(this.#tables, delta, message);
+  }
+
+  /** Parts come in order; the first one begins anew, whatever there was. */
+  #stage({ draft, number, subjects }: Extract<FeedMessage, { type: 'part' }>) {
+    if (!this.complete) return resync;
+    if (number === 1) {
+      this.dropStaged();
+      this.#staged = new Overlay(draft, this.#tables);
+    }
+    // What a part says of certificates nobody could lay over another.
+    if (!this.#staged || !this.#stands(draft, number - 1) || subjects.some((one) => one.certificates)) return resync;
+    this.#staged.add(subjects);
+    return nothing;
+  }
+
+  #stands(draft: string, parts: number): boolean {
+    return this.#staged?.draft === draft && this.#staged.parts === parts;
+  }
+
+  /** Nobody will say any more what becomes of it. */
+  dropStaged(): void {
+    this.#staged?.drop();
+    this.#staged = undefined;
+  }
+
+  /** All of it is in force with this one step. The rows that it covers; undefined: it is not here. */
+  #cover({ id, parts }: { id: string; parts: number }, { revision, actor, at }: ChangeMessage): Touched | undefined {
+    if (!this.#staged || !this.#stands(id, parts)) return undefined;
+    this.mergeSome(Number.POSITIVE_INFINITY);
+    this.#over = this.#staged;
+    this.#staged = undefined;
+    this.#over.putInForce({ revision, changedBy: actor, changedAt: at });
+    return this.#over.rows;
   }
 
   #standsAt({ revision, hash }: { revision: number; hash: string }): boolean {
@@ -150,6 +211,7 @@ export class Replica {
   }
 
   subjectRevision(subject: number): number {
+    if (this.#over?.covers(subject)) return this.#over.origin.revision;
     return this.#tables.subjectRevision.get(subject);
   }
 
@@ -196,6 +258,8 @@ export class Replica {
 
   /** The value alone: what an expectation is compared with. */
   valueOf(subject: number, name: string): AttributeValue | undefined {
+    const over = this.#over?.over(subject, name);
+    if (over) return over.value ?? undefined;
     const column = this.#tables.attributes.get(name);
     const number = column?.value.get(subject) ?? 0;
     return number === 0 ? undefined : this.#tables.values.valueOf(number - 1);
@@ -204,8 +268,10 @@ export class Replica {
   attribute(subject: number, name: string): AttributeFact | undefined {
     const column = this.#tables.attributes.get(name);
     const value = this.valueOf(subject, name);
-    if (!column || value === undefined) return undefined;
-    return { value, public: column.isPublic.get(subject) === 1, ...this.#originOf(column, subject) };
+    const origin = this.attributeOrigin(subject, name);
+    if (!column || !origin || value === undefined) return undefined;
+    const isPublic = this.#over?.over(subject, name)?.public ?? column.isPublic.get(subject) === 1;
+    return { value, public: isPublic, ...origin };
   }
 
   /** The change behind a value, or behind its absence; undefined when it was never set. */
@@ -213,13 +279,9 @@ export class Replica {
     subject: number,
     name: string,
   ): Pick<AttributeFact, 'revision' | 'changedBy' | 'changedAt'> | undefined {
-    const column = this.#tables.attributes.get(name);
-    const origin = column && this.#originOf(column, subject);
+    if (this.#over?.over(subject, name)) return this.#over.origin;
+    const origin = this.#tables.attributes.get(name)?.origin.get(subject, this.subjectId(subject));
     return origin && origin.revision > 0 ? origin : undefined;
-  }
-
-  #originOf({ origin }: AttributeColumn, subject: number) {
-    return origin.get(subject, this.subjectId(subject));
   }
 
   attributesOf(subject: number): Record<string, AttributeValue> {
@@ -241,4 +303,5 @@ function* around(from: number, to: number, rows: number): Iterable<number> {
 }
 
 const nothing = { outcome: 'nothing', touched: [] } as const;
+const prepared = { outcome: 'prepared', touched: [] } as const;
 const resync = { outcome: 'resync', touched: [] } as const;

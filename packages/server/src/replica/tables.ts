@@ -24,7 +24,7 @@ const superseded = standings.indexOf('superseded');
 const endedKeptMs = 86_400_000;
 
 /** When and by whom: the change behind a value. */
-interface Origin {
+export interface Origin {
   revision: number;
   changedBy: string;
   changedAt: string;
@@ -148,7 +148,7 @@ export function applyDelta(tables: Tables, delta: SubjectDelta, { revision, acto
   return subject;
 }
 
-function subjectRow(tables: Tables, id: string, kind: Kind): number {
+export function subjectRow(tables: Tables, id: string, kind: Kind): number {
   const key = Buffer.from(id);
   const known = tables.subjects.find(key);
   if (known !== -1) return known;
@@ -158,23 +158,25 @@ function subjectRow(tables: Tables, id: string, kind: Kind): number {
   return row;
 }
 
-function setAttribute(
+export function setAttribute(
   tables: Tables,
   { subject, id }: Named,
   name: string,
   change: { value: AttributeValue | null; public: boolean },
   origin: Origin,
 ): void {
-  let column = tables.attributes.get(name);
-  if (!column) {
-    column = new AttributeColumn(tables.actors);
-    tables.attributes.set(name, column);
-  }
+  const column = columnOf(tables, name);
   const before = column.value.get(subject);
   column.value.set(subject, change.value === null ? 0 : tables.values.use(change.value) + 1);
   if (before !== 0) tables.values.release(before - 1);
   column.origin.set(subject, origin, id);
   column.isPublic.set(subject, change.public ? 1 : 0);
+}
+
+export function columnOf(tables: Tables, name: string): AttributeColumn {
+  const column = tables.attributes.get(name) ?? new AttributeColumn(tables.actors);
+  tables.attributes.set(name, column);
+  return column;
 }
 
 function setCertificate(

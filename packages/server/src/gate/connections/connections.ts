@@ -40,6 +40,8 @@ interface Parts {
 }
 
 const closedPerTurn = 256;
+/** Some milliseconds of work. */
+const judgedPerTurn = 2_000;
 /** `setTimeout` fires at once beyond 2^31 ms: a far end is looked at again each minute (FIELD-NOTES K4). */
 const timerMsMax = 60_000;
 
@@ -111,33 +113,44 @@ export class Connections {
     return chosen;
   }
 
-  /** Those of the touched subjects that no stream admits any more are denied now and closed in slices; the others are left alone. */
-  changed(subjects: readonly number[]): void {
+  /**
+   * Those of the touched subjects that no stream admits any more are denied now and closed in slices; the others are left alone. Where many
+   * are looked at, they are in slices too; `done` is called after the last of them. (A reading is judged for itself, whatever its connection is.)
+   */
+  changed(subjects: readonly number[], done: () => void = () => undefined): void {
     const { replica } = this.#parts;
-    if (subjects.length > this.#size) {
+    if (subjects.length > Math.min(this.#size, judgedPerTurn)) {
       const touched = new Set(subjects);
-      for (const connection of this.#all()) {
-        if (connection.rowIn(replica) !== -1 && touched.has(connection.subject)) this.#judge(connection);
-      }
-      return;
+      const isTouched = (one: Connection) => one.rowIn(replica) !== -1 && touched.has(one.subject);
+      return this.#judgeSlices(this.#all(), isTouched, done);
     }
     for (const subject of subjects) {
       for (const row of replica.certificatesOf(subject)) {
         for (const connection of this.#byName.get(replica.fingerprintOf(row)) ?? []) this.#judge(connection);
       }
     }
+    done();
   }
 
   /** After a snapshot: everybody. */
-  allChanged(): void {
-    for (const connection of this.#all()) this.#judge(connection);
+  allChanged(done: () => void = () => undefined): void {
+    this.#judgeSlices(this.#all(), () => true, done);
+  }
+
+  #judgeSlices(left: Iterator<Connection>, concerns: (connection: Connection) => boolean, done: () => void): void {
+    for (let count = 0; count < judgedPerTurn; count++) {
+      const next = left.next();
+      if (next.done) return done();
+      if (concerns(next.value)) this.#judge(next.value);
+    }
+    setImmediate(() => this.#judgeSlices(left, concerns, done));
   }
 
   endAll(): void {
     for (const connection of [...this.#all()]) connection.transport.end();
   }
 
-  *#all(): Iterable<Connection> {
+  *#all(): Generator<Connection> {
     for (const connections of this.#byName.values()) yield* connections;
   }
 

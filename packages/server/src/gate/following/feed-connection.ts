@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { FeedMessage, feedLineBytesMax, PortcullisError } from '@portcullis/contract';
+import { FeedMessage, feedInParts, feedLineBytesMax, PortcullisError } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { problemOf } from '@portcullis/device';
 
@@ -25,7 +25,11 @@ export class FeedConnection {
     const ended = new AbortController();
     const silence = setTimeout(() => ended.abort(), silenceMsMax);
     try {
-      const answer = await link.stream({ url, signal: AbortSignal.any([stop, ended.signal]) });
+      const answer = await link.stream({
+        url,
+        headers: { accept: feedInParts },
+        signal: AbortSignal.any([stop, ended.signal]),
+      });
       if (answer.statusCode === 200) return new FeedConnection(names, answer, ended);
       throw problemOf(await wholeOf(answer));
     } catch (error) {

@@ -87,6 +87,7 @@ async function followed(context: TestContext, first: string[]) {
     position: new Position(join(directory, 'position.json'), log),
     link: () => ({ stream }) as unknown as Link,
     onApplied: () => undefined,
+    onPrepared: () => undefined,
     onRegressed: () => undefined,
   });
   context.after(async () => {

@@ -18,6 +18,8 @@ interface Parts {
   log: Log;
   /** A change was applied, or a snapshot loaded (`touched` undefined: everything). */
   onApplied(touched: Touched | undefined): void;
+  /** A bulk change is wholly here, and not in force. */
+  onPrepared(draft: string): void;
   onRegressed(): void;
 }
 
@@ -25,6 +27,8 @@ const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 /** A beat that is further off than this does not move the floor: one side's clock is wrong. */
 const floorDifferenceMsMax = 300_000;
+/** Some milliseconds of work. */
+const mergedPerTurn = 2_000;
 const restoreAdvice =
   'nothing is decided; if the authority was restored on purpose, run "portcullis gate accept-restore" on this directory';
 
@@ -116,6 +120,7 @@ export class FeedFollower {
       }
     } finally {
       this.#current = undefined;
+      this.#parts.replica.dropStaged();
       connection.close();
     }
   }
@@ -199,6 +204,7 @@ export class FeedFollower {
     this.#carried = new Set(successor.connection.names);
     position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
     onApplied(undefined);
+    this.#merge();
     return successor.connection;
   }
 
@@ -268,10 +274,17 @@ export class FeedFollower {
         replica.tend(time);
       }
     }
+    if (message.type === 'prepared') return this.#parts.onPrepared(message.draft);
     if (outcome !== 'applied' && outcome !== 'loaded') return;
     if (outcome === 'loaded') this.#carried = new Set(names);
     position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
     this.#parts.onApplied(outcome === 'loaded' ? undefined : touched);
+    if (message.type === 'change' && message.draft) this.#merge();
+  }
+
+  /** What was put in force at once gets into its place a little at a time. */
+  #merge(): void {
+    if (this.#parts.replica.mergeSome(mergedPerTurn)) setImmediate(() => this.#merge());
   }
 
   /** The authority checks this too; a gate does not take its word for it (E8). */

@@ -19,7 +19,7 @@ interface Parts {
   follows(): boolean;
 }
 
-type Report = Required<Omit<AppliedReport, 'instance'>>;
+type Report = Omit<AppliedReport, 'instance'>;
 
 const firstTryMs = 20;
 /** Failed tries are not closer together than this. */

@@ -60,5 +60,15 @@ export const migrations: readonly string[] = [
   CREATE UNIQUE INDEX tokensByProofKey ON tokens (proofKey) WHERE proofKey IS NOT NULL;
   -- The attributes that a gate may ask of the feed, as JSON; null: any.
   ALTER TABLE subjects ADD COLUMN reads TEXT;
+  -- Bulk changes. One without a revision is prepared, decides nothing, and ends with its process.
+  CREATE TABLE drafts (id TEXT PRIMARY KEY, revision INTEGER UNIQUE) STRICT, WITHOUT ROWID;
+  -- What the entry of a bulk change names the hash of. Merged: it is in the live rows.
+  CREATE TABLE draftParts (
+    draft TEXT NOT NULL REFERENCES drafts (id), number INTEGER NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL,
+    merged INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (draft, number)
+  ) STRICT;
+  CREATE INDEX draftPartsToMerge ON draftParts (draft, number) WHERE merged = 0;
+  -- What the parts of an entry's change take.
+  ALTER TABLE journal ADD COLUMN partBytes INTEGER NOT NULL DEFAULT 0;
   `,
 ];

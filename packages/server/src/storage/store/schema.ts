@@ -13,6 +13,18 @@ export interface Schema {
     body: string;
     previousHash: string;
     hash: string;
+    /** Of a bulk change: what its parts take. */
+    partBytes: ColumnType<number, number | undefined, number>;
+  };
+  /** Bulk changes; one without a revision is prepared, and decides nothing. */
+  drafts: { id: string; revision: number | null };
+  /** `body`: a JSON array of what changes. `merged`: it is in the live rows. */
+  draftParts: {
+    draft: string;
+    number: number;
+    body: string;
+    hash: string;
+    merged: ColumnType<number, number | undefined, number>;
   };
   subjects: {
     id: string;

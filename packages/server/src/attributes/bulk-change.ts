@@ -1,0 +1,164 @@
+import { type AttributeType, PortcullisError, type Preconditions, type SubjectDelta } from '@portcullis/contract';
+import type { By, ChangeTransaction, Journal, OpenDraft } from '../journal/journal.ts';
+import { type Asked, aTurn, changeSome, difference, refuseUnknown, subjectsPerTurn, unknownOf } from './change.ts';
+import type { Merging } from './merge.ts';
+import { requirePreconditions } from './preconditions.ts';
+import { requireTypes, typesToFix } from './types.ts';
+import { chunks, type Written } from './write-values.ts';
+
+/** A change of more values than these is prepared in parts: no other change waits for its transaction longer than a moment. */
+export const valuesAtOnceMax = 500;
+/** So much is one transaction, one line of the feed, one turn of an event loop. */
+const partBytesMax = 64 * 1024;
+const partSubjectsMax = 500;
+/** Bulk changes follow each other; so many wait. */
+const waitingMax = 16;
+const firstNamed = 5;
+
+interface Parts {
+  journal: Journal;
+  merging: Merging;
+  declared: Record<string, AttributeType>;
+}
+
+type Done = { revision: number; changed: number };
+
+/**
+ * Changes that name many subjects: prepared in parts that decide nothing, sent to gates meanwhile, and committed with one small entry in
+ * turn with all other changes. What was touched while it was prepared is looked at again in that transaction.
+ */
+export class BulkChanges {
+  readonly #parts: Parts;
+  #tail: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** @throws {PortcullisError} as a change does; `rate_limited` while too many wait for their turn */
+  async change(by: By, asked: Asked, conditions: Preconditions): Promise<Done> {
+    if (this.#waiting >= waitingMax) {
+      throw new PortcullisError('rate_limited', `${waitingMax} bulk changes wait already; nothing was changed`, {
+        detail: { retryAfterSeconds: 5 },
+      });
+    }
+    this.#waiting++;
+    const turn = this.#tail.then(() => this.#inTurn(by, asked, conditions)).finally(() => this.#waiting--);
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #inTurn(by: By, asked: Asked, conditions: Preconditions): Promise<Done> {
+    const { journal, merging } = this.#parts;
+    await merging.merged();
+    const base = journal.head().revision;
+    await this.#requirePossible(asked, conditions);
+    const draft = await journal.drafts.begin();
+    try {
+      const prepared = await this.#prepare(draft, asked);
+      if (prepared.partOf.size > 0) await draft.prepared();
+      const commit = (change: ChangeTransaction) => this.#commit(change, asked, { draft, base, conditions, prepared });
+      const { result, revision } = await journal.change({ ...by, action: 'attributes.change' }, commit);
+      void merging.run();
+      return { revision, changed: result };
+    } catch (error) {
+      merging.withdraw();
+      throw error;
+    } finally {
+      await draft.drop();
+    }
+  }
+
+  /** Looked at before anything is prepared, a few subjects at a time. */
+  async #requirePossible({ named, set }: Asked, conditions: Preconditions): Promise<void> {
+    const { merging, declared } = this.#parts;
+    await merging.read((db) => typesToFix(db, set, declared));
+    const unknown: string[] = [];
+    for (const subjects of chunks(named, subjectsPerTurn)) {
+      unknown.push(...(await merging.read((db) => unknownOf(db, subjects))));
+      await aTurn();
+    }
+    refuseUnknown(unknown);
+    for (const subjects of chunks(named, subjectsPerTurn)) {
+      await merging.read((db) => requirePreconditions(db, subjects, conditions));
+      await aTurn();
+    }
+  }
+
+  /** `partOf`: in which part each subject is that will be other than it is. */
+  async #prepare(draft: OpenDraft, asked: Asked): Promise<Prepared> {
+    const { merging } = this.#parts;
+    const partOf = new Map<string, number>();
+    const part = { deltas: [] as SubjectDelta[], bytes: 0, number: 1 };
+    const finish = async () => {
+      if (part.deltas.length > 0) await draft.add(part.deltas);
+      Object.assign(part, { deltas: [], bytes: 0, number: part.number + 1 });
+    };
+    let newest = 0;
+    for (const subjects of chunks(asked.named, subjectsPerTurn)) {
+      const found = await merging.read((db) => difference(db, asked, subjects));
+      newest = Math.max(newest, found.newest);
+      for (const delta of deltasOf(found.written)) {
+        const bytes = JSON.stringify(delta).length;
+        if (part.bytes + bytes > partBytesMax || part.deltas.length >= partSubjectsMax) await finish();
+        part.deltas.push(delta);
+        part.bytes += bytes;
+        partOf.set(delta.subject, part.number);
+      }
+      await aTurn();
+    }
+    await finish();
+    return { partOf, newest };
+  }
+
+  /** In turn with all other changes: short, whatever the draft holds. */
+  async #commit(
+    change: ChangeTransaction,
+    asked: Asked,
+    { draft, base, conditions, prepared }: Ready,
+  ): Promise<number> {
+    const { merging, declared } = this.#parts;
+    const since = await change.touchedSince(base);
+    const touched = asked.named.filter((subject) => since.has(subject));
+    await requirePreconditions(change.db, touched, conditions);
+    await requireTypes(change.db, asked.set, declared);
+    const apart = new Set<string>();
+    let { newest } = prepared;
+    for (const subjects of chunks(touched, subjectsPerTurn)) {
+      const some = await changeSome(change, asked, subjects);
+      for (const subject of some.changed) apart.add(subject);
+      newest = Math.max(newest, some.newest);
+    }
+    const { partOf } = prepared;
+    const changed = new Set([...partOf.keys(), ...apart]).size;
+    if (changed === 0) change.unchanged(newest, asked.named);
+    if (partOf.size === 0) return changed;
+    const told = draft.told();
+    change.bulk({ ...told, changed, first: [...partOf.keys()].slice(0, firstNamed) });
+    const { revision, at, actor, reason } = change;
+    merging.announce({ draft: told.id, apart, revision, at, actor, reason, partOf });
+    return changed;
+  }
+}
+
+interface Prepared {
+  partOf: Map<string, number>;
+  newest: number;
+}
+
+interface Ready {
+  draft: OpenDraft;
+  /** The revision that it was prepared from. */
+  base: number;
+  conditions: Preconditions;
+  prepared: Prepared;
+}
+
+/** Values of one subject follow each other. */
+function* deltasOf(written: readonly Written[]): Iterable<SubjectDelta> {
+  for (const [subject, values] of Map.groupBy(written, (one) => one.subject)) {
+    const attributes = values.map(({ name, value, visibility }) => [name, { value, public: visibility === 'public' }]);
+    yield { subject, kind: values[0]?.kind, attributes: Object.fromEntries(attributes) } as SubjectDelta;
+  }
+}
