@@ -3,13 +3,14 @@ import { LeaseBook, type LeaseTerms } from '../../src/feed/lease-book.ts';
 import type { Ground } from '../../src/gate/admission/admit.ts';
 import type { Bearer } from '../../src/gate/connections/bearer.ts';
 import { Recording, type RecordingParts } from '../../src/gate/recording/recording.ts';
-import { type Clocks, Lease, type Replica } from '../../src/replica/replica.ts';
+import { type Clocks, Lease, Replica } from '../../src/replica/replica.ts';
 import type { Disk, Row } from './disk.ts';
 
 /** The parts under test; a canary gives one with a rule switched off. */
 export interface Assembly {
   makeBook(terms: LeaseTerms): LeaseBook;
   makeLease(clocks: Clocks): Lease;
+  makeReplica(): Replica;
   makeRecording(parts: RecordingParts<Row>): Recording<Row>;
   /** Clocks run fast or slow by up to this share. */
   drift: number;
@@ -18,6 +19,7 @@ export interface Assembly {
 export const realAssembly: Assembly = {
   makeBook: (terms) => new LeaseBook(terms),
   makeLease: (clocks) => new Lease(clocks),
+  makeReplica: () => new Replica(),
   makeRecording: (parts) => new Recording(parts),
   drift: 0.009,
 };

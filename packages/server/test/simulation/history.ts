@@ -13,11 +13,21 @@ interface State {
   standing: Standing;
 }
 
+/** A change in parts: what each says of the device, or of another one. */
+export interface Bulk {
+  id: string;
+  status: State['status'];
+}
+export const bulkParts = 3;
+/** Which of them is about the device. */
+const ours = 2;
+
 export class History {
   /** After revision r, how the device stands: at r. */
   readonly #states: State[] = [{ status: 'active', standing: 'valid' }];
   readonly #touching: number[] = [];
   readonly #hashes = ['0'.repeat(64)];
+  readonly #bulks = new Map<number, Bulk>();
 
   get head(): number {
     return this.#states.length - 1;
@@ -29,13 +39,18 @@ export class History {
     return true;
   }
 
-  isAdmitted(): boolean {
-    return isAdmitted(this.#states[this.head] as State);
+  isAdmitted(revision = this.head): boolean {
+    return isAdmitted(this.#states[revision] as State);
   }
 
   /** Some revision after this one, up to that one, says something of the device. */
   touches(after: number, upTo: number): boolean {
     return this.#touching.some((revision) => revision > after && revision <= upTo);
+  }
+
+  commit(bulk: Bulk): void {
+    this.append({ status: bulk.status });
+    this.#bulks.set(this.head, bulk);
   }
 
   append(change: Partial<State>): void {
@@ -52,15 +67,26 @@ export class History {
   /** `undefined`: the gate has nothing in memory. */
   since(revision: number | undefined): FeedMessage[] {
     if (revision === undefined) return this.#snapshot();
-    return this.#states.slice(revision + 1).map((_state, index) => this.#change(revision + 1 + index));
+    return this.#states.slice(revision + 1).flatMap((_state, index) => this.#told(revision + 1 + index));
   }
 
-  #change(revision: number): FeedMessage {
+  #told(revision: number): FeedMessage[] {
+    const bulk = this.#bulks.get(revision);
+    return [...(bulk ? partsOf(bulk) : []), this.change(revision)];
+  }
+
+  /** The line that makes the revision. */
+  change(revision: number): FeedMessage {
     const { status, standing } = this.#states[revision] as State;
     const attributes = { status: { value: status, public: false } };
     const certificates = [{ fingerprint, standing, ...validity }];
     const subjects = [{ subject: 'truck-17', kind: 'device', attributes, certificates }];
     const chained = { revision, hash: this.#hashes[revision], previousHash: this.#hashes[revision - 1] };
+    const bulk = this.#bulks.get(revision);
+    if (bulk) {
+      const draft = { id: bulk.id, parts: bulkParts };
+      return { type: 'change', ...chained, at, actor: 'operator-1', subjects: [], draft } as unknown as FeedMessage;
+    }
     return { type: 'change', ...chained, at, actor: 'operator-1', subjects } as unknown as FeedMessage;
   }
 
@@ -78,6 +104,15 @@ export class History {
       { type: 'complete', revision, hash },
     ] as unknown as FeedMessage[];
   }
+}
+
+/** As they travel before its revision. */
+export function partsOf({ id, status }: Bulk): FeedMessage[] {
+  return Array.from({ length: bulkParts }, (_, index) => {
+    const subject = index + 1 === ours ? 'truck-17' : `truck-other-${index}`;
+    const subjects = [{ subject, kind: 'device', attributes: { status: { value: status, public: false } } }];
+    return { type: 'part', draft: id, number: index + 1, subjects } as unknown as FeedMessage;
+  });
 }
 
 function isAdmitted({ status, standing }: State): boolean {

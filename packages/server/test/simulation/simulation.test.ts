@@ -5,9 +5,10 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { AttributeValue, FeedMessage } from '@portcullis/contract';
 import { LeaseBook } from '../../src/feed/lease-book.ts';
 import { Recording } from '../../src/gate/recording/recording.ts';
-import { Lease } from '../../src/replica/replica.ts';
+import { Lease, Replica } from '../../src/replica/replica.ts';
 import { type Assembly, realAssembly } from './assembly.ts';
 import type { Row } from './disk.ts';
 import { receiptMsMax, World } from './world.ts';
@@ -19,6 +20,7 @@ test(`P7: ${seeds} schedules of pauses, restarts, copies, late and broken links:
   for (let seed = 1; seed <= seeds; seed++) {
     const world = new World(seed, realAssembly).run();
     assert.deepEqual(world.violations(), [], `seed ${seed}`);
+    assert.deepEqual(world.misjudged(), [], `seed ${seed}`);
     assert.ok(
       world.longestReceiptMs() <= receiptMsMax,
       `seed ${seed}: a receipt waited ${world.longestReceiptMs()} ms`,
@@ -130,6 +132,59 @@ for (const [rule, off] of Object.entries(canaries)) {
       return;
     }
     assert.fail('no schedule found the broken rule');
+  });
+}
+
+/** What is only prepared decides already. */
+class ReplicaThatLooksAhead extends Replica {
+  readonly #ahead = new Map<string, AttributeValue | null>();
+
+  override receive(message: FeedMessage) {
+    if (message.type === 'part')
+      for (const { subject, attributes = {} } of message.subjects)
+        for (const { value } of Object.values(attributes)) this.#ahead.set(subject, value);
+    else if (message.type !== 'beat' && message.type !== 'prepared') this.#ahead.clear();
+    return super.receive(message);
+  }
+
+  override valueOf(subject: number, name: string) {
+    return this.#ahead.get(this.subjectId(subject)) ?? super.valueOf(subject, name);
+  }
+}
+/** Its rows come into force one after the other, as they are merged. */
+class ReplicaThatSwitchesRowByRow extends Replica {
+  #before: AttributeValue | undefined;
+  #isMerging = false;
+
+  override receive(message: FeedMessage) {
+    const row = this.findSubject('truck-17');
+    const before = row === -1 ? undefined : super.valueOf(row, 'status');
+    const received = super.receive(message);
+    if (message.type === 'change' || message.type === 'complete') this.#isMerging = false;
+    if (message.type === 'change' && message.draft && row !== -1) [this.#before, this.#isMerging] = [before, true];
+    return received;
+  }
+
+  override mergeSome(rows: number) {
+    const more = super.mergeSome(rows);
+    if (!more) this.#isMerging = false;
+    return more;
+  }
+
+  override valueOf(subject: number, name: string) {
+    return this.#isMerging ? this.#before : super.valueOf(subject, name);
+  }
+}
+const canariesOfParts = { 'prepared only': ReplicaThatLooksAhead, 'half in force': ReplicaThatSwitchesRowByRow };
+for (const [what, OtherReplica] of Object.entries(canariesOfParts)) {
+  test(`canary: a bulk change that decides when it is ${what} is found by the simulator`, (context) => {
+    for (let seed = 1; seed <= 4_000; seed++) {
+      const world = new World(seed, { ...realAssembly, makeReplica: () => new OtherReplica() }).run();
+      if (world.misjudged().length === 0) continue;
+      context.diagnostic(`found by seed ${seed}`);
+      return;
+    }
+    assert.fail('no schedule found it');
   });
 }
 

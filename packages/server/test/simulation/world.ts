@@ -9,22 +9,31 @@ import { type Ground, judge } from '../../src/gate/admission/admit.ts';
 import { Bearer } from '../../src/gate/connections/bearer.ts';
 import { compilePolicy } from '../../src/gate/policy/policy.ts';
 import type { RecordingParts } from '../../src/gate/recording/recording.ts';
-import { Replica } from '../../src/replica/replica.ts';
+import type { Replica } from '../../src/replica/replica.ts';
 import { fingerprintNamed } from '../fed-replica.ts';
 import type { Assembly, Authority, Gate, Head } from './assembly.ts';
 import { Disk, type Row } from './disk.ts';
-import { deviceTime, History } from './history.ts';
+import { type Bulk, bulkParts, deviceTime, History, partsOf } from './history.ts';
 import { Schedule } from './schedule.ts';
 
 const leaseMs = 1_000;
 const patienceMs = 400;
 const renewMs = leaseMs / 4;
 const endMs = 20_000;
+/** How long a commit waits for gates that are slow. */
+const heldMsMax = 800;
 
 export interface Given {
   revision: number;
   at: number;
   waitedMs: number;
+}
+
+/** A change in parts that is prepared: how many of them each connection carried, and which instances hold all. */
+interface Draft {
+  bulk: Bulk;
+  sent: Map<Gate, number>;
+  holding: Set<string>;
 }
 
 const latest = (one = 0, other = 0) => Math.max(one, other) || undefined;
@@ -44,6 +53,9 @@ export class World {
   /** On the authority's disk: how long the leases that it granted may last. */
   #horizonMs = 0;
   #instances = 0;
+  #drafts = 0;
+  /** Ends with its authority. */
+  #draft: Draft | undefined;
 
   constructor(seed: number, assembly: Assembly) {
     this.#schedule = new Schedule(seed);
@@ -51,6 +63,7 @@ export class World {
     this.#authority = this.#startAuthority();
     for (const name of ['gate-1', 'gate-2', 'gate-3']) this.#startGate(name);
     this.#schedule.after(100, () => this.#flip());
+    this.#schedule.after(200, () => this.#prepare());
     this.#schedule.after(500, () => this.#trouble());
     this.#schedule.after(300, () => this.#ask());
   }
@@ -68,6 +81,13 @@ export class World {
       const broken = this.receipts.find(({ at, revision }) => at < shown && this.#forbids(revision, row));
       return broken ? [{ row, receipt: broken }] : [];
     });
+  }
+
+  /** Rows that became readable and were judged by what was in force at no revision: a part ahead of its commit, or half of a change. */
+  misjudged(): Row[] {
+    return this.rows.filter(
+      ({ readableAt, revision }) => readableAt !== undefined && !this.#history.isAdmitted(revision),
+    );
   }
 
   longestReceiptMs(): number {
@@ -111,14 +131,9 @@ export class World {
   }
 
   #flip(): void {
-    const authority = this.#authority;
-    if (authority.alive) {
+    if (this.#authority.alive) {
       this.#change();
-      const { head } = this.#history;
-      authority.since.set(head, this.#schedule.now);
-      authority.book.changed(head);
-      for (const gate of this.#gates) if (gate.feed === authority) this.#deliver(gate, this.#history.since(head - 1));
-      this.#settle(authority);
+      this.#tell(() => [this.#history.change(this.#history.head)]);
     }
     this.#schedule.after(this.#schedule.between(20, 500), () => this.#flip());
   }
@@ -138,6 +153,58 @@ export class World {
     this.#schedule.after(this.#schedule.between(20, 400), () => this.#ask());
   }
 
+  /** Now and then somebody changes many at once: some gates are sent all parts before the revision, others a few or none. */
+  #prepare(): void {
+    const authority = this.#authority;
+    if (!authority.alive) return void this.#schedule.after(100, () => this.#prepare());
+    const bulk = {
+      id: String(++this.#drafts).padStart(32, '0'),
+      status: this.#schedule.chance() < 0.5 ? 'off' : 'active',
+    } as const;
+    const draft = { bulk, sent: new Map<Gate, number>(), holding: new Set<string>() };
+    this.#draft = draft;
+    for (const gate of this.#gates) if (gate.feed === authority) this.#sendParts(gate, draft);
+    this.#schedule.after(heldMsMax, () => this.#commit(draft));
+    this.#schedule.after(this.#schedule.between(heldMsMax, 3 * heldMsMax), () => this.#prepare());
+  }
+
+  #sendParts(gate: Gate, { bulk, sent }: Draft): void {
+    const parts = this.#schedule.chance() < 0.6 ? bulkParts : Math.floor(this.#schedule.chance() * bulkParts);
+    for (const part of partsOf(bulk).slice(0, parts)) this.#deliver(gate, [part]);
+    if (parts > 0) sent.set(gate, parts);
+    if (parts === bulkParts) this.#deliver(gate, [{ type: 'prepared', draft: bulk.id, parts } as FeedMessage]);
+  }
+
+  /** An instance holds it. */
+  #holds(draft: Draft, instance: string): void {
+    draft.holding.add(instance);
+    const deciding = this.#authority.book.instances().filter(({ remainingMs }) => remainingMs > 0);
+    if (deciding.every((one) => draft.holding.has(one.instance))) this.#commit(draft);
+  }
+
+  /** Once, unless its process died; one in five comes to nothing. */
+  #commit(draft: Draft): void {
+    if (this.#draft !== draft) return;
+    this.#draft = undefined;
+    const { bulk, sent } = draft;
+    if (this.#schedule.chance() < 0.2) {
+      for (const gate of sent.keys()) this.#deliver(gate, [{ type: 'dropped', draft: bulk.id } as FeedMessage]);
+      return;
+    }
+    this.#history.commit(bulk);
+    this.#tell((gate) => [...partsOf(bulk).slice(sent.get(gate) ?? 0), this.#history.change(this.#history.head)]);
+  }
+
+  /** The head is new. */
+  #tell(told: (gate: Gate) => FeedMessage[]): void {
+    const authority = this.#authority;
+    const { head } = this.#history;
+    authority.since.set(head, this.#schedule.now);
+    authority.book.changed(head);
+    for (const gate of this.#gates) if (gate.feed === authority) this.#deliver(gate, told(gate));
+    this.#settle(authority);
+  }
+
   #give(revision: number, waitedMs: number): void {
     this.#given.add(revision);
     this.receipts.push({ revision, at: this.#schedule.now, waitedMs });
@@ -150,7 +217,7 @@ export class World {
     const gate = { name, instance: `${name} ${this.#instances++}`, alive: true, pausedUntil: 0, disk } as Gate;
     disk.owner = gate.instance;
     const recording = this.#assembly.makeRecording(this.#sinkOf(gate));
-    const replica = new Replica();
+    const replica = this.#assembly.makeReplica();
     const judging = { replica, lease, policy, recording: recording as unknown as Ground['recording'] };
     const ground: Ground = { ...judging, validityTime: () => deviceTime };
     const fresh = {
@@ -246,6 +313,8 @@ export class World {
     gate.feed = authority;
     gate.lastDue = this.#schedule.now;
     gate.connection++;
+    this.#draft?.sent.delete(gate);
+    gate.replica.dropStaged();
     const { complete, revision } = gate.replica;
     this.#deliver(gate, this.#history.since(complete ? revision : undefined));
   }
@@ -266,6 +335,16 @@ export class World {
       this.#connect(gate);
     }
     if (outcome === 'applied' || outcome === 'loaded') this.#applied(gate);
+    if (outcome === 'applied') this.#merge(gate);
+    const draft = this.#draft;
+    if (message.type === 'prepared' && outcome === 'prepared' && draft?.bulk.id === message.draft)
+      this.#schedule.after(this.#link(), () => this.#draft === draft && this.#holds(draft, gate.instance));
+  }
+
+  #merge(gate: Gate): void {
+    this.#schedule.after(this.#schedule.between(1, 60), () =>
+      this.#inProcess(gate, () => gate.replica.mergeSome(1) && this.#merge(gate)),
+    );
   }
 
   #applied(gate: Gate): void {
@@ -406,6 +485,7 @@ export class World {
 
   #restartAuthority(): void {
     this.#authority.alive = false;
+    this.#draft = undefined;
     this.#schedule.after(this.#schedule.between(1, 2_500), () => {
       this.#authority = this.#startAuthority();
     });
