@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME [--full] [--json] [--base PATH]`: measures, beside its peer in the same run, and prints what it saw. */
 import { cpus } from 'node:os';
+import { benchBulk } from './bulk.ts';
 import { benchCommands } from './commands.ts';
 import { benchCut } from './cut.ts';
 import { benchDecide } from './decide.ts';
@@ -46,6 +47,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
     about:
       'from a change to its receipt, to the refusal and to the closed connection; nginx with a revocation list beside',
     run: (words) => benchCut({ full: words.includes('--full') }),
+  },
+  bulk: {
+    about: 'a change of a hundred thousand subjects; with --base PATH an older tree beside',
+    run: async (words) => ({ rows: await benchBulk(words) }),
   },
   hostile: {
     about: 'what bodies in pieces of one byte do to a gate and to others; with --base PATH an older tree beside',
