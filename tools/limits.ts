@@ -71,7 +71,7 @@ const limits: Record<string, Limit[]> = {
     ),
   ],
   'Policy of a gate': [
-    limit('a CEL expression', 'server/src/gate/policy/condition.ts#textLengthMax', 'characters', 'the file is refused'),
+    limit('a CEL expression', 'server/src/expressions/condition.ts#textLengthMax', 'characters', 'the file is refused'),
     limit(
       'all attribute names together',
       'server/src/gate/policy/policy.ts#namesLengthMax',

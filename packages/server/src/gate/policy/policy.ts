@@ -1,5 +1,5 @@
 import { type Kind, PortcullisError } from '@portcullis/contract';
-import { type Condition, compileCondition } from './condition.ts';
+import { type Condition, compileCondition } from '../../expressions/expressions.ts';
 import type { Expectation } from './expectations.ts';
 import { compileReadingSchema, type JsonSchema, type ReadingSchema } from './reading-schema.ts';
 

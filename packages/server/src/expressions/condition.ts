@@ -1,6 +1,6 @@
 import { type CelInput, celEnv, celMap, isCelError, parse, plan } from '@bufbuild/cel';
 import { type AttributeValue, inexactNumberWords, isExactNumber, type Kind } from '@portcullis/contract';
-import { anatomyOf } from './expression.ts';
+import { anatomyOf } from './anatomy.ts';
 import { requireEvaluable } from './expression-types.ts';
 
 /** What an expression can see. */
