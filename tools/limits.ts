@@ -104,6 +104,24 @@ const limits: Record<string, Limit[]> = {
       '`request_malformed`; the commands say so first',
     ),
     limit(
+      'subjects of one change of standings',
+      'contract/src/operations.ts#standingsPerChangeMax',
+      '',
+      'the commands make several changes',
+    ),
+    limit(
+      'how long a selection may take',
+      'server/src/attributes/selection.ts#selectionMsMax',
+      'seconds',
+      '`request_too_large`; nothing was changed',
+    ),
+    limit(
+      'selections that are evaluated at once',
+      'server/src/attributes/selection.ts#selectionsMax',
+      '',
+      '429 `rate_limited`',
+    ),
+    limit(
       'values of a change that is one transaction',
       'server/src/attributes/bulk-change.ts#valuesAtOnceMax',
       '',

@@ -48,7 +48,8 @@ const certificates = z.array(Fingerprint).optional();
 /** The answer to a change: with `wait=all` its receipt, without it the revision. */
 export const ChangeAnswer = z.union([
   Receipt.extend({ changed, certificates }),
-  z.object({ revision: Revision, changed, certificates }),
+  /** `dryRun`: nothing was changed, and `revision` is the newest that there is. */
+  z.object({ revision: Revision, changed, certificates, dryRun: z.literal(true).optional() }),
 ]);
 export type ChangeAnswer = z.infer<typeof ChangeAnswer>;
 

@@ -31,4 +31,5 @@ export * from './operations.ts';
 export * from './plain-text.ts';
 export * from './readings.ts';
 export * from './reasons.ts';
+export * from './selections.ts';
 export * from './signed-answer.ts';

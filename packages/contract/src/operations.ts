@@ -131,6 +131,9 @@ export type Preconditions = {
   ifValues?: Record<string, AttributeValue | null> | undefined;
 };
 
+/** Says what would be changed, and changes nothing. */
+const dryRun = z.boolean().optional();
+
 /** `POST /v1/attributes`: one revision, however many subjects it names. */
 export const AttributesRequest = z.strictObject({
   subjects: z.array(SubjectId).min(1).max(subjectsPerChangeMax),
@@ -140,9 +143,12 @@ export const AttributesRequest = z.strictObject({
   visibility: Visibility.optional(),
   ...preconditions,
   reason: ReasonText.optional(),
+  dryRun,
 });
 export type AttributesRequest = z.infer<typeof AttributesRequest>;
 
+/** A change of standings is one transaction, which no other change may wait for long. */
+export const standingsPerChangeMax = 1_000;
 /**
  * `POST /v1/standings`: suspend, resume or revoke, by subject (all its certificates and pending renewals that are not final), by many of
  * them (those that are final are left) or by fingerprint.
@@ -150,10 +156,11 @@ export type AttributesRequest = z.infer<typeof AttributesRequest>;
 export const StandingsRequest = z.strictObject({
   action: oneOf(['suspend', 'resume', 'revoke']),
   subject: SubjectId.optional(),
-  subjects: z.array(SubjectId).min(1).max(subjectsPerChangeMax).optional(),
+  subjects: z.array(SubjectId).min(1).max(standingsPerChangeMax).optional(),
   fingerprint: Fingerprint.optional(),
   ...preconditions,
   reason: ReasonText.optional(),
+  dryRun,
 });
 export type StandingsRequest = z.infer<typeof StandingsRequest>;
 

@@ -48,7 +48,7 @@ export async function assembleRecords(
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const store = stack.use(await openSqliteStore(home));
   const journal = stack.use(await openJournal({ store, system, headFile: join(home, 'journal.head') }));
-  const attributes = stack.use(await openAttributes({ store, journal, declared: config.attributes }));
+  const attributes = stack.use(await openAttributes({ directory: home, store, journal, declared: config.attributes }));
   const revocation = openRevocation({ store, journal, system });
   const issuance = await openIssuance({ store, keys: fileKeys(join(home, 'keys')), system });
   const parts = { ...config, store, journal, attributes, revocation, issuance, system, log };

@@ -33,7 +33,7 @@ export async function openRecords(
   const system: System = { now: () => clock.now, monotonic: () => clock.now, random: (bytes) => randomBytes(bytes) };
   const store = await createSqliteStore(directory);
   const journal = await openJournal({ store, system, headFile: join(directory, 'journal.head') });
-  const attributes = await openAttributes({ store, journal, declared });
+  const attributes = await openAttributes({ directory, store, journal, declared });
   const revocation = openRevocation({ store, journal, system });
   context.after(async () => {
     await attributes[Symbol.asyncDispose]();

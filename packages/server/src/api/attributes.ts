@@ -25,7 +25,7 @@ export const attributesRoutes: readonly Route[] = [
     bodyBytesMax: changeBytesMax,
     async handle({ attributes, feed }, { query, body, by }) {
       const done = await attributes.change({ ...by, reason: body.reason }, body);
-      return answerChange(feed, done, query);
+      return answerChange(feed, done, query, body);
     },
   }),
   route({

@@ -50,7 +50,7 @@ export const certificatesRoutes: readonly Route[] = [
     bodyBytesMax: changeBytesMax,
     async handle({ revocation, attributes, feed }, { query, body, by }) {
       const done = await revocation.change(onCondition(by, body, { attributes, revocation }), body);
-      return answerChange(feed, done, query);
+      return answerChange(feed, done, query, body);
     },
   }),
 ];

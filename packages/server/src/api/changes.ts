@@ -26,9 +26,11 @@ export async function answerChange(
   feed: Feed,
   { revision, changed, fingerprints }: { revision: number; changed: number; fingerprints?: Fingerprint[] },
   query: z.infer<typeof WaitQuery>,
+  { dryRun = false } = {},
 ): Promise<ChangeAnswer> {
   const certificates = fingerprints?.slice(0, certificatesNamedMax);
   const what = { changed, ...(certificates && { certificates }) };
+  if (dryRun) return { revision, ...what, dryRun };
   if (query.wait !== 'all') return { revision, ...what };
   return { ...(await feed.receipt(revision, { limitMs: query.waitLimitMs })), ...what };
 }

@@ -6,6 +6,7 @@ import { desksRoutes } from './desks.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { gatesRoutes } from './gates.ts';
 import type { Route } from './route.ts';
+import { selectionRoutes } from './selections.ts';
 import { statusRoutes } from './status.ts';
 import { subjectsRoutes } from './subjects.ts';
 import { tokensRoutes } from './tokens.ts';
@@ -15,6 +16,7 @@ export const apiRoutes: readonly Route[] = [
   ...statusRoutes,
   ...subjectsRoutes,
   ...attributesRoutes,
+  ...selectionRoutes,
   ...certificatesRoutes,
   ...tokensRoutes,
   ...changesRoutes,

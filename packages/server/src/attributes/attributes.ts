@@ -11,6 +11,7 @@ import type {
   AttributeType,
   AttributeTypeView,
   Preconditions,
+  SelectionLine,
   SubjectsQuery,
   SubjectView,
 } from '@portcullis/contract';
@@ -25,6 +26,7 @@ import { isBetween, Merging } from './merge.ts';
 import { requirePreconditions } from './preconditions.ts';
 import { type ListQuery, listHistory, type Page, readSubject } from './read.ts';
 import { listTypes, readType, retype } from './retype.ts';
+import { Selections } from './selection.ts';
 
 export interface Attributes {
   /** @throws {PortcullisError} `subject_unknown` */
@@ -34,6 +36,8 @@ export interface Attributes {
   history(subject: string, query: ListQuery & { name?: string }): Promise<Page<AttributeHistoryView>>;
   /** @throws {PortcullisError} `subject_unknown`, `attribute_unknown`, `attribute_type_conflict`, `subject_retired` */
   change(by: By, request: AttributesRequest): Promise<{ revision: number; changed: number }>;
+  /** Whom an expression is true of: the lines of the answer. @throws {PortcullisError} `request_malformed`, `rate_limited` */
+  select(where: string, stop: AbortSignal): AsyncIterable<SelectionLine>;
   types(): Promise<AttributeTypeView[]>;
   /** @throws {PortcullisError} `attribute_unknown` */
   type(name: string): Promise<Omit<AttributeTypeView, 'subjects'>>;
@@ -57,13 +61,16 @@ export interface Attributes {
 
 /** What a bulk change of an earlier process left to be done is done first. */
 export async function openAttributes(parts: {
+  /** Where the store is. */
+  directory: string;
   store: Store;
   journal: Journal;
   declared: Record<string, AttributeType>;
 }): Promise<Attributes> {
-  const { store, journal, declared } = parts;
+  const { directory, store, journal, declared } = parts;
   const merging = new Merging(store);
   await merging.finish();
+  const selections = new Selections({ directory, merged: () => merging.merged() });
   const bulk = new BulkChanges({ journal, merging, declared });
   const gateReads = new GateReadings(parts);
   const announced = new Map<string, string>();
@@ -73,6 +80,7 @@ export async function openAttributes(parts: {
     history: (subject, query) => merging.read((db) => listHistory(db, subject, query)),
     async change(by, request) {
       const asked = askedFor(request);
+      if (request.dryRun) return { revision: journal.head().revision, changed: await bulk.rehearse(asked, request) };
       const { named, set, unset } = asked;
       if (named.length * (set.length + unset.length) > valuesAtOnceMax) return bulk.change(by, asked, request);
       const entry = { ...by, action: 'attributes.change' };
@@ -89,6 +97,7 @@ export async function openAttributes(parts: {
     },
     merged: () => merging.merged(),
     isBetween,
+    select: (where, stop) => selections.select(where, stop),
     gateReads,
     types: () => merging.read((db) => listTypes(db, declared)),
     type: (name) => merging.read((db) => readType(db, name, declared)),

@@ -49,6 +49,17 @@ export class BulkChanges {
     return turn;
   }
 
+  /** How many subjects it would change now: looked at a few at a time. @throws {PortcullisError} as the change would */
+  async rehearse(asked: Asked, conditions: Preconditions): Promise<number> {
+    await this.#requirePossible(asked, conditions);
+    let changed = 0;
+    for (const subjects of chunks(asked.named, subjectsPerTurn)) {
+      changed += (await this.#parts.merging.read((db) => difference(db, asked, subjects))).changed.length;
+      await aTurn();
+    }
+    return changed;
+  }
+
   async #inTurn(by: By, asked: Asked, conditions: Preconditions): Promise<Done> {
     const { journal, merging } = this.#parts;
     await merging.merged();

@@ -1,17 +1,21 @@
 import {
   AttributeHistoryView,
+  type AttributeValue,
   type AttributeView,
   PortcullisError,
   plainJson,
   SubjectView,
+  subjectsPerChangeMax,
+  type Trial,
 } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import { attributeTypeCommands } from './attribute-types.ts';
-import { addChangeOptions } from './change-options.ts';
-import { type ChangeOptions, type FleetClient, type FleetOptions, sendChange, withFleet } from './fleet-client.ts';
+import { addManyOptions } from './change-options.ts';
+import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
-import { namesOf, subjectsOf } from './subjects-of.ts';
+import { subjectsOf } from './subjects-of.ts';
+import { type ManyOptions, sendToMany } from './to-many.ts';
 
 export function attributeCommands(program: Command, output: Output): void {
   const attribute = program
@@ -25,31 +29,36 @@ export function attributeCommands(program: Command, output: Output): void {
     .action((subject: string, name: string | undefined, options: FleetOptions) =>
       showAttributes(subject, name, options, output),
     );
-  addChangeOptions(attribute.command('set'))
+  addManyOptions(attribute.command('set'))
     .argument('<subjects|K=V...>', 'subjects (ids, @FILE or - with one a line), then K=V, or K:=JSON to force a type')
     .option('--public', 'anybody may see it')
     .option('--private', 'only operators may see it')
     .description('set attributes of one subject or many: one revision')
-    .action(async (words: string[], options: ChangeOptions & { public?: boolean; private?: boolean }) => {
-      const { subjects, assignments } = await subjectsBefore(words);
+    .action(async (words: string[], options: ManyOptions & { public?: boolean; private?: boolean }) => {
+      const { subjects, assignments } = await subjectsBefore(words, options);
       requireAssignments(assignments);
       const visibility = options.public ? { visibility: 'public' } : options.private ? { visibility: 'private' } : {};
       const body = async (client: FleetClient) => {
         const { values: set, takenAsString } = await readAssignments(assignments, client, output);
-        return { body: { subjects, set, ...visibility }, told: takenAsString.length > 0 ? { takenAsString } : {} };
+        return { body: { set, ...visibility }, told: takenAsString.length > 0 ? { takenAsString } : {} };
       };
-      const done = `${namesOf(subjects)}: ${assignments.join(' ')}`;
-      await sendChange(options, { path: '/v1/attributes', body, done }, output);
+      const done = (who: string) => `${who}: ${assignments.join(' ')}`;
+      await sendToMany(options, { ...ofAttributes, subjects, body, done }, output);
     });
-  addChangeOptions(attribute.command('unset'))
-    .argument('<subjects>', 'a subject, or @FILE or - with one a line')
-    .argument('<names...>')
+  addManyOptions(attribute.command('unset'))
+    .argument(
+      '<subjects|names...>',
+      'a subject, or @FILE or - with one a line, then the names; names alone with --where',
+    )
     .description('remove attributes of one subject or many: one revision')
-    .action(async (given: string, names: string[], options: ChangeOptions) => {
-      const subjects = await subjectsOf([given]);
-      const body = { subjects, unset: names };
-      const done = `${namesOf(subjects)}: unset ${names.join(' ')}`;
-      await sendChange(options, { path: '/v1/attributes', body, done }, output);
+    .action(async (words: string[], options: ManyOptions) => {
+      const [given, ...others] = words;
+      const named = options.where === undefined && given !== undefined;
+      const unset = named ? others : words;
+      if (unset.length === 0) throw new PortcullisError('usage', 'there is no name of an attribute; give at least one');
+      const subjects = named ? await subjectsOf([given]) : undefined;
+      const done = (who: string) => `${who}: unset ${unset.join(' ')}`;
+      await sendToMany(options, { ...ofAttributes, subjects, body: { unset }, done }, output);
     });
   attributeTypeCommands(attribute, output);
   attribute
@@ -62,8 +71,21 @@ export function attributeCommands(program: Command, output: Output): void {
     );
 }
 
+const ofAttributes = {
+  path: '/v1/attributes',
+  counts: 'subject' as const,
+  perRequest: subjectsPerChangeMax,
+  trialOf({ set = {}, unset = [] }: { set?: Record<string, AttributeValue>; unset?: string[] }): Trial {
+    return { values: { ...set, ...Object.fromEntries(unset.map((name) => [name, null])) } as never };
+  },
+};
+
 /** Words before the first K=V are subjects: no id has a "=". */
-async function subjectsBefore(words: string[]): Promise<{ subjects: string[]; assignments: string[] }> {
+async function subjectsBefore(
+  words: string[],
+  { where }: ManyOptions,
+): Promise<{ subjects: string[] | undefined; assignments: string[] }> {
+  if (where !== undefined && words[0]?.includes('=')) return { subjects: undefined, assignments: words };
   const first = words.findIndex((word) => word.includes('='));
   if (first < 1) {
     const missing = first === 0 ? 'subject: name at least one before' : 'assignment: give at least one';

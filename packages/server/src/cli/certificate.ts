@@ -1,18 +1,20 @@
-import { CertificateView, FleetView, readFingerprint, type StandingsRequest } from '@portcullis/contract';
+import {
+  CertificateView,
+  FleetView,
+  PortcullisError,
+  readFingerprint,
+  type StandingsRequest,
+  standingsPerChangeMax,
+} from '@portcullis/contract';
 import type { Command } from 'commander';
 import { timestamp } from '../telemetry/system.ts';
-import { addChangeOptions } from './change-options.ts';
+import { addManyOptions } from './change-options.ts';
 import { durationOf } from './duration.ts';
-import {
-  type ChangeOptions,
-  type FleetClient,
-  type FleetOptions,
-  queryOf,
-  sendChange,
-  withFleet,
-} from './fleet-client.ts';
+import { type FleetClient, type FleetOptions, queryOf, sendChange, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
+import { subjectsOf } from './subjects-of.ts';
 import type { Colour } from './table.ts';
+import { type ManyOptions, sendToMany } from './to-many.ts';
 
 const actions: Record<StandingsRequest['action'], string> = {
   suspend: 'cut it off, reversibly',
@@ -48,15 +50,33 @@ export function certificateCommands(program: Command, output: Output): void {
     .description('show the certificates of a subject, or one')
     .action((name: string, options: FleetOptions) => showCertificates(name, options, output));
   for (const [action, description] of Object.entries(actions)) {
-    addChangeOptions(certificate.command(action))
-      .argument('<subject|fingerprint>')
+    addManyOptions(certificate.command(action))
+      .argument('[subject|fingerprint]', 'whose, unless --where says; @FILE or - with a subject a line')
       .description(description)
-      .action(async (name: string, options: ChangeOptions) => {
-        const fingerprint = readFingerprint(name);
-        const body = { action, ...(fingerprint ? { fingerprint } : { subject: name }) };
-        await sendChange(options, { path: '/v1/standings', body, done: `${action} ${name}` }, output);
+      .action(async (name: string | undefined, options: ManyOptions) => {
+        const fingerprint = name === undefined ? undefined : readFingerprint(name);
+        const isOne = name !== undefined && !/^[@-]/.test(name);
+        const one = { action, ...(fingerprint ? { fingerprint } : { subject: name }) };
+        const change = { path: '/v1/standings', body: one, done: `${action} ${name}` };
+        if (fingerprint && options.dryRun)
+          throw new PortcullisError('usage', '--dry-run is for subjects; name the subject of that certificate');
+        if (isOne && options.where === undefined && !options.dryRun) return sendChange(options, change, output);
+        const subjects = name === undefined ? undefined : await subjectsOf([name]);
+        const many = { ...ofStandings(action as StandingsRequest['action']), subjects };
+        await sendToMany(options, { ...many, body: { action }, done: (who) => `${action} ${who}` }, output);
       });
   }
+}
+
+function ofStandings(action: StandingsRequest['action']) {
+  const standing = { suspend: 'suspended', revoke: 'revoked', resume: undefined } as const;
+  const after = standing[action];
+  return {
+    path: '/v1/standings',
+    counts: 'record' as const,
+    perRequest: standingsPerChangeMax,
+    trialOf: () => after && { standing: after },
+  };
 }
 
 /** What ends soon is a matter of the authority's clock, which signs the ends. */

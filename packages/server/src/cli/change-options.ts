@@ -10,6 +10,16 @@ export function addChangeOptions(command: Command): Command {
     .option('--wait-limit <seconds>', 'how long to wait', '30');
 }
 
+/** What a change takes beside, that may be of many subjects. */
+export function addManyOptions(command: Command): Command {
+  return addChangeOptions(command)
+    .option(
+      '--where <expression>',
+      `of each subject that it is true of, in CEL: 'site == "berlin" && kind == "device"'`,
+    )
+    .option('--dry-run', 'say what would be changed and how many connections closed, and change nothing');
+}
+
 /** For an option that may be given more than once: each time one value, so that it never swallows an operand. */
 export function each(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];

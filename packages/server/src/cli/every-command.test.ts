@@ -49,7 +49,7 @@ const operands: Record<string, string[]> = {
   subjects: ['truck-17'],
   'subject|fingerprint': ['truck-17'],
   'subjects|K=V': ['truck-17', 'site=berlin'],
-  names: ['site'],
+  'subjects|names': ['truck-17', 'site'],
   name: ['site'],
   type: ['string'],
   revision: ['1'],
@@ -59,11 +59,19 @@ const operands: Record<string, string[]> = {
   gate: ['gate-1'],
 };
 
+/** Operands that may be left out, and are not in the usual case. */
+const optional: Record<string, string[]> = {
+  'token create': ['truck-18'],
+  'certificate suspend': ['truck-17'],
+  'certificate resume': ['truck-17'],
+  'certificate revoke': ['truck-17'],
+};
+
 function completed({ words, command }: { words: string[]; command: Command }): string[] {
   const given = command.registeredArguments
     .filter(({ required }) => required)
     .flatMap((operand) => operands[operand.name()] ?? assert.fail(`"${operand.name()}" has no example here`));
-  return [...words, ...given, ...(words.join(' ') === 'token create' ? ['truck-18'] : [])];
+  return [...words, ...given, ...(optional[words.join(' ')] ?? [])];
 }
 
 /** These run processes of their own, or make something: they have tests of their own. */

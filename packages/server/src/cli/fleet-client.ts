@@ -68,6 +68,27 @@ export class FleetClient {
     return this.#gates.request({ url: `${gate}${path}`, headers, ...(signal && { signal }) });
   }
 
+  /** The lines of an answer that is told as it comes. */
+  async *lines<Value>(path: string, shape: Shape<Value>, signal: AbortSignal): AsyncGenerator<Value> {
+    const url = `${this.credential.authority}${path}`;
+    const answer = await this.#authority.stream({ url, signal });
+    if (answer.statusCode !== 200) {
+      const { buffer } = await import('node:stream/consumers');
+      const whole = { status: answer.statusCode ?? 0, headers: answer.headers, body: await buffer(answer) };
+      throw inTypedWords(problemOf(whole), { path });
+    }
+    let rest = '';
+    for await (const piece of answer.setEncoding('utf8') as AsyncIterable<string>) {
+      const lines = (rest + piece).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        const parsed = shape.safeParse(JSON.parse(line));
+        if (!parsed.success) throw new PortcullisError('answer_malformed', `a line of ${url} does not fit its schema`);
+        yield parsed.data;
+      }
+    }
+  }
+
   async streamFromGate(gate: string, path: string, signal: AbortSignal) {
     return this.#gates.stream({ url: `${gate}${path}`, signal });
   }
@@ -150,14 +171,14 @@ export interface ChangeOptions extends FleetOptions {
   ifValue?: string[];
 }
 
-interface Prepared {
+export interface Prepared {
   body: Record<string, unknown>;
   /** What a program is told beside the answer. */
   told?: Record<string, unknown>;
 }
 
 /** For a body that depends on what the authority says first. */
-type Prepare = (client: FleetClient) => Promise<Prepared>;
+export type Prepare = (client: FleetClient) => Promise<Prepared>;
 
 const prepared = (body: Record<string, unknown> | Prepare, client: FleetClient): Prepared | Promise<Prepared> =>
   typeof body === 'function' ? body(client) : { body };
@@ -168,23 +189,35 @@ export async function sendChange(
   change: { path: string; body: Record<string, unknown> | Prepare; done: string },
   output: Output,
 ): Promise<void> {
-  const limitMs = secondsOf(options.waitLimit ?? '30') * 1000;
-  const query = options.wait ? `?wait=all&waitLimitMs=${limitMs}` : '';
-  const revision = options.ifRevision === undefined ? undefined : revisionOf(options.ifRevision);
+  const { query, answerMs } = waitingOf(options);
   requireAssignments(options.ifValue ?? []);
   await withFleet(options, async (client) => {
-    const { body, told } = await prepared(change.body, client);
-    const asked = {
-      ...{ ...body, reason: options.reason, ifRevision: revision },
-      ...(options.ifValue && { ifValues: (await readAssignments(options.ifValue, client, output)).values }),
-    };
-    const answer = await client.post(`${change.path}${query}`, asked, ChangeAnswer, limitMs + 30_000);
+    const { body, told } = await askedWith(options, change.body, { client, output });
+    const answer = await client.post(`${change.path}${query}`, body, ChangeAnswer, answerMs);
     const done = doneWords(change.done, answer, body.fingerprint);
     const result = { ...answer, ...told };
     if (!('confirmed' in answer)) return output.result(result, `${done} (revision ${answer.revision})`);
     output.result(result, `${done}\n${receiptWords(answer)}`);
     if (!answer.confirmed) output.status = 1;
   });
+}
+
+/** How long the receipt is waited for, and the answer. */
+export function waitingOf({ wait, waitLimit = '30' }: ChangeOptions): { query: string; answerMs: number } {
+  const limitMs = secondsOf(waitLimit) * 1000;
+  return { query: wait ? `?wait=all&waitLimitMs=${limitMs}` : '', answerMs: limitMs + 30_000 };
+}
+
+/** The body with what every change may say: why, and on what condition. */
+export async function askedWith(
+  { reason, ifRevision, ifValue }: ChangeOptions,
+  change: Record<string, unknown> | Prepare,
+  { client, output }: { client: FleetClient; output: Output },
+): Promise<Prepared> {
+  const { body, told } = await prepared(change, client);
+  const revision = ifRevision === undefined ? undefined : revisionOf(ifRevision);
+  const ifValues = ifValue && { ifValues: (await readAssignments(ifValue, client, output)).values };
+  return { body: { ...body, reason, ifRevision: revision, ...ifValues }, ...(told && { told }) };
 }
 
 /** What was so already is said to have been. */

@@ -108,6 +108,12 @@ export class Output {
   }
 
   /** What is good to know meanwhile; never part of the result. */
+  /** How far something is, on a terminal alone, in the place of what was said of it before; empty: it is over. */
+  progress(words: string): void {
+    if (this.screen.whole || this.json) return;
+    this.#side.write(`\r\u001b[K${plain(words)}`);
+  }
+
   notice(words: string): void {
     this.#side.write(`${plainLines(words)}\n`);
   }

@@ -11,18 +11,25 @@ type Parsed = ReturnType<typeof parse>;
 type Expression = NonNullable<Parsed['expr']>;
 type Loop = Extract<Expression['exprKind'], { case: 'comprehensionExpr' }>['value'];
 
+/** What an expression may name. */
+export interface Scope {
+  variables: readonly string[];
+  /** Any other name is an attribute's. */
+  bareAttributes?: boolean;
+}
+
 interface Place {
   bound: ReadonlySet<string>;
   inLoop: boolean;
+  scope: Scope;
 }
 
-const variables = ['reading', 'subject', 'attributes'];
 const { funcs } = celEnv();
 
 /** Throws an Error that says what an expression may not do. */
-export function anatomyOf(parsed: Parsed): Anatomy {
+export function anatomyOf(parsed: Parsed, scope: Scope): Anatomy {
   const anatomy = { variables: new Set<string>(), attributes: new Set<string>() };
-  visit(parsed.expr, { bound: new Set(), inLoop: false }, anatomy);
+  visit(parsed.expr, { bound: new Set(), inLoop: false, scope }, anatomy);
   return anatomy;
 }
 
@@ -67,12 +74,14 @@ function visitLoop(loop: Loop, place: Place, found: Found): void {
   if (place.inLoop) throw new Error('a loop within a loop is not allowed');
   visitAll([loop.iterRange, loop.accuInit], { ...place, inLoop: true }, found);
   const bound = new Set([...place.bound, loop.iterVar, loop.iterVar2, loop.accuVar]);
-  visitAll([loop.loopCondition, loop.loopStep, loop.result], { bound, inLoop: true }, found);
+  visitAll([loop.loopCondition, loop.loopStep, loop.result], { ...place, bound, inLoop: true }, found);
 }
 
-function noteVariable(name: string, { bound }: Place, found: Found): void {
+function noteVariable(name: string, { bound, scope }: Place, found: Found): void {
   if (bound.has(name)) return;
+  const { variables, bareAttributes = false } = scope;
   if (!variables.includes(name)) {
+    if (bareAttributes) return void found.attributes.add(name);
     throw new Error(`"${name}" is unknown; an expression sees [${variables.join(', ')}]`);
   }
   // Only what is named can be asked for beforehand, and looked at for being set (FIELD-NOTES C4).

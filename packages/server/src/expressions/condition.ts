@@ -24,12 +24,8 @@ const textLengthMax = 2_000;
 
 /** Compiles a CEL expression (https://cel.dev). Throws an Error that says what is wrong with it. */
 export function compileCondition(text: string): Condition {
-  if (text.length > textLengthMax) {
-    throw new Error(`the expression has ${text.length} characters; at most ${textLengthMax} are allowed`);
-  }
-  const parsed = parse(text);
-  requireExactNumbers(text);
-  const anatomy = anatomyOf(parsed);
+  const parsed = parsedExactly(text);
+  const anatomy = anatomyOf(parsed, { variables: ['reading', 'subject', 'attributes'] });
   requireEvaluable(parsed);
   const run = plan(celEnv(), parsed);
   const attributes = [...anatomy.attributes];
@@ -45,6 +41,15 @@ export function compileCondition(text: string): Condition {
       return result ? 'met' : 'not_met';
     },
   };
+}
+
+export function parsedExactly(text: string): ReturnType<typeof parse> {
+  if (text.length > textLengthMax) {
+    throw new Error(`the expression has ${text.length} characters; at most ${textLengthMax} are allowed`);
+  }
+  const parsed = parse(text);
+  requireExactNumbers(text);
+  return parsed;
 }
 
 /** Texts, names, and numbers: what is compared with a double must be one. */

@@ -56,14 +56,19 @@ const variables: Bound = new Map([
 ]);
 /** What a member is of what. */
 const members: Readonly<Record<string, Types>> = { 'json map': json, map: any, subject: text, attributes: attribute };
+/** The variables of a selection. */
+export function namedInSelection(attributes: Iterable<string>): Bound {
+  const bare = [...attributes].map((name) => [name, attribute] as const);
+  return new Map([...bare, ['id', text], ['kind', text], ['attributes', new Set(['attributes'])]]);
+}
 const subjectMembers = ['id', 'kind'];
 
 /**
  * What an expression can give, of all that readings and attributes can be. Throws an Error that names what can never be evaluated,
  * whatever a device sends: the policy would be at fault, and it is known now.
  */
-export function requireEvaluable(parsed: Parsed): void {
-  const types = typesOf(parsed.expr, variables);
+export function requireEvaluable(parsed: Parsed, named: Bound = variables): void {
+  const types = typesOf(parsed.expr, named);
   if (!types.has('bool')) throw new Error('the expression can never give a boolean');
 }
 

@@ -5,3 +5,4 @@
  * Refuses to know: where the facts come from, and what follows.
  */
 export { type Condition, compileCondition, type Facts } from './condition.ts';
+export { compileSelector, type Selectable, type Selector } from './selector.ts';

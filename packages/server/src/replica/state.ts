@@ -45,6 +45,7 @@ export class Replica {
   #staged: Overlay | undefined;
   /** One that is in force, and not wholly in the tables. */
   #over: Overlay | undefined;
+  #trials = 0;
 
   get certificates(): number {
     return this.#tables.certificates.size;
@@ -89,6 +90,22 @@ export class Replica {
     this.#take(other.#tables);
     [this.#staged, this.#over] = [other.#staged, other.#over];
     this.#stand(other);
+  }
+
+  /** Work that sees these values in force, and no other does: it is over within this turn. */
+  trying<Result>(deltas: readonly SubjectDelta[], work: () => Result): Result {
+    this.mergeSome(Number.POSITIVE_INFINITY);
+    const trial = new Overlay('', this.#tables);
+    trial.add(deltas);
+    // No subject was ever touched at such a revision, so that no decision that was kept is taken for one about these values.
+    trial.putInForce({ revision: -++this.#trials, changedBy: '', changedAt: '' });
+    this.#over = trial;
+    try {
+      return work();
+    } finally {
+      this.#over = undefined;
+      trial.drop();
+    }
   }
 
   /** Puts so many rows of a bulk change that is in force into the tables; true while there are more. */

@@ -7,7 +7,7 @@ import { endingSubjects } from './ending.ts';
 import { listCertificates } from './list.ts';
 import type { CertificateRow, Revocation, StandingChange } from './promises.ts';
 import { rows } from './rows.ts';
-import { changeStandings, requireOperatorLeft, setStanding, type Target } from './standing.ts';
+import { type ChangedStandings, changeStandings, requireOperatorLeft, setStanding, type Target } from './standing.ts';
 
 export function openRevocation({
   store,
@@ -21,13 +21,16 @@ export function openRevocation({
   return {
     async change(by, request) {
       const entry = { ...by, action: `certificates.${request.action}` };
-      const { result, revision } = await journal.change(entry, async (change) => {
-        const named = await targetsOf(change.db, request);
-        const changed = await changeStandings(change, request.action, named);
-        if (request.action !== 'resume') await requireOperatorLeft(change, changed.certificates, system.now());
-        if (changed.certificates.length + changed.tokens === 0) unchanged(change, named);
-        return changed;
-      });
+      const { result, revision } = await journal
+        .change(entry, async (change) => {
+          const named = await targetsOf(change.db, request);
+          const changed = await changeStandings(change, request.action, named);
+          if (request.action !== 'resume') await requireOperatorLeft(change, changed.certificates, system.now());
+          if (changed.certificates.length + changed.tokens === 0) unchanged(change, named);
+          if (request.dryRun) throw new Rehearsed(changed, change.revision - 1);
+          return changed;
+        })
+        .catch(rehearsed);
       const { certificates, tokens } = result;
       return { revision, changed: certificates.length + tokens, fingerprints: fingerprintsOf(certificates) };
     },
@@ -49,6 +52,21 @@ export function openRevocation({
     ending: (withinMs) => store.read((db) => endingSubjects(db, system.now(), system.now() + withinMs)),
     list: (query) => store.read((db) => listCertificates(db, query, system.now())),
   };
+}
+
+/** All was done but to commit it. */
+class Rehearsed extends Error {
+  readonly told: { result: ChangedStandings; revision: number };
+
+  constructor(result: ChangedStandings, revision: number) {
+    super('rehearsed');
+    this.told = { result, revision };
+  }
+}
+
+function rehearsed(error: unknown): Rehearsed['told'] {
+  if (error instanceof Rehearsed) return error.told;
+  throw error;
 }
 
 /** Of those that are open; resolves to how many were. */

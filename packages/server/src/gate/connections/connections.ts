@@ -132,6 +132,11 @@ export class Connections {
     done();
   }
 
+  /** Those of a certificate that are not chosen for closing. */
+  openOf(fingerprint: string): readonly Connection[] {
+    return [...(this.#byName.get(fingerprint) ?? [])].filter(({ denied }) => !denied);
+  }
+
   /** After a snapshot: everybody. */
   allChanged(done: () => void = () => undefined): void {
     this.#judgeSlices(this.#all(), () => true, done);

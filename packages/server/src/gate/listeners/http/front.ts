@@ -43,12 +43,13 @@ export class Front {
   #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts) {
-    const { gate, ground, verdicts, metrics, status, heads, sink, system, intake } = parts;
+    const { gate, ground, connections, verdicts, metrics, status, heads, sink, system, intake } = parts;
     this.#parts = parts;
     this.#readings = { ground, verdicts, intake, now: system.now };
     this.#operators = {
       gate,
       ground,
+      connections,
       sink,
       verdicts,
       metrics,

@@ -8,6 +8,7 @@ import {
   SightingsQuery,
   type Sightings as SightingsView,
   type SubjectId,
+  TrialQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { throwAwayBody } from '../../../bounds/bounds.ts';
@@ -16,6 +17,8 @@ import type { Figures } from '../../../telemetry/figures.ts';
 import { timestamp } from '../../../telemetry/telemetry.ts';
 import { type Ground, judge, judgeWithoutLease, type Refused } from '../../admission/admit.ts';
 import { describe, explain } from '../../admission/explain.ts';
+import { tryOut } from '../../admission/trial.ts';
+import type { Connections } from '../../connections/connections.ts';
 import { operations } from '../../policy/policy.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { OnRecord } from '../on-record.ts';
@@ -29,6 +32,7 @@ import type { Exchange } from './transport.ts';
 export interface OperatorParts {
   gate: SubjectId;
   ground: Ground;
+  connections: Connections;
   sink: Sink;
   onRecord: OnRecord;
   verdicts: Verdicts;
@@ -60,6 +64,11 @@ const routes: Record<string, Handler> = {
   '/v1/readings': serveReadings,
   '/v1/status': async ({ status }, _query, { response }) => sendJson(response, await status()),
   '/v1/heads': async ({ gate, heads }, _query, { response }) => sendJson(response, { gate, ...(await heads()) }),
+  '/v1/trials': ({ gate, ground, connections }, query, { response }) => {
+    const { subjects, trial } = TrialQuery.parse(query);
+    const { revision } = ground.replica;
+    sendJson(response, { gate, revision, connections: tryOut(subjects, trial, { ground, connections }) });
+  },
   '/v1/sightings': ({ gate, verdicts }, query, { response }) =>
     sendJson(response, sightingsOf(gate, verdicts, SightingsQuery.parse(query).subjects)),
   '/v1/metrics': async ({ metrics }, _query, { response }) =>

@@ -1,0 +1,85 @@
+import { on } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { PortcullisError, type SelectionLine } from '@portcullis/contract';
+import { selectorOf } from './selecting.ts';
+import type { Told } from './selection-worker.ts';
+
+/** The extension is that of this file: TypeScript in a clone, JavaScript in a published package. */
+const workerFile = new URL(
+  `./selection-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
+  import.meta.url,
+);
+
+/** An expression that takes longer is given up. */
+const selectionMsMax = 60_000;
+/** So many are evaluated at once; each has a thread. */
+const selectionsMax = 2;
+
+interface Parts {
+  /** Of the store. */
+  directory: string;
+  merged(): Promise<void>;
+}
+
+/** Which subjects an expression is true of: evaluated beside the authority's own work, with a deadline. */
+export class Selections {
+  readonly #parts: Parts;
+  #running = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** The lines of its answer. @throws {PortcullisError} `request_malformed`, `rate_limited` */
+  async *select(where: string, stop: AbortSignal): AsyncGenerator<SelectionLine> {
+    selectorOf(where);
+    if (this.#running >= selectionsMax) {
+      throw new PortcullisError('rate_limited', `${selectionsMax} selections are under way already; try again soon`, {
+        detail: { retryAfterSeconds: 2 },
+      });
+    }
+    this.#running++;
+    try {
+      for (let isOver = false; !isOver; ) {
+        await this.#parts.merged();
+        isOver = yield* this.#once(where, stop);
+      }
+    } finally {
+      this.#running--;
+    }
+  }
+
+  /** True: it was told to the end. */
+  async *#once(where: string, stop: AbortSignal): AsyncGenerator<SelectionLine, boolean> {
+    const { directory } = this.#parts;
+    const late = AbortSignal.timeout(selectionMsMax);
+    const worker = new Worker(workerFile, {
+      workerData: { directory, where },
+      execArgv: conditionsOf(process.execArgv),
+    });
+    try {
+      const ended = new AbortController();
+      worker.once('error', (error) => ended.abort(error));
+      const signal = AbortSignal.any([stop, late, ended.signal]);
+      for await (const [told] of on(worker, 'message', { signal }) as AsyncIterable<[Told]>) {
+        if (told.type === 'between') return false;
+        yield told;
+        if (told.type === 'selected' || told.type === 'failed') return true;
+      }
+      return true;
+    } catch (error) {
+      if (stop.aborted || !late.aborted) throw (error as Error).cause ?? error;
+      const detail = `the selection took longer than ${selectionMsMax / 1_000} s; nothing was changed`;
+      yield { type: 'failed', code: 'request_too_large', detail };
+      return true;
+    } finally {
+      await worker.terminate();
+    }
+  }
+}
+
+/** What the thread's own imports need in a clone. */
+function conditionsOf(execArgv: string[]): string[] {
+  const given = execArgv.filter((word) => word.startsWith('--conditions='));
+  return workerFile.pathname.endsWith('.ts') && given.length === 0 ? ['--conditions=portcullis-source'] : given;
+}
