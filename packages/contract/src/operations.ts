@@ -57,7 +57,8 @@ export const TokenRequest = z.strictObject({
   /** For an operator: it may look at everything and change nothing. */
   readOnly: z.boolean().optional(),
 });
-export const tokensPerRequestMax = 10_000;
+/** One transaction, which no other change may wait for long. */
+export const tokensPerRequestMax = 500;
 /** `POST /v1/tokens`: one, or many in one transaction. */
 export const TokensRequest = z.strictObject({
   tokens: z.array(TokenRequest).min(1).max(tokensPerRequestMax),

@@ -24,6 +24,10 @@ import { keyOfProof, proofKeyOf, secretHash, sha256Hex, signedBy } from './proof
 
 type TokenRequest = z.infer<typeof TokensRequest>['tokens'][number];
 
+/** The event loop gets a turn after each so many: some milliseconds of work. */
+const tokensPerTurn = 25;
+const aTurn = () => new Promise((resolve) => setImmediate(resolve));
+
 export async function createTokens(
   parts: EnrolmentParts,
   by: By,
@@ -32,7 +36,10 @@ export async function createTokens(
   const entry = { ...by, action: 'tokens.create', reason };
   const { result, revision } = await parts.journal.change(entry, async (change) => {
     const created: TokenCreated[] = [];
-    for (const token of tokens) created.push(await createToken(parts, change, token));
+    for (const [index, token] of tokens.entries()) {
+      created.push(await createToken(parts, change, token));
+      if (index % tokensPerTurn === 0) await aTurn();
+    }
     return created;
   });
   return { revision, tokens: result };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { TokensRequest } from '@portcullis/contract';
 import { House } from '../../house.ts';
 
 let house: House;
@@ -42,6 +43,17 @@ test('a token gives what is asked for beside status=active, and says so', async 
     '0012',
   );
   assert.deepEqual((other as { attributes: object }).attributes, { status: 'new', label: '0012' });
+});
+
+test('more tokens than one request may make are made by several; a request for more is refused before anything is written', async () => {
+  const file = join(house.home, 'crowd.txt');
+  writeFileSync(file, Array.from({ length: 501 }, (_, index) => `crowd-${index}\n`).join(''));
+  const before = (await house.json<{ revision: number }>('change', 'list', '--last', '1'))[0]?.revision ?? 0;
+  const { out, status } = await house.portcullis('token', 'create', '--from', file);
+  assert.deepEqual([status, out.trim().split('\n').length], [0, 501]);
+  const after = (await house.json<{ revision: number }>('change', 'list', '--last', '1'))[0]?.revision;
+  assert.equal(after, before + 2);
+  assert.throws(() => TokensRequest.parse({ tokens: Array.from({ length: 501 }, () => ({ subject: 'box-1' })) }));
 });
 
 test('a file of many tokens adds to status=active in each line, and tells how many subjects are new', async () => {
