@@ -2,7 +2,7 @@ import type { CurrentCertificate } from '@portcullis/contract';
 import type { Reader } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 
-/** The standings that count, the best one first; a superseded certificate has a follower. */
+/** The standings that count, the best one first; a superseded certificate has a successor. */
 export const standings = ['valid', 'suspended', 'revoked'] as const satisfies CurrentCertificate['standing'][];
 
 /** What each of these subjects connects with, where it has something. All that is asked for is in one index. */

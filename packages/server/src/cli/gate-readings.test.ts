@@ -129,9 +129,9 @@ test('the newest of an older gate are its last, backwards', async () => {
   );
 });
 
-test('an older gate can not be followed, and says so', async () => {
+test('an older gate has no --follow, and says so', async () => {
   const readings = new GateReadings(askerOf(problem('request_malformed')), gate, { ...wanted, final: true });
-  await assert.rejects(readings.page(), { message: /older version, and can not be followed/ });
+  await assert.rejects(readings.page(), { message: /older version, and has no `--follow`/ });
 });
 
 test('a refusal is told as it is', async () => {

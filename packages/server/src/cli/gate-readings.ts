@@ -97,8 +97,7 @@ export class GateReadings {
 
   async #askOlder(): Promise<GatePage> {
     const { stream, subject, order, most, final } = this.#wanted;
-    if (final)
-      throw new PortcullisError('request_malformed', 'the gate is of an older version, and can not be followed');
+    if (final) throw new PortcullisError('request_malformed', 'the gate is of an older version, and has no `--follow`');
     if (order === 'newest') return this.#newestOfOlder(most);
     const query = queryOf({ stream, subject, limit: String(olderPageRowsMax), after: this.#after ?? undefined });
     return this.#within(await askPage(this.#asker, this.gate, query, this.#signal));

@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import { realSystem } from '../telemetry/system.ts';
 import { withFleet } from './fleet-client.ts';
 import { FleetReadings } from './fleet-readings.ts';
-import { realPauses, untilInterrupted } from './follow-gates.ts';
-import { followReadings } from './follow-readings.ts';
 import type { Output } from './output.ts';
 import { type ReadingOptions, wantedBy } from './wanted-readings.ts';
+import { realPauses, untilInterrupted } from './watch-gates.ts';
+import { watchReadings } from './watch-readings.ts';
 
 export function readingsCommand(program: Command, output: Output): void {
   program
@@ -26,7 +26,7 @@ export function readingsCommand(program: Command, output: Output): void {
       if (options.csv && output.json) throw new PortcullisError('usage', '--csv and --json are two forms; name one');
       await withFleet(options, async (client) => {
         const reading = new FleetReadings(client, output, wanted, options);
-        await (options.follow ? followReadings(reading, realPauses, untilInterrupted()) : reading.all());
+        await (options.follow ? watchReadings(reading, realPauses, untilInterrupted()) : reading.all());
       });
     });
 }

@@ -6,9 +6,9 @@ import type { Command } from 'commander';
 import type { Gate } from './ask-gates.ts';
 import { watchListing } from './explain.ts';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
-import { followGates, newsWords, realPauses, untilInterrupted } from './follow-gates.ts';
 import { requireSubject } from './known-names.ts';
 import type { Output } from './output.ts';
+import { newsWords, realPauses, untilInterrupted, watchGates } from './watch-gates.ts';
 
 export function watchCommand(program: Command, output: Output): void {
   program
@@ -25,7 +25,7 @@ export function watchCommand(program: Command, output: Output): void {
             watch(client, `${gate.url}/v1/verdicts?follow=1${query}`, live, signal, (one) => output.text(textOf(one))),
           tell: (news: Parameters<typeof newsWords>[0]) => output.notice(newsWords(news, output.json)),
         };
-        await followGates(client, watched, realPauses, untilInterrupted());
+        await watchGates(client, watched, realPauses, untilInterrupted());
       });
     });
 }

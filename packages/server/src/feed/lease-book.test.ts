@@ -15,47 +15,47 @@ function book(terms: { horizonMs?: number; receipted?: number } = {}) {
     monotonic: () => time.now,
     ...terms,
   });
-  const confirmed = () =>
+  const given = () =>
     made
-      .confirm()
+      .giveReceipts()
       .map(({ revision, outcomes }) => [revision, outcomes.map(({ gate, outcome }) => `${gate} ${outcome}`)]);
-  return { time, book: made, confirmed };
+  return { time, book: made, given };
 }
 
 test('with no gate a change is in force at once', () => {
-  const { book: made, confirmed } = book();
+  const { book: made, given } = book();
   made.changed(1);
-  assert.deepEqual(confirmed(), [[1, []]]);
+  assert.deepEqual(given(), [[1, []]]);
 });
 
 test('P7: a receipt waits for every instance that could still decide', () => {
-  const { book: made, confirmed, time } = book();
+  const { book: made, given, time } = book();
   made.renew(one, 0);
   made.renew(two, 0);
   made.changed(1);
   made.reported(one, 1, 0);
-  assert.deepEqual(confirmed(), []);
+  assert.deepEqual(given(), []);
   time.now = 3;
   made.reported(two, 1, 2);
-  assert.deepEqual(confirmed(), [[1, ['gate-1 applied', 'gate-2 applied']]]);
+  assert.deepEqual(given(), [[1, ['gate-1 applied', 'gate-2 applied']]]);
 });
 
 test('rule 2: a lease is counted two hundredths longer here than there', () => {
-  const { book: made, confirmed, time } = book();
+  const { book: made, given, time } = book();
   made.renew(one, 0);
   made.changed(1);
   time.now = 1_010;
-  assert.deepEqual(confirmed(), []);
+  assert.deepEqual(given(), []);
   time.now = 1_023;
-  assert.deepEqual(confirmed(), [[1, ['gate-1 lease_expired']]]);
+  assert.deepEqual(given(), [[1, ['gate-1 lease_expired']]]);
 });
 
 test('rule 3: what another instance of the same gate applied says nothing of this one', () => {
-  const { book: made, confirmed } = book();
+  const { book: made, given } = book();
   made.renew(one, 0);
   made.changed(1);
   made.renew({ gate: 'gate-1', instance: 'copy' }, 1);
-  assert.deepEqual(confirmed(), []);
+  assert.deepEqual(given(), []);
 });
 
 test('rule 4: without a running lease one is given only to who has applied all that was receipted', () => {
@@ -65,7 +65,7 @@ test('rule 4: without a running lease one is given only to who has applied all t
 });
 
 test('rule 5: who is waited for longer than the patience is given no more, so that every receipt has a bound', () => {
-  const { book: made, confirmed, time } = book();
+  const { book: made, given, time } = book();
   made.renew(one, 0);
   made.changed(1);
   time.now = 390;
@@ -73,36 +73,36 @@ test('rule 5: who is waited for longer than the patience is given no more, so th
   time.now = 401;
   assert.equal(made.renew(one, 0).granted, false);
   time.now = 390 + 1_023;
-  assert.deepEqual(confirmed(), [[1, ['gate-1 lease_expired']]]);
+  assert.deepEqual(given(), [[1, ['gate-1 lease_expired']]]);
 });
 
-test('rule 6: a restarted authority confirms nothing while leases of before may run', () => {
-  const { book: made, confirmed, time } = book({ horizonMs: 1_000 });
+test('rule 6: a restarted authority gives no receipt while leases of before may run', () => {
+  const { book: made, given, time } = book({ horizonMs: 1_000 });
   made.changed(1);
-  assert.deepEqual(confirmed(), []);
+  assert.deepEqual(given(), []);
   time.now = 1_023;
-  assert.deepEqual(confirmed(), [[1, []]]);
+  assert.deepEqual(given(), [[1, []]]);
 });
 
 test('receipts come in the order of revisions', () => {
-  const { book: made, confirmed } = book();
+  const { book: made, given } = book();
   made.renew(one, 0);
   for (const revision of [1, 2, 3]) made.changed(revision);
   made.reported(one, 2, 0);
-  assert.deepEqual(confirmed(), [
+  assert.deepEqual(given(), [
     [1, ['gate-1 applied']],
     [2, ['gate-1 applied']],
   ]);
   made.reported(one, 3, 0);
-  assert.deepEqual(confirmed(), [[3, ['gate-1 applied']]]);
+  assert.deepEqual(given(), [[3, ['gate-1 applied']]]);
 });
 
 test('a lease that was given back holds up nothing', () => {
-  const { book: made, confirmed } = book();
+  const { book: made, given } = book();
   made.renew(one, 0);
   made.changed(1);
   made.release(one);
-  assert.equal(confirmed()[0]?.[0], 1);
+  assert.equal(given()[0]?.[0], 1);
 });
 
 test('while it waits, the book tells who is waited for, and when to look again', () => {
@@ -123,7 +123,7 @@ test('connections that gates closed for a change are counted', () => {
   made.reported(one, 0, 4);
   made.changed(1);
   made.reported(one, 1, 7);
-  assert.equal(made.confirm()[0]?.connectionsClosed, 3);
+  assert.equal(made.giveReceipts()[0]?.connectionsClosed, 3);
 });
 
 test('rule 6: stopped before leases of an earlier run are over, a book does not say that none runs', () => {
@@ -141,19 +141,19 @@ const instances = (count: number, from = 0) =>
   Array.from({ length: count }, (_, index) => ({ gate: 'gate-1', instance: `${from + index}` }));
 
 test('P13: a gate has so many instances and no more while each of them may decide; other gates have theirs', () => {
-  const { book: made, confirmed, time } = book();
+  const { book: made, given, time } = book();
   for (const name of instances(32)) assert.equal(made.renew(name, 0).granted, true);
   assert.deepEqual(made.renew({ gate: 'gate-1', instance: 'more' }, 0), { granted: false, because: 'crowded' });
   assert.equal(made.renew(two, 0).granted, true);
   assert.equal(made.renew({ gate: 'gate-1', instance: '0' }, 0).granted, true, 'who is known is not refused');
   made.changed(1);
-  assert.deepEqual(confirmed(), []);
+  assert.deepEqual(given(), []);
   time.now = 1_023;
-  assert.equal(made.confirm()[0]?.outcomes.length, 33);
+  assert.equal(made.giveReceipts()[0]?.outcomes.length, 33);
 });
 
 test('P13: an instance that may still hold a lease, or is part of a receipt to come, is never forgotten for a new one', () => {
-  const { book: made, confirmed, time } = book();
+  const { book: made, given, time } = book();
   for (const name of instances(31)) made.renew(name, 0);
   time.now = 500;
   made.renew({ gate: 'gate-1', instance: 'last' }, 0);
@@ -164,9 +164,9 @@ test('P13: an instance that may still hold a lease, or is part of a receipt to c
     false,
     'their leases ended after the change',
   );
-  assert.deepEqual(confirmed(), [], 'the last one may still decide');
+  assert.deepEqual(given(), [], 'the last one may still decide');
   time.now = 1_600;
-  assert.equal(made.confirm()[0]?.outcomes.length, 32);
+  assert.equal(made.giveReceipts()[0]?.outcomes.length, 32);
   assert.equal(made.renew({ gate: 'gate-1', instance: 'new' }, 1).granted, true);
   assert.equal(made.instances().length, 32);
 });
@@ -181,5 +181,5 @@ test('what a forgotten instance closed is not taken from what is told of a later
   made.changed(1);
   made.renew({ gate: 'gate-1', instance: 'new' }, 1);
   made.reported({ gate: 'gate-1', instance: 'new' }, 1, 3);
-  assert.equal(made.confirm()[0]?.connectionsClosed, 3);
+  assert.equal(made.giveReceipts()[0]?.connectionsClosed, 3);
 });

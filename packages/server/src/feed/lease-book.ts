@@ -39,7 +39,7 @@ interface Waiting {
   closedBefore: number;
 }
 
-export interface Confirmation {
+export interface GivenReceipt {
   revision: number;
   elapsedMs: number;
   outcomes: GateOutcome[];
@@ -118,29 +118,29 @@ export class LeaseBook {
     if (known) known.until = known.joinUntil = never;
   }
 
-  /** What is confirmed now and was not before, in order of revisions. To be called after every input and at `nextDeadline`. */
-  confirm(): Confirmation[] {
-    const confirmed: Confirmation[] = [];
-    if (!this.mayConfirm()) return confirmed;
+  /** What has its receipt now and had not before, in order of revisions. To be called after every input and at `nextDeadline`. */
+  giveReceipts(): GivenReceipt[] {
+    const given: GivenReceipt[] = [];
+    if (!this.mayGiveReceipts()) return given;
     const now = this.#now();
     for (const waiting of this.#waiting) {
       if (this.#holdUps(waiting, now)) break;
       this.#receipted = Math.max(this.#receipted, waiting.revision);
       const outcomes = [...waiting.outcomes.values()];
       const connectionsClosed = this.#connectionsClosed() - waiting.closedBefore;
-      confirmed.push({ revision: waiting.revision, elapsedMs: now - waiting.since, outcomes, connectionsClosed });
+      given.push({ revision: waiting.revision, elapsedMs: now - waiting.since, outcomes, connectionsClosed });
     }
-    this.#waiting = this.#waiting.slice(confirmed.length);
+    this.#waiting = this.#waiting.slice(given.length);
     this.#forget(now);
-    return confirmed;
+    return given;
   }
 
   /**
    * True once a revision is in force everywhere. Those of an earlier run are, as soon as no lease of that run can last: from then
    * on only instances decide that had applied them when they joined (rules 4 and 6).
    */
-  isConfirmed(revision: number): boolean {
-    return this.mayConfirm() && revision <= this.#receipted;
+  isReceipted(revision: number): boolean {
+    return this.mayGiveReceipts() && revision <= this.#receipted;
   }
 
   /**
@@ -152,18 +152,18 @@ export class LeaseBook {
     return Math.max(this.#receipted, applied);
   }
 
-  /** When `confirm` or `isConfirmed` may have something new without any input, by the monotonic clock. */
+  /** When `giveReceipts` or `isReceipted` may have something new without any input, by the monotonic clock. */
   nextDeadline(): number | undefined {
     const [first] = this.#waiting;
     const now = this.#now();
     const horizon = this.#startedAt + this.countedMs(this.#terms.horizonMs);
-    if (!first) return this.mayConfirm() ? undefined : horizon;
+    if (!first) return this.mayGiveReceipts() ? undefined : horizon;
     const ends = [...this.#instances.values()].flatMap(({ until, joinUntil }) => [until, joinUntil]);
     const candidates = [...ends, horizon, first.since + this.#terms.patienceMs];
     return Math.min(...candidates.filter((at) => at > now), now + this.#terms.leaseMs);
   }
 
-  /** How each instance stands towards a revision that is not confirmed yet. */
+  /** How each instance stands towards a revision that has no receipt yet. */
   pending(revision: number): { since: number; outcomes: GateOutcome[]; connectionsClosed: number } | undefined {
     const waiting = this.#waiting.find((one) => one.revision === revision);
     if (!waiting) return undefined;
@@ -193,14 +193,14 @@ export class LeaseBook {
     const running = this.instances().filter(({ remainingMs }) => remainingMs > 0);
     return {
       outcomes: running.map((instance) => outcomeOf(instance, 'applied', null)),
-      others: this.mayConfirm() ? 'no_lease' : 'pending',
+      others: this.mayGiveReceipts() ? 'no_lease' : 'pending',
     };
   }
 
   /** False once nobody can decide: no lease of this run lasts, and none of an earlier one can (rule 6). */
   anyRunning(): boolean {
     const now = this.#now();
-    return !this.mayConfirm() || [...this.#instances.values()].some(({ until }) => until > now);
+    return !this.mayGiveReceipts() || [...this.#instances.values()].some(({ until }) => until > now);
   }
 
   /** Rule 2: longer than what was granted, by what two clocks can drift apart meanwhile. */
@@ -226,7 +226,7 @@ export class LeaseBook {
   }
 
   /** Rule 6: leases of an earlier run must have ended first. */
-  protected mayConfirm(): boolean {
+  protected mayGiveReceipts(): boolean {
     const { horizonMs } = this.#terms;
     return horizonMs === 0 || this.#now() >= this.#startedAt + this.countedMs(horizonMs);
   }

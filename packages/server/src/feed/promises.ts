@@ -34,7 +34,7 @@ export interface Feed {
   report(gate: string, report: AppliedReport): Promise<void>;
   release(gate: string, instance: string): void;
   settle(gate: string, request: SettlementRequest): Promise<SettlementAnswer>;
-  /** Waits until the revision is confirmed, or the limit is over. */
+  /** Waits until the revision has its receipt, or the limit is over. */
   receipt(revision: number, options: { limitMs: number }): Promise<Receipt>;
   gates(): Promise<GateView[]>;
   /** How many instances of gates hold a lease, and how many let theirs run out. */

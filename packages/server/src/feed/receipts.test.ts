@@ -36,7 +36,7 @@ test('P7: a restarted authority says of no earlier change that it is in force be
   receipts.close();
 });
 
-test('a change that was confirmed long ago is told as the gates stand now', () => {
+test('a change whose receipt was given long ago is told as the gates stand now', () => {
   const { book, receipts } = restarted(0, 5);
   book.renew(gate, 5);
   const { confirmed, elapsedMs, connectionsClosed, gates } = receipts.receipt(3, ['gate-1', 'gate-2']);

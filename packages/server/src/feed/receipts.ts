@@ -1,5 +1,5 @@
 import type { GateOutcome, Receipt, SubjectId } from '@portcullis/contract';
-import type { Confirmation, LeaseBook } from './lease-book.ts';
+import type { GivenReceipt, LeaseBook } from './lease-book.ts';
 
 /** Receipts that are kept for those who ask later. */
 const keptMax = 10_000;
@@ -9,16 +9,16 @@ interface Told extends Pick<Receipt, 'elapsedMs' | 'connectionsClosed'> {
   outcomes: readonly GateOutcome[];
 }
 
-interface Kept extends Confirmation {
+interface Kept extends GivenReceipt {
   able: readonly string[];
 }
 
-/** Turns what the book confirms into receipts, keeps the last ones, and wakes those who wait. */
+/** Tells the receipts that the book gives, keeps the last ones, and wakes those who wait. */
 export class Receipts {
   readonly #book: LeaseBook;
   readonly #monotonic: () => number;
   readonly #kept = new Map<number, Kept>();
-  /** By revision that is not confirmed yet: the gates that could have held a lease when it was made. */
+  /** By revision that has no receipt yet: the gates that could have held a lease when it was made. */
   readonly #able = new Map<number, readonly string[]>();
   readonly #waiters = new Map<number, Set<() => void>>();
   #timer: NodeJS.Timeout | undefined;
@@ -37,13 +37,13 @@ export class Receipts {
 
   /** To be called after every input to the book. */
   settle(): void {
-    for (const confirmation of this.#book.confirm()) {
-      const { revision } = confirmation;
-      this.#kept.set(revision, { ...confirmation, able: this.#able.get(revision) ?? [] });
+    for (const given of this.#book.giveReceipts()) {
+      const { revision } = given;
+      this.#kept.set(revision, { ...given, able: this.#able.get(revision) ?? [] });
       this.#able.delete(revision);
     }
     for (const [revision, waiters] of this.#waiters)
-      if (this.#book.isConfirmed(revision)) for (const wake of waiters) wake();
+      if (this.#book.isReceipted(revision)) for (const wake of waiters) wake();
     for (const revision of this.#kept.keys()) {
       if (this.#kept.size <= keptMax) break;
       this.#kept.delete(revision);
@@ -56,7 +56,7 @@ export class Receipts {
   }
 
   async wait(revision: number, limitMs: number): Promise<void> {
-    if (this.#book.isConfirmed(revision) || limitMs === 0 || this.#waiters.size >= waitersMax) return;
+    if (this.#book.isReceipted(revision) || limitMs === 0 || this.#waiters.size >= waitersMax) return;
     await new Promise<void>((resolve) => {
       const waiters = this.#waiters.get(revision) ?? new Set();
       this.#waiters.set(revision, waiters);
@@ -100,7 +100,7 @@ export class Receipts {
     const others = able.filter((gate) => !known.has(gate));
     return {
       revision,
-      confirmed: this.#book.isConfirmed(revision),
+      confirmed: this.#book.isReceipted(revision),
       elapsedMs: elapsedMs === null ? null : Math.round(elapsedMs * 1000) / 1000,
       connectionsClosed,
       gates: [...outcomes, ...others.map((gate) => ({ gate: gate as SubjectId, instance: '', ...absent }))],

@@ -131,7 +131,7 @@ test('P10: a value and a standing remember by whom and when, and at which revisi
 const dayMs = 86_400_000;
 const start = Date.parse('2030-01-01T00:00:00.000Z');
 
-/** A subject whose certificates follow each other, 20 days each, as a gate is told of it. */
+/** A subject whose certificates succeed each other, 20 days each, as a gate is told of it. */
 class Renewing {
   readonly replica = loaded();
   now = start;

@@ -62,13 +62,13 @@ class PatientBook extends LeaseBook {
   }
 }
 class BookWithoutWait extends LeaseBook {
-  protected override mayConfirm() {
+  protected override mayGiveReceipts() {
     return true;
   }
 }
 /** Its receipts wait as they should; only who asks later is told too soon. */
 class BookThatForgetsItsPast extends LeaseBook {
-  override isConfirmed(revision: number) {
+  override isReceipted(revision: number) {
     return revision <= this.receipted;
   }
 }

@@ -124,7 +124,7 @@ export class World {
   }
 
   #settle(authority: Authority): void {
-    for (const { revision } of authority.book.confirm()) {
+    for (const { revision } of authority.book.giveReceipts()) {
       const since = authority.since.get(revision) ?? this.#schedule.now;
       this.#give(revision, this.#schedule.now - since);
     }
@@ -149,7 +149,7 @@ export class World {
   #ask(): void {
     const { alive, book } = this.#authority;
     const revision = Math.ceil(this.#schedule.chance() * this.#history.head);
-    if (alive && book.isConfirmed(revision) && !this.#given.has(revision)) this.#give(revision, 0);
+    if (alive && book.isReceipted(revision) && !this.#given.has(revision)) this.#give(revision, 0);
     this.#schedule.after(this.#schedule.between(20, 400), () => this.#ask());
   }
 

@@ -131,7 +131,7 @@ test('further attributes are read beside the feed, which goes on; then they are 
   assert.equal(value('site'), 'hamburg');
 });
 
-test('an attribute that was not followed for a while is not known, although it once was', async (context) => {
+test('an attribute whose changes were not followed for a while is not known, although it once was', async (context) => {
   const { feed, wanted, connection, isAt } = await followed(context, ['seal', 'status']);
   const first = await connection(0);
   first.snapshot(1, { status: 'active', seal: 'good' });

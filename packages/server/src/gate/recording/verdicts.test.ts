@@ -25,40 +25,40 @@ const decision = (reason: ReasonCode, name: string): Decision => ({
 
 test('C7: the first refusal of a kind is told at once, all others of that second as one line, and both are kept', async (context) => {
   const { verdicts, kept } = open(context);
-  const followed: VerdictView[] = [];
-  verdicts.follow((view) => followed.push(view));
+  const watched: VerdictView[] = [];
+  verdicts.watch((view) => watched.push(view));
   for (let times = 0; times < 1_000; times++) {
     verdicts.refused('attribute_not_expected', 'truck-17', 'telemetry', 1, () =>
       decision('attribute_not_expected', 'truck-17'),
     );
   }
   assert.deepEqual(
-    followed.map(({ count }) => count),
+    watched.map(({ count }) => count),
     [1],
   );
   context.mock.timers.tick(1_000);
   assert.deepEqual(
-    followed.map(({ count }) => count),
+    watched.map(({ count }) => count),
     [1, 999],
   );
   await verdicts.flush();
-  assert.deepEqual(kept, followed);
+  assert.deepEqual(kept, watched);
   assert.deepEqual([verdicts.counters.refused, verdicts.refusals.get('attribute_not_expected')], [1_000, 1_000]);
 });
 
 test('another reason, stream or certificate is another line', (context) => {
   const { verdicts } = open(context);
-  const followed: VerdictView[] = [];
-  const stop = verdicts.follow((view) => followed.push(view));
+  const watched: VerdictView[] = [];
+  const stop = verdicts.watch((view) => watched.push(view));
   verdicts.refused('replica_stale', 'a', 'one', 1, () => decision('replica_stale', 'a'));
   verdicts.refused('overrun', 'a', 'one', 1, () => decision('overrun', 'a'));
   verdicts.refused('overrun', 'a', 'two', 1, () => decision('overrun', 'a'));
   verdicts.refused('overrun', 'b', 'two', 1, () => decision('overrun', 'b'));
   verdicts.admitted('a', 'truck-17', 'one', 7, 500);
-  assert.equal(followed.length, 5);
+  assert.equal(watched.length, 5);
   stop();
   verdicts.admitted('c', 'truck-18', 'one', 7, 1);
-  assert.equal(followed.length, 5);
+  assert.equal(watched.length, 5);
   assert.equal(verdicts.counters.admitted, 501);
 });
 

@@ -26,7 +26,7 @@ const keptMax = 10_000;
 const ofOneMax = 8;
 
 /**
- * Counts verdicts, tells followers, keeps refusals. The first of its kind within a second is told at once, the others as one
+ * Counts verdicts, tells who watches, keeps refusals. The first of its kind within a second is told at once, the others as one
  * line at the end of that second: a flood of refusals is a few lines (FIELD-NOTES C7).
  */
 export class Verdicts {
@@ -38,7 +38,7 @@ export class Verdicts {
   readonly #tallies = new Map<string, Tally>();
   /** By certificate: how many different refusals within this second. */
   readonly #refusedOf = new Map<string, number>();
-  readonly #followers = new Set<(view: VerdictView) => void>();
+  readonly #watchers = new Set<(view: VerdictView) => void>();
   #toKeep: VerdictView[] = [];
   #keeping: Promise<void> = Promise.resolve();
   #window: NodeJS.Timeout | undefined;
@@ -77,9 +77,9 @@ export class Verdicts {
   }
 
   /** Returns what ends it. */
-  follow(follower: (view: VerdictView) => void): () => void {
-    this.#followers.add(follower);
-    return () => this.#followers.delete(follower);
+  watch(watcher: (view: VerdictView) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
   }
 
   /** Tells and keeps what is still counted. */
@@ -110,9 +110,9 @@ export class Verdicts {
   #tell(decision: Decision, count: number): void {
     const { gate, system } = this.#parts;
     const refused = decision.verdict === 'refused';
-    if (this.#followers.size === 0 && !refused) return;
+    if (this.#watchers.size === 0 && !refused) return;
     const view = { at: timestamp(system.now()), gate, ...decision, count };
-    for (const follower of this.#followers) follower(view);
+    for (const watcher of this.#watchers) watcher(view);
     if (refused && this.#toKeep.length < keptMax) this.#toKeep.push(view);
     else if (refused) this.counters.dropped += count;
   }

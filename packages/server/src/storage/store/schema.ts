@@ -81,7 +81,7 @@ export interface Schema {
     changedBy: string;
     reason: string | null;
     issuedAt: number;
-    /** The certificate that this one follows, until the follower is confirmed and after. */
+    /** The certificate that this one succeeds, also once this one is confirmed. */
     renews: string | null;
     confirmed: number;
     publicKey: string;

@@ -97,25 +97,22 @@ test('a watch whose gate stops says so, and goes on when the gate is back', asyn
   const watch = new Running('portcullis', 'watch', '--fleet', house.fleet);
   let seen = 0;
   watch.onLine((line) => {
-    if (!/followed/.test(line)) seen++;
+    if (!/ is (away|back)/.test(line)) seen++;
   });
-  const isFollowed = async () => {
+  const isWatched = async () => {
     // Without a certificate: refused, and told to who watches.
     await post(readingsUrl(house), { ca: readFileSync(join(house.fleet, 'root.pem'), 'utf8') }, '{}').catch(
       () => undefined,
     );
     return seen > 0;
   };
-  await eventually(isFollowed, 'the watch sees what the gate refuses', 60_000);
+  await eventually(isWatched, 'the watch sees what the gate refuses', 60_000);
   await house.gate?.stop();
-  await watch.line(
-    /^gate-1 at \S+ is not followed now: .* \(server_unreachable\); trying again, the others go on$/,
-    60_000,
-  );
+  await watch.line(/^gate-1 at \S+ is away: .* \(server_unreachable\); trying again, the others go on$/, 60_000);
   await house.startGate();
-  await watch.line(/^gate-1 at \S+ is followed again$/, 60_000);
+  await watch.line(/^gate-1 at \S+ is back$/, 60_000);
   seen = 0;
-  await eventually(isFollowed, 'the watch sees what the gate refuses again', 60_000);
+  await eventually(isWatched, 'the watch sees what the gate refuses again', 60_000);
   assert.equal(watch.process.exitCode, null);
   await watch.stop();
   assert.equal(watch.process.exitCode, 0);

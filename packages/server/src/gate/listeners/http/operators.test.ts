@@ -213,7 +213,7 @@ test('metrics are in the format of Prometheus', async (context) => {
   for (const one of [agent, device]) one.destroy();
 });
 
-async function follow(gate: OpenFront, leaf: Awaited<ReturnType<typeof operator>>, query = '') {
+async function watch(gate: OpenFront, leaf: Awaited<ReturnType<typeof operator>>, query = '') {
   const socket = await gate.socket(leaf);
   const seen: VerdictView[] = [];
   createInterface({ input: socket }).on('line', (line) => {
@@ -224,10 +224,10 @@ async function follow(gate: OpenFront, leaf: Awaited<ReturnType<typeof operator>
   return { socket, seen };
 }
 
-test('verdicts are followed as they happen, of one subject if asked', async (context) => {
+test('verdicts are watched as they happen, of one subject if asked', async (context) => {
   const gate = await OpenFront.open(context);
   const leaf = await operator(gate);
-  const [all, one] = [await follow(gate, leaf), await follow(gate, leaf, '&subject=truck-18')];
+  const [all, one] = [await watch(gate, leaf), await watch(gate, leaf, '&subject=truck-18')];
   const cut = await gate.device('truck-17');
   const [first, second] = [gate.agent(cut), gate.agent(await gate.device('truck-18'))];
   await gate.post(first, '{}');
@@ -256,7 +256,7 @@ test('A8: the stream of an operator ends when the operator is suspended, and tha
   const gate = await OpenFront.open(context);
   const leaf = await operator(gate);
   const other = await gate.device('operator-2', { kind: 'operator', attributes: {} });
-  const [cut, left] = [await follow(gate, leaf), await follow(gate, other)];
+  const [cut, left] = [await watch(gate, leaf), await watch(gate, other)];
   gate.change({ subject: 'operator-1', kind: 'operator', certificates: [{ ...leaf, standing: 'suspended' }] });
   await once(cut.socket, 'close');
   assert.equal(left.socket.destroyed, false);
@@ -270,7 +270,7 @@ test('A8: the stream of an operator ends when the operator is suspended, and tha
 test('A8: a watch is judged for each verdict: without a lease it is told nothing, and one that may not see it ends', async (context) => {
   const gate = await OpenFront.open(context);
   const leaf = await operator(gate);
-  const { socket, seen } = await follow(gate, leaf);
+  const { socket, seen } = await watch(gate, leaf);
   const tell = (name: string) =>
     gate.verdicts.refused('overrun', name, null, 1, () => ({
       ...{ subject: name, certificate: null, stream: null, verdict: 'refused', reason: 'overrun', expected: null },
@@ -292,9 +292,9 @@ test('A8: a watch is judged for each verdict: without a lease it is told nothing
   assert.equal(seen.length, 1);
 });
 
-test('P13: a follower that does not read is dropped before it costs memory', async (context) => {
+test('P13: a watcher that does not read is dropped before it costs memory', async (context) => {
   const gate = await OpenFront.open(context);
-  const { socket } = await follow(gate, await operator(gate));
+  const { socket } = await watch(gate, await operator(gate));
   socket.pause();
   const closed = until(() => gate.connections.size === 0, 'it is dropped');
   const found = 'x'.repeat(2_000);

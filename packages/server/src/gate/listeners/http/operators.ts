@@ -23,11 +23,11 @@ import { operations } from '../../policy/policy.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { OnRecord } from '../on-record.ts';
 import { failureProblem, refuseMethod, send, sendJson, sendProblem, toldOf } from './answers.ts';
-import { FollowExchange } from './follow-exchange.ts';
 import type { Asked } from './listener.ts';
 import { serveReadings } from './stored-readings.ts';
 import type { Target } from './target.ts';
 import type { Exchange } from './transport.ts';
+import { WatchExchange } from './watch-exchange.ts';
 
 export interface OperatorParts {
   gate: SubjectId;
@@ -91,10 +91,10 @@ function sightingsOf(gate: SubjectId, { sightings }: Verdicts, subjects: string[
 
 async function serveVerdicts({ sink, verdicts, ground }: OperatorParts, query: Record<string, string>, asked: Asked) {
   const { follow, ...wanted } = VerdictQuery.parse(query);
-  // Nobody can follow without a body.
+  // Nobody can watch without a body.
   if (follow === undefined || asked.request.method === 'HEAD')
     return sendJson(asked.response, await sink.refusals(wanted));
-  new FollowExchange(asked, ground, wanted.subject).start(verdicts);
+  new WatchExchange(asked, ground, wanted.subject).start(verdicts);
 }
 
 /** A short answer to an operator; when the connection is cut first, nothing more is said. */

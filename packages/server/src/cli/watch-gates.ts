@@ -23,7 +23,7 @@ export function untilInterrupted(): AbortSignal {
   return stop.signal;
 }
 
-export interface Followed {
+export interface Watch {
   /** Until the signal ends it or the gate does; `live` is called when the gate answers. @throws {PortcullisError} why it ended */
   session(gate: Gate, live: () => void, signal: AbortSignal): Promise<void>;
   /** A gate is away, or back; or the authority is. Each is told once. */
@@ -42,10 +42,10 @@ export type News =
 export function newsWords(news: News, json: boolean): string {
   if (json) return plainJson(news);
   if ('none' in news) return 'no gate of the fleet has ever started; waiting for one';
-  if ('back' in news) return `${nameOf(news.back)} is followed again`;
+  if ('back' in news) return `${nameOf(news.back)} is back`;
   if ('gone' in news) return `${nameOf(news.gone)} does not belong to the fleet any more`;
   if (!('code' in news)) return 'the authority answers again';
-  const what = 'away' in news ? `${nameOf(news.away)} is not followed now` : 'the authority does not answer';
+  const what = 'away' in news ? `${nameOf(news.away)} is away` : 'the authority does not answer';
   return `${what}: ${news.message} (${news.code}); trying again, the others go on`;
 }
 
@@ -57,16 +57,16 @@ const firstPauseMs = 500;
 const longestPauseMs = 10_000;
 
 /**
- * Follows every gate of the fleet, also those that come later, until the signal ends it. A gate that stops is tried again, and the
+ * Watches every gate of the fleet, also those that come later, until the signal ends it. A gate that stops is tried again, and the
  * others go on. @throws {PortcullisError} where nothing can come any more: the authority does not admit this operator
  */
-export async function followGates(
+export async function watchGates(
   client: Pick<FleetClient, 'get'>,
-  followed: Followed,
+  watch: Watch,
   pauses: Pauses,
   signal: AbortSignal,
 ): Promise<void> {
-  const roster = new Roster(client, followed, pauses, signal);
+  const roster = new Roster(client, watch, pauses, signal);
   try {
     await roster.run();
   } finally {
@@ -74,23 +74,23 @@ export async function followGates(
   }
 }
 
-interface Follower {
+interface Watched {
   gate: Gate;
   ending: AbortController;
 }
 
 class Roster {
   readonly #client: Pick<FleetClient, 'get'>;
-  readonly #followed: Followed;
+  readonly #watch: Watch;
   readonly #pauses: Pauses;
   readonly #signal: AbortSignal;
-  readonly #followers = new Map<string, Follower>();
+  readonly #watched = new Map<string, Watched>();
   readonly #failed = Promise.withResolvers<never>();
   #authorityAway = false;
 
-  constructor(client: Pick<FleetClient, 'get'>, followed: Followed, pauses: Pauses, signal: AbortSignal) {
+  constructor(client: Pick<FleetClient, 'get'>, watch: Watch, pauses: Pauses, signal: AbortSignal) {
     this.#client = client;
-    this.#followed = followed;
+    this.#watch = watch;
     this.#pauses = pauses;
     this.#signal = signal;
     this.#failed.promise.catch(() => undefined);
@@ -99,7 +99,7 @@ class Roster {
   /** The first list must come: without the authority no gate is known. */
   async run(): Promise<void> {
     this.#update(await knownGates(this.#client));
-    if (this.#followers.size === 0) this.#followed.tell({ none: true });
+    if (this.#watched.size === 0) this.#watch.tell({ none: true });
     while (!this.#signal.aborted) {
       await Promise.race([this.#pauses.pause(rosterMs, this.#signal), this.#failed.promise]);
       if (!this.#signal.aborted) await this.#look();
@@ -107,7 +107,7 @@ class Roster {
   }
 
   end(): void {
-    for (const { ending } of this.#followers.values()) ending.abort();
+    for (const { ending } of this.#watched.values()) ending.abort();
   }
 
   /** What is known goes on while the authority is away. @throws {PortcullisError} it does not admit this operator */
@@ -118,46 +118,46 @@ class Roster {
       if (this.#signal.aborted) return;
       const { code, message } = toldOf(error);
       if (code === 'not_authenticated') throw notAdmitted(who, error);
-      if (!this.#authorityAway) this.#followed.tell({ authority: 'away', code, message });
+      if (!this.#authorityAway) this.#watch.tell({ authority: 'away', code, message });
       this.#authorityAway = true;
       return;
     }
-    if (this.#authorityAway) this.#followed.tell({ authority: 'back' });
+    if (this.#authorityAway) this.#watch.tell({ authority: 'back' });
     this.#authorityAway = false;
   }
 
   #update(gates: Gate[]): void {
     for (const gate of gates) {
-      const known = this.#followers.get(gate.gate);
+      const known = this.#watched.get(gate.gate);
       if (known) known.gate = gate;
       else this.#start(gate);
     }
-    for (const [name, { gate, ending }] of this.#followers) {
+    for (const [name, { gate, ending }] of this.#watched) {
       if (gates.some((one) => one.gate === name)) continue;
       ending.abort();
-      this.#followers.delete(name);
-      this.#followed.tell({ gone: gate });
+      this.#watched.delete(name);
+      this.#watch.tell({ gone: gate });
     }
   }
 
   #start(gate: Gate): void {
-    const follower: Follower = { gate, ending: new AbortController() };
-    this.#followers.set(gate.gate, follower);
-    this.#follow(follower).catch((error: unknown) => this.#failed.reject(error));
+    const watched: Watched = { gate, ending: new AbortController() };
+    this.#watched.set(gate.gate, watched);
+    this.#keep(watched).catch((error: unknown) => this.#failed.reject(error));
   }
 
-  async #follow(follower: Follower): Promise<void> {
-    const signal = AbortSignal.any([this.#signal, follower.ending.signal]);
+  async #keep(watched: Watched): Promise<void> {
+    const signal = AbortSignal.any([this.#signal, watched.ending.signal]);
     let [tries, away] = [0, false];
     while (!signal.aborted) {
       const live = () => {
-        if (away) this.#followed.tell({ back: follower.gate });
+        if (away) this.#watch.tell({ back: watched.gate });
         [tries, away] = [0, false];
       };
-      const { gate } = follower;
+      const { gate } = watched;
       const ended = await this.#session(gate, live, signal);
       if (signal.aborted) return;
-      if (!away) this.#followed.tell({ away: gate, ...ended });
+      if (!away) this.#watch.tell({ away: gate, ...ended });
       away = true;
       // A gate that cuts an operator says nothing; the authority refuses whom gates have cut.
       await this.#look(`the gate at ${gate.url}`);
@@ -167,7 +167,7 @@ class Roster {
 
   async #session(gate: Gate, live: () => void, signal: AbortSignal): Promise<{ code: string; message: string }> {
     try {
-      await this.#followed.session(gate, live, signal);
+      await this.#watch.session(gate, live, signal);
       return { code: 'server_unreachable', message: `the gate at ${gate.url} ended the stream` };
     } catch (error) {
       return toldOf(error);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PortcullisError } from '@portcullis/contract';
 import type { Gate } from './ask-gates.ts';
-import { followGates, type News, newsWords } from './follow-gates.ts';
+import { type News, newsWords, watchGates } from './watch-gates.ts';
 
 const listed = (gate: string, url = `https://${gate}.example`) => ({
   ...{ gate, url, instance: 'x', lease: 'held', leaseEndsInMs: 1, appliedRevision: 1, lag: 0, lastHeardMs: 1 },
@@ -26,7 +26,7 @@ function scene(gates: object[] = [listed('gate-1'), listed('gate-2')]) {
   const sessions: { gate: Gate; live(): void; end(error: Error): void }[] = [];
   const news: News[] = [];
   let changed: () => void = () => undefined;
-  const followed = {
+  const watch = {
     session: (gate: Gate, live: () => void, signal: AbortSignal) =>
       new Promise<void>((resolve, reject) => {
         signal.addEventListener('abort', () => resolve());
@@ -53,7 +53,7 @@ function scene(gates: object[] = [listed('gate-1'), listed('gate-2')]) {
         changed();
       }),
   };
-  const done = followGates(client, followed, waits, stop.signal);
+  const done = watchGates(client, watch, waits, stop.signal);
   done.catch(() => undefined);
   /** Waits for the event, not for time. */
   const until = async <T>(what: () => T | undefined | false): Promise<T> => {
@@ -90,9 +90,7 @@ test('a gate that stops is told once, tried again with longer pauses, and told w
   assert.deepEqual(waited, [500, 1_000, 2_000, 4_000, 8_000]);
   assert.deepEqual(
     news.map((one) => newsWords(one, false)),
-    [
-      'gate-1 at https://gate-1.example is not followed now: ECONNREFUSED (server_unreachable); trying again, the others go on',
-    ],
+    ['gate-1 at https://gate-1.example is away: ECONNREFUSED (server_unreachable); trying again, the others go on'],
   );
   assert.equal(sessions.filter(({ gate }) => gate.gate === 'gate-2').length, 1);
   stop.abort();
@@ -117,7 +115,7 @@ test('once it answered, the pauses begin anew, and being back is told', async ()
   await done;
 });
 
-test('a gate that is new is followed, one that moved is tried where it is, one that left is let go', async () => {
+test('a gate that is new is watched, one that moved is tried where it is, one that left is let go', async () => {
   const { stop, fleet, news, done, sessionOf, roster, retry, until } = scene();
   const left = await sessionOf('gate-1');
   fleet.gates = [listed('gate-2', 'https://elsewhere.example'), listed('gate-3')];

@@ -13,7 +13,7 @@ const unreadBytesMax = 1_048_576;
 const aliveMs = 30_000;
 
 /** `GET /v1/verdicts?follow=1`: verdicts as they happen, for as long as the operator's certificate is admitted. */
-export class FollowExchange implements Exchange {
+export class WatchExchange implements Exchange {
   readonly #transport: HttpTransport;
   readonly #response: ServerResponse;
   readonly #bearer: Connection;
@@ -33,7 +33,7 @@ export class FollowExchange implements Exchange {
     this.#transport.begin(this);
     this.#response.writeHead(200, { 'content-type': 'application/x-ndjson' });
     this.#response.flushHeaders();
-    this.#stop = verdicts.follow((view) => this.#tell(view));
+    this.#stop = verdicts.watch((view) => this.#tell(view));
     this.#transport.socket.setKeepAlive(true, aliveMs);
     this.#response.once('close', () => this.gone());
   }
@@ -48,7 +48,7 @@ export class FollowExchange implements Exchange {
     this.#transport.finish(this);
   }
 
-  /** Judged for each verdict, as a reading is: who follows on a gate that has heard nothing of a change is told nothing either. */
+  /** Judged for each verdict, as a reading is: who watches at a gate that has heard nothing of a change is told nothing either. */
   #tell(view: VerdictView): void {
     if (this.#subject !== undefined && view.subject !== this.#subject) return;
     const refused = judge({ bearer: this.#bearer, stream: operations, data: [] }, this.#ground);

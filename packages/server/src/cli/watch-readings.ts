@@ -1,8 +1,8 @@
 import { type Gate, knownGates } from './ask-gates.ts';
 import type { FleetReadings } from './fleet-readings.ts';
-import { followGates, type News, newsWords, type Pauses } from './follow-gates.ts';
 import { GateReadings, laterReadings } from './gate-readings.ts';
 import type { ReadingRow } from './reading-row.ts';
+import { type News, newsWords, type Pauses, watchGates } from './watch-gates.ts';
 
 /** What is proven shows within this and the second in which the gate puts that on record. */
 const pollMs = 1_000;
@@ -11,16 +11,16 @@ const pollMs = 1_000;
  * First what there is, then what comes, gate by gate. A reading is shown once its proof does not change any more. What a gate
  * stored while it could not be reached comes when it is back.
  */
-export async function followReadings(reading: FleetReadings, pauses: Pauses, interrupted: AbortSignal): Promise<void> {
+export async function watchReadings(reading: FleetReadings, pauses: Pauses, interrupted: AbortSignal): Promise<void> {
   const enough = new AbortController();
-  const following = new Following(reading, pauses, () => enough.abort());
+  const watched = new WatchedReadings(reading, pauses, () => enough.abort());
   const signal = AbortSignal.any([interrupted, enough.signal]);
-  await following.begin(signal);
-  if (!signal.aborted) await followGates(reading.client, following, pauses, signal);
-  if (following.away.size > 0 && !reading.partial) reading.output.status = 1;
+  await watched.begin(signal);
+  if (!signal.aborted) await watchGates(reading.client, watched, pauses, signal);
+  if (watched.away.size > 0 && !reading.partial) reading.output.status = 1;
 }
 
-class Following {
+class WatchedReadings {
   readonly #reading: FleetReadings;
   readonly #pauses: Pauses;
   readonly #enough: () => void;
