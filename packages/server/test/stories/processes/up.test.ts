@@ -9,12 +9,27 @@ import { finished, Running } from '../../../../../tools/commands.ts';
 import { eventually, House } from '../../house.ts';
 
 let house: House;
+/** A gate of another house hangs from the beginning: that is found after half a minute, in which the other tests run. */
+let otherHouse: House;
+let hung: { up: Running; gate: number | undefined; authority: number | undefined };
 before(async () => {
-  house = await House.open();
-  await house.gate?.stop();
-  await house.authority?.stop();
+  [house, otherHouse] = await Promise.all([stoppedHouse(), stoppedHouse()]);
+  const up = await upAndListening(otherHouse);
+  hung = { up, gate: childOf(up, 'gate'), authority: childOf(up, 'authority') };
+  kill(hung.gate, 'SIGSTOP');
 });
-after(() => house.close());
+after(async () => {
+  await hung?.up.stop();
+  await otherHouse?.close();
+  await house?.close();
+});
+
+async function stoppedHouse(): Promise<House> {
+  const made = await House.open();
+  await made.gate?.stop();
+  await made.authority?.stop();
+  return made;
+}
 
 const patienceMs = 60_000;
 
@@ -27,13 +42,13 @@ async function listening(port: number): Promise<Server> {
   return server;
 }
 
-async function portsAreFree(): Promise<void> {
-  for (const offset of [0, 1, 3]) (await listening(house.basePort + offset)).close();
+async function portsAreFree({ basePort } = house): Promise<void> {
+  for (const offset of [0, 1, 3]) (await listening(basePort + offset)).close();
 }
 
-async function upAndListening(context: TestContext): Promise<Running> {
-  const up = new Running('portcullis', 'up', house.fleet);
-  context.after(() => up.stop());
+async function upAndListening({ fleet } = house, context?: TestContext): Promise<Running> {
+  const up = new Running('portcullis', 'up', fleet);
+  context?.after(() => up.stop());
   await Promise.all([up.line(/^authority listening/, patienceMs), up.line(/^gate listening/, patienceMs)]);
   return up;
 }
@@ -88,7 +103,7 @@ test('up ends with 1 when a credential is missing, a key can not be read, or the
 });
 
 test('a second up on the same fleet ends with 1 and says who holds it; the first goes on', async (context) => {
-  const up = await upAndListening(context);
+  const up = await upAndListening(house, context);
   const { status, error } = await finished('portcullis', 'up', house.fleet);
   assert.equal(status, 1);
   assert.match(error, new RegExp(`another process \\(${up.process.pid}\\) holds ".*up\\.lock".*\\(store_locked\\)`));
@@ -98,7 +113,7 @@ test('a second up on the same fleet ends with 1 and says who holds it; the first
 });
 
 test('a gate whose restart fails is tried again until it listens, and each end is told', async (context) => {
-  const up = await upAndListening(context);
+  const up = await upAndListening(house, context);
   const port = house.basePort + 3;
   kill(childOf(up, 'gate'), 'SIGKILL');
   await up.line(/the gate ended \(SIGKILL\); starting it again in 1 s/, patienceMs);
@@ -114,20 +129,17 @@ test('a gate whose restart fails is tried again until it listens, and each end i
   await portsAreFree();
 });
 
-test('a gate that hangs is ended and started again, and nothing else is', async (context) => {
-  const up = await upAndListening(context);
-  const authority = childOf(up, 'authority');
-  const gate = childOf(up, 'gate');
-  kill(gate, 'SIGSTOP');
+test('a gate that hangs is ended and started again, and nothing else is', async () => {
+  const { up, gate, authority } = hung;
   await up.line(/the gate lives and does not answer; ending it/, 2 * patienceMs);
   await eventually(() => ![gate, undefined].includes(childOf(up, 'gate')), 'another gate is started', patienceMs);
   assert.equal(childOf(up, 'authority'), authority);
   await up.stop();
-  await portsAreFree();
+  await portsAreFree(otherHouse);
 });
 
 test('both end by themselves when up is killed', async (context) => {
-  const up = await upAndListening(context);
+  const up = await upAndListening(house, context);
   await up.kill();
   await eventually(
     () =>
