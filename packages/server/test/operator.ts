@@ -1,11 +1,21 @@
 /** An operator of a fleet, in this process: its changes and questions go out at once, where a command would first have to start. */
 import { join } from 'node:path';
-import { type AttributeValue, ChangeView, GateView, ReadingView, Receipt, TokenCreated } from '@portcullis/contract';
+import {
+  type AttributeValue,
+  ChangeView,
+  GateView,
+  page,
+  ReadingView,
+  Receipt,
+  SubjectDelta,
+  TokenCreated,
+} from '@portcullis/contract';
 import { type Credential, enrol, exchange, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device';
 import { z } from 'zod';
 import type { Pem } from './house.ts';
 
 export const TokensCreated = z.object({ tokens: z.array(TokenCreated) });
+const Deltas = page(SubjectDelta);
 const limitMs = 120_000;
 
 export class Operator {
@@ -60,9 +70,18 @@ export class Operator {
     return (await this.#get(url, shape, link).finally(() => link.close())).items;
   }
 
-  /** What a revision changed, and how far it is in force now. */
-  changeAt(revision: number): Promise<ChangeView> {
-    return this.#get(`${this.#authority}/v1/changes/${revision}`, ChangeView);
+  /** What a revision changed, also in parts, and how far it is in force now. */
+  async changeAt(revision: number): Promise<ChangeView> {
+    const url = `${this.#authority}/v1/changes/${revision}`;
+    const change = await this.#get(url, ChangeView);
+    if ((change.changed ?? 0) <= change.subjects.length) return change;
+    const subjects: SubjectDelta[] = [];
+    for (let after: string | null = '0'; after !== null; ) {
+      const { items, next }: z.infer<typeof Deltas> = await this.#get(`${url}/subjects?after=${after}`, Deltas);
+      subjects.push(...items);
+      after = next;
+    }
+    return { ...change, subjects };
   }
 
   close(): void {

@@ -53,9 +53,18 @@ export class Flips {
   /** Now and then a change that names everybody: by what no gate looks at, or by what all of them do. */
   #bulk(chance: Schedule): [Body, Body?] {
     const devices = this.#arena.devices.map(({ subject }) => subject as string);
-    if (chance.chance() < 0.8) {
+    const everybody = [...devices, ...this.#arena.crowd];
+    const kind = chance.chance();
+    if (kind < 0.6) {
       const lot = `${Math.floor(chance.between(0, 1e9))} `.repeat(8);
-      return [{ subjects: [...devices, ...this.#arena.crowd], set: { lot } }];
+      return [{ subjects: everybody, set: { lot } }];
+    }
+    // In parts: devices and the crowd, or a change and what takes it back, one behind the other.
+    if (kind < 0.8) {
+      return [
+        { subjects: everybody, set: { status: 'off' } },
+        { subjects: everybody, set: { status: 'active' } },
+      ];
     }
     return [
       { subjects: devices, set: { status: 'off' } },

@@ -168,7 +168,7 @@ test('P3: no certificate, one that this authority never issued, and a stream tha
   assert.equal(judge({ bearer: bearerOf('leaf'), stream: undefined, data: [] }, ground)?.reason, 'stream_unknown');
 });
 
-test('P5: without a lease nothing is decided, and everything about the certificate is still told first', () => {
+test('P5: without a lease nothing is decided, and of a certificate only what is so for ever is told', () => {
   const fed = new FedReplica();
   fed.change([{ subject: 'truck-17', ...standing('valid') }]);
   const ground = groundOn(fed, { telemetry: {} });
@@ -176,8 +176,12 @@ test('P5: without a lease nothing is decided, and everything about the certifica
   assert.equal(judge(arrival, ground), undefined);
   fed.clock.now += 5_000;
   assert.equal(judge(arrival, ground)?.reason, 'replica_stale');
+  const unknown = { ...arrival, bearer: bearerOf('another leaf') };
+  assert.equal(judge(unknown, ground)?.reason, 'replica_stale', 'it may have been issued since');
   fed.change([{ subject: 'truck-17', ...standing('suspended') }]);
-  assert.equal(judge(arrival, ground)?.reason, 'certificate_suspended');
+  assert.equal(judge(arrival, ground)?.reason, 'replica_stale', 'it may have been resumed since');
+  fed.change([{ subject: 'truck-17', ...standing('revoked') }]);
+  assert.equal(judge(arrival, ground)?.reason, 'certificate_revoked');
 });
 
 test('P4: a decision that is remembered ends with the next change of the subject, in both directions', () => {

@@ -59,9 +59,11 @@ type Step<Asked extends Arrival = Arrival> = (arrival: Asked, ground: Ground) =>
 const readPeerCertificate: Step = ({ bearer }) =>
   bearer.fingerprint === undefined ? { reason: 'certificate_missing' } : undefined;
 
-/** Chaining to the fleet's issuer is not enough: its SHA-256 must be a row that the authority made. */
-const findCertificate: Step = ({ bearer }, { replica }) =>
-  bearer.rowIn(replica) === -1 ? { reason: 'certificate_unknown' } : undefined;
+/** Chaining to the fleet's issuer is not enough: its SHA-256 must be a row that the authority made. Who is behind may not have heard of it. */
+const findCertificate: Step = ({ bearer }, { replica, lease }) => {
+  if (bearer.rowIn(replica) !== -1) return undefined;
+  return { reason: lease.holds() ? 'certificate_unknown' : 'replica_stale' };
+};
 
 /** TLS refused what was invalid at the handshake; this is for connections that outlive their certificate. */
 const checkValidity: Step = ({ bearer }, ground) => {
@@ -79,9 +81,11 @@ const standingReasons: Record<Standing, ReasonCode | undefined> = {
   superseded: 'certificate_superseded',
 };
 
-const checkStanding: Step = ({ bearer }, { replica }) => {
+/** What is final is so for ever; whether a suspension still holds, only a gate with a lease knows. */
+const checkStanding: Step = ({ bearer }, { replica, lease }) => {
   const found = replica.standingOf(bearer.rowIn(replica));
-  const reason = standingReasons[found];
+  const reason = found === 'suspended' && !lease.holds() ? 'replica_stale' : standingReasons[found];
+  if (reason === 'replica_stale') return { reason };
   return reason && { reason, expected: 'valid', found };
 };
 
