@@ -45,11 +45,26 @@ const changed = z.int().nonnegative().optional();
 export const certificatesNamedMax = 100;
 /** Of a change of standing: the certificates whose standing changed, the first of them; `changed` says how many there are. */
 const certificates = z.array(Fingerprint).optional();
+/** What an undo leaves as it is: a value of an attribute, or a certificate's standing. */
+export const LeftByUndo = z.object({
+  subject: SubjectId,
+  attribute: AttributeName.optional(),
+  fingerprint: Fingerprint.optional(),
+  /**
+   * A newer revision touched it; its subject is retired; the name has another type than the value from before; the certificate is revoked or
+   * superseded, which is final; the certificate was issued by that revision.
+   */
+  why: z.enum(['changed_since', 'retired', 'retyped', 'final', 'issued']),
+});
+export type LeftByUndo = z.infer<typeof LeftByUndo>;
+export const leftNamedMax = 100;
+/** Of an undo: how much it leaves, and the first of it. */
+const undone = { leaves: z.int().nonnegative().optional(), left: z.array(LeftByUndo).optional() };
 /** The answer to a change: with `wait=all` its receipt, without it the revision. */
 export const ChangeAnswer = z.union([
-  Receipt.extend({ changed, certificates }),
+  Receipt.extend({ changed, certificates, ...undone }),
   /** `dryRun`: nothing was changed, and `revision` is the newest that there is. */
-  z.object({ revision: Revision, changed, certificates, dryRun: z.literal(true).optional() }),
+  z.object({ revision: Revision, changed, certificates, ...undone, dryRun: z.literal(true).optional() }),
 ]);
 export type ChangeAnswer = z.infer<typeof ChangeAnswer>;
 
@@ -79,6 +94,8 @@ export const ChangeView = z.object({
   actor: Actor,
   action: z.string(),
   reason: z.string().nullable(),
+  /** The revision that it undoes. */
+  undoes: Revision.optional(),
   /** How many it touched. An authority of an earlier version does not say. */
   changed: z.int().nonnegative().optional(),
   /** Of a bulk change few or none: `GET /v1/changes/{revision}/subjects` has all. */
@@ -94,6 +111,9 @@ export const ChangeItem = ChangeView.omit({ receipt: true, subjects: true, chang
   first: z.array(SubjectId).max(5),
 });
 export type ChangeItem = z.infer<typeof ChangeItem>;
+
+/** `POST /v1/changes/{revision}/undo`. */
+export const UndoRequest = z.strictObject({ reason: ReasonText.optional() });
 
 /** The query of every route that changes what a gate would decide. */
 export const WaitQuery = z.strictObject({

@@ -21,6 +21,7 @@ const requests: Record<string, Asked> = {
   '/v1/attribute-types/:name': { ...operator, body: { type: 'string' }, params: { name: 'level' } },
   '/v1/standings': { ...operator, body: { subject: 'truck-17', action: 'suspend' } },
   '/v1/subjects/:id/retire': { ...operator, body: {}, params: { id: 'truck-17' } },
+  '/v1/changes/:revision/undo': { ...operator, body: {}, params: { revision: 4 } },
   '/v1/tokens': { ...operator, body: { tokens: [token] } },
   '/v1/gates/:id/reads': { ...operator, body: { reads: ['level'] }, params: { id: 'gate-1' } },
   '/v1/tokens/:id/revocation': { ...operator, body: {}, params: { id: 'token-1' } },

@@ -1,5 +1,5 @@
 import {
-  type ChangeAnswer,
+  ChangeAnswer,
   ChangeItem,
   ChangeQuery,
   ChangeView,
@@ -7,11 +7,14 @@ import {
   type Fingerprint,
   FleetView,
   JournalEntryView,
+  type LeftByUndo,
+  leftNamedMax,
   PortcullisError,
   page,
   SubjectDelta,
   type SubjectId,
-  type WaitQuery,
+  UndoRequest,
+  WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import type { Feed } from '../feed/feed.ts';
@@ -22,23 +25,38 @@ import { type Route, route } from './route.ts';
 /** A change may name a hundred thousand subjects. */
 export const changeBytesMax = 16 * 1024 * 1024;
 
+type WaitFor = z.infer<typeof WaitQuery>;
+
 export async function answerChange(
   feed: Feed,
-  { revision, changed, fingerprints }: { revision: number; changed: number; fingerprints?: Fingerprint[] },
-  query: z.infer<typeof WaitQuery>,
+  done: { revision: number; changed: number; fingerprints?: Fingerprint[]; left?: LeftByUndo[] },
+  query: WaitFor,
   { dryRun = false } = {},
 ): Promise<ChangeAnswer> {
+  const { revision, changed, fingerprints, left } = done;
   const certificates = fingerprints?.slice(0, certificatesNamedMax);
-  const what = { changed, ...(certificates && { certificates }) };
+  const what = {
+    ...{ changed, ...(certificates && { certificates }) },
+    ...(left && { leaves: left.length, left: left.slice(0, leftNamedMax) }),
+  };
   if (dryRun) return { revision, ...what, dryRun };
   if (query.wait !== 'all') return { revision, ...what };
   return { ...(await feed.receipt(revision, { limitMs: query.waitLimitMs })), ...what };
 }
 
 function changeItem(record: ChangeRecord): ChangeItem {
-  const { revision, position, at, actor, action, reason, subjects, draft } = record;
+  const { revision, position, at, actor, action, reason, undoes, subjects, draft } = record;
   const first = (draft?.first as SubjectId[] | undefined) ?? subjects.slice(0, 5).map(({ subject }) => subject);
-  return { revision, position, at: timestamp(at), actor, action, reason, subjects: changedBy(record), first };
+  const told = {
+    revision,
+    position,
+    at: timestamp(at),
+    actor,
+    action,
+    reason,
+    ...(undoes !== undefined && { undoes }),
+  };
+  return { ...told, subjects: changedBy(record), first };
 }
 
 const changedBy = ({ draft, subjects }: ChangeRecord) => draft?.changed ?? subjects.length;
@@ -114,6 +132,22 @@ export const changesRoutes: readonly Route[] = [
       const { draft, subjects } = await requireChange(journal, revision);
       if (!draft || after >= draft.parts) return { items: subjects, next: null };
       return { items: await journal.part(draft.id, after + 1), next: String(after + 1) };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/changes/:revision/undo',
+    kinds: ['operator'],
+    summary: 'Puts back the values and standings from before a revision, where nothing newer touched them',
+    uses: ['attributes', 'revocation', 'feed', 'journal'],
+    schemas: { params: ofRevision, query: WaitQuery, body: UndoRequest },
+    answer: ChangeAnswer,
+    async handle({ attributes, revocation, feed, journal }, { params: { revision }, query, body, by }) {
+      const record = await requireChange(journal, revision);
+      const done = await attributes.undo({ ...by, reason: body.reason }, record, (change) =>
+        revocation.undo(change, record),
+      );
+      return answerChange(feed, done, query);
     },
   }),
   route({

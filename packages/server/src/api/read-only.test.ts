@@ -43,6 +43,7 @@ test('every route that only looks is a GET: a read-only operator is refused all 
     ...[
       '/v1/attribute-types/:name',
       '/v1/attributes',
+      '/v1/changes/:revision/undo',
       '/v1/gates/:id/reads',
       '/v1/standings',
       '/v1/subjects/:id/retire',

@@ -10,15 +10,16 @@ import type {
   AttributesRequest,
   AttributeType,
   AttributeTypeView,
+  LeftByUndo,
   Preconditions,
   SelectionLine,
   SubjectsQuery,
   SubjectView,
 } from '@portcullis/contract';
-import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
+import type { By, ChangeRecord, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store, Writer } from '../storage/storage.ts';
 import { BulkChanges, valuesAtOnceMax } from './bulk-change.ts';
-import { askedFor, changeAttributes } from './change.ts';
+import { changeAll, changeAttributes, planOf } from './change.ts';
 import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
 import { GateReadings } from './gate-reads.ts';
 import { listSubjects } from './list.ts';
@@ -27,6 +28,17 @@ import { requirePreconditions } from './preconditions.ts';
 import { type ListQuery, listHistory, type Page, readSubject } from './read.ts';
 import { listTypes, readType, retype } from './retype.ts';
 import { Selections } from './selection.ts';
+import { Undo } from './undo.ts';
+import { untouched } from './untouched.ts';
+
+/** What was undone in one transaction. `newest`: by which revision what was looked at is as it is. */
+export interface Undone {
+  changed: number;
+  newest: number;
+  left: LeftByUndo[];
+}
+
+export type UndoDone = { revision: number; changed: number; left: LeftByUndo[] };
 
 export interface Attributes {
   /** @throws {PortcullisError} `subject_unknown` */
@@ -38,6 +50,11 @@ export interface Attributes {
   change(by: By, request: AttributesRequest): Promise<{ revision: number; changed: number }>;
   /** Whom an expression is true of: the lines of the answer. @throws {PortcullisError} `request_malformed`, `rate_limited` */
   select(where: string, stop: AbortSignal): AsyncIterable<SelectionLine>;
+  /**
+   * Puts back the values from before a revision, where nothing newer touched them. `alsoUndone`: what else is undone within the same
+   * revision; of a bulk change there is nothing else.
+   */
+  undo(by: By, record: ChangeRecord, alsoUndone: (change: ChangeTransaction) => Promise<Undone>): Promise<UndoDone>;
   types(): Promise<AttributeTypeView[]>;
   /** @throws {PortcullisError} `attribute_unknown` */
   type(name: string): Promise<Omit<AttributeTypeView, 'subjects'>>;
@@ -71,25 +88,44 @@ export async function openAttributes(parts: {
   const merging = new Merging(store);
   await merging.finish();
   const selections = new Selections({ directory, merged: () => merging.merged() });
-  const bulk = new BulkChanges({ journal, merging, declared });
+  const bulk = new BulkChanges({ journal, merging });
   const gateReads = new GateReadings(parts);
+  /** A part that was sent is not taken back: what is touched meanwhile is looked at again from the start. */
+  const undoBulk = async (by: By, record: ChangeRecord): Promise<UndoDone> => {
+    const plan = await Undo.of(journal, record, declared);
+    const done = await bulk.change(by, plan, { ifRevision: journal.head().revision });
+    return { ...done, left: plan.left };
+  };
   const announced = new Map<string, string>();
   return {
     read: (subject) => merging.read((db) => readSubject(db, subject)),
     list: (query) => merging.read((db) => listSubjects(db, query)),
     history: (subject, query) => merging.read((db) => listHistory(db, subject, query)),
     async change(by, request) {
-      const asked = askedFor(request);
-      if (request.dryRun) return { revision: journal.head().revision, changed: await bulk.rehearse(asked, request) };
-      const { named, set, unset } = asked;
-      if (named.length * (set.length + unset.length) > valuesAtOnceMax) return bulk.change(by, asked, request);
-      const entry = { ...by, action: 'attributes.change' };
-      const { result, revision } = await journal.change(entry, async (change) => {
+      const plan = planOf(request, declared);
+      if (request.dryRun) return { revision: journal.head().revision, changed: await bulk.rehearse(plan, request) };
+      const { action, named } = plan;
+      if (plan.values > valuesAtOnceMax) return bulk.change(by, plan, request);
+      const { result, revision } = await journal.change({ ...by, action }, async (change) => {
         await merging.mergeFor(change.db, named);
         await requirePreconditions(change.db, named, request);
-        return changeAttributes(change, asked, declared);
+        return changeAttributes(change, plan);
       });
       return { revision, changed: result };
+    },
+    async undo(by, record, alsoUndone) {
+      await merging.merged();
+      if (record.draft) return untouched(() => undoBulk(by, record));
+      const plan = await Undo.of(journal, record, declared);
+      const { action, undoes, named } = plan;
+      const { result, revision } = await journal.change({ ...by, action, undoes }, async (change) => {
+        await merging.mergeFor(change.db, named);
+        const also = await alsoUndone(change);
+        const { changed, newest } = await changeAll(change, plan);
+        if (changed + also.changed === 0) change.unchanged(Math.max(undoes, newest, also.newest), named);
+        return { changed: changed + also.changed, left: [...plan.left, ...also.left] };
+      });
+      return { revision, ...result };
     },
     async requirePreconditions(db, subjects, conditions) {
       await merging.mergeFor(db, subjects);

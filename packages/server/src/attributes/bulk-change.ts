@@ -1,9 +1,8 @@
-import { type AttributeType, PortcullisError, type Preconditions, type SubjectDelta } from '@portcullis/contract';
+import { PortcullisError, type Preconditions, type SubjectDelta } from '@portcullis/contract';
 import type { By, ChangeTransaction, Journal, OpenDraft } from '../journal/journal.ts';
-import { type Asked, aTurn, changeSome, difference, refuseUnknown, subjectsPerTurn, unknownOf } from './change.ts';
+import { aTurn, changeSome, type Plan, refuseUnknown, subjectsPerTurn, unknownOf } from './change.ts';
 import type { Merging } from './merge.ts';
 import { requirePreconditions } from './preconditions.ts';
-import { requireTypes, typesToFix } from './types.ts';
 import { chunks, type Written } from './write-values.ts';
 
 /** A change of more values than these is prepared in parts: no other change waits for its transaction longer than a moment. */
@@ -18,7 +17,6 @@ const firstNamed = 5;
 interface Parts {
   journal: Journal;
   merging: Merging;
-  declared: Record<string, AttributeType>;
 }
 
 type Done = { revision: number; changed: number };
@@ -37,40 +35,41 @@ export class BulkChanges {
   }
 
   /** @throws {PortcullisError} as a change does; `rate_limited` while too many wait for their turn */
-  async change(by: By, asked: Asked, conditions: Preconditions): Promise<Done> {
+  async change(by: By, plan: Plan, conditions: Preconditions): Promise<Done> {
     if (this.#waiting >= waitingMax) {
       throw new PortcullisError('rate_limited', `${waitingMax} bulk changes wait already; nothing was changed`, {
         detail: { retryAfterSeconds: 5 },
       });
     }
     this.#waiting++;
-    const turn = this.#tail.then(() => this.#inTurn(by, asked, conditions)).finally(() => this.#waiting--);
+    const turn = this.#tail.then(() => this.#inTurn(by, plan, conditions)).finally(() => this.#waiting--);
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
 
   /** How many subjects it would change now: looked at a few at a time. @throws {PortcullisError} as the change would */
-  async rehearse(asked: Asked, conditions: Preconditions): Promise<number> {
-    await this.#requirePossible(asked, conditions);
+  async rehearse(plan: Plan, conditions: Preconditions): Promise<number> {
+    await this.#requirePossible(plan, conditions);
     let changed = 0;
-    for (const subjects of chunks(asked.named, subjectsPerTurn)) {
-      changed += (await this.#parts.merging.read((db) => difference(db, asked, subjects))).changed.length;
+    for (const subjects of chunks(plan.named, subjectsPerTurn)) {
+      changed += (await this.#parts.merging.read((db) => plan.difference(db, subjects))).changed.length;
       await aTurn();
     }
     return changed;
   }
 
-  async #inTurn(by: By, asked: Asked, conditions: Preconditions): Promise<Done> {
+  async #inTurn(by: By, plan: Plan, conditions: Preconditions): Promise<Done> {
     const { journal, merging } = this.#parts;
     await merging.merged();
     const base = journal.head().revision;
-    await this.#requirePossible(asked, conditions);
+    await this.#requirePossible(plan, conditions);
     const draft = await journal.drafts.begin();
     try {
-      const prepared = await this.#prepare(draft, asked);
+      const prepared = await this.#prepare(draft, plan);
       if (prepared.partOf.size > 0) await draft.prepared();
-      const commit = (change: ChangeTransaction) => this.#commit(change, asked, { draft, base, conditions, prepared });
-      const { result, revision } = await journal.change({ ...by, action: 'attributes.change' }, commit);
+      const commit = (change: ChangeTransaction) => this.#commit(change, plan, { draft, base, conditions, prepared });
+      const { action, undoes } = plan;
+      const { result, revision } = await journal.change({ ...by, action, undoes }, commit);
       void merging.run();
       return { revision, changed: result };
     } catch (error) {
@@ -82,9 +81,10 @@ export class BulkChanges {
   }
 
   /** Looked at before anything is prepared, a few subjects at a time. */
-  async #requirePossible({ named, set }: Asked, conditions: Preconditions): Promise<void> {
-    const { merging, declared } = this.#parts;
-    await merging.read((db) => typesToFix(db, set, declared));
+  async #requirePossible(plan: Plan, conditions: Preconditions): Promise<void> {
+    const { merging } = this.#parts;
+    const { named } = plan;
+    await merging.read((db) => plan.requireTypes(db));
     const unknown: string[] = [];
     for (const subjects of chunks(named, subjectsPerTurn)) {
       unknown.push(...(await merging.read((db) => unknownOf(db, subjects))));
@@ -98,7 +98,7 @@ export class BulkChanges {
   }
 
   /** `partOf`: in which part each subject is that will be other than it is. */
-  async #prepare(draft: OpenDraft, asked: Asked): Promise<Prepared> {
+  async #prepare(draft: OpenDraft, plan: Plan): Promise<Prepared> {
     const { merging } = this.#parts;
     const partOf = new Map<string, number>();
     const part = { deltas: [] as SubjectDelta[], bytes: 0, number: 1 };
@@ -107,8 +107,8 @@ export class BulkChanges {
       Object.assign(part, { deltas: [], bytes: 0, number: part.number + 1 });
     };
     let newest = 0;
-    for (const subjects of chunks(asked.named, subjectsPerTurn)) {
-      const found = await merging.read((db) => difference(db, asked, subjects));
+    for (const subjects of chunks(plan.named, subjectsPerTurn)) {
+      const found = await merging.read((db) => plan.difference(db, subjects));
       newest = Math.max(newest, found.newest);
       for (const delta of deltasOf(found.written)) {
         const bytes = JSON.stringify(delta).length;
@@ -124,26 +124,22 @@ export class BulkChanges {
   }
 
   /** In turn with all other changes: short, whatever the draft holds. */
-  async #commit(
-    change: ChangeTransaction,
-    asked: Asked,
-    { draft, base, conditions, prepared }: Ready,
-  ): Promise<number> {
-    const { merging, declared } = this.#parts;
+  async #commit(change: ChangeTransaction, plan: Plan, { draft, base, conditions, prepared }: Ready): Promise<number> {
+    const { merging } = this.#parts;
     const since = await change.touchedSince(base);
-    const touched = asked.named.filter((subject) => since.has(subject));
+    const touched = plan.named.filter((subject) => since.has(subject));
     await requirePreconditions(change.db, touched, conditions);
-    await requireTypes(change.db, asked.set, declared);
+    await plan.fixTypes(change.db);
     const apart = new Set<string>();
     let { newest } = prepared;
     for (const subjects of chunks(touched, subjectsPerTurn)) {
-      const some = await changeSome(change, asked, subjects);
+      const some = await changeSome(change, plan, subjects);
       for (const subject of some.changed) apart.add(subject);
       newest = Math.max(newest, some.newest);
     }
     const { partOf } = prepared;
     const changed = new Set([...partOf.keys(), ...apart]).size;
-    if (changed === 0) change.unchanged(newest, asked.named);
+    if (changed === 0) change.unchanged(newest, plan.named);
     if (partOf.size === 0) return changed;
     const told = draft.told();
     change.bulk({ ...told, changed, first: [...partOf.keys()].slice(0, firstNamed) });

@@ -7,46 +7,75 @@ import {
   type Visibility,
 } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
-import type { Reader } from '../storage/storage.ts';
-import { requireTypes } from './types.ts';
+import type { Reader, Writer } from '../storage/storage.ts';
+import { requireTypes, typesToFix } from './types.ts';
 import { chunks, type Written, writeValues } from './write-values.ts';
 
 /** The event loop gets a turn after each so many subjects: a bulk change must not hold up a lease. */
 export const subjectsPerTurn = 200;
 
-/** What is asked for, of each subject alike. */
-export interface Asked {
+/** What is to become of many subjects, and how that is found out for some of them. */
+export interface Plan {
+  action: string;
+  /** The revision that it undoes. */
+  undoes?: number;
   named: string[];
+  /** How many values it may write. */
+  values: number;
+  /** Looked at before anything is prepared. @throws {PortcullisError} `attribute_type_conflict` */
+  requireTypes(db: Reader): Promise<void>;
+  /** The same within the transaction that commits it: a name without a type has one from then on. */
+  fixTypes(db: Writer): Promise<void>;
+  /** What would make these subjects what is asked for. @throws {PortcullisError} `subject_retired`, `attribute_unknown` */
+  difference(db: Reader, subjects: string[]): Promise<Difference>;
+}
+
+/** What is asked for, of each subject alike. */
+interface Asked {
   set: [string, AttributeValue][];
   unset: string[];
   visibility: Visibility | undefined;
 }
 
 /** @throws {PortcullisError} `request_malformed` where it contradicts itself */
-export function askedFor({ subjects, set: values = {}, unset, visibility }: AttributesRequest): Asked {
+export function planOf(
+  { subjects, set: values = {}, unset, visibility }: AttributesRequest,
+  declared: Record<string, AttributeType>,
+): Plan {
   const set = Object.entries(values as Record<string, AttributeValue>);
-  const asked = { named: [...new Set<string>(subjects)], set, unset: [...new Set<string>(unset)], visibility };
+  const named = [...new Set<string>(subjects)];
+  const asked = { set, unset: [...new Set<string>(unset)], visibility };
   requireSense(asked);
-  return asked;
+  return {
+    action: 'attributes.change',
+    named,
+    values: named.length * (set.length + asked.unset.length),
+    async requireTypes(db) {
+      await typesToFix(db, set, declared);
+    },
+    fixTypes: (db) => requireTypes(db, set, declared),
+    difference: (db, some) => difference(db, asked, some),
+  };
 }
 
 /** Resolves to how many subjects are other than before; where none is, there is no revision. */
-export async function changeAttributes(
-  change: ChangeTransaction,
-  asked: Asked,
-  declared: Record<string, AttributeType>,
-): Promise<number> {
-  await requireTypes(change.db, asked.set, declared);
-  await requireKnown(change.db, asked.named);
+export async function changeAttributes(change: ChangeTransaction, plan: Plan): Promise<number> {
+  await plan.fixTypes(change.db);
+  await requireKnown(change.db, plan.named);
+  const { changed, newest } = await changeAll(change, plan);
+  if (changed === 0) change.unchanged(newest, plan.named);
+  return changed;
+}
+
+export async function changeAll(change: ChangeTransaction, plan: Plan): Promise<{ changed: number; newest: number }> {
   const done = { changed: 0, newest: 0 };
-  for (const subjects of chunks(asked.named, subjectsPerTurn)) {
-    const some = await changeSome(change, asked, subjects);
+  for (const subjects of chunks(plan.named, subjectsPerTurn)) {
+    const some = await changeSome(change, plan, subjects);
     done.changed += some.changed.length;
     done.newest = Math.max(done.newest, some.newest);
     await aTurn();
   }
-  if (done.changed === 0) change.unchanged(done.newest, asked.named);
-  return done.changed;
+  return done;
 }
 
 export const aTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -92,24 +121,23 @@ function requireSense({ set, unset }: Pick<Asked, 'set' | 'unset'>): void {
 /** Stores what is other than before, and nothing else. `newest`: since when what was named is as it is. */
 export async function changeSome(
   change: ChangeTransaction,
-  asked: Asked,
+  plan: Plan,
   subjects: string[],
 ): Promise<{ changed: string[]; newest: number }> {
-  const { written, changed, newest } = await difference(change.db, asked, subjects);
+  const { written, changed, newest } = await plan.difference(change.db, subjects);
   await markTouched(change, changed);
   await writeValues(change, written);
   return { changed, newest };
 }
 
-interface Difference {
+export interface Difference {
   written: Written[];
   /** The subjects that will be other than they are. */
   changed: string[];
   newest: number;
 }
 
-/** What would make these subjects what is asked for. @throws {PortcullisError} `subject_retired`, `attribute_unknown` */
-export async function difference(db: Reader, asked: Asked, subjects: string[]): Promise<Difference> {
+async function difference(db: Reader, asked: Asked, subjects: string[]): Promise<Difference> {
   const kinds = await requireSubjects(db, subjects);
   const present = await presentOf(db, asked, subjects);
   const written: Written[] = [];

@@ -19,7 +19,7 @@ export async function typesToFix(
   for (const [name, value] of values) {
     const type = typeof value as AttributeType;
     const stored = await typeInStore(db, name);
-    const fixed = (Object.hasOwn(declared, name) ? declared[name] : stored) ?? type;
+    const fixed = (await typeOf(db, name, declared)) ?? type;
     if (fixed !== type) {
       throw new PortcullisError(
         'attribute_type_conflict',
@@ -30,6 +30,11 @@ export async function typesToFix(
     if (stored !== fixed) found.push({ name, type: fixed });
   }
   return found;
+}
+
+/** What values of this name are to be now; undefined: nobody ever said. */
+export async function typeOf(db: Reader, name: string, declared: Declared): Promise<AttributeType | undefined> {
+  return (Object.hasOwn(declared, name) ? declared[name] : undefined) ?? typeInStore(db, name);
 }
 
 async function typeInStore(db: Reader, name: string): Promise<AttributeType | undefined> {

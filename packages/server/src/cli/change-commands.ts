@@ -1,7 +1,9 @@
 import {
+  type ChangeAnswer,
   ChangeItem,
   ChangeView,
   FleetView,
+  type LeftByUndo,
   PortcullisError,
   page,
   plainJson,
@@ -9,7 +11,16 @@ import {
 } from '@portcullis/contract';
 import type { Command } from 'commander';
 import type { z } from 'zod';
-import { type FleetClient, type FleetOptions, receiptWords, revisionOf, withFleet } from './fleet-client.ts';
+import { addWaitOptions } from './change-options.ts';
+import {
+  type ChangeOptions,
+  type FleetClient,
+  type FleetOptions,
+  receiptWords,
+  revisionOf,
+  sendChange,
+  withFleet,
+} from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 
 export function changeCommands(program: Command, output: Output): void {
@@ -25,7 +36,34 @@ export function changeCommands(program: Command, output: Output): void {
     .argument('<revision>')
     .description('what a change did to each subject, by whom and why, and how far it is in force')
     .action((revision: string, options: FleetOptions) => show(revisionOf(revision), options, output));
+  addWaitOptions(change.command('undo'))
+    .argument('<revision>')
+    .description('put back the values and standings from before a change, where nothing newer touched them')
+    .action((given: string, options: ChangeOptions) => undo(revisionOf(given), options, output));
 }
+
+async function undo(revision: number, options: ChangeOptions, output: Output): Promise<void> {
+  const done = ({ changed = 0, leaves = 0, left = [] }: ChangeAnswer) =>
+    [
+      changed === 0
+        ? `nothing changed: nothing of revision ${revision} can be put back`
+        : `revision ${revision} is undone`,
+      ...left.map((one) => `  left: ${leftWords(one)}`),
+      ...(leaves > left.length ? [`  and ${leaves - left.length} more`] : []),
+    ].join('\n');
+  await sendChange(options, { path: `/v1/changes/${revision}/undo`, body: {}, done }, output);
+}
+
+const leftWhy: Record<LeftByUndo['why'], string> = {
+  changed_since: 'was changed since',
+  retired: 'is of a retired subject',
+  retyped: 'has another type now',
+  final: 'is revoked or superseded, which is final',
+  issued: 'was issued by it',
+};
+
+const leftWords = ({ subject, attribute, fingerprint, why }: LeftByUndo) =>
+  `${subject}: ${attribute ?? fingerprint} ${leftWhy[why]}`;
 
 interface ListOptions extends FleetOptions {
   last: string;
@@ -56,9 +94,10 @@ async function show(revision: number, options: FleetOptions, output: Output): Pr
   await withFleet(options, async (client) => {
     const change = await client.get(`/v1/changes/${revision}`, ChangeView);
     if ((change.changed ?? 0) > change.subjects.length) change.subjects = await subjectsOf(client, revision);
-    const { at, actor, action, reason, subjects, receipt } = change;
+    const { at, actor, action, reason, undoes, subjects, receipt } = change;
+    const what = undoes === undefined ? action : `${action} of revision ${undoes}`;
     const lines = [
-      `revision ${revision}: ${action} by ${actor} at ${at}${reason === null ? '' : `, ${plainJson(reason)}`}`,
+      `revision ${revision}: ${what} by ${actor} at ${at}${reason === null ? '' : `, ${plainJson(reason)}`}`,
       ...subjects.map((delta) => `  ${delta.subject}: ${deltaWords(delta)}`),
       receiptWords(receipt),
     ];

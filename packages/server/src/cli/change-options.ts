@@ -2,11 +2,15 @@ import type { Command } from 'commander';
 
 /** What every command that changes something takes. */
 export function addChangeOptions(command: Command): Command {
+  return addWaitOptions(command)
+    .option('--if-revision <number>', 'only if no subject that it names was changed after this revision')
+    .option('--if-value <K=V>', 'only if each subject that it names has this value (repeatable)', each);
+}
+
+export function addWaitOptions(command: Command): Command {
   return command
     .option('--reason <text>', 'why, for the journal')
     .option('--wait', 'wait until every gate that could decide has applied it, and print the receipt')
-    .option('--if-revision <number>', 'only if no subject that it names was changed after this revision')
-    .option('--if-value <K=V>', 'only if each subject that it names has this value (repeatable)', each)
     .option('--wait-limit <seconds>', 'how long to wait', '30');
 }
 

@@ -186,7 +186,7 @@ const prepared = (body: Record<string, unknown> | Prepare, client: FleetClient):
 /** Sends a change; with `--wait`, waits for its receipt. An unconfirmed receipt is printed, and the status is 1. */
 export async function sendChange(
   options: ChangeOptions,
-  change: { path: string; body: Record<string, unknown> | Prepare; done: string },
+  change: { path: string; body: Record<string, unknown> | Prepare; done: string | ((answer: ChangeAnswer) => string) },
   output: Output,
 ): Promise<void> {
   const { query, answerMs } = waitingOf(options);
@@ -194,7 +194,8 @@ export async function sendChange(
   await withFleet(options, async (client) => {
     const { body, told } = await askedWith(options, change.body, { client, output });
     const answer = await client.post(`${change.path}${query}`, body, ChangeAnswer, answerMs);
-    const done = doneWords(change.done, answer, body.fingerprint);
+    const done =
+      typeof change.done === 'string' ? doneWords(change.done, answer, body.fingerprint) : change.done(answer);
     const result = { ...answer, ...told };
     if (!('confirmed' in answer)) return output.result(result, `${done} (revision ${answer.revision})`);
     output.result(result, `${done}\n${receiptWords(answer)}`);

@@ -85,7 +85,8 @@ class StoredJournal implements Journal {
       if (already) return { result, since: already.since, head: await this.#remarked(db, before, entry, change) };
       const subjects = change.subjects();
       const { revision, at, reason } = change;
-      const body = JSON.stringify({ reason, draft, subjects });
+      const { undoes } = entry;
+      const body = JSON.stringify({ reason, undoes, draft, subjects });
       const partBytes = draft?.bytes ?? 0;
       const head = await this.#append(db, before, { ...entry, revision, at, body, partBytes });
       if (draft) await commitDraft(db, draft.id, revision);
@@ -94,7 +95,7 @@ class StoredJournal implements Journal {
       const bytes = Buffer.byteLength(body) + partBytes;
       const previousHash = before.revisionHash;
       const told = { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
-      const record: ChangeRecord = draft ? { ...told, draft } : told;
+      const record: ChangeRecord = { ...told, ...(undoes !== undefined && { undoes }), ...(draft && { draft }) };
       return { result, since: revision, record, head };
     });
     if (head) this.#committed(head);
@@ -251,10 +252,10 @@ async function hashOf(db: Reader, revision: number): Promise<string | undefined>
 }
 
 function recordOf(row: Selectable<Schema['journal']>, previousHash: string): ChangeRecord {
-  const { reason, subjects, draft } = JSON.parse(row.body) as Pick<ChangeRecord, 'reason' | 'subjects' | 'draft'>;
+  type Told = Pick<ChangeRecord, 'reason' | 'undoes' | 'subjects' | 'draft'>;
+  const { reason, subjects, ...rest } = JSON.parse(row.body) as Told;
   const { position, hash, at, actor, action } = row;
   const bytes = Buffer.byteLength(row.body) + row.partBytes;
   const revision = row.revision as number;
-  const record = { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
-  return draft ? { ...record, draft } : record;
+  return { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects, ...rest };
 }

@@ -17,6 +17,8 @@ export interface ChangeRecord {
   actor: string;
   action: string;
   reason: string | null;
+  /** The revision that it undoes. */
+  undoes?: number;
   /** Of a bulk change those alone that are in no part. */
   subjects: SubjectDelta[];
   /** A bulk change: what most of it is kept in. */
@@ -75,6 +77,8 @@ export interface By {
 
 export interface Entry extends By {
   action: string;
+  /** The revision that it undoes. */
+  undoes?: number | undefined;
 }
 
 /** An entry without a revision. What it says may depend on what the transaction did; undefined: there is nothing to say. */

@@ -1,4 +1,4 @@
-import { type Fingerprint, type Kind, PortcullisError, type StandingsRequest } from '@portcullis/contract';
+import { type Fingerprint, PortcullisError, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
@@ -8,6 +8,8 @@ import { listCertificates } from './list.ts';
 import type { CertificateRow, Revocation, StandingChange } from './promises.ts';
 import { rows } from './rows.ts';
 import { type ChangedStandings, changeStandings, requireOperatorLeft, setStanding, type Target } from './standing.ts';
+import { ofSubjects } from './targets.ts';
+import { undoStandings } from './undo.ts';
 
 export function openRevocation({
   store,
@@ -46,6 +48,7 @@ export function openRevocation({
       });
       return { revision, changed: result.changed, fingerprints: fingerprintsOf(result.open) };
     },
+    undo: (change, record) => undoStandings(change, record, system.now()),
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),
     supersedeLine,
     find: (fingerprint, db) => (db ? findRow(db, fingerprint) : store.read((db) => findRow(db, fingerprint))),
@@ -100,28 +103,6 @@ async function targetsOf(db: Reader, { subject, subjects, fingerprint }: Standin
   const line = [row, ...(await livingDescendants(db, row.fingerprint))];
   const found = await ofSubjects(db, [row.subject]);
   return found.map((target) => ({ ...target, rows: line }));
-}
-
-const subjectsPerTurn = 200;
-
-/** In the order in which they were asked for. The event loop gets a turn after each so many. */
-async function ofSubjects(db: Reader, subjects: string[]): Promise<Target[]> {
-  const targets: Target[] = [];
-  for (let from = 0; from < subjects.length; from += subjectsPerTurn) {
-    const some = subjects.slice(from, from + subjectsPerTurn);
-    const found = await db.selectFrom('subjects').selectAll().where('id', 'in', some).execute();
-    const certificates = (await rows(db).where('certificates.subject', 'in', some).execute()) as CertificateRow[];
-    const known = new Map(found.map((row) => [row.id, row]));
-    const of = Map.groupBy(certificates, (row) => row.subject);
-    for (const subject of some) {
-      const row = known.get(subject);
-      if (!row) throw new PortcullisError('subject_unknown', `the fleet has no subject "${subject}"`);
-      const { kind, revision, retired } = row;
-      targets.push({ subject, kind: kind as Kind, revision, retired: retired === 1, rows: of.get(subject) ?? [] });
-    }
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return targets;
 }
 
 async function findRow(db: Pick<Reader, 'selectFrom'>, fingerprint: string): Promise<CertificateRow | undefined> {

@@ -4,9 +4,10 @@ import type {
   CertificateView,
   Fingerprint,
   Kind,
+  LeftByUndo,
   StandingsRequest,
 } from '@portcullis/contract';
-import type { By, ChangeTransaction } from '../journal/journal.ts';
+import type { By, ChangeRecord, ChangeTransaction } from '../journal/journal.ts';
 import type { Reader, Schema } from '../storage/storage.ts';
 
 /** A certificate's row with its subject's kind, and whether that is an operator which changes nothing. */
@@ -25,6 +26,14 @@ export interface Revocation {
   change(by: By, request: StandingsRequest): Promise<StandingChange>;
   /** Revokes everything the subject has, for ever. */
   retire(by: By, subject: string): Promise<StandingChange>;
+  /**
+   * Within a revision: takes back the suspensions of this record, and its resumptions, where nothing newer touched the certificate. What is
+   * final stays.
+   */
+  undo(
+    change: ChangeTransaction,
+    record: ChangeRecord,
+  ): Promise<{ changed: number; newest: number; left: LeftByUndo[] }>;
   /** Within a revision: a newer certificate took its place. */
   supersede(change: ChangeTransaction, certificate: CertificateRow): Promise<void>;
   /**

@@ -216,6 +216,27 @@ test('changes are listed with who, why and about whom, and shown with what they 
   assert.equal((await house.portcullis('change', 'list', '--last', 'few')).status, 2);
 });
 
+test('a change is undone, and what is newer is left and named; an undo is a change that can be undone too', async () => {
+  const [made] = await house.json<Changed>('attribute', 'set', 'box-1', 'box-2', 'lane=9');
+  const [newer] = await house.json<Changed>('attribute', 'set', 'box-2', 'lane=10');
+  const undo = (revision = 0, ...words: string[]) =>
+    house.portcullis('change', 'undo', String(revision), '--reason', 'wrong list', ...words);
+  const revision = made?.revision as number;
+  const first = await undo(revision, '--wait');
+  assert.equal(first.status, 0, first.error);
+  assert.match(first.out, new RegExp(`^revision ${revision} is undone\n {2}left: box-2: lane was changed since\n`));
+  const lane = async (subject: string) =>
+    (await house.json<{ value: number }>('attribute', 'get', subject, 'lane'))[0]?.value;
+  assert.deepEqual([await lane('box-1'), await lane('box-2')], [7, 10]);
+  const shown = (await house.portcullis('change', 'show', String((newer?.revision ?? 0) + 1))).out;
+  assert.match(shown, new RegExp(`: change\\.undo of revision ${revision} by operator-1 at .*, "wrong list"$`, 'm'));
+  assert.match((await undo(revision)).out, /^nothing changed: nothing of revision \d+ can be put back/);
+  const [again] = await house.json<Changed>('change', 'undo', String((newer?.revision ?? 0) + 1));
+  assert.deepEqual([again?.changed, await lane('box-1')], [1, 9]);
+  const missing = await undo(999_999, '--json');
+  assert.equal((JSON.parse(missing.out) as { error: string }).error, 'revision_unknown');
+});
+
 const closed: [string, string[]][] = [
   ['kind', ['subject', 'list', '--kind', 'nosuch']],
   ['standing', ['subject', 'list', '--standing', 'nosuch']],
