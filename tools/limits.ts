@@ -180,6 +180,12 @@ const limits: Record<string, Limit[]> = {
     ),
     limit('connections to each listener of the authority', 'server/src/api/door.ts#connectionsMax', '', roomMade),
     limit('of them, with a handshake under way', 'server/src/api/door.ts#pendingHandshakesMax', '', roomMade),
+    limit(
+      'how long an answer may wait for its client, and a second more for each KiB of it',
+      'server/src/bounds/unread-answer.ts#answerMs',
+      'seconds',
+      'its connection ends; at a gate too',
+    ),
     limit('an enrolment token', 'contract/src/enrolment.ts#tokenLengthMax', 'characters', 'it is none'),
     limit(
       'receipts that a run of the authority remembers',

@@ -367,6 +367,17 @@ export const AuthorityStatus = z.object({
   }),
   /** What signs, and when it ends: nothing that it signed outlives it. An older authority does not say. */
   issuers: z.array(z.object({ name: z.string(), notAfter: Timestamp })).optional(),
+  /** Connections of each listener: open now, and since the start those that made room when it was full or were not let in. An older authority does not say. */
+  listeners: z
+    .array(
+      z.object({
+        listener: z.string(),
+        connections: z.int().nonnegative(),
+        displaced: z.int().nonnegative(),
+        turnedAway: z.int().nonnegative(),
+      }),
+    )
+    .optional(),
   /** Subjects whose last valid certificate ends within the time that was asked for. */
   ending: z.object({
     within: z.int().positive(),

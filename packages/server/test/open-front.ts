@@ -88,6 +88,7 @@ export class OpenFront {
     const told = {
       ...{ gate, instance, ground, connections, verdicts, policies: { refused: false }, now: system.now },
       ...{ pruneWaiting: () => 0, unproven: () => 0, overruns: () => recording.overruns },
+      crowd: () => this.front.crowd,
       certificateEnds: () => timestamp(system.now() + 1_000_000),
       diskSpace: async () => ({ freeBytes: 1_000, totalBytes: 5_000 }),
     };

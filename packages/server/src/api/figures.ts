@@ -3,10 +3,14 @@ import type { DiskSpace } from '../telemetry/telemetry.ts';
 import type { Requests } from './requests.ts';
 import type { Rooms } from './route.ts';
 
-type Parts = Pick<Rooms, 'feed' | 'issuance' | 'journal'> & { diskSpace(): Promise<DiskSpace>; requests: Requests };
+type Parts = Pick<Rooms, 'doors' | 'feed' | 'issuance' | 'journal'> & {
+  diskSpace(): Promise<DiskSpace>;
+  requests: Requests;
+};
 
 /** What the authority tells of itself to Prometheus. */
-export function authorityFigures({ feed, issuance, journal, diskSpace, requests }: Parts): Figures {
+export function authorityFigures(parts: Parts): Figures {
+  const { feed, issuance, journal, diskSpace, requests } = parts;
   const figures = new Figures();
   const revision = 'The fleet-wide number of the last change';
   figures.gauge('portcullis_authority_revision', revision, () => journal.head().revision);
@@ -25,5 +29,23 @@ export function authorityFigures({ feed, issuance, journal, diskSpace, requests 
   const issuerEnd = 'portcullis_authority_issuer_not_after_seconds';
   const ends = { name: issuerEnd, help: 'When each issuer ends, in seconds since 1970', label: 'issuer' };
   figures.labelled('gauge', ends, () => issuance.ends().map(({ name, notAfter }) => [name, notAfter / 1000]));
+  countConnections(figures, parts);
   return figures;
+}
+
+function countConnections(figures: Figures, { doors }: Parts): void {
+  const open = { name: 'portcullis_authority_connections', help: 'Open connections, by listener', label: 'listener' };
+  figures.labelled('gauge', open, () => doors.list().map(({ listener, connections }) => [listener, connections]));
+  const displaced = {
+    name: 'portcullis_authority_connections_displaced_total',
+    help: 'Connections that made room at a listener that was full',
+    label: 'listener',
+  };
+  figures.labelled('counter', displaced, () => doors.list().map((one) => [one.listener, one.displaced]));
+  const turnedAway = {
+    name: 'portcullis_authority_connections_turned_away_total',
+    help: 'Connections for which a listener that was full had no room',
+    label: 'listener',
+  };
+  figures.labelled('counter', turnedAway, () => doors.list().map((one) => [one.listener, one.turnedAway]));
 }

@@ -6,7 +6,7 @@ import { Buckets } from '../bounds/bounds.ts';
 import type { Store } from '../storage/storage.ts';
 import { type FiguresAddress, FiguresListener } from '../telemetry/figures.ts';
 import { DeskReports } from './desk-reports.ts';
-import { guardDoor } from './door.ts';
+import { Doors } from './door.ts';
 import { authorityFigures } from './figures.ts';
 import { OwnCertificate } from './own-certificate.ts';
 import { Requests } from './requests.ts';
@@ -14,7 +14,7 @@ import type { Rooms } from './route.ts';
 import { apiRoutes, openRoutes } from './routes.ts';
 import { makeServer, tlsOptions } from './server.ts';
 
-export interface ApiParts extends Omit<Rooms, 'serverCertificates' | 'desks'> {
+export interface ApiParts extends Omit<Rooms, 'serverCertificates' | 'desks' | 'doors'> {
   store: Store;
   listen: { host: string; apiPort: number; enrolmentPort: number };
   /** Where figures are told without a client certificate; not given: nowhere. */
@@ -34,7 +34,8 @@ const certificateRate = { burst: 60, everyMs: 20_000 };
 export async function openApi(given: ApiParts): Promise<Api> {
   const serverCertificates = new Buckets({ ...certificateRate, monotonic: given.system.monotonic });
   const desks = new DeskReports({ store: given.store, monotonic: given.system.monotonic });
-  const parts = { ...given, serverCertificates, desks };
+  const doors = new Doors(given);
+  const parts = { ...given, serverCertificates, desks, doors };
   const { roots, issuers } = parts.issuance.bundle;
   const trust = roots + issuers;
   if (!trust.includes('BEGIN CERTIFICATE')) {
@@ -44,7 +45,8 @@ export async function openApi(given: ApiParts): Promise<Api> {
   const identity = await own.obtain();
   const api = await makeServer(parts, apiRoutes, tlsOptions(identity, trust));
   const enrolment = await makeServer(parts, openRoutes, tlsOptions(identity, undefined));
-  for (const { server } of [api, enrolment]) guardDoor(server as Server, given);
+  doors.guard('api', api.server as Server);
+  doors.guard('enrolment', enrolment.server as Server);
   own.keep((next) => {
     (api.server as Server).setSecureContext(tlsOptions(next, trust));
     (enrolment.server as Server).setSecureContext(tlsOptions(next, undefined));

@@ -10,12 +10,14 @@ import type { By, Journal, Verified } from '../journal/journal.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
 import type { DeskReports } from './desk-reports.ts';
+import type { Doors } from './door.ts';
 import type { Peer } from './peer.ts';
 
 /** The rooms that handlers call; each is handed those that its row names. */
 export interface Rooms {
   attributes: Attributes;
   desks: DeskReports;
+  doors: Pick<Doors, 'list'>;
   enrolment: Enrolment;
   feed: Feed;
   issuance: Issuance;

@@ -8,7 +8,7 @@ export const statusRoutes: readonly Route[] = [
     path: '/v1/status',
     kinds: ['operator'],
     summary: 'How the authority stands: its disk, the end of its journal, what certificates end soon',
-    uses: ['fleet', 'issuance', 'journal', 'revocation', 'system', 'startedAt', 'diskSpace', 'verified'],
+    uses: ['doors', 'fleet', 'issuance', 'journal', 'revocation', 'system', 'startedAt', 'diskSpace', 'verified'],
     schemas: { query: StatusQuery },
     answer: AuthorityStatus,
     handle: (rooms, { query }) => statusOf(rooms, query.endingWithin),
@@ -17,7 +17,7 @@ export const statusRoutes: readonly Route[] = [
 
 type Looked = Pick<
   Rooms,
-  'fleet' | 'issuance' | 'journal' | 'revocation' | 'system' | 'startedAt' | 'diskSpace' | 'verified'
+  'doors' | 'fleet' | 'issuance' | 'journal' | 'revocation' | 'system' | 'startedAt' | 'diskSpace' | 'verified'
 >;
 
 async function statusOf(rooms: Looked, within: number): Promise<AuthorityStatus> {
@@ -31,6 +31,7 @@ async function statusOf(rooms: Looked, within: number): Promise<AuthorityStatus>
     ...{ fleet: fleet as AuthorityStatus['fleet'], version, startedAt: timestamp(startedAt) },
     ...{ time: timestamp(system.now()), revision: journal.head().revision, disk },
     journal: { ...end, verified: rooms.verified() ?? null },
+    listeners: rooms.doors.list(),
     issuers: issuance.ends().map(({ name, notAfter }) => ({ name, notAfter: timestamp(notAfter) })),
     ending: { within, ...ending },
   };

@@ -9,3 +9,4 @@ export { Buckets } from './buckets.ts';
 export { Doorway, type DoorwayParts } from './doorway.ts';
 export { type BodyRefused, type Budget, GrowingBody, piecesMax } from './growing-body.ts';
 export { isLongBody, takeNoMore, throwAwayBody } from './thrown-away.ts';
+export { answerMs, boundAnswer } from './unread-answer.ts';

@@ -132,7 +132,17 @@ function wrongWithGates(gates: GateFound[]): string[] {
   });
 }
 
-function notesOf({ version, time, journal, issuers, ending }: AuthorityStatus, gates: GateFound[]): string[] {
+/** Who comes in is bounded: whoever holds most gives way, and that is somebody. */
+const crowdedNotes = ({ listeners = [] }: AuthorityStatus): string[] =>
+  listeners
+    .filter(({ displaced, turnedAway }) => displaced + turnedAway > 0)
+    .map(
+      ({ listener, displaced, turnedAway }) =>
+        `the authority's listener "${listener}" was full: ${displaced} made room and ${turnedAway} were turned away since it started; the log has addresses`,
+    );
+
+function notesOf(authority: AuthorityStatus, gates: GateFound[]): string[] {
+  const { version, time, journal, issuers, ending } = authority;
   const { devices, more, within } = ending;
   const days = Math.round(within / 86_400);
   return [
@@ -142,6 +152,7 @@ function notesOf({ version, time, journal, issuers, ending }: AuthorityStatus, g
         ]
       : []),
     ...(issuersEnding(issuers, time, issuerWrongMs).length > 0 ? [] : issuersEnding(issuers, time, issuerNotedMs)),
+    ...crowdedNotes(authority),
     ...(journal.verified ? [] : ['nobody looked at all of the journal yet: journal verify']),
     ...gates.flatMap(({ gate, own, overruns, unproven }) => [
       ...(overruns > 0 ? [`${gate} had ${counted(overruns, 'overrun')} since it started`] : []),

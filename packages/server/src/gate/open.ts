@@ -128,6 +128,7 @@ class RunningGate implements Gate {
       overruns: () => recording.overruns,
       unproven: () => this.#unproven + recording.unproven,
       pruneWaiting: () => this.#retention.waiting,
+      crowd: () => this.#front.crowd,
       certificateEnds: () => this.#credentials.client.notAfter,
     };
     const metrics = gateFigures(told);

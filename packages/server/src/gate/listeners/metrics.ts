@@ -11,12 +11,14 @@ export interface MetricsParts {
   policies: { refused: boolean };
   overruns(): number;
   pruneWaiting(): number;
+  /** Of a listener that was full, whatever the certificate. */
+  crowd(): { displaced: number; turnedAway: number };
   diskSpace(): Promise<DiskSpace>;
 }
 
 /** What the gate tells of itself to Prometheus. */
 export function gateFigures(parts: MetricsParts): Figures {
-  const { ground, connections, policies } = parts;
+  const { ground, connections, policies, crowd } = parts;
   const { replica, lease } = ground;
   const figures = new Figures();
   figures.gauge('portcullis_gate_connections', 'Open connections', () => connections.size);
@@ -32,6 +34,10 @@ export function gateFigures(parts: MetricsParts): Figures {
   figures.counter('portcullis_gate_connections_displaced_total', displaced, () => connections.displaced);
   const turnedAway = 'Connections of a certificate that has as many as it may, each with something under way';
   figures.counter('portcullis_gate_connections_turned_away_total', turnedAway, () => connections.turnedAway);
+  const gaveWay = 'Connections that made room at a listener that was full';
+  figures.counter('portcullis_gate_crowded_displaced_total', gaveWay, () => crowd().displaced);
+  const noRoom = 'Connections for which a listener that was full had no room';
+  figures.counter('portcullis_gate_crowded_turned_away_total', noRoom, () => crowd().turnedAway);
   figures.gauge('portcullis_gate_policy', 'The number of the policy in force', () => ground.policy.number);
   const refused = '1 while the files of the policy are not valid';
   figures.gauge('portcullis_gate_policy_refused', refused, () => Number(policies.refused));

@@ -107,6 +107,8 @@ test('the authority and the gate tell their figures on this machine without a ce
   assert.match(authority, /^portcullis_authority_leases\{lease="held"\} 1$/m);
   assert.match(authority, /^# TYPE portcullis_authority_requests_total counter$/m);
   assert.match(authority, /^portcullis_authority_requests_total\{status="200"\} \d+$/m);
+  assert.match(authority, /^portcullis_authority_connections\{listener="api"\} \d+$/m);
+  assert.match(authority, /^portcullis_authority_connections_turned_away_total\{listener="enrolment"\} 0$/m);
   assert.match(gate, /^portcullis_gate_admitted_total 1$/m);
   assert.match(gate, /^# TYPE portcullis_gate_admitted_total counter$/m);
 });

@@ -77,6 +77,10 @@ export class Front {
     return this.#listener.listen();
   }
 
+  get crowd(): { displaced: number; turnedAway: number } {
+    return this.#listener?.crowd ?? { displaced: 0, turnedAway: 0 };
+  }
+
   swapCredential(credential: ServerCredential): void {
     this.#listener?.swapCredential(credential);
   }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { Doorway, type DoorwayParts } from '../../../bounds/bounds.ts';
+import { boundAnswer, Doorway, type DoorwayParts } from '../../../bounds/bounds.ts';
 import type { Connection, Connections } from '../../connections/connections.ts';
 import {
   addressOf,
@@ -67,6 +67,11 @@ export class Listener {
     this.#server.on('clientError', (error, socket) =>
       refuseBytes(error as BytesRefused, socket as Socket, parts.now()),
     );
+  }
+
+  /** For want of room at all, whatever the certificate. */
+  get crowd(): { displaced: number; turnedAway: number } {
+    return this.#doorway;
   }
 
   async listen(): Promise<number> {
@@ -145,6 +150,7 @@ export class Listener {
     const transport = this.#transports.get(request.socket);
     const connection = transport?.connection;
     transport?.arriving(request, response);
+    boundAnswer(request, response);
     if (!transport || !connection) request.socket.destroy();
     else if (namesOneHost(request)) this.#parts.handle({ connection, transport, request, response });
     else refuseBytes({ code: 'more than one host' }, request.socket, this.#parts.now());

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { oneOf, type SubjectId } from '@portcullis/contract';
 import { z } from 'zod';
+import { answerMs } from '../../../bounds/bounds.ts';
 import type { ReadingPage, Sink, ReadingQuery as SinkQuery } from '../../../storage/sink.ts';
 import type { OnRecord } from '../on-record.ts';
 import { send } from './answers.ts';
@@ -68,12 +69,14 @@ async function sendLines(sink: Sink, wanted: SinkQuery, response: ServerResponse
   response.end(`${JSON.stringify({ next: page.next, tail: page.tail })}\n`);
 }
 
-/** Or the reader is gone. */
+/** Or the reader is gone; one that takes nothing for so long is sent away. */
 async function taken(response: ServerResponse): Promise<void> {
   const over = new AbortController();
   const closed = () => over.abort();
+  const late = setTimeout(() => response.destroy(), answerMs).unref();
   response.once('close', closed);
   await once(response, 'drain', { signal: over.signal }).catch(() => undefined);
+  clearTimeout(late);
   response.off('close', closed);
 }
 
