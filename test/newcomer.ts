@@ -1,6 +1,6 @@
 /** Somebody who does what a page says: its shell blocks, one after another, in an empty folder and on ports of his own. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,13 +47,18 @@ export class Newcomer {
       await this.starts(words, /listening on/, / up\b/.test(words) ? 2 : 1);
       return;
     }
-    const ended = spawnSync('bash', ['-ec', words], {
-      cwd: this.#home,
-      env: environment,
-      encoding: 'utf8',
-      timeout: 4 * patienceMs,
+    const { status, said } = await this.#ended(words);
+    assert.equal(status, how === 'fails' ? 1 : 0, `${words}\n${said}`);
+  }
+
+  #ended(words: string): Promise<{ status: ChildProcess['exitCode']; said: string }> {
+    const options = { cwd: this.#home, env: environment, timeout: 4 * patienceMs };
+    return new Promise((resolve) => {
+      const child = execFile('bash', ['-ec', words], options, (_error, out, side) =>
+        resolve({ status: child.exitCode, said: `${out}\n${side}` }),
+      );
+      child.stdin?.end();
     });
-    assert.equal(ended.status, how === 'fails' ? 1 : 0, `${words}\n${ended.stdout}\n${ended.stderr}`);
   }
 
   write(file: string, change: (before: string) => string): void {

@@ -1,33 +1,38 @@
 /** The blocks of the pages, run one after another as a newcomer would. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { freeBasePort } from '../tools/commands.ts';
 import { asNewcomer, blocksOf } from './newcomer.ts';
 import { root, textOf } from './tree.ts';
 
-test('the tour of docs/start.md works by copy and paste', () =>
-  asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/start.md'))));
+/** Each in a folder of its own, side by side: most of the time each waits for a process to start. */
+describe('prose', { concurrency: true }, () => {
+  test('the tour of docs/start.md works by copy and paste', () =>
+    asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/start.md'))));
 
-test('the policy on the page about expectations is one that a gate takes', async () => {
-  await asNewcomer(async (newcomer) => {
-    await newcomer.run({ text: 'portcullis init', how: '' });
-    const text = textOf('docs/concepts/expectations.md');
-    const [streams, expected] = ['yaml', 'json'].map((kind) => text.split(`\`\`\`${kind}\n`)[1]?.split('```')[0] ?? '');
-    newcomer.write('fleet/gate.yaml', (yaml) => yaml.slice(0, yaml.indexOf('streams:')) + streams);
-    newcomer.write('fleet/expected.ndjson', () => expected ?? '');
-    newcomer.write('fleet/cold-chain.schema.json', () => '{"properties":{"temperature":{"type":"number"}}}');
-    await newcomer.run({ text: 'portcullis config check', how: '' });
+  test('the policy on the page about expectations is one that a gate takes', async () => {
+    await asNewcomer(async (newcomer) => {
+      await newcomer.run({ text: 'portcullis init', how: '' });
+      const text = textOf('docs/concepts/expectations.md');
+      const [streams, expected] = ['yaml', 'json'].map(
+        (kind) => text.split(`\`\`\`${kind}\n`)[1]?.split('```')[0] ?? '',
+      );
+      newcomer.write('fleet/gate.yaml', (yaml) => yaml.slice(0, yaml.indexOf('streams:')) + streams);
+      newcomer.write('fleet/expected.ndjson', () => expected ?? '');
+      newcomer.write('fleet/cold-chain.schema.json', () => '{"properties":{"temperature":{"type":"number"}}}');
+      await newcomer.run({ text: 'portcullis config check', how: '' });
+    });
   });
-});
 
-test('what the README prints works in the order in which it prints it: npm start, what that says, and the tour while it runs', async () => {
-  await asNewcomer(async (newcomer) => {
-    const start = `${process.execPath} ${join(root, 'tools/start.ts')} --base-port ${await freeBasePort()}`;
-    const said = await newcomer.starts(start, /admitted/, 1);
-    const tries = said.filter((line) => line.startsWith('  npx portcullis '));
-    assert.equal(tries.length, 3);
-    for (const text of tries) await newcomer.run({ text, how: '' });
-    await newcomer.follow(blocksOf('README.md', '## The tour'));
+  test('what the README prints works in the order in which it prints it: npm start, what that says, and the tour while it runs', async () => {
+    await asNewcomer(async (newcomer) => {
+      const start = `${process.execPath} ${join(root, 'tools/start.ts')} --base-port ${await freeBasePort()}`;
+      const said = await newcomer.starts(start, /admitted/, 1);
+      const tries = said.filter((line) => line.startsWith('  npx portcullis '));
+      assert.equal(tries.length, 3);
+      for (const text of tries) await newcomer.run({ text, how: '' });
+      await newcomer.follow(blocksOf('README.md', '## The tour'));
+    });
   });
 });
