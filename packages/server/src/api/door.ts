@@ -57,7 +57,8 @@ function guarded(server: Server, { system: { monotonic }, log }: Parts): Doorway
   const doorway = new Doorway({ ...bounds, idleSince, onFull, monotonic });
   doorway.guard(server);
   server.on('secureConnection', (socket) => seen.set(socket, { answering: 0, since: monotonic() }));
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+  // Before the answer, which may be there at once.
+  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     boundAnswer(request, response);
     const known = seen.get(request.socket as TLSSocket);
     if (!known) return;
