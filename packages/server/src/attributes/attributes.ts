@@ -87,7 +87,7 @@ export async function openAttributes(parts: {
   const { directory, store, journal, declared } = parts;
   const merging = new Merging(store);
   await merging.finish();
-  const selections = new Selections({ directory, merged: () => merging.merged() });
+  const selections = new Selections({ directory, declared: Object.keys(declared), merged: () => merging.merged() });
   const bulk = new BulkChanges({ journal, merging });
   const gateReads = new GateReadings(parts);
   /** A part that was sent is not taken back: what is touched meanwhile is looked at again from the start. */

@@ -21,15 +21,26 @@ export function selectorOf(where: string): Selector {
   }
 }
 
+/** A mistyped name would be one that everybody lacks. @throws {PortcullisError} `attribute_unknown` */
+async function requireKnown(db: Reader, names: readonly string[], declared: readonly string[]): Promise<void> {
+  const used = await db.selectFrom('attributeTypes').select('name').where('name', 'in', names).execute();
+  const known = new Set([...declared, ...used.map(({ name }) => name)]);
+  const unknown = names.filter((name) => !known.has(name)).map((name) => `"${name}"`);
+  if (unknown.length === 0) return;
+  const why = `where: no attribute ${unknown.join(', ')} was ever set in this fleet; "attribute types" lists those that were`;
+  throw new PortcullisError('attribute_unknown', why);
+}
+
 /**
  * Whom an expression is true of, of all subjects that are not retired, as they are in one transaction. `tell` gets each line of the answer.
- * @throws {PortcullisError} `request_too_large` where it is true of more than one change may name
+ * @throws {PortcullisError} `attribute_unknown`; `request_too_large` where it is true of more than one change may name
  */
 export async function selectSubjects(
   db: Reader,
-  selector: Selector,
+  { selector, declared }: { selector: Selector; declared: readonly string[] },
   tell: (line: SelectionLine) => void,
 ): Promise<void> {
+  await requireKnown(db, selector.attributes, declared);
   const { revision } = await db.selectFrom('head').select('revision').executeTakeFirstOrThrow();
   const seen = { looked: 0, selected: 0, undecided: 0 };
   let example: { subject: SubjectId; why: string } | null = null;

@@ -8,7 +8,14 @@ import { selectorOf, selectSubjects } from './selecting.ts';
 
 const port = parentPort;
 assert(port !== null, 'this file is run as a worker');
-const { directory, where } = workerData as { directory: string; where: string };
+const { directory, where, declared } = workerData as Asked;
+
+export interface Asked {
+  directory: string;
+  where: string;
+  /** Names of attributes that have a type, used or not. */
+  declared: readonly string[];
+}
 
 /** `between`: a bulk change is on its way into the rows; ask again. */
 export type Told = SelectionLine | { type: 'between' };
@@ -18,7 +25,7 @@ try {
   const selector = selectorOf(where);
   await readSqliteStore(directory).snapshot(async (db) => {
     if (await isBetween(db)) tell({ type: 'between' });
-    else await selectSubjects(db, selector, tell);
+    else await selectSubjects(db, { selector, declared }, tell);
   });
 } catch (error) {
   const code = error instanceof PortcullisError ? error.code : 'internal';

@@ -2,7 +2,7 @@ import { on } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { PortcullisError, type SelectionLine } from '@portcullis/contract';
 import { selectorOf } from './selecting.ts';
-import type { Told } from './selection-worker.ts';
+import type { Asked, Told } from './selection-worker.ts';
 
 /** The extension is that of this file: TypeScript in a clone, JavaScript in a published package. */
 const workerFile = new URL(
@@ -18,6 +18,7 @@ const selectionsMax = 2;
 interface Parts {
   /** Of the store. */
   directory: string;
+  declared: readonly string[];
   merged(): Promise<void>;
 }
 
@@ -51,10 +52,10 @@ export class Selections {
 
   /** True: it was told to the end. */
   async *#once(where: string, stop: AbortSignal): AsyncGenerator<SelectionLine, boolean> {
-    const { directory } = this.#parts;
+    const { directory, declared } = this.#parts;
     const late = AbortSignal.timeout(selectionMsMax);
     const worker = new Worker(workerFile, {
-      workerData: { directory, where },
+      workerData: { directory, where, declared } satisfies Asked,
       execArgv: conditionsOf(process.execArgv),
     });
     try {

@@ -107,13 +107,13 @@ export class Output {
     return table.add(row).map(ended).join('');
   }
 
-  /** What is good to know meanwhile; never part of the result. */
   /** How far something is, on a terminal alone, in the place of what was said of it before; empty: it is over. */
   progress(words: string): void {
     if (this.screen.whole || this.json) return;
     this.#side.write(`\r\u001b[K${plain(words)}`);
   }
 
+  /** What is good to know meanwhile; never part of the result. */
   notice(words: string): void {
     this.#side.write(`${plainLines(words)}\n`);
   }

@@ -7,7 +7,7 @@ import {
   TrialAnswer,
   triedPerRequestMax,
 } from '@portcullis/contract';
-import { askGates, type Gate, gatesOf } from './ask-gates.ts';
+import { askGates, type Gate, knownGates } from './ask-gates.ts';
 import { requireAssignments } from './assignments.ts';
 import {
   askedWith,
@@ -120,29 +120,44 @@ async function select(client: FleetClient, where: string, output: Output): Promi
 }
 
 /** On condition that nobody it found was touched meanwhile; else it is found anew. */
-async function commit(client: FleetClient, options: ManyOptions, change: Chosen, output: Output): Promise<void> {
+export async function commit(client: FleetClient, options: ManyOptions, change: Chosen, output: Output): Promise<void> {
+  const { where, ifValue } = options;
+  const answers: ChangeAnswer[] = [];
   for (let tries = 1; ; tries++) {
     try {
-      return await commitOnce(client, options, change, output);
+      return await commitOnce(client, options, { ...change, answers }, output);
     } catch (error) {
       const isTouched = error instanceof PortcullisError && error.code === 'precondition_failed';
-      const { where, ifValue } = options;
-      if (!isTouched || where === undefined || ifValue || tries === triesMax) throw error;
+      if (!isTouched || where === undefined || ifValue) throw error;
+      if (tries === triesMax) throw touched(error, answers);
       change.selected = await select(client, where, output);
     }
   }
 }
 
-async function commitOnce(client: FleetClient, options: ManyOptions, change: Chosen, output: Output): Promise<void> {
-  const { selected, path, perRequest } = change;
+/** Of several changes some may have been made. */
+function touched(cause: PortcullisError, made: readonly ChangeAnswer[]): PortcullisError {
+  const revisions = made.map(({ revision }) => revision).join(', ');
+  const before = made.length === 0 ? '' : ` (before that, there were changes: revisions [${revisions}])`;
+  const why = `selected ${triesMax} times, and each time somebody was changed before the change: ${cause.message}${before}`;
+  return new PortcullisError('precondition_failed', why, { cause });
+}
+
+/** `answers`: of the changes that were made, also of those before it was selected anew. */
+async function commitOnce(
+  client: FleetClient,
+  options: ManyOptions,
+  change: Chosen & { answers: ChangeAnswer[] },
+  output: Output,
+): Promise<void> {
+  const { selected, path, perRequest, answers } = change;
   const { query, answerMs } = waitingOf(options);
   const seen = seenOf(selected);
   for (const words of undecidedWords(selected)) output.notice(words);
-  if (selected.subjects.length === 0) {
+  if (selected.subjects.length === 0 && answers.length === 0) {
     return output.result({ changed: 0, ...seen }, `nothing changed: no subject is selected of ${selected.looked}`);
   }
   const { body, told } = await askedWith(options, change.body, { client, output });
-  const answers: ChangeAnswer[] = [];
   for (let from = 0; from < selected.subjects.length; from += perRequest) {
     const subjects = selected.subjects.slice(from, from + perRequest);
     const asked = { ...body, subjects, ...(selected.revision !== undefined && { ifRevision: selected.revision }) };
@@ -167,7 +182,12 @@ function undecidedWords({ undecided, example }: Selected): string[] {
   return [`of "${example.subject}"${others} the expression says neither, so it is not selected: ${example.why}`];
 }
 
-async function rehearse(client: FleetClient, options: ManyOptions, change: Chosen, output: Output): Promise<void> {
+export async function rehearse(
+  client: FleetClient,
+  options: ManyOptions,
+  change: Chosen,
+  output: Output,
+): Promise<void> {
   const { selected, path, perRequest } = change;
   for (const words of undecidedWords(selected)) output.notice(words);
   const { body } = await askedWith(options, change.body, { client, output });
@@ -197,7 +217,7 @@ interface Tried {
 }
 
 async function tryAtGates(client: FleetClient, subjects: readonly string[], trial: Trial): Promise<Tried> {
-  const gates = await gatesOf(client);
+  const gates = await knownGates(client);
   const asked = await askGates(gates, (gate) => tryAt(client, gate, subjects, trial));
   return {
     gates: asked.answers.map(({ gate, value }) => ({ gate, connections: value })),

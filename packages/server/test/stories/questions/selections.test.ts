@@ -107,6 +107,7 @@ test('nobody, too much at once, or what says nothing: told, and nothing is chang
     [['attribute', 'set', '--where', 'site + 1', 'a=b'], /where: .*can never (be evaluated|give a boolean)/],
     [['attribute', 'set', '--where', '[1].all(x, [2].all(y, x == y))', 'a=b'], /a loop within a loop is not allowed/],
     [['attribute', 'set', ...inBerlin, '--if-revision', '3', 'a=b'], /--where has a revision of its own/],
+    [['certificate', 'suspend', '@/dev/null', '--dry-run'], /names no subject/],
     [['certificate', 'suspend'], /name subjects, or give --where/],
   ];
   for (const [words, error] of cases) {
@@ -114,4 +115,7 @@ test('nobody, too much at once, or what says nothing: told, and nothing is chang
     assert.equal(refused.status, 2, words.join(' '));
     assert.match(refused.error, error);
   }
+  const mistyped = await house.portcullis('certificate', 'suspend', '--where', '!has(attributes.siet)');
+  assert.equal(mistyped.status, 1);
+  assert.match(mistyped.error, /where: no attribute "siet" was ever set in this fleet/);
 });
