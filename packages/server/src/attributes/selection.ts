@@ -25,10 +25,12 @@ interface Parts {
 /** Which subjects an expression is true of: evaluated beside the authority's own work, with a deadline. */
 export class Selections {
   readonly #parts: Parts;
+  readonly #msMax: number;
   #running = 0;
 
-  constructor(parts: Parts) {
+  constructor(parts: Parts, msMax = selectionMsMax) {
     this.#parts = parts;
+    this.#msMax = msMax;
   }
 
   /** The lines of its answer. @throws {PortcullisError} `request_malformed`, `rate_limited` */
@@ -53,7 +55,7 @@ export class Selections {
   /** True: it was told to the end. */
   async *#once(where: string, stop: AbortSignal): AsyncGenerator<SelectionLine, boolean> {
     const { directory, declared } = this.#parts;
-    const late = AbortSignal.timeout(selectionMsMax);
+    const late = AbortSignal.timeout(this.#msMax);
     const worker = new Worker(workerFile, {
       workerData: { directory, where, declared } satisfies Asked,
       execArgv: conditionsOf(process.execArgv),
@@ -70,7 +72,7 @@ export class Selections {
       return true;
     } catch (error) {
       if (stop.aborted || !late.aborted) throw (error as Error).cause ?? error;
-      const detail = `the selection took longer than ${selectionMsMax / 1_000} s; nothing was changed`;
+      const detail = `the selection took longer than ${this.#msMax / 1_000} s; nothing was changed`;
       yield { type: 'failed', code: 'request_too_large', detail };
       return true;
     } finally {
