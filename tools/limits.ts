@@ -141,12 +141,7 @@ const limits: Record<string, Limit[]> = {
       'it is committed; a slow gate is sent the rest',
     ),
     limit('tokens of one request', 'contract/src/operations.ts#tokensPerRequestMax', '', 'the command sends several'),
-    limit(
-      'items of a page',
-      'contract/src/operations.ts#pageItemsMax',
-      '',
-      '`next` has the place where the next begins',
-    ),
+    limit('items of a page', 'contract/src/pages.ts#pageItemsMax', '', '`next` has the place where the next begins'),
     limit(
       'subjects that are looked at for a page',
       'server/src/attributes/list.ts#subjectsPerPageMax',

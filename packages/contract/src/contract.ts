@@ -7,6 +7,7 @@
  */
 
 export * from './attributes.ts';
+export * from './certificates.ts';
 export * from './changes.ts';
 export { counted } from './counted.ts';
 export * from './desk.ts';
@@ -28,6 +29,7 @@ export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.
 export * from './object-identifiers.ts';
 export { oneOf } from './one-of.ts';
 export * from './operations.ts';
+export { PageQuery, page, pageItemsMax } from './pages.ts';
 export * from './plain-text.ts';
 export * from './readings.ts';
 export * from './reasons.ts';

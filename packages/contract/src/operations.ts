@@ -3,28 +3,12 @@ import { AttributeName, AttributeType, AttributeValue, attributeTextLengthMax, V
 import { Actor, ReasonText } from './changes.ts';
 import { TokenSecret } from './enrolment.ts';
 import { Hosts } from './host.ts';
-import {
-  Fingerprint,
-  FleetName,
-  JournalHash,
-  Kind,
-  Purpose,
-  Revision,
-  Standing,
-  SubjectId,
-  Timestamp,
-} from './identity.ts';
+import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
 import { oneOf } from './one-of.ts';
+import { archived, pageQuery } from './pages.ts';
 import { StreamName } from './readings.ts';
 
 /** What operators ask of the authority's API and what they are answered. One shape per resource, the same as the commands print. */
-
-export const pageItemsMax = 1_000;
-/** Lists over HTTP: a page and where the next begins. */
-const pageQuery = {
-  after: z.string().max(256).optional(),
-  limit: z.coerce.number().int().min(1).max(pageItemsMax).default(pageItemsMax),
-};
 
 export const AttributeAssignments = z.record(AttributeName, AttributeValue, {
   error: (issue) => (issue.code === 'invalid_key' ? 'the name must match [a-zA-Z][a-zA-Z0-9_.-]{0,62}' : undefined),
@@ -200,30 +184,9 @@ export const SubjectsQuery = z.strictObject({
 });
 export type SubjectsQuery = z.infer<typeof SubjectsQuery>;
 
-/** `GET /v1/certificates`. With `endsBefore` those that are valid, have not ended and end before it, the soonest first. */
-export const CertificatesQuery = z.strictObject({
-  ...pageQuery,
-  subject: SubjectId.optional(),
-  kind: Kind.optional(),
-  standing: Standing.optional(),
-  endsBefore: Timestamp.optional(),
-});
-export type CertificatesQuery = z.infer<typeof CertificatesQuery>;
-
-export const CertificateView = z.object({
-  fingerprint: Fingerprint,
-  /** 32 lower-case hex digits. */
-  serial: z.string(),
-  subject: SubjectId,
-  kind: Kind,
-  purpose: Purpose,
-  standing: Standing,
-  notBefore: Timestamp,
-  notAfter: Timestamp,
-  issuer: z.string(),
-  revision: Revision,
-});
-export type CertificateView = z.infer<typeof CertificateView>;
+/** `GET /v1/tokens`. */
+export const TokensQuery = z.strictObject({ ...pageQuery, archived });
+export type TokensQuery = z.infer<typeof TokensQuery>;
 
 /** A gate and one of its instances (`instance: null`: no instance has held a lease since the authority started). */
 export const GateView = z.object({
@@ -282,11 +245,6 @@ export const FleetView = z.object({
   time: Timestamp,
 });
 export type FleetView = z.infer<typeof FleetView>;
-
-export const PageQuery = z.strictObject(pageQuery);
-export function page<Shape extends z.ZodType>(item: Shape) {
-  return z.object({ items: z.array(item), next: z.string().nullable() });
-}
 
 /** What is left of a disk, and how large it is. */
 export const DiskSpace = z.object({ freeBytes: z.number().nonnegative(), totalBytes: z.number().nonnegative() });

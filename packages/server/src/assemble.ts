@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { type Api, openApi } from './api/api.ts';
+import { openArchive } from './archive/archive.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
 import type { DeskConfig, FleetConfig, GatePolicyFiles } from './config/config.ts';
 import { type Desk, openDesk } from './desk/desk.ts';
@@ -77,6 +78,7 @@ export async function assembleAuthority(
   const feed = stack.use(
     await openFeed({ ...config, ...records, directory: join(directory, 'authority'), system, log }),
   );
+  stack.use(openArchive({ ...records, system, log }));
   const home = join(directory, 'authority');
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
   const looks = { ...seen, diskSpace: () => diskSpace(home) };

@@ -19,7 +19,7 @@ export const certificatesRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/certificates',
     kinds: ['operator'],
-    summary: 'Certificates: of one subject or of all, by kind and standing, or those that end soon',
+    summary: 'Certificates: of one subject or of all, by kind and standing, those that end soon, or archived ones',
     uses: ['revocation'],
     schemas: { query: CertificatesQuery },
     answer: page(CertificateView),
@@ -29,12 +29,12 @@ export const certificatesRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/certificates/:fingerprint',
     kinds: ['operator'],
-    summary: 'One certificate',
+    summary: 'One certificate, also an archived one',
     uses: ['revocation'],
     schemas: { params: z.strictObject({ fingerprint: Fingerprint }) },
     answer: CertificateView,
     async handle({ revocation }, { params: { fingerprint } }) {
-      const row = await revocation.find(fingerprint);
+      const row = await revocation.findEver(fingerprint);
       if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${fingerprint}"`);
       return certificateView(row);
     },

@@ -1,4 +1,4 @@
-import { PageQuery, page, ReasonText, TokenCreated, TokensRequest, TokenView } from '@portcullis/contract';
+import { page, ReasonText, TokenCreated, TokensQuery, TokensRequest, TokenView } from '@portcullis/contract';
 import { z } from 'zod';
 import { type Route, route } from './route.ts';
 
@@ -20,7 +20,7 @@ export const tokensRoutes: readonly Route[] = [
     kinds: ['operator'],
     summary: 'Tokens and what became of them; their secrets are not kept',
     uses: ['enrolment'],
-    schemas: { query: PageQuery },
+    schemas: { query: TokensQuery },
     answer: page(TokenView),
     handle: ({ enrolment }, { query }) => enrolment.listTokens(query),
   }),

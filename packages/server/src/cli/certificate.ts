@@ -27,6 +27,7 @@ interface ListOptions extends FleetOptions {
   kind?: string;
   standing?: string;
   ending?: string;
+  archived?: boolean;
 }
 
 export function certificateCommands(program: Command, output: Output): void {
@@ -37,6 +38,7 @@ export function certificateCommands(program: Command, output: Output): void {
     .option('--kind <kind>', 'of subjects of this kind alone')
     .option('--standing <standing>', 'valid, suspended, revoked or superseded ones')
     .option('--ending <duration>', 'those that are valid and end within 12h, 30d …, the soonest first')
+    .option('--archived', 'those that ended long ago, which nothing that decides reads any more')
     .description('list certificates')
     .action(async (options: ListOptions) => {
       await withFleet(options, async (client) => {
@@ -80,8 +82,10 @@ function ofStandings(action: StandingsRequest['action']) {
 }
 
 /** What ends soon is a matter of the authority's clock, which signs the ends. */
-async function filtersOf(client: FleetClient, { subject, kind, standing, ending }: ListOptions) {
-  if (ending === undefined) return { subject, kind, standing };
+async function filtersOf(client: FleetClient, { subject, kind, standing, ending, archived }: ListOptions) {
+  if (archived && ending !== undefined)
+    throw new PortcullisError('usage', '--archived is for what has ended; it has no --ending');
+  if (ending === undefined) return { subject, kind, standing, archived: archived ? '1' : undefined };
   const withinMs = durationOf(ending) * 1000;
   const { time } = await client.get('/v1/fleet', FleetView);
   return { subject, kind, standing, endsBefore: timestamp(Date.parse(time) + withinMs) };

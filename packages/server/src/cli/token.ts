@@ -14,7 +14,7 @@ import { z } from 'zod';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import { each } from './change-options.ts';
 import { durationOf } from './duration.ts';
-import { type FleetOptions, withFleet } from './fleet-client.ts';
+import { type FleetOptions, queryOf, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 import { sentenceOf } from './wrong-words.ts';
 
@@ -76,10 +76,12 @@ export function tokenCommands(program: Command, output: Output): void {
     .action((subject: string | undefined, options: CreateOptions) => createTokens(subject, options, output));
   token
     .command('list')
+    .option('--archived', 'those that expired more than a month ago')
     .description('list tokens, without their secrets')
-    .action(async (options: FleetOptions) => {
+    .action(async (options: FleetOptions & { archived?: boolean }) => {
       await withFleet(options, async (client) => {
-        await output.list(client.pages('/v1/tokens', TokenView), tokenListing);
+        const query = queryOf({ archived: options.archived ? '1' : undefined });
+        await output.list(client.pages(`/v1/tokens${query}`, TokenView), tokenListing);
       });
     });
   token

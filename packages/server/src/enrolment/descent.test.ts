@@ -8,6 +8,7 @@ import { FleetName, firstReleaseBytes, IssuedCredential, StandingsRequest } from
 import { makeKey, makeRequest } from '@portcullis/device';
 import { pino } from 'pino';
 import { openRecords, subjectId } from '../../test/records.ts';
+import { Rounds } from '../archive/archive.ts';
 import { makeFleet, openIssuance } from '../issuance/issuance.ts';
 import { fileKeys } from '../keys/keys.ts';
 import { fromPem, readCertificate } from '../pki/pki.ts';
@@ -83,7 +84,11 @@ async function open(context: TestContext) {
   const later = (milliseconds: number) => {
     clock.now += milliseconds;
   };
-  const acts = { token, enrol, renew, confirm, stand, leave, later };
+  const rounds = new Rounds({ store, system, log });
+  const archive = async () => {
+    while (await rounds.step());
+  };
+  const acts = { token, enrol, renew, confirm, stand, leave, later, archive };
   return { ...acts, fingerprint, standings, alarms, count, journal };
 }
 
@@ -220,4 +225,82 @@ test('a clock that was set back keeps nobody from renewing', async (context) => 
   await confirm(third);
   later(-minute);
   await renew(third);
+});
+
+/** A device whose first and second certificates are archived, and the third is in use. */
+async function archivedLine(context: TestContext) {
+  const fleet = await line(context);
+  const third = await fleet.renew(fleet.second);
+  await fleet.confirm(third);
+  fleet.later(8 * day);
+  await fleet.archive();
+  assert.deepEqual(await fleet.standings(fleet.first, fleet.second, third), [undefined, undefined, 'valid']);
+  return { ...fleet, third };
+}
+
+test('P9: an archived certificate renews nothing, is not confirmed, and who tries is a copy', async (context) => {
+  const { renew, confirm, later, count, alarms, second } = await archivedLine(context);
+  const before = await count();
+  await assert.rejects(renew(second), { code: 'renewal_refused' });
+  assert.equal(await alarms(), 1);
+  later(2 * minute);
+  await assert.rejects(confirm(second), { code: 'renewal_refused' });
+  assert.equal(await alarms(), 2);
+  assert.equal(await count(), before);
+});
+
+test('P9: a clock that was set back revives no archived certificate', async (context) => {
+  const { enrol, token, renew, confirm, later, archive, standings, second } = await line(context);
+  const other = await enrol(await token());
+  later(130 * day);
+  const last = await enrol(await token());
+  await archive();
+  assert.deepEqual(await standings(second, other, last), [undefined, undefined, 'valid']);
+  later(-130 * day);
+  await assert.rejects(renew(other), { code: 'renewal_refused' });
+  await assert.rejects(confirm(other), { code: 'renewal_refused' });
+});
+
+test('an answer that was lost until its certificate was archived is given again, and is no copy', async (context) => {
+  const { renew, alarms, second, third } = await archivedLine(context);
+  assert.deepEqual(await renew(second, third.key), third);
+  assert.equal(await alarms(), 0);
+});
+
+test('P9: an archived certificate names all that descend from it, through archived ones too', async (context) => {
+  const { renew, confirm, later, archive, stand, standings, fingerprint, first, third } = await archivedLine(context);
+  const fourth = await renew(third);
+  await confirm(fourth);
+  later(8 * day);
+  await archive();
+  assert.deepEqual(await standings(third), [undefined]);
+  const { fingerprints } = await stand('suspend', first);
+  assert.deepEqual(fingerprints, [fingerprint(fourth)]);
+  assert.deepEqual(await standings(fourth), ['suspended']);
+});
+
+test('two lines of descent from an archived certificate are seen to be one too many', async (context) => {
+  const { renew, confirm, leave, later, archive, standings, alarms, second } = await line(context);
+  const third = await renew(second);
+  await confirm(third);
+  await leave(second, { standing: 'valid' });
+  later(2 * day);
+  const other = await renew(second);
+  await leave(third, { standing: 'valid' });
+  await leave(second, { standing: 'superseded' });
+  later(8 * day);
+  await archive();
+  assert.deepEqual(await standings(second), [undefined]);
+  await confirm(other);
+  assert.deepEqual(await standings(third, other), ['superseded', 'valid']);
+  assert.equal(await alarms(), 1);
+});
+
+test('a token after a revocation needs to be asked for also when the revoked certificate ended long ago', async (context) => {
+  const { token, stand, later, archive, standings, second } = await line(context);
+  await stand('revoke', second);
+  later(200 * day);
+  await archive();
+  assert.deepEqual(await standings(second), ['revoked']);
+  await assert.rejects(token(), { code: 'after_revocation_required' });
 });

@@ -7,6 +7,7 @@ import type {
   RenewalRequest,
   SignedAnswer,
   TokenCreated,
+  TokensQuery,
   TokensRequest,
   TokenView,
 } from '@portcullis/contract';
@@ -17,10 +18,7 @@ import type { By } from '../journal/journal.ts';
 export interface Enrolment {
   /** One transaction, one revision. @throws {PortcullisError} `kind_conflict`, `after_revocation_required`, `subject_retired` */
   createTokens(by: By, request: z.infer<typeof TokensRequest>): Promise<{ revision: number; tokens: TokenCreated[] }>;
-  listTokens(query: {
-    after?: string | undefined;
-    limit: number;
-  }): Promise<{ items: TokenView[]; next: string | null }>;
+  listTokens(query: TokensQuery): Promise<{ items: TokenView[]; next: string | null }>;
   /** Resolves to how many it voided. @throws {PortcullisError} `token_unknown` */
   revokeToken(by: By, id: string): Promise<number>;
   /** @throws {PortcullisError} `token_refused`, `rate_limited`, and those of a request */

@@ -120,7 +120,7 @@ async function proven(
   const { certificate, nonce, challenge, signature } = asked;
   if (!parts.nonces.isGood(nonce)) throw refused('the nonce is not one of the last minute; ask for a new one');
   const { fingerprint, publicKey } = readCertificate(certificate);
-  const row = await parts.revocation.find(fingerprint);
+  const row = await parts.revocation.findEver(fingerprint);
   if (row?.purpose !== 'client') throw refused('this fleet has no record of it');
   const about = request === undefined ? fingerprint : sha256Hex(requestBytes(request));
   const named = challenge === undefined ? undefined : { purpose, challenge, about };
@@ -145,8 +145,16 @@ function requireUsable(parts: EnrolmentParts, row: CertificateRow | undefined): 
 
 function requireInTime({ system }: EnrolmentParts, row: CertificateRow | undefined): CertificateRow {
   if (row?.standing !== 'valid') throw refused(`its standing is ${row?.standing}`);
-  if (system.now() <= row.notAfter + renewalWindowMs) return row;
-  throw refused('it expired too long ago; enrol again with a token');
+  if (system.now() > row.notAfter + renewalWindowMs) throw expiredTooLongAgo();
+  requireNotArchived(row);
+  return row;
+}
+
+const expiredTooLongAgo = () => refused('it expired too long ago; enrol again with a token');
+
+/** Whatever a clock says that was set back meanwhile. */
+function requireNotArchived({ archivedAt }: CertificateRow): void {
+  if (archivedAt !== undefined) throw expiredTooLongAgo();
 }
 
 /** Else who copied a key could renew beside its owner for ever, and neither would ever be seen to be one too many. */
@@ -162,6 +170,7 @@ export async function confirm(
   const { row, told } = await proven(parts, 'confirmation', asked);
   if (row.standing === 'superseded') await suspectClone(parts, row, 'a superseded certificate was confirmed');
   if (row.standing !== 'valid') throw refused(`its standing is ${row.standing}`);
+  requireNotArchived(row);
   if (row.confirmed !== 1) await setConfirmed(parts, row);
   return told({ confirmed: true });
 }

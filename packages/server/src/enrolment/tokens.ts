@@ -8,6 +8,7 @@ import {
   type SignedAnswer,
   type SubjectId,
   type TokenCreated,
+  type TokensQuery,
   type TokensRequest,
   type TokenView,
 } from '@portcullis/contract';
@@ -172,15 +173,15 @@ async function spend(
 
 export async function listTokens(
   parts: EnrolmentParts,
-  query: { after?: string | undefined; limit: number },
+  { after = '', limit, archived }: TokensQuery,
 ): Promise<{ items: TokenView[]; next: string | null }> {
   const rows = await parts.store.read((db) =>
     db
-      .selectFrom('tokens')
-      .selectAll()
-      .where('id', '>', query.after ?? '')
+      .selectFrom(archived ? 'archivedTokens' : 'tokens')
+      .select(['id', 'subject', 'kind', 'createdAt', 'expiresAt', 'publicKey', 'voided'])
+      .where('id', '>', after)
       .orderBy('id')
-      .limit(query.limit)
+      .limit(limit)
       .execute(),
   );
   const now = parts.system.now();
@@ -192,10 +193,10 @@ export async function listTokens(
     createdAt: timestamp(row.createdAt),
     expiresAt: timestamp(row.expiresAt),
   }));
-  return { items, next: rows.length === query.limit ? (rows.at(-1)?.id ?? null) : null };
+  return { items, next: rows.length === limit ? (rows.at(-1)?.id ?? null) : null };
 }
 
-function stateOf(row: Schema['tokens'], now: number): TokenView['state'] {
+function stateOf(row: Pick<Schema['tokens'], 'publicKey' | 'voided' | 'expiresAt'>, now: number): TokenView['state'] {
   if (row.publicKey !== null) return 'used';
   if (row.voided) return 'voided';
   return row.expiresAt <= now ? 'expired' : 'open';
@@ -204,9 +205,15 @@ function stateOf(row: Schema['tokens'], now: number): TokenView['state'] {
 /** Resolves to how many tokens it voided: none when this one was void already. */
 export async function revokeToken(parts: EnrolmentParts, by: By, id: string): Promise<number> {
   return parts.journal.note({ ...by, action: 'tokens.revoke', body: { token: id } }, async (db) => {
-    const known = await db.selectFrom('tokens').select('id').where('id', '=', id).executeTakeFirst();
-    if (!known) throw new PortcullisError('token_unknown', `the fleet has no token "${id}"`);
+    if (!(await isKnown(db, id))) throw new PortcullisError('token_unknown', `the fleet has no token "${id}"`);
     const voided = db.updateTable('tokens').set({ voided: 1 }).where('id', '=', id).where('voided', '=', 0);
     return Number((await voided.executeTakeFirst()).numUpdatedRows);
   });
+}
+
+async function isKnown(db: Writer, id: string): Promise<boolean> {
+  for (const table of ['tokens', 'archivedTokens'] as const) {
+    if (await db.selectFrom(table).select('id').where('id', '=', id).executeTakeFirst()) return true;
+  }
+  return false;
 }

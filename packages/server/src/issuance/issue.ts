@@ -1,8 +1,9 @@
 /** How a certificate is made, in order: spend the permit, choose the time, store the serial, sign. */
+import assert from 'node:assert/strict';
 import { type Fingerprint, type Kind, PortcullisError, type Purpose, type SubjectId } from '@portcullis/contract';
 import type { Signer } from '../keys/keys.ts';
 import { fingerprintOf, makeCertificate, toPem } from '../pki/pki.ts';
-import type { Store } from '../storage/storage.ts';
+import type { Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { Permit } from './check.ts';
 import { backdateMs, remainingMsMin } from './profiles.ts';
@@ -110,10 +111,20 @@ export function positiveSerial(random: Buffer): Buffer {
 }
 
 async function reserveSerial(store: Store, issuer: string, serial: Buffer, reservedAt: number): Promise<void> {
-  await store.change((db) =>
-    db
+  const one = { issuer, serial: serial.toString('hex') };
+  await store.change(async (db) => {
+    await requireUnused(db, one);
+    await db
       .insertInto('serials')
-      .values({ issuer, serial: serial.toString('hex'), reservedAt })
-      .execute(),
-  );
+      .values({ ...one, reservedAt })
+      .execute();
+  });
+}
+
+/** What is on record keeps its serial in its own row. */
+async function requireUnused(db: Writer, { issuer, serial }: { issuer: string; serial: string }): Promise<void> {
+  for (const table of ['certificates', 'archivedCertificates'] as const) {
+    const used = db.selectFrom(table).select('serial').where('issuer', '=', issuer).where('serial', '=', serial);
+    assert(!(await used.executeTakeFirst()), `the serial ${serial} was drawn before`);
+  }
 }

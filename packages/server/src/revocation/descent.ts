@@ -6,7 +6,7 @@ import { setStanding } from './standing.ts';
 
 type Db = Pick<Reader, 'selectFrom' | 'withRecursive'>;
 
-/** Those that could still be used, of all that were renewed from this one, from those, and so on. It is not among them. */
+/** Those that could still be used, of all, archived ones among them, that were renewed from this one, from those, and so on. It is not among them. */
 export async function livingDescendants(db: Db, fingerprint: string): Promise<CertificateRow[]> {
   const found = await db
     .withRecursive('line', (from) =>
@@ -14,11 +14,20 @@ export async function livingDescendants(db: Db, fingerprint: string): Promise<Ce
         .selectFrom('certificates')
         .select('fingerprint')
         .where('renews', '=', fingerprint)
+        .union((archived) =>
+          archived.selectFrom('archivedCertificates').select('fingerprint').where('renews', '=', fingerprint),
+        )
         .union((next) =>
           next
             .selectFrom('certificates')
             .innerJoin('line', 'line.fingerprint', 'certificates.renews')
             .select('certificates.fingerprint'),
+        )
+        .union((next) =>
+          next
+            .selectFrom('archivedCertificates as archived')
+            .innerJoin('line', 'line.fingerprint', 'archived.renews')
+            .select('archived.fingerprint'),
         ),
     )
     .selectFrom('certificates')
@@ -42,6 +51,12 @@ async function ancestors(db: Db, fingerprint: string): Promise<string[]> {
             .selectFrom('certificates')
             .innerJoin('line', 'line.renews', 'certificates.fingerprint')
             .select(['certificates.fingerprint', 'certificates.renews']),
+        )
+        .union((next) =>
+          next
+            .selectFrom('archivedCertificates as archived')
+            .innerJoin('line', 'line.renews', 'archived.fingerprint')
+            .select(['archived.fingerprint', 'archived.renews']),
         ),
     )
     .selectFrom('line')

@@ -6,7 +6,7 @@ import { livingDescendants, supersedeLine } from './descent.ts';
 import { endingSubjects } from './ending.ts';
 import { listCertificates } from './list.ts';
 import type { CertificateRow, Revocation, StandingChange } from './promises.ts';
-import { rows } from './rows.ts';
+import { archivedRows, rows } from './rows.ts';
 import { type ChangedStandings, changeStandings, requireOperatorLeft, setStanding, type Target } from './standing.ts';
 import { ofSubjects } from './targets.ts';
 import { undoStandings } from './undo.ts';
@@ -52,6 +52,7 @@ export function openRevocation({
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),
     supersedeLine,
     find: (fingerprint, db) => (db ? findRow(db, fingerprint) : store.read((db) => findRow(db, fingerprint))),
+    findEver: (fingerprint) => store.read((db) => findEver(db, fingerprint)),
     ending: (withinMs) => store.read((db) => endingSubjects(db, system.now(), system.now() + withinMs)),
     list: (query) => store.read((db) => listCertificates(db, query, system.now())),
   };
@@ -98,7 +99,7 @@ async function targetsOf(db: Reader, { subject, subjects, fingerprint }: Standin
   const ways = [subject, subjects, fingerprint].filter((given) => given !== undefined);
   if (ways.length !== 1) throw new PortcullisError('request_malformed', 'name either subjects or a fingerprint');
   if (fingerprint === undefined) return ofSubjects(db, [...new Set(subjects ?? [subject as string])]);
-  const row = await findRow(db, fingerprint);
+  const row = await findEver(db, fingerprint);
   if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${fingerprint}"`);
   const line = [row, ...(await livingDescendants(db, row.fingerprint))];
   const found = await ofSubjects(db, [row.subject]);
@@ -108,4 +109,9 @@ async function targetsOf(db: Reader, { subject, subjects, fingerprint }: Standin
 async function findRow(db: Pick<Reader, 'selectFrom'>, fingerprint: string): Promise<CertificateRow | undefined> {
   const row = await rows(db).where('certificates.fingerprint', '=', fingerprint).executeTakeFirst();
   return row as CertificateRow | undefined;
+}
+
+async function findEver(db: Pick<Reader, 'selectFrom'>, fingerprint: string): Promise<CertificateRow | undefined> {
+  const row = await findRow(db, fingerprint);
+  return row ?? archivedRows(db).where('archived.fingerprint', '=', fingerprint).executeTakeFirst();
 }

@@ -11,7 +11,12 @@ import type { By, ChangeRecord, ChangeTransaction } from '../journal/journal.ts'
 import type { Reader, Schema } from '../storage/storage.ts';
 
 /** A certificate's row with its subject's kind, and whether that is an operator which changes nothing. */
-export type CertificateRow = Schema['certificates'] & { kind: Kind; readOnly: number };
+export type CertificateRow = Schema['certificates'] & {
+  kind: Kind;
+  readOnly: number;
+  /** It ended: nothing is changed of it any more. */
+  archivedAt?: number;
+};
 
 export interface StandingChange {
   revision: number;
@@ -43,6 +48,8 @@ export interface Revocation {
   supersedeLine(change: ChangeTransaction, fingerprint: string): Promise<CertificateRow[]>;
   /** `db`: within a transaction that is open, and as of it. */
   find(fingerprint: string, db?: Reader): Promise<CertificateRow | undefined>;
+  /** Also where it was archived. */
+  findEver(fingerprint: string): Promise<CertificateRow | undefined>;
   /** @throws {PortcullisError} `subject_unknown` */
   list(query: CertificatesQuery): Promise<{ items: CertificateView[]; next: string | null }>;
   /** Subjects whose last valid certificate ends within so many milliseconds: bounded, however many those are. */

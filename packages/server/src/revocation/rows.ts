@@ -10,6 +10,14 @@ export const rows = (db: Pick<Reader, 'selectFrom'>) =>
     .selectAll('certificates')
     .select(['subjects.kind as kind', 'subjects.readOnly as readOnly']);
 
+export const archivedRows = (db: Pick<Reader, 'selectFrom'>) =>
+  db
+    .selectFrom('archivedCertificates as archived')
+    .innerJoin('subjects', 'subjects.id', 'archived.subject')
+    .selectAll('archived')
+    .select(['subjects.kind as kind', 'subjects.readOnly as readOnly'])
+    .$castTo<CertificateRow>();
+
 export async function requireSubject(db: Pick<Reader, 'selectFrom'>, subject: string): Promise<void> {
   const known = await db.selectFrom('subjects').select('id').where('id', '=', subject).executeTakeFirst();
   if (!known) throw new PortcullisError('subject_unknown', `the fleet has no subject "${subject}"`);
@@ -27,5 +35,6 @@ export function certificateView(row: CertificateRow): CertificateView {
     notAfter: timestamp(row.notAfter),
     issuer: row.issuer,
     revision: row.revision,
+    ...(row.archivedAt !== undefined && { archivedAt: timestamp(row.archivedAt) }),
   };
 }

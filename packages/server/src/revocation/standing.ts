@@ -34,7 +34,9 @@ export async function changeStandings(
   { final = targets.length > 1 } = {},
 ): Promise<ChangedStandings> {
   const { from, to } = transitions[action];
-  const certificates = targets.flatMap(({ rows }) => rows.filter((row) => from.includes(row.standing)));
+  const certificates = targets.flatMap(({ rows }) =>
+    rows.filter((row) => row.archivedAt === undefined && from.includes(row.standing)),
+  );
   const tokens = action === 'resume' ? 0 : await voidTokens(change, targets);
   const [first] = targets;
   if (!final && first && certificates.length + tokens === 0) requireNotFinal(first, action);
@@ -46,9 +48,10 @@ function requireNotFinal({ subject, rows }: Target, action: StandingsRequest['ac
   const { from, to } = transitions[action];
   const [first] = rows;
   if (!first || rows.some((row) => row.standing === to)) return;
+  const is = first.archivedAt === undefined ? first.standing : 'archived, for it ended';
   throw new PortcullisError(
     'standing_final',
-    `no certificate of "${subject}" can ${action}: it is ${first.standing}; only [${from.join(', ')}] can`,
+    `no certificate of "${subject}" can ${action}: it is ${is}; only [${from.join(', ')}] can`,
   );
 }
 

@@ -70,5 +70,21 @@ export const migrations: readonly string[] = [
   CREATE INDEX draftPartsToMerge ON draftParts (draft, number) WHERE merged = 0;
   -- What the parts of an entry's change take.
   ALTER TABLE journal ADD COLUMN partBytes INTEGER NOT NULL DEFAULT 0;
+  -- What ended, for who asks for it by name: nothing that decides reads it.
+  CREATE TABLE archivedCertificates (
+    fingerprint TEXT PRIMARY KEY, serial TEXT NOT NULL, issuer TEXT NOT NULL, issuerFingerprint TEXT,
+    subject TEXT NOT NULL REFERENCES subjects (id), purpose TEXT NOT NULL, der BLOB NOT NULL, notBefore INTEGER NOT NULL,
+    notAfter INTEGER NOT NULL, standing TEXT NOT NULL, revision INTEGER NOT NULL, changedAt INTEGER NOT NULL,
+    changedBy TEXT NOT NULL, reason TEXT, issuedAt INTEGER NOT NULL, renews TEXT, confirmed INTEGER NOT NULL,
+    publicKey TEXT NOT NULL, archivedAt INTEGER NOT NULL,
+    UNIQUE (issuer, serial)
+  ) STRICT;
+  CREATE INDEX archivedCertificatesBySubject ON archivedCertificates (subject, fingerprint);
+  CREATE INDEX archivedCertificatesByRenews ON archivedCertificates (renews) WHERE renews IS NOT NULL;
+  -- Without what could prove a secret.
+  CREATE TABLE archivedTokens (
+    id TEXT PRIMARY KEY, subject TEXT NOT NULL REFERENCES subjects (id), kind TEXT NOT NULL, createdAt INTEGER NOT NULL,
+    expiresAt INTEGER NOT NULL, publicKey TEXT, fingerprint TEXT, voided INTEGER NOT NULL, archivedAt INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
   `,
 ];

@@ -1,5 +1,42 @@
 import type { ColumnType, Generated } from 'kysely';
 
+interface CertificatesTable {
+  fingerprint: string;
+  serial: string;
+  issuer: string;
+  /** Of the issuer's certificate; not known of those that earlier versions issued. */
+  issuerFingerprint: string | null;
+  subject: string;
+  purpose: string;
+  der: Uint8Array;
+  notBefore: number;
+  notAfter: number;
+  standing: string;
+  revision: number;
+  changedAt: number;
+  changedBy: string;
+  reason: string | null;
+  issuedAt: number;
+  /** The certificate that this one succeeds, also once this one is confirmed. */
+  renews: string | null;
+  confirmed: number;
+  publicKey: string;
+}
+
+interface TokensTable {
+  id: string;
+  subject: string;
+  kind: string;
+  secretHash: string;
+  /** The public half of the key whose seed the secret is. */
+  proofKey: string | null;
+  createdAt: number;
+  expiresAt: number;
+  publicKey: string | null;
+  fingerprint: string | null;
+  voided: number;
+}
+
 /** Times are milliseconds since 1970, flags are 0 or 1, JSON is text. */
 export interface Schema {
   /** One row: where the history stands. It is changed in each transaction that appends, which makes commit order revision order. */
@@ -62,42 +99,16 @@ export interface Schema {
     reason: string | null;
   };
   attributeTypes: { name: string; type: string };
-  /** Stored before anything is signed with it (RFC 5280 §4.1.2.2: unique for each issuer). */
+  /**
+   * Stored before anything is signed with it (RFC 5280 §4.1.2.2: unique for each issuer), until the certificate's own row has been
+   * there for a while.
+   */
   serials: { issuer: string; serial: string; reservedAt: number };
-  certificates: {
-    fingerprint: string;
-    serial: string;
-    issuer: string;
-    /** Of the issuer's certificate; not known of those that earlier versions issued. */
-    issuerFingerprint: string | null;
-    subject: string;
-    purpose: string;
-    der: Uint8Array;
-    notBefore: number;
-    notAfter: number;
-    standing: string;
-    revision: number;
-    changedAt: number;
-    changedBy: string;
-    reason: string | null;
-    issuedAt: number;
-    /** The certificate that this one succeeds, also once this one is confirmed. */
-    renews: string | null;
-    confirmed: number;
-    publicKey: string;
-  };
-  tokens: {
-    id: string;
-    subject: string;
-    kind: string;
-    secretHash: string;
-    /** The public half of the key whose seed the secret is. */
-    proofKey: string | null;
-    createdAt: number;
-    expiresAt: number;
-    publicKey: string | null;
-    fingerprint: string | null;
-    voided: number;
-  };
+  certificates: CertificatesTable;
+  /** What ended: `archive/` puts it there, and nothing that decides reads it. */
+  archivedCertificates: CertificatesTable & { archivedAt: number };
+  tokens: TokensTable;
+  /** Without what could prove a secret. */
+  archivedTokens: Omit<TokensTable, 'secretHash' | 'proofKey'> & { archivedAt: number };
   settings: { name: string; value: string };
 }

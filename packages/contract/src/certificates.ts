@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { Fingerprint, Kind, Purpose, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
+import { archived, pageQuery } from './pages.ts';
+
+/**
+ * `GET /v1/certificates`. With `endsBefore` those that are valid, have not ended and end before it, the soonest first; with `archived`
+ * those that ended long ago, in place of the others.
+ */
+export const CertificatesQuery = z.strictObject({
+  ...pageQuery,
+  subject: SubjectId.optional(),
+  kind: Kind.optional(),
+  standing: Standing.optional(),
+  endsBefore: Timestamp.optional(),
+  archived,
+});
+export type CertificatesQuery = z.infer<typeof CertificatesQuery>;
+
+export const CertificateView = z.object({
+  fingerprint: Fingerprint,
+  /** 32 lower-case hex digits. */
+  serial: z.string(),
+  subject: SubjectId,
+  kind: Kind,
+  purpose: Purpose,
+  standing: Standing,
+  notBefore: Timestamp,
+  notAfter: Timestamp,
+  issuer: z.string(),
+  revision: Revision,
+  /** Of one that ended long ago: since when nothing that decides reads it. */
+  archivedAt: Timestamp.optional(),
+});
+export type CertificateView = z.infer<typeof CertificateView>;
