@@ -10,6 +10,7 @@ import {
   type RouteOptions,
 } from 'fastify';
 import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { z } from 'zod';
 import { readJsonBodies } from './json-body.ts';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
@@ -109,8 +110,11 @@ function methodsOf({ method, answer }: Route): ('GET' | 'HEAD' | 'POST')[] {
   return method === 'GET' && answer ? ['GET', 'HEAD'] : [method];
 }
 
+/** Of a route that names none: what nobody reads is refused, not ignored. */
+const noQuery = z.strictObject({});
+
 function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
-  const { params, query, body } = row.schemas;
+  const { params, query = noQuery, body } = row.schemas;
   const used = Object.fromEntries(row.uses.map((name) => [name, rooms[name]]));
   const peers = new WeakMap<FastifyRequest, Peer>();
   const handler = (async (request, reply) => {
@@ -135,7 +139,7 @@ function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
       description:
         row.kinds.length > 0 ? `Admits: ${admittedBy(row)}.` : 'Admits anybody; the request carries the proof.',
       ...(params && { params }),
-      ...(query && { querystring: query }),
+      querystring: query,
       ...(body && { body }),
       ...(row.answer && { response: { 200: row.answer } }),
     },

@@ -96,9 +96,12 @@ export class Listener {
   }
 
   async #relay(request: IncomingMessage, from: string): Promise<Told> {
-    const [path = ''] = (request.url ?? '').split('?');
+    const [path = '', query = ''] = (request.url ?? '').split('?');
     if (!relayedPaths.has(path)) throw new PortcullisError('route_unknown', 'a desk has no such route');
     if (request.method !== 'POST') throw new PortcullisError('method_not_allowed', `${path} takes [POST]`);
+    const [unknown] = new URLSearchParams(query).keys();
+    if (unknown !== undefined)
+      throw new PortcullisError('request_malformed', `querystring: Unrecognized key: ${JSON.stringify(unknown)}`);
     const body = await bodyOf(request);
     const give = this.#relays.take(from);
     if (!give) throw new PortcullisError('desk_busy', 'the desk relays as much as it may; try again in a moment');

@@ -122,8 +122,10 @@ test('what the authority refuses comes back as it said it; what is nothing to re
     await assert.rejects(ask(path, body), { code });
   }
   link.close();
-  const { status, headers } = await post(`${deskUrl}/v1/renewals/nonce?x=1`, { ca: roots }, '{}');
+  const { status, headers } = await post(`${deskUrl}/v1/renewals/nonce?`, { ca: roots }, '{}');
   assert.deepEqual([status, headers['content-type']?.split(';')[0]], [200, 'application/json']);
+  const refused = await post(`${deskUrl}/v1/renewals/nonce?x=1`, { ca: roots }, '{}');
+  assert.equal(refused.status, 400);
 });
 
 test('the address that a desk claims is believed of a desk alone', async () => {

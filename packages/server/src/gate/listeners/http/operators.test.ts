@@ -49,6 +49,18 @@ test('an operator may not send readings, and what no route serves is told what t
   agent.destroy();
 });
 
+test('each route refuses what its query does not take, by name where it takes nothing else', async (context) => {
+  const gate = await OpenFront.open(context);
+  const agent = gate.agent(await operator(gate));
+  for (const path of operatorPaths) {
+    const { status, body } = await gate.get(agent, `${path}?colour=red`);
+    assert.deepEqual([status, body.reason], [400, 'request_malformed'], path);
+    const needsMore = ['/v1/trials', '/v1/sightings'].includes(path);
+    if (!needsMore) assert.match(String(body.detail), /^querystring: Unrecognized key: "colour"/, path);
+  }
+  agent.destroy();
+});
+
 test('P10: explain says what would be decided, by what, at which revision, changed by whom and when', async (context) => {
   const gate = await OpenFront.open(context);
   const agent = gate.agent(await operator(gate));

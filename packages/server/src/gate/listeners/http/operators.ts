@@ -54,6 +54,9 @@ const ExplainQuery = z.strictObject({
   stream: z.string().max(64).optional(),
 });
 
+/** Of what takes none: what nobody reads is refused, not ignored. */
+const NoQuery = z.strictObject({});
+
 type Handler = (parts: OperatorParts, query: Record<string, string>, asked: Asked) => void | Promise<void>;
 
 /** What the gate's listener serves to kind `operator`. */
@@ -62,8 +65,14 @@ const routes: Record<string, Handler> = {
     sendJson(response, { items: explain(ExplainQuery.parse(query), ground, gate, now()) }),
   '/v1/verdicts': serveVerdicts,
   '/v1/readings': serveReadings,
-  '/v1/status': async ({ status }, _query, { response }) => sendJson(response, await status()),
-  '/v1/heads': async ({ gate, heads }, _query, { response }) => sendJson(response, { gate, ...(await heads()) }),
+  '/v1/status': async ({ status }, query, { response }) => {
+    NoQuery.parse(query);
+    sendJson(response, await status());
+  },
+  '/v1/heads': async ({ gate, heads }, query, { response }) => {
+    NoQuery.parse(query);
+    sendJson(response, { gate, ...(await heads()) });
+  },
   '/v1/trials': ({ gate, ground, connections }, query, { response }) => {
     const { subjects, trial } = TrialQuery.parse(query);
     const { revision } = ground.replica;
@@ -71,8 +80,10 @@ const routes: Record<string, Handler> = {
   },
   '/v1/sightings': ({ gate, verdicts }, query, { response }) =>
     sendJson(response, sightingsOf(gate, verdicts, SightingsQuery.parse(query).subjects)),
-  '/v1/metrics': async ({ metrics }, _query, { response }) =>
-    send(response, 200, metrics.contentType, await metrics.text(), false),
+  '/v1/metrics': async ({ metrics }, query, { response }) => {
+    NoQuery.parse(query);
+    send(response, 200, metrics.contentType, await metrics.text(), false);
+  },
 };
 
 /** What proves something of the authority is told also when that one is away or not believed. */
@@ -157,5 +168,5 @@ async function answer(handler: Handler, parts: OperatorParts, query: Record<stri
 
 /** As the authority's API names what is wrong. */
 function complaintOf({ issues: [first] }: z.ZodError): string {
-  return `querystring.${first?.path.join('.')}: ${first?.message}`;
+  return `${['querystring', ...(first?.path ?? [])].join('.')}: ${first?.message}`;
 }
