@@ -34,7 +34,7 @@ export async function openIssuance({ store, keys, system }: Parts): Promise<Issu
     check: (request) => check(fleet, request),
     issue: (permit) => issue(parts, permit),
     record,
-    recordServer: (db, signed, actor) => insert(db, rowOf(signed, { revision: 0, at: system.now(), actor })),
+    recordServer: (db, signed, actor) => recordServer(db, signed, { revision: 0, at: system.now(), actor }),
     ends: () => Object.values(issuers).map(({ name, notAfter }) => ({ name, notAfter })),
     renewAfter({ notBefore, notAfter }) {
       const share = 1 / 2 + (system.random(4).readUInt32BE() / 2 ** 32) * (2 / 3 - 1 / 2);
@@ -73,6 +73,24 @@ async function record(
   await insert(change.db, { ...rowOf(signed, { revision, at, actor }), ...(renewal && { ...renewal, confirmed: 0 }) });
   await change.db.updateTable('subjects').set({ revision }).where('id', '=', signed.subject).execute();
   change.certificate(signed.subject, signed.kind, { ...signed, standing: 'valid' });
+}
+
+/** The authority has two kinds of them in use at once, for its listeners and for its answers: those stay as they are until they end. */
+async function recordServer(
+  db: Writer,
+  signed: SignedCertificate,
+  by: { revision: number; at: number; actor: string },
+): Promise<void> {
+  if (signed.kind !== 'authority') {
+    await db
+      .updateTable('certificates')
+      .set({ standing: 'superseded', changedAt: by.at, changedBy: by.actor, reason: null })
+      .where('subject', '=', signed.subject)
+      .where('purpose', '=', 'server')
+      .where('standing', '=', 'valid')
+      .execute();
+  }
+  await insert(db, rowOf(signed, by));
 }
 
 type Row = Schema['certificates'];

@@ -21,7 +21,7 @@ export interface Issuance {
   issue(permit: Permit): Promise<SignedCertificate>;
   /** Puts a client certificate on record within a revision, so that gates learn of it. */
   record(change: ChangeTransaction, signed: SignedCertificate, renewal?: { renews: string }): Promise<void>;
-  /** Puts a server certificate on record. No gate decides by it, so it needs no revision. */
+  /** Puts a server certificate on record, which supersedes those that a gate or a desk had. No gate decides by it, so it needs no revision. */
   recordServer(db: Writer, signed: SignedCertificate, actor: string): Promise<void>;
   /** When each issuer ends: nothing that it signed outlives it. */
   ends(): { name: string; notAfter: number }[];
