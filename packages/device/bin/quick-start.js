@@ -32,6 +32,7 @@ function isOurs(directory) {
 
 /**
  * How modules are found: as Node does, with less asking. `source`: the packages' TypeScript, in a clone.
+ * - A module of Node's own is the one that is named.
  * - A relative specifier inside of packages that are modules throughout is the file that it names.
  * - A bare one means the same for all files of a folder.
  * - The schema library's words in fifty languages, of which nothing here uses one, are left out.
@@ -40,6 +41,7 @@ export function findModules({ source }) {
   const known = new Map();
   module.registerHooks({
     resolve(specifier, context, next) {
+      if (specifier.startsWith('node:')) return { url: specifier, format: 'builtin', shortCircuit: true };
       const parent = context.parentURL ?? '';
       if (specifier === '../locales/index.js' && parent.includes('/node_modules/zod/')) {
         return { url: 'data:text/javascript,', format: 'module', shortCircuit: true };
@@ -61,9 +63,11 @@ export function findModules({ source }) {
 const relativeFile = /^\.\.?\/.*\.[jt]s$/;
 const ofManyFiles = /^(zod|commander|@portcullis\/.+)$/;
 
+const modulesThroughout = /^\/node_modules\/(zod|commander|kysely|@bufbuild\/\w+\/dist\/esm|@portcullis\/\w+)\/.*\.js$/;
+
 /** This tree's own files, and those of packages that have no CommonJS behind an `import`. */
 function isModuleThroughout(url) {
   const at = url.lastIndexOf('/node_modules/');
   if (!url.startsWith('file:')) return false;
-  return at < 0 || /^\/node_modules\/(zod|commander|@portcullis\/\w+)\/.*\.js$/.test(url.slice(at));
+  return at < 0 || modulesThroughout.test(url.slice(at));
 }

@@ -58,3 +58,36 @@ test('without a place to keep it the program runs as well', async () => {
   writeFileSync(file, '');
   assert.deepEqual(await keptBy(device, file), []);
 });
+
+/** Loads all of both programs; prints what each word meant in each module. `first`: what is done before. */
+const listing = (first: string) => `
+  import module from 'node:module';
+  ${first}
+  const found = {};
+  module.registerHooks({
+    resolve(word, context, next) {
+      const resolved = next(word, context);
+      found[word + ' in ' + context.parentURL] = { url: resolved.url, format: resolved.format };
+      return resolved;
+    },
+  });
+  for (const file of ['device/src/main.ts', 'server/src/main.ts', 'server/src/assemble.ts'])
+    await import(new URL('../../' + file, '${import.meta.url}').href);
+  console.log(JSON.stringify(found));`;
+
+test('what is found with less asking is what Node finds: each word of each module means the same file', async () => {
+  const quickly = `const { findModules } = await import('@portcullis/device/quick-start'); findModules({ source: true });`;
+  const listed = async (first: string, ...options: string[]) => {
+    const words = [...options, '--input-type=module', '--eval', listing(first)];
+    const { stdout } = await run(process.execPath, words, { cwd: import.meta.dirname, maxBuffer: 64 * 1024 * 1024 });
+    return JSON.parse(stdout.slice(stdout.indexOf('{"'))) as Record<string, { url: string; format?: string }>;
+  };
+  const [ours, nodes] = await Promise.all([listed(quickly), listed('', '--conditions=portcullis-source')]);
+  assert.ok(Object.keys(nodes).length > 1_000);
+  for (const [word, { url, format }] of Object.entries(ours)) {
+    if (url.startsWith('data:')) continue;
+    assert.equal(url, nodes[word]?.url, word);
+    // Which Node does not always say before it has read the file.
+    if (format && nodes[word]?.format) assert.equal(format, nodes[word].format, word);
+  }
+});
