@@ -66,10 +66,14 @@ def send_lines(directory, stream):
             held = credential.renew(directory, held)
         except Failure as error:
             print(f"device.py: not renewed: {error}", file=sys.stderr)
-    acknowledged, refused, failure = spool.deliver(directory, held)
+    outcomes = spool.deliver(directory, held)
+    acknowledged, refused = (sum(outcome[index] for outcome in outcomes.values()) for index in (0, 1))
     print(f"acknowledged {acknowledged}, refused {refused}, kept {spool.kept(directory)}")
-    if failure:
-        print(f"device.py: {failure}", file=sys.stderr)
+    for name, (_, _, failure) in outcomes.items():
+        if failure:
+            print(f"device.py: {name}: {failure}", file=sys.stderr)
+    # What waits in other streams was asked for before, and was told of then.
+    _, refused, failure = outcomes.get(stream, (0, 0, None))
     return 1 if failure or refused else status
 
 

@@ -107,10 +107,10 @@ class Delivery:
 
 
 def deliver(directory, credential):
-    """Every stream, through the first gate that takes it. Answers (acknowledged, refused, the first failure or None)."""
-    acknowledged, refused, failure = 0, 0, None
+    """Every stream, through the first gate that takes it. Answers by stream (acknowledged, refused, failure or None)."""
+    outcomes = {}
     for stream in streams(directory):
-        last = Unreachable("no gate is known")
+        acknowledged, refused, last = 0, 0, Unreachable("no gate is known")
         for gate in credential["gates"]:
             link = Link(gate, credential["roots"], ("gate",), credential["fleet"], credential)
             delivery = Delivery(directory, stream, link)
@@ -125,8 +125,8 @@ def deliver(directory, credential):
             refused += delivery.refused
             if last is None:
                 break
-        failure = failure or last
-    return acknowledged, refused, failure
+        outcomes[stream] = (acknowledged, refused, last)
+    return outcomes
 
 
 def streams(directory):
