@@ -3,6 +3,9 @@ import { PortcullisError, readExactJson } from '@portcullis/contract';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type BodyRefused, GrowingBody, takeNoMore } from '../bounds/bounds.ts';
 
+const bytesPerTurn = 256 * 1024;
+const aTurn = () => new Promise((resolve) => setImmediate(resolve));
+
 /**
  * Bodies are I-JSON, and each of their numbers is held as it was written: what an attribute is compared by must not be the nearest
  * number to what was asked for.
@@ -14,6 +17,8 @@ export function readJsonBodies(server: FastifyInstance): void {
     if (!isUtf8(body)) throw new PortcullisError('request_malformed', 'the body is not UTF-8');
     const read = readExactJson(body.toString('utf8'));
     if ('refused' in read) throw new PortcullisError('request_malformed', `body: ${read.refused}`);
+    // Reading a large one and holding it against its schema are turns of their own.
+    if (body.length > bytesPerTurn) await aTurn();
     return read.value;
   });
 }

@@ -22,7 +22,7 @@ test('P13: a gate that does not read its feed for as long as a lease loses it, a
     journal: { onChange: () => () => undefined },
     feed: {
       leaseMs: 500,
-      async follow(_query: unknown, write: (line: string) => Promise<void>, signal: AbortSignal) {
+      async follow(_query: unknown, _who: unknown, write: (line: string) => Promise<void>, signal: AbortSignal) {
         try {
           for (; !signal.aborted; lines++) await write(`${'x'.repeat(1_000_000)}\n`);
           reading.resolve('the connection ended');

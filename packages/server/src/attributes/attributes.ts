@@ -19,7 +19,7 @@ import type {
 import type { By, ChangeRecord, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store, Writer } from '../storage/storage.ts';
 import { BulkChanges, valuesAtOnceMax } from './bulk-change.ts';
-import { changeAll, changeAttributes, planOf } from './change.ts';
+import { aTurn, changeAll, changeAttributes, planOf } from './change.ts';
 import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
 import { GateReadings } from './gate-reads.ts';
 import { listSubjects } from './list.ts';
@@ -102,6 +102,7 @@ export async function openAttributes(parts: {
     list: (query) => merging.read((db) => listSubjects(db, query)),
     history: (subject, query) => merging.read((db) => listHistory(db, subject, query)),
     async change(by, request) {
+      if (request.subjects.length > valuesAtOnceMax) await aTurn();
       const plan = planOf(request, declared);
       if (request.dryRun) return { revision: journal.head().revision, changed: await bulk.rehearse(plan, request) };
       const { action, named } = plan;

@@ -82,8 +82,6 @@ class RunningGate implements Gate {
   /** What an earlier process left is settled; before that, nothing that it could have to wait for is reported (rule 9). */
   #settled = false;
   #unproven = 0;
-  /** The bulk change that is wholly here, and not in force. */
-  #holds: string | undefined;
   /** How many changes and snapshots were applied. */
   #applies = 0;
 
@@ -202,7 +200,7 @@ class RunningGate implements Gate {
       position: this.#position,
       link: () => this.#links.feed,
       onApplied: (touched) => this.#applied(touched),
-      onPrepared: (draft) => this.#prepared(draft),
+      onPrepared: () => this.#settled && this.#report(),
       onRegressed: () => this.#ground.lease.end(),
     });
   }
@@ -232,16 +230,9 @@ class RunningGate implements Gate {
     const turn = ++this.#applies;
     // What came after it was reported with it.
     const report = () => turn === this.#applies && this.#settled && this.#reportApplied({ applied, hash });
-    this.#holds = undefined;
     this.#recording.changeApplied();
     if (touched) this.#connections.changed(touched, report);
     else this.#connections.allChanged(report);
-  }
-
-  /** It is committed sooner when the authority knows that it is here. */
-  #prepared(draft: string): void {
-    this.#holds = draft;
-    if (this.#settled) this.#report();
   }
 
   #reportApplied({ applied, hash }: Pick<LeaseRequest, 'applied' | 'hash'>): void {
@@ -252,7 +243,8 @@ class RunningGate implements Gate {
   }
 
   #report(): void {
-    const holds = this.#holds;
+    // A bulk change is committed sooner when the authority knows that it is here.
+    const { holds } = this.#ground.replica;
     this.#leasing.report({
       ...this.#reportable,
       connectionsClosed: this.#connections.closed,

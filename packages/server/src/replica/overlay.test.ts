@@ -108,6 +108,23 @@ test('a bulk change that is not wholly here is not applied: it asks anew', () =>
   assert.equal(fed.receive({ type: 'part', draft, number: 1, subjects }).outcome, 'resync', 'certificates in a part');
 });
 
+test('it says which bulk change it holds, also after other changes, until that is in force, dropped or begun anew', () => {
+  const fed = new Fed();
+  fed.change([['a', { status: 'active' }]]);
+  fed.part(1, [['a', { status: 'off' }]]);
+  assert.equal(fed.replica.holds, undefined);
+  fed.receive({ type: 'prepared', draft, parts: 1 });
+  assert.equal(fed.replica.holds, draft);
+  fed.change([['b', { status: 'active' }]]);
+  assert.equal(fed.replica.holds, draft, 'a single change in between');
+  fed.change([], { id: draft, parts: 1 });
+  assert.equal(fed.replica.holds, undefined);
+  fed.part(1, []);
+  fed.receive({ type: 'prepared', draft, parts: 1 });
+  fed.receive({ type: 'dropped', draft });
+  assert.equal(fed.replica.holds, undefined);
+});
+
 test('what a draft used is given back when it is dropped, and a snapshot forgets it', () => {
   const fed = new Fed();
   fed.change([['a', { status: 'active' }]]);

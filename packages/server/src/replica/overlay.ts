@@ -18,6 +18,8 @@ export class Overlay {
   readonly draft: string;
   /** How many are here, in order. */
   parts = 0;
+  /** The authority said that these are all. */
+  isWhole = false;
   /** In the order in which they came. */
   readonly rows: number[] = [];
   readonly #tables: Tables;

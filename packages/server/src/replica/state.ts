@@ -72,7 +72,7 @@ export class Replica {
       case 'part':
         return this.#stage(message);
       case 'prepared':
-        return this.#stands(message.draft, message.parts) ? prepared : resync;
+        return this.#prepared(message);
       case 'dropped':
         this.dropStaged();
         return nothing;
@@ -90,6 +90,11 @@ export class Replica {
     this.#take(other.#tables);
     [this.#staged, this.#over] = [other.#staged, other.#over];
     this.#stand(other);
+  }
+
+  /** The bulk change that is wholly here and not in force. */
+  get holds(): string | undefined {
+    return this.#staged?.isWhole ? this.#staged.draft : undefined;
   }
 
   /** Work that sees these values in force, and no other does: it is over within this turn. */
@@ -173,6 +178,12 @@ export class Replica {
     if (!this.#staged || !this.#stands(draft, number - 1) || subjects.some((one) => one.certificates)) return resync;
     this.#staged.add(subjects);
     return nothing;
+  }
+
+  #prepared({ draft, parts }: Extract<FeedMessage, { type: 'prepared' }>) {
+    if (!this.#staged || !this.#stands(draft, parts)) return resync;
+    this.#staged.isWhole = true;
+    return prepared;
   }
 
   #stands(draft: string, parts: number): boolean {

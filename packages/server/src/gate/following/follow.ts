@@ -19,7 +19,7 @@ interface Parts {
   /** A change was applied, or a snapshot loaded (`touched` undefined: everything). */
   onApplied(touched: Touched | undefined): void;
   /** A bulk change is wholly here, and not in force. */
-  onPrepared(draft: string): void;
+  onPrepared(): void;
   onRegressed(): void;
 }
 
@@ -274,7 +274,7 @@ export class FeedFollower {
         replica.tend(time);
       }
     }
-    if (message.type === 'prepared') return this.#parts.onPrepared(message.draft);
+    if (message.type === 'prepared') return this.#parts.onPrepared();
     if (outcome !== 'applied' && outcome !== 'loaded') return;
     if (outcome === 'loaded') this.#carried = new Set(names);
     position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
