@@ -44,7 +44,7 @@ export class Newcomer {
     const words = this.#onOwnPorts(local(text));
     if (how === 'stops') return this.#stop(/"(.*)"/.exec(words)?.[1] ?? '');
     if (how === 'background') {
-      await this.starts(words, /listening on/, / up\b/.test(words) ? 2 : 1);
+      await this.starts(words, /listening on/, / up\b/.test(words) ? 3 : 1);
       return;
     }
     const { status, said } = await this.#ended(words);
@@ -88,7 +88,7 @@ export class Newcomer {
     return text
       .replace(/^portcullis init\b/m, `portcullis init --base-port ${this.#base}`)
       .replaceAll('localhost:8443', `localhost:${this.#base + 3}`)
-      .replaceAll('--port 8453', `--port ${this.#base + 2}`);
+      .replaceAll('--port 8453', `--port ${this.#base + 9}`);
   }
 
   async #stop(quoted: string): Promise<void> {

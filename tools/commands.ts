@@ -139,11 +139,11 @@ const portsFrom = 10_000;
 const portsUntil = 32_000;
 const portsInARow = 16;
 
-/** The first of sixteen ports in a row that belong to the caller; the four that a house takes are free now. */
+/** The first of sixteen ports in a row that belong to the caller; those that a house takes are free now. */
 export async function freeBasePort(): Promise<number> {
   for (;;) {
     const base = portsFrom + portsInARow * Math.floor((Math.random() * (portsUntil - portsFrom)) / portsInARow);
-    const wanted = [0, 1, 2, 3].map((offset) => freePort(base + offset).catch(() => undefined));
+    const wanted = [0, 1, 2, 3, 8, 9].map((offset) => freePort(base + offset).catch(() => undefined));
     if (!(await Promise.all(wanted)).includes(undefined)) return base;
   }
 }

@@ -49,14 +49,14 @@ async function tell(): Promise<void> {
   await within('init', fleet, '--base-port', String(basePort));
   const up = new Running('portcullis', 'up', fleet);
   house.push(up);
-  await Promise.all([up.line(/^authority listening/), up.line(/^gate listening/)]);
-  seen(`a fleet is made; its authority and its gate listen on ports ${basePort} to ${basePort + 3}`);
+  await Promise.all(['authority', 'gate', 'desk'].map((role) => up.line(new RegExp(`^${role} listening`))));
+  seen(`a fleet is made; its authority, gate and desk listen on ports from ${basePort}`);
 
   const watching = new Running('portcullis', 'watch', '--json', '--fleet', fleet);
   house.push(watching);
   const token = await within('token', 'create', 'truck-17', '--fleet', fleet);
   await succeeded('portcullis-device', 'enrol', token, '--device', device);
-  seen('truck-17 made its key, verified the authority, and has a certificate');
+  seen('truck-17 made its key, verified who answered at the desk, and has a certificate');
 
   const sending = new Running('portcullis-device', 'run', '--metrics', '--interval', '0.2', '--device', device);
   house.push(sending);

@@ -1,4 +1,4 @@
-/** `npm start`: a house to look at in ./trial, beside the one that the tour makes: authority and gate, and this machine as a device. */
+/** `npm start`: a house to look at in ./trial, beside the one that the tour makes: authority, gate and desk, and this machine as a device. */
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   await makeFleet();
   const up = new Running('portcullis', 'up', fleet);
   house.push(up);
-  await Promise.all([up.line(/^authority listening/), up.line(/^gate listening/)]);
+  await Promise.all(['authority', 'gate', 'desk'].map((role) => up.line(new RegExp(`^${role} listening`))));
   await enrolThisMachine();
   const sending = new Running('portcullis-device', 'run', '--metrics', '--device', device);
   const watching = new Running('portcullis', 'watch', '--fleet', fleet);
@@ -63,7 +63,7 @@ Ctrl-C stops all of it. Verdicts as they happen:
 /** Nothing is to be seen any more when the house itself is gone. */
 async function ended(up: Running): Promise<void> {
   await new Promise((resolve) => up.process.once('exit', resolve));
-  throw new Error('authority and gate have ended');
+  throw new Error('authority, gate and desk have ended');
 }
 
 /** The device first, then who watches, then the house itself. */

@@ -9,7 +9,7 @@ import { containerFolder as folder, stages } from './containerfile.ts';
 import { skippedWithout } from './house.ts';
 import { canMakeMachines, Machines } from './machines.ts';
 
-const services = ['authority', 'gate', 'device'] as const;
+const services = ['authority', 'gate', 'desk', 'device'] as const;
 
 /** The last value of an instruction in a stage, or in those that it is made from. */
 function last(name: string, wanted: string): string | undefined {
@@ -142,7 +142,7 @@ test('the health checks pass where a server answers, and fail where none does or
     const script = change(words.replace('/opt/portcullis', join(root, folder)));
     return machines?.run(service, script).status;
   };
-  for (const service of ['authority', 'gate']) {
+  for (const service of ['authority', 'gate', 'desk']) {
     assert.equal(check(service), 0, service);
     assert.equal(
       check(service, (words) => words.replace(/:84\d\d/, ':8499')),

@@ -23,7 +23,7 @@ export async function openHouse(): Promise<House> {
   const portcullis = (...words: string[]) => succeeded('portcullis', ...words, '--fleet', fleet);
   await succeeded('portcullis', 'init', fleet, '--base-port', String(basePort));
   const up = new Running('portcullis', 'up', fleet);
-  await Promise.all([up.line(/^authority listening/, startMs), up.line(/^gate listening/, startMs)]);
+  await Promise.all(['authority', 'gate', 'desk'].map((role) => up.line(new RegExp(`^${role} listening`), startMs)));
   return {
     directory,
     basePort,

@@ -39,7 +39,7 @@ async function runBlock({ on, background, text }: Block): Promise<void> {
   // There is no registry on these machines: the commands are on the path. A machine's hosts file is where its namespace has it.
   const script = text.replaceAll(/\bnpx (portcullis)/g, '$1');
   for (const name of on) {
-    if (background) stops.push(await machines.stay(name, script.trim(), /listening on/, / up\b/.test(script) ? 2 : 1));
+    if (background) stops.push(await machines.stay(name, script.trim(), /listening on/, / up\b/.test(script) ? 3 : 1));
     else demand(name, script.replaceAll('/etc/hosts', machines.hostsOf(name)));
   }
 }
@@ -56,9 +56,10 @@ test('every block of the page names its machines, and works on them', { skip }, 
 
 test('the firewall lets in what the table says, and nothing else', { skip }, () => {
   assert.ok(opens('depot', 'hub.example.org', 8440), 'a gate reaches the API');
+  assert.ok(opens('depot', 'hub.example.org', 8448), 'a gate reaches where it renews');
   assert.ok(opens('truck-17', 'hub.example.org', 8441), 'a device reaches enrolment');
   assert.ok(opens('truck-17', 'depot.example.org', 8443), 'a device reaches a gate');
-  assert.equal(opens('truck-17', 'hub.example.org', 8440), false);
+  for (const port of [8440, 8448]) assert.equal(opens('truck-17', 'hub.example.org', port), false);
   assert.equal(machines.run('hub', "timeout 5 bash -c '</dev/tcp/127.0.0.1/8440'").status, 0);
 });
 

@@ -77,9 +77,9 @@ function started(unit: string): Running {
   return new Running(name as Program, ...words.map((word) => word.replace('/var/lib', work)));
 }
 
-test('authority, gate and device do their work by the commands of their units, the gate apart from the keys', async () => {
+test('authority, gate, desk and device do their work by the commands of their units, gate and desk apart from the keys', async () => {
   const basePort = await freeBasePort();
-  for (const account of ['portcullis', 'portcullis-gate']) mkdirSync(join(work, account));
+  for (const account of ['portcullis', 'portcullis-gate', 'portcullis-desk']) mkdirSync(join(work, account));
   const [block = ''] = /(?<=```sh\n)[\s\S]*?(?=```)/.exec(textOf('docs/operating/services.md')) ?? [];
   const script = block
     .replaceAll('/var/lib', work)
@@ -89,12 +89,13 @@ test('authority, gate and device do their work by the commands of their units, t
     env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
   });
   const fleet = join(work, 'portcullis/fleet');
-  assert.equal(existsSync(join(fleet, 'gate.yaml')), false);
+  for (const file of ['gate.yaml', 'desk.yaml']) assert.equal(existsSync(join(fleet, file)), false);
   const device = join(work, 'portcullis-device');
   await using running = new AsyncDisposableStack();
   const run = (unit: string) => running.adopt(started(unit), (one) => one.stop());
   await run('portcullis-authority.service').line(/^authority listening/, 60_000);
   await run('portcullis-gate.service').line(/^gate listening/, 60_000);
+  await run('portcullis-desk.service').line(/^desk listening/, 60_000);
   const token = await succeeded('portcullis', 'token', 'create', 'truck-17', '--fleet', fleet);
   await succeeded('portcullis-device', 'enrol', token, '--device', device);
   writeFileSync(join(work, 'one.ndjson'), '{"as":"a service"}\n');

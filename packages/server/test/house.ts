@@ -38,7 +38,7 @@ export class House {
     try {
       house.basePort = await freeBasePort();
       const begun = performance.now();
-      await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
+      await succeeded('portcullis', 'init', house.fleet, '--desk', 'none', '--base-port', String(house.basePort));
       house.initMs = performance.now() - begun;
       await configure(house);
       await house.startAuthority(house.environments.authority);

@@ -3,31 +3,38 @@ import { join } from 'node:path';
 import { type FleetName, Host } from '@portcullis/contract';
 import { credentialFileIn, makeDirectory, writeCredential } from '@portcullis/device';
 import { assembleRecords } from '../assemble.ts';
-import { loadFleetConfig, loadGateConfig } from '../config/config.ts';
+import { loadDeskConfig, loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { makeFleet } from '../issuance/issuance.ts';
 import { fileKeys } from '../keys/keys.ts';
 import { createSqliteStore } from '../storage/storage.ts';
 import { realSystem, replaceFile } from '../telemetry/telemetry.ts';
 import { issueLocally } from './issue-locally.ts';
-import { fleetYaml, gateYaml } from './yaml-templates.ts';
+import { deskYaml, fleetYaml, gateYaml } from './yaml-templates.ts';
 
-/** All that a fleet begins with: root, issuers, the first operator and gate, and the two files of configuration. */
+/** On this machine, on another one that joins, or nowhere: then devices enrol at the authority itself. */
+export type DeskPlace = 'here' | 'none' | { host: string };
+
+/** All that a fleet begins with: root, issuers, the first operator, gate and desk, and the files of configuration. */
 export async function makeFleetDirectory(
   directory: string,
-  made: { fleet: FleetName; basePort: number; hosts: string[] | undefined },
+  made: { fleet: FleetName; basePort: number; hosts: string[] | undefined; desk?: DeskPlace },
 ): Promise<void> {
-  const { fleet, basePort } = made;
+  const { fleet, basePort, desk = 'here' } = made;
   const hosts = made.hosts ?? [...new Set(['localhost', '127.0.0.1', '::1', ...ownName()])];
-  for (const inner of ['', 'authority', 'authority/keys', 'gate']) {
+  for (const inner of ['', 'authority', 'authority/keys', 'gate', ...(desk === 'here' ? ['desk'] : [])]) {
     makeDirectory(join(directory, inner));
   }
   const listenHost = hosts.every(isLoopback) || !made.hosts ? '127.0.0.1' : '0.0.0.0';
-  await replaceFile(join(directory, 'fleet.yaml'), fleetYaml({ fleet, hosts, listenHost, basePort }));
-  await replaceFile(
-    join(directory, 'gate.yaml'),
-    gateYaml({ host: hosts[0] as string, listenHost, authorityPort: basePort, gatePort: basePort + 3 }),
-  );
+  const host = hosts[0] as string;
+  const deskHost = desk === 'here' ? host : desk === 'none' ? undefined : desk.host;
+  await replaceFile(join(directory, 'fleet.yaml'), fleetYaml({ fleet, hosts, listenHost, basePort, deskHost }));
+  const beside = { host, listenHost, authorityPort: basePort };
+  await replaceFile(join(directory, 'gate.yaml'), gateYaml({ ...beside, gatePort: basePort + 3 }));
   loadGateConfig(directory);
+  if (desk === 'here') {
+    await replaceFile(join(directory, 'desk.yaml'), deskYaml({ ...beside, deskPort: basePort + 1 }));
+    loadDeskConfig(directory);
+  }
   const config = loadFleetConfig(directory);
   const home = join(directory, 'authority');
   const store = await createSqliteStore(home);
@@ -43,8 +50,10 @@ export async function makeFleetDirectory(
     join(directory, 'operator.json'),
     await issueLocally(records, config, { subject: 'operator-1', kind: 'operator' }),
   );
-  const gate = await issueLocally(records, config, { subject: 'gate-1', kind: 'gate' });
-  writeCredential(credentialFileIn(join(directory, 'gate')), gate);
+  for (const kind of ['gate', ...(desk === 'here' ? ['desk' as const] : [])] as const) {
+    const credential = await issueLocally(records, config, { subject: `${kind}-1`, kind });
+    writeCredential(credentialFileIn(join(directory, kind)), credential);
+  }
 }
 
 /** None where what the machine is called is no DNS name. */

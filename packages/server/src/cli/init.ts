@@ -1,42 +1,54 @@
 import { existsSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { FleetName, PortcullisError } from '@portcullis/contract';
+import { FleetName, Host, PortcullisError } from '@portcullis/contract';
 import { diskFailure, makeDirectory, removeDirectories } from '@portcullis/device';
 import type { Command } from 'commander';
 import { putInPlace, realSystem } from '../telemetry/telemetry.ts';
 import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
+import type { DeskPlace } from './fleet-directory.ts';
 import type { Output } from './output.ts';
 import { stopSignals } from './processes.ts';
 
 interface InitOptions extends FleetOptions {
   basePort: string;
   host?: string[];
+  desk: string;
 }
 
 export function initCommand(program: Command, output: Output): void {
   program
     .command('init')
     .argument('[dir]')
-    .option('--base-port <number>', 'API, enrolment, public and gate listen on N to N+3', '8440')
+    .option(
+      '--base-port <number>',
+      'API and gate listen on N and N+3, the desk on N+1, the authority for desks on N+8',
+      '8440',
+    )
     .option(
       '--host <name>',
       'a DNS name or address of the servers, repeatable (localhost, 127.0.0.1, ::1 and the name of this machine)',
       each,
     )
-    .description('make a fleet: root, issuers, first operator, first gate, fleet.yaml and gate.yaml')
+    .option(
+      '--desk <here|host|none>',
+      'where the desk is: on this machine, on one of that name which joins, or nowhere: devices then enrol at the authority, on N+1',
+      'here',
+    )
+    .description('make a fleet: root, issuers, first operator, gate and desk, fleet.yaml, gate.yaml and desk.yaml')
     .action((dir: string | undefined, options: InitOptions) => init(directoryOf(options, dir), options, output));
 }
 
 async function init(directory: string, options: InitOptions, output: Output): Promise<void> {
   const basePort = Number(options.basePort);
-  if (!Number.isInteger(basePort) || basePort < 1 || basePort > 65_532) {
-    throw new PortcullisError('usage', `--base-port ${options.basePort} is not a port; it must be from 1 to 65532`);
+  if (!Number.isInteger(basePort) || basePort < 1 || basePort > 65_527) {
+    throw new PortcullisError('usage', `--base-port ${options.basePort} is not a port; it must be from 1 to 65527`);
   }
+  const desk = deskPlace(options.desk);
   requireEmpty(directory);
   const fleet = FleetName.parse(`fleet-${realSystem.random(4).toString('hex')}`);
   const { makeFleetDirectory } = await import('./fleet-directory.ts');
-  await makeWhole(directory, (beside) => makeFleetDirectory(beside, { fleet, basePort, hosts: options.host }));
+  await makeWhole(directory, (beside) => makeFleetDirectory(beside, { fleet, basePort, hosts: options.host, desk }));
   const rootKey = join(directory, 'authority/keys/root.pem');
   const result = {
     fleet,
@@ -46,6 +58,13 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
     rootKey,
   };
   output.result(result, wordsOf(result));
+}
+
+function deskPlace(word: string): DeskPlace {
+  if (word === 'here' || word === 'none') return word;
+  const host = Host.safeParse(word);
+  if (host.success) return { host: host.data };
+  throw new PortcullisError('usage', `--desk ${word} is no place; it must be here, none, or a DNS name or address`);
 }
 
 function requireEmpty(directory: string): void {

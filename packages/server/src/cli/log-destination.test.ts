@@ -30,10 +30,10 @@ test('with --log-file words go to the terminal and the log to the file, for its 
   const up = new Running('portcullis', 'up', fleet, '--log-file', file);
   const said: string[] = [];
   up.onLine((one) => said.push(one));
-  await Promise.all([up.line(/^authority listening/, 120_000), up.line(/^gate listening/, 120_000)]);
+  await Promise.all(['authority', 'gate', 'desk'].map((role) => up.line(new RegExp(`^${role} listening`), 120_000)));
   await up.stop();
   assert.deepEqual(
-    said.filter((one) => !/^(authority|gate) listening on https/.test(one)),
+    said.filter((one) => !/^(authority|gate|desk) listening on https/.test(one)),
     [],
   );
   const { role, msg } = JSON.parse(readFileSync(file, 'utf8').split('\n')[0] ?? '') as { role: string; msg: string };

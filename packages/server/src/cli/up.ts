@@ -17,7 +17,9 @@ export function upCommand(program: Command, output: Output): void {
     .command('up')
     .argument('[dir]')
     .option(...logOption)
-    .description('authority, gate and desk (where desk.yaml is) on this machine, each a process, until interrupted')
+    .description(
+      'authority, gate and desk (where it has a desk.yaml) on this machine, each a process, until interrupted',
+    )
     .action((dir: string | undefined, options: FleetOptions & LogOptions) =>
       up(directoryOf(options, dir), options, output),
     );

@@ -1,16 +1,25 @@
 /** The files that `init`, `gate join` and `desk join` write: what differs between fleets, and what everybody asks for first. */
-export function fleetYaml(made: { fleet: string; hosts: string[]; listenHost: string; basePort: number }): string {
-  const { fleet, hosts, listenHost, basePort } = made;
+export function fleetYaml(made: {
+  fleet: string;
+  hosts: string[];
+  listenHost: string;
+  basePort: number;
+  /** Where a desk is reached: it takes the port of enrolment. */
+  deskHost: string | undefined;
+}): string {
+  const { fleet, hosts, listenHost, basePort, deskHost } = made;
   const host = urlHost(hosts[0] as string);
+  const enrolmentPort = deskHost === undefined ? basePort + 1 : basePort + 8;
+  const desk = deskHost === undefined ? '' : `\ndeskUrl: https://${urlHost(deskHost)}:${basePort + 1}`;
   return `# The authority of this fleet. Every key is described in docs/reference/configuration.md.
 fleet: ${fleet}
 hosts: [${hosts.map((name) => JSON.stringify(name)).join(', ')}]
 listen:
   host: ${JSON.stringify(listenHost)}
   apiPort: ${basePort}
-  enrolmentPort: ${basePort + 1}
+  enrolmentPort: ${enrolmentPort}
 authorityUrl: https://${host}:${basePort}
-enrolmentUrl: https://${host}:${basePort + 1}
+enrolmentUrl: https://${host}:${enrolmentPort}${desk}
 gates: ["https://${host}:${basePort + 3}"]
 `;
 }

@@ -24,7 +24,7 @@ export const FleetFile = z.strictObject({
   }),
   /** Where gates and operators reach the API. */
   authorityUrl: HttpsUrl,
-  /** Where the authority's own enrolment listener is reached: by desks, by devices of the first release, and by all while there is no desk. */
+  /** Where the authority's own enrolment listener is reached: by gates, desks and operators, by devices of the first release, and by all while there is no desk. */
   enrolmentUrl: HttpsUrl,
   /** Where a desk is reached. Given: devices enrol and renew there. */
   deskUrl: HttpsUrl.optional(),

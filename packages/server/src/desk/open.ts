@@ -17,6 +17,8 @@ interface Parts {
 
 const retryMs = 250;
 const reportEveryMs = 5_000;
+/** So long nothing is said: an authority that is started beside its desk takes a moment. */
+const quietMs = 15_000;
 
 const linkWith = (credential: Credential) =>
   new Link({ roots: credential.roots, fleet: credential.fleet, role: 'authority', credential });
@@ -34,7 +36,7 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
   });
   let link = linkWith(credentials.client);
   await credentials.renewWhenDue(signal);
-  const held = await firstCertificate(credentials, log, signal);
+  const held = await firstCertificate(credentials, { log, system }, signal);
   const relayOver = (asked: Parameters<typeof relay>[0]) => relay(asked, { authority, link, relayMs: limits.relayMs });
   const listener = new Listener(held, { limits, log, relay: relayOver });
   const port = await listener.listen(settings.listen);
@@ -66,16 +68,19 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
 /** The authority may start later than its desk. */
 async function firstCertificate(
   credentials: Credentials,
-  log: Log,
+  { log, system }: Pick<Parts, 'log' | 'system'>,
   signal: AbortSignal,
 ): Promise<ServerCertificateHeld> {
+  const begun = system.monotonic();
   for (let said = ''; ; ) {
     try {
       return await credentials.obtainServer();
     } catch (error) {
       if (!(error instanceof PortcullisError)) throw error;
-      if (error.message !== said) log.warn({ code: error.code }, `the desk waits for the authority: ${error.message}`);
-      said = error.message;
+      if (error.message !== said && system.monotonic() - begun >= quietMs) {
+        log.warn({ code: error.code }, `the desk waits for the authority: ${error.message}`);
+        said = error.message;
+      }
       await pause(retryMs, undefined, { signal });
     }
   }

@@ -28,9 +28,11 @@ export async function credentialOf(
   };
 }
 
-/** A desk itself comes to the authority: while it is not there, nobody can through it. */
+/** Who speaks to the authority all the time: they come to it with or without a desk, and a desk could not be its own way back. */
+const nearby: readonly Kind[] = ['gate', 'desk', 'operator', 'authority'];
+
 export function enrolmentUrlFor({ deskUrl, enrolmentUrl }: EnrolmentParts, kind: Kind): string {
-  return kind === 'desk' ? enrolmentUrl : (deskUrl ?? enrolmentUrl);
+  return nearby.includes(kind) ? enrolmentUrl : (deskUrl ?? enrolmentUrl);
 }
 
 /** For whoever takes a desk: who asks for a signed answer does. */

@@ -70,7 +70,7 @@ export class Arena {
   async #open({ devices, gates, copies = 0, crowd = 0, seed }: Made): Promise<void> {
     const { house } = this;
     house.basePort = await freeBasePort();
-    await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
+    await succeeded('portcullis', 'init', house.fleet, '--desk', 'none', '--base-port', String(house.basePort));
     house.configure('fleet.yaml', (text) => `${text}log: error\n`);
     setTerms(house, { leaseMs, patienceMs });
     await this.startAuthority();
