@@ -31,10 +31,14 @@ function wholeNumber(name: string, text: string, least: number, most: number): n
   throw new Error(`--${name} ${text} is not a whole number from ${least} to ${most}`);
 }
 
+const whyLengthMax = 20_000;
+
 interface Outcome {
   status: number;
   seconds: number;
   failed: string[];
+  /** What the runner says of them; of a file that failed outside of its tests this alone says why. */
+  why: string;
   counts: string;
 }
 
@@ -52,12 +56,16 @@ async function suite(): Promise<Outcome> {
   });
   const [status] = (await once(child, 'close')) as [number | null];
   const lines = out.split('\n').map((line) => line.trim());
+  const from = out.search(/^✖ failing tests:|^not ok /m);
+  const why = from < 0 ? out.slice(-whyLengthMax) : out.slice(from, from + whyLengthMax);
+  const late = lines.filter((line) => line.includes('asynchronous activity after the test ended'));
   const failed = lines.filter((line) => /^(✖|not ok \d)/.test(line) && line !== '✖ failing tests:');
   const counts = lines.filter((line) => /^(ℹ|#) (tests|pass|fail|cancelled|skipped) \d/.test(line));
   return {
     status: status ?? 1,
     seconds: Math.round((performance.now() - before) / 1000),
-    failed: [...new Set(failed)],
+    failed: [...new Set([...failed, ...late])],
+    why: status === 0 ? '' : why,
     counts: counts.map((line) => line.slice(2)).join(', '),
   };
 }
@@ -68,12 +76,13 @@ const beside = Array.from({ length: loops }, () =>
 let green = 0;
 try {
   for (let run = 1; run <= times; run++) {
-    const { status, seconds, failed, counts } = await suite();
+    const { status, seconds, failed, counts, why } = await suite();
     if (status === 0) green++;
     console.log(
       `run ${run} of ${times}, ${loops} busy loops beside it: ${status === 0 ? 'green' : 'RED'} after ${seconds} s: ${counts}`,
     );
     for (const line of failed) console.log(`  ${line}`);
+    if (why !== '') console.log(why);
   }
 } finally {
   for (const loop of beside) loop.kill('SIGKILL');

@@ -1,6 +1,7 @@
 /** P13: what malformed, oversized, slow, foreign and unsettled things get at the gate: a clear refusal, and nothing else changes. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
@@ -30,7 +31,7 @@ limits:
   );
   pem = await house.pem(await house.device('truck-17', { status: 'active', clearance: 2 }));
 });
-after(() => house.close());
+after(() => house?.close());
 
 const reasonOf = ({ body }: Answer) => (JSON.parse(body) as { reason: string }).reason;
 const ndjson = { 'content-type': 'application/x-ndjson' };
@@ -185,7 +186,7 @@ async function tls(): Promise<TLSSocket> {
     ...pem,
     minVersion: 'TLSv1.3',
   });
-  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  await once(socket, 'secureConnect');
   socket.on('error', () => undefined);
   return socket;
 }
@@ -229,7 +230,7 @@ test('RFC 9110, RFC 9112: the authority takes the absolute form and HEAD, and sa
       answer += chunk;
     });
     socket.write(`${line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
-    await new Promise((resolve) => socket.once('close', resolve));
+    await once(socket, 'close');
     return answer;
   };
   assert.match(await authority('GET https://localhost/v1/gates'), /^HTTP\/1\.1 200 [\s\S]*"gate-1"/);

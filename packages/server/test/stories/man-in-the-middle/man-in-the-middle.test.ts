@@ -20,7 +20,7 @@ before(async () => {
   device = await house.device('truck-17');
   pem = await house.pem(device);
 });
-after(() => house.close());
+after(() => house?.close());
 
 /** Signed by nobody that the fleet knows: by itself, or by an authority with a name that looks public. */
 function foreign(signedBy: 'itself' | 'a public-looking authority'): Forged {

@@ -13,7 +13,7 @@ before(async () => {
   house = await House.open();
   home = join(house.fleet, 'gate');
 });
-after(() => house.close());
+after(() => house?.close());
 
 async function token(subject: string, kind = 'gate'): Promise<string> {
   const [created] = await house.json<{ token: string }>('token', 'create', subject, '--kind', kind);

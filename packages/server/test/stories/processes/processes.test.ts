@@ -12,7 +12,7 @@ let house: House;
 before(async () => {
   house = await House.open();
 });
-after(() => house.close());
+after(() => house?.close());
 
 interface Reading {
   id: string;
