@@ -11,10 +11,10 @@ import {
 } from 'fastify';
 import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { type BytesRefused, refuseBytes } from '../bounds/bounds.ts';
 import { readJsonBodies } from './json-body.ts';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
-import { type BytesRefused, refuseBytes } from './refused-bytes.ts';
 import { admittedBy, type Call, type Rooms, type Route } from './route.ts';
 
 export interface ServerIdentity {

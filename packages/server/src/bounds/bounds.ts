@@ -1,5 +1,5 @@
 /**
- * What anybody may cost, whatever is asked and of whom: connections and handshakes, bytes and pieces of a body, how often.
+ * What anybody may cost, whatever is asked and of whom: connections and handshakes, bytes and pieces of a body, bytes that are no request, how often.
  * - Nobody is kept out by what another address does.
  * - Nothing here grows with what a peer chooses to send.
  * Refuses to know: who is admitted, and what is answered.
@@ -8,5 +8,6 @@ export { addressGroup } from './address-group.ts';
 export { Buckets } from './buckets.ts';
 export { Doorway, type DoorwayParts } from './doorway.ts';
 export { type BodyRefused, type Budget, GrowingBody, piecesMax } from './growing-body.ts';
+export { type BytesRefused, refuseBytes } from './refused-bytes.ts';
 export { isLongBody, takeNoMore, throwAwayBody } from './thrown-away.ts';
 export { answerMs, boundAnswer } from './unread-answer.ts';

@@ -1,4 +1,4 @@
-import { type IncomingMessage, type OutgoingHttpHeader, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
 import {
   type FailureCode,
   failures,
@@ -96,17 +96,4 @@ function headersOf(
   };
   if (close) headers.connection = 'close';
   return headers;
-}
-
-/** For bytes that never became a request: the answer as it goes over the wire. */
-export function rawProblem(status: number, detail: string, now: number): string {
-  const body = JSON.stringify({ ...failureProblem('request_malformed', detail), status });
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `date: ${new Date(now).toUTCString()}`,
-    `content-type: ${problemMediaType}`,
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ];
-  return `${head.join('\r\n')}\r\n\r\n${body}`;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { boundAnswer, Doorway, type DoorwayParts } from '../../../bounds/bounds.ts';
+import { type BytesRefused, boundAnswer, Doorway, type DoorwayParts, refuseBytes } from '../../../bounds/bounds.ts';
 import type { Connection, Connections } from '../../connections/connections.ts';
 import {
   addressOf,
@@ -12,7 +12,6 @@ import {
   type ServerCredential,
   secureOptionsOf,
 } from '../tls.ts';
-import { rawProblem } from './answers.ts';
 import { HttpTransport } from './transport.ts';
 
 /** A request over a connection that the registry holds. */
@@ -185,33 +184,4 @@ function namesOneHost({ rawHeaders }: IncomingMessage): boolean {
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
   }
   return hosts <= 1;
-}
-
-const statusOfBytes: Record<string, number> = {
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
-  HPE_HEADER_OVERFLOW: 431,
-  HPE_INVALID_METHOD: 501,
-  HPE_INVALID_VERSION: 505,
-};
-/** RFC 9112 §3: what is not at least this was no request, whatever the parser calls it. */
-const requestLine = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP\/\d/;
-
-interface BytesRefused {
-  code?: string;
-  rawPacket?: Buffer;
-}
-
-function statusOf({ code = '', rawPacket }: BytesRefused): number {
-  const status = statusOfBytes[code] ?? 400;
-  return status > 500 && !requestLine.test(rawPacket?.toString('latin1', 0, headerBytesMax) ?? '') ? 400 : status;
-}
-
-/** Bytes that are no HTTP, or too many of them, or too slow. */
-function refuseBytes(refused: BytesRefused, socket: Socket, now: number): void {
-  const { code = '' } = refused;
-  if (!socket.writable || code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  socket.end(rawProblem(statusOf(refused), code, now), () => socket.destroy());
 }
