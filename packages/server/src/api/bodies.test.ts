@@ -17,6 +17,12 @@ const taken = route({
   handle: async (_rooms, { body }) => ({ length: body.text.length }),
 });
 
+const large = route({
+  ...{ method: 'GET', path: '/v1/large', kinds: [], uses: [], summary: 'More than a socket takes at once' },
+  schemas: {},
+  handle: async () => ({ text: 'x'.repeat(30_000_000) }),
+});
+
 async function opened(
   context: TestContext,
   more: ConnectionOptions = {},
@@ -24,7 +30,7 @@ async function opened(
   const certificates = await FleetCertificates.make();
   const { key, cert } = await certificates.leaf({ subject: 'authority', kind: 'gate', purpose: 'server' });
   const rooms = { log: { error() {} }, system: { now: () => 0 } } as unknown as Rooms;
-  const server = await makeServer(rooms, [taken], tlsOptions({ key, certificate: cert }, undefined));
+  const server = await makeServer(rooms, [taken, large], tlsOptions({ key, certificate: cert }, undefined));
   await server.listen({ host: '127.0.0.1', port: 0 });
   context.after(() => server.close());
   const { port } = server.server.address() as AddressInfo;
@@ -40,6 +46,20 @@ async function opened(
 
 const head = (path: string, more = 'transfer-encoding: chunked\r\n') =>
   `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${more}\r\n`;
+
+test('what comes behind a large answer that is not taken yet is read once it is, though it came in several records at once', async (context) => {
+  const { socket, told } = await opened(context);
+  socket.write('GET /v1/large HTTP/1.1\r\nhost: x\r\n\r\n');
+  await until(() => told() !== '', 'it is answered');
+  socket.pause();
+  const body = JSON.stringify({ text: 'y'.repeat(30_000) });
+  // A record has at most 16 KiB of it (RFC 8446 §5.1).
+  socket.write(head('/v1/taken', `content-length: ${body.length}\r\nconnection: close\r\n`) + body);
+  for (let turns = 0; turns < 50; turns++) await turn();
+  socket.resume();
+  await until(() => socket.destroyed, 'the connection ends');
+  assert.match(told(), /\}HTTP\/1.1 200 OK[\s\S]*\{"length":30000\}$/);
+});
 
 async function pour(socket: TLSSocket, bytes: Buffer, times: number): Promise<number> {
   let poured = 0;

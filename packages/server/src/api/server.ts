@@ -1,4 +1,5 @@
 import { constants } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 import swagger from '@fastify/swagger';
 import { type FailureCode, PortcullisError } from '@portcullis/contract';
 import {
@@ -70,6 +71,9 @@ export async function makeServer(
     // A target that is no URL reaches no route, and no error handler of one.
     frameworkErrors: (error, _request, reply) => void answerError(error, reply as unknown as FastifyReply, rooms.log),
   }) as unknown as FastifyInstance;
+  // With a listener of our own Node hands its parser the bytes, which otherwise takes them from TLS by itself: paused over an answer that is
+  // not taken yet it would still be given the records that came with the last one, and end the connection over them (`HPE_PAUSED`).
+  server.server.on('secureConnection', (socket: TLSSocket) => socket.on('data', () => undefined));
   readJsonBodies(server);
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
