@@ -66,6 +66,11 @@ export const failures = {
     retry: true,
     title: "the answer is not the authority's own to what was asked; nothing of it was taken",
   },
+  feed_garbled: {
+    status: 500,
+    retry: true,
+    title: 'the feed did not arrive as it was sent; the gate reads a snapshot',
+  },
   answer_malformed: { status: 500, retry: true, title: 'the answer does not fit its schema' },
   environment_refused: { status: 500, retry: false, title: 'the environment weakens verification' },
   outbox_full: { status: 500, retry: true, title: 'the outbox holds as many readings as it may' },

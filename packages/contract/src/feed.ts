@@ -91,7 +91,13 @@ export const FeedMessage = z.discriminatedUnion('type', [
   /** It will not be committed: what was sent of it is for nothing. */
   z.object({ type: z.literal('dropped'), draft: DraftId }),
   /** At least each second: the head of the history and the authority's time. */
-  z.object({ type: z.literal('beat'), ...head, time: Timestamp }),
+  z.object({
+    type: z.literal('beat'),
+    ...head,
+    time: Timestamp,
+    /** All that this connection carried before this line: how many bytes, and their SHA-256. An authority of an earlier version does not say. */
+    sent: z.object({ bytes: z.int().nonnegative(), hash: z.string() }).optional(),
+  }),
 ]);
 export type FeedMessage = z.infer<typeof FeedMessage>;
 /** Bounds one line of the feed; a change that names many subjects is the longest. */

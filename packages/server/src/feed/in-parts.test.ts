@@ -8,6 +8,7 @@ import { Replica } from '../replica/replica.ts';
 import { createLog } from '../telemetry/telemetry.ts';
 import type { Feed } from './feed.ts';
 import { openFeed } from './open.ts';
+import { Tally } from './tally.ts';
 
 const fleet = FleetName.parse('fleet-1');
 const log = createLog({ role: 'authority', level: 'silent' });
@@ -33,6 +34,7 @@ class Gate {
   readonly instance: string;
   readonly replica = new Replica();
   readonly messages: FeedMessage[] = [];
+  readonly #tally = new Tally();
   readonly #stop = new AbortController();
   readonly #feed: Feed;
   readonly #records: Records;
@@ -57,8 +59,11 @@ class Gate {
 
   async #receive(line: string): Promise<void> {
     await this.#reading;
+    const told = this.#tally.now();
+    this.#tally.add(`${line}\n`);
     const message = FeedMessage.parse(JSON.parse(line));
-    if (message.type !== 'beat') this.messages.push(message);
+    if (message.type === 'beat') assert.deepEqual(message.sent, told, 'a beat says what was sent before it');
+    else this.messages.push(message);
     assert.notEqual(this.replica.receive(message).outcome, 'resync', line.slice(0, 100));
   }
 

@@ -26,6 +26,7 @@ import type { Feed, Follows } from './promises.ts';
 import { Receipts } from './receipts.ts';
 import { RecentHashes } from './recent-hashes.ts';
 import { Snapshots } from './snapshots.ts';
+import { Tally } from './tally.ts';
 
 export interface FeedParts {
   store: Store;
@@ -103,12 +104,17 @@ class AuthorityFeed implements Feed {
     if (query.after !== undefined) await this.#requireHistory(query.after, query.hash ?? '');
     const names = new Set(query.attributes.split(',').filter((name) => name !== ''));
     const { journal, system } = this.#parts;
+    const tally = new Tally();
     const sendPiece = (piece: string | Uint8Array) => {
       signal.throwIfAborted();
+      tally.add(piece);
       return write(piece);
     };
-    const send = (message: FeedMessage | string) =>
-      sendPiece(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`);
+    const send = (message: FeedMessage | string) => {
+      if (typeof message === 'string') return sendPiece(`${message}\n`);
+      const told = message.type === 'beat' ? { ...message, sent: tally.now() } : message;
+      return sendPiece(`${JSON.stringify(told)}\n`);
+    };
     const snapshot = (atLeast: number, waiting: () => Promise<void>) =>
       this.#snapshots.send({ names, atLeast }, sendPiece, waiting);
     const needsSnapshot = query.after === undefined || query.snapshot === '1';

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { FeedMessage, feedInParts, feedLineBytesMax, PortcullisError } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
@@ -6,12 +7,18 @@ import { problemOf } from '@portcullis/device';
 /** The authority speaks at least twice a second: when it is silent for so long, the connection is dead. */
 const silenceMsMax = 5_000;
 
+/** What came is not what was sent: nothing that was made of it is believed. */
+export const garbled = 'feed_garbled';
+
 /** One answer of `GET /v1/feed`, message by message. */
 export class FeedConnection {
   /** The attributes that it was asked for. */
   readonly names: readonly string[];
-  readonly #lines: AsyncGenerator<string>;
+  readonly #lines: AsyncGenerator<Buffer>;
   readonly #ended: AbortController;
+  /** Of all that came before the line that is looked at. */
+  readonly #hash = createHash('sha256');
+  #bytes = 0;
   #closed = false;
 
   private constructor(names: readonly string[], answer: IncomingMessage, ended: AbortController) {
@@ -46,13 +53,25 @@ export class FeedConnection {
     const silence = setTimeout(() => this.#ended.abort(), silenceMsMax);
     try {
       const { done, value } = await this.#lines.next();
-      return done || this.#closed ? undefined : FeedMessage.parse(JSON.parse(value));
+      return done || this.#closed ? undefined : this.#read(value);
     } catch (error) {
       if (this.#closed) return undefined;
       throw error;
     } finally {
       clearTimeout(silence);
     }
+  }
+
+  /** A beat says what was sent before it. @throws {PortcullisError} `feed_garbled` where something else came */
+  #read(line: Buffer): FeedMessage {
+    const message = FeedMessage.parse(JSON.parse(line.toString('utf8')));
+    const { sent } = message.type === 'beat' ? message : {};
+    if (sent && (sent.bytes !== this.#bytes || sent.hash !== this.#hash.copy().digest('hex'))) {
+      throw new PortcullisError(garbled, `${sent.bytes} bytes of the feed were sent, ${this.#bytes} came, or others`);
+    }
+    this.#hash.update(line).update('\n');
+    this.#bytes += line.length + 1;
+    return message;
   }
 
   close(): void {
@@ -70,13 +89,13 @@ async function wholeOf(
 }
 
 /** The lines of a stream, each bounded. */
-async function* linesOf(stream: IncomingMessage): AsyncGenerator<string> {
+async function* linesOf(stream: IncomingMessage): AsyncGenerator<Buffer> {
   let rest: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     let from = 0;
     for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
-      yield Buffer.concat([...rest, chunk.subarray(from, end)]).toString('utf8');
+      yield Buffer.concat([...rest, chunk.subarray(from, end)]);
       rest = [];
       bytes = 0;
       from = end + 1;

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import type { FeedMessage } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { until } from '../../../test/open-front.ts';
+import { Tally } from '../../feed/tally.ts';
 import { Replica } from '../../replica/replica.ts';
 import { createLog, realSystem } from '../../telemetry/telemetry.ts';
 import { FeedFollower } from './follow.ts';
@@ -103,6 +104,31 @@ async function followed(context: TestContext, first: string[]) {
   const isAt = (revision: number) => until(() => replica.revision === revision, `revision ${revision}`);
   return { feed, replica, wanted, authority, connection, value, isAt };
 }
+
+test('a beat says what was sent before it: where something else came, nothing that was made of it is believed', async (context) => {
+  const { replica, connection, value, isAt } = await followed(context, ['status']);
+  const first = await connection(0);
+  const tally = new Tally();
+  const say = (...messages: object[]) => {
+    for (const message of messages) tally.add(`${JSON.stringify(message)}\n`);
+    first.say(...messages);
+  };
+  const head = { revision: 1, hash: hashAt(1) };
+  say({ type: 'snapshot', fleet: 'fleet-1', ...head }, { type: 'complete', ...head });
+  await isAt(1);
+  say({ type: 'beat', ...head, time: at, sent: tally.now() });
+  first.change(2, { status: 'off' });
+  await isAt(2);
+  assert.equal(replica.complete, true);
+  // The change was sent as another one.
+  tally.add('{"type":"change"}\n');
+  say({ type: 'beat', revision: 2, hash: hashAt(2), time: at, sent: tally.now() });
+  const second = await connection(1);
+  assert.equal(replica.complete, false);
+  assert.equal(second.query.get('snapshot'), '1');
+  second.snapshot(2, { status: 'active' });
+  await until(() => value('status') === 'active', 'it reads a snapshot');
+});
 
 test('further attributes are read beside the feed, which goes on; then they are known, and the first connection ends', async (context) => {
   const { feed, wanted, connection, value, isAt } = await followed(context, ['status']);

@@ -3,7 +3,7 @@ import { type FeedMessage, PortcullisError } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { Replica, type Touched } from '../../replica/replica.ts';
 import type { Log, System } from '../../telemetry/telemetry.ts';
-import { FeedConnection } from './feed-connection.ts';
+import { FeedConnection, garbled } from './feed-connection.ts';
 import type { Position } from './position.ts';
 
 interface Parts {
@@ -212,6 +212,7 @@ export class FeedFollower {
     const { position, replica, onRegressed, log } = this.#parts;
     if (this.#stop.signal.aborted) return;
     const code = error instanceof PortcullisError ? error.code : 'internal';
+    if (code === garbled) replica.complete = false;
     const regressed = code === 'revision_regressed';
     if (regressed) {
       this.#regressed = true;
