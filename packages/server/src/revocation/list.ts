@@ -1,7 +1,7 @@
 import { type CertificatesQuery, type CertificateView, PortcullisError } from '@portcullis/contract';
 import type { Reader } from '../storage/storage.ts';
 import type { CertificateRow } from './promises.ts';
-import { archivedRows, certificateView, requireSubject, rows } from './rows.ts';
+import { certificateView, requireSubject, rows, tableOf } from './rows.ts';
 
 interface Page {
   items: CertificateView[];
@@ -17,47 +17,29 @@ const certificatesPerPageMax = 5_000;
  */
 export async function listCertificates(db: Reader, query: CertificatesQuery, now: number): Promise<Page> {
   if (query.subject !== undefined) await requireSubject(db, query.subject);
-  if (query.archived) return archivedOnes(db, query);
-  return query.endsBefore === undefined ? byFingerprint(db, query) : byEnd(db, query, now);
+  if (query.endsBefore === undefined) return byFingerprint(db, query);
+  if (query.archived) throw new PortcullisError('request_malformed', 'what is archived has ended');
+  return byEnd(db, query, now);
 }
 
 async function byFingerprint(
   db: Reader,
-  { after = '', limit, subject, kind, standing }: CertificatesQuery,
+  { after = '', limit, subject, kind, standing, archived }: CertificatesQuery,
 ): Promise<Page> {
-  let looked = db.selectFrom('certificates').select('fingerprint').where('fingerprint', '>', after);
+  const isArchived = archived !== undefined;
+  let looked = tableOf(db, isArchived).select('fingerprint').where('fingerprint', '>', after);
   if (subject !== undefined) looked = looked.where('subject', '=', subject);
   const end = await looked
     .orderBy('fingerprint')
     .offset(certificatesPerPageMax - 1)
     .limit(1)
     .executeTakeFirst();
-  let select = rows(db).where('certificates.fingerprint', '>', after);
+  let select = rows(db, isArchived).where('certificates.fingerprint', '>', after);
   if (end) select = select.where('certificates.fingerprint', '<=', end.fingerprint);
   if (subject !== undefined) select = select.where('certificates.subject', '=', subject);
   if (kind !== undefined) select = select.where('subjects.kind', '=', kind);
   if (standing !== undefined) select = select.where('certificates.standing', '=', standing);
   const found = (await select.orderBy('certificates.fingerprint').limit(limit).execute()) as CertificateRow[];
-  const last = found.length === limit ? found.at(-1) : end;
-  return { items: found.map(certificateView), next: last?.fingerprint ?? null };
-}
-
-async function archivedOnes(db: Reader, query: CertificatesQuery): Promise<Page> {
-  const { after = '', limit, subject, kind, standing, endsBefore } = query;
-  if (endsBefore !== undefined) throw new PortcullisError('request_malformed', 'what is archived has ended');
-  let looked = db.selectFrom('archivedCertificates').select('fingerprint').where('fingerprint', '>', after);
-  if (subject !== undefined) looked = looked.where('subject', '=', subject);
-  const end = await looked
-    .orderBy('fingerprint')
-    .offset(certificatesPerPageMax - 1)
-    .limit(1)
-    .executeTakeFirst();
-  let select = archivedRows(db).where('archived.fingerprint', '>', after);
-  if (end) select = select.where('archived.fingerprint', '<=', end.fingerprint);
-  if (subject !== undefined) select = select.where('archived.subject', '=', subject);
-  if (kind !== undefined) select = select.where('subjects.kind', '=', kind);
-  if (standing !== undefined) select = select.where('archived.standing', '=', standing);
-  const found = await select.orderBy('archived.fingerprint').limit(limit).execute();
   const last = found.length === limit ? found.at(-1) : end;
   return { items: found.map(certificateView), next: last?.fingerprint ?? null };
 }

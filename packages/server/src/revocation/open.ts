@@ -6,7 +6,7 @@ import { livingDescendants, supersedeLine } from './descent.ts';
 import { endingSubjects } from './ending.ts';
 import { listCertificates } from './list.ts';
 import type { CertificateRow, Revocation, StandingChange } from './promises.ts';
-import { archivedRows, rows } from './rows.ts';
+import { rows } from './rows.ts';
 import { type ChangedStandings, changeStandings, requireOperatorLeft, setStanding, type Target } from './standing.ts';
 import { ofSubjects } from './targets.ts';
 import { undoStandings } from './undo.ts';
@@ -106,12 +106,15 @@ async function targetsOf(db: Reader, { subject, subjects, fingerprint }: Standin
   return found.map((target) => ({ ...target, rows: line }));
 }
 
-async function findRow(db: Pick<Reader, 'selectFrom'>, fingerprint: string): Promise<CertificateRow | undefined> {
-  const row = await rows(db).where('certificates.fingerprint', '=', fingerprint).executeTakeFirst();
+async function findRow(
+  db: Pick<Reader, 'selectFrom'>,
+  fingerprint: string,
+  isArchived = false,
+): Promise<CertificateRow | undefined> {
+  const row = await rows(db, isArchived).where('certificates.fingerprint', '=', fingerprint).executeTakeFirst();
   return row as CertificateRow | undefined;
 }
 
 async function findEver(db: Pick<Reader, 'selectFrom'>, fingerprint: string): Promise<CertificateRow | undefined> {
-  const row = await findRow(db, fingerprint);
-  return row ?? archivedRows(db).where('archived.fingerprint', '=', fingerprint).executeTakeFirst();
+  return (await findRow(db, fingerprint)) ?? findRow(db, fingerprint, true);
 }

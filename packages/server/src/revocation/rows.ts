@@ -3,20 +3,17 @@ import type { Reader } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { CertificateRow } from './promises.ts';
 
-export const rows = (db: Pick<Reader, 'selectFrom'>) =>
-  db
-    .selectFrom('certificates')
+const live = (db: Pick<Reader, 'selectFrom'>) => db.selectFrom('certificates');
+
+/** What is archived is read by the same words: it has the same columns and one more, and goes by the same name. */
+export const tableOf = (db: Pick<Reader, 'selectFrom'>, isArchived: boolean) =>
+  isArchived ? (db.selectFrom('archivedCertificates as certificates') as unknown as ReturnType<typeof live>) : live(db);
+
+export const rows = (db: Pick<Reader, 'selectFrom'>, isArchived = false) =>
+  tableOf(db, isArchived)
     .innerJoin('subjects', 'subjects.id', 'certificates.subject')
     .selectAll('certificates')
     .select(['subjects.kind as kind', 'subjects.readOnly as readOnly']);
-
-export const archivedRows = (db: Pick<Reader, 'selectFrom'>) =>
-  db
-    .selectFrom('archivedCertificates as archived')
-    .innerJoin('subjects', 'subjects.id', 'archived.subject')
-    .selectAll('archived')
-    .select(['subjects.kind as kind', 'subjects.readOnly as readOnly'])
-    .$castTo<CertificateRow>();
 
 export async function requireSubject(db: Pick<Reader, 'selectFrom'>, subject: string): Promise<void> {
   const known = await db.selectFrom('subjects').select('id').where('id', '=', subject).executeTakeFirst();
