@@ -48,11 +48,14 @@ async function undo(revision: number, options: ChangeOptions, output: Output): P
       changed === 0
         ? `nothing changed: nothing of revision ${revision} can be put back`
         : `revision ${revision} is undone`,
-      ...left.map((one) => `  left: ${leftWords(one)}`),
-      ...(leaves > left.length ? [`  and ${leaves - left.length} more`] : []),
+      ...left.slice(0, leftShownMax).map((one) => `  left: ${leftWords(one)}`),
+      ...(leaves > leftShownMax ? [`  and ${leaves - leftShownMax} more`] : []),
     ].join('\n');
   await sendChange(options, { path: `/v1/changes/${revision}/undo`, body: {}, done }, output);
 }
+
+/** To a person; a program is told more of them. */
+const leftShownMax = 10;
 
 const leftWhy: Record<LeftByUndo['why'], string> = {
   changed_since: 'was changed since',

@@ -19,6 +19,11 @@ export interface Selector {
   select(subject: Selectable): 'met' | 'not_met' | { failed: string };
 }
 
+function lackingWords(named: ReadonlySet<string>, attributes: Selectable['attributes']): string {
+  const lacking = [...named].filter((name) => !attributes.has(name)).map((name) => `"${name}"`);
+  return lacking.length === 0 ? '' : ` (it has no ${lacking.join(', ')})`;
+}
+
 /**
  * Compiles an expression over `id`, `kind` and attributes by their names (`site == "berlin"`), or as `attributes["cold-chain"]` where a name
  * is no word of CEL. `has(attributes.site)` asks whether there is one. Throws an Error that says what is wrong with it.
@@ -33,7 +38,7 @@ export function compileSelector(text: string): Selector {
     select({ id, kind, attributes }) {
       const given = attributes as ReadonlyMap<string, CelInput>;
       const result = run({ ...Object.fromEntries(given), id, kind, attributes: new Map(given) });
-      if (isCelError(result)) return { failed: result.message };
+      if (isCelError(result)) return { failed: `${result.message}${lackingWords(named, attributes)}` };
       if (typeof result !== 'boolean') return { failed: 'the expression gives no boolean' };
       return result ? 'met' : 'not_met';
     },
