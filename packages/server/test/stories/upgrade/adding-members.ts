@@ -3,6 +3,7 @@
  * `NODE_OPTIONS=--import`, before anything else of the process.
  */
 import { type OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { Tally } from '../../../src/feed/tally.ts';
 
 /** Members that hold what users name themselves: what is added there would be a value of theirs. */
 const free = new Set(['data', 'body', 'detail', 'expected', 'found']);
@@ -18,25 +19,39 @@ function more(value: unknown, name = ''): unknown {
 
 const moreOf = (line: string) => (line.trim() === '' ? line : JSON.stringify(more(JSON.parse(line))));
 
-/** Responses in JSON: what has come and is not whole yet, and whether each line is whole by itself. */
-const begun = new WeakMap<ServerResponse, { text: string; byLine: boolean }>();
+/** A line of a response; a beat of the feed says what its connection carried, as this version would. */
+function lineOf(line: string, { tally }: Held): string {
+  const value = JSON.parse(line) as { type?: string; sent?: object };
+  if (value.type === 'beat') value.sent = tally.now();
+  const text = JSON.stringify(more(value));
+  tally.add(`${text}\n`);
+  return text;
+}
+
+/** Of a response in JSON: what has come and is not whole yet, whether each line is whole by itself, and what was sent. */
+interface Held {
+  text: string;
+  byLine: boolean;
+  tally: Tally;
+}
+const begun = new WeakMap<ServerResponse, Held>();
 const { writeHead, write, end } = ServerResponse.prototype;
 type Any = (...given: unknown[]) => never;
 
 /** What is whole of what was written, with more in it. */
 function whole(response: ServerResponse, chunk: unknown): string {
-  const held = begun.get(response) as { text: string; byLine: boolean };
+  const held = begun.get(response) as Held;
   const text = held.text + (typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString());
   const until = held.byLine ? text.lastIndexOf('\n') + 1 : 0;
   held.text = text.slice(until);
-  return text.slice(0, until).replaceAll(/[^\n]+/g, moreOf);
+  return text.slice(0, until).replaceAll(/[^\n]+/g, (line) => lineOf(line, held));
 }
 
 ServerResponse.prototype.writeHead = function (this: ServerResponse, ...given: unknown[]) {
   const headers = given.find((argument) => typeof argument === 'object') as OutgoingHttpHeaders | undefined;
   const type = String(headers?.['content-type'] ?? this.getHeader('content-type'));
   if (/json/.test(type)) {
-    begun.set(this, { text: '', byLine: /ndjson/.test(type) });
+    begun.set(this, { text: '', byLine: /ndjson/.test(type), tally: new Tally() });
     if (headers) delete headers['content-length'];
     this.removeHeader('content-length');
   }
