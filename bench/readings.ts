@@ -12,6 +12,9 @@ const batchRows = 500;
 const runs = 5;
 const share = 0.3;
 
+/** What is older than a gate keeps would go while it is listed. */
+const receivedFrom = Date.now() - 3_600_000;
+
 type House = Awaited<ReturnType<typeof open>>;
 type HouseModule = typeof import('../packages/server/test/house.ts');
 type SinkModule = typeof import('../packages/server/src/storage/sink.ts');
@@ -34,7 +37,12 @@ async function open(tree: string) {
 function writeOf(batch: number): Parameters<Awaited<ReturnType<SinkModule['openSqliteSink']>>['write']>[0] {
   const rows = Array.from({ length: batchRows }, (_, index) => batch * batchRows + index);
   const request = {
-    ...{ subject: 'truck-17', certificate: 'ab'.repeat(32), stream: 'telemetry', receivedAt: batch * 1_000 },
+    ...{
+      subject: 'truck-17',
+      certificate: 'ab'.repeat(32),
+      stream: 'telemetry',
+      receivedAt: receivedFrom + batch * 1_000,
+    },
     ...{ policy: 1, revision: 7, ids: rows.map((row) => `reading-${row}`), given: rows.map(() => true) },
     ...{ deviceTimes: rows.map((row) => row), clocks: rows.map(() => 'synchronized' as const) },
     data: rows.map((row) => `{"t":${row % 40}.${row % 10},"humidity":${row % 100},"door":"closed","sequence":${row}}`),

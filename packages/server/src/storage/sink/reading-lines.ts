@@ -24,14 +24,16 @@ export type LineOf = (reading: ReadingRow) => string;
 export function linesOf(request: RequestRow, proven: number, gate: string | undefined): LineOf {
   const [, batch, subject, certificate, stream, receivedAt, instance, policy, revision, state] = request;
   const proof = state === 'unproven' || batch > proven ? 'unproven' : 'proven';
-  const [whose, when, how] = [
-    inner({ subject, certificate, stream }),
-    inner({ receivedAt: timestamp(Math.min(Math.max(receivedAt, firstTime), lastTime)) }),
-    inner({ instance, policy, revision, proof, ...(gate !== undefined && { gate }) }),
-  ];
+  const whose = `,${inner({ subject, certificate, stream })},"deviceTime":`;
+  const when = `,${inner({ receivedAt: timestamp(Math.min(Math.max(receivedAt, firstTime), lastTime)) })},`;
+  const how = `,${inner({ instance, policy, revision, proof, ...(gate !== undefined && { gate }) })},"data":`;
   const timeText = timeTexts();
-  return ([, id, deviceTime, clock, data]) =>
-    `{"id":${JSON.stringify(id)},${whose},"deviceTime":${timeText(deviceTime)},${when},"clock":${JSON.stringify(clock)},${how},"data":${lineText(data)}}\n`;
+  // What stands between time and data is written anew where the clock is another one than of the reading before.
+  let [clockBefore, between] = ['', ''];
+  return ([, id, deviceTime, clock, data]) => {
+    if (clock !== clockBefore) [clockBefore, between] = [clock, when + inner({ clock }) + how];
+    return `{"id":${JSON.stringify(id)}${whose}${timeText(deviceTime)}${between}${lineText(data)}}\n`;
+  };
 }
 
 const inner = (members: Record<string, unknown>): string => JSON.stringify(members).slice(1, -1);
