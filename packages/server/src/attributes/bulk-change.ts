@@ -133,7 +133,8 @@ export class BulkChanges {
     const apart = new Set<string>();
     let { newest } = prepared;
     for (const subjects of chunks(touched, subjectsPerTurn)) {
-      const some = await changeSome(change, plan, subjects);
+      // What the part of one of them holds counts no more, also where its value is so by now: it may be public no longer.
+      const some = await changeSome(change, plan, subjects, prepared.partOf);
       for (const subject of some.changed) apart.add(subject);
       newest = Math.max(newest, some.newest);
     }

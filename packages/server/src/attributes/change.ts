@@ -26,9 +26,15 @@ export interface Plan {
   requireTypes(db: Reader): Promise<void>;
   /** The same within the transaction that commits it: a name without a type has one from then on. */
   fixTypes(db: Writer): Promise<void>;
-  /** What would make these subjects what is asked for. @throws {PortcullisError} `subject_retired`, `attribute_unknown` */
-  difference(db: Reader, subjects: string[]): Promise<Difference>;
+  /**
+   * What would make these subjects what is asked for. `again`: whose values are written also where they are so already.
+   * @throws {PortcullisError} `subject_retired`, `attribute_unknown`
+   */
+  difference(db: Reader, subjects: string[], again?: Again): Promise<Difference>;
 }
+
+/** Subjects of which something was told that may be older than what they are: it is all told anew. */
+export type Again = Pick<ReadonlySet<string> | ReadonlyMap<string, unknown>, 'has'>;
 
 /** What is asked for, of each subject alike. */
 interface Asked {
@@ -54,7 +60,7 @@ export function planOf(
       await typesToFix(db, set, declared);
     },
     fixTypes: (db) => requireTypes(db, set, declared),
-    difference: (db, some) => difference(db, asked, some),
+    difference: (db, some, again) => difference(db, asked, { subjects: some, again }),
   };
 }
 
@@ -123,8 +129,9 @@ export async function changeSome(
   change: ChangeTransaction,
   plan: Plan,
   subjects: string[],
+  again?: Again,
 ): Promise<{ changed: string[]; newest: number }> {
-  const { written, changed, newest } = await plan.difference(change.db, subjects);
+  const { written, changed, newest } = await plan.difference(change.db, subjects, again);
   await markTouched(change, changed);
   await writeValues(change, written);
   return { changed, newest };
@@ -137,7 +144,11 @@ export interface Difference {
   newest: number;
 }
 
-async function difference(db: Reader, asked: Asked, subjects: string[]): Promise<Difference> {
+async function difference(
+  db: Reader,
+  asked: Asked,
+  { subjects, again }: { subjects: string[]; again: Again | undefined },
+): Promise<Difference> {
   const kinds = await requireSubjects(db, subjects);
   const present = await presentOf(db, asked, subjects);
   const written: Written[] = [];
@@ -147,7 +158,7 @@ async function difference(db: Reader, asked: Asked, subjects: string[]): Promise
     for (const [name, value] of asked.set) {
       const before = facts.find((fact) => fact.name === name);
       const visibility = asked.visibility ?? before?.visibility ?? 'private';
-      if (before?.value === value && before.visibility === visibility) continue;
+      if (before?.value === value && before.visibility === visibility && !again?.has(subject)) continue;
       changed.add(subject);
       written.push({ subject, kind, name, value, type: typeof value as AttributeType, visibility });
     }
