@@ -138,10 +138,7 @@ export async function openAttributes(parts: {
     gateReads,
     types: () => merging.read((db) => listTypes(db, declared)),
     type: (name) => merging.read((db) => readType(db, name, declared)),
-    async retype(by, asked) {
-      await merging.merged();
-      return retype(parts, by, asked);
-    },
+    retype: (by, asked) => merging.whole((requireWhole) => retype({ ...parts, requireWhole }, by, asked)),
     ensure: (change, subject) => ensureSubject(change, subject, declared),
     async hostsOf(gate) {
       const row = await store.read((db) =>

@@ -112,6 +112,39 @@ test('what was changed to what is asked for, and what is changed away from it, i
   assert.deepEqual(await status(records, last), ['off', revision]);
 });
 
+test('P15: what was made private meanwhile stays so, at the gates too, also where its value is the one that is asked for', async (context) => {
+  const records = await open(context);
+  await change(records, { subjects: [last], set: { status: 'active' }, visibility: 'public' });
+  beforeCommit(records, () => change(records, { subjects: [last], set: { status: 'off' }, visibility: 'private' }));
+  const { revision } = await change(records, off);
+  const [found] = (await records.attributes.read(last)).attributes;
+  assert.deepEqual([found?.value, found?.visibility, found?.revision], ['off', 'private', revision]);
+  const told = (await records.journal.changeAt(revision))?.subjects.map(({ subject, attributes }) => [
+    subject,
+    attributes,
+  ]);
+  assert.deepEqual(told, [[last, { status: { value: 'off', public: false } }]], 'it lies over what its part says');
+});
+
+test('a name gets no other type while values of it are on their way into the rows', async (context) => {
+  const records = await open(context);
+  const { attributes, store } = records;
+  await change(records, { subjects: [first], set: { seal: 'x' } });
+  await change(records, { subjects: [first], unset: ['seal'] });
+  let retyped: Promise<unknown> = Promise.resolve();
+  beforeCommit(records, async () => {
+    // Asked for while the commit waits for the writer.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    void store.change(() => promise);
+    setTimeout(() => {
+      retyped = attributes.retype(by, { name: 'seal', type: 'number' }).catch((error) => error.code);
+      resolve();
+    }, 20);
+  });
+  await change(records, { subjects: many, set: { seal: 'good' } });
+  assert.equal(await retyped, 'attribute_type_conflict');
+});
+
 const refusals: [string, object, (records: Records) => Promise<unknown>, string][] = [
   [
     'one of its subjects was touched after the revision that it is on condition of',

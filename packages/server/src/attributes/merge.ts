@@ -80,6 +80,18 @@ export class Merging {
     }
   }
 
+  /** Work with a transaction that looks at all subjects and changes something: what it is given says within it whether it is of one state. */
+  async whole<T>(work: (requireWhole: (db: Reader) => Promise<void>) => Promise<T>): Promise<T> {
+    for (;;) {
+      await this.merged();
+      try {
+        return await work(requireWhole);
+      } catch (error) {
+        if (!(error instanceof Between)) throw error;
+      }
+    }
+  }
+
   /** Within a transaction that will look at these subjects, or change them. */
   async mergeFor(db: Writer, subjects: readonly string[]): Promise<void> {
     const unmerged = this.#unmerged;
@@ -108,6 +120,13 @@ export class Merging {
 }
 
 const between = Symbol('between');
+
+class Between extends Error {}
+
+async function requireWhole(db: Reader): Promise<void> {
+  if (await isBetween(db)) throw new Between('a bulk change is on its way into the rows');
+}
+
 const aMoment = () => new Promise((resolve) => setTimeout(resolve, retryMs).unref());
 
 /** A read that is not of one state: part of a bulk change is in the live rows, and part of it is not yet. */

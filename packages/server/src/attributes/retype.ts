@@ -44,12 +44,13 @@ function named(name: string, type: AttributeType | undefined, declared: Declared
  * @throws {PortcullisError} `attribute_unknown`, `attribute_type_conflict`
  */
 export async function retype(
-  parts: { journal: Journal; declared: Declared },
+  parts: { journal: Journal; declared: Declared; requireWhole(db: Reader): Promise<void> },
   by: By,
   { name, type }: { name: string; type: AttributeType },
 ): Promise<{ changed: 0 | 1 }> {
   const body = (from: AttributeType) => (from === type ? undefined : { name, from, to: type });
   const from = await parts.journal.note({ ...by, action: 'attributes.retype', body }, async (db) => {
+    await parts.requireWhole(db);
     const before = await readType(db, name, parts.declared);
     if (before.type === type) return before.type;
     if (before.declared) {
