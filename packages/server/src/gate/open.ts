@@ -82,8 +82,6 @@ class RunningGate implements Gate {
   /** What an earlier process left is settled; before that, nothing that it could have to wait for is reported (rule 9). */
   #settled = false;
   #unproven = 0;
-  /** How many changes and snapshots were applied. */
-  #applies = 0;
 
   constructor(parts: GateParts, policies: Policies) {
     const { directory, settings, sink, system, log } = parts;
@@ -227,9 +225,7 @@ class RunningGate implements Gate {
   #applied(touched: readonly number[] | undefined): void {
     this.#adoptPolicy();
     const { revision: applied, hash } = this.#ground.replica;
-    const turn = ++this.#applies;
-    // What came after it was reported with it.
-    const report = () => turn === this.#applies && this.#settled && this.#reportApplied({ applied, hash });
+    const report = () => this.#settled && this.#reportApplied({ applied, hash });
     this.#recording.changeApplied();
     if (touched) this.#connections.changed(touched, report);
     else this.#connections.allChanged(report);

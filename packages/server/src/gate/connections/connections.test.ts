@@ -202,3 +202,24 @@ test('P6: the types demand it: nothing is recorded without a connection that the
   record({ ...registered });
   assert.deepEqual(Object.keys(door), ['Connections']);
 });
+
+test('P6: a change of few that comes right after one of many is told of when all connections of both were looked at', async () => {
+  const fed = new FedReplica();
+  const trucks = Array.from({ length: 5_000 }, (_, index) => `truck-${index}`);
+  const all = (status: string) => fed.change(trucks.map((truck) => device(truck, status)));
+  all('active');
+  const connections = open(fed);
+  for (const truck of trucks) connections.register(leaf(truck), new Line());
+  const told: [string, number][] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  connections.changed(all('off'), () => told.push(['many', connections.closed]));
+  connections.changed(fed.change([device('truck-1', 'lost')]), () => {
+    told.push(['few', connections.closed]);
+    resolve();
+  });
+  await promise;
+  assert.deepEqual(told, [
+    ['many', 5_000],
+    ['few', 5_000],
+  ]);
+});

@@ -45,11 +45,20 @@ const judgedPerTurn = 2_000;
 /** `setTimeout` fires at once beyond 2^31 ms: a far end is looked at again each minute (FIELD-NOTES K4). */
 const timerMsMax = 60_000;
 
+/** Connections of which some are to be judged, and what is called after the last of them. */
+interface Slices {
+  left: Iterator<Connection>;
+  concerns(connection: Connection): boolean;
+  done(): void;
+}
+
 /** From certificate to open connections: what makes a cut a cut (P6). */
 export class Connections {
   readonly #parts: Parts;
   readonly #byName = new Map<string, Set<Connection>>();
   #closing: Connection[] = [];
+  /** Those that are looked at in slices, change by change. */
+  readonly #judging: Slices[] = [];
   #size = 0;
   #closed = 0;
   #displaced = 0;
@@ -115,21 +124,22 @@ export class Connections {
 
   /**
    * Those of the touched subjects that no stream admits any more are denied now and closed in slices; the others are left alone. Where many
-   * are looked at, they are in slices too; `done` is called after the last of them. (A reading is judged for itself, whatever its connection is.)
+   * are looked at, they are in slices too; `done` is called after the last of them, and of those of earlier changes. (A reading is judged for
+   * itself, whatever its connection is.)
    */
   changed(subjects: readonly number[], done: () => void = () => undefined): void {
     const { replica } = this.#parts;
     if (subjects.length > Math.min(this.#size, judgedPerTurn)) {
       const touched = new Set(subjects);
       const isTouched = (one: Connection) => one.rowIn(replica) !== -1 && touched.has(one.subject);
-      return this.#judgeSlices(this.#all(), isTouched, done);
+      return this.#judgeInSlices(this.#all(), isTouched, done);
     }
     for (const subject of subjects) {
       for (const row of replica.certificatesOf(subject)) {
         for (const connection of this.#byName.get(replica.fingerprintOf(row)) ?? []) this.#judge(connection);
       }
     }
-    done();
+    this.#judgeInSlices([].values(), () => false, done);
   }
 
   /** Those of a certificate that are not chosen for closing. */
@@ -139,16 +149,29 @@ export class Connections {
 
   /** After a snapshot: everybody. */
   allChanged(done: () => void = () => undefined): void {
-    this.#judgeSlices(this.#all(), () => true, done);
+    this.#judgeInSlices(this.#all(), () => true, done);
   }
 
-  #judgeSlices(left: Iterator<Connection>, concerns: (connection: Connection) => boolean, done: () => void): void {
-    for (let count = 0; count < judgedPerTurn; count++) {
-      const next = left.next();
-      if (next.done) return done();
-      if (concerns(next.value)) this.#judge(next.value);
+  /** The first slice now, where no earlier change has any left. */
+  #judgeInSlices(left: Slices['left'], concerns: Slices['concerns'], done: Slices['done']): void {
+    this.#judging.push({ left, concerns, done });
+    if (this.#judging.length === 1) this.#judgeSlice();
+  }
+
+  #judgeSlice(): void {
+    for (let count = 0; count < judgedPerTurn; ) {
+      const [first] = this.#judging;
+      if (!first) return;
+      const next = first.left.next();
+      if (next.done) {
+        this.#judging.shift();
+        first.done();
+        continue;
+      }
+      count++;
+      if (first.concerns(next.value)) this.#judge(next.value);
     }
-    setImmediate(() => this.#judgeSlices(left, concerns, done));
+    setImmediate(() => this.#judgeSlice());
   }
 
   endAll(): void {
