@@ -176,3 +176,26 @@ test('a change in parts, whenever its rows are merged, leads where the same in o
     { numRuns: 500 },
   );
 });
+
+test('what is tried is tried over a bulk change that is in force, which stays so and is merged no sooner', () => {
+  const fed = new Fed();
+  fed.change([
+    ['a', { status: 'active', site: 'kiel' }],
+    ['b', { status: 'active' }],
+  ]);
+  fed.part(1, [
+    ['a', { status: 'off', site: 'bonn' }],
+    ['b', { status: 'off' }],
+  ]);
+  fed.change([], { id: draft, parts: 1 });
+  const { replica } = fed;
+  const row = replica.findSubject('a');
+  const before = fed.state(['a', 'b']);
+  for (let count = 0; count < 100; count++) {
+    const values = { status: 'lost', [`tried-${count}`]: true };
+    const seen = replica.trying(deltas([['a', values]]) as never, () => replica.attributesOf(row));
+    assert.deepEqual(seen, { ...values, site: 'bonn' });
+  }
+  assert.deepEqual(fed.state(['a', 'b']), before);
+  assert.equal(replica.mergeSome(1), true, 'the other row is still to be merged');
+});

@@ -99,17 +99,22 @@ export class Replica {
 
   /** Work that sees these values in force, and no other does: it is over within this turn. */
   trying<Result>(deltas: readonly SubjectDelta[], work: () => Result): Result {
-    this.mergeSome(Number.POSITIVE_INFINITY);
+    const over = this.#over;
+    const names = new Set(this.#tables.attributes.keys());
     const trial = new Overlay('', this.#tables);
     trial.add(deltas);
+    // What is in force over others is not looked at meanwhile.
+    if (over) for (const row of trial.rows) over.merge(row);
     // No subject was ever touched at such a revision, so that no decision that was kept is taken for one about these values.
     trial.putInForce({ revision: -++this.#trials, changedBy: '', changedAt: '' });
     this.#over = trial;
     try {
       return work();
     } finally {
-      this.#over = undefined;
+      this.#over = over;
       trial.drop();
+      // A name that nobody has is no column for good.
+      for (const name of this.#tables.attributes.keys()) if (!names.has(name)) this.#tables.attributes.delete(name);
     }
   }
 
