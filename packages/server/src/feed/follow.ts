@@ -175,8 +175,10 @@ export class Follower {
     if (!current || (sent && sent.draft !== current.id)) return false;
     const { parts, prepared } = sent ?? { parts: 0, prepared: false };
     if (parts < current.parts) {
-      const line = await partLine(current.id, parts + 1).catch(() => undefined);
-      // It was dropped meanwhile.
+      const line = await partLine(current.id, parts + 1).catch((error: unknown) => {
+        // Unless it was dropped meanwhile, it can not be read: whoever follows asks again.
+        if (drafts.stateOf(current.id) !== 'dropped') throw error;
+      });
       if (line === undefined) return true;
       this.#sent = { draft: current.id, parts: parts + 1, prepared };
       await write(line);

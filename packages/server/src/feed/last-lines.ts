@@ -13,4 +13,9 @@ export class LastLines<Line> {
     this.#last.set(names, { what, line });
     return line;
   }
+
+  /** It is made anew for whoever asks next. */
+  forget(names: string, line: Line): void {
+    if (this.#last.get(names)?.line === line) this.#last.delete(names);
+  }
 }

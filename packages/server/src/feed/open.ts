@@ -146,7 +146,10 @@ class AuthorityFeed implements Feed {
 
   #partLine(draft: string, number: number, names: ReadonlySet<string>): Promise<string> {
     const make = async () => partLine(draft, number, await this.#parts.journal.part(draft, number), names);
-    return this.#partLines.of([...names].join(','), `${draft} ${number}`, make);
+    const key = [...names].join(',');
+    const line = this.#partLines.of(key, `${draft} ${number}`, make);
+    line.catch(() => this.#partLines.forget(key, line));
+    return line;
   }
 
   async renew(gate: string, request: LeaseRequest) {
