@@ -11,19 +11,25 @@ const digestOf = (number: number) => {
   return digest;
 };
 
-test('after any adding and removing, and while it grows, an index finds what a plain map finds', () => {
-  const step = fc.record({ number: fc.integer({ min: 0, max: 400 }), adds: fc.boolean() });
+test('after any adding, removing and moving together, while it grows and shrinks, an index finds what a plain map finds', () => {
+  const step = fc.record({
+    number: fc.integer({ min: 0, max: 400 }),
+    act: fc.constantFrom('add', 'add', 'add', 'remove', 'remove', 'close', 'fit', 'move'),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 1_200, size: 'max' }), (steps) => {
       const index = new DigestIndex();
       const plain = new Map<number, number>();
-      for (const { number, adds } of steps) {
+      for (const { number, act } of steps) {
         const row = plain.get(number);
-        if (adds && row === undefined) plain.set(number, index.add(digestOf(number)));
-        else if (!adds && row !== undefined) {
+        if (act === 'add' && row === undefined) plain.set(number, index.add(digestOf(number)));
+        if (act === 'remove' && row !== undefined) {
           index.remove(row);
           plain.delete(number);
         }
+        if (act === 'close') closeSome(index, plain, number % 50);
+        if (act === 'fit') index.fit();
+        if (act === 'move') index.moveSome(number);
       }
       assert.equal(index.size, plain.size);
       for (let number = 0; number <= 400; number++)
@@ -31,6 +37,40 @@ test('after any adding and removing, and while it grows, an index finds what a p
     }),
     { numRuns: 60 },
   );
+});
+
+function closeSome(index: DigestIndex, plain: Map<number, number>, rows: number): void {
+  for (let times = 0; times < rows && index.gaps > 0; times++) {
+    const moved = index.closeLast();
+    if (!moved) continue;
+    const [number] = [...plain].find(([, row]) => row === moved.from) as [number, number];
+    assert.ok(moved.to < moved.from);
+    plain.set(number, moved.to);
+  }
+  assert.equal(index.rows, plain.size + index.gaps);
+}
+
+test('what is left of an index is moved together, and found while its slots become fewer', () => {
+  const index = new DigestIndex();
+  const count = 5_000;
+  for (let number = 0; number < count; number++) index.add(digestOf(number));
+  for (let number = 0; number < count; number++) if (number % 50 > 0) index.remove(index.find(digestOf(number)));
+  while (index.gaps > 0) index.closeLast();
+  assert.equal(index.rows, count / 50);
+  index.fit();
+  const left = new Set(Array.from({ length: count / 50 }, (_, number) => number * 50));
+  for (const number of [...left].filter((_, place) => place % 3 === 0)) {
+    index.remove(index.find(digestOf(number)));
+    left.delete(number);
+    index.closeLast();
+    index.moveSome(40);
+    const rows = [...left].map((one) => index.find(digestOf(one)));
+    assert.deepEqual(
+      rows.toSorted((one, other) => one - other),
+      [...Array(index.rows).keys()],
+    );
+  }
+  assert.equal(index.add(digestOf(count)), left.size);
 });
 
 test('a row that was removed while the index grew is not found in the slots of before', () => {

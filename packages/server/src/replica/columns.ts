@@ -1,6 +1,6 @@
 /**
  * Building blocks for a million rows: typed arrays that grow by an eighth, a set of values that are stored once, and an
- * index from bytes to row numbers, whose rows can be removed and used again where all keys are of one length.
+ * index from bytes to row numbers, whose rows can be removed, used again and moved together where all keys are of one length.
  */
 type Numbers = Uint32Array | Uint16Array | Uint8Array;
 
@@ -111,7 +111,7 @@ export class Interned<Value> {
 /** In a slot in place of a row. `removed` stands in slots that are left only. */
 const [empty, removed] = [-1, -2];
 const emptySlots = (length: number) => new Int32Array(length).fill(empty);
-/** All have moved long before the larger slots are full. */
+/** All have moved long before the new slots are full. */
 const movedPerInsert = 64;
 
 /**
@@ -121,7 +121,7 @@ const movedPerInsert = 64;
 abstract class KeyIndex {
   protected bytes = Buffer.alloc(1_024);
   #slots = emptySlots(128);
-  /** While the index grows: the slots of before, of which those below `#moved` are in the larger ones too. */
+  /** While the slots become more or fewer: those of before, of which what is below `#moved` is in the new ones too. */
   #older: Int32Array | undefined;
   #moved = 0;
   #live = 0;
@@ -164,7 +164,7 @@ abstract class KeyIndex {
     this.store(free, key);
     if (this.#live > this.#slots.length * 0.6) this.#grow();
     this.#place(free);
-    this.#moveSome(movedPerInsert);
+    this.moveSome(movedPerInsert);
     return free;
   }
 
@@ -180,6 +180,21 @@ abstract class KeyIndex {
     const slot = this.#slotOf(this.#slots, row);
     if (slot !== -1) this.#vacate(slot);
     this.#live--;
+  }
+
+  /** The key moves to a row that has none. */
+  protected moveKey(from: number, to: number): void {
+    const places = [this.#slots, this.#older].flatMap((slots) => {
+      const slot = slots ? this.#slotOf(slots, from) : -1;
+      return slots && slot !== -1 ? [{ slots, slot }] : [];
+    });
+    this.store(to, this.keyOf(from));
+    for (const { slots, slot } of places) slots[slot] = to;
+  }
+
+  /** There is one row less: the last, which has no key. */
+  protected dropLast(): void {
+    this.#rows--;
   }
 
   /** The slot is emptied, and each one after it that was kept from its place moves up (Knuth 6.4, algorithm R). */
@@ -238,15 +253,26 @@ abstract class KeyIndex {
     this.#slots[slot] = row;
   }
 
-  /** The rows move to the larger slots a few with each that is added, so that no turn is long. */
   #grow(): void {
-    this.#moveSome(this.#older?.length ?? 0);
-    this.#older = this.#slots;
-    this.#moved = 0;
-    this.#slots = emptySlots(this.#older.length * 2);
+    this.#resizeSlots(this.#slots.length * 2);
   }
 
-  #moveSome(count: number): void {
+  /** Gives back slots that are mostly empty, but for the room that what comes next needs. */
+  protected fitSlots(): void {
+    let { length } = this.#slots;
+    while (length > 128 && this.#live < length * 0.15) length /= 2;
+    if (length < this.#slots.length) this.#resizeSlots(length);
+  }
+
+  /** The rows move to the new slots a few at a time, so that no turn is long. */
+  #resizeSlots(length: number): void {
+    this.moveSome(this.#older?.length ?? 0);
+    this.#older = this.#slots;
+    this.#moved = 0;
+    this.#slots = emptySlots(length);
+  }
+
+  moveSome(count: number): void {
     if (!this.#older) return;
     const end = Math.min(this.#moved + count, this.#older.length);
     for (; this.#moved < end; this.#moved++) {
@@ -301,7 +327,31 @@ export class DigestIndex extends KeyIndex {
   readonly #free: number[] = [];
 
   add(key: Uint8Array): number {
-    return this.insert(key, this.#free.pop());
+    return this.insert(key, this.#gap());
+  }
+
+  /** How many rows were removed and not given to another key. */
+  get gaps(): number {
+    return this.rows - this.size;
+  }
+
+  /** A row that was removed. Those behind the last row are none any more: before a row is added there, they are off the list. */
+  #gap(): number | undefined {
+    for (;;) {
+      const row = this.#free.pop();
+      if (row === undefined || row < this.rows) return row;
+    }
+  }
+
+  /** Where there are gaps: takes the last row away. Tells to where its key moved; undefined: it had none. */
+  closeLast(): { from: number; to: number } | undefined {
+    const from = this.rows - 1;
+    const wasRemoved = this.find(this.keyOf(from)) !== from;
+    const to = wasRemoved ? undefined : this.#gap();
+    if (to !== undefined) this.moveKey(from, to);
+    this.dropLast();
+    if (this.gaps === 0) this.#free.length = 0;
+    return to === undefined ? undefined : { from, to };
   }
 
   remove(row: number): void {
@@ -311,6 +361,7 @@ export class DigestIndex extends KeyIndex {
 
   fit(): void {
     this.fitBytes(this.rows * digestBytes);
+    this.fitSlots();
   }
 
   protected startOf(row: number): number {

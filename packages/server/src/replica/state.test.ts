@@ -208,6 +208,32 @@ test('P3: the row of a forgotten certificate that was given to another makes a n
   assert.equal(fleet.replica.certificate(row).subject, 'b');
 });
 
+test('P3: what is left of a fleet that shrank moves together, is what it was, and of a new generation', () => {
+  const fleet = new Renewing();
+  const { replica } = fleet;
+  const names = Array.from({ length: 4_000 }, (_, index) => `d${index}`);
+  const left = names.filter((_, index) => index % 4 === 3);
+  for (const name of names) fleet.tell(name, fleet.certificate(name, 0, 'valid', 10 * dayMs));
+  for (const name of left) fleet.tell(name, fleet.certificate(name, 1, 'suspended'));
+  const facts = () => left.map((name) => replica.certificate(fleet.find(name, 1)));
+  const [before, last, first] = [facts(), fleet.find('d3999', 1), replica.generation];
+  fleet.wait(12 * dayMs);
+  for (let beat = 0; beat < 10; beat++) fleet.wait(1_000);
+  assert.equal(replica.certificates, left.length);
+  assert.deepEqual(facts(), before);
+  assert.ok(fleet.find('d3999', 1) < left.length && last > 4_000, 'the last row took the place of a forgotten one');
+  const { generation } = replica;
+  fleet.wait(1_000);
+  assert.equal(generation, first + 2, 'once for what was forgotten, once for what moved');
+  assert.equal(replica.generation, generation, 'and then it is done');
+  for (const name of names) fleet.tell(name, fleet.certificate(name, 2, 'valid'));
+  for (const [index, name] of names.entries()) {
+    const own = [fleet.find(name, 2), ...(index % 4 === 3 ? [fleet.find(name, 1)] : [])];
+    assert.deepEqual(replica.certificatesOf(replica.findSubject(name)), own);
+  }
+  assert.deepEqual(facts(), before);
+});
+
 test('certificates that come faster than they are looked at do not keep the round from beginning anew', () => {
   const fleet = new Renewing();
   fleet.tell('a', fleet.certificate('a', 0, 'superseded'));

@@ -9,7 +9,17 @@ import type {
   SubjectDelta,
 } from '@portcullis/contract';
 import { Overlay } from './overlay.ts';
-import { applyDelta, type ChangeMessage, forgetEnded, kinds, load, none, standings, Tables } from './tables.ts';
+import {
+  applyDelta,
+  type ChangeMessage,
+  closeGaps,
+  forgetEnded,
+  kinds,
+  load,
+  none,
+  standings,
+  Tables,
+} from './tables.ts';
 
 export interface CertificateFact {
   subject: string;
@@ -33,12 +43,14 @@ export class Replica {
   /** The head that the authority last spoke of. */
   headRevision = 0;
   complete = false;
-  /** Grows with each snapshot, and when certificates were forgotten: rows of an earlier generation mean nothing. */
+  /** Grows with each snapshot, and when certificates were forgotten or moved: rows of an earlier generation mean nothing. */
   generation = 0;
   /** What gives back unused room, step by step. */
   #fitting: (() => void)[] = [];
   /** The row from which on ended certificates are looked for. */
   #looked = 0;
+  /** The certificates that are left move together. */
+  #closing = false;
   #tables = new Tables();
   #loading: Tables | undefined;
   /** A bulk change that is prepared: it decides nothing. */
@@ -127,7 +139,8 @@ export class Replica {
 
   /**
    * Puts things in order, a little at a time: gives back the room that a snapshot left unused, and forgets certificates that ended,
-   * or were superseded, more than a day before `now`. A forgotten one is refused as unknown; what it was, the authority says.
+   * or were superseded, more than a day before `now`. A forgotten one is refused as unknown; what it was, the authority says. Where more
+   * were forgotten than are left, their room is given back too.
    */
   tend(now: number): void {
     this.#fitting.shift()?.();
@@ -136,6 +149,18 @@ export class Replica {
     this.#looked += Math.min(lookedAtMax, rows);
     if (forgetEnded(this.#tables, around(from, this.#looked, rows), now)) this.generation++;
     if (rows > 0) this.#looked %= rows;
+    this.#tables.certificates.moveSome(slotsMovedMax);
+    this.#closeGaps();
+  }
+
+  #closeGaps(): void {
+    const { certificates } = this.#tables;
+    this.#closing ||= certificates.gaps > Math.max(certificates.size, gapsMin);
+    if (!this.#closing) return;
+    if (closeGaps(this.#tables, rowsMovedMax)) this.generation++;
+    if (certificates.gaps > 0) return;
+    this.#closing = false;
+    this.#fitting = this.#tables.fitting();
   }
 
   #take(tables: Tables): void {
@@ -143,6 +168,7 @@ export class Replica {
     this.#fitting = tables.fitting();
     this.#loading = this.#staged = this.#over = undefined;
     this.#looked = 0;
+    this.#closing = false;
     this.complete = true;
     this.generation++;
   }
@@ -329,6 +355,11 @@ export class Replica {
 
 /** Certificates that one step looks at: at two beats a second a million of them are looked at in less than two minutes. */
 const lookedAtMax = 5_000;
+
+/** Fewer forgotten rows than these take no room to speak of. */
+const gapsMin = 1_000;
+const rowsMovedMax = 2_000;
+const slotsMovedMax = 20_000;
 
 /** The round begins anew within a step, so that rows that are added meanwhile do not keep it at their end. */
 function* around(from: number, to: number, rows: number): Iterable<number> {

@@ -66,6 +66,11 @@ class OriginColumns {
     this.#setActor(row, itself);
   }
 
+  move(from: number, to: number): void {
+    for (const column of this.columns) column.set(to, column.get(from));
+    this.#changedBy.set(from, itself);
+  }
+
   #setActor(row: number, actor: number): void {
     const before = this.#changedBy.get(row);
     this.#changedBy.set(row, actor);
@@ -216,6 +221,27 @@ export function forgetEnded(tables: Tables, rows: Iterable<number>, now: number)
   return forgot;
 }
 
+/** The last rows, so many at the most, take the place of forgotten ones; what is behind the last is not there any more. True where one moved. */
+export function closeGaps(tables: Tables, rows: number): boolean {
+  let moved = false;
+  for (let looked = 0; looked < rows && tables.certificates.gaps > 0; looked++) {
+    const move = tables.certificates.closeLast();
+    if (!move) continue;
+    moveCertificate(tables, move.from, move.to);
+    moved = true;
+  }
+  return moved;
+}
+
+function moveCertificate(tables: Tables, from: number, to: number): void {
+  const { subjectOf, standing, notBefore, notAfter, firstCertificate, nextCertificate } = tables;
+  const subject = subjectOf.get(from);
+  if (firstCertificate.get(subject) === from) firstCertificate.set(subject, to);
+  else nextCertificate.set(rowBefore(tables, from), to);
+  for (const column of [subjectOf, standing, notBefore, notAfter, nextCertificate]) column.set(to, column.get(from));
+  tables.certificateOrigin.move(from, to);
+}
+
 function endedLongAgo(tables: Tables, row: number, before: number): boolean {
   const standing = tables.standing.get(row);
   if (standing === forgotten) return false;
@@ -224,11 +250,17 @@ function endedLongAgo(tables: Tables, row: number, before: number): boolean {
 }
 
 /** Takes the certificate out of its subject's list. */
-function unlink({ firstCertificate, nextCertificate, subjectOf }: Tables, row: number): void {
+function unlink(tables: Tables, row: number): void {
+  const { firstCertificate, nextCertificate, subjectOf } = tables;
   const subject = subjectOf.get(row);
   const next = nextCertificate.get(row);
-  let at = firstCertificate.get(subject);
-  if (at === row) return firstCertificate.set(subject, next);
+  if (firstCertificate.get(subject) === row) firstCertificate.set(subject, next);
+  else nextCertificate.set(rowBefore(tables, row), next);
+}
+
+/** In its subject's list, where it is not the first. */
+function rowBefore({ firstCertificate, nextCertificate, subjectOf }: Tables, row: number): number {
+  let at = firstCertificate.get(subjectOf.get(row));
   while (nextCertificate.get(at) !== row) at = nextCertificate.get(at);
-  nextCertificate.set(at, next);
+  return at;
 }
