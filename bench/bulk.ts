@@ -106,9 +106,9 @@ async function seenOf(tree: string): Promise<Seen> {
       isOver = true;
     });
     for (let number = 0; number < singles || !isOver; number++) {
-      const at = performance.now();
+      const [at, isInItsMiddle] = [performance.now(), !isOver];
       receipts.push(await single.set(id(1), { status: `is ${number}` }, limitMs));
-      if (!isOver) took.push(performance.now() - at);
+      if (isInItsMiddle) took.push(performance.now() - at);
       await pause(singleEveryMs);
     }
     const { receipt, ms } = await whole;

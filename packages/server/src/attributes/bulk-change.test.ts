@@ -186,7 +186,7 @@ test('of many that are so already nothing is stored: the newest revision among t
   assert.deepEqual((await left(records)).drafts, 1);
 });
 
-test('all unknown names are told at once, and before anything is prepared', async (context) => {
+test('all unknown names are told at once, and nothing is left of what was prepared', async (context) => {
   const records = await open(context);
   const subjects = ['ghost-1', ...many, 'ghost-2'];
   await assert.rejects(change(records, { subjects, set: { status: 'off' } }), {

@@ -1,6 +1,7 @@
 import { PortcullisError, type Preconditions, type SubjectDelta } from '@portcullis/contract';
 import type { By, ChangeTransaction, Journal, OpenDraft } from '../journal/journal.ts';
-import { aTurn, changeSome, type Plan, refuseUnknown, subjectsPerTurn, unknownOf } from './change.ts';
+import type { Reader } from '../storage/storage.ts';
+import { aTurn, changeSome, type Difference, type Plan, refuseUnknown, subjectsPerTurn, unknownOf } from './change.ts';
 import type { Merging } from './merge.ts';
 import { requirePreconditions } from './preconditions.ts';
 import { chunks, type Written } from './write-values.ts';
@@ -47,14 +48,12 @@ export class BulkChanges {
     return turn;
   }
 
-  /** How many subjects it would change now: looked at a few at a time. @throws {PortcullisError} as the change would */
+  /** How many subjects it would change now. @throws {PortcullisError} as the change would */
   async rehearse(plan: Plan, conditions: Preconditions): Promise<number> {
-    await this.#requirePossible(plan, conditions);
     let changed = 0;
-    for (const subjects of chunks(plan.named, subjectsPerTurn)) {
-      changed += (await this.#parts.merging.read((db) => plan.difference(db, subjects))).changed.length;
-      await aTurn();
-    }
+    await this.#look(plan, conditions, async (found) => {
+      changed += found.changed.length;
+    });
     return changed;
   }
 
@@ -62,10 +61,9 @@ export class BulkChanges {
     const { journal, merging } = this.#parts;
     await merging.merged();
     const base = journal.head().revision;
-    await this.#requirePossible(plan, conditions);
     const draft = await journal.drafts.begin();
     try {
-      const prepared = await this.#prepare(draft, plan);
+      const prepared = await this.#prepare(draft, plan, conditions);
       if (prepared.partOf.size > 0) await draft.prepared();
       const commit = (change: ChangeTransaction) => this.#commit(change, plan, { draft, base, conditions, prepared });
       const { action, undoes } = plan;
@@ -80,26 +78,27 @@ export class BulkChanges {
     }
   }
 
-  /** Looked at before anything is prepared, a few subjects at a time. */
-  async #requirePossible(plan: Plan, conditions: Preconditions): Promise<void> {
+  /** What would make the subjects what is asked for: a few at a time, in reads of their own. All that are unknown are named at once. */
+  async #look(plan: Plan, conditions: Preconditions, take: (found: Difference) => Promise<void>): Promise<void> {
     const { merging } = this.#parts;
-    const { named } = plan;
     await merging.read((db) => plan.requireTypes(db));
     const unknown: string[] = [];
-    for (const subjects of chunks(named, subjectsPerTurn)) {
-      unknown.push(...(await merging.read((db) => unknownOf(db, subjects))));
+    const differenceOf = async (db: Reader, subjects: string[]) => {
+      if (unknown.length === 0) await requirePreconditions(db, subjects, conditions);
+      const missing = await unknownOf(db, subjects);
+      unknown.push(...missing);
+      return unknown.length === 0 ? plan.difference(db, subjects) : undefined;
+    };
+    for (const subjects of chunks(plan.named, subjectsPerTurn)) {
+      const found = await merging.read((db) => differenceOf(db, subjects));
+      if (found) await take(found);
       await aTurn();
     }
     refuseUnknown(unknown);
-    for (const subjects of chunks(named, subjectsPerTurn)) {
-      await merging.read((db) => requirePreconditions(db, subjects, conditions));
-      await aTurn();
-    }
   }
 
   /** `partOf`: in which part each subject is that will be other than it is. */
-  async #prepare(draft: OpenDraft, plan: Plan): Promise<Prepared> {
-    const { merging } = this.#parts;
+  async #prepare(draft: OpenDraft, plan: Plan, conditions: Preconditions): Promise<Prepared> {
     const partOf = new Map<string, number>();
     const part = { deltas: [] as SubjectDelta[], bytes: 0, number: 1 };
     const finish = async () => {
@@ -107,8 +106,7 @@ export class BulkChanges {
       Object.assign(part, { deltas: [], bytes: 0, number: part.number + 1 });
     };
     let newest = 0;
-    for (const subjects of chunks(plan.named, subjectsPerTurn)) {
-      const found = await merging.read((db) => plan.difference(db, subjects));
+    await this.#look(plan, conditions, async (found) => {
       newest = Math.max(newest, found.newest);
       for (const delta of deltasOf(found.written)) {
         const bytes = JSON.stringify(delta).length;
@@ -117,8 +115,7 @@ export class BulkChanges {
         part.bytes += bytes;
         partOf.set(delta.subject, part.number);
       }
-      await aTurn();
-    }
+    });
     await finish();
     return { partOf, newest };
   }

@@ -109,7 +109,8 @@ export class Merging {
 
   async #merge(unmerged: Unmerged, part: number): Promise<boolean> {
     try {
-      await this.#store.change((db) => mergePart(db, unmerged, part));
+      // What a crash loses of it is merged at the next start.
+      await this.#store.change((db) => mergePart(db, unmerged, part), { durable: false });
       this.#failed = undefined;
       return true;
     } catch (error) {

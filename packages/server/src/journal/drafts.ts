@@ -75,7 +75,9 @@ export class Drafts {
     const body = JSON.stringify(subjects);
     const hash = hashOf(body);
     const number = written.hashes.length + 1;
-    await this.#store.change((db) => db.insertInto('draftParts').values({ draft: id, number, body, hash }).execute());
+    // On disk with the entry that commits it.
+    const insert = (db: Writer) => db.insertInto('draftParts').values({ draft: id, number, body, hash }).execute();
+    await this.#store.change(insert, { durable: false });
     written.hashes.push(hash);
     written.bytes += Buffer.byteLength(body);
     this.#current = { id, parts: number, prepared: false };

@@ -12,7 +12,10 @@ export interface Store {
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
   /** One read transaction on a connection of its own, for reads that last. */
   snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T>;
-  /** Durable before it resolves; rolled back when `work` throws. */
-  change<T>(work: (db: Writer) => Promise<T>): Promise<T>;
+  /**
+   * Durable before it resolves; rolled back when `work` throws. Without `durable` a crash may lose it, as long as no durable one has
+   * followed: those that follow never survive without it.
+   */
+  change<T>(work: (db: Writer) => Promise<T>, how?: { durable?: boolean }): Promise<T>;
   [Symbol.asyncDispose](): Promise<void>;
 }

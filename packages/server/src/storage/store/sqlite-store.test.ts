@@ -73,6 +73,12 @@ test('every connection has the settings that the promises rest on', async (conte
     assert.equal(await pragma(db, 'busy_timeout'), 5_000);
     assert.equal(await pragma(db, 'foreign_keys'), 1);
   });
+  const synchronous = (how?: { durable: boolean }) => store.change((db) => pragma(db, 'synchronous'), how);
+  assert.deepEqual(
+    await Promise.all([synchronous({ durable: false }), synchronous({ durable: false }), synchronous()]),
+    [1, 1, 2],
+    'P8: what nobody waits for is flushed with the next change that somebody does',
+  );
 });
 
 test('a connection for reading can not write, whatever the types were told', async (context) => {

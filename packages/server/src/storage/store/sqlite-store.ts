@@ -123,6 +123,7 @@ class SqliteStore implements Store {
   readonly #writer: Connection;
   readonly #reader: Connection;
   #tail: Promise<unknown> = Promise.resolve();
+  #syncs = true;
 
   constructor(file: string, lock: Lock) {
     this.#file = file;
@@ -141,10 +142,20 @@ class SqliteStore implements Store {
   }
 
   /** The writer runs one change at a time: each waits for the one before it, whether that one succeeded or not. */
-  change<T>(work: (db: Writer) => Promise<T>): Promise<T> {
-    const next = this.#tail.then(() => this.#writer.db.transaction().execute(work).catch(asFailure));
+  change<T>(work: (db: Writer) => Promise<T>, { durable = true } = {}): Promise<T> {
+    const next = this.#tail.then(() => {
+      this.#sync(durable);
+      return this.#writer.db.transaction().execute(work).catch(asFailure);
+    });
     this.#tail = next.catch(() => undefined);
     return next;
+  }
+
+  /** Frames of the write-ahead log are in the order of commits: flushing it for one has flushed it for all before. */
+  #sync(durable: boolean): void {
+    if (durable === this.#syncs) return;
+    this.#writer.database.exec(`PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
+    this.#syncs = durable;
   }
 
   /** The writer closes last: only it can fold the write-ahead log into the file. */
