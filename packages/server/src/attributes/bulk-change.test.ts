@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { AttributesRequest } from '@portcullis/contract';
+import { AttributesRequest, PortcullisError } from '@portcullis/contract';
+import { sql } from 'kysely';
+import { eventually } from '../../test/house.ts';
 import { openRecords, putSubject, type Records, startedAt } from '../../test/records.ts';
 import { openJournal, verifyJournal } from '../journal/journal.ts';
 import { openAttributes } from './attributes.ts';
@@ -257,6 +259,40 @@ test('a draft ends with its process: nothing is left of it at the next start', a
   assert.deepEqual(await left(records), { drafts: 0, parts: 0 });
   await next[Symbol.asyncDispose]();
   assert.deepEqual(await status(records, first), ['active', 1]);
+});
+
+const pagesMax = ({ store }: Records, pages: number) =>
+  store.change((db) => sql.raw(`PRAGMA max_page_count = ${pages}`).execute(db));
+
+test('P13: where its rows find no room whoever reads is told so, also who asked before; with room again it goes on by itself', async (context) => {
+  const records = await open(context);
+  const asked = Promise.withResolvers<unknown>();
+  const stop = records.journal.onChange(() => {
+    stop();
+    void pagesMax(records, 1);
+    status(records, first).catch(asked.resolve);
+  });
+  const { revision } = await change(records, off);
+  assert.equal(((await asked.promise) as { code: string }).code, 'disk_full');
+  await assert.rejects(status(records, last), { code: 'disk_full' });
+  await pagesMax(records, 1_000_000);
+  await eventually(async () => (await status(records, last).catch(() => []))[1] === revision, 'it is there');
+});
+
+test('P13: what a full disk kept from being dropped is removed by the next one', async (context) => {
+  const records = await open(context);
+  const { store } = records;
+  beforeCommit(records, async () => {
+    const refused = async () => {
+      throw new PortcullisError('disk_full', 'the disk is full');
+    };
+    const full = context.mock.method(store, 'change', refused);
+    setTimeout(() => full.mock.restore(), 50);
+  });
+  await assert.rejects(change(records, off), { code: 'disk_full' });
+  assert.equal((await left(records)).drafts, 1);
+  await eventually(() => change(records, off).then(Boolean, () => false), 'there is room');
+  assert.equal((await left(records)).drafts, 1, 'its own');
 });
 
 test('P12: an edited, missing or added part is found', async (context) => {

@@ -15,13 +15,24 @@ interface Unmerged extends Provenance {
   partOf: Map<string, number>;
 }
 
+interface AwaitedChange extends Unmerged {
+  done: PromiseWithResolvers<void>;
+}
+
+/** Nobody may be waiting for it. */
+function awaited(): PromiseWithResolvers<void> {
+  const done = Promise.withResolvers<void>();
+  done.promise.catch(() => undefined);
+  return done;
+}
+
 /**
  * A bulk change is in force with its one entry; its values get into the live rows afterwards, a part at a time, so that no other change
  * waits for all of them. Meanwhile whoever changes one of its subjects merges that one's part first, and whoever reads waits.
  */
 export class Merging {
   readonly #store: Store;
-  #unmerged: (Unmerged & { done: PromiseWithResolvers<void> }) | undefined;
+  #unmerged: AwaitedChange | undefined;
   #failed: Error | undefined;
   #stopped = false;
 
@@ -40,10 +51,7 @@ export class Merging {
 
   /** Within the transaction that commits it: the next one merges what it needs. */
   announce(change: Unmerged): void {
-    const done = Promise.withResolvers<void>();
-    // Nobody may be waiting for it.
-    done.promise.catch(() => undefined);
-    this.#unmerged = { ...change, done };
+    this.#unmerged = { ...change, done: awaited() };
   }
 
   /** It was not committed. */
@@ -107,7 +115,7 @@ export class Merging {
     this.#unmerged?.done.reject(this.#failed);
   }
 
-  async #merge(unmerged: Unmerged, part: number): Promise<boolean> {
+  async #merge(unmerged: AwaitedChange, part: number): Promise<boolean> {
     try {
       // What a crash loses of it is merged at the next start.
       await this.#store.change((db) => mergePart(db, unmerged, part), { durable: false });
@@ -115,6 +123,10 @@ export class Merging {
       return true;
     } catch (error) {
       this.#failed = error as Error;
+      // Whoever waits already is told too, and not left waiting until there is room.
+      const { done } = unmerged;
+      unmerged.done = awaited();
+      done.reject(error);
       return false;
     }
   }

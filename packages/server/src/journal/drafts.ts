@@ -27,11 +27,7 @@ export class Drafts {
 
   /** Those that an earlier process prepared decide nothing, and nobody will commit them. */
   async clear(): Promise<void> {
-    await this.#store.change(async (db) => {
-      const left = db.selectFrom('drafts').select('id').where('revision', 'is', null);
-      await db.deleteFrom('draftParts').where('draft', 'in', left).execute();
-      await db.deleteFrom('drafts').where('revision', 'is', null).execute();
-    });
+    await this.#store.change(removeUncommitted);
   }
 
   get current(): DraftProgress | undefined {
@@ -53,7 +49,11 @@ export class Drafts {
     const id = this.#system.random(16).toString('hex');
     this.#current = { id, parts: 0, prepared: false };
     try {
-      await this.#store.change((db) => db.insertInto('drafts').values({ id, revision: null }).execute());
+      await this.#store.change(async (db) => {
+        // What a full disk kept from being dropped.
+        await removeUncommitted(db);
+        await db.insertInto('drafts').values({ id, revision: null }).execute();
+      });
     } catch (error) {
       this.#end('dropped');
       throw error;
@@ -117,6 +117,12 @@ export class Drafts {
     }
     for (const { onProgress } of this.#watchers) onProgress();
   }
+}
+
+async function removeUncommitted(db: Writer): Promise<void> {
+  const left = db.selectFrom('drafts').select('id').where('revision', 'is', null);
+  await db.deleteFrom('draftParts').where('draft', 'in', left).execute();
+  await db.deleteFrom('drafts').where('revision', 'is', null).execute();
 }
 
 /** Within the transaction of its entry. */
