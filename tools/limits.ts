@@ -181,6 +181,12 @@ const limits: Record<string, Limit[]> = {
       'seconds',
       'its connection ends; at a gate too',
     ),
+    limit(
+      'look-ups of an address that find nothing, at once',
+      'server/src/desk/look-ups.ts#missesMax',
+      '',
+      'one a second: 429 `rate_limited`',
+    ),
     limit('an enrolment token', 'contract/src/enrolment.ts#tokenLengthMax', 'characters', 'it is none'),
     limit(
       'receipts that a run of the authority remembers',

@@ -58,6 +58,7 @@ test('the firewall lets in what the table says, and nothing else', { skip }, () 
   assert.ok(opens('depot', 'hub.example.org', 8440), 'a gate reaches the API');
   assert.ok(opens('depot', 'hub.example.org', 8448), 'a gate reaches where it renews');
   assert.ok(opens('truck-17', 'hub.example.org', 8441), 'a device reaches enrolment');
+  assert.ok(opens('truck-17', 'hub.example.org', 8442), 'anybody looks up');
   assert.ok(opens('truck-17', 'depot.example.org', 8443), 'a device reaches a gate');
   for (const port of [8440, 8448]) assert.equal(opens('truck-17', 'hub.example.org', port), false);
   assert.equal(machines.run('hub', "timeout 5 bash -c '</dev/tcp/127.0.0.1/8440'").status, 0);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { AttributeName, AttributeValue } from './attributes.ts';
 import { Challenge, ConfirmationRequest, ProvenEnrolmentRequest, RenewalRequest } from './enrolment.ts';
-import { SubjectId, Timestamp } from './identity.ts';
+import { Kind, Revision, SubjectId, Timestamp } from './identity.ts';
 
 const signed = { challenge: Challenge };
 
@@ -27,15 +28,58 @@ const figures = {
   /** What the desk answered by itself: it was busy, or what came was nothing to relay. */
   turnedAway: Count,
 };
+/** What it knows for look-ups, and how long ago the authority last said that this is all; null: nothing yet, or it answers none. */
+const lookUps = { revision: Revision, ageMs: Count, subjects: Count };
 
 /** `POST /v1/desk/report`, each few seconds. */
-export const DeskReportRequest = z.strictObject(figures);
+export const DeskReportRequest = z.strictObject({ ...figures, lookUps: z.strictObject(lookUps).nullable() });
 export type DeskReportRequest = z.infer<typeof DeskReportRequest>;
 
 /** A desk as the authority knows it; null: not heard of since the authority started. */
 export const DeskView = z.object({
   desk: SubjectId,
   lastHeardMs: Count.nullable(),
-  report: z.object(figures).nullable(),
+  report: z.object({ ...figures, lookUps: z.object(lookUps).nullable() }).nullable(),
 });
 export type DeskView = z.infer<typeof DeskView>;
+
+const publicAttribute = z.object({ value: AttributeValue, changedAt: Timestamp });
+
+/** What anybody may know of a subject that has a public attribute. */
+export const PublicSubject = z.object({
+  subject: SubjectId,
+  kind: Kind,
+  /** When its last valid certificate ends; null: it has none. */
+  validUntil: Timestamp.nullable(),
+  attributes: z.record(AttributeName, publicAttribute),
+});
+export type PublicSubject = z.infer<typeof PublicSubject>;
+
+/** `GET /v1/desk/feed`: NDJSON, one of these a line. */
+export const PublicFeedMessage = z.discriminatedUnion('type', [
+  /** Forget everything, once the next beat says that what follows is all. */
+  z.object({ type: z.literal('snapshot') }),
+  /** As they are now; of those that are gone nothing is public any more. */
+  z.object({
+    type: z.literal('subjects'),
+    subjects: z.array(PublicSubject).max(1_000),
+    gone: z.array(SubjectId).max(1_000),
+  }),
+  /** All that is public up to this revision was said. */
+  z.object({ type: z.literal('beat'), revision: Revision, time: Timestamp }),
+]);
+export type PublicFeedMessage = z.infer<typeof PublicFeedMessage>;
+
+/** `GET /v1/subjects/{id}` at a desk's public listener. */
+export const LookUpAnswer = z.object({
+  subject: SubjectId,
+  kind: Kind,
+  /** It has a certificate that is valid now. */
+  hasValidCertificate: z.boolean(),
+  /** The public ones. */
+  attributes: z.record(AttributeName, publicAttribute),
+  /** The state of the fleet that this is of, and when the authority last said that it is the newest. */
+  revision: Revision,
+  asOf: Timestamp,
+});
+export type LookUpAnswer = z.infer<typeof LookUpAnswer>;

@@ -12,6 +12,7 @@ import {
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { type Route, route } from './route.ts';
+import { streamed } from './streamed.ts';
 
 const bodyBytesMax = 72 * 1024;
 const desk = { method: 'POST', kinds: ['desk'], bodyBytesMax } as const;
@@ -62,6 +63,15 @@ export const desksRoutes: readonly Route[] = [
     schemas: { body: relayed(DeskGatesRequest) },
     answer: SignedAnswer,
     handle: ({ enrolment }, { body }) => enrolment.gates(body.from, body.asked),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/desk/feed',
+    kinds: ['desk'],
+    summary: 'What is public: all of it, then what changes, live (NDJSON)',
+    uses: ['feed', 'journal', 'log', 'revocation', 'system'],
+    schemas: {},
+    handle: (rooms, call) => streamed(rooms, call, (write, signal) => rooms.feed.tellPublic(write, signal)),
   }),
   route({
     ...desk,

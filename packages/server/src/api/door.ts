@@ -1,7 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
-import type { TLSSocket } from 'node:tls';
-import { boundAnswer, Doorway, type DoorwayParts } from '../bounds/bounds.ts';
+import { type Doorway, type DoorwayParts, guarded } from '../bounds/bounds.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 
 /** Of each listener. */
@@ -9,11 +7,6 @@ const connectionsMax = 4_096;
 export const pendingHandshakesMax = 256;
 /** A change waits for no more than these. */
 const handshakesAtOnce = 8;
-
-interface Seen {
-  answering: number;
-  since: number;
-}
 
 interface Parts {
   system: Pick<System, 'monotonic'>;
@@ -31,7 +24,7 @@ export class Doors {
 
   /** To be called before the server listens. */
   guard(listener: string, server: Server): void {
-    this.#doorways.set(listener, guarded(server, this.#parts));
+    this.#doorways.set(listener, guard(server, this.#parts));
   }
 
   list(): { listener: string; connections: number; displaced: number; turnedAway: number }[] {
@@ -41,32 +34,11 @@ export class Doors {
   }
 }
 
-/** A connection is idle while no request is under way on it. */
-function guarded(server: Server, { system: { monotonic }, log }: Parts): Doorway {
-  const seen = new WeakMap<TLSSocket, Seen>();
-  const idleSince = (socket: TLSSocket) => {
-    const known = seen.get(socket);
-    return known?.answering === 0 ? known.since : undefined;
-  };
+function guard(server: Server, { system: { monotonic }, log }: Parts): Doorway {
   const onFull: DoorwayParts['onFull'] = (found) =>
     log.warn(
       found,
       'a listener has as many connections as it may: one of the address that has most gave way, or a new one was turned away',
     );
-  const bounds = { connectionsMax, pendingHandshakesMax, handshakesAtOnce };
-  const doorway = new Doorway({ ...bounds, idleSince, onFull, monotonic });
-  doorway.guard(server);
-  server.on('secureConnection', (socket) => seen.set(socket, { answering: 0, since: monotonic() }));
-  // Before the answer, which may be there at once.
-  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-    boundAnswer(request, response);
-    const known = seen.get(request.socket as TLSSocket);
-    if (!known) return;
-    known.answering++;
-    response.once('close', () => {
-      known.answering--;
-      known.since = monotonic();
-    });
-  });
-  return doorway;
+  return guarded(server, { connectionsMax, pendingHandshakesMax, handshakesAtOnce, onFull, monotonic });
 }

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
 import {
   AppliedReport,
   FeedQuery,
@@ -20,7 +18,7 @@ import {
 import { z } from 'zod';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { type Call, type Rooms, type Route, route } from './route.ts';
-import { whileAdmitted } from './while-admitted.ts';
+import { streamed } from './streamed.ts';
 
 const params = z.strictObject({ id: SubjectId });
 const Done = z.object({ done: z.literal(true) });
@@ -159,54 +157,23 @@ async function issueServerCertificate(
   return { certificate: signed.pem, issuer: signed.issuerPem, roots, issuers, renewAfter, notAfter };
 }
 
-/**
- * The stream ends when the caller goes, when the authority stops, and at once when the gate is no longer admitted; and when it reads too
- * slowly: what is read for it from the store is held there until it was sent.
- */
 async function streamFeed(
   rooms: Pick<Rooms, 'attributes' | 'feed' | 'journal' | 'revocation' | 'system' | 'log'>,
-  { query, peer, request, reply }: Call<{ query: typeof FeedQuery }>,
+  call: Call<{ query: typeof FeedQuery }>,
 ) {
-  const { attributes, feed, log } = rooms;
-  const gone = new AbortController();
-  const response = reply.raw;
-  response.once('close', () => gone.abort());
-  const write = async (piece: string | Uint8Array): Promise<void> => {
-    if (!response.headersSent) {
-      reply.hijack();
-      response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    }
-    if (!response.write(piece)) await drained(response, { within: feed.leaseMs, unless: gone.signal });
-  };
+  const { attributes, feed } = rooms;
+  const { query, peer, request, reply } = call;
   // What it may ask for has changed: it asks anew, and is judged by that.
-  const stop = attributes.gateReads.onChange((gate) => gate === peer.subject && response.destroy());
+  const stop = attributes.gateReads.onChange((gate) => gate === peer.subject && reply.raw.destroy());
   try {
     await attributes.gateReads.require(peer.subject, namesIn(query));
-    await whileAdmitted(rooms, peer, async (admitted) => {
-      // Also a feed that waits for a slow reader ends at once.
-      admitted.addEventListener('abort', () => response.destroy());
-      const inParts = isFeedInParts(request.headers.accept);
-      await feed.follow(query, { gate: peer.subject, inParts }, write, AbortSignal.any([gone.signal, admitted]));
-    });
-  } catch (error) {
-    if (!response.headersSent) throw error;
-    if (!gone.signal.aborted) log.warn({ err: error }, 'a feed broke off');
+    const inParts = isFeedInParts(request.headers.accept);
+    return await streamed(rooms, call, (write, signal) =>
+      feed.follow(query, { gate: peer.subject, inParts }, write, signal),
+    );
   } finally {
     stop();
-    if (response.headersSent) response.destroy();
   }
-  return reply;
 }
 
 const namesIn = ({ attributes }: z.infer<typeof FeedQuery>) => attributes.split(',').filter((name) => name !== '');
-
-/** A gate that does not take what it is sent for as long as a lease lasts has none any more. */
-async function drained(response: ServerResponse, { within, unless }: { within: number; unless: AbortSignal }) {
-  const late = AbortSignal.timeout(within);
-  try {
-    await once(response, 'drain', { signal: AbortSignal.any([unless, late]) });
-  } catch (cause) {
-    if (unless.aborted || !late.aborted) throw cause;
-    throw new PortcullisError('server_unreachable', `the gate has not read its feed for ${within} ms`, { cause });
-  }
-}

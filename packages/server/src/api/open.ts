@@ -2,7 +2,7 @@ import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { PortcullisError } from '@portcullis/contract';
 import type { FastifyInstance } from 'fastify';
-import { Buckets } from '../bounds/bounds.ts';
+import { Buckets, listenFailure } from '../bounds/bounds.ts';
 import type { Store } from '../storage/storage.ts';
 import { type FiguresAddress, FiguresListener } from '../telemetry/figures.ts';
 import { DeskReports } from './desk-reports.ts';
@@ -78,13 +78,6 @@ async function listen(server: FastifyInstance, host: string, port: number): Prom
     await server.listen({ host, port });
     return (server.server.address() as AddressInfo).port;
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE')
-      throw new PortcullisError(
-        'port_taken',
-        `${host}:${port} is taken by another process; stop that one, or change "listen" in fleet.yaml`,
-        { cause },
-      );
-    throw new PortcullisError('config_invalid', `couldn't listen on ${host}:${port}: ${code ?? message}`, { cause });
+    throw listenFailure(cause, { host, port, file: 'fleet.yaml' });
   }
 }

@@ -45,7 +45,7 @@ test('P13: a gate that does not read its feed for as long as a lease loses it, a
   asked.on('error', () => undefined).end();
   const [answer] = (await once(asked, 'response')) as [NodeJS.ReadableStream & { statusCode: number }];
   assert.equal(answer.statusCode, 200);
-  assert.match(String(await reading.promise), /has not read its feed for 500 ms/);
+  assert.match(String(await reading.promise), /the peer has not read its feed for 500 ms/);
   assert.ok(lines < 100, `${lines} lines`);
   asked.destroy();
 });

@@ -40,9 +40,13 @@ export class Places<Held> {
 
   /** Those of the group that has to give way to one more of `group`, oldest first; none where no group has more than that one would have. */
   givingWayTo(group: string): Iterable<Held> {
-    if (this.#most <= this.#countOf(group) + 1) return [];
+    if (this.#most <= this.countOf(group) + 1) return [];
     const [largest] = this.#groupsWith[this.#most] ?? [];
     return this.of(largest ?? '');
+  }
+
+  countOf(group: string): number {
+    return this.#groups.get(group)?.size ?? 0;
   }
 
   /** Oldest first. */
@@ -52,10 +56,6 @@ export class Places<Held> {
 
   *all(): Iterable<Held> {
     for (const places of this.#groups.values()) yield* places;
-  }
-
-  #countOf(group: string): number {
-    return this.#groups.get(group)?.size ?? 0;
   }
 
   #moved(group: string, from: number, to: number): void {

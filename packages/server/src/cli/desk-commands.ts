@@ -6,7 +6,9 @@ import type { JoinOptions } from './gate-join.ts';
 import type { Listing, Output } from './output.ts';
 
 export function deskCommands(program: Command, output: Output): void {
-  const desk = program.command('desk').description('what strangers reach: enrolment and renewal, relayed');
+  const desk = program
+    .command('desk')
+    .description('what strangers reach: enrolment and renewal, relayed, and public look-ups');
   desk
     .command('join')
     .argument('<dir>')
@@ -14,7 +16,8 @@ export function deskCommands(program: Command, output: Output): void {
       '<token|@file|->',
       'of kind desk: "portcullis token create desk-1 --kind desk --host NAME"; @FILE or - keeps it secret',
     )
-    .option('--port <number>', 'where it listens', '8441')
+    .option('--port <number>', 'where devices enrol and renew', '8441')
+    .option('--public-port <number>', 'where anybody may look up what is public, for example 8442; left out: nowhere')
     .option('--host <name>', 'where devices reach it; one of the names of its token', 'localhost')
     .option('--listen <address>', 'the address that it binds', '127.0.0.1')
     .option('--replace', 'give the desk of this directory a new credential, though it has one that is not over')
@@ -22,7 +25,9 @@ export function deskCommands(program: Command, output: Output): void {
       'make the directory of a desk, or give the desk of a directory a new credential; "portcullis start desk DIR" runs it',
     )
     .action(async (dir: string, word: string, options: JoinOptions, command: Command) => {
-      const given = ['port', 'host', 'listen'].filter((name) => command.getOptionValueSource(name) === 'cli');
+      const given = ['port', 'publicPort', 'host', 'listen'].filter(
+        (name) => command.getOptionValueSource(name) === 'cli',
+      );
       const { joinFleet } = await import('./gate-join.ts');
       const { tokenFrom } = await import('@portcullis/device');
       await joinFleet('desk', dir, await tokenFrom(word), { ...options, given }, output);
@@ -43,6 +48,10 @@ async function list(options: FleetOptions, output: Output): Promise<void> {
 const heardWords = ({ lastHeardMs }: DeskView) =>
   lastHeardMs === null ? 'never' : `${Math.round(lastHeardMs / 1_000)} s ago`;
 
+/** As of which revision, and how long ago the authority said that this is all. */
+const lookUpWords = (known: NonNullable<DeskView['report']>['lookUps'] | undefined) =>
+  known ? `revision ${known.revision}, ${known.ageMs} ms ago` : 'none';
+
 const deskListing: Listing<DeskView> = {
   columns: [
     { title: 'DESK', priority: 1, value: ({ desk }) => desk },
@@ -50,6 +59,7 @@ const deskListing: Listing<DeskView> = {
     { title: 'CONNECTED', priority: 2, align: 'right', value: ({ report }) => report?.connections },
     { title: 'RELAYED', priority: 2, align: 'right', value: ({ report }) => report?.relayed },
     { title: 'TURNED AWAY', priority: 3, align: 'right', value: ({ report }) => report?.turnedAway },
+    { title: 'LOOK-UPS', priority: 3, value: ({ report }) => lookUpWords(report?.lookUps) },
     { title: 'URL', priority: 3, value: ({ report }) => report?.url },
     { title: 'SINCE', priority: 4, value: ({ report }) => report?.startedAt },
     { title: 'VERSION', priority: 5, value: ({ report }) => report?.version },

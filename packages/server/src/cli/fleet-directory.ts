@@ -32,7 +32,10 @@ export async function makeFleetDirectory(
   await replaceFile(join(directory, 'gate.yaml'), gateYaml({ ...beside, gatePort: basePort + 3 }));
   loadGateConfig(directory);
   if (desk === 'here') {
-    await replaceFile(join(directory, 'desk.yaml'), deskYaml({ ...beside, deskPort: basePort + 1 }));
+    await replaceFile(
+      join(directory, 'desk.yaml'),
+      deskYaml({ ...beside, deskPort: basePort + 1, publicPort: basePort + 2 }),
+    );
     loadDeskConfig(directory);
   }
   const config = loadFleetConfig(directory);

@@ -105,6 +105,14 @@ function wrongWithAuthority({ time, disk, journal, issuers, ending }: AuthorityS
 /** An authority that has just started has heard of none yet. */
 function wrongWithDesks(desks: DeskView[], { startedAt, time }: AuthorityStatus): string[] {
   const runsMs = Date.parse(time) - Date.parse(startedAt);
+  const behind = desks.filter(({ report }) => (report?.lookUps?.ageMs ?? 0) > deskSilentMs);
+  return [
+    ...behind.map(({ desk }) => `${desk} is told nothing of what is public: its log says why`),
+    ...silentDesks(desks, runsMs),
+  ];
+}
+
+function silentDesks(desks: DeskView[], runsMs: number): string[] {
   return desks
     .filter(({ lastHeardMs }) => (lastHeardMs ?? runsMs) > deskSilentMs)
     .map(({ desk }) => `${desk} does not report: is it running? ("subject retire ${desk}" if it is gone for good)`);

@@ -18,6 +18,8 @@ import { deskYaml, gateYaml } from './yaml-templates.ts';
 
 export interface JoinOptions {
   port: string;
+  /** Of a desk. */
+  publicPort?: string;
   host: string;
   listen: string;
   replace?: boolean;
@@ -43,7 +45,8 @@ export async function joinFleet(
   const file = join(directory, `${kind}.yaml`);
   const known = existsSync(file);
   if (known) requireReplaceable(kind, directory, token, wanted);
-  const port = portOf(wanted.port);
+  const port = portOf('port', wanted.port);
+  const publicPort = wanted.publicPort === undefined ? undefined : portOf('public-port', wanted.publicPort);
   const home = join(directory, kind);
   makeDirectory(home);
   const lock = holdLock(join(home, `${kind}.lock`));
@@ -51,7 +54,7 @@ export async function joinFleet(
     const joining = join(home, 'joining');
     const credential = await enrolInto(kind, joining, token, credentialIn(home));
     await replaceFile(join(directory, 'root.pem'), credential.roots, 0o644);
-    if (!known) await replaceFile(file, yamlOf(kind, port, wanted, credential));
+    if (!known) await replaceFile(file, yamlOf(kind, { port, publicPort }, wanted, credential));
     writeCredential(credentialFileIn(home), credential);
     rmSync(joining, { recursive: true });
     tell(kind, directory, credential, known, output);
@@ -62,22 +65,32 @@ export async function joinFleet(
   }
 }
 
-function yamlOf(kind: Joining, port: number, { host, listen: listenHost }: Wanted, { authority }: Credential): string {
-  const made = { host, listenHost, authorityPort: 0, authority };
-  return kind === 'gate' ? gateYaml({ ...made, gatePort: port }) : deskYaml({ ...made, deskPort: port });
+interface Ports {
+  port: number;
+  publicPort: number | undefined;
 }
 
-function portOf(text: string): number {
+function yamlOf(
+  kind: Joining,
+  { port, publicPort }: Ports,
+  { host, listen: listenHost }: Wanted,
+  { authority }: Credential,
+): string {
+  const made = { host, listenHost, authorityPort: 0, authority };
+  return kind === 'gate' ? gateYaml({ ...made, gatePort: port }) : deskYaml({ ...made, deskPort: port, publicPort });
+}
+
+function portOf(option: string, text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
-  throw new PortcullisError('usage', `--port ${text} is not a port; it must be from 1 to 65535`);
+  throw new PortcullisError('usage', `--${option} ${text} is not a port; it must be from 1 to 65535`);
 }
 
 /** What could go on as it is keeps its credential, unless it is said. What a gate expects of whom stays in any case. */
 function requireReplaceable(kind: Joining, directory: string, token: string, { replace, given }: Wanted): void {
   loaders[kind](directory);
   if (given.length > 0) {
-    const options = given.map((name) => `--${name}`).join(', ');
+    const options = given.map((name) => `--${name === 'publicPort' ? 'public-port' : name}`).join(', ');
     throw new PortcullisError(
       'usage',
       `"${directory}" holds a ${kind}; what ${options} would say stands in its ${kind}.yaml`,

@@ -112,7 +112,7 @@ async function openDesk(directory: string, signal: AbortSignal, outside: Outside
   const config = loadDeskConfig(directory);
   const desk = await assembleDesk(directory, config, signal, outside);
   return {
-    listening: [`https://${config.listen.host}:${desk.port}`],
+    listening: [desk.port, desk.publicPort ?? []].flat().map((port) => `https://${config.listen.host}:${port}`),
     close: () => desk[Symbol.asyncDispose](),
   };
 }

@@ -56,9 +56,10 @@ function linesOf({ ok, wrong, notes, authority, gates, desks }: FleetStatus, { s
 
 function deskLines({ desk, report }: DeskView): string[] {
   if (!report) return [];
-  const { url, connections, relayed, turnedAway, startedAt } = report;
+  const { url, connections, relayed, turnedAway, startedAt, lookUps } = report;
+  const known = lookUps ? `; look-ups of revision ${lookUps.revision}, ${lookUps.ageMs} ms old` : '';
   return [
-    `${desk} at ${url}: ${connections} connected, ${relayed} relayed and ${turnedAway} turned away since ${startedAt}`,
+    `${desk} at ${url}: ${connections} connected, ${relayed} relayed and ${turnedAway} turned away since ${startedAt}${known}`,
   ];
 }
 

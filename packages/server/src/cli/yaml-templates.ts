@@ -50,16 +50,17 @@ export function deskYaml(made: {
   listenHost: string;
   authorityPort: number;
   deskPort: number;
+  publicPort: number | undefined;
   authority?: string;
 }): string {
-  const { host, listenHost, authorityPort, deskPort } = made;
+  const { host, listenHost, authorityPort, deskPort, publicPort } = made;
   const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
   return `# What strangers reach. Keys: docs/reference/configuration.md
 authority: ${authority}
 url: https://${urlHost(host)}:${deskPort}
 listen:
   host: ${JSON.stringify(listenHost)}
-  port: ${deskPort}
+  port: ${deskPort}${publicPort === undefined ? '' : `\n  publicPort: ${publicPort}`}
 `;
 }
 

@@ -12,18 +12,20 @@ const Limits = z.strictObject({
   handshakeMs: milliseconds(100, 120_000, 10_000),
   /** How many connections may be open at once, handshakes among them. */
   connectionsMax: count(100_000, 2_000),
-  /** How many of them from one address; one half of an IPv6 address is one. */
-  connectionsPerAddressMax: count(100_000, 200),
+  /** How many of them may not have ended their handshake. */
+  pendingHandshakesMax: count(100_000, 256),
   /** How long a connection may idle between requests. */
   idleMs: milliseconds(1_000, 3_600_000, 15_000),
   /** How long a request may take to arrive. */
   requestMs: milliseconds(100, 3_600_000, 30_000),
   /** How many requests may be with the authority at once. */
   relayedMax: count(1_000, 32),
-  /** How many of them from one address. */
+  /** How many of them from one address; one half of an IPv6 address is one. */
   relayedPerAddressMax: count(1_000, 16),
   /** How long the authority's answer is waited for. */
   relayMs: milliseconds(100, 120_000, 15_000),
+  /** How old the authority's last word may be for look-ups to be answered. */
+  lookUpAgeMs: milliseconds(1_000, 3_600_000, 60_000),
 });
 
 /** `desk.yaml`: the process that strangers reach. */
@@ -37,6 +39,8 @@ export const DeskFile = z.strictObject({
     host: Host.default('127.0.0.1'),
     /** Port where devices enrol and renew (server certificate only). */
     port: Port.default(8441),
+    /** Port of public look-ups (server certificate only). Left out: the desk answers none, and is told nothing. */
+    publicPort: Port.optional(),
   }),
   limits: Limits.default(Limits.parse({})),
   /** How much the desk says on standard error. */

@@ -1,5 +1,6 @@
 /**
- * The two certificates of a process that joined a fleet, a gate or a desk: as a client of the authority, and as a server.
+ * The two certificates of a process that joined a fleet, a gate or a desk: as a client of the authority, and as a server; and how it reaches
+ * the authority with them.
  * - Both renew themselves. The client's lies on disk, the server's key lives in memory alone.
  * Refuses to know: who connects, and what is told.
  */
@@ -18,6 +19,9 @@ import {
   renew,
 } from '@portcullis/device';
 import type { Log, System } from '../telemetry/telemetry.ts';
+
+export { linkTo } from './link-to.ts';
+export { MessageStream } from './message-stream.ts';
 
 interface Parts {
   /** What the process is. */

@@ -1,12 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
-import { type Credential, exchange, Link } from '@portcullis/device';
+import { exchange } from '@portcullis/device';
 import { z } from 'zod';
-import { Credentials, type ServerCertificateHeld } from '../credentials/credentials.ts';
+import { Credentials, linkTo, type ServerCertificateHeld } from '../credentials/credentials.ts';
 import { type Log, type System, timestamp, version } from '../telemetry/telemetry.ts';
-import { Listener } from './listener.ts';
+import { follow } from './following.ts';
+import { Front } from './front.ts';
+import { LookUps } from './look-ups.ts';
 import type { Desk, DeskSettings } from './promises.ts';
+import { PublicRecord } from './public-record.ts';
 import { relay } from './relay.ts';
+import { Relaying } from './relaying.ts';
 
 interface Parts {
   directory: string;
@@ -20,49 +24,63 @@ const reportEveryMs = 5_000;
 /** So long nothing is said: an authority that is started beside its desk takes a moment. */
 const quietMs = 15_000;
 
-const linkWith = (credential: Credential) =>
-  new Link({ roots: credential.roots, fleet: credential.fleet, role: 'authority', credential });
-
 /** Resolves once it listens: after the authority gave it a server certificate. `signal` gives up waiting for that. */
 export async function openDesk({ directory, settings, system, log }: Parts, signal: AbortSignal): Promise<Desk> {
-  const { authority, url, limits } = settings;
+  const { authority, url, limits, listen } = settings;
   const credentials: Credentials = new Credentials({
     ...{ kind: 'desk' as const, directory, authority, system, log },
     link: () => link,
     onRenewed: (credential) => {
       link.close();
-      link = linkWith(credential);
+      link = linkTo(credential);
     },
   });
-  let link = linkWith(credentials.client);
+  let link = linkTo(credentials.client);
   await credentials.renewWhenDue(signal);
   const held = await firstCertificate(credentials, { log, system }, signal);
-  const relayOver = (asked: Parameters<typeof relay>[0]) => relay(asked, { authority, link, relayMs: limits.relayMs });
-  const listener = new Listener(held, { limits, log, relay: relayOver });
-  const port = await listener.listen(settings.listen);
-  credentials.keepServer(held, (next) => listener.swap(next));
-  credentials.keepClient();
-  const startedAt = timestamp(system.now());
-  const report = () =>
-    exchange(
-      link,
-      `${authority}/v1/desk/report`,
-      { url, version, startedAt, ...listener.figures },
-      z.unknown(),
-      retryMs * 8,
-    ).catch((error: unknown) => log.debug({ err: error }, 'the authority was not told how the desk stands'));
-  void report();
-  const reporting = setInterval(() => void report(), reportEveryMs).unref();
-  return {
-    subject: credentials.client.subject,
-    port,
-    async [Symbol.asyncDispose]() {
-      clearInterval(reporting);
-      credentials.stop();
-      await listener.close();
-      link.close();
-    },
+  const relaying = new Relaying({
+    limits,
+    relay: (asked) => relay(asked, { authority, link, relayMs: limits.relayMs }),
+  });
+  const enrolment = new Front(held, { limits, log, system, answer: (request) => relaying.answer(request) });
+  const record = new PublicRecord(system.monotonic);
+  const lookUps = new LookUps({ record, ageMsMax: limits.lookUpAgeMs, system });
+  const open = new Front(held, { limits, log, system, answer: (request) => lookUps.answer(request) });
+  const stop = new AbortController();
+  const close = async () => {
+    stop.abort();
+    credentials.stop();
+    await Promise.all([enrolment.close(), open.close()]);
+    link.close();
   };
+  const { host, port: wanted, publicPort: publicWanted } = listen;
+  try {
+    const port = await enrolment.listen({ host, port: wanted });
+    const publicPort = publicWanted === undefined ? undefined : await open.listen({ host, port: publicWanted });
+    if (publicPort !== undefined) void follow({ authority, link: () => link, record, log }, stop.signal);
+    credentials.keepServer(held, (next) => {
+      for (const front of [enrolment, open]) front.swap(next);
+    });
+    credentials.keepClient();
+    const startedAt = timestamp(system.now());
+    const figures = () => {
+      const { connections, turnedAway } = enrolment;
+      const { state } = record;
+      const lookUps = state ? { revision: state.revision, ageMs: state.ageMs, subjects: state.subjects } : null;
+      return { url, version, startedAt, connections, relayed: relaying.relayed, turnedAway, lookUps };
+    };
+    const report = () =>
+      exchange(link, `${authority}/v1/desk/report`, figures(), z.unknown(), retryMs * 8).catch((error: unknown) =>
+        log.debug({ err: error }, 'the authority was not told how the desk stands'),
+      );
+    void report();
+    const reporting = setInterval(() => void report(), reportEveryMs).unref();
+    stop.signal.addEventListener('abort', () => clearInterval(reporting));
+    return { subject: credentials.client.subject, port, publicPort, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** The authority may start later than its desk. */

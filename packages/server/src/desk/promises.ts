@@ -1,23 +1,26 @@
 export interface DeskLimits {
   handshakeMs: number;
   connectionsMax: number;
-  connectionsPerAddressMax: number;
+  pendingHandshakesMax: number;
   idleMs: number;
   requestMs: number;
   relayedMax: number;
   relayedPerAddressMax: number;
   relayMs: number;
+  lookUpAgeMs: number;
 }
 
 export interface DeskSettings {
   authority: string;
   url: string;
-  listen: { host: string; port: number };
+  listen: { host: string; port: number; publicPort?: number | undefined };
   limits: DeskLimits;
 }
 
 export interface Desk {
   readonly subject: string;
   readonly port: number;
+  /** Undefined: it answers no look-ups. */
+  readonly publicPort: number | undefined;
   [Symbol.asyncDispose](): Promise<void>;
 }

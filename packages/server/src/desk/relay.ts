@@ -8,6 +8,7 @@ import {
 } from '@portcullis/contract';
 import { type Link, problemOf } from '@portcullis/device';
 import type { z } from 'zod';
+import type { Told } from './front.ts';
 
 /** What is relayed, by its path: the same as at the authority's own listener, and there below `/v1/desk`. */
 export const relayedPaths: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
@@ -18,17 +19,10 @@ export const relayedPaths: ReadonlyMap<string, z.ZodType> = new Map<string, z.Zo
   ['/v1/renewals/gates', DeskGatesRequest],
 ]);
 
-export interface Told {
-  status: number;
-  type: string;
-  retryAfter?: string | undefined;
-  body: Buffer;
-}
-
 /** Said of the desk, not of who asks. */
 const ownFault: ReadonlySet<string> = new Set(['not_authenticated', 'kind_not_allowed']);
 
-interface Relayed {
+export interface Relayed {
   path: string;
   /** Who asks, as TLS below us sees it. */
   from: string;
@@ -57,12 +51,11 @@ export async function relay({ path, from, body }: Relayed, { authority, link, re
     throw new PortcullisError('authority_unreachable', 'the authority takes nothing from this desk; try another');
   }
   const retryAfter = answer.headers['retry-after'];
-  return {
-    status: answer.status,
-    type: answer.headers['content-type'] ?? 'application/json',
-    ...(retryAfter !== undefined && { retryAfter }),
-    body: answer.body,
+  const headers = {
+    'content-type': answer.headers['content-type'] ?? 'application/json',
+    ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
   };
+  return { status: answer.status, headers, body: answer.body };
 }
 
 function parseJson(body: Buffer): unknown {

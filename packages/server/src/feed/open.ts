@@ -6,6 +6,7 @@ import {
   type GateView,
   type LeaseRequest,
   PortcullisError,
+  type PublicFeedMessage,
   type SettlementAnswer,
   type SettlementRequest,
   type SubjectId,
@@ -23,6 +24,7 @@ import { Horizon } from './horizon.ts';
 import { LastLines } from './last-lines.ts';
 import { instancesOfGateMax, LeaseBook } from './lease-book.ts';
 import type { Feed, Follows } from './promises.ts';
+import { PublicFeed } from './public-feed.ts';
 import { Receipts } from './receipts.ts';
 import { RecentHashes } from './recent-hashes.ts';
 import { Snapshots } from './snapshots.ts';
@@ -129,6 +131,15 @@ class AuthorityFeed implements Feed {
     } finally {
       ends();
     }
+  }
+
+  async tellPublic(write: (piece: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { system } = this.#parts;
+    const told = (message: PublicFeedMessage) => {
+      signal.throwIfAborted();
+      return write(`${JSON.stringify(message)}\n`);
+    };
+    await new PublicFeed({ ...this.#parts, now: system.now, write: told, signal }).run();
   }
 
   /** Those of gates whose lease runs. */

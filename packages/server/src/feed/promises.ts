@@ -28,6 +28,8 @@ export interface Feed {
     write: (piece: string | Uint8Array) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
+  /** What is public, to a desk, in the same form: no lease comes of it, and no receipt waits for it. */
+  tellPublic(write: (piece: string) => Promise<void>, signal: AbortSignal): Promise<void>;
   /** @throws {PortcullisError} `revision_regressed`, `clock_too_far_off`, `instances_too_many` */
   renew(gate: string, request: LeaseRequest): Promise<LeaseAnswer>;
   /** One of another history counts for nothing. @throws {PortcullisError} `revision_regressed` */

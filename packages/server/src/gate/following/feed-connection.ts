@@ -1,69 +1,46 @@
 import { createHash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import { FeedMessage, feedInParts, feedLineBytesMax, PortcullisError } from '@portcullis/contract';
+import { FeedMessage, feedInParts, PortcullisError } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
-import { problemOf } from '@portcullis/device';
-
-/** The authority speaks at least twice a second: when it is silent for so long, the connection is dead. */
-const silenceMsMax = 5_000;
+import { MessageStream } from '../../credentials/credentials.ts';
 
 /** What came is not what was sent: nothing that was made of it is believed. */
 export const garbled = 'feed_garbled';
 
-/** One answer of `GET /v1/feed`, message by message. */
+/** One answer of `GET /v1/feed`. */
 export class FeedConnection {
   /** The attributes that it was asked for. */
   readonly names: readonly string[];
-  readonly #lines: AsyncGenerator<Buffer>;
-  readonly #ended: AbortController;
-  /** Of all that came before the line that is looked at. */
-  readonly #hash = createHash('sha256');
-  #bytes = 0;
-  #closed = false;
+  readonly #messages: MessageStream<FeedMessage>;
 
-  private constructor(names: readonly string[], answer: IncomingMessage, ended: AbortController) {
+  private constructor(names: readonly string[], messages: MessageStream<FeedMessage>) {
     this.names = names;
-    this.#lines = linesOf(answer);
-    this.#ended = ended;
+    this.#messages = messages;
   }
 
   /** @throws {PortcullisError} as the authority refuses */
   static async open(link: Link, url: string, names: readonly string[], stop: AbortSignal): Promise<FeedConnection> {
-    const ended = new AbortController();
-    const silence = setTimeout(() => ended.abort(), silenceMsMax);
-    try {
-      const answer = await link.stream({
-        url,
-        headers: { accept: feedInParts },
-        signal: AbortSignal.any([stop, ended.signal]),
-      });
-      if (answer.statusCode === 200) return new FeedConnection(names, answer, ended);
-      throw problemOf(await wholeOf(answer));
-    } catch (error) {
-      ended.abort();
-      throw error;
-    } finally {
-      clearTimeout(silence);
-    }
+    const counted = new Counted();
+    const asked = { url, accept: feedInParts, read: (line: Buffer) => counted.read(line) };
+    return new FeedConnection(names, await MessageStream.open(link, asked, stop));
   }
 
   /** Undefined: it has ended, or was closed. */
-  async next(): Promise<FeedMessage | undefined> {
-    if (this.#closed) return undefined;
-    const silence = setTimeout(() => this.#ended.abort(), silenceMsMax);
-    try {
-      const { done, value } = await this.#lines.next();
-      return done || this.#closed ? undefined : this.#read(value);
-    } catch (error) {
-      if (this.#closed) return undefined;
-      throw error;
-    } finally {
-      clearTimeout(silence);
-    }
+  next(): Promise<FeedMessage | undefined> {
+    return this.#messages.next();
   }
 
+  close(): void {
+    this.#messages.close();
+  }
+}
+
+class Counted {
+  /** Of all that came before the line that is looked at. */
+  readonly #hash = createHash('sha256');
+  #bytes = 0;
+
   /** A beat says what was sent before it. @throws {PortcullisError} `feed_garbled` where something else came */
-  #read(line: Buffer): FeedMessage {
+  read(line: Buffer): FeedMessage {
     const message = FeedMessage.parse(JSON.parse(line.toString('utf8')));
     const { sent } = message.type === 'beat' ? message : {};
     if (sent && (sent.bytes !== this.#bytes || sent.hash !== this.#hash.copy().digest('hex'))) {
@@ -72,36 +49,5 @@ export class FeedConnection {
     this.#hash.update(line).update('\n');
     this.#bytes += line.length + 1;
     return message;
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#ended.abort();
-  }
-}
-
-async function wholeOf(
-  answer: IncomingMessage,
-): Promise<{ status: number; headers: IncomingMessage['headers']; body: Buffer }> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
-  return { status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) };
-}
-
-/** The lines of a stream, each bounded. */
-async function* linesOf(stream: IncomingMessage): AsyncGenerator<Buffer> {
-  let rest: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    let from = 0;
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
-      yield Buffer.concat([...rest, chunk.subarray(from, end)]);
-      rest = [];
-      bytes = 0;
-      from = end + 1;
-    }
-    if (from < chunk.length) rest.push(chunk.subarray(from));
-    bytes += chunk.length - from;
-    if (bytes > feedLineBytesMax) throw new PortcullisError('answer_malformed', 'a line of the feed is too long');
   }
 }

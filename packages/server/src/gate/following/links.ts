@@ -1,4 +1,5 @@
-import { type Credential, Link } from '@portcullis/device';
+import type { Credential, Link } from '@portcullis/device';
+import { linkTo } from '../../credentials/credentials.ts';
 
 /** The gate's connections to the authority. Leases have one of their own: never behind the feed (rule 1). */
 export class Links {
@@ -6,23 +7,19 @@ export class Links {
   leases: Link;
 
   constructor(credential: Credential) {
-    this.feed = linkOf(credential);
-    this.leases = linkOf(credential);
+    this.feed = linkTo(credential);
+    this.leases = linkTo(credential);
   }
 
   /** With a renewed credential; what was made with the old one ends. */
   renew(credential: Credential): void {
     this.close();
-    this.feed = linkOf(credential);
-    this.leases = linkOf(credential);
+    this.feed = linkTo(credential);
+    this.leases = linkTo(credential);
   }
 
   close(): void {
     this.feed.close();
     this.leases.close();
   }
-}
-
-function linkOf(credential: Credential): Link {
-  return new Link({ roots: credential.roots, fleet: credential.fleet, role: 'authority', credential });
 }

@@ -46,12 +46,3 @@ export function fingerprintOf(socket: TLSSocket): Buffer | undefined {
     return undefined;
   }
 }
-
-export function listenFailure(cause: NodeJS.ErrnoException, host: string, port: number): Error {
-  if (cause.code === 'EADDRINUSE') {
-    const taken = `${host}:${port} is taken by another process; stop that one, or change "listen" in gate.yaml`;
-    return new PortcullisError('port_taken', taken, { cause });
-  }
-  const message = `couldn't listen on ${host}:${port}: ${cause.code ?? cause.message}`;
-  return new PortcullisError('config_invalid', message, { cause });
-}

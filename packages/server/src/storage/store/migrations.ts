@@ -81,6 +81,8 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX archivedCertificatesBySubject ON archivedCertificates (subject, fingerprint);
   CREATE INDEX archivedCertificatesByRenews ON archivedCertificates (renews) WHERE renews IS NOT NULL;
+  -- What anybody may know: few of many.
+  CREATE INDEX attributesPublic ON attributes (subject, name) WHERE visibility = 'public';
   -- Without what could prove a secret.
   CREATE TABLE archivedTokens (
     id TEXT PRIMARY KEY, subject TEXT NOT NULL REFERENCES subjects (id), kind TEXT NOT NULL, createdAt INTEGER NOT NULL,

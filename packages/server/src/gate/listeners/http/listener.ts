@@ -2,16 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { type BytesRefused, boundAnswer, Doorway, type DoorwayParts, refuseBytes } from '../../../bounds/bounds.ts';
-import type { Connection, Connections } from '../../connections/connections.ts';
 import {
-  addressOf,
-  fingerprintOf,
-  type ListenerLimits,
+  type BytesRefused,
+  boundAnswer,
+  Doorway,
+  type DoorwayParts,
   listenFailure,
-  type ServerCredential,
-  secureOptionsOf,
-} from '../tls.ts';
+  refuseBytes,
+} from '../../../bounds/bounds.ts';
+import type { Connection, Connections } from '../../connections/connections.ts';
+import { addressOf, fingerprintOf, type ListenerLimits, type ServerCredential, secureOptionsOf } from '../tls.ts';
 import { HttpTransport } from './transport.ts';
 
 /** A request over a connection that the registry holds. */
@@ -76,7 +76,9 @@ export class Listener {
   async listen(): Promise<number> {
     const { host, port } = this.#parts;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause: NodeJS.ErrnoException) => reject(listenFailure(cause, host, port)));
+      this.#server.once('error', (cause: NodeJS.ErrnoException) =>
+        reject(listenFailure(cause, { host, port, file: 'gate.yaml' })),
+      );
       this.#server.listen({ host, port, backlog: 4_096 }, resolve);
     });
     this.#looking = setInterval(() => this.#endSlow(), lookMs(this.#parts.limits)).unref();

@@ -1,0 +1,63 @@
+import type { IncomingMessage } from 'node:http';
+import { PortcullisError } from '@portcullis/contract';
+import { addressGroup, GrowingBody, Places } from '../bounds/bounds.ts';
+import { pathOf, requireMethod, type Told } from './front.ts';
+import type { DeskLimits } from './promises.ts';
+import { type Relayed, relayedPaths } from './relay.ts';
+
+const bodyBytesMax = 64 * 1024;
+
+interface Parts {
+  limits: Pick<DeskLimits, 'relayedMax' | 'relayedPerAddressMax'>;
+  relay(asked: Relayed): Promise<Told>;
+}
+
+/** What strangers want of the authority: so many at once, of all and of one address; what is nothing to relay goes no further. */
+export class Relaying {
+  readonly #parts: Parts;
+  readonly #places: Places<IncomingMessage>;
+  #relayed = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#places = new Places(parts.limits.relayedMax);
+  }
+
+  get relayed(): number {
+    return this.#relayed;
+  }
+
+  async answer(request: IncomingMessage): Promise<Told> {
+    const path = pathOf(request);
+    if (!relayedPaths.has(path)) throw new PortcullisError('route_unknown', 'a desk has no such route');
+    requireMethod(request, path, 'POST');
+    const from = request.socket.remoteAddress ?? '';
+    const body = await bodyOf(request);
+    const group = addressGroup(from);
+    if (this.#places.isFull || this.#places.countOf(group) >= this.#parts.limits.relayedPerAddressMax)
+      throw new PortcullisError('desk_busy', 'the desk relays as much as it may; try again in a moment');
+    this.#places.take(group, request);
+    try {
+      const told = await this.#parts.relay({ path, from, body });
+      this.#relayed++;
+      return told;
+    } finally {
+      this.#places.leave(group, request);
+    }
+  }
+}
+
+/** @throws {PortcullisError} `request_too_large`, `request_malformed` */
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const body = new GrowingBody(bodyBytesMax);
+  try {
+    for await (const piece of request) {
+      const refused = body.add(piece as Buffer);
+      if (refused) throw new PortcullisError('request_too_large', `a desk takes ${bodyBytesMax} bytes`);
+    }
+  } catch (error) {
+    if (error instanceof PortcullisError) throw error;
+    throw new PortcullisError('request_malformed', 'the request ended before its body', { cause: error });
+  }
+  return body.end();
+}
