@@ -32,8 +32,7 @@ export async function* merged<Row, Source extends Pages<Row> = Pages<Row>>(
   };
   const heads = (await Promise.all(sources.map(next))).filter((head) => head !== undefined);
   while (heads.length > 0) {
-    const batch: Row[] = [];
-    const used = takeInto(batch, heads, compare);
+    const { batch, used } = heads.length === 1 ? taken(heads[0] as Head<Row, Source>) : takenInOrder(heads, compare);
     yield batch;
     if (used === undefined) continue;
     const following = await next(used.source);
@@ -41,18 +40,31 @@ export async function* merged<Row, Source extends Pages<Row> = Pages<Row>>(
   }
 }
 
-/** The first rows of all, until a batch is full, or a head is at its end: that one. */
-function takeInto<Row, Source>(
-  batch: Row[],
+/** A batch, and the head that is at its end with it. */
+interface Taken<Row, Source> {
+  batch: Row[];
+  used?: Head<Row, Source> | undefined;
+}
+
+/** Of one that is alone, the next rows. */
+function taken<Row, Source>(head: Head<Row, Source>): Taken<Row, Source> {
+  const batch = head.rows.slice(head.at, head.at + batchRowsMax);
+  head.at += batch.length;
+  return { batch, used: head.at === head.rows.length ? head : undefined };
+}
+
+/** The first rows of all, until a batch is full, or a head is at its end. */
+function takenInOrder<Row, Source>(
   heads: Head<Row, Source>[],
   compare: (one: Row, other: Row) => number,
-): Head<Row, Source> | undefined {
+): Taken<Row, Source> {
+  const batch: Row[] = [];
   while (batch.length < batchRowsMax) {
     const head = heads[firstOf(heads, compare)] as Head<Row, Source>;
     batch.push(head.rows[head.at++] as Row);
-    if (head.at === head.rows.length) return head;
+    if (head.at === head.rows.length) return { batch, used: head };
   }
-  return undefined;
+  return { batch };
 }
 
 function firstOf<Row>(heads: readonly Head<Row, unknown>[], compare: (one: Row, other: Row) => number): number {

@@ -53,19 +53,23 @@ export async function serveReadings(
   send(response, 200, 'application/json', asItems(page), false);
 }
 
-/** In turns, each sent when it is read; the first decides whether there is an answer at all. */
+/** In turns, each sent when it is read, while the next one is; the first decides whether there is an answer at all. */
 async function sendLines(sink: Sink, wanted: SinkQuery, response: ServerResponse): Promise<void> {
   let [page, count, bytes] = [await sink.read({ ...wanted, limit: Math.min(wanted.limit, turnRowsMax) }), 0, 0];
   response.writeHead(200, { 'content-type': lines });
   for (;;) {
-    response.write(page.lines);
     [count, bytes] = [count + page.count, bytes + page.lines.length];
     const left = wanted.limit - count;
     if (page.next === null || left === 0 || bytes >= answerBytesMax) break;
+    const following = sink.read({ ...wanted, after: page.next, limit: Math.min(left, turnRowsMax) });
+    // It may fail while a slow reader is waited for: that is heard of below.
+    following.catch(() => undefined);
+    response.write(page.lines);
     if (response.writableLength > unreadBytesMax) await taken(response);
     if (response.destroyed) return;
-    page = await sink.read({ ...wanted, after: page.next, limit: Math.min(left, turnRowsMax) });
+    page = await following;
   }
+  response.write(page.lines);
   response.end(`${JSON.stringify({ next: page.next, tail: page.tail })}\n`);
 }
 
