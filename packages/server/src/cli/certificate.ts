@@ -43,7 +43,11 @@ export function certificateCommands(program: Command, output: Output): void {
     .action(async (options: ListOptions) => {
       await withFleet(options, async (client) => {
         const query = queryOf(await filtersOf(client, options));
-        await output.list(client.pages(`/v1/certificates${query}`, CertificateView), certificateListing);
+        const none = options.archived && { none: 'no certificate is archived' };
+        await output.list(client.pages(`/v1/certificates${query}`, CertificateView), {
+          ...certificateListing,
+          ...none,
+        });
       });
     });
   certificate

@@ -39,7 +39,7 @@ const tokenListing: Listing<TokenView> = {
     { title: 'MADE', priority: 4, value: ({ createdAt }) => createdAt },
     { title: 'EXPIRES', priority: 2, value: ({ expiresAt }) => expiresAt },
   ],
-  none: 'no token was ever made',
+  none: 'there is no token',
 };
 
 interface CreateOptions extends FleetOptions {
@@ -81,7 +81,8 @@ export function tokenCommands(program: Command, output: Output): void {
     .action(async (options: FleetOptions & { archived?: boolean }) => {
       await withFleet(options, async (client) => {
         const query = queryOf({ archived: options.archived ? '1' : undefined });
-        await output.list(client.pages(`/v1/tokens${query}`, TokenView), tokenListing);
+        const none = options.archived && { none: 'no token is archived' };
+        await output.list(client.pages(`/v1/tokens${query}`, TokenView), { ...tokenListing, ...none });
       });
     });
   token
