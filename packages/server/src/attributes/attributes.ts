@@ -23,7 +23,7 @@ import { aTurn, changeAll, changeAttributes, planOf } from './change.ts';
 import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
 import { GateReadings } from './gate-reads.ts';
 import { listSubjects } from './list.ts';
-import { isBetween, Merging } from './merge.ts';
+import { isBetween, type LaidOver, laidOver, Merging } from './merge.ts';
 import { requirePreconditions } from './preconditions.ts';
 import { type ListQuery, listHistory, type Page, readSubject } from './read.ts';
 import { listTypes, readType, retype } from './retype.ts';
@@ -73,6 +73,8 @@ export interface Attributes {
   merged(): Promise<void>;
   /** What this transaction reads is of no one state: wait for `merged`, and read again. */
   isBetween(db: Reader): Promise<boolean>;
+  /** What is in force and not in the live rows, by subject: for who can not wait for `merged`. */
+  laidOver(db: Reader): Promise<ReadonlyMap<string, LaidOver>>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -134,6 +136,7 @@ export async function openAttributes(parts: {
     },
     merged: () => merging.merged(),
     isBetween,
+    laidOver,
     select: (where, stop) => selections.select(where, stop),
     gateReads,
     types: () => merging.read((db) => listTypes(db, declared)),
@@ -161,4 +164,5 @@ export async function openAttributes(parts: {
 }
 
 export type { NewSubject } from './ensure-subject.ts';
+export type { LaidOver } from './merge.ts';
 export type { ListQuery, Page } from './read.ts';

@@ -175,6 +175,34 @@ function provenanceOf(entry: Selectable<Schema['journal']>): Provenance & Pick<U
   return { revision: entry.revision as number, at: entry.at, actor: entry.actor, reason, apart };
 }
 
+/** What a bulk change that is in force makes of a subject, where that is not in the live rows yet. */
+export interface LaidOver extends Provenance {
+  attributes: NonNullable<SubjectDelta['attributes']>;
+}
+
+/** By subject. For who can not wait for it: a disk may be full for long. */
+export async function laidOver(db: Reader): Promise<ReadonlyMap<string, LaidOver>> {
+  const found = new Map<string, LaidOver>();
+  const first = await firstUnmerged(db);
+  if (!first) return found;
+  const { draft, apart, ...by } = first.change;
+  for (let after = 0; ; await aTurn()) {
+    const part = await db
+      .selectFrom('draftParts')
+      .select(['number', 'body'])
+      .where('draft', '=', draft)
+      .where('merged', '=', 0)
+      .where('number', '>', after)
+      .orderBy('number')
+      .limit(1)
+      .executeTakeFirst();
+    if (!part) return found;
+    for (const { subject, attributes = {} } of JSON.parse(part.body) as SubjectDelta[])
+      if (!apart.has(subject)) found.set(subject, { ...by, attributes });
+    after = part.number;
+  }
+}
+
 /** Once; again it does nothing, and nothing of what was not committed. */
 async function mergePart(db: Writer, change: Omit<Unmerged, 'partOf'>, number: number): Promise<void> {
   const { draft, apart, revision } = change;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { AttributesRequest, FeedMessage, FleetName, InstanceId } from '@portcullis/contract';
+import { sql } from 'kysely';
 import { eventually } from '../../test/house.ts';
 import { openRecords, putSubject, type Records, startedAt } from '../../test/records.ts';
 import { Replica } from '../replica/replica.ts';
@@ -202,6 +203,38 @@ test('a draft that comes to nothing is dropped at the gates', async (context) =>
   const { revision } = await records.attributes.change(by, off(['truck-1']));
   await gate.stands(revision);
   await gate.stop();
+});
+
+test('P13: a gate that starts gets all that is in force, also what a full disk keeps from the live rows', async (context) => {
+  const { records, feed } = await open(context);
+  await using _feed = feed;
+  const { attributes, store } = records;
+  const pagesMax = (pages: number) => store.change((db) => sql.raw(`PRAGMA max_page_count = ${pages}`).execute(db));
+  const set = (asked: object) => attributes.change(by, AttributesRequest.parse(asked));
+  await set({ subjects: many.slice(0, 200), set: { site: 'kiel', status: 'active' } });
+  const stop = records.journal.onChange(() => {
+    stop();
+    void pagesMax(1);
+  });
+  const { revision } = await set({ subjects: many.slice(0, 600), set: { status: 'off' }, visibility: 'public' });
+  await assert.rejects(attributes.merged(), { code: 'disk_full' });
+  const gate = new Gate(records, feed, 'a');
+  gate.follow({ names: 'status,site' });
+  await gate.stands(revision);
+  const facts = (subject: string) => {
+    const row = gate.replica.findSubject(subject);
+    return [
+      gate.replica.subjectRevision(row),
+      gate.replica.attribute(row, 'status'),
+      gate.replica.valueOf(row, 'site'),
+    ];
+  };
+  const now = new Date(records.clock.now).toISOString();
+  const fact = { value: 'off', public: true, revision, changedBy: 'operator-1', changedAt: now };
+  assert.deepEqual(facts(many[0] as string), [revision, fact, 'kiel']);
+  assert.deepEqual(facts(many[599] as string), [revision, fact, undefined]);
+  await gate.stop();
+  await pagesMax(1_000_000);
 });
 
 test('a settlement looks into the parts too', async (context) => {

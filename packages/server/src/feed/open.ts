@@ -33,7 +33,7 @@ import { Tally } from './tally.ts';
 export interface FeedParts {
   store: Store;
   journal: Journal;
-  attributes: Pick<Attributes, 'merged' | 'isBetween'>;
+  attributes: Pick<Attributes, 'merged' | 'isBetween' | 'laidOver'>;
   system: System;
   log: Log;
   fleet: string;

@@ -1,5 +1,6 @@
 import type { FeedMessage, Kind, SnapshotSubject, Standing, SubjectId } from '@portcullis/contract';
-import type { Attributes } from '../attributes/attributes.ts';
+import { type AttributeFact, PortcullisError } from '@portcullis/contract';
+import type { Attributes, LaidOver } from '../attributes/attributes.ts';
 import type { Reader, Schema, Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 
@@ -15,17 +16,18 @@ const lineBytesMax = 256 * 1024;
  * follow. Resolves to that revision.
  */
 export async function writeSnapshot(
-  { store, attributes }: { store: Store; attributes: Pick<Attributes, 'merged' | 'isBetween'> },
+  { store, attributes }: { store: Store; attributes: Pick<Attributes, 'merged' | 'isBetween' | 'laidOver'> },
   parts: { fleet: string; names: ReadonlySet<string>; now: number },
   write: (lines: string) => Promise<void>,
 ): Promise<number> {
   const lineOf = (message: FeedMessage) => `${JSON.stringify(message)}\n`;
-  const work = async (db: Reader) => {
-    if (await attributes.isBetween(db)) return undefined;
+  const work = async (db: Reader, isFull: boolean) => {
+    if (!isFull && (await attributes.isBetween(db))) return undefined;
+    const over = isFull ? await attributes.laidOver(db) : nothing;
     const { revision, revisionHash: hash } = await db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
     await write(lineOf({ type: 'snapshot', fleet: parts.fleet as never, revision, hash }));
     for (let after = ''; ; ) {
-      const subjects = await readPage(db, after, parts);
+      const subjects = await readPage(db, after, { ...parts, over });
       const last = subjects.at(-1);
       if (!last) break;
       for (const line of subjectLines(subjects)) await write(line);
@@ -35,10 +37,18 @@ export async function writeSnapshot(
     return revision;
   };
   for (;;) {
-    await attributes.merged();
-    const revision = await store.snapshot(work);
+    // A disk that is full keeps no gate away: what finds no room in the live rows is laid over them here.
+    const isFull = await attributes.merged().then(() => false, requireFull);
+    const revision = await store.snapshot((db) => work(db, isFull));
     if (revision !== undefined) return revision;
   }
+}
+
+const nothing: ReadonlyMap<string, LaidOver> = new Map();
+
+function requireFull(error: unknown): true {
+  if (error instanceof PortcullisError && error.code === 'disk_full') return true;
+  throw error;
 }
 
 function* subjectLines(subjects: readonly SnapshotSubject[]): Iterable<string> {
@@ -60,7 +70,7 @@ function* subjectLines(subjects: readonly SnapshotSubject[]): Iterable<string> {
 async function readPage(
   db: Reader,
   after: string,
-  { names, now }: { names: ReadonlySet<string>; now: number },
+  { names, now, over }: { names: ReadonlySet<string>; now: number; over: ReadonlyMap<string, LaidOver> },
 ): Promise<SnapshotSubject[]> {
   const rows = await db
     .selectFrom('subjects')
@@ -92,8 +102,8 @@ async function readPage(
   return rows.map(({ id, kind, revision }) => ({
     subject: id as SubjectId,
     kind: kind as Kind,
-    revision,
-    attributes: Object.fromEntries((attributesOf.get(id) ?? []).map(factOf)),
+    revision: Math.max(revision, over.get(id)?.revision ?? 0),
+    attributes: withLaidOver(Object.fromEntries((attributesOf.get(id) ?? []).map(factOf)), over.get(id), names),
     certificates: (certificatesOf.get(id) ?? []).map((row) => ({
       fingerprint: row.fingerprint as never,
       standing: row.standing as Standing,
@@ -102,6 +112,20 @@ async function readPage(
       ...originOf(row),
     })),
   }));
+}
+
+function withLaidOver(
+  facts: Record<string, AttributeFact>,
+  over: LaidOver | undefined,
+  names: ReadonlySet<string>,
+): Record<string, AttributeFact> {
+  if (!over) return facts;
+  const { revision, actor: changedBy, at } = over;
+  for (const [name, { value, public: isPublic }] of Object.entries(over.attributes)) {
+    if (value === null) delete facts[name];
+    else if (names.has(name)) facts[name] = { value, public: isPublic, revision, changedBy, changedAt: timestamp(at) };
+  }
+  return facts;
 }
 
 function factOf(row: Schema['attributes']) {

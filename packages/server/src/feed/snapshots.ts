@@ -8,7 +8,7 @@ import { writeSnapshot } from './snapshot.ts';
 
 interface Parts {
   store: Store;
-  attributes: Pick<Attributes, 'merged' | 'isBetween'>;
+  attributes: Pick<Attributes, 'merged' | 'isBetween' | 'laidOver'>;
   system: System;
   fleet: string;
   /** Where snapshots lie while gates read them: nothing in it is worth keeping. */
