@@ -30,8 +30,10 @@ export async function livingDescendants(db: Db, fingerprint: string): Promise<Ce
             .select('archived.fingerprint'),
         ),
     )
-    .selectFrom('certificates')
-    .innerJoin('line', 'line.fingerprint', 'certificates.fingerprint')
+    .selectFrom('line')
+    // From the line, which is short, to its rows: SQLite reorders no cross join (https://sqlite.org/optoverview.html).
+    .crossJoin('certificates')
+    .whereRef('certificates.fingerprint', '=', 'line.fingerprint')
     .select('certificates.fingerprint')
     .where('standing', 'in', ['valid', 'suspended'])
     .execute();
