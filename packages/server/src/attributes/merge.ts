@@ -1,5 +1,5 @@
 import { type AttributeType, type AttributeValue, PortcullisError, type SubjectDelta } from '@portcullis/contract';
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Reader, Schema, Store, Writer } from '../storage/storage.ts';
 import { aTurn } from './change.ts';
 import { type Provenance, storeValues, type Written } from './write-values.ts';
@@ -152,7 +152,7 @@ function firstUnmergedPart(db: Reader) {
     .selectFrom('draftParts')
     .innerJoin('drafts', 'drafts.id', 'draftParts.draft')
     .select(['draftParts.draft', 'draftParts.number', 'drafts.revision'])
-    .where('draftParts.merged', '=', 0)
+    .where('draftParts.merged', '=', sql.lit(0))
     .where('drafts.revision', 'is not', null)
     .limit(1)
     .executeTakeFirst();
@@ -212,7 +212,7 @@ async function mergePart(db: Writer, change: Omit<Unmerged, 'partOf'>, number: n
     .select('body')
     .where('draft', '=', draft)
     .where('number', '=', number)
-    .where('merged', '=', 0)
+    .where('merged', '=', sql.lit(0))
     .where('drafts.revision', '=', revision)
     .executeTakeFirst();
   if (!row) return;

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AttributeName, Kind, PublicFeedMessage, PublicSubject, SubjectId } from '@portcullis/contract';
+import { sql } from 'kysely';
 import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
@@ -138,7 +139,7 @@ async function publicIds(db: Reader, after: string): Promise<string[]> {
     .selectFrom('attributes')
     .select('subject')
     .distinct()
-    .where('visibility', '=', 'public')
+    .where('visibility', '=', sql.lit('public'))
     .where('subject', '>', after)
     .orderBy('subject')
     .limit(pageSize)
@@ -151,7 +152,7 @@ async function publicOf(db: Reader, ids: readonly string[], now: number): Promis
     .selectFrom('attributes')
     .innerJoin('subjects', 'subjects.id', 'attributes.subject')
     .select(['subject', 'kind', 'name', 'value', 'changedAt'])
-    .where('visibility', '=', 'public')
+    .where('visibility', '=', sql.lit('public'))
     .where('subject', 'in', ids)
     .where('retired', '=', 0)
     .orderBy('subject')

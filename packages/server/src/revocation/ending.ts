@@ -1,4 +1,5 @@
 import type { AuthorityStatus, Kind, SubjectId } from '@portcullis/contract';
+import { sql } from 'kysely';
 import type { Reader } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 
@@ -17,8 +18,8 @@ export async function endingSubjects(
     .selectFrom('certificates')
     .innerJoin('subjects', 'subjects.id', 'certificates.subject')
     .select(['certificates.subject', 'subjects.kind', 'certificates.notAfter'])
-    .where('standing', '=', 'valid')
-    .where('purpose', '=', 'client')
+    .where('standing', '=', sql.lit('valid'))
+    .where('purpose', '=', sql.lit('client'))
     .where('notAfter', '>', now)
     .where('notAfter', '<', until)
     .where(({ not, exists, selectFrom }) =>

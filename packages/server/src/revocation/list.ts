@@ -1,4 +1,5 @@
 import { type CertificatesQuery, type CertificateView, PortcullisError } from '@portcullis/contract';
+import { sql } from 'kysely';
 import type { Reader } from '../storage/storage.ts';
 import type { CertificateRow } from './promises.ts';
 import { certificateView, requireSubject, rows, tableOf } from './rows.ts';
@@ -59,8 +60,8 @@ async function byEnd(db: Reader, query: CertificatesQuery, now: number): Promise
   const ending = db
     .selectFrom('certificates')
     .select(['notAfter', 'fingerprint'])
-    .where('standing', '=', 'valid')
-    .where('purpose', '=', 'client')
+    .where('standing', '=', sql.lit('valid'))
+    .where('purpose', '=', sql.lit('client'))
     .where(({ eb, refTuple, tuple }) =>
       eb(refTuple('notAfter', 'fingerprint'), '>', tuple(from.notAfter, from.fingerprint)),
     )

@@ -1,0 +1,45 @@
+/** An index over a part of a table is used only where a query says that part in so many words: SQLite plans before it knows a parameter. */
+import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import { openRecords, putSubject } from '../../../test/records.ts';
+import { PublicFeed } from '../../feed/public-feed.ts';
+
+test('each index over a part of a table is used by the queries that it is for', async (context) => {
+  const texts = new Set<string>();
+  const { prepare } = DatabaseSync.prototype;
+  context.mock.method(DatabaseSync.prototype, 'prepare', function (this: DatabaseSync, text: string) {
+    texts.add(text);
+    return prepare.call(this, text);
+  });
+  const records = await openRecords(context);
+  await putSubject(records, 'truck-1');
+  const { store, journal, attributes, revocation, system } = records;
+  await attributes.read('truck-1');
+  await revocation.ending(1_000);
+  await revocation.list({ limit: 10, endsBefore: new Date(system.now()).toISOString() } as never);
+  const over = new AbortController();
+  const write = async ({ type }: { type: string }) => (type === 'beat' ? over.abort() : undefined);
+  await new PublicFeed({ store, journal, attributes, now: system.now, write, signal: over.signal }).run();
+  const plans = await store.change(async () => {
+    const database = new DatabaseSync(`${records.directory}/store.db`, { readOnly: true });
+    const plan = (text: string) =>
+      prepare
+        .call(database, `EXPLAIN QUERY PLAN ${text}`)
+        .all()
+        .map(({ detail }) => detail);
+    const found = [...texts].filter((text) => text.startsWith('select')).map((text) => [text, plan(text).join('; ')]);
+    database.close();
+    return found as [string, string][];
+  });
+  const of = (words: RegExp) => plans.filter(([text]) => words.test(text));
+  for (const [words, index] of [
+    [/from "draftParts"/, /USING (COVERING )?INDEX draftPartsToMerge/],
+    [/from "attributes" where "visibility"/, /USING COVERING INDEX attributesPublic/],
+    [/from "certificates" .*"purpose" = 'client' and "notAfter" > \?/, /USING (COVERING )?INDEX certificatesByEnd/],
+    [/\("notAfter", "fingerprint"\) > /, /USING COVERING INDEX certificatesByEnd/],
+  ] as const) {
+    assert.notEqual(of(words).length, 0, `no query ${words} in ${plans.map(([text]) => text).join('\n')}`);
+    for (const [text, plan] of of(words)) assert.match(plan, index, `${text}\n${plan}`);
+  }
+});
