@@ -316,6 +316,12 @@ test('P12: an edited, missing or added part is found', async (context) => {
     position,
     why: 'part 2 of its change is not what was hashed',
   });
+  await set({ body: second.body, hash: second.hash })(records.store);
+  const added = { ...second, number: (record?.draft?.parts as number) + 1, merged: 0 };
+  assert.deepEqual(await found((store) => store.change((db) => db.insertInto('draftParts').values(added).execute())), {
+    position,
+    why: 'a part was added to its change',
+  });
   const remove = (store: Records['store']) =>
     store.change((db) => db.deleteFrom('draftParts').where('number', '=', 2).execute());
   assert.deepEqual(await found(remove), { position, why: 'part 2 of its change is missing' });

@@ -156,5 +156,10 @@ export async function wrongWithParts(db: Reader, { id, parts, hash }: DraftTold)
     if (hashOf(row.body) !== row.hash) return `part ${number} of its change is not what was hashed`;
     hashes.push(row.hash);
   }
+  const ofIt = db.selectFrom('draftParts').select('number').where('draft', '=', id);
+  const added = await ofIt
+    .where((part) => part.or([part('number', '>', parts), part('number', '<', 1)]))
+    .executeTakeFirst();
+  if (added) return 'a part was added to its change';
   return hashOfParts(hashes) === hash ? undefined : 'the parts of its change are others';
 }
