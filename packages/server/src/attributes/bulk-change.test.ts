@@ -216,6 +216,26 @@ test('who changes one of its subjects before its rows are in place finds them th
   );
 });
 
+test('nobody waits for one that changes subjects of many parts before their rows are in place', async (context) => {
+  const records = await open(context);
+  const ended: string[] = [];
+  const note = (what: string) => () => void ended.push(what);
+  const stop = records.journal.onChange(() => {
+    stop();
+    const spread = { subjects: many.filter((_, index) => index % 100 === 0), set: { status: 'found' } };
+    changes = [
+      change(records, spread).then(note('spread')),
+      records.revocation.retire(by, many[1] as string).then(note('retired')),
+    ];
+  });
+  let changes: Promise<unknown>[] = [];
+  const { revision } = await change(records, off);
+  await Promise.all(changes);
+  assert.deepEqual(ended, ['retired', 'spread']);
+  assert.deepEqual(await status(records, first), ['found', revision + 2]);
+  assert.deepEqual(await status(records, last), ['off', revision]);
+});
+
 test('nobody reads a part of it alone', async (context) => {
   const records = await open(context);
   const seen = new Set<string>();

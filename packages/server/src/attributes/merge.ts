@@ -100,12 +100,18 @@ export class Merging {
     }
   }
 
+  /** Before a transaction that will: what it would find to merge is merged a part at a time, so that nobody waits for all of it. */
+  async mergeAhead(subjects: readonly string[]): Promise<void> {
+    const unmerged = this.#unmerged;
+    if (!unmerged) return;
+    for (const part of partsOf(unmerged, subjects)) await this.#store.change((db) => mergePart(db, unmerged, part));
+  }
+
   /** Within a transaction that will look at these subjects, or change them. */
   async mergeFor(db: Writer, subjects: readonly string[]): Promise<void> {
     const unmerged = this.#unmerged;
     if (!unmerged) return;
-    const parts = new Set(subjects.flatMap((subject) => unmerged.partOf.get(subject) ?? []));
-    for (const part of parts) await mergePart(db, unmerged, part);
+    for (const part of partsOf(unmerged, subjects)) await mergePart(db, unmerged, part);
   }
 
   /** What is not merged by then is at the next start. */
@@ -131,6 +137,9 @@ export class Merging {
     }
   }
 }
+
+const partsOf = ({ partOf }: Unmerged, subjects: readonly string[]) =>
+  new Set(subjects.flatMap((subject) => partOf.get(subject) ?? []));
 
 const between = Symbol('between');
 
