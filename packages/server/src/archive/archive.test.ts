@@ -170,7 +170,7 @@ test('a gate that follows and one that takes a snapshot know the same, before a 
   assert.equal(following.certificates, 4);
   const { revision } = await change({ action: 'revoke', fingerprint: names[2] });
   for (const record of await records.journal.changes(revision - 1, 10)) {
-    const message = FeedMessage.parse(JSON.parse(changeLine(record, new Set())));
+    const message = FeedMessage.parse(JSON.parse(changeLine(record, { names: new Set(), inParts: true })));
     assert.equal(following.receive(message).outcome, 'applied');
   }
   clock.now += 100 * day;

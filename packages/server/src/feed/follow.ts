@@ -199,11 +199,18 @@ export class Follower {
   }
 }
 
-/** A change as a gate with these attribute names is told it. */
-export function changeLine(record: ChangeRecord, names: ReadonlySet<string>): string {
+/**
+ * A change as a gate with these attribute names is told it. One of the first release, which takes nothing in parts, refuses a member that it
+ * does not know: it is told nothing beyond those of its time.
+ */
+export function changeLine(
+  record: ChangeRecord,
+  { names, inParts }: { names: ReadonlySet<string>; inParts: boolean },
+): string {
   const { revision, hash, previousHash, at, actor } = record;
-  const subjects = record.subjects.map((delta) => narrowed(delta, names));
-  const told = { type: 'change', revision, hash, previousHash, at: timestamp(at), actor, subjects } as const;
+  const subjects = fed(record.subjects, names);
+  const chain = inParts ? { previousHash } : {};
+  const told = { type: 'change', revision, hash, ...chain, at: timestamp(at), actor, subjects } as const;
   const { draft } = record;
   const message: FeedMessage = draft ? { ...told, draft: { id: draft.id, parts: draft.parts } } : told;
   return JSON.stringify(message);
@@ -211,8 +218,13 @@ export function changeLine(record: ChangeRecord, names: ReadonlySet<string>): st
 
 /** A part of a bulk change as a gate with these attribute names is told it. */
 export function partLine(draft: string, number: number, subjects: SubjectDelta[], names: ReadonlySet<string>): string {
-  const message: FeedMessage = { type: 'part', draft, number, subjects: subjects.map((one) => narrowed(one, names)) };
+  const message: FeedMessage = { type: 'part', draft, number, subjects: fed(subjects, names) };
   return JSON.stringify(message);
+}
+
+/** No gate decides anything about a desk, and those of the first release do not know what it is. */
+function fed(deltas: readonly SubjectDelta[], names: ReadonlySet<string>): SubjectDelta[] {
+  return deltas.filter(({ kind }) => kind !== 'desk').map((delta) => narrowed(delta, names));
 }
 
 function narrowed(delta: SubjectDelta, names: ReadonlySet<string>): SubjectDelta {

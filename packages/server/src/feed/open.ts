@@ -114,13 +114,13 @@ class AuthorityFeed implements Feed {
     };
     const send = (message: FeedMessage | string) => {
       if (typeof message === 'string') return sendPiece(`${message}\n`);
-      const told = message.type === 'beat' ? { ...message, sent: tally.now() } : message;
+      const told = message.type === 'beat' && inParts ? { ...message, sent: tally.now() } : message;
       return sendPiece(`${JSON.stringify(told)}\n`);
     };
     const snapshot = (atLeast: number, waiting: () => Promise<void>) =>
       this.#snapshots.send({ names, atLeast }, sendPiece, waiting);
     const needsSnapshot = query.after === undefined || query.snapshot === '1';
-    const lineOf = (record: ChangeRecord) => this.#lineOf(record, names);
+    const lineOf = (record: ChangeRecord) => this.#lineOf(record, { names, inParts });
     const snapshotBytes = () => this.#snapshots.bytes;
     const ofPart = (draft: string, number: number) => this.#partLine(draft, number, names);
     const lines = { lineOf, partLine: inParts ? ofPart : undefined };
@@ -151,8 +151,9 @@ class AuthorityFeed implements Feed {
   }
 
   /** Gates with the same policies are told the same line; it is made once. */
-  #lineOf(record: ChangeRecord, names: ReadonlySet<string>): string {
-    return this.#lines.of([...names].join(','), String(record.revision), () => changeLine(record, names));
+  #lineOf(record: ChangeRecord, to: { names: ReadonlySet<string>; inParts: boolean }): string {
+    const key = `${to.inParts ? 'parts' : 'whole'} ${[...to.names].join(',')}`;
+    return this.#lines.of(key, String(record.revision), () => changeLine(record, to));
   }
 
   #partLine(draft: string, number: number, names: ReadonlySet<string>): Promise<string> {

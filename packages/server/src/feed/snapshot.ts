@@ -76,6 +76,8 @@ async function readPage(
     .selectFrom('subjects')
     .select(['id', 'kind', 'revision'])
     .where('id', '>', after)
+    // No gate decides anything about one (`follow.ts`).
+    .where('kind', '!=', 'desk')
     .orderBy('id')
     .limit(pageSize)
     .execute();

@@ -1,7 +1,7 @@
 /** Versions side by side: the last release's device with today's servers, and today's everything with servers that answer more. */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -10,11 +10,13 @@ import {
   confirm,
   credentialFileIn,
   Device,
+  enrol,
   findGates,
   readCredential,
   renew,
 } from '@portcullis/device';
-import { finished } from '../../../../../tools/commands.ts';
+import { patienceMs } from '../../../../../test/patience.ts';
+import { finished, Running } from '../../../../../tools/commands.ts';
 import { eventually, House, post, readingsUrl } from '../../house.ts';
 
 const root = join(import.meta.dirname, '../../../../..');
@@ -100,6 +102,46 @@ test("a device of the last release enrols, sends and renews at today's servers",
   );
   assert.equal(today.status, 0, `${today.out}${today.error}`);
   assert.deepEqual(await values(house), [1, 2, 3, 4, 5], 'what it kept is sent by the device of today');
+});
+
+/** All of the last release as it was, beside today's dependencies. */
+function unpackServersOfLastRelease(directory: string): string {
+  const modules = join(directory, 'node_modules');
+  mkdirSync(join(modules, '@portcullis'), { recursive: true });
+  const packed = execFileSync('git', ['-C', root, 'archive', lastRelease, 'packages'], { maxBuffer: 64 * 1024 * 1024 });
+  execFileSync('tar', ['-x', '-C', directory], { input: packed });
+  for (const name of readdirSync(join(root, 'node_modules')).filter((one) => one !== '@portcullis' && one !== '.bin'))
+    symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  for (const name of ['contract', 'device', 'server'])
+    symlinkSync(join(directory, 'packages', name), join(modules, '@portcullis', name));
+  return join(directory, 'packages/server/bin/portcullis.js');
+}
+
+test("a gate of the last release joins and serves at today's authority, where there is a desk, and another one comes", {
+  skip,
+}, async (context) => {
+  const file = unpackServersOfLastRelease(join(house.home, 'last-release-servers'));
+  const words = ['desk-1', '--kind', 'desk'];
+  const [desk] = await house.json<{ token: string }>('token', 'create', ...words);
+  await enrol({ token: desk?.token as string, directory: join(house.home, 'desk-1') });
+  const [made] = await house.json<{ token: string }>('token', 'create', 'gate-2', '--kind', 'gate');
+  const directory = join(house.home, 'gate-2');
+  const port = String(house.basePort + 5);
+  await run(process.execPath, [file, 'gate', 'join', directory, made?.token as string, '--port', port]);
+  const gate = new Running({ file, environment: {} }, 'start', 'gate', directory);
+  context.after(() => gate.stop());
+  await gate.line(/^gate listening/, patienceMs);
+  const [later] = await house.json<{ token: string }>('token', 'create', 'desk-2', '--kind', 'desk');
+  await enrol({ token: later?.token as string, directory: join(house.home, 'desk-2') });
+  await house.device('truck-2');
+  const receipt = await house.change('attribute', 'set', 'truck-2', 'status=away');
+  assert.deepEqual(
+    receipt.gates.map(({ gate, outcome }) => [gate, outcome]),
+    [
+      ['gate-1', 'applied'],
+      ['gate-2', 'applied'],
+    ],
+  );
 });
 
 async function houseThatAddsMembers(context: TestContext): Promise<House> {
