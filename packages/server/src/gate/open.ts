@@ -199,7 +199,7 @@ class RunningGate implements Gate {
       link: () => this.#links.feed,
       onApplied: (touched) => this.#applied(touched),
       onPrepared: () => this.#settled && this.#report(),
-      onRegressed: () => this.#ground.lease.end(),
+      onDistrusted: () => this.#ground.lease.end(),
     });
   }
 

@@ -20,7 +20,8 @@ interface Parts {
   onApplied(touched: Touched | undefined): void;
   /** A bulk change is wholly here, and not in force. */
   onPrepared(): void;
-  onRegressed(): void;
+  /** What is here may not be what is in force: nothing is to be decided by it. */
+  onDistrusted(): void;
 }
 
 const firstPauseMs = 100;
@@ -209,14 +210,17 @@ export class FeedFollower {
   }
 
   async #brokeOff(error: Error): Promise<void> {
-    const { position, replica, onRegressed, log } = this.#parts;
+    const { position, replica, onDistrusted, log } = this.#parts;
     if (this.#stop.signal.aborted) return;
     const code = error instanceof PortcullisError ? error.code : 'internal';
-    if (code === garbled) replica.complete = false;
+    if (code === garbled) {
+      replica.complete = false;
+      onDistrusted();
+    }
     const regressed = code === 'revision_regressed';
     if (regressed) {
       this.#regressed = true;
-      onRegressed();
+      onDistrusted();
       if (await position.isForgotten()) replica.complete = false;
     }
     if (error.message === this.#said) return;
