@@ -96,6 +96,18 @@ test('three times in vain is an error that says so, and which revisions were mad
   await assert.rejects(commit(named.client, {}, { ...ofStandings, selected }, output), { message: touched().message });
 });
 
+test('whatever keeps the second of several changes from being made, it is told that the first was', async () => {
+  const busy = new PortcullisError('rate_limited', 'try again soon', { detail: { retryAfterSeconds: 5 } });
+  for (const options of [where, {}]) {
+    const { client } = authority([], [{ revision: 8, changed: 1 }, busy]);
+    await assert.rejects(commit(client, options, { ...ofStandings, selected }, printed().output), {
+      code: 'rate_limited',
+      message: 'try again soon (before that, there were changes: revisions [8])',
+      detail: busy.detail,
+    });
+  }
+});
+
 test('a dry run names a gate that can not be asked, also one without a lease, and tells what the others say', async () => {
   const answer = { revision: 7, changed: 1, dryRun: true };
   const { client, asked } = authority([], [answer, answer]);

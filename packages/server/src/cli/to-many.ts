@@ -128,19 +128,25 @@ export async function commit(client: FleetClient, options: ManyOptions, change: 
       return await commitOnce(client, options, { ...change, answers }, output);
     } catch (error) {
       const isTouched = error instanceof PortcullisError && error.code === 'precondition_failed';
-      if (!isTouched || where === undefined || ifValue) throw error;
+      if (!isTouched || where === undefined || ifValue) throw afterOthers(error, answers);
       if (tries === triesMax) throw touched(error, answers);
-      change.selected = await select(client, where, output);
+      change.selected = await select(client, where, output).catch((why) => Promise.reject(afterOthers(why, answers)));
     }
   }
 }
 
-/** Of several changes some may have been made. */
-function touched(cause: PortcullisError, made: readonly ChangeAnswer[]): PortcullisError {
+function touched(cause: PortcullisError, made: readonly ChangeAnswer[]): unknown {
+  const why = `selected ${triesMax} times, and each time somebody was changed before the change: ${cause.message}`;
+  return afterOthers(new PortcullisError('precondition_failed', why, { cause }), made);
+}
+
+/** Of several changes some may have been made, whatever kept the others from it. */
+function afterOthers(error: unknown, made: readonly ChangeAnswer[]): unknown {
+  if (made.length === 0 || !(error instanceof PortcullisError)) return error;
   const revisions = made.map(({ revision }) => revision).join(', ');
-  const before = made.length === 0 ? '' : ` (before that, there were changes: revisions [${revisions}])`;
-  const why = `selected ${triesMax} times, and each time somebody was changed before the change: ${cause.message}${before}`;
-  return new PortcullisError('precondition_failed', why, { cause });
+  const { code, detail, message } = error;
+  const why = `${message} (before that, there were changes: revisions [${revisions}])`;
+  return new PortcullisError(code, why, { cause: error, detail });
 }
 
 /** `answers`: of the changes that were made, also of those before it was selected anew. */
