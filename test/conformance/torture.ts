@@ -6,12 +6,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Arena } from '../../packages/server/test/torture/arena.ts';
-import { authorityFaults, gateFaults, planFaults } from '../../packages/server/test/torture/faults.ts';
+import { authorityFaults, deskFaults, gateFaults, planFaults } from '../../packages/server/test/torture/faults.ts';
 import { run } from '../../packages/server/test/torture/run.ts';
 
 const seed = Number(process.env.SEED ?? 17);
 /** An authority that starts twice in nine seconds leaves no time for anything else. */
-const brief = [...Object.keys(gateFaults), ...Object.keys(authorityFaults)].filter((kind) => !kind.endsWith(' lease'));
+const brief = [gateFaults, authorityFaults, deskFaults].flatMap(Object.keys).filter((kind) => !kind.endsWith(' lease'));
 let arena: Arena;
 
 before(async () => {
@@ -35,7 +35,8 @@ test('P6, P7, P8, P12: killed, paused and cut off at random, no gate breaks what
   assert.equal(report.violations, 0);
   assert.ok(report.acknowledged > 100 && report.confirmed > 10, 'the run exercises something');
   assert.ok(Object.keys(report.faults).length > 3, 'faults were injected');
-  assert.ok(report.renewals > 0, 'a device renewed meanwhile');
+  assert.ok(report.renewals > 0, 'a device renewed meanwhile, through the desk');
+  assert.ok(report.faults['desk killed'] || report.faults['desk paused'], 'and the desk was not spared');
 });
 
 test('canary: without rule 8 the torture finds a reading that became readable after the receipt that forbade it', async (context) => {
@@ -53,6 +54,6 @@ test('the same seed plans the same faults, another seed others', () => {
   const plan = planFaults(seed, 4, 240_000);
   assert.deepEqual(planFaults(seed, 4, 240_000), plan);
   assert.notDeepEqual(planFaults(seed + 1, 4, 240_000), plan);
-  const kinds = new Set([...plan.gates.flat(), ...plan.authority].map(({ kind }) => kind));
-  assert.equal(kinds.size, 16, 'four minutes meet every kind');
+  const kinds = new Set([...plan.gates.flat(), ...plan.authority, ...plan.desk].map(({ kind }) => kind));
+  assert.equal(kinds.size, 18, 'four minutes meet every kind');
 });

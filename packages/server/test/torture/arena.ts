@@ -1,4 +1,4 @@
-/** Where the torture happens: an authority and several gates as real processes, a network between them, and enrolled devices. */
+/** Where the torture happens: an authority, a desk and several gates as real processes, a network between them, and enrolled devices. */
 import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -13,6 +13,7 @@ import { eventually, House } from '../house.ts';
 import { Operator } from '../operator.ts';
 import { Passage } from '../passage.ts';
 import { setTerms } from '../stories/faults/scene.ts';
+import { DeskChild } from './desk-child.ts';
 import { GateChild } from './gate-child.ts';
 import { Stores } from './stores.ts';
 import { Timeline } from './timeline.ts';
@@ -49,6 +50,8 @@ export class Arena {
   readonly revisionOf = new Map<string, number>();
   operator!: Operator;
   stores!: Stores;
+  /** Devices enrol and renew through it. */
+  desk!: DeskChild;
   /** Those of gates, without a process of their own to start. */
   readonly #commands = new Command();
   #read = 0;
@@ -70,10 +73,12 @@ export class Arena {
   async #open({ devices, gates, copies = 0, crowd = 0, seed }: Made): Promise<void> {
     const { house } = this;
     house.basePort = await freeBasePort();
-    await succeeded('portcullis', 'init', house.fleet, '--desk', 'none', '--base-port', String(house.basePort));
+    await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
     house.configure('fleet.yaml', (text) => `${text}log: error\n`);
     setTerms(house, { leaseMs, patienceMs });
     await this.startAuthority();
+    this.desk = new DeskChild(house.fleet, `https://localhost:${house.basePort + 1}`);
+    await this.desk.start();
     this.operator = new Operator(house.fleet);
     const names = Array.from({ length: gates }, (_, index) => `gate-${index + 1}`);
     await Promise.all([...names.map((name, index) => this.#join(name, seed + index)), this.#enrol(devices)]);
@@ -220,6 +225,7 @@ export class Arena {
   async close(): Promise<void> {
     this.resumeAuthority();
     await Promise.all(this.gates.map((gate) => gate.kill()));
+    await this.desk?.kill();
     await Promise.all(this.gates.map(({ passage }) => passage.close()));
     this.stores?.close();
     this.operator?.close();
@@ -230,6 +236,7 @@ export class Arena {
   /** Whatever ends this process, none of its children stays, and no directory. */
   readonly #killAll = (): void => {
     for (const gate of this.gates) void gate.kill();
+    void this.desk?.kill();
     this.house.authority?.process.kill('SIGKILL');
     rmSync(this.house.home, { recursive: true, force: true });
   };

@@ -7,6 +7,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Schedule } from '../simulation/schedule.ts';
 import { type Arena, leaseMs } from './arena.ts';
+import type { DeskChild } from './desk-child.ts';
 import type { GateChild } from './gate-child.ts';
 import type { Disturbance } from './liveness.ts';
 
@@ -14,7 +15,7 @@ export interface Fault {
   /** Milliseconds from the begin of the run. */
   at: number;
   forMs: number;
-  kind: keyof typeof gateFaults | keyof typeof authorityFaults;
+  kind: keyof typeof gateFaults | keyof typeof authorityFaults | keyof typeof deskFaults;
 }
 
 interface Done<Target> {
@@ -73,10 +74,16 @@ export const authorityFaults = {
   },
 } as const satisfies Record<string, Done<Arena>>;
 
+/** No gate has to do with it: what is wrong with the desk excuses none. */
+export const deskFaults = {
+  'desk killed': { begin: (desk) => desk.kill(), end: (desk) => desk.start() },
+  'desk paused': { begin: (desk) => desk.pause(), end: (desk) => desk.resume() },
+} as const satisfies Record<string, Done<DeskChild>>;
+
 const shorterLeaseMs = 700;
 const longerLeaseMs = 4_000;
 /** A process is down for as long as it takes to start, besides. */
-const downKinds: ReadonlySet<string> = new Set(['gate killed', 'gate stopped', 'authority killed']);
+const downKinds: ReadonlySet<string> = new Set(['gate killed', 'gate stopped', 'authority killed', 'desk killed']);
 /** At the end of each minute nothing is begun: by then every gate has to decide again. */
 const minuteMs = 60_000;
 const calmMs = 18_000;
@@ -102,13 +109,16 @@ function planTrack(chance: Schedule, kinds: Fault['kind'][], until: number, rest
   return plan;
 }
 
-/** A track of faults for each gate, and one for the authority: within a track one at a time. `only`: of these kinds; all, if empty. */
+/** Beyond those of gates. */
+const deskTrack = 15;
+
+/** A track of faults for each gate, one for the authority and one for the desk: within a track one at a time. `only`: of these kinds; all, if empty. */
 export function planFaults(
   seed: number,
   gates: number,
   milliseconds: number,
   only: readonly string[] = [],
-): { gates: Fault[][]; authority: Fault[] } {
+): { gates: Fault[][]; authority: Fault[]; desk: Fault[] } {
   const wanted = (kinds: object) =>
     (Object.keys(kinds) as Fault['kind'][]).filter((kind) => only.length === 0 || only.includes(kind));
   const track = (index: number, kinds: object, restMs: [number, number]) =>
@@ -116,11 +126,12 @@ export function planFaults(
   return {
     gates: Array.from({ length: gates }, (_, index) => track(index + 1, gateFaults, [2_000, 6_000])),
     authority: track(0, authorityFaults, [12_000, 24_000]),
+    desk: track(deskTrack, deskFaults, [1_500, 5_000]),
   };
 }
 
 /** Plays a track to its end, or until told to stop; what was begun is undone. */
-export async function playTrack<Target extends GateChild | Arena>(
+export async function playTrack<Target extends GateChild | DeskChild | Arena>(
   track: Fault[],
   target: Target,
   how: Record<string, Done<Target>>,

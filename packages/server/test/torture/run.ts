@@ -5,7 +5,7 @@ import { finished } from '../../../../tools/commands.ts';
 import { Schedule } from '../simulation/schedule.ts';
 import type { Arena } from './arena.ts';
 import { Load } from './devices.ts';
-import { authorityFaults, gateFaults, planFaults, playTrack, usualDisk } from './faults.ts';
+import { authorityFaults, deskFaults, gateFaults, planFaults, playTrack, usualDisk } from './faults.ts';
 import { type Asked, Flips } from './flips.ts';
 import type { SlowDisk } from './gate-child.ts';
 import { type Call, type Change, type Row, type Violation, violationsOf } from './history.ts';
@@ -146,6 +146,7 @@ function playFaults(
   const plan = planFaults(seed, arena.gates.length, milliseconds, only);
   return [
     playTrack(plan.authority, arena, authorityFaults, signal, onFault),
+    playTrack(plan.desk, arena.desk, deskFaults, signal, onFault),
     ...arena.gates.map((gate, index) => playTrack(plan.gates[index] ?? [], gate, gateFaults, signal, onFault)),
   ];
 }
@@ -166,12 +167,16 @@ function violationsIn(arena: Arena, calls: Call[], asked: Asked[], rows: Row[]):
 /** What must be so when everything is healed. */
 async function ended(arena: Arena, stuck: Call[]): Promise<Violation[]> {
   const verified = await finished('portcullis', 'journal', 'verify', arena.house.fleet);
-  const died = arena.gates.filter((gate) => gate.died > 0);
+  const died = [...arena.gates, arena.desk].filter(({ died }) => died > 0);
+  const relays = await arena.desk.relays(arena.operator.credential.roots);
   return [
     ...stuck.map(
       (detail): Violation => ({ promise: 'P13', what: 'nothing is wrong any more, and not decided', detail }),
     ),
-    ...died.map(({ name }): Violation => ({ promise: 'P13', what: 'a gate ended by itself', detail: name })),
+    ...died.map(({ name }): Violation => ({ promise: 'P13', what: 'a process ended by itself', detail: name })),
+    ...(relays
+      ? []
+      : [{ promise: 'P13', what: 'nothing is wrong any more, and the desk relays nothing', detail: null } as const]),
     ...(verified.status === 0 ? [] : [{ promise: 'P12', what: 'the journal is damaged', detail: verified } as const]),
   ];
 }
