@@ -22,6 +22,8 @@ const pathWords: Record<string, string> = {
 /** Whatever was thrown, as a failure that names what it is about: only what nobody foresaw is left `internal`. */
 export function failureOf(error: unknown): PortcullisError {
   if (error instanceof PortcullisError) return error;
+  // What went wrong first; closing what was open by then went wrong too.
+  if (error instanceof SuppressedError) return failureOf(error.suppressed);
   const cause = error instanceof Error ? error : new Error(String(error));
   return fromSystem(cause) ?? fromSchema(cause) ?? new PortcullisError('internal', cause.message, { cause });
 }

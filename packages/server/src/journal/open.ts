@@ -175,7 +175,7 @@ class StoredJournal implements Journal {
     this.#headTimer ??= setTimeout(() => void this.#writeHead(), headFileDelayMs);
   }
 
-  /** What a full disk keeps from being written here is written after the next commit, or tried at closing. */
+  /** What a full disk keeps from being written here is written after the next commit, or tried at closing; an older head is true too. */
   async #writeHead(): Promise<void> {
     this.#headTimer = undefined;
     this.#writing = this.#writing
@@ -235,8 +235,7 @@ class StoredJournal implements Journal {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#headTimer);
-    await this.#writing;
-    await this.#writeHeadFile();
+    await this.#writeHead();
   }
 }
 
