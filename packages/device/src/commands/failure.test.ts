@@ -71,3 +71,15 @@ test('what was a failure stays it, and what nobody foresaw is internal', () => {
   assert.equal(failureOf(own), own);
   assert.deepEqual([failureOf(new Error('odd')).code, failureOf('odd').message], ['internal', 'odd']);
 });
+
+test('of what went wrong, and went wrong again while it was closed, the first is told', async () => {
+  const closing = async () => {
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => {
+      throw new Error('closing failed too');
+    });
+    throw new PortcullisError('disk_full', 'the disk is full');
+  };
+  const { code, message } = failureOf(await closing().catch((thrown: unknown) => thrown));
+  assert.deepEqual([code, message], ['disk_full', 'the disk is full']);
+});
