@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { FeedMessage } from '@portcullis/contract';
 import { type Credential, Link } from '@portcullis/device';
+import { Tally } from '../../../src/feed/tally.ts';
 import type { Forged } from '../man-in-the-middle/interception.ts';
 
 /** What becomes of one line that tells a change: the lines in its place, or the feed torn after a part of it. */
@@ -65,6 +66,8 @@ export class TamperedFeed {
       const from = await link.stream({
         url: this.#parts.authority + asked.url,
         method: asked.method as 'GET' | 'POST',
+        // Who takes less than a gate of today is told less.
+        headers: { accept: asked.headers.accept ?? '' },
         ...(body.length > 0 && { body }),
         signal: gone.signal,
       });
@@ -95,21 +98,26 @@ export class TamperedFeed {
   }
 
   async #passLines(from: IncomingMessage, answer: ServerResponse): Promise<void> {
+    const tally = new Tally();
     let rest = '';
     for await (const chunk of from.setEncoding('utf8') as AsyncIterable<string>) {
       const lines = (rest + chunk).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) if (!(await this.#passLine(line, answer))) return;
+      for (const line of lines) if (!(await this.#passLine(line, answer, tally))) return;
     }
     answer.end();
   }
 
-  /** False: the feed was torn. */
-  async #passLine(line: string, answer: ServerResponse): Promise<boolean> {
-    const isChange = FeedMessage.parse(JSON.parse(line)).type === 'change';
-    const told = isChange ? this.tampering(line) : [line];
+  /** False: the feed was torn. What was sent is counted here, so that a beat does not give away what was done to other lines. */
+  async #passLine(line: string, answer: ServerResponse, tally: Tally): Promise<boolean> {
+    const message = FeedMessage.parse(JSON.parse(line));
+    const counted = message.type === 'beat' ? JSON.stringify({ ...message, sent: tally.now() }) : line;
+    const told = message.type === 'change' ? this.tampering(line) : [counted];
     if (Array.isArray(told)) {
-      for (const one of told) answer.write(`${one}\n`);
+      for (const one of told) {
+        answer.write(`${one}\n`);
+        tally.add(`${one}\n`);
+      }
       return true;
     }
     await new Promise((resolve) => answer.write(told.tornAfter, resolve));
