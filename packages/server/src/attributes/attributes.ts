@@ -109,7 +109,8 @@ export async function openAttributes(parts: {
       if (request.dryRun) return { revision: journal.head().revision, changed: await bulk.rehearse(plan, request) };
       const { action, named } = plan;
       if (plan.values > valuesAtOnceMax) return bulk.change(by, plan, request);
-      await merging.mergeAhead(named);
+      // Else it takes its turn at once: changes are made in the order in which they were asked for.
+      if (merging.isUnderWay) await merging.mergeAhead(named);
       const { result, revision } = await journal.change({ ...by, action }, async (change) => {
         await merging.mergeFor(change.db, named);
         await requirePreconditions(change.db, named, request);

@@ -100,6 +100,11 @@ export class Merging {
     }
   }
 
+  /** A bulk change is in force and not wholly in the live rows. */
+  get isUnderWay(): boolean {
+    return this.#unmerged !== undefined;
+  }
+
   /** Before a transaction that will: what it would find to merge is merged a part at a time, so that nobody waits for all of it. */
   async mergeAhead(subjects: readonly string[]): Promise<void> {
     const unmerged = this.#unmerged;
