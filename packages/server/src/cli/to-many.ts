@@ -208,8 +208,8 @@ export async function rehearse(
   const told = { dryRun: true, ...seenOf(selected), changed, connections, ...tried };
   const at = tried.gates.map((one) => `${one.gate} ${one.connections}`).join(', ');
   const closed = `would close ${counted(connections, 'connection')}${at === '' ? '' : ` (${at})`}`;
-  const whose = `of ${counted(selected.subjects.length, 'subject')}`;
-  const words = `would change ${counted(changed, change.counts)} ${whose}, and ${closed}; nothing was changed`;
+  const of = `of the ${selected.subjects.length} that ${options.where === undefined ? 'are named' : 'it selects'}`;
+  const words = `would change ${counted(changed, change.counts)} ${of}, and ${closed}; nothing was changed`;
   output.result(told, words);
   for (const { gate, why } of tried.failures) {
     output.notice(`${gate} can not say: ${why}`);

@@ -57,7 +57,7 @@ test('a dry run says how many it would change and how many connections close, an
   const words = await house.portcullis('attribute', 'set', ...inBerlin, 'status=off', '--dry-run');
   assert.match(
     words.out,
-    /^would change 2 subjects of 2 subjects, and would close 2 connections \(gate-1 2\); nothing was changed\n/,
+    /^would change 2 subjects of the 2 that it selects, and would close 2 connections \(gate-1 2\); nothing was changed\n/,
   );
   assert.match(words.error, /the expression says neither, so it is not selected: /);
   assert.equal(await shownOf('truck-1', 'status'), 'active');
