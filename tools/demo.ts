@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Receipt, VerdictView } from '@portcullis/contract';
 import { findModules, useCompileCache } from '@portcullis/device/quick-start';
 import { finished, freeBasePort, Running, succeeded } from './commands.ts';
@@ -87,8 +88,12 @@ async function tell(): Promise<void> {
   await finish(sending);
 }
 
+/** A device that was refused asks again after a pause, which grows. */
+const moreMsMax = 20_000;
+const lookMs = 50;
+
 async function untilMore(before: number): Promise<void> {
-  for (let tries = 0; tries < 40; tries++) {
+  for (const end = performance.now() + moreMsMax; performance.now() < end; await pause(lookMs)) {
     if ((await readings()).length > before) return;
   }
   throw new Error('not seen: readings after the way is open again');
