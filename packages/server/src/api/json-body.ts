@@ -2,9 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { PortcullisError, readExactJson } from '@portcullis/contract';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type BodyRefused, GrowingBody, takeNoMore } from '../bounds/bounds.ts';
+import { aTurn } from '../telemetry/telemetry.ts';
 
 const bytesPerTurn = 256 * 1024;
-const aTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * Bodies are I-JSON, and each of their numbers is held as it was written: what an attribute is compared by must not be the nearest

@@ -18,8 +18,9 @@ import type {
 } from '@portcullis/contract';
 import type { By, ChangeRecord, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store, Writer } from '../storage/storage.ts';
+import { aTurn } from '../telemetry/telemetry.ts';
 import { BulkChanges, valuesAtOnceMax } from './bulk-change.ts';
-import { aTurn, changeAll, changeAttributes, planOf } from './change.ts';
+import { changeAll, changeAttributes, planOf } from './change.ts';
 import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
 import { GateReadings } from './gate-reads.ts';
 import { listSubjects } from './list.ts';

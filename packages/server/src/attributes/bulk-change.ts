@@ -1,7 +1,8 @@
 import { PortcullisError, type Preconditions, type SubjectDelta } from '@portcullis/contract';
 import type { By, ChangeTransaction, Journal, OpenDraft } from '../journal/journal.ts';
 import type { Reader } from '../storage/storage.ts';
-import { aTurn, changeSome, type Difference, type Plan, refuseUnknown, subjectsPerTurn, unknownOf } from './change.ts';
+import { aTurn } from '../telemetry/telemetry.ts';
+import { changeSome, type Difference, type Plan, refuseUnknown, subjectsPerTurn, unknownOf } from './change.ts';
 import type { Merging } from './merge.ts';
 import { requirePreconditions } from './preconditions.ts';
 import { chunks, type Written } from './write-values.ts';

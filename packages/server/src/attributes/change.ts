@@ -8,6 +8,7 @@ import {
 } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Reader, Writer } from '../storage/storage.ts';
+import { aTurn } from '../telemetry/telemetry.ts';
 import { requireTypes, typesToFix } from './types.ts';
 import { chunks, type Written, writeValues } from './write-values.ts';
 
@@ -83,8 +84,6 @@ export async function changeAll(change: ChangeTransaction, plan: Plan): Promise<
   }
   return done;
 }
-
-export const aTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 const namedMax = 50;
 

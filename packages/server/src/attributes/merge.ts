@@ -1,7 +1,7 @@
 import { type AttributeType, type AttributeValue, PortcullisError, type SubjectDelta } from '@portcullis/contract';
 import { type Selectable, sql } from 'kysely';
 import type { Reader, Schema, Store, Writer } from '../storage/storage.ts';
-import { aTurn } from './change.ts';
+import { aTurn } from '../telemetry/telemetry.ts';
 import { type Provenance, storeValues, type Written } from './write-values.ts';
 
 const retryMs = 1_000;

@@ -1,5 +1,6 @@
 import { PortcullisError, type Preconditions, plainJson } from '@portcullis/contract';
 import type { Reader } from '../storage/storage.ts';
+import { aTurn } from '../telemetry/telemetry.ts';
 import { chunks } from './write-values.ts';
 
 const namedMax = 50;
@@ -48,5 +49,3 @@ function refuse(subjects: string[], [one, many]: [string, string], what: string)
     `nothing was changed: ${names}${more} ${subjects.length === 1 ? one : many} ${what}`,
   );
 }
-
-const aTurn = () => new Promise((resolve) => setImmediate(resolve));

@@ -1,6 +1,7 @@
 import { type AttributeName, type AttributeType, type AttributeTypeView, PortcullisError } from '@portcullis/contract';
 import type { By, Journal } from '../journal/journal.ts';
 import type { Reader, Writer } from '../storage/storage.ts';
+import { aTurn } from '../telemetry/telemetry.ts';
 import { fix } from './types.ts';
 
 type Declared = Record<string, AttributeType>;
@@ -94,7 +95,7 @@ async function* ranges(db: Reader): AsyncGenerator<readonly [string, string]> {
     if (to === undefined) return;
     yield [from, to];
     from = to;
-    await new Promise((resolve) => setImmediate(resolve));
+    await aTurn();
   }
 }
 

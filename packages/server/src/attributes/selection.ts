@@ -1,14 +1,8 @@
 import { on } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { PortcullisError, type SelectionLine } from '@portcullis/contract';
+import { startThread } from '../telemetry/telemetry.ts';
 import { selectorOf } from './selecting.ts';
 import type { Asked, Told } from './selection-worker.ts';
-
-/** The extension is that of this file: TypeScript in a clone, JavaScript in a published package. */
-const workerFile = new URL(
-  `./selection-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
-  import.meta.url,
-);
 
 /** An expression that takes longer is given up. */
 const selectionMsMax = 60_000;
@@ -56,10 +50,7 @@ export class Selections {
   async *#once(where: string, stop: AbortSignal): AsyncGenerator<SelectionLine, boolean> {
     const { directory, declared } = this.#parts;
     const late = AbortSignal.timeout(this.#msMax);
-    const worker = new Worker(workerFile, {
-      workerData: { directory, where, declared } satisfies Asked,
-      execArgv: conditionsOf(process.execArgv),
-    });
+    const worker = startThread(import.meta.url, 'selection-worker', { directory, where, declared } satisfies Asked);
     try {
       const ended = new AbortController();
       worker.once('error', (error) => ended.abort(error));
@@ -79,10 +70,4 @@ export class Selections {
       await worker.terminate();
     }
   }
-}
-
-/** What the thread's own imports need in a clone. */
-function conditionsOf(execArgv: string[]): string[] {
-  const given = execArgv.filter((word) => word.startsWith('--conditions='));
-  return workerFile.pathname.endsWith('.ts') && given.length === 0 ? ['--conditions=portcullis-source'] : given;
 }

@@ -17,7 +17,7 @@ import type { By, ChangeTransaction } from '../journal/journal.ts';
 import { fromPem } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
 import type { Reader, Schema, Writer } from '../storage/storage.ts';
-import { timestamp } from '../telemetry/telemetry.ts';
+import { aTurn, timestamp } from '../telemetry/telemetry.ts';
 import { atDesk, credentialOf, enrolmentUrlFor, requestBytes } from './credential.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
@@ -27,7 +27,6 @@ type TokenRequest = z.infer<typeof TokensRequest>['tokens'][number];
 
 /** The event loop gets a turn after each so many: some milliseconds of work. */
 const tokensPerTurn = 25;
-const aTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 export async function createTokens(
   parts: EnrolmentParts,

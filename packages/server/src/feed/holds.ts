@@ -45,8 +45,8 @@ export class Holds {
     const look = () => {
       if (this.#missing(draft).length === 0) done.resolve();
     };
-    const over = setTimeout(done.resolve, heldMsMax);
-    const leasesEnd = setInterval(look, this.#parts.leaseMs / 4);
+    const over = setTimeout(done.resolve, heldMsMax).unref();
+    const leasesEnd = setInterval(look, this.#parts.leaseMs / 4).unref();
     this.#waiting.add(look);
     try {
       look();

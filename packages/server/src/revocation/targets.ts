@@ -1,5 +1,6 @@
 import { type Kind, PortcullisError } from '@portcullis/contract';
 import type { Reader } from '../storage/storage.ts';
+import { aTurn } from '../telemetry/telemetry.ts';
 import type { CertificateRow } from './promises.ts';
 import { rows } from './rows.ts';
 import type { Target } from './standing.ts';
@@ -21,7 +22,7 @@ export async function ofSubjects(db: Reader, subjects: string[]): Promise<Target
       const { kind, revision, retired } = row;
       targets.push({ subject, kind: kind as Kind, revision, retired: retired === 1, rows: of.get(subject) ?? [] });
     }
-    await new Promise((resolve) => setImmediate(resolve));
+    await aTurn();
   }
   return targets;
 }

@@ -8,4 +8,5 @@ export { appendTo, createFile, putInPlace, replaceFile } from './durable-file.ts
 export { createLog, type Log, type LogDestination, type LogLevel, logFile } from './log.ts';
 export { prettyLine } from './pretty-log.ts';
 export { realSystem, type System, timestamp } from './system.ts';
+export { aTurn, startThread } from './thread.ts';
 export { version } from './version.ts';

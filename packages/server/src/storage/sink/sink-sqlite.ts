@@ -1,13 +1,11 @@
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { PortcullisError, type VerdictView } from '@portcullis/contract';
+import { startThread } from '../../telemetry/telemetry.ts';
 import { holdLock, type Lock } from '../lock.ts';
 import type { Looked, ReadingQuery, RefusalQuery, Sink, SinkOutcome, SinkWrite, UnsettledBatch } from './promises.ts';
 import type { AgeTurn } from './sink-database.ts';
 import type { Answer, Call } from './sink-worker.ts';
-
-/** The extension is that of this file: TypeScript in a clone, JavaScript in a published package. */
-const workerFile = new URL(`./sink-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
 
 /**
  * `onBroken` is told when its thread has ended by itself: this process stores nothing more, only another one can.
@@ -43,7 +41,7 @@ class SinkThread {
 
   constructor(file: string, onBroken: (error: Error) => void) {
     this.#onBroken = onBroken;
-    this.#worker = new Worker(workerFile, { workerData: { file }, execArgv: conditionsOf(process.execArgv) });
+    this.#worker = startThread(import.meta.url, 'sink-worker', { file });
     this.#worker.on('message', (answer: Answer) => this.#answered(answer));
     this.#worker.on('error', (error) => this.#end(error));
     this.#worker.on('exit', () => this.#end(new Error('the thread of the sink has ended')));
@@ -79,12 +77,6 @@ class SinkThread {
     for (const { reject } of this.#callers.values()) reject(this.#ended);
     this.#callers.clear();
   }
-}
-
-/** A worker understands the conditions under which this process resolves packages, and no other option of it. */
-function conditionsOf(execArgv: string[]): string[] {
-  const given = execArgv.filter((word) => word.startsWith('--conditions='));
-  return workerFile.pathname.endsWith('.ts') && given.length === 0 ? ['--conditions=portcullis-source'] : given;
 }
 
 class SqliteSink implements Sink {
