@@ -78,6 +78,8 @@ test('P7: a change of many is one revision, with one small entry; its parts come
     subjects.push(...deltas.map(({ subject }) => subject));
   }
   assert.deepEqual(subjects, many);
+  const way = await journal.bytesAfter(head.revision, 10);
+  assert.ok(way > 1_200 * 50, `a gate that is behind has its parts before it too, and not ${way} bytes`);
   for (const subject of [first, last]) assert.deepEqual(await status(records, subject), ['off', done.revision]);
   const history = await records.attributes.history(last, { limit: 10 });
   assert.deepEqual(
