@@ -52,9 +52,9 @@ export const LeftByUndo = z.object({
   fingerprint: Fingerprint.optional(),
   /**
    * A newer revision touched it; its subject is retired; the name has another type than the value from before; the certificate is revoked or
-   * superseded, which is final; the certificate was issued by that revision.
+   * superseded, which is final; the certificate was issued by that revision; something holds it; it belongs to what alone may write it.
    */
-  why: z.enum(['changed_since', 'retired', 'retyped', 'final', 'issued']),
+  why: z.enum(['changed_since', 'retired', 'retyped', 'final', 'issued', 'held', 'reserved']),
 });
 export type LeftByUndo = z.infer<typeof LeftByUndo>;
 export const leftNamedMax = 100;
@@ -96,6 +96,8 @@ export const ChangeView = z.object({
   reason: z.string().nullable(),
   /** The revision that it undoes. */
   undoes: Revision.optional(),
+  /** What caused it, as its entry says it. */
+  about: z.record(z.string(), z.unknown()).optional(),
   /** How many it touched. An authority of an earlier version does not say. */
   changed: z.int().nonnegative().optional(),
   /** Of a bulk change few or none: `GET /v1/changes/{revision}/subjects` has all. */

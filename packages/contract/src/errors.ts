@@ -19,6 +19,12 @@ export const failures = {
   revision_unknown: { status: 404, retry: false, title: 'there is no such revision' },
   kind_conflict: { status: 409, retry: false, title: 'the subject exists and has another kind' },
   attribute_type_conflict: { status: 409, retry: false, title: 'the attribute has another type in this fleet' },
+  attribute_reserved: {
+    status: 409,
+    retry: false,
+    title: 'the attribute is written by one part of the authority alone',
+  },
+  standing_held: { status: 409, retry: true, title: 'a hold is on the standing; no certificate is issued meanwhile' },
   standing_final: { status: 409, retry: false, title: 'the certificate is revoked or superseded, which is final' },
   precondition_failed: { status: 409, retry: false, title: 'what the change is on condition of does not hold' },
   subject_retired: { status: 409, retry: false, title: 'the subject is retired' },

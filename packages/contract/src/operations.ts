@@ -86,6 +86,8 @@ export type AttributeView = z.infer<typeof AttributeView>;
 export const AttributeHistoryView = z.object({
   ...AttributeView.shape,
   value: AttributeValue.nullable(),
+  /** It went under a value that something held at the time: no gate saw it. */
+  beneath: z.literal(true).optional(),
 });
 export type AttributeHistoryView = z.infer<typeof AttributeHistoryView>;
 

@@ -45,7 +45,7 @@ export async function answerChange(
 }
 
 function changeItem(record: ChangeRecord): ChangeItem {
-  const { revision, position, at, actor, action, reason, undoes, subjects, draft } = record;
+  const { revision, position, at, actor, action, reason, undoes, about, subjects, draft } = record;
   const first = (draft?.first as SubjectId[] | undefined) ?? subjects.slice(0, 5).map(({ subject }) => subject);
   const told = {
     revision,
@@ -55,6 +55,7 @@ function changeItem(record: ChangeRecord): ChangeItem {
     action,
     reason,
     ...(undoes !== undefined && { undoes }),
+    ...(about && { about }),
   };
   return { ...told, subjects: changedBy(record), first };
 }

@@ -10,25 +10,31 @@ import type {
   AttributesRequest,
   AttributeType,
   AttributeTypeView,
+  AttributeValue,
   LeftByUndo,
   Preconditions,
   SelectionLine,
   SubjectsQuery,
   SubjectView,
 } from '@portcullis/contract';
+import { PortcullisError } from '@portcullis/contract';
 import type { By, ChangeRecord, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store, Writer } from '../storage/storage.ts';
 import { aTurn } from '../telemetry/telemetry.ts';
+import { isLaid, lay, lift, readBeneath } from './beneath.ts';
 import { BulkChanges, valuesAtOnceMax } from './bulk-change.ts';
-import { changeAll, changeAttributes, planOf } from './change.ts';
+import { changeAll, changeAttributes, planOf, type Ruled } from './change.ts';
 import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
 import { GateReadings } from './gate-reads.ts';
 import { listSubjects } from './list.ts';
 import { isBetween, type LaidOver, laidOver, Merging } from './merge.ts';
 import { requirePreconditions } from './preconditions.ts';
+import { type Put, put, valueAt, valuesOf } from './put.ts';
 import { type ListQuery, listHistory, type Page, readSubject } from './read.ts';
+import { type Reservation, Reserved } from './reserved.ts';
 import { listTypes, readType, retype } from './retype.ts';
 import { Selections } from './selection.ts';
+import { requireTypes } from './types.ts';
 import { Undo } from './undo.ts';
 import { untouched } from './untouched.ts';
 
@@ -39,6 +45,9 @@ export interface Undone {
   left: LeftByUndo[];
 }
 
+/** What else is part of a change's revision, and comes first. Resolves to how much that changed. */
+export type Within = (change: ChangeTransaction) => Promise<number>;
+
 export type UndoDone = { revision: number; changed: number; left: LeftByUndo[] };
 
 export interface Attributes {
@@ -48,7 +57,7 @@ export interface Attributes {
   /** @throws {PortcullisError} `subject_unknown`, `attribute_unknown` for a name that it never had */
   history(subject: string, query: ListQuery & { name?: string }): Promise<Page<AttributeHistoryView>>;
   /** @throws {PortcullisError} `subject_unknown`, `attribute_unknown`, `attribute_type_conflict`, `subject_retired` */
-  change(by: By, request: AttributesRequest): Promise<{ revision: number; changed: number }>;
+  change(by: By, request: AttributesRequest, within?: Within): Promise<{ revision: number; changed: number }>;
   /** Whom an expression is true of: the lines of the answer. @throws {PortcullisError} `request_malformed`, `rate_limited` */
   select(where: string, stop: AbortSignal): AsyncIterable<SelectionLine>;
   /**
@@ -63,6 +72,20 @@ export interface Attributes {
   retype(by: By, asked: { name: string; type: AttributeType }): Promise<{ changed: 0 | 1 }>;
   /** Makes a subject with its first attributes within a revision; never touches those of one that exists. A gate's hosts are set. */
   ensure(change: ChangeTransaction, subject: NewSubject): Promise<Ensured>;
+  /** What a part of the authority writes within a revision: names that are reserved too. Resolves to how many values are other than before. */
+  put(change: ChangeTransaction, values: Put): Promise<number>;
+  /** Who else writes it is refused: `attribute_reserved`. */
+  reserve(reservation: Reservation): void;
+  /** Within a revision: the value is in force, whatever is underneath. Again: another one is. @throws {PortcullisError} as `put` */
+  lay(change: ChangeTransaction, over: { subject: string; name: string; value: AttributeValue }): Promise<void>;
+  /** Within a revision: what is underneath is in force again; where nothing lies over it nothing happens. */
+  lift(change: ChangeTransaction, from: { subject: string; name: string }): Promise<void>;
+  isLaid(db: Reader, subject: string, name: string): Promise<boolean>;
+  /** What is underneath, of each attribute over which something lies. */
+  beneath(db: Reader, subject: string): Promise<Map<string, AttributeValue | null>>;
+  /** What was in force at a time, in milliseconds since 1970; null: nothing. */
+  valueAt(db: Reader, subject: string, name: string, at: number): Promise<AttributeValue | null>;
+  valuesOf(db: Reader, subject: string): Promise<Record<string, AttributeValue>>;
   /** The actor's own record of where devices reach it: no gate decides by it. */
   announce(by: By, url: string): Promise<void>;
   /** The names and addresses of a gate's server certificate, where its token named some. */
@@ -95,34 +118,38 @@ export async function openAttributes(parts: {
   const gateReads = new GateReadings(parts);
   /** A part that was sent is not taken back: what is touched meanwhile is looked at again from the start. */
   const undoBulk = async (by: By, record: ChangeRecord): Promise<UndoDone> => {
-    const plan = await Undo.of(journal, record, declared);
+    const plan = await Undo.of(journal, record, ruled);
     const done = await bulk.change(by, plan, { ifRevision: journal.head().revision });
     return { ...done, left: plan.left };
   };
-  const announced = new Map<string, string>();
+  const reserved = new Reserved();
+  const ruled = { declared, reserved };
   return {
     read: (subject) => merging.read((db) => readSubject(db, subject)),
     list: (query) => merging.read((db) => listSubjects(db, query)),
     history: (subject, query) => merging.read((db) => listHistory(db, subject, query)),
-    async change(by, request) {
+    async change(by, request, within) {
       if (request.subjects.length > valuesAtOnceMax) await aTurn();
-      const plan = planOf(request, declared);
+      const plan = planOf(request, ruled);
       if (request.dryRun) return { revision: journal.head().revision, changed: await bulk.rehearse(plan, request) };
       const { action, named } = plan;
-      if (plan.values > valuesAtOnceMax) return bulk.change(by, plan, request);
+      if (plan.values > valuesAtOnceMax) {
+        if (within) throw tooMany();
+        return bulk.change(by, plan, request);
+      }
       // Else it takes its turn at once: changes are made in the order in which they were asked for.
       if (merging.isUnderWay) await merging.mergeAhead(named);
       const { result, revision } = await journal.change({ ...by, action }, async (change) => {
         await merging.mergeFor(change.db, named);
         await requirePreconditions(change.db, named, request);
-        return changeAttributes(change, plan);
+        return changeAttributes(change, plan, await within?.(change));
       });
       return { revision, changed: result };
     },
     async undo(by, record, alsoUndone) {
       await merging.merged();
       if (record.draft) return untouched(() => undoBulk(by, record));
-      const plan = await Undo.of(journal, record, declared);
+      const plan = await Undo.of(journal, record, ruled);
       const { action, undoes, named } = plan;
       const { result, revision } = await journal.change({ ...by, action, undoes }, async (change) => {
         await merging.mergeFor(change.db, named);
@@ -145,7 +172,19 @@ export async function openAttributes(parts: {
     types: () => merging.read((db) => listTypes(db, declared)),
     type: (name) => merging.read((db) => readType(db, name, declared)),
     retype: (by, asked) => merging.whole((requireWhole) => retype({ ...parts, requireWhole }, by, asked)),
-    ensure: (change, subject) => ensureSubject(change, subject, declared),
+    ensure: (change, subject) => ensureSubject(change, subject, ruled),
+    ...ownWrites(merging, ruled),
+    ...addresses(store),
+    async [Symbol.asyncDispose]() {
+      merging.stop();
+    },
+  };
+}
+
+/** Where gates are reached, and by which names. */
+function addresses(store: Store): Pick<Attributes, 'hostsOf' | 'announce'> {
+  const announced = new Map<string, string>();
+  return {
     async hostsOf(gate) {
       const row = await store.read((db) =>
         db.selectFrom('subjects').select('hosts').where('id', '=', gate).executeTakeFirst(),
@@ -160,11 +199,37 @@ export async function openAttributes(parts: {
       });
       announced.set(gate, url);
     },
-    async [Symbol.asyncDispose]() {
-      merging.stop();
-    },
   };
 }
+
+type OwnWrites = Pick<Attributes, 'put' | 'reserve' | 'lay' | 'lift' | 'isLaid' | 'beneath' | 'valueAt' | 'valuesOf'>;
+
+/** What other parts of the authority do within a revision of theirs. */
+function ownWrites(merging: Merging, { declared, reserved }: Ruled): OwnWrites {
+  return {
+    async put(change, values) {
+      await merging.mergeFor(change.db, [values.subject]);
+      return put(change, values, declared);
+    },
+    reserve: (reservation) => reserved.add(reservation),
+    async lay(change, over) {
+      await merging.mergeFor(change.db, [over.subject]);
+      await requireTypes(change.db, [[over.name, over.value]], declared);
+      await lay(change, over);
+    },
+    async lift(change, from) {
+      await merging.mergeFor(change.db, [from.subject]);
+      await lift(change, from);
+    },
+    isLaid,
+    beneath: readBeneath,
+    valueAt,
+    valuesOf,
+  };
+}
+
+const tooMany = () =>
+  new PortcullisError('request_malformed', `holds are released with at most ${valuesAtOnceMax} values at once`);
 
 export type { NewSubject } from './ensure-subject.ts';
 export type { LaidOver } from './merge.ts';

@@ -107,9 +107,11 @@ export class BulkChanges {
       Object.assign(part, { deltas: [], bytes: 0, number: part.number + 1 });
     };
     let newest = 0;
+    const held = new Set<string>();
     await this.#look(plan, conditions, async (found) => {
       newest = Math.max(newest, found.newest);
-      for (const delta of deltasOf(found.written)) {
+      for (const subject of found.held) held.add(subject);
+      for (const delta of deltasOf(found.written.filter(({ subject }) => !held.has(subject)))) {
         const bytes = JSON.stringify(delta).length;
         if (part.bytes + bytes > partBytesMax || part.deltas.length >= partSubjectsMax) await finish();
         part.deltas.push(delta);
@@ -118,14 +120,14 @@ export class BulkChanges {
       }
     });
     await finish();
-    return { partOf, newest };
+    return { partOf, newest, held };
   }
 
   /** In turn with all other changes: short, whatever the draft holds. */
   async #commit(change: ChangeTransaction, plan: Plan, { draft, base, conditions, prepared }: Ready): Promise<number> {
     const { merging } = this.#parts;
     const since = await change.touchedSince(base);
-    const touched = plan.named.filter((subject) => since.has(subject));
+    const touched = plan.named.filter((subject) => since.has(subject) || prepared.held.has(subject));
     await requirePreconditions(change.db, touched, conditions);
     await plan.fixTypes(change.db);
     const apart = new Set<string>();
@@ -151,6 +153,8 @@ export class BulkChanges {
 interface Prepared {
   partOf: Map<string, number>;
   newest: number;
+  /** Of these something is held: they are in no part. */
+  held: ReadonlySet<string>;
 }
 
 interface Ready {

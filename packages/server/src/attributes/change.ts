@@ -9,6 +9,8 @@ import {
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Reader, Writer } from '../storage/storage.ts';
 import { aTurn } from '../telemetry/telemetry.ts';
+import { type Beneath, beneathOf } from './beneath.ts';
+import type { Reserved } from './reserved.ts';
 import { requireTypes, typesToFix } from './types.ts';
 import { chunks, type Written, writeValues } from './write-values.ts';
 
@@ -42,16 +44,17 @@ interface Asked {
   set: [string, AttributeValue][];
   unset: string[];
   visibility: Visibility | undefined;
+  reserved: Reserved;
 }
 
 /** @throws {PortcullisError} `request_malformed` where it contradicts itself */
 export function planOf(
   { subjects, set: values = {}, unset, visibility }: AttributesRequest,
-  declared: Record<string, AttributeType>,
+  { declared, reserved }: Ruled,
 ): Plan {
   const set = Object.entries(values as Record<string, AttributeValue>);
   const named = [...new Set<string>(subjects)];
-  const asked = { set, unset: [...new Set<string>(unset)], visibility };
+  const asked = { set, unset: [...new Set<string>(unset)], visibility, reserved };
   requireSense(asked);
   return {
     action: 'attributes.change',
@@ -65,12 +68,18 @@ export function planOf(
   };
 }
 
-/** Resolves to how many subjects are other than before; where none is, there is no revision. */
-export async function changeAttributes(change: ChangeTransaction, plan: Plan): Promise<number> {
+/** What attributes are to be, by `fleet.yaml`, and who alone may write them. */
+export interface Ruled {
+  declared: Record<string, AttributeType>;
+  reserved: Reserved;
+}
+
+/** Resolves to how many subjects are other than before; where none is, and nothing else was changed before it, there is no revision. */
+export async function changeAttributes(change: ChangeTransaction, plan: Plan, also = 0): Promise<number> {
   await plan.fixTypes(change.db);
   await requireKnown(change.db, plan.named);
   const { changed, newest } = await changeAll(change, plan);
-  if (changed === 0) change.unchanged(newest, plan.named);
+  if (changed + also === 0) change.unchanged(newest, plan.named);
   return changed;
 }
 
@@ -141,6 +150,8 @@ export interface Difference {
   /** The subjects that will be other than they are. */
   changed: string[];
   newest: number;
+  /** Those of which something goes under a value that is held: they are for the transaction that commits it. */
+  held: string[];
 }
 
 async function difference(
@@ -150,26 +161,48 @@ async function difference(
 ): Promise<Difference> {
   const kinds = await requireSubjects(db, subjects);
   const present = await presentOf(db, asked, subjects);
+  const beneath = await beneathOf(db, subjects, namesOf(asked));
   const written: Written[] = [];
-  const changed = new Set<string>();
   for (const [subject, kind] of kinds) {
     const facts = present.get(subject) ?? [];
-    for (const [name, value] of asked.set) {
-      const before = facts.find((fact) => fact.name === name);
-      const visibility = asked.visibility ?? before?.visibility ?? 'private';
-      if (before?.value === value && before.visibility === visibility && !again?.has(subject)) continue;
-      changed.add(subject);
-      written.push({ subject, kind, name, value, type: typeof value as AttributeType, visibility });
-    }
-    for (const name of asked.unset) {
+    for (const name of namesOf(asked)) {
+      asked.reserved.require(subject, kind, name);
       const fact = facts.find((one) => one.name === name);
-      if (!fact) throw new PortcullisError('attribute_unknown', `"${subject}" has no attribute "${name}"`);
-      changed.add(subject);
-      written.push({ subject, kind, name, value: null, type: fact.type, visibility: fact.visibility });
+      const under = beneath({ subject, name });
+      const told = again?.has(subject) ?? false;
+      // What was told of it is taken back: what is held stays in force.
+      if (under && told && fact) written.push({ subject, kind, ...fact });
+      const before = under ? under : fact;
+      const one = becomes({ subject, kind, name, before, told: told && !under }, asked);
+      if (one) written.push(under ? { ...one, beneath: true } : one);
     }
   }
   const newest = Math.max(0, ...[...present.values()].flat().map(({ revision }) => revision));
-  return { written, changed: [...changed], newest };
+  const of = (some: Written[]) => [...new Set(some.map(({ subject }) => subject))];
+  return { written, changed: of(written), newest, held: of(written.filter((one) => one.beneath)) };
+}
+
+const namesOf = ({ set, unset }: Asked) => [...set.map(([name]) => name), ...unset];
+
+interface Becoming extends Pick<Written, 'subject' | 'kind' | 'name'> {
+  before: Pick<Beneath, 'value' | 'visibility'> | undefined;
+  /** Something else may have been told of it. */
+  told: boolean;
+}
+
+/** @throws {PortcullisError} `attribute_unknown` */
+function becomes({ subject, kind, name, before, told }: Becoming, asked: Asked): Written | undefined {
+  const value = asked.set.find(([one]) => one === name)?.[1];
+  if (value !== undefined) {
+    const visibility = asked.visibility ?? before?.visibility ?? 'private';
+    if (before?.value === value && before.visibility === visibility && !told) return undefined;
+    return { subject, kind, name, value, type: typeof value as AttributeType, visibility };
+  }
+  if (!before || before.value === null) {
+    throw new PortcullisError('attribute_unknown', `"${subject}" has no attribute "${name}"`);
+  }
+  const { visibility } = before;
+  return { subject, kind, name, value: null, type: typeof before.value as AttributeType, visibility };
 }
 
 async function markTouched({ db, revision }: ChangeTransaction, subjects: string[]): Promise<void> {
@@ -200,7 +233,7 @@ interface Present {
 
 /** What these subjects have now of the attributes that are asked for. */
 async function presentOf(db: Reader, asked: Asked, subjects: string[]): Promise<Map<string, Present[]>> {
-  const names = [...asked.set.map(([name]) => name), ...asked.unset];
+  const names = namesOf(asked);
   const rows = await db
     .selectFrom('attributes')
     .select(['subject', 'name', 'value', 'visibility', 'revision'])

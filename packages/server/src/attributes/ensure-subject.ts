@@ -1,5 +1,6 @@
 import { type AttributeType, type AttributeValue, type Kind, PortcullisError } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
+import type { Ruled } from './change.ts';
 import { requireTypes } from './types.ts';
 import { writeValues } from './write-values.ts';
 
@@ -32,7 +33,7 @@ const ownMachine = ['localhost', '127.0.0.1', '::1'];
 export async function ensureSubject(
   change: ChangeTransaction,
   { subject, kind, attributes, hosts, reads, beside = false, readOnly = false }: NewSubject,
-  declared: Record<string, AttributeType>,
+  { declared, reserved }: Ruled,
 ): Promise<Ensured> {
   if (hosts && !servers.includes(kind)) {
     throw new PortcullisError('request_malformed', `"${subject}" is a ${kind}; only a gate or a desk has hosts`);
@@ -75,6 +76,7 @@ export async function ensureSubject(
   };
   await db.insertInto('subjects').values(row).execute();
   const values = Object.entries(attributes);
+  for (const [name] of values) reserved.require(subject, kind, name);
   await requireTypes(db, values, declared);
   const visibility = 'private';
   const written = values.map(([name, value]) => {

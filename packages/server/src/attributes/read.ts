@@ -51,6 +51,7 @@ export async function listHistory(
     ...attributeView({ ...row, value: row.value ?? 'null' }),
     type: row.type as AttributeType,
     value: row.value === null ? null : (JSON.parse(row.value) as AttributeValue),
+    ...(row.beneath === 1 && { beneath: true as const }),
   }));
   return { items, next: rows.length === query.limit ? String(rows.at(-1)?.id) : null };
 }

@@ -66,6 +66,14 @@ export async function retype(
 }
 
 async function requireNoValue(db: Writer, name: string, type: AttributeType): Promise<void> {
+  const held = await db
+    .selectFrom('attributesBeneath')
+    .select(['subject', 'value'])
+    .where('name', '=', name)
+    .where('value', 'is not', null)
+    .limit(namedMax)
+    .execute();
+  requireNone(held, name, type);
   for await (const [from, to] of ranges(db)) {
     const rows = await valuesBetween(db, from, to)
       .select(['attributes.subject', 'attributes.value'])
@@ -73,12 +81,16 @@ async function requireNoValue(db: Writer, name: string, type: AttributeType): Pr
       .where('subjects.retired', '=', 0)
       .limit(namedMax)
       .execute();
-    if (rows.length === 0) continue;
-    const some = rows.map(({ subject, value }) => `"${subject}" (${value})`).join(', ');
-    const verb = rows.length === 1 ? 'stands' : 'stand';
-    const why = `${some}${rows.length === namedMax ? ' and others' : ''} ${verb} in the way of "${name}" being a ${type}`;
-    throw new PortcullisError('attribute_type_conflict', `${why}; unset it there first`);
+    requireNone(rows, name, type);
   }
+}
+
+function requireNone(rows: { subject: string; value: string | null }[], name: string, type: AttributeType): void {
+  if (rows.length === 0) return;
+  const some = rows.map(({ subject, value }) => `"${subject}" (${value})`).join(', ');
+  const verb = rows.length === 1 ? 'stands' : 'stand';
+  const why = `${some}${rows.length === namedMax ? ' and others' : ''} ${verb} in the way of "${name}" being a ${type}`;
+  throw new PortcullisError('attribute_type_conflict', `${why}; unset it there first`);
 }
 
 /** The ids of all subjects, as bounds: after the first, up to the second. */

@@ -2,7 +2,9 @@ import type { AttributeName, AttributeType, AttributeValue, Kind, LeftByUndo, Su
 import { PortcullisError } from '@portcullis/contract';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Reader } from '../storage/storage.ts';
-import type { Difference, Plan } from './change.ts';
+import { beneathOf } from './beneath.ts';
+import type { Difference, Plan, Ruled } from './change.ts';
+import type { Reserved } from './reserved.ts';
 import { typeOf } from './types.ts';
 import type { Written } from './write-values.ts';
 
@@ -16,18 +18,23 @@ export class Undo implements Plan {
   readonly named: string[];
   readonly values: number;
   readonly #declared: Record<string, AttributeType>;
+  readonly #reserved: Reserved;
   /** The types that values were found to have, and are to have still when they are written. */
   readonly #types = new Map<string, AttributeType | undefined>();
   readonly #left = new Map<string, LeftByUndo[]>();
 
-  private constructor(revision: number, named: string[], values: number, declared: Record<string, AttributeType>) {
+  private constructor(
+    { revision, named, values }: { revision: number; named: string[]; values: number },
+    { declared, reserved }: Ruled,
+  ) {
     this.undoes = revision;
     this.named = named;
     this.values = values;
     this.#declared = declared;
+    this.#reserved = reserved;
   }
 
-  static async of(journal: Journal, record: ChangeRecord, declared: Record<string, AttributeType>): Promise<Undo> {
+  static async of(journal: Journal, record: ChangeRecord, ruled: Ruled): Promise<Undo> {
     const named = new Set<string>();
     let values = 0;
     for await (const deltas of journal.deltasOf(record)) {
@@ -36,7 +43,7 @@ export class Undo implements Plan {
         values += Object.keys(attributes).length;
       }
     }
-    return new Undo(record.revision, [...named], values, declared);
+    return new Undo({ revision: record.revision, named: [...named], values }, ruled);
   }
 
   /** What it does not put back, and why. */
@@ -62,16 +69,18 @@ export class Undo implements Plan {
       rows.flatMap(({ before: id }) => id ?? []),
     );
     for (const { subject } of rows) this.#left.delete(subject);
+    const beneath = await beneathOf(db, subjects);
     const written: Written[] = [];
     for (const row of rows) {
       const { subject, name } = row;
       const prior = row.before === null ? undefined : before.get(row.before);
-      const why = await this.#whyLeft(db, row, prior?.value);
+      const isHeld = row.beneath === 1 || beneath(row) !== undefined;
+      const why = isHeld ? 'held' : await this.#whyLeft(db, row, prior?.value);
       if (why) this.#leave({ subject: subject as SubjectId, attribute: name as AttributeName, why });
       else written.push(putBack(row, prior));
     }
     const newest = Math.max(0, ...rows.map(({ newest }) => newest ?? 0));
-    return { written, changed: [...new Set(written.map(({ subject }) => subject))], newest };
+    return { written, changed: [...new Set(written.map(({ subject }) => subject))], newest, held: [] };
   }
 
   /** The values that the revision changed, with the one before each, and by which revision each is what it is. */
@@ -81,19 +90,21 @@ export class Undo implements Plan {
       .innerJoin('subjects', 'subjects.id', 'of.subject')
       .where('of.subject', 'in', subjects)
       .where('of.revision', '=', this.undoes)
-      .select(['of.subject', 'of.name', 'of.type', 'of.visibility', 'subjects.kind', 'subjects.retired'])
+      .select(['of.subject', 'of.name', 'of.type', 'of.visibility', 'of.beneath', 'subjects.kind', 'subjects.retired'])
       .select((select) => [
         select
           .selectFrom('attributeHistory as earlier')
           .whereRef('earlier.subject', '=', 'of.subject')
           .whereRef('earlier.name', '=', 'of.name')
           .whereRef('earlier.id', '<', 'of.id')
+          .where('earlier.beneath', '=', 0)
           .select((among) => among.fn.max('earlier.id').as('id'))
           .as('before'),
         select
           .selectFrom('attributeHistory as later')
           .whereRef('later.subject', '=', 'of.subject')
           .whereRef('later.name', '=', 'of.name')
+          .where('later.beneath', '=', 0)
           .select((among) => among.fn.max('later.revision').as('revision'))
           .as('newest'),
       ])
@@ -103,6 +114,7 @@ export class Undo implements Plan {
 
   async #whyLeft(db: Reader, row: Touched, prior: string | null | undefined): Promise<LeftByUndo['why'] | undefined> {
     if (row.retired) return 'retired';
+    if (this.#reserved.has(row.kind as Kind, row.name)) return 'reserved';
     if (row.newest !== this.undoes) return 'changed_since';
     if (prior === null || prior === undefined) return undefined;
     if (!this.#types.has(row.name)) this.#types.set(row.name, await typeOf(db, row.name, this.#declared));
@@ -121,6 +133,7 @@ interface Touched {
   visibility: string;
   kind: string;
   retired: number;
+  beneath: number;
   newest: number | null;
 }
 

@@ -1,6 +1,7 @@
 import type { AttributeType, AttributeValue, Kind, Visibility } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
+import { storeBeneath } from './beneath.ts';
 
 /** One value of one subject; `null` is "unset", and says of what type it was. */
 export interface Written {
@@ -10,6 +11,8 @@ export interface Written {
   value: AttributeValue | null;
   type: AttributeType;
   visibility: Visibility;
+  /** It goes under a value that something holds: no gate is told of it. */
+  beneath?: true;
 }
 
 /** Bounds the parameters of one statement: SQLite takes 32 766, PostgreSQL 65 535. */
@@ -23,11 +26,16 @@ export function* chunks<Item>(items: Item[], size: number = rowsPerStatement): G
 export type Provenance = Pick<ChangeTransaction, 'revision' | 'at' | 'actor' | 'reason'>;
 
 /** The live rows, the history and what gates are told of these values. A value that is unset must be there. */
-export async function writeValues(change: ChangeTransaction, written: Written[]): Promise<void> {
+export async function writeValues(change: ChangeTransaction, all: Written[]): Promise<void> {
+  const { beneath = [], above: written = [] } = Object.groupBy(all, (one) => (one.beneath ? 'beneath' : 'above'));
   await storeValues(change.db, change, written);
   for (const { subject, kind, name, value, visibility } of written) {
     change.attribute(subject, kind, name, value, visibility === 'public');
   }
+  if (beneath.length === 0) return;
+  await storeBeneath(change.db, change, beneath);
+  for (const some of chunks(beneath)) await remember(change.db, change, some);
+  for (const { subject, kind } of beneath) change.touched(subject, kind);
 }
 
 export async function storeValues(db: Writer, by: Provenance, written: Written[]): Promise<void> {
@@ -39,7 +47,7 @@ export async function storeValues(db: Writer, by: Provenance, written: Written[]
   for (const some of chunks(written)) await remember(db, by, some);
 }
 
-function provenance({ revision, at, actor, reason }: Provenance) {
+export function provenance({ revision, at, actor, reason }: Provenance) {
   return { revision, changedAt: at, changedBy: actor, reason };
 }
 
@@ -73,8 +81,9 @@ async function remember(db: Writer, told: Provenance, some: Written[]): Promise<
   await db
     .insertInto('attributeHistory')
     .values(
-      some.map(({ subject, name, value, type, visibility }) => ({
+      some.map(({ subject, name, value, type, visibility, beneath = false }) => ({
         ...{ subject, name, value: value === null ? null : JSON.stringify(value), type, visibility },
+        beneath: Number(beneath),
         ...by,
       })),
     )

@@ -63,6 +63,8 @@ const leftWhy: Record<LeftByUndo['why'], string> = {
   retyped: 'has another type now',
   final: 'is revoked or superseded, which is final',
   issued: 'was issued by it',
+  held: 'something holds it',
+  reserved: 'it is not set by hand',
 };
 
 const leftWords = ({ subject, attribute, fingerprint, why }: LeftByUndo) =>

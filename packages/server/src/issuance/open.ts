@@ -70,9 +70,18 @@ async function record(
   renewal?: { renews: string },
 ): Promise<void> {
   const { revision, at, actor } = change;
+  await requireNotHeld(change.db, signed.subject);
   await insert(change.db, { ...rowOf(signed, { revision, at, actor }), ...(renewal && { ...renewal, confirmed: 0 }) });
   await change.db.updateTable('subjects').set({ revision }).where('id', '=', signed.subject).execute();
   change.certificate(signed.subject, signed.kind, { ...signed, standing: 'valid' });
+}
+
+/** A hold that a new certificate got around would hold nothing. */
+async function requireNotHeld(db: Writer, subject: string): Promise<void> {
+  const held = await db.selectFrom('heldStandings').select('subject').where('subject', '=', subject).executeTakeFirst();
+  if (!held) return;
+  const words = `a hold is on "${subject}"; it gets no certificate until the hold is released`;
+  throw new PortcullisError('standing_held', words);
 }
 
 /** The authority has two kinds of them in use at once, for its listeners and for its answers: those stay as they are until they end. */

@@ -24,6 +24,7 @@ export class ChangeCollector implements ChangeTransaction {
   readonly reason: string | null;
   already: { since: number; named: readonly string[] } | undefined;
   draft: BulkTold | undefined;
+  told: Record<string, unknown> | undefined;
   readonly #subjects = new Map<string, SubjectDelta>();
 
   constructor(db: Writer, entry: Entry, revision: number, at: number) {
@@ -66,6 +67,10 @@ export class ChangeCollector implements ChangeTransaction {
       after = rows.at(-1)?.revision ?? this.revision;
     }
     return touched;
+  }
+
+  about(facts: Record<string, unknown>): void {
+    this.told = { ...this.told, ...facts };
   }
 
   bulk(told: BulkTold): void {

@@ -81,12 +81,12 @@ class StoredJournal implements Journal {
       await entry.requireAllowed?.(db);
       const change = new ChangeCollector(db, entry, before.revision + 1, this.#parts.system.now());
       const result = await work(change);
-      const { already, draft } = change;
+      const { already, draft, told: about } = change;
       if (already) return { result, since: already.since, head: await this.#remarked(db, before, entry, change) };
       const subjects = change.subjects();
       const { revision, at, reason } = change;
       const { undoes } = entry;
-      const body = JSON.stringify({ reason, undoes, draft, subjects });
+      const body = JSON.stringify({ reason, undoes, about, draft, subjects });
       const partBytes = draft?.bytes ?? 0;
       const head = await this.#append(db, before, { ...entry, revision, at, body, partBytes });
       if (draft) await commitDraft(db, draft.id, revision);
@@ -95,7 +95,8 @@ class StoredJournal implements Journal {
       const bytes = Buffer.byteLength(body) + partBytes;
       const previousHash = before.revisionHash;
       const told = { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
-      const record: ChangeRecord = { ...told, ...(undoes !== undefined && { undoes }), ...(draft && { draft }) };
+      const also = { ...(undoes !== undefined && { undoes }), ...(about && { about }), ...(draft && { draft }) };
+      const record: ChangeRecord = { ...told, ...also };
       return { result, since: revision, record, head };
     });
     if (head) this.#committed(head);
@@ -251,7 +252,7 @@ async function hashOf(db: Reader, revision: number): Promise<string | undefined>
 }
 
 function recordOf(row: Selectable<Schema['journal']>, previousHash: string): ChangeRecord {
-  type Told = Pick<ChangeRecord, 'reason' | 'undoes' | 'subjects' | 'draft'>;
+  type Told = Pick<ChangeRecord, 'reason' | 'undoes' | 'about' | 'subjects' | 'draft'>;
   const { reason, subjects, ...rest } = JSON.parse(row.body) as Told;
   const { position, hash, at, actor, action } = row;
   const bytes = Buffer.byteLength(row.body) + row.partBytes;

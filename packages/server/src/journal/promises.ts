@@ -19,6 +19,8 @@ export interface ChangeRecord {
   reason: string | null;
   /** The revision that it undoes. */
   undoes?: number;
+  /** What the entry says beside, of what caused it. */
+  about?: Record<string, unknown>;
   /** Of a bulk change those alone that are in no part. */
   subjects: SubjectDelta[];
   /** A bulk change: what most of it is kept in. */
@@ -106,6 +108,8 @@ export interface ChangeTransaction {
   touched(subject: string, kind: Kind): void;
   /** Every subject that a later revision than this one touched. */
   touchedSince(revision: number): Promise<ReadonlySet<string>>;
+  /** What the entry says beside, of what caused it: a small JSON. Said again, the members are put together. */
+  about(facts: Record<string, unknown>): void;
   /** Most of it is in the parts of a draft, which is committed with it. */
   bulk(told: BulkTold): void;
   /** What was asked for is so already, since this revision: nothing was stored, and there will be none. */

@@ -4,6 +4,7 @@ import type { Reader, Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { livingDescendants, supersedeLine } from './descent.ts';
 import { endingSubjects } from './ending.ts';
+import { hold, isHeld, letGo } from './held.ts';
 import { listCertificates } from './list.ts';
 import type { CertificateRow, Revocation, StandingChange } from './promises.ts';
 import { rows } from './rows.ts';
@@ -28,13 +29,12 @@ export function openRevocation({
           const named = await targetsOf(change.db, request);
           const changed = await changeStandings(change, request.action, named);
           if (request.action !== 'resume') await requireOperatorLeft(change, changed.certificates, system.now());
-          if (changed.certificates.length + changed.tokens === 0) unchanged(change, named);
+          if (countOf(changed) === 0) unchanged(change, named);
           if (request.dryRun) throw new Rehearsed(changed, change.revision - 1);
           return changed;
         })
         .catch(rehearsed);
-      const { certificates, tokens } = result;
-      return { revision, changed: certificates.length + tokens, fingerprints: fingerprintsOf(certificates) };
+      return { revision, changed: countOf(result), fingerprints: fingerprintsOf(result.certificates) };
     },
     async retire(by, subject): Promise<StandingChange> {
       const { result, revision } = await journal.change({ ...by, action: 'subject.retire' }, async (change) => {
@@ -49,6 +49,13 @@ export function openRevocation({
       return { revision, changed: result.changed, fingerprints: fingerprintsOf(result.open) };
     },
     undo: (change, record) => undoStandings(change, record, system.now()),
+    async hold(change, subject) {
+      const suspended = await hold(change, subject);
+      await requireOperatorLeft(change, suspended, system.now());
+      return suspended.length;
+    },
+    letGo,
+    isHeld,
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),
     supersedeLine,
     find: (fingerprint, db) => (db ? findRow(db, fingerprint) : store.read((db) => findRow(db, fingerprint))),
@@ -57,6 +64,8 @@ export function openRevocation({
     list: (query) => store.read((db) => listCertificates(db, query, system.now())),
   };
 }
+
+const countOf = ({ certificates, tokens, beneath }: ChangedStandings) => certificates.length + tokens + beneath;
 
 /** All was done but to commit it. */
 class Rehearsed extends Error {

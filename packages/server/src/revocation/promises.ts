@@ -39,6 +39,14 @@ export interface Revocation {
     change: ChangeTransaction,
     record: ChangeRecord,
   ): Promise<{ changed: number; newest: number; left: LeftByUndo[] }>;
+  /**
+   * Within a revision: all certificates of a subject are suspended, whatever is underneath, and it is given no others. Resolves to how many were
+   * valid. @throws {PortcullisError} `subject_unknown`, `last_operator`
+   */
+  hold(change: ChangeTransaction, subject: string): Promise<number>;
+  /** Within a revision: what is underneath is in force again. Resolves to how many are valid again. */
+  letGo(change: ChangeTransaction, subject: string): Promise<number>;
+  isHeld(db: Reader, subject: string): Promise<boolean>;
   /** Within a revision: a newer certificate took its place. */
   supersede(change: ChangeTransaction, certificate: CertificateRow): Promise<void>;
   /**

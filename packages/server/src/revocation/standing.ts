@@ -1,7 +1,9 @@
 import { type Kind, PortcullisError, type Standing, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
+import { changeBeneath, heldOf } from './held.ts';
 import type { CertificateRow } from './promises.ts';
+import { perStatement, setStandings, touch } from './set-standings.ts';
 
 /** Which standings an action changes, and into what. Revoked and superseded are in no row: they are final (P9). */
 const transitions: Record<StandingsRequest['action'], { from: readonly string[]; to: Standing }> = {
@@ -24,6 +26,8 @@ export interface Target {
 export interface ChangedStandings {
   certificates: CertificateRow[];
   tokens: number;
+  /** Certificates that something holds, of which something else is underneath than before. */
+  beneath: number;
 }
 
 /** Changes those that the action applies to. Repeating what is so already is no mistake; naming only final ones is, unless `final` ones may be among many. */
@@ -34,14 +38,22 @@ export async function changeStandings(
   { final = targets.length > 1 } = {},
 ): Promise<ChangedStandings> {
   const { from, to } = transitions[action];
-  const certificates = targets.flatMap(({ rows }) =>
+  const held = await heldOf(
+    change.db,
+    targets.map(({ subject }) => subject),
+  );
+  // Of what is held the standing stays suspended; what is final ends it all the same.
+  const open = targets.filter(({ subject }) => action === 'revoke' || !held.has(subject));
+  const certificates = open.flatMap(({ rows }) =>
     rows.filter((row) => row.archivedAt === undefined && from.includes(row.standing)),
   );
+  const beneath = action === 'revoke' ? 0 : await changeBeneath(change, targets, { from, to });
   const tokens = action === 'resume' ? 0 : await voidTokens(change, targets);
   const [first] = targets;
-  if (!final && first && certificates.length + tokens === 0) requireNotFinal(first, action);
+  const isHeld = first !== undefined && held.has(first.subject) && action !== 'revoke';
+  if (!final && first && !isHeld && certificates.length + tokens + beneath === 0) requireNotFinal(first, action);
   await setStandings(change, certificates, to);
-  return { certificates, tokens };
+  return { certificates, tokens, beneath };
 }
 
 function requireNotFinal({ subject, rows }: Target, action: StandingsRequest['action']): void {
@@ -53,29 +65,6 @@ function requireNotFinal({ subject, rows }: Target, action: StandingsRequest['ac
     'standing_final',
     `no certificate of "${subject}" can ${action}: it is ${is}; only [${from.join(', ')}] can`,
   );
-}
-
-/** So many are named in one statement. */
-const perStatement = 200;
-
-/** Of rows that were read within the transaction. */
-async function setStandings(change: ChangeTransaction, rows: CertificateRow[], standing: Standing): Promise<void> {
-  const { db, revision, at, actor, reason } = change;
-  for (let from = 0; from < rows.length; from += perStatement) {
-    const some = rows.slice(from, from + perStatement);
-    const fingerprints = some.map((row) => row.fingerprint);
-    const set = { standing, revision, changedAt: at, changedBy: actor, reason };
-    await db.updateTable('certificates').set(set).where('fingerprint', 'in', fingerprints).execute();
-    await touch(change, some);
-  }
-  for (const row of rows) if (row.purpose === 'client') change.certificate(row.subject, row.kind, { ...row, standing });
-}
-
-/** Marks them as touched by this revision, and has the journal name them. */
-async function touch(change: ChangeTransaction, named: { subject: string; kind: Kind }[]): Promise<void> {
-  const subjects = [...new Set(named.map(({ subject }) => subject))];
-  await change.db.updateTable('subjects').set({ revision: change.revision }).where('id', 'in', subjects).execute();
-  for (const { subject, kind } of named) change.touched(subject, kind);
 }
 
 /** Leaves one that is final as it is, whatever the row says that was read before. */

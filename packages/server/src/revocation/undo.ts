@@ -1,5 +1,6 @@
 import type { Fingerprint, LeftByUndo, SubjectId } from '@portcullis/contract';
 import type { ChangeRecord, ChangeTransaction } from '../journal/journal.ts';
+import { heldOf } from './held.ts';
 import type { CertificateRow } from './promises.ts';
 import { changeStandings, requireOperatorLeft, type Target } from './standing.ts';
 import { ofSubjects } from './targets.ts';
@@ -20,10 +21,14 @@ export async function undoStandings(
     change.db,
     subjects.map(({ subject }) => subject),
   );
+  const held = await heldOf(
+    change.db,
+    targets.map(({ subject }) => subject),
+  );
   const found = { resume: [] as Target[], suspend: [] as Target[], left: [] as LeftByUndo[], newest: 0 };
   for (const target of targets) {
     const rows = target.rows.filter((row) => row.revision === record.revision || told.has(row.fingerprint));
-    const to = Map.groupBy(rows, (row) => whatBecomes(row, target, record));
+    const to = Map.groupBy(rows, (row) => (held.has(row.subject) ? 'held' : whatBecomes(row, target, record)));
     for (const action of ['resume', 'suspend'] as const) {
       const some = to.get(action);
       if (some) found[action].push({ ...target, rows: some });

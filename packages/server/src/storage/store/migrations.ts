@@ -1,3 +1,10 @@
+import { alertsTables } from './tables/alerts.ts';
+import { heldTables } from './tables/held.ts';
+import { journeysTables } from './tables/journeys.ts';
+import { publicationTables } from './tables/publication.ts';
+import { rulesTables } from './tables/rules.ts';
+import { signalsTables } from './tables/signals.ts';
+
 /** Steps from an empty file to the present schema. A step is never edited once released; a new one follows it. */
 export const migrations: readonly string[] = [
   `
@@ -89,4 +96,5 @@ export const migrations: readonly string[] = [
     expiresAt INTEGER NOT NULL, publicKey TEXT, fingerprint TEXT, voided INTEGER NOT NULL, archivedAt INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  heldTables + signalsTables + rulesTables + alertsTables + journeysTables + publicationTables,
 ];

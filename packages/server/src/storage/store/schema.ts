@@ -1,4 +1,10 @@
 import type { ColumnType, Generated } from 'kysely';
+import type { AlertsTables } from './tables/alerts.ts';
+import type { HeldTables } from './tables/held.ts';
+import type { JourneysTables } from './tables/journeys.ts';
+import type { PublicationTables } from './tables/publication.ts';
+import type { RulesTables } from './tables/rules.ts';
+import type { SignalsTables } from './tables/signals.ts';
 
 interface CertificatesTable {
   fingerprint: string;
@@ -38,7 +44,13 @@ interface TokensTable {
 }
 
 /** Times are milliseconds since 1970, flags are 0 or 1, JSON is text. */
-export interface Schema {
+export interface Schema
+  extends HeldTables,
+    SignalsTables,
+    RulesTables,
+    AlertsTables,
+    JourneysTables,
+    PublicationTables {
   /** One row: where the history stands. It is changed in each transaction that appends, which makes commit order revision order. */
   head: { id: 1; position: number; revision: number; hash: string; revisionHash: string };
   journal: {
@@ -97,6 +109,8 @@ export interface Schema {
     changedAt: number;
     changedBy: string;
     reason: string | null;
+    /** Written under a value that something holds. */
+    beneath: ColumnType<number, number | undefined, number>;
   };
   attributeTypes: { name: string; type: string };
   /**

@@ -1,0 +1,30 @@
+import type { Kind, Standing } from '@portcullis/contract';
+import type { ChangeTransaction } from '../journal/journal.ts';
+import type { CertificateRow } from './promises.ts';
+
+/** So many are named in one statement. */
+export const perStatement = 200;
+
+/** Of rows that were read within the transaction. */
+export async function setStandings(
+  change: ChangeTransaction,
+  rows: CertificateRow[],
+  standing: Standing,
+): Promise<void> {
+  const { db, revision, at, actor, reason } = change;
+  for (let from = 0; from < rows.length; from += perStatement) {
+    const some = rows.slice(from, from + perStatement);
+    const fingerprints = some.map((row) => row.fingerprint);
+    const set = { standing, revision, changedAt: at, changedBy: actor, reason };
+    await db.updateTable('certificates').set(set).where('fingerprint', 'in', fingerprints).execute();
+    await touch(change, some);
+  }
+  for (const row of rows) if (row.purpose === 'client') change.certificate(row.subject, row.kind, { ...row, standing });
+}
+
+/** Marks them as touched by this revision, and has the journal name them. */
+export async function touch(change: ChangeTransaction, named: { subject: string; kind: Kind }[]): Promise<void> {
+  const subjects = [...new Set(named.map(({ subject }) => subject))];
+  await change.db.updateTable('subjects').set({ revision: change.revision }).where('id', 'in', subjects).execute();
+  for (const { subject, kind } of named) change.touched(subject, kind);
+}

@@ -1,0 +1,5 @@
+/** The tables of `publication/`. */
+// biome-ignore lint/complexity/noBannedTypes: it has none yet
+export type PublicationTables = {};
+
+export const publicationTables = '';
