@@ -43,6 +43,7 @@ export const askingCommands: readonly string[] = [
   'explain',
   'gate-commands',
   'journal-commands',
+  'journey-commands',
   'readings',
   'status',
   'subject',

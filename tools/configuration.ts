@@ -2,13 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { DeskFile, FleetFile, GateFile } from '../packages/server/src/config/config.ts';
+import { DeskFile, FleetFile, GateFile, JourneyFile } from '../packages/server/src/config/config.ts';
 
 const folder = join(import.meta.dirname, '../packages/server/src/config');
 const files = {
   'fleet.yaml': { shape: FleetFile, sources: ['fleet-config.ts', 'figures-address.ts'] },
   'desk.yaml': { shape: DeskFile, sources: ['desk-config.ts'] },
   'gate.yaml': { shape: GateFile, sources: ['gate-config.ts', 'figures-address.ts'] },
+  'journeys/NAME.yaml': { shape: JourneyFile, sources: ['journey-file.ts'] },
 } as const;
 export type ConfigurationFile = keyof typeof files;
 
@@ -57,6 +58,7 @@ function* rowsOf({ properties = {}, required = [] }: Node, before: string, where
     const inner = required.includes(key) ? wherever : `must be given with \`${path}\``;
     if (node.properties) yield* rowsOf(node, `${path}.`, inner);
     if (named?.properties) yield* rowsOf(named, `${path}.NAME.`);
+    if (node.items?.properties) yield* rowsOf(node.items, `${path}[].`, 'must be given');
   }
 }
 

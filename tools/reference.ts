@@ -84,13 +84,14 @@ function configuration(): string {
   return page(
     'Configuration',
     [
-      'Three files, all checked by `portcullis config check`. An unknown key is refused by name. A dot is one step further in, and `NAME` a name of',
-      'your own: `listen.port` is `port` below `listen`. What ends in `Ms` is in milliseconds, in `Bytes…` in bytes, in `Days` in days. A key',
+      'Files of a fleet, all checked by `portcullis config check`. An unknown key is refused by name. A dot is one step further in, `NAME` a name of',
+      'your own, and `[]` each of a list: `listen.port` is `port` below `listen`. What ends in `Ms` is in milliseconds, in `Bytes…` in bytes, in `Days` in days. A key',
       'without a default may be left out unless it must be given. Bounds that are not configured: [limits](limits.md).',
     ].join('\n'),
     part('fleet.yaml'),
     part('gate.yaml'),
     part('desk.yaml'),
+    part('journeys/NAME.yaml'),
   );
 }
 

@@ -25,6 +25,7 @@ export {
 export * from './feed.ts';
 export * from './host.ts';
 export * from './identity.ts';
+export * from './journeys.ts';
 export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.ts';
 export * from './object-identifiers.ts';
 export { oneOf } from './one-of.ts';

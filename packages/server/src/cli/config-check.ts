@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
-import { GatePolicyFiles, loadDeskConfig, loadFleetConfig } from '../config/config.ts';
+import { GatePolicyFiles, JourneyFiles, loadDeskConfig, loadFleetConfig } from '../config/config.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
 
@@ -11,17 +11,27 @@ export function configCommands(program: Command, output: Output): void {
     .description('the configuration files')
     .command('check')
     .argument('[dir]')
-    .description('check fleet.yaml, desk.yaml, gate.yaml and the files that it names, without starting anything')
+    .description(
+      'check fleet.yaml, journeys, desk.yaml, gate.yaml and the files that it names, without starting anything',
+    )
     .action(async (dir: string | undefined, options: FleetOptions) => {
       const directory = directoryOf(options, dir);
       const names = ['fleet.yaml', 'desk.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
-      if (names.includes('fleet.yaml') || names.length === 0) loadFleetConfig(directory);
+      const journeys = names.includes('fleet.yaml') || names.length === 0 ? checkAuthority(directory) : [];
       if (names.includes('desk.yaml')) loadDeskConfig(directory);
       const policy = names.includes('gate.yaml') ? await checkPolicy(directory) : { files: [], warnings: [] };
-      const files = [...names, ...policy.files];
+      const files = [...names, ...journeys, ...policy.files];
       for (const warning of policy.warnings) output.notice(`warning: ${warning}`);
       output.result({ valid: true, files, warnings: policy.warnings }, `${listOf(files)}: valid`);
     });
+}
+
+/** The files beside `fleet.yaml`, which are checked with it. */
+function checkAuthority(directory: string): string[] {
+  const { attributes } = loadFleetConfig(directory);
+  const journeys = new JourneyFiles(directory, attributes);
+  journeys.load();
+  return journeys.names;
 }
 
 /** The files beside `gate.yaml` are named as it names them: by their way from the directory. */

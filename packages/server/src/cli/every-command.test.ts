@@ -57,6 +57,7 @@ const operands: Record<string, string[]> = {
   dir: [join(home, 'none')],
   role: ['gate'],
   gate: ['gate-1'],
+  file: [join(home, 'none', 'lane.yaml')],
 };
 
 /** Operands that may be left out, and are not in the usual case. */
@@ -113,7 +114,7 @@ for (const leaf of usual) {
 }
 
 /** These use the files and the store themselves; and who is down is what "status" tells, as its result. */
-const onTheStore = /^(config|upgrade|journal verify|operator (add|export)|gate accept|status)/;
+const onTheStore = /^(config|upgrade|journey check|journal verify|operator (add|export)|gate accept|status)/;
 for (const leaf of usual.filter(({ words }) => !onTheStore.test(words.join(' ')))) {
   test(`"${leaf.words.join(' ')}" with the authority down names host and port, and asks`, async () => {
     const ended = await run(...completed(leaf), '--fleet', fleet, '--json');

@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   certificate: async () => (await import('./certificate.ts')).certificateCommands,
   attribute: async () => (await import('./attribute.ts')).attributeCommands,
   change: async () => (await import('./change-commands.ts')).changeCommands,
+  journey: async () => (await import('./journey-commands.ts')).journeyCommands,
   explain: async () => (await import('./explain.ts')).explainCommand,
   watch: async () => (await import('./watch.ts')).watchCommand,
   readings: async () => (await import('./readings.ts')).readingsCommand,

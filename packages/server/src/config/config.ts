@@ -9,3 +9,5 @@ export { type DeskConfig, DeskFile, loadDeskConfig } from './desk-config.ts';
 export { type FleetConfig, FleetFile, loadFleetConfig } from './fleet-config.ts';
 export { type GateConfig, GateFile, loadGateConfig } from './gate-config.ts';
 export { GatePolicyFiles } from './gate-policy-files.ts';
+export { JourneyFile } from './journey-file.ts';
+export { JourneyFiles, readJourney } from './journey-files.ts';

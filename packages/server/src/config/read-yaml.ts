@@ -83,17 +83,18 @@ interface Inner {
   shape?: Record<string, z.ZodType>;
   innerType?: z.ZodType;
   valueType?: z.ZodType;
+  element?: z.ZodType;
   options?: z.ZodType[];
 }
 
-/** The keys that the schema knows at a path, through defaults, options and records. */
+/** The keys that the schema knows at a path, through defaults, options, records and lists. */
 function keysAt(shape: z.ZodType, path: PropertyKey[]): string[] {
   const inner = shape._zod.def as Inner;
   if (inner.innerType) return keysAt(inner.innerType, path);
   const [first, ...rest] = path;
   if (inner.options) return inner.options.flatMap((option) => keysAt(option, path));
   if (first === undefined) return Object.keys(inner.shape ?? {});
-  const next = inner.shape?.[String(first)] ?? inner.valueType;
+  const next = inner.shape?.[String(first)] ?? inner.valueType ?? inner.element;
   return next ? keysAt(next, rest) : [];
 }
 
