@@ -10,6 +10,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   keys: ['pki'],
   storage: [],
   expressions: [],
+  trade: [],
   journal: ['storage'],
   attributes: ['expressions', 'storage', 'journal'],
   issuance: ['pki', 'keys', 'storage', 'journal'],
