@@ -16,6 +16,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   issuance: ['pki', 'keys', 'storage', 'journal'],
   revocation: ['pki', 'keys', 'storage', 'journal'],
   enrolment: ['bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
+  signals: ['bounds', 'expressions', 'storage', 'journal', 'attributes', 'revocation'],
   archive: ['issuance', 'storage'],
   feed: ['storage', 'journal', 'attributes', 'revocation'],
   replica: [],

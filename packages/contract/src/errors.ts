@@ -51,6 +51,12 @@ export const failures = {
   look_ups_stale: { status: 503, retry: true, title: 'the desk has not heard from the authority for too long' },
   authority_unreachable: { status: 503, retry: true, title: 'the desk can not reach the authority' },
   authority_stopping: { status: 503, retry: true, title: 'the authority is stopping' },
+  signal_unproven: { status: 403, retry: false, title: 'the signal does not prove that its source sent it' },
+  signals_busy: {
+    status: 503,
+    retry: true,
+    title: 'the signal could not be taken in time; the same one may be sent again',
+  },
   disk_full: { status: 503, retry: true, title: 'the disk is full' },
   internal: { status: 500, retry: true, title: 'an error of the server itself; its log has the details' },
   config_invalid: { status: 500, retry: false, title: 'the configuration is not valid' },

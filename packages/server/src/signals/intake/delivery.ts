@@ -1,0 +1,103 @@
+import { prototypeName } from '@portcullis/contract';
+
+/** What a source says at once, whatever its format. */
+export interface Delivery {
+  format: SignalFormat;
+  alerts: SignalAlert[];
+  /** So many more there were, which the sender left out. */
+  truncated: number;
+  groupKey?: string;
+  /** What an operator should know of how the sender is set up. */
+  warnings: string[];
+}
+
+export const signalFormats = ['alertmanager', 'grafana', 'cloudevents', 'json'] as const;
+export type SignalFormat = (typeof signalFormats)[number];
+
+export interface SignalAlert {
+  /** The sender's own name of it, the same for as long as it is the same trouble: a fingerprint, or an id. */
+  key: string;
+  status: 'firing' | 'resolved';
+  /** Nanoseconds since 1970. */
+  startsAt: bigint | null;
+  endsAt: bigint | null;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  event?: SignalEvent;
+  /** This one is refused, and why; those beside it are taken. */
+  bad?: string;
+}
+
+/** Of the formats that carry more than labels. */
+export type SignalEvent = {
+  id: string;
+  source: string;
+  type: string;
+  subject?: string;
+  time?: string;
+  data: unknown;
+};
+
+/** As Node has them: a header that came twice is a list of two. */
+export type SignalHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** So many at once, and no more: what is not a delivery of alerts can hold millions of entries in the bytes that are taken. */
+export const alertsMax = 20_000;
+const keyLengthMax = 512;
+/** Of labels and data together, as JSON has them: conditions take 64 KB at most. */
+const meantBytesMax = 48 * 1024;
+const annotationLengthMax = 2_048;
+const annotationsMax = 64;
+/** What stands where bytes were not UTF-8, and what ends a text in half of its readers: neither is what anybody meant. */
+const unsound = /[\0\uFFFD]/;
+
+/** An entry that can not be read at all is still one that is answered. */
+export function badAlert(key: string, why: string): SignalAlert {
+  return { key, status: 'firing', startsAt: null, endsAt: null, labels: {}, annotations: {}, bad: why };
+}
+
+/** Refuses what no condition should meet, and shortens what is there for people alone: a cut does not wait for a long text. */
+export function judged(alert: SignalAlert, place: number): SignalAlert {
+  const why = unsoundIn(alert) ?? tooLarge(alert);
+  if (why !== undefined) {
+    const key = unsound.test(alert.key) || alert.key.length > keyLengthMax ? placeOf(place) : alert.key;
+    return { ...badAlert(key, why), status: alert.status };
+  }
+  return { ...alert, annotations: shortened(alert.annotations) };
+}
+
+/** The key of an entry that has none. */
+export const placeOf = (place: number) => `entry ${place + 1}`;
+
+function unsoundIn({ key, labels, annotations, event }: SignalAlert): string | undefined {
+  if (key === '') return 'it has no key';
+  const [at] = [...soundless(key, 'key'), ...soundless(labels), ...soundless(annotations), ...soundless(event)];
+  if (at === undefined) return undefined;
+  if (at === prototypeName) return `the member "${prototypeName}" is reserved`;
+  return `"${at.replaceAll(/[\0\uFFFD]/g, '?').slice(0, 100)}" holds NUL or U+FFFD, which stands for bytes that are not UTF-8`;
+}
+
+/** Names that are unsound, and those under which there is an unsound text. */
+function* soundless(value: unknown, name = ''): Generator<string> {
+  if (typeof value === 'string' && unsound.test(value)) yield name;
+  if (typeof value !== 'object' || value === null) return;
+  for (const [inner, member] of Object.entries(value)) {
+    if (unsound.test(inner) || inner === prototypeName) yield inner;
+    yield* soundless(member, inner);
+  }
+}
+
+function tooLarge({ key, labels, event }: SignalAlert): string | undefined {
+  if (key.length > keyLengthMax) return `its key is longer than ${keyLengthMax} characters`;
+  const bytes = Buffer.byteLength(JSON.stringify([labels, event ?? null]));
+  return bytes > meantBytesMax ? `its labels and data have ${bytes} bytes; ${meantBytesMax} are allowed` : undefined;
+}
+
+function shortened(annotations: Record<string, string>): Record<string, string> {
+  const entries = Object.entries(annotations);
+  const isShort = entries.length <= annotationsMax && entries.every(([, text]) => text.length <= annotationLengthMax);
+  if (isShort) return annotations;
+  const short = (text: string) =>
+    text.length <= annotationLengthMax ? text : `${text.slice(0, annotationLengthMax).toWellFormed()}…`;
+  return Object.fromEntries(entries.slice(0, annotationsMax).map(([name, text]) => [name, short(text)]));
+}
