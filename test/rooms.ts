@@ -18,6 +18,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   enrolment: ['bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
   signals: ['bounds', 'expressions', 'storage', 'journal', 'attributes', 'revocation'],
   archive: ['issuance', 'storage'],
+  alerts: ['bounds', 'storage', 'journal'],
   feed: ['storage', 'journal', 'attributes', 'revocation'],
   replica: [],
   credentials: [],

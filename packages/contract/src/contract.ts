@@ -6,6 +6,7 @@
  * Refuses to know: disks, networks, clocks, keys.
  */
 
+export * from './alerts.ts';
 export * from './attributes.ts';
 export * from './certificates.ts';
 export * from './changes.ts';

@@ -1,5 +1,6 @@
 /**
- * What anybody may cost, whatever is asked and of whom: connections and handshakes, bytes and pieces of a body, bytes that are no request, how often.
+ * What anybody may cost, whatever is asked and of whom: connections and handshakes, bytes and pieces of a body, bytes that are no request, how often; and where what we
+ * send may go.
  * - Nobody is kept out by what another address does.
  * - Nothing here grows with what a peer chooses to send.
  * Refuses to know: who is admitted, and what is answered.
@@ -10,6 +11,7 @@ export { Doorway, type DoorwayParts } from './doorway.ts';
 export { type BodyRefused, type Budget, GrowingBody, piecesMax } from './growing-body.ts';
 export { guarded } from './guarded.ts';
 export { listenFailure } from './listen-failure.ts';
+export { answering, isLoopback, mayReach, type Reach, reachable } from './outgoing.ts';
 export { Places } from './places.ts';
 export { type BytesRefused, refuseBytes } from './refused-bytes.ts';
 export { isLongBody, takeNoMore, throwAwayBody } from './thrown-away.ts';

@@ -1,0 +1,81 @@
+import { type AlertKind, plain } from '@portcullis/contract';
+import { sql } from 'kysely';
+import type { Journal } from '../journal/journal.ts';
+import type { Store, Writer } from '../storage/storage.ts';
+import type { System } from '../telemetry/telemetry.ts';
+import { listAlerts } from './list.ts';
+import type { Alerts, Raised } from './promises.ts';
+import { retryMessages } from './retry.ts';
+
+interface Parts {
+  store: Store;
+  journal: Pick<Journal, 'note'>;
+  system: Pick<System, 'now' | 'random'>;
+}
+
+/** What one alert may say, so that a message of many fits into a mail and into who reads it. */
+const saysLengthMax = 1_000;
+const detailBytesMax = 8_192;
+
+/** Names of alerts and messages are drawn, not counted: a store that was restored from a backup gives none a second time. */
+const idBytes = 12;
+
+export const newId = (system: Pick<System, 'random'>) => system.random(idBytes).toString('base64url');
+
+/** Alerts on record. Nobody is told by this alone: see `openTelling`. */
+export function openAlerts({ store, journal, system }: Parts): Alerts {
+  const listeners = new Set<() => void>();
+  const work = () => {
+    for (const listener of listeners) listener();
+  };
+  return {
+    async raise(db, alert) {
+      await insert(db, alert, newId(system));
+      work();
+    },
+    async settle(db, kind, key, at) {
+      await settle(db, kind, key, at);
+      work();
+    },
+    list: (query) => store.read((db) => listAlerts(db, query)),
+    async retry(by, request) {
+      const entry = { ...by, reason: request.reason ?? by.reason, action: 'alerts.retry' };
+      const body = (retried: number) => (retried === 0 ? undefined : { ...request, retried });
+      const retried = await journal.note({ ...entry, body }, (db) => retryMessages(db, request, system.now()));
+      work();
+      return retried;
+    },
+    onWork(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+async function insert(db: Writer, { kind, subject, key, at, says, detail }: Raised, id: string): Promise<void> {
+  await db
+    .insertInto('alerts')
+    .values({ id, kind, subject, key, at, says: sentenceOf(says), detail: detailOf(detail), settledAt: null, toRoute: 1 })
+    .onConflict((conflict) => conflict.columns(['kind', 'key']).where('settledAt', 'is', null).doNothing())
+    .execute();
+}
+
+async function settle(db: Writer, kind: AlertKind, key: string, at: number): Promise<void> {
+  await db
+    .updateTable('alerts')
+    .set({ settledAt: at, toRoute: sql`toRoute | 2` })
+    .where('kind', '=', kind)
+    .where('key', '=', key)
+    .where('settledAt', 'is', null)
+    .execute();
+}
+
+/** One line, whatever a name in it holds: it becomes the subject of a mail, and is read on terminals. */
+function sentenceOf(says: string): string {
+  return plain(says.toWellFormed().slice(0, saysLengthMax));
+}
+
+function detailOf(detail: Record<string, unknown>): string {
+  const text = JSON.stringify(detail);
+  return Buffer.byteLength(text) <= detailBytesMax ? text : JSON.stringify({ tooLarge: Buffer.byteLength(text) });
+}
