@@ -12,13 +12,13 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   expressions: [],
   trade: [],
   journal: ['storage'],
+  alerts: ['bounds', 'storage', 'journal'],
   attributes: ['expressions', 'storage', 'journal'],
   issuance: ['pki', 'keys', 'storage', 'journal'],
   revocation: ['pki', 'keys', 'storage', 'journal'],
-  enrolment: ['bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
   signals: ['bounds', 'expressions', 'storage', 'journal', 'attributes', 'revocation'],
+  enrolment: ['alerts', 'bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
   archive: ['issuance', 'storage'],
-  alerts: ['bounds', 'storage', 'journal'],
   feed: ['storage', 'journal', 'attributes', 'revocation'],
   replica: [],
   credentials: [],
@@ -41,6 +41,7 @@ export const furtherDoors: readonly string[] = [
 
 /** Commands that ask: what they load before they run is short, so that an answer is there in a moment. */
 export const askingCommands: readonly string[] = [
+  'alert',
   'attribute',
   'certificate',
   'explain',

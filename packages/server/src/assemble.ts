@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { makeKey, makeRequest } from '@portcullis/device';
+import { type Alerts, openAlerts } from './alerts/alerts.ts';
 import { type Api, openApi } from './api/api.ts';
 import { openArchive } from './archive/archive.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
@@ -33,6 +34,7 @@ export interface Outside {
 export interface Records {
   store: Store;
   journal: Journal;
+  alerts: Alerts;
   attributes: Attributes;
   revocation: Revocation;
   issuance: Issuance;
@@ -50,11 +52,12 @@ export async function assembleRecords(
   const store = stack.use(await openSqliteStore(home));
   const journal = stack.use(await openJournal({ store, system, headFile: join(home, 'journal.head') }));
   const attributes = stack.use(await openAttributes({ directory: home, store, journal, declared: config.attributes }));
+  const alerts = openAlerts({ store, journal, system });
   const revocation = openRevocation({ store, journal, system });
   const issuance = await openIssuance({ store, keys: fileKeys(join(home, 'keys')), system });
-  const parts = { ...config, store, journal, attributes, revocation, issuance, system, log };
+  const parts = { ...config, alerts, store, journal, attributes, revocation, issuance, system, log };
   const enrolment = openEnrolment({ ...parts, makeKey: keyWithRequest });
-  return { store, journal, attributes, revocation, issuance, enrolment };
+  return { alerts, store, journal, attributes, revocation, issuance, enrolment };
 }
 
 function keyWithRequest(): { key: string; request: Buffer } {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { AttributeType, AttributeValue, Fingerprint, Kind, SubjectId } from '@portcullis/contract';
+import { type Alerts, openAlerts } from '../src/alerts/alerts.ts';
 import { type Attributes, openAttributes } from '../src/attributes/attributes.ts';
 import { type Journal, openJournal } from '../src/journal/journal.ts';
 import { openRevocation, type Revocation } from '../src/revocation/revocation.ts';
@@ -20,6 +21,7 @@ export interface Records {
   system: System;
   store: Store;
   journal: Journal;
+  alerts: Alerts;
   attributes: Attributes;
   revocation: Revocation;
 }
@@ -34,6 +36,7 @@ export async function openRecords(
   const store = await createSqliteStore(directory);
   const journal = await openJournal({ store, system, headFile: join(directory, 'journal.head') });
   const attributes = await openAttributes({ directory, store, journal, declared });
+  const alerts = openAlerts({ store, journal, system });
   const revocation = openRevocation({ store, journal, system });
   context.after(async () => {
     await attributes[Symbol.asyncDispose]();
@@ -41,7 +44,7 @@ export async function openRecords(
     await store[Symbol.asyncDispose]();
     await rm(directory, { recursive: true, force: true });
   });
-  return { directory, clock, system, store, journal, attributes, revocation };
+  return { directory, clock, system, store, journal, alerts, attributes, revocation };
 }
 
 export const subjectId = (id: string) => id as SubjectId;

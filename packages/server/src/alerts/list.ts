@@ -1,4 +1,11 @@
-import { AlertKind, alertKinds, type AlertsQuery, type AlertView, type SubjectId, type TellingView } from '@portcullis/contract';
+import {
+  AlertKind,
+  type AlertsQuery,
+  type AlertView,
+  alertKinds,
+  type SubjectId,
+  type TellingView,
+} from '@portcullis/contract';
 import type { Selectable } from 'kysely';
 import type { Reader, Schema } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { AlertsQuery, AlertView } from '@portcullis/contract';
 import { openRecords } from '../../test/records.ts';
-import { openAlerts } from './open.ts';
 import type { Raised } from './promises.ts';
 
 const breach: Raised = {
@@ -12,9 +11,9 @@ const breach: Raised = {
 
 async function opened(context: TestContext) {
   const records = await openRecords(context);
-  const alerts = openAlerts(records);
+  const { alerts } = records;
   const list = async (query: Partial<AlertsQuery> = {}) => (await alerts.list(AlertsQuery.parse(query))).items;
-  return { ...records, alerts, list };
+  return { ...records, list };
 }
 
 test('an alert is there with what caused it, and not without', async (context) => {

@@ -4,7 +4,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { listAlerts } from './list.ts';
-import type { Alerts, Raised } from './promises.ts';
+import type { Alerts, Raised, Work } from './promises.ts';
 import { retryMessages } from './retry.ts';
 
 interface Parts {
@@ -24,25 +24,23 @@ export const newId = (system: Pick<System, 'random'>) => system.random(idBytes).
 
 /** Alerts on record. Nobody is told by this alone: see `openTelling`. */
 export function openAlerts({ store, journal, system }: Parts): Alerts {
-  const listeners = new Set<() => void>();
-  const work = () => {
-    for (const listener of listeners) listener();
+  const listeners = new Set<(why: Work) => void>();
+  const work = (why: Work) => {
+    for (const listener of listeners) listener(why);
   };
   return {
     async raise(db, alert) {
-      await insert(db, alert, newId(system));
-      work();
+      if (await insert(db, alert, newId(system))) work('alert');
     },
     async settle(db, kind, key, at) {
-      await settle(db, kind, key, at);
-      work();
+      if (await settle(db, kind, key, at)) work('alert');
     },
     list: (query) => store.read((db) => listAlerts(db, query)),
     async retry(by, request) {
-      const entry = { ...by, reason: request.reason ?? by.reason, action: 'alerts.retry' };
-      const body = (retried: number) => (retried === 0 ? undefined : { ...request, retried });
-      const retried = await journal.note({ ...entry, body }, (db) => retryMessages(db, request, system.now()));
-      work();
+      const { reason = by.reason, ...asked } = request;
+      const entry = { ...by, reason, action: 'alerts.retry', body: (retried: number) => ({ ...asked, retried }) };
+      const retried = await journal.note(entry, (db) => retryMessages(db, request, system.now()));
+      work('retry');
       return retried;
     },
     onWork(listener) {
@@ -52,22 +50,34 @@ export function openAlerts({ store, journal, system }: Parts): Alerts {
   };
 }
 
-async function insert(db: Writer, { kind, subject, key, at, says, detail }: Raised, id: string): Promise<void> {
-  await db
+async function insert(db: Writer, { kind, subject, key, at, says, detail }: Raised, id: string): Promise<boolean> {
+  const { numInsertedOrUpdatedRows = 0n } = await db
     .insertInto('alerts')
-    .values({ id, kind, subject, key, at, says: sentenceOf(says), detail: detailOf(detail), settledAt: null, toRoute: 1 })
+    .values({
+      id,
+      kind,
+      subject,
+      key,
+      at,
+      says: sentenceOf(says),
+      detail: detailOf(detail),
+      settledAt: null,
+      toRoute: 1,
+    })
     .onConflict((conflict) => conflict.columns(['kind', 'key']).where('settledAt', 'is', null).doNothing())
-    .execute();
+    .executeTakeFirstOrThrow();
+  return numInsertedOrUpdatedRows > 0n;
 }
 
-async function settle(db: Writer, kind: AlertKind, key: string, at: number): Promise<void> {
-  await db
+async function settle(db: Writer, kind: AlertKind, key: string, at: number): Promise<boolean> {
+  const { numUpdatedRows } = await db
     .updateTable('alerts')
     .set({ settledAt: at, toRoute: sql`toRoute | 2` })
     .where('kind', '=', kind)
     .where('key', '=', key)
     .where('settledAt', 'is', null)
-    .execute();
+    .executeTakeFirstOrThrow();
+  return numUpdatedRows > 0n;
 }
 
 /** One line, whatever a name in it holds: it becomes the subject of a mail, and is read on terminals. */

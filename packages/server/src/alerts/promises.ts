@@ -23,6 +23,8 @@ export interface AlertsRaised {
   settle(db: Writer, kind: AlertKind, key: string, at: number): Promise<void>;
 }
 
+export type Work = 'alert' | 'retry';
+
 export interface Page<Item> {
   items: Item[];
   next: string | null;
@@ -32,6 +34,6 @@ export interface Alerts extends AlertsRaised {
   list(query: AlertsQuery): Promise<Page<AlertView>>;
   /** Resolves to how many messages are tried anew. @throws {PortcullisError} `alert_unknown` */
   retry(by: By, request: AlertRetryRequest): Promise<number>;
-  /** Called when there may be something to do, maybe before it is committed. Returns how to stop. */
-  onWork(listener: () => void): () => void;
+  /** Called when there may be something to do, maybe before it is committed; `retry`: an operator asks for it. Returns how to stop. */
+  onWork(listener: (why: Work) => void): () => void;
 }

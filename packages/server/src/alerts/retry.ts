@@ -5,11 +5,7 @@ import type { Writer } from '../storage/storage.ts';
 const retriedMax = 5_000;
 
 /** What waits is due now; what is dead gets another day. Resolves to how many messages those are. */
-export async function retryMessages(
-  db: Writer,
-  { alerts, target }: AlertRetryRequest,
-  now: number,
-): Promise<number> {
+export async function retryMessages(db: Writer, { alerts, target }: AlertRetryRequest, now: number): Promise<number> {
   if (alerts !== undefined) await requireAlerts(db, alerts);
   let select = db.selectFrom('alertMessages').select('number').where('state', 'in', ['waiting', 'dead']);
   if (target !== undefined) select = select.where('target', '=', target);

@@ -24,6 +24,7 @@ const requests: Record<string, Asked> = {
   '/v1/changes/:revision/undo': { ...operator, body: {}, params: { revision: 4 } },
   '/v1/tokens': { ...operator, body: { tokens: [token] } },
   '/v1/gates/:id/reads': { ...operator, body: { reads: ['level'] }, params: { id: 'gate-1' } },
+  '/v1/alerts/retry': { ...operator, body: {} },
   '/v1/tokens/:id/revocation': { ...operator, body: {}, params: { id: 'token-1' } },
   '/v1/server-certificates': { ...gate, body: { request: '' } },
   '/v1/leases': { ...gate, body: lease },

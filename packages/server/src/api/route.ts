@@ -1,6 +1,7 @@
 import type { Kind } from '@portcullis/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import type { Alerts } from '../alerts/alerts.ts';
 import type { Attributes } from '../attributes/attributes.ts';
 import type { Buckets } from '../bounds/bounds.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
@@ -15,6 +16,7 @@ import type { Peer } from './peer.ts';
 
 /** The rooms that handlers call; each is handed those that its row names. */
 export interface Rooms {
+  alerts: Pick<Alerts, 'list' | 'retry'>;
   attributes: Attributes;
   desks: DeskReports;
   doors: Pick<Doors, 'list'>;

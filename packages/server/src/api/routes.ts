@@ -1,4 +1,5 @@
 /** The map of the authority's HTTP: what there is, whom it admits, what it takes and answers. */
+import { alertsRoutes } from './alerts.ts';
 import { attributesRoutes } from './attributes.ts';
 import { certificatesRoutes } from './certificates.ts';
 import { changesRoutes } from './changes.ts';
@@ -20,6 +21,7 @@ export const apiRoutes: readonly Route[] = [
   ...certificatesRoutes,
   ...tokensRoutes,
   ...changesRoutes,
+  ...alertsRoutes,
   ...gatesRoutes,
   ...desksRoutes,
 ];

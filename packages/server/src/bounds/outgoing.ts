@@ -85,7 +85,11 @@ interface Found {
  * The addresses of a host that may be connected to; a name may have others beside, which are left. Who connects takes these and asks
  * no more: a name could have another address by then. @throws {PortcullisError} `address_not_allowed`
  */
-export async function reachable(host: string, reach: Reach, resolve: typeof resolveName = resolveName): Promise<Found[]> {
+export async function reachable(
+  host: string,
+  reach: Reach,
+  resolve: typeof resolveName = resolveName,
+): Promise<Found[]> {
   const bare = host.replace(/^\[|\]$/g, '');
   const family = isIP(bare);
   const found: Found[] = family

@@ -62,6 +62,7 @@ const operands: Record<string, string[]> = {
 
 /** Operands that may be left out, and are not in the usual case. */
 const optional: Record<string, string[]> = {
+  'alert retry': ['--all'],
   'token create': ['truck-18'],
   'certificate suspend': ['truck-17'],
   'certificate resume': ['truck-17'],

@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   attribute: async () => (await import('./attribute.ts')).attributeCommands,
   change: async () => (await import('./change-commands.ts')).changeCommands,
   journey: async () => (await import('./journey-commands.ts')).journeyCommands,
+  alert: async () => (await import('./alert.ts')).alertCommands,
   explain: async () => (await import('./explain.ts')).explainCommand,
   watch: async () => (await import('./watch.ts')).watchCommand,
   readings: async () => (await import('./readings.ts')).readingsCommand,

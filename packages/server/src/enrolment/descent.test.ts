@@ -4,7 +4,7 @@ import { createPrivateKey, sign } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { FleetName, firstReleaseBytes, IssuedCredential, StandingsRequest } from '@portcullis/contract';
+import { AlertsQuery, FleetName, firstReleaseBytes, IssuedCredential, StandingsRequest } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { pino } from 'pino';
 import { openRecords, subjectId } from '../../test/records.ts';
@@ -25,7 +25,7 @@ interface Held {
 
 async function open(context: TestContext) {
   const records = await openRecords(context);
-  const { directory, store, system, clock, journal, attributes, revocation } = records;
+  const { directory, alerts, store, system, clock, journal, attributes, revocation } = records;
   mkdirSync(join(directory, 'keys'));
   const keys = fileKeys(join(directory, 'keys'));
   await makeFleet({ store, keys, system, fleet: FleetName.parse('fleet-1') });
@@ -36,7 +36,7 @@ async function open(context: TestContext) {
     const key = makeKey();
     return { key, request: makeRequest(key, 'authority') };
   };
-  const parts = { store, journal, attributes, revocation, issuance, system, log, fleet: 'fleet-1', ...urls };
+  const parts = { alerts, store, journal, attributes, revocation, issuance, system, log, fleet: 'fleet-1', ...urls };
   const enrolment = openEnrolment({ ...parts, makeKey: makeSigningKey });
 
   const asked = (key: string) => makeRequest(key, subject).toString('base64');
@@ -73,6 +73,7 @@ async function open(context: TestContext) {
     revocation.change(operator, StandingsRequest.parse({ action, fingerprint: fingerprint(one) }));
   const alarms = async () =>
     (await journal.entries(0, 1_000)).filter(({ action }) => action === 'clone_suspected').length;
+  const told = async () => (await alerts.list(AlertsQuery.parse({ kind: 'clone_suspected' }))).items.length;
   const count = async () =>
     (await store.read((db) => db.selectFrom('certificates').select('fingerprint').execute())).length;
   /** As the last release left it: valid beside what it was renewed from, and renewed although nobody confirmed it. */
@@ -89,7 +90,7 @@ async function open(context: TestContext) {
     while (await rounds.step());
   };
   const acts = { token, enrol, renew, confirm, stand, leave, later, archive };
-  return { ...acts, fingerprint, standings, alarms, count, journal };
+  return { ...acts, fingerprint, standings, alarms, told, count, journal };
 }
 
 /** A device that renewed once and confirmed it. */
@@ -144,7 +145,7 @@ test('a confirmation supersedes every ancestor, also where the last release left
 });
 
 test('two living lines of descent raise an alarm, and the one that is confirmed last stays', async (context) => {
-  const { renew, confirm, later, leave, standings, alarms, first, second } = await line(context);
+  const { renew, confirm, later, leave, standings, alarms, told, first, second } = await line(context);
   await leave(first, { standing: 'valid' });
   const other = await renew(first);
   assert.equal(await alarms(), 0);
@@ -154,6 +155,7 @@ test('two living lines of descent raise an alarm, and the one that is confirmed 
   later(2 * minute);
   await assert.rejects(confirm(second), { code: 'renewal_refused' });
   assert.equal(await alarms(), 2, 'who holds the other one is heard of too');
+  assert.equal(await told(), 2, 'and the outside is told of both');
 });
 
 test('a successor whose place another key took can not be confirmed, and who tries is a copy', async (context) => {

@@ -1,3 +1,4 @@
+import type { AlertsRaised } from '../alerts/alerts.ts';
 import type { Attributes } from '../attributes/attributes.ts';
 import { Buckets } from '../bounds/bounds.ts';
 import type { Issuance } from '../issuance/issuance.ts';
@@ -13,6 +14,7 @@ import { createTokens, enrol, listTokens, revokeToken } from './tokens.ts';
 import { Tries } from './tries.ts';
 
 interface Parts {
+  alerts: Pick<AlertsRaised, 'raise'>;
   store: Store;
   journal: Journal;
   attributes: Attributes;
