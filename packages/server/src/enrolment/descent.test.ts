@@ -155,7 +155,7 @@ test('two living lines of descent raise an alarm, and the one that is confirmed 
   later(2 * minute);
   await assert.rejects(confirm(second), { code: 'renewal_refused' });
   assert.equal(await alarms(), 2, 'who holds the other one is heard of too');
-  assert.equal(await told(), 2, 'and the outside is told of both');
+  assert.equal(await told(), 1, 'the outside is told once a day of one certificate');
 });
 
 test('a successor whose place another key took can not be confirmed, and who tries is a copy', async (context) => {
