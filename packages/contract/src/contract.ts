@@ -12,6 +12,7 @@ export * from './certificates.ts';
 export * from './changes.ts';
 export { counted } from './counted.ts';
 export * from './desk.ts';
+export * from './edges.ts';
 export * from './enrolment.ts';
 export * from './errors.ts';
 export {
@@ -37,3 +38,4 @@ export * from './readings.ts';
 export * from './reasons.ts';
 export * from './selections.ts';
 export * from './signed-answer.ts';
+export * from './told-rules.ts';

@@ -2,17 +2,21 @@ import { z } from 'zod';
 import { AttributeName, AttributeValue } from './attributes.ts';
 import { Actor, SubjectDelta } from './changes.ts';
 import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
+import { ToldRules } from './told-rules.ts';
 
 /** A random id for each gate process (rule 3): neither a restart nor a copied identity can borrow its lease. */
 export const InstanceId = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
 
 /**
- * What a gate says in `Accept` when it takes bulk changes in parts, each before its revision. One of an earlier version does not, and gets a
- * snapshot in their place; an authority of an earlier version does not look.
+ * What a gate says in `Accept`: it takes bulk changes in parts, each before its revision, and rules on readings. One of an earlier version
+ * does not: it gets a snapshot in the place of parts, and no rules. An authority of an earlier version does not look.
  */
-export const feedInParts = 'application/x-ndjson; parts=1';
-export const isFeedInParts = (accept: string | undefined) =>
-  /^application\/x-ndjson\s*;\s*parts=1$/i.test(accept ?? '');
+export const feedAccepted = 'application/x-ndjson; parts=1; rules=1';
+export function acceptedInFeed(accept = ''): { inParts: boolean; withRules: boolean } {
+  const [type = '', ...parameters] = accept.split(';').map((word) => word.trim().toLowerCase());
+  const takes = (parameter: string) => type === 'application/x-ndjson' && parameters.includes(parameter);
+  return { inParts: takes('parts=1'), withRules: takes('rules=1') };
+}
 
 /** `GET /v1/feed?after=R&hash=H&attributes=a,b`: NDJSON, one `FeedMessage` a line. Without `after`, or with `snapshot=1`, it begins with a snapshot. */
 export const FeedQuery = z.strictObject({
@@ -90,6 +94,8 @@ export const FeedMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('prepared'), draft: DraftId, parts: Parts }),
   /** It will not be committed: what was sent of it is for nothing. */
   z.object({ type: z.literal('dropped'), draft: DraftId }),
+  /** Rules on readings, in the place of those before: at the beginning, after each snapshot, and when they change. */
+  ToldRules.extend({ type: z.literal('rules') }),
   /** At least each second: the head of the history and the authority's time. */
   z.object({
     type: z.literal('beat'),

@@ -1,10 +1,10 @@
 import {
   AppliedReport,
+  acceptedInFeed,
   FeedQuery,
   GateReads,
   GateReadsRequest,
   GateView,
-  isFeedInParts,
   LeaseAnswer,
   LeaseRelease,
   LeaseRequest,
@@ -167,9 +167,9 @@ async function streamFeed(
   const stop = attributes.gateReads.onChange((gate) => gate === peer.subject && reply.raw.destroy());
   try {
     await attributes.gateReads.require(peer.subject, namesIn(query));
-    const inParts = isFeedInParts(request.headers.accept);
+    const takes = acceptedInFeed(request.headers.accept);
     return await streamed(rooms, call, (write, signal) =>
-      feed.follow(query, { gate: peer.subject, inParts }, write, signal),
+      feed.follow(query, { gate: peer.subject, ...takes }, write, signal),
     );
   } finally {
     stop();

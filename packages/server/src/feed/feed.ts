@@ -7,4 +7,4 @@
  * Refuses to know: what gates expect, and how messages travel.
  */
 export { openFeed } from './open.ts';
-export type { Feed } from './promises.ts';
+export type { Feed, RulesToTell } from './promises.ts';

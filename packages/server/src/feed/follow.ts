@@ -1,6 +1,7 @@
 import type { FeedMessage, SubjectDelta } from '@portcullis/contract';
 import type { ChangeRecord, DraftTold, Journal } from '../journal/journal.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
+import type { RulesToTell } from './promises.ts';
 
 /** So many live changes, and so many bytes of them, wait for a slow gate in memory; beyond, it reads them from the journal. */
 const liveMax = 1_000;
@@ -28,6 +29,8 @@ interface Parts {
   lineOf(record: ChangeRecord): string;
   /** The line of one part of a bulk change; undefined for a gate that takes none: it gets a snapshot in their place. */
   partLine: ((draft: string, number: number) => Promise<string>) | undefined;
+  /** Undefined for a gate that knows none. */
+  rules: RulesToTell | undefined;
 }
 
 /** What a gate was sent of a bulk change that is not committed. */
@@ -52,6 +55,8 @@ export class Follower {
   #behind = true;
   #beatDue = true;
   #sent: Sent | undefined;
+  /** The revision of the rules that it was told. */
+  #rulesSent: number | undefined;
   #wake: () => void = () => undefined;
 
   constructor(parts: Parts, cursor: number) {
@@ -61,9 +66,10 @@ export class Follower {
 
   /** `snapshot`: begin with one, whatever is held. */
   async run({ snapshot = false } = {}): Promise<void> {
-    const { journal, signal } = this.#parts;
+    const { journal, rules, signal } = this.#parts;
     const stop = journal.onChange((record) => this.#hear(record));
     const stopDrafts = journal.drafts.watch({ onProgress: () => this.#nudge(false) });
+    const stopRules = rules?.onChange(() => this.#nudge(false));
     const beat = setInterval(() => this.#nudge(true), beatMs);
     const aborted = () => this.#wake();
     signal.addEventListener('abort', aborted);
@@ -73,6 +79,7 @@ export class Follower {
     } finally {
       stop();
       stopDrafts();
+      stopRules?.();
       clearInterval(beat);
       signal.removeEventListener('abort', aborted);
     }
@@ -93,6 +100,7 @@ export class Follower {
   }
 
   async #step(): Promise<void> {
+    if (await this.#sendRules()) return;
     if (this.#behind) return this.#backfill();
     const next = this.#live.shift();
     if (next) {
@@ -126,7 +134,7 @@ export class Follower {
     if (this.#parts.signal.aborted) return;
     this.#cursor = await this.#parts.snapshot(atLeast, () => this.#tellOfLife());
     // With the rows that it had, the gate has forgotten what was laid over them.
-    this.#sent = undefined;
+    this.#sent = this.#rulesSent = undefined;
     this.#behind = this.#parts.journal.head().revision > this.#cursor;
   }
 
@@ -187,6 +195,15 @@ export class Follower {
     if (!current.prepared || prepared) return false;
     this.#sent = { draft: current.id, parts, prepared: true };
     await write({ type: 'prepared', draft: current.id, parts });
+    return true;
+  }
+
+  /** False: it was told them as they are. */
+  async #sendRules(): Promise<boolean> {
+    const rules = this.#parts.rules?.current();
+    if (!rules || rules.revision === this.#rulesSent) return false;
+    this.#rulesSent = rules.revision;
+    await this.#parts.write({ type: 'rules', ...rules });
     return true;
   }
 

@@ -52,7 +52,7 @@ class Gate {
     const write = async (piece: string | Uint8Array) => {
       for (const line of Buffer.from(piece).toString().split('\n').filter(Boolean)) await this.#receive(line, inParts);
     };
-    const who = { gate: `gate-${this.instance[0]}`, inParts };
+    const who = { gate: `gate-${this.instance[0]}`, inParts, withRules: false };
     this.#running = this.#feed.follow(query as never, who, write, this.#stop.signal).catch((error: unknown) => {
       if (!this.#stop.signal.aborted) throw error;
     });

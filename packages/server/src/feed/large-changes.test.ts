@@ -61,7 +61,7 @@ function follow(
   const asked = async () => {
     const hash = after === undefined ? undefined : await records.journal.hashAt(after);
     const query = { instance, attributes: '', clock: records.clock.now, ...(after !== undefined && { after, hash }) };
-    await feed.follow(query as never, { gate: 'gate-1', inParts }, write, stop.signal);
+    await feed.follow(query as never, { gate: 'gate-1', inParts, withRules: false }, write, stop.signal);
   };
   const running = asked().catch((error: unknown) => {
     if (!stop.signal.aborted) throw error;

@@ -23,7 +23,7 @@ import { Holds } from './holds.ts';
 import { Horizon } from './horizon.ts';
 import { LastLines } from './last-lines.ts';
 import { instancesOfGateMax, LeaseBook } from './lease-book.ts';
-import type { Feed, Follows } from './promises.ts';
+import type { Feed, Follows, RulesToTell } from './promises.ts';
 import { PublicFeed } from './public-feed.ts';
 import { Receipts } from './receipts.ts';
 import { RecentHashes } from './recent-hashes.ts';
@@ -41,6 +41,8 @@ export interface FeedParts {
   directory: string;
   leaseMs: number;
   patienceMs: number;
+  /** Not given: this authority has no rules. */
+  rules?: RulesToTell | undefined;
 }
 
 /** A gate whose clock is further off than this judges validity by the wrong time. */
@@ -98,7 +100,7 @@ class AuthorityFeed implements Feed {
 
   async follow(
     query: z.infer<typeof FeedQuery>,
-    { gate, inParts }: Follows,
+    { gate, inParts, withRules }: Follows,
     write: (piece: string | Uint8Array) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
@@ -123,7 +125,7 @@ class AuthorityFeed implements Feed {
     const lineOf = (record: ChangeRecord) => this.#lineOf(record, { names, inParts });
     const snapshotBytes = () => this.#snapshots.bytes;
     const ofPart = (draft: string, number: number) => this.#partLine(draft, number, names);
-    const lines = { lineOf, partLine: inParts ? ofPart : undefined };
+    const lines = { lineOf, partLine: inParts ? ofPart : undefined, rules: withRules ? this.#parts.rules : undefined };
     const follower = { journal, names, now: system.now, write: send, signal, snapshot, snapshotBytes, ...lines };
     const ends = inParts ? this.#holds.takes(nameOf({ gate, instance: query.instance })) : () => undefined;
     try {

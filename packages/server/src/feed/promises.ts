@@ -7,6 +7,7 @@ import type {
   Receipt,
   SettlementAnswer,
   SettlementRequest,
+  ToldRules,
 } from '@portcullis/contract';
 import type { z } from 'zod';
 
@@ -14,6 +15,15 @@ export interface Follows {
   gate: string;
   /** It takes bulk changes in parts. */
   inParts: boolean;
+  /** It takes rules on readings. */
+  withRules: boolean;
+}
+
+/** The rules that gates are told. Those with the same revision are the same. */
+export interface RulesToTell {
+  current(): ToldRules;
+  /** Returns what ends it. */
+  onChange(listener: () => void): () => void;
 }
 
 export interface Feed {

@@ -88,6 +88,8 @@ export class Replica {
       case 'dropped':
         this.dropStaged();
         return nothing;
+      case 'rules':
+        return nothing; // They say what to look for, not what is so.
       case 'beat':
         this.headRevision = message.revision;
         // A beat names the head of all that was sent before it: at another place something is missing, or the history is another.

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { FeedMessage, feedInParts, PortcullisError } from '@portcullis/contract';
+import { FeedMessage, feedAccepted, PortcullisError } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { MessageStream } from '../../credentials/credentials.ts';
 
@@ -20,7 +20,7 @@ export class FeedConnection {
   /** @throws {PortcullisError} as the authority refuses */
   static async open(link: Link, url: string, names: readonly string[], stop: AbortSignal): Promise<FeedConnection> {
     const counted = new Counted();
-    const asked = { url, accept: feedInParts, read: (line: Buffer) => counted.read(line) };
+    const asked = { url, accept: feedAccepted, read: (line: Buffer) => counted.read(line) };
     return new FeedConnection(names, await MessageStream.open(link, asked, stop));
   }
 

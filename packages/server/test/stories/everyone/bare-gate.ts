@@ -63,7 +63,8 @@ export class BareGate {
       lines.on('line', (line) => {
         const message = FeedMessage.parse(JSON.parse(line));
         this.messages.push(message);
-        if ('revision' in message) this.head = { revision: message.revision, hash: message.hash };
+        if (message.type !== 'rules' && 'revision' in message)
+          this.head = { revision: message.revision, hash: message.hash };
         complete ||= message.type === 'complete';
         // A snapshot may be some seconds old; the changes since follow it, and then a beat.
         if (complete && message.type === 'beat') resolve();
