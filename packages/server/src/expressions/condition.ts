@@ -2,6 +2,7 @@ import { type CelInput, celEnv, celMap, isCelError, parse, plan } from '@bufbuil
 import { type AttributeValue, inexactNumberWords, isExactNumber, type Kind } from '@portcullis/contract';
 import { anatomyOf } from './anatomy.ts';
 import { requireEvaluable } from './expression-types.ts';
+import { plainComparison } from './plain-comparisons.ts';
 
 /** What an expression can see. */
 export interface Facts {
@@ -29,11 +30,14 @@ export function compileCondition(text: string): Condition {
   requireEvaluable(parsed);
   const run = plan(celEnv(), parsed);
   const attributes = [...anatomy.attributes];
+  const plain = plainComparison(parsed.expr);
   return {
     text,
     readsReading: anatomy.variables.has('reading'),
     attributes,
     evaluate({ subject, attribute, reading }) {
+      const compared = reading && plain?.(reading);
+      if (compared !== undefined) return compared ? 'met' : 'not_met';
       const values = new Map(attributes.map((name) => [name, attribute(name) as CelInput]));
       const result = run({ subject: celValue(subject), attributes: values, reading: celValue(reading ?? {}) });
       if (isCelError(result)) return { failed: result.message };
