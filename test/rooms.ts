@@ -23,17 +23,19 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   replica: [],
   credentials: [],
   gate: ['bounds', 'expressions', 'replica', 'pki', 'storage', 'credentials'],
-  desk: ['bounds', 'credentials'],
+  publication: ['bounds', 'pki', 'storage', 'journal'],
+  desk: ['bounds', 'credentials', 'publication'],
   api: 'any door',
   cli: 'any door',
 };
 
 /**
- * Doors beside the file that has the room's name. A sink is an engine of its own, and gates open nothing else of storage. Time alone
+ * Doors beside the file that has the room's name. A sink is an engine of its own, and gates open nothing else of storage. Codes are kept by the authority, which answers nobody by them. Time alone
  * is wanted by commands that must not wait for a logger to be loaded, and so is the version; figures take time to load too, and commands want none.
  */
 export const furtherDoors: readonly string[] = [
   'storage/sink.ts',
+  'publication/codes.ts',
   'telemetry/system.ts',
   'telemetry/version.ts',
   'telemetry/figures.ts',

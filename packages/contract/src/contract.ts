@@ -34,6 +34,7 @@ export { oneOf } from './one-of.ts';
 export * from './operations.ts';
 export { PageQuery, page, pageItemsMax } from './pages.ts';
 export * from './plain-text.ts';
+export * from './public.ts';
 export * from './readings.ts';
 export * from './reasons.ts';
 export * from './selections.ts';

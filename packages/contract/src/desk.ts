@@ -1,7 +1,9 @@
 import { z } from 'zod';
-import { AttributeName, AttributeValue } from './attributes.ts';
+import { AttributeName } from './attributes.ts';
 import { Challenge, ConfirmationRequest, ProvenEnrolmentRequest, RenewalRequest } from './enrolment.ts';
 import { Kind, Revision, SubjectId, Timestamp } from './identity.ts';
+import { PublicJourney } from './journeys.ts';
+import { PublicAttribute, PublicCertificate } from './public.ts';
 
 const signed = { challenge: Challenge };
 
@@ -43,15 +45,20 @@ export const DeskView = z.object({
 });
 export type DeskView = z.infer<typeof DeskView>;
 
-const publicAttribute = z.object({ value: AttributeValue, changedAt: Timestamp });
-
-/** What anybody may know of a subject that has a public attribute. */
+/** What anybody may know of a subject that has a public attribute, or a code. */
 export const PublicSubject = z.object({
   subject: SubjectId,
   kind: Kind,
   /** When its last valid certificate ends; null: it has none. */
   validUntil: Timestamp.nullable(),
-  attributes: z.record(AttributeName, publicAttribute),
+  attributes: z.record(AttributeName, PublicAttribute),
+  /** SHA-256 of the code that leads to it; only who knows that code is told what follows. */
+  code: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
+    .optional(),
+  certificate: PublicCertificate.optional(),
+  journey: PublicJourney.optional(),
 });
 export type PublicSubject = z.infer<typeof PublicSubject>;
 
@@ -77,7 +84,7 @@ export const LookUpAnswer = z.object({
   /** It has a certificate that is valid now. */
   hasValidCertificate: z.boolean(),
   /** The public ones. */
-  attributes: z.record(AttributeName, publicAttribute),
+  attributes: z.record(AttributeName, PublicAttribute),
   /** The state of the fleet that this is of, and when the authority last said that it is the newest. */
   revision: Revision,
   asOf: Timestamp,

@@ -16,6 +16,9 @@ export const objectIdentifiers = {
   /** RFC 5280 §4.2.1.12 */
   clientAuth: '1.3.6.1.5.5.7.3.2',
   serverAuth: '1.3.6.1.5.5.7.3.1',
+  emailProtection: '1.3.6.1.5.5.7.3.4',
+  /** RFC 9336 §3.1 */
+  documentSigning: '1.3.6.1.5.5.7.3.36',
   /** RFC 5280 appendix A */
   commonName: '2.5.4.3',
   organizationName: '2.5.4.10',

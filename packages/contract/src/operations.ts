@@ -239,6 +239,17 @@ export const ServerCertificate = z.object({
 });
 export type ServerCertificate = z.infer<typeof ServerCertificate>;
 
+/** `POST /v1/publication-certificates`: of the key that a desk signs public answers with. */
+export const PublicationCertificateRequest = ServerCertificateRequest;
+export const PublicationCertificate = z.object({
+  fleet: FleetName,
+  certificate: z.string(),
+  issuer: z.string(),
+  renewAfter: Timestamp,
+  notAfter: Timestamp,
+});
+export type PublicationCertificate = z.infer<typeof PublicationCertificate>;
+
 /** `GET /v1/fleet`. */
 export const FleetView = z.object({
   fleet: FleetName,

@@ -16,6 +16,7 @@ import { type Gate, openGate } from './gate/gate.ts';
 import { type Issuance, openIssuance } from './issuance/issuance.ts';
 import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
 import { fileKeys } from './keys/keys.ts';
+import { type Codes, openCodes } from './publication/codes.ts';
 import { openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
 import { holdLock, openSqliteStore, type Store } from './storage/storage.ts';
@@ -39,6 +40,7 @@ export interface Records {
   revocation: Revocation;
   issuance: Issuance;
   enrolment: Enrolment;
+  codes: Codes;
 }
 
 export async function assembleRecords(
@@ -57,7 +59,8 @@ export async function assembleRecords(
   const issuance = await openIssuance({ store, keys: fileKeys(join(home, 'keys')), system });
   const parts = { ...config, alerts, store, journal, attributes, revocation, issuance, system, log };
   const enrolment = openEnrolment({ ...parts, makeKey: keyWithRequest });
-  return { alerts, store, journal, attributes, revocation, issuance, enrolment };
+  const codes = openCodes({ journal, system });
+  return { alerts, store, journal, attributes, revocation, issuance, enrolment, codes };
 }
 
 function keyWithRequest(): { key: string; request: Buffer } {

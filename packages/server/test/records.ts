@@ -7,6 +7,7 @@ import type { AttributeType, AttributeValue, Fingerprint, Kind, SubjectId } from
 import { type Alerts, openAlerts } from '../src/alerts/alerts.ts';
 import { type Attributes, openAttributes } from '../src/attributes/attributes.ts';
 import { type Journal, openJournal } from '../src/journal/journal.ts';
+import { type Codes, openCodes } from '../src/publication/codes.ts';
 import { openRevocation, type Revocation } from '../src/revocation/revocation.ts';
 import { createSqliteStore, type Schema, type Store } from '../src/storage/storage.ts';
 import type { System } from '../src/telemetry/telemetry.ts';
@@ -24,6 +25,7 @@ export interface Records {
   alerts: Alerts;
   attributes: Attributes;
   revocation: Revocation;
+  codes: Codes;
 }
 
 export async function openRecords(
@@ -44,7 +46,8 @@ export async function openRecords(
     await store[Symbol.asyncDispose]();
     await rm(directory, { recursive: true, force: true });
   });
-  return { directory, clock, system, store, journal, alerts, attributes, revocation };
+  const codes = openCodes({ journal, system });
+  return { directory, clock, system, store, journal, alerts, attributes, revocation, codes };
 }
 
 export const subjectId = (id: string) => id as SubjectId;

@@ -41,7 +41,7 @@ const issuance = {
   bundle: { version: 1, roots: '', issuers: '' },
   check: () => ({}),
   issue: async () => ({ fingerprint: '', pem: '', issuerPem: '', notBefore: 0, notAfter: 0 }),
-  recordServer: async () => undefined,
+  recordOwn: async () => undefined,
   renewAfter: () => 0,
 };
 

@@ -9,6 +9,8 @@ import {
   LeaseRelease,
   LeaseRequest,
   PortcullisError,
+  PublicationCertificate,
+  PublicationCertificateRequest,
   ServerCertificate,
   ServerCertificateRequest,
   SettlementAnswer,
@@ -126,6 +128,16 @@ export const gatesRoutes: readonly Route[] = [
     answer: ServerCertificate,
     handle: issueServerCertificate,
   }),
+  route({
+    method: 'POST',
+    path: '/v1/publication-certificates',
+    kinds: ['desk'],
+    summary: 'A certificate of the key that a desk signs public answers with',
+    uses: ['issuance', 'journal', 'fleet', 'serverCertificates'],
+    schemas: { body: PublicationCertificateRequest },
+    answer: PublicationCertificate,
+    handle: issuePublicationCertificate,
+  }),
 ];
 
 type CertificateRooms = 'issuance' | 'journal' | 'attributes' | 'hosts' | 'serverCertificates';
@@ -134,15 +146,7 @@ async function issueServerCertificate(
   { issuance, journal, attributes, hosts: ownHosts, serverCertificates }: Pick<Rooms, CertificateRooms>,
   { body, peer, by }: Call<{ body: typeof ServerCertificateRequest }>,
 ) {
-  if (!serverCertificates.take(peer.subject)) {
-    throw new PortcullisError(
-      'rate_limited',
-      `"${peer.subject}" asks for server certificates too often; wait a minute`,
-      {
-        detail: { retryAfterSeconds: 60 },
-      },
-    );
-  }
+  requireSeldom(serverCertificates, peer.subject);
   const hosts = (await attributes.hostsOf(peer.subject)) ?? ownHosts;
   const request = Buffer.from(body.request, 'base64');
   const signed = await issuance.issue(issuance.check({ subject: peer.subject, kind: peer.kind, request, hosts }));
@@ -151,10 +155,36 @@ async function issueServerCertificate(
     action: 'certificates.server',
     body: { fingerprint: signed.fingerprint, hosts },
   };
-  await journal.note(entry, (db) => issuance.recordServer(db, signed, peer.subject));
+  await journal.note(entry, (db) => issuance.recordOwn(db, signed, peer.subject));
   const { roots, issuers } = issuance.bundle;
   const [renewAfter, notAfter] = [timestamp(issuance.renewAfter(signed)), timestamp(signed.notAfter)];
   return { certificate: signed.pem, issuer: signed.issuerPem, roots, issuers, renewAfter, notAfter };
+}
+
+async function issuePublicationCertificate(
+  {
+    issuance,
+    journal,
+    fleet,
+    serverCertificates,
+  }: Pick<Rooms, 'issuance' | 'journal' | 'fleet' | 'serverCertificates'>,
+  { body, peer, by }: Call<{ body: typeof PublicationCertificateRequest }>,
+) {
+  requireSeldom(serverCertificates, peer.subject);
+  const request = Buffer.from(body.request, 'base64');
+  const asked = { subject: peer.subject, kind: peer.kind, request, publication: true } as const;
+  const signed = await issuance.issue(issuance.check(asked));
+  const entry = { ...by, action: 'certificates.publication', body: { fingerprint: signed.fingerprint } };
+  await journal.note(entry, (db) => issuance.recordOwn(db, signed, peer.subject));
+  const [renewAfter, notAfter] = [timestamp(issuance.renewAfter(signed)), timestamp(signed.notAfter)];
+  return { fleet, certificate: signed.pem, issuer: signed.issuerPem, renewAfter, notAfter };
+}
+
+/** @throws {PortcullisError} `rate_limited` */
+function requireSeldom(issued: Rooms['serverCertificates'], subject: string): void {
+  if (issued.take(subject)) return;
+  const detail = { retryAfterSeconds: 60 };
+  throw new PortcullisError('rate_limited', `"${subject}" asks for certificates too often; wait a minute`, { detail });
 }
 
 async function streamFeed(

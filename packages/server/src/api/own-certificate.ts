@@ -28,7 +28,7 @@ export class OwnCertificate {
       action: 'certificates.server',
       body: { fingerprint: signed.fingerprint, hosts },
     };
-    await journal.note(entry, (db) => issuance.recordServer(db, signed, 'authority'));
+    await journal.note(entry, (db) => issuance.recordOwn(db, signed, 'authority'));
     this.#renewAfter = issuance.renewAfter(signed);
     this.#warnOfEnds();
     return { key, certificate: signed.pem + signed.issuerPem };

@@ -46,6 +46,7 @@ test('every route that only looks is a GET: a read-only operator is refused all 
       '/v1/attributes',
       '/v1/changes/:revision/undo',
       '/v1/gates/:id/reads',
+      '/v1/shipments/:id/code',
       '/v1/standings',
       '/v1/subjects/:id/retire',
       '/v1/tokens',

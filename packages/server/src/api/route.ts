@@ -8,6 +8,7 @@ import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Issuance } from '../issuance/issuance.ts';
 import type { By, Journal, Verified } from '../journal/journal.ts';
+import type { Codes } from '../publication/codes.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
 import type { DeskReports } from './desk-reports.ts';
@@ -18,6 +19,7 @@ import type { Peer } from './peer.ts';
 export interface Rooms {
   alerts: Pick<Alerts, 'list' | 'retry'>;
   attributes: Attributes;
+  codes: Codes;
   desks: DeskReports;
   doors: Pick<Doors, 'list'>;
   enrolment: Enrolment;

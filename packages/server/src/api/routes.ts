@@ -3,6 +3,7 @@ import { alertsRoutes } from './alerts.ts';
 import { attributesRoutes } from './attributes.ts';
 import { certificatesRoutes } from './certificates.ts';
 import { changesRoutes } from './changes.ts';
+import { codesRoutes } from './codes.ts';
 import { desksRoutes } from './desks.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { gatesRoutes } from './gates.ts';
@@ -24,6 +25,7 @@ export const apiRoutes: readonly Route[] = [
   ...alertsRoutes,
   ...gatesRoutes,
   ...desksRoutes,
+  ...codesRoutes,
 ];
 
 /** On the enrolment listener: server certificate only. */

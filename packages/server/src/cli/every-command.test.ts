@@ -58,6 +58,7 @@ const operands: Record<string, string[]> = {
   role: ['gate'],
   gate: ['gate-1'],
   file: [join(home, 'none', 'lane.yaml')],
+  shipment: ['box-1'],
 };
 
 /** Operands that may be left out, and are not in the usual case. */

@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   change: async () => (await import('./change-commands.ts')).changeCommands,
   journey: async () => (await import('./journey-commands.ts')).journeyCommands,
   alert: async () => (await import('./alert.ts')).alertCommands,
+  shipment: async () => (await import('./shipment-commands.ts')).shipmentCommands,
   explain: async () => (await import('./explain.ts')).explainCommand,
   watch: async () => (await import('./watch.ts')).watchCommand,
   readings: async () => (await import('./readings.ts')).readingsCommand,

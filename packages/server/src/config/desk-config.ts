@@ -26,6 +26,8 @@ const Limits = z.strictObject({
   relayMs: milliseconds(100, 120_000, 15_000),
   /** How old the authority's last word may be for look-ups to be answered. */
   lookUpAgeMs: milliseconds(1_000, 3_600_000, 60_000),
+  /** The same for public answers, by code: they say themselves as of when they are. */
+  publicAgeMs: milliseconds(1_000, 86_400_000, 3_600_000),
 });
 
 /** `desk.yaml`: the process that strangers reach. */

@@ -28,14 +28,17 @@ export class LookUps {
     this.#misses = new Buckets({ ...missesTerms, monotonic: parts.system.monotonic });
   }
 
-  async answer(request: IncomingMessage): Promise<Told> {
+  takes(path: string): boolean {
+    return path.startsWith(prefix);
+  }
+
+  async answer(request: IncomingMessage, from: string): Promise<Told> {
     const path = pathOf(request);
-    if (!path.startsWith(prefix)) throw new PortcullisError('route_unknown', 'the public listener has no such route');
     requireMethod(request, `${prefix}ID`, 'GET');
     const found = this.#find(path.slice(prefix.length));
     if (found)
       return { status: 200, headers: { ...cached, 'content-type': 'application/json' }, body: JSON.stringify(found) };
-    if (!this.#misses.take(addressGroup(request.socket.remoteAddress ?? '')))
+    if (!this.#misses.take(addressGroup(from)))
       throw new PortcullisError('rate_limited', 'too many look-ups from this address found nothing; wait a moment');
     throw new PortcullisError('subject_unknown', 'nothing is public of such a subject');
   }
@@ -47,9 +50,11 @@ export class LookUps {
     if (!state || state.ageMs > ageMsMax)
       throw new PortcullisError('look_ups_stale', 'the desk has not heard from the authority for too long; try again');
     const known = record.find(id);
-    if (!known) return undefined;
-    const { validUntil, ...told } = known;
+    // What else is known of it is for those alone who know its code.
+    if (!known || Object.keys(known.attributes).length === 0) return undefined;
+    const { subject, kind, attributes, validUntil } = known;
     const hasValidCertificate = validUntil !== null && Date.parse(validUntil) > system.now();
-    return { ...told, hasValidCertificate, revision: state.revision, asOf: state.time as LookUpAnswer['asOf'] };
+    const { revision, time: asOf } = state;
+    return { subject, kind, attributes, hasValidCertificate, revision, asOf };
   }
 }

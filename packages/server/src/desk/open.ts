@@ -4,11 +4,9 @@ import { exchange } from '@portcullis/device';
 import { z } from 'zod';
 import { Credentials, linkTo, type ServerCertificateHeld } from '../credentials/credentials.ts';
 import { type Log, type System, timestamp, version } from '../telemetry/telemetry.ts';
-import { follow } from './following.ts';
 import { Front } from './front.ts';
-import { LookUps } from './look-ups.ts';
 import type { Desk, DeskSettings } from './promises.ts';
-import { PublicRecord } from './public-record.ts';
+import { PublicSide } from './public-side.ts';
 import { relay } from './relay.ts';
 import { Relaying } from './relaying.ts';
 
@@ -43,9 +41,8 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
     relay: (asked) => relay(asked, { authority, link, relayMs: limits.relayMs }),
   });
   const enrolment = new Front(held, { limits, log, system, answer: (request) => relaying.answer(request) });
-  const record = new PublicRecord(system.monotonic);
-  const lookUps = new LookUps({ record, ageMsMax: limits.lookUpAgeMs, system });
-  const open = new Front(held, { limits, log, system, answer: (request) => lookUps.answer(request) });
+  const { subject } = credentials.client;
+  const open = new PublicSide({ directory, settings, subject, link: () => link, held, system, log });
   const stop = new AbortController();
   const close = async () => {
     stop.abort();
@@ -53,11 +50,9 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
     await Promise.all([enrolment.close(), open.close()]);
     link.close();
   };
-  const { host, port: wanted, publicPort: publicWanted } = listen;
   try {
-    const port = await enrolment.listen({ host, port: wanted });
-    const publicPort = publicWanted === undefined ? undefined : await open.listen({ host, port: publicWanted });
-    if (publicPort !== undefined) void follow({ authority, link: () => link, record, log }, stop.signal);
+    const port = await enrolment.listen({ host: listen.host, port: listen.port });
+    const publicPort = await open.listen();
     credentials.keepServer(held, (next) => {
       for (const front of [enrolment, open]) front.swap(next);
     });
@@ -65,7 +60,7 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
     const startedAt = timestamp(system.now());
     const figures = () => {
       const { connections, turnedAway } = enrolment;
-      const { state } = record;
+      const { state } = open;
       const lookUps = state ? { revision: state.revision, ageMs: state.ageMs, subjects: state.subjects } : null;
       return { url, version, startedAt, connections, relayed: relaying.relayed, turnedAway, lookUps };
     };
@@ -76,7 +71,7 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
     void report();
     const reporting = setInterval(() => void report(), reportEveryMs).unref();
     stop.signal.addEventListener('abort', () => clearInterval(reporting));
-    return { subject: credentials.client.subject, port, publicPort, [Symbol.asyncDispose]: close };
+    return { subject, port, publicPort, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -8,6 +8,7 @@ export interface DeskLimits {
   relayedPerAddressMax: number;
   relayMs: number;
   lookUpAgeMs: number;
+  publicAgeMs: number;
 }
 
 export interface DeskSettings {

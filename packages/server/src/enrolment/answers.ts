@@ -63,7 +63,7 @@ export class Answers {
     const permit = issuance.check({ subject: 'authority', kind: 'authority', request, hosts: [] });
     const issued = await issuance.issue(permit);
     const entry = { actor: 'authority', action: 'certificates.answers', body: { fingerprint: issued.fingerprint } };
-    await journal.note(entry, (db) => issuance.recordServer(db, issued, 'authority'));
+    await journal.note(entry, (db) => issuance.recordOwn(db, issued, 'authority'));
     this.#current = {
       key: createPrivateKey(key),
       signer: issued.pem,

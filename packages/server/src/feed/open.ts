@@ -25,6 +25,7 @@ import { LastLines } from './last-lines.ts';
 import { instancesOfGateMax, LeaseBook } from './lease-book.ts';
 import type { Feed, Follows, RulesToTell } from './promises.ts';
 import { PublicFeed } from './public-feed.ts';
+import type { CodeChanges } from './public-subjects.ts';
 import { Receipts } from './receipts.ts';
 import { RecentHashes } from './recent-hashes.ts';
 import { Snapshots } from './snapshots.ts';
@@ -43,6 +44,7 @@ export interface FeedParts {
   patienceMs: number;
   /** Not given: this authority has no rules. */
   rules?: RulesToTell | undefined;
+  codes: CodeChanges;
 }
 
 /** A gate whose clock is further off than this judges validity by the wrong time. */

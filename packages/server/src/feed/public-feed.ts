@@ -1,15 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { AttributeName, Kind, PublicFeedMessage, PublicSubject, SubjectId } from '@portcullis/contract';
-import { sql } from 'kysely';
+import type { PublicFeedMessage, SubjectId } from '@portcullis/contract';
 import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
+import { type CodeChanges, publicIds, publicOf } from './public-subjects.ts';
 
 interface Parts {
   store: Store;
   journal: Pick<Journal, 'onChange' | 'head' | 'deltasOf'>;
   attributes: Pick<Attributes, 'merged' | 'isBetween'>;
+  codes: CodeChanges;
   now(): number;
   write(message: PublicFeedMessage): Promise<void>;
   signal: AbortSignal;
@@ -45,6 +46,7 @@ export class PublicFeed {
   async run(): Promise<void> {
     const { journal, signal } = this.#parts;
     const stop = journal.onChange((record) => this.#hear(record));
+    const stopCodes = this.#parts.codes.onRotated((subject) => this.#touch(subject));
     // A commit between the two is heard of by neither.
     this.#heard = journal.head().revision;
     const beat = setInterval(() => this.#nudge(true), beatMs);
@@ -54,6 +56,7 @@ export class PublicFeed {
       while (!signal.aborted) await this.#step();
     } finally {
       stop();
+      stopCodes();
       clearInterval(beat);
       signal.removeEventListener('abort', aborted);
     }
@@ -64,6 +67,11 @@ export class PublicFeed {
     for (const { subject } of record.subjects) this.#touched.add(subject);
     if (record.draft) this.#bulk.push(record);
     if (this.#touched.size > touchedMax) this.#anew = true;
+    this.#nudge(false);
+  }
+
+  #touch(subject: string): void {
+    this.#touched.add(subject);
     this.#nudge(false);
   }
 
@@ -99,7 +107,7 @@ export class PublicFeed {
     for (const known of [this.#touched, this.#told]) known.clear();
     await this.#parts.write({ type: 'snapshot' });
     for (let after = ''; !this.#parts.signal.aborted; ) {
-      const subjects = await this.#read((db) => publicIds(db, after));
+      const subjects = await this.#read((db) => publicIds(db, after, pageSize));
       const last = subjects.at(-1);
       if (last === undefined) return;
       await this.#tell(subjects);
@@ -132,50 +140,4 @@ export class PublicFeed {
       if (found !== undefined) return found;
     }
   }
-}
-
-async function publicIds(db: Reader, after: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom('attributes')
-    .select('subject')
-    .distinct()
-    .where('visibility', '=', sql.lit('public'))
-    .where('subject', '>', after)
-    .orderBy('subject')
-    .limit(pageSize)
-    .execute();
-  return rows.map(({ subject }) => subject);
-}
-
-async function publicOf(db: Reader, ids: readonly string[], now: number): Promise<PublicSubject[]> {
-  const values = await db
-    .selectFrom('attributes')
-    .innerJoin('subjects', 'subjects.id', 'attributes.subject')
-    .select(['subject', 'kind', 'name', 'value', 'changedAt'])
-    .where('visibility', '=', sql.lit('public'))
-    .where('subject', 'in', ids)
-    .where('retired', '=', 0)
-    .orderBy('subject')
-    .execute();
-  const ends = await db
-    .selectFrom('certificates')
-    .select(({ fn }) => ['subject', fn.max('notAfter').as('until')])
-    .where('subject', 'in', [...new Set(values.map(({ subject }) => subject))])
-    .where('purpose', '=', 'client')
-    .where('standing', '=', 'valid')
-    .where('notAfter', '>', now)
-    .groupBy('subject')
-    .execute();
-  const untilOf = new Map(ends.map(({ subject, until }) => [subject, timestamp(Number(until))]));
-  return [...Map.groupBy(values, ({ subject }) => subject)].map(([id, rows]) => ({
-    subject: id as SubjectId,
-    kind: rows[0]?.kind as Kind,
-    validUntil: untilOf.get(id) ?? null,
-    attributes: Object.fromEntries(
-      rows.map(({ name, value, changedAt }) => [
-        name as AttributeName,
-        { value: JSON.parse(value) as never, changedAt: timestamp(changedAt) },
-      ]),
-    ),
-  }));
 }

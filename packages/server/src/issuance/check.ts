@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { type FleetName, type Kind, PortcullisError, type SubjectId, subjectUri } from '@portcullis/contract';
 import { parseRequest } from '../pki/pki.ts';
-import { type Profile, profiles, serverProfile } from './profiles.ts';
+import { type Profile, profiles, publicationProfile, serverProfile } from './profiles.ts';
 
 export interface CheckRequest {
   subject: string;
@@ -11,6 +11,8 @@ export interface CheckRequest {
   request: Uint8Array;
   /** Given: a server certificate for these names and addresses. Not given: a client certificate. */
   hosts?: string[];
+  /** Given: a desk's certificate for signing public answers. */
+  publication?: true;
 }
 
 /** What a permit permits: everything that will be signed but serial and time. */
@@ -52,9 +54,14 @@ export class Permit {
 export function check(fleet: FleetName, asked: CheckRequest): Permit {
   const { publicKey } = parseRequest(asked.request);
   const subject = asked.subject as SubjectId;
-  const profile = asked.hosts ? serverProfile : clientProfile(asked.kind);
+  const profile = profileOf(asked);
   const uri = subjectUri(fleet, asked.kind, subject);
   return Permit.of({ subject, kind: asked.kind, profile, publicKey, uri, hosts: asked.hosts ?? [] });
+}
+
+function profileOf({ kind, hosts, publication }: CheckRequest): Profile {
+  if (publication) return publicationProfile;
+  return hosts ? serverProfile : clientProfile(kind);
 }
 
 function clientProfile(kind: Kind): Profile {

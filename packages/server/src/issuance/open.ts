@@ -34,7 +34,7 @@ export async function openIssuance({ store, keys, system }: Parts): Promise<Issu
     check: (request) => check(fleet, request),
     issue: (permit) => issue(parts, permit),
     record,
-    recordServer: (db, signed, actor) => recordServer(db, signed, { revision: 0, at: system.now(), actor }),
+    recordOwn: (db, signed, actor) => recordOwn(db, signed, { revision: 0, at: system.now(), actor }),
     ends: () => Object.values(issuers).map(({ name, notAfter }) => ({ name, notAfter })),
     renewAfter({ notBefore, notAfter }) {
       const share = 1 / 2 + (system.random(4).readUInt32BE() / 2 ** 32) * (2 / 3 - 1 / 2);
@@ -85,7 +85,7 @@ async function requireNotHeld(db: Writer, subject: string): Promise<void> {
 }
 
 /** The authority has two kinds of them in use at once, for its listeners and for its answers: those stay as they are until they end. */
-async function recordServer(
+async function recordOwn(
   db: Writer,
   signed: SignedCertificate,
   by: { revision: number; at: number; actor: string },
@@ -95,7 +95,7 @@ async function recordServer(
       .updateTable('certificates')
       .set({ standing: 'superseded', changedAt: by.at, changedBy: by.actor, reason: null })
       .where('subject', '=', signed.subject)
-      .where('purpose', '=', 'server')
+      .where('purpose', '=', signed.purpose)
       .where('standing', '=', 'valid')
       .execute();
   }

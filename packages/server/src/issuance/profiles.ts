@@ -52,3 +52,10 @@ export const profiles: Record<Exclude<Kind, 'authority'>, Profile> = {
 
 /** The server certificates of gates, desks and the authority. */
 export const serverProfile: Profile = { purpose: 'server', lifetimeMs: 24 * hour, issuer: 'issuer-infrastructure' };
+
+/** What a desk signs public answers with: good for that and nothing else. */
+export const publicationProfile: Profile = {
+  purpose: 'publication',
+  lifetimeMs: 30 * day,
+  issuer: 'issuer-infrastructure',
+};

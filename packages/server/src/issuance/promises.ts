@@ -21,8 +21,11 @@ export interface Issuance {
   issue(permit: Permit): Promise<SignedCertificate>;
   /** Puts a client certificate on record within a revision, so that gates learn of it. */
   record(change: ChangeTransaction, signed: SignedCertificate, renewal?: { renews: string }): Promise<void>;
-  /** Puts a server certificate on record, which supersedes those that a gate or a desk had. No gate decides by it, so it needs no revision. */
-  recordServer(db: Writer, signed: SignedCertificate, actor: string): Promise<void>;
+  /**
+   * Puts on record what a gate, a desk or the authority has beside its client certificate: of one purpose it supersedes those that a gate or a
+   * desk had. No gate decides by it, so it needs no revision.
+   */
+  recordOwn(db: Writer, signed: SignedCertificate, actor: string): Promise<void>;
   /** When each issuer ends: nothing that it signed outlives it. */
   ends(): { name: string; notAfter: number }[];
   /** When to renew, and never at once: chosen between half and two thirds of the lifetime, so that a fleet spreads out. */

@@ -22,7 +22,7 @@ test("the next server certificate of a gate or a desk supersedes the one before,
     const request = makeRequest(makeKey(), subject);
     const asked = issuance.check({ subject, kind: subject, request, hosts: ['localhost'] });
     const signed = await issuance.issue(asked);
-    await store.change((db) => issuance.recordServer(db, signed, subject));
+    await store.change((db) => issuance.recordOwn(db, signed, subject));
     return signed.fingerprint;
   };
   const standings = async (fingerprints: string[]) => {

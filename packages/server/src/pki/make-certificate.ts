@@ -99,13 +99,23 @@ function extensionsOf(fields: CertificateFields): Extension[] {
       false,
       new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(keyIdentifier(fields.issuerPublicKey)) }),
     ),
-    ...(purposes ? [extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage(purposes.map(usageOf)))] : []),
+    ...(purposes ? [extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage(purposes.flatMap(usagesOf)))] : []),
     ...(names.length > 0 ? [extension(id_ce_subjectAltName, false, new SubjectAlternativeName(names))] : []),
   ];
 }
 
-function usageOf(purpose: Purpose): string {
-  return purpose === 'client' ? objectIdentifiers.clientAuth : objectIdentifiers.serverAuth;
+/**
+ * Of publication RFC 9336, and with it the one that `openssl cms -verify` demands when it is told nothing: by that alone it takes no other
+ * certificate of the fleet.
+ */
+const usages: Record<Purpose, readonly string[]> = {
+  client: [objectIdentifiers.clientAuth],
+  server: [objectIdentifiers.serverAuth],
+  publication: [objectIdentifiers.documentSigning, objectIdentifiers.emailProtection],
+};
+
+function usagesOf(purpose: Purpose): readonly string[] {
+  return usages[purpose];
 }
 
 function extension(extnID: string, critical: boolean, value: object): Extension {

@@ -14,13 +14,13 @@ test('each index over a part of a table is used by the queries that it is for', 
   });
   const records = await openRecords(context);
   await putSubject(records, 'truck-1');
-  const { store, journal, attributes, revocation, system } = records;
+  const { store, journal, attributes, revocation, codes, system } = records;
   await attributes.read('truck-1');
   await revocation.ending(1_000);
   await revocation.list({ limit: 10, endsBefore: new Date(system.now()).toISOString() } as never);
   const over = new AbortController();
   const write = async ({ type }: { type: string }) => (type === 'beat' ? over.abort() : undefined);
-  await new PublicFeed({ store, journal, attributes, now: system.now, write, signal: over.signal }).run();
+  await new PublicFeed({ store, journal, attributes, codes, now: system.now, write, signal: over.signal }).run();
   const plans = await store.change(async () => {
     const database = new DatabaseSync(`${records.directory}/store.db`, { readOnly: true });
     const plan = (text: string) =>
