@@ -51,6 +51,7 @@ export const askingCommands: readonly string[] = [
   'journal-commands',
   'journey-commands',
   'readings',
+  'signal-commands',
   'status',
   'subject',
   'token',

@@ -5,12 +5,19 @@ import { z } from 'zod';
 import { DeskFile, FleetFile, GateFile, JourneyFile } from '../packages/server/src/config/config.ts';
 
 const folder = join(import.meta.dirname, '../packages/server/src/config');
-const files = {
-  'fleet.yaml': { shape: FleetFile, sources: ['fleet-config.ts', 'figures-address.ts'] },
+/** `sections`: what lies below a key is defined in a file of its own. */
+const files: Record<
+  'fleet.yaml' | 'desk.yaml' | 'gate.yaml' | 'journeys/NAME.yaml',
+  { shape: z.ZodType; sources: readonly string[]; sections?: Readonly<Record<string, string>> }
+> = {
+  'fleet.yaml': {
+    ...{ shape: FleetFile, sources: ['fleet-config.ts', 'figures-address.ts'] },
+    sections: { signals: 'signals-config.ts' },
+  },
   'desk.yaml': { shape: DeskFile, sources: ['desk-config.ts'] },
   'gate.yaml': { shape: GateFile, sources: ['gate-config.ts', 'figures-address.ts'] },
   'journeys/NAME.yaml': { shape: JourneyFile, sources: ['journey-file.ts'] },
-} as const;
+};
 export type ConfigurationFile = keyof typeof files;
 
 interface Node {
@@ -31,11 +38,13 @@ interface Node {
 
 /** Path, default, what is allowed, meaning: one row a key that a value stands under. */
 export function configurationKeys(file: ConfigurationFile): string[][] {
-  const { shape, sources } = files[file];
+  const { shape, sources, sections = {} } = files[file];
   const meanings = meaningsIn(sources);
+  const below = new Map(Object.entries(sections).map(([key, source]) => [key, meaningsIn([source])]));
   const root = z.toJSONSchema(shape, { io: 'input', unrepresentable: 'any' }) as Node;
   return [...rowsOf(root, '')].map(({ path, node, required }) => {
-    const meaning = meanings.get(path.split('.').at(-1) as string);
+    const [first = '', ...inner] = path.split('.');
+    const meaning = ((inner.length > 0 && below.get(first)) || meanings).get(inner.at(-1) ?? first);
     if (meaning === undefined) throw new Error(`${file}: "${path}" has no comment where it is defined`);
     const usual = node.default === undefined ? required : `\`${JSON.stringify(node.default)}\``;
     return [`\`${path}\``, usual, allowedBy(node), meaning];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AttributeName, AttributeValue } from './attributes.ts';
+import { HoldView } from './holds.ts';
 import { Fingerprint, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
 import { oneOf } from './one-of.ts';
 
@@ -59,12 +60,14 @@ export const LeftByUndo = z.object({
 export type LeftByUndo = z.infer<typeof LeftByUndo>;
 export const leftNamedMax = 100;
 /** Of an undo: how much it leaves, and the first of it. */
+/** What is named is held all the same, by these: the first of them. What was asked for lies underneath. */
+const heldBy = z.array(HoldView).optional();
 const undone = { leaves: z.int().nonnegative().optional(), left: z.array(LeftByUndo).optional() };
 /** The answer to a change: with `wait=all` its receipt, without it the revision. */
 export const ChangeAnswer = z.union([
-  Receipt.extend({ changed, certificates, ...undone }),
+  Receipt.extend({ changed, certificates, heldBy, ...undone }),
   /** `dryRun`: nothing was changed, and `revision` is the newest that there is. */
-  z.object({ revision: Revision, changed, certificates, ...undone, dryRun: z.literal(true).optional() }),
+  z.object({ revision: Revision, changed, certificates, heldBy, ...undone, dryRun: z.literal(true).optional() }),
 ]);
 export type ChangeAnswer = z.infer<typeof ChangeAnswer>;
 

@@ -25,6 +25,7 @@ export {
   readExactJson,
 } from './exact-number.ts';
 export * from './feed.ts';
+export * from './holds.ts';
 export * from './host.ts';
 export * from './identity.ts';
 export * from './journeys.ts';
@@ -38,5 +39,7 @@ export * from './public.ts';
 export * from './readings.ts';
 export * from './reasons.ts';
 export * from './selections.ts';
+export * from './signal-answer.ts';
+export * from './signals.ts';
 export * from './signed-answer.ts';
 export * from './told-rules.ts';

@@ -17,6 +17,8 @@ export const failures = {
   alert_unknown: { status: 404, retry: false, title: 'there is no such alert' },
   attribute_unknown: { status: 404, retry: false, title: 'the subject has no such attribute' },
   token_unknown: { status: 404, retry: false, title: 'the fleet has no such token' },
+  signal_unknown: { status: 404, retry: false, title: 'the fleet has no such source of signals' },
+  hold_unknown: { status: 404, retry: false, title: 'there is no such hold' },
   revision_unknown: { status: 404, retry: false, title: 'there is no such revision' },
   kind_conflict: { status: 409, retry: false, title: 'the subject exists and has another kind' },
   attribute_type_conflict: { status: 409, retry: false, title: 'the attribute has another type in this fleet' },

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AttributeName, AttributeType, AttributeValue, attributeTextLengthMax, Visibility } from './attributes.ts';
 import { Actor, ReasonText } from './changes.ts';
 import { TokenSecret } from './enrolment.ts';
+import { HoldView } from './holds.ts';
 import { Hosts } from './host.ts';
 import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
 import { oneOf } from './one-of.ts';
@@ -128,6 +129,8 @@ export const AttributesRequest = z.strictObject({
   unset: z.array(AttributeName).max(64).optional(),
   /** Given: what is set becomes public or private. Not given: a new one is private, an existing one stays as it is. */
   visibility: Visibility.optional(),
+  /** The holds on these names end with it: what is set is in force. */
+  release: z.boolean().optional(),
   ...preconditions,
   reason: ReasonText.optional(),
   dryRun,
@@ -168,6 +171,8 @@ export const SubjectView = z.object({
   createdAt: Timestamp,
   revision: Revision,
   attributes: z.array(AttributeView),
+  /** What holds it now, the first of it. Told of one subject alone. */
+  heldBy: z.array(HoldView).optional(),
 });
 export type SubjectView = z.infer<typeof SubjectView>;
 

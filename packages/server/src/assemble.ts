@@ -18,6 +18,7 @@ import { type Journal, openJournal, readVerifiedFile } from './journal/journal.t
 import { fileKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
 import { openRevocation, type Revocation } from './revocation/revocation.ts';
+import { openSignals } from './signals/signals.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
 import { holdLock, openSqliteStore, type Store } from './storage/storage.ts';
 import { createLog, diskSpace, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
@@ -68,6 +69,9 @@ function keyWithRequest(): { key: string; request: Buffer } {
   return { key, request: makeRequest(key, 'authority') };
 }
 
+/** Gates tell nothing of readings that would prove something: no hold ends by one. */
+const nothingProven = async () => undefined;
+
 export interface Authority extends Api {
   readonly feed: Feed;
 }
@@ -84,11 +88,12 @@ export async function assembleAuthority(
   const feed = stack.use(
     await openFeed({ ...config, ...records, directory: join(directory, 'authority'), system, log }),
   );
+  const signals = stack.use(await openSignals({ ...config, ...records, proven: nothingProven, system, log }));
   stack.use(openArchive({ ...records, system, log }));
   const home = join(directory, 'authority');
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
   const looks = { ...seen, diskSpace: () => diskSpace(home) };
-  const api = stack.use(await openApi({ ...config, ...records, ...looks, feed, system, log }));
+  const api = stack.use(await openApi({ ...config, ...records, ...looks, feed, signals, system, log }));
   const opened = stack.move();
   return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

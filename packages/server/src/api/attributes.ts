@@ -8,10 +8,25 @@ import {
   WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
+import { valuesAtOnceMax, type Within } from '../attributes/attributes.ts';
+import type { Signals } from '../signals/signals.ts';
 import { answerChange, changeBytesMax } from './changes.ts';
 import { type Route, route } from './route.ts';
 
 const params = z.strictObject({ name: AttributeName });
+
+/** What becomes of holds within the same revision: they end where it is asked for, and never loosen what is set underneath. */
+async function beside(
+  signals: Signals,
+  { subjects, set = {}, release = false, dryRun }: AttributesRequest,
+  names: readonly string[],
+): Promise<Within | undefined> {
+  if (dryRun) return undefined;
+  if (release) return (change) => signals.letGo(change, subjects, names);
+  const isFew = subjects.length * names.length <= valuesAtOnceMax;
+  if (!isFew || (await signals.heldBy(subjects, names)).length === 0) return undefined;
+  return (change) => signals.keepStrict(change, subjects, set);
+}
 
 export const attributesRoutes: readonly Route[] = [
   route({
@@ -19,13 +34,17 @@ export const attributesRoutes: readonly Route[] = [
     path: '/v1/attributes',
     kinds: ['operator'],
     summary: 'Sets and unsets attributes: one revision, however many subjects it names',
-    uses: ['attributes', 'feed'],
+    uses: ['attributes', 'feed', 'signals'],
     schemas: { query: WaitQuery, body: AttributesRequest },
     answer: ChangeAnswer,
     bodyBytesMax: changeBytesMax,
-    async handle({ attributes, feed }, { query, body, by }) {
-      const done = await attributes.change({ ...by, reason: body.reason }, body);
-      return answerChange(feed, done, query, body);
+    async handle({ attributes, feed, signals }, { query, body, by }) {
+      const { subjects, reason } = body;
+      const names = [...Object.keys(body.set ?? {}), ...(body.unset ?? [])];
+      const within = await beside(signals, body, names);
+      const done = await attributes.change({ ...by, reason }, body, within);
+      const heldBy = await signals.heldBy(subjects, names);
+      return { ...(await answerChange(feed, done, query, body)), ...(heldBy.length > 0 && { heldBy }) };
     },
   }),
   route({

@@ -9,10 +9,18 @@ import {
   WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
-import { certificateView } from '../revocation/revocation.ts';
+import { certificateView, type Revocation } from '../revocation/revocation.ts';
 import { answerChange, changeBytesMax } from './changes.ts';
 import { onCondition } from './on-condition.ts';
 import { type Route, route } from './route.ts';
+
+async function subjectsOf(
+  revocation: Pick<Revocation, 'findEver'>,
+  { subject, subjects, fingerprint }: StandingsRequest,
+): Promise<readonly string[]> {
+  const named = fingerprint === undefined ? subject : (await revocation.findEver(fingerprint))?.subject;
+  return subjects ?? (named === undefined ? [] : [named]);
+}
 
 export const certificatesRoutes: readonly Route[] = [
   route({
@@ -44,13 +52,14 @@ export const certificatesRoutes: readonly Route[] = [
     path: '/v1/standings',
     kinds: ['operator'],
     summary: 'Suspends, resumes or revokes',
-    uses: ['revocation', 'attributes', 'feed'],
+    uses: ['revocation', 'attributes', 'feed', 'signals'],
     schemas: { query: WaitQuery, body: StandingsRequest },
     answer: ChangeAnswer,
     bodyBytesMax: changeBytesMax,
-    async handle({ revocation, attributes, feed }, { query, body, by }) {
+    async handle({ revocation, attributes, feed, signals }, { query, body, by }) {
       const done = await revocation.change(onCondition(by, body, { attributes, revocation }), body);
-      return answerChange(feed, done, query, body);
+      const heldBy = body.action === 'revoke' ? [] : await signals.heldBy(await subjectsOf(revocation, body), ['']);
+      return { ...(await answerChange(feed, done, query, body)), ...(heldBy.length > 0 && { heldBy }) };
     },
   }),
 ];

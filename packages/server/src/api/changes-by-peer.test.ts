@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Kind } from '@portcullis/contract';
 import { openRecords, putCertificate, putSubject, putToken, type Records, subjectId } from '../../test/records.ts';
+import { alert, delivery, signalsOver, usualSignals } from '../../test/signals.ts';
 import { Buckets } from '../bounds/bounds.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
 import { byPeer, requireAdmitted } from './peer.ts';
@@ -24,6 +25,8 @@ const requests: Record<string, Asked> = {
   '/v1/changes/:revision/undo': { ...operator, body: {}, params: { revision: 4 } },
   '/v1/tokens': { ...operator, body: { tokens: [token] } },
   '/v1/gates/:id/reads': { ...operator, body: { reads: ['level'] }, params: { id: 'gate-1' } },
+  '/v1/holds/release': { ...operator, body: { subject: 'truck-1', reason: 'looked at it' } },
+  '/v1/holds/apply': { ...operator, body: { subject: 'truck-2', reason: 'it is so' } },
   '/v1/alerts/retry': { ...operator, body: {} },
   '/v1/tokens/:id/revocation': { ...operator, body: {}, params: { id: 'token-1' } },
   '/v1/server-certificates': { ...gate, body: { request: '' } },
@@ -33,7 +36,7 @@ const requests: Record<string, Asked> = {
 /** A desk carries what others ask, who prove it themselves; of its own it puts nothing on record. */
 const carried = ['enrolments', 'renewals', 'renewals/confirmation', 'renewals/gates', 'renewals/nonce', 'report'];
 const withoutRecord = [
-  ...['/v1/leases/release', '/v1/reports', '/v1/settlements'],
+  ...['/v1/leases/release', '/v1/reports', '/v1/settlements', '/v1/signals/:source/trial'],
   ...carried.map((path) => `/v1/desk/${path}`),
 ];
 
@@ -55,12 +58,16 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
   }
   await putToken(records, 'truck-17', 'token-1');
   for (const id of ['operator-1', 'op-4', 'gate-1']) await putCertificate(records, id, id);
+  const signals = await signalsOver(records, { signals: usualSignals.replace('1000 in', '1 in') });
+  context.after(() => signals[Symbol.asyncDispose]());
+  for (const id of ['truck-1', 'truck-2']) await putSubject(records, id);
+  await signals.receive('plant', delivery(alert('truck-1'), alert('truck-2')));
   const enrolment = openEnrolment({ ...records, issuance, enrolmentUrl: 'https://localhost:1' } as never);
   const feed = { renew: async () => 'renewed' };
   const serverCertificates = new Buckets({ burst: 60, everyMs: 1_000, monotonic: () => 0 });
   return {
     ...records,
-    rooms: { ...records, enrolment, feed, issuance, hosts: [], serverCertificates } as unknown as Rooms,
+    rooms: { ...records, signals, enrolment, feed, issuance, hosts: [], serverCertificates } as unknown as Rooms,
   };
 }
 

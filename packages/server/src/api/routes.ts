@@ -7,6 +7,7 @@ import { codesRoutes } from './codes.ts';
 import { desksRoutes } from './desks.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { gatesRoutes } from './gates.ts';
+import { holdsRoutes } from './holds.ts';
 import type { Route } from './route.ts';
 import { selectionRoutes } from './selections.ts';
 import { statusRoutes } from './status.ts';
@@ -26,6 +27,7 @@ export const apiRoutes: readonly Route[] = [
   ...gatesRoutes,
   ...desksRoutes,
   ...codesRoutes,
+  ...holdsRoutes,
 ];
 
 /** On the enrolment listener: server certificate only. */

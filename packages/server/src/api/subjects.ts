@@ -32,10 +32,13 @@ export const subjectsRoutes: readonly Route[] = [
     path: '/v1/subjects/:id',
     kinds: ['operator'],
     summary: 'One subject',
-    uses: ['attributes'],
+    uses: ['attributes', 'signals'],
     schemas: { params },
     answer: SubjectView,
-    handle: ({ attributes }, { params: { id } }) => attributes.read(id),
+    async handle({ attributes, signals }, { params: { id } }) {
+      const [subject, heldBy] = [await attributes.read(id), await signals.heldBy([id])];
+      return { ...subject, ...(heldBy.length > 0 && { heldBy }) };
+    },
   }),
   route({
     method: 'GET',

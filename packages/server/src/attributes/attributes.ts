@@ -231,6 +231,7 @@ function ownWrites(merging: Merging, { declared, reserved }: Ruled): OwnWrites {
 const tooMany = () =>
   new PortcullisError('request_malformed', `holds are released with at most ${valuesAtOnceMax} values at once`);
 
+export { valuesAtOnceMax } from './bulk-change.ts';
 export type { NewSubject } from './ensure-subject.ts';
 export type { LaidOver } from './merge.ts';
 export type { ListQuery, Page } from './read.ts';

@@ -12,7 +12,7 @@ import type { Command } from 'commander';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import { attributeTypeCommands } from './attribute-types.ts';
 import { addManyOptions } from './change-options.ts';
-import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
+import { type FleetClient, type FleetOptions, heldWords, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 import { subjectsOf } from './subjects-of.ts';
 import { type ManyOptions, sendToMany } from './to-many.ts';
@@ -33,14 +33,18 @@ export function attributeCommands(program: Command, output: Output): void {
     .argument('<subjects|K=V...>', 'subjects (ids, @FILE or - with one a line), then K=V, or K:=JSON to force a type')
     .option('--public', 'anybody may see it')
     .option('--private', 'only operators may see it')
+    .option('--release', 'end the holds on these attributes with it')
     .description('set attributes of one subject or many: one revision')
-    .action(async (words: string[], options: ManyOptions & { public?: boolean; private?: boolean }) => {
+    .action(async (words: string[], options: SetOptions) => {
       const { subjects, assignments } = await subjectsBefore(words, options);
       requireAssignments(assignments);
       const visibility = options.public ? { visibility: 'public' } : options.private ? { visibility: 'private' } : {};
       const body = async (client: FleetClient) => {
         const { values: set, takenAsString } = await readAssignments(assignments, client, output);
-        return { body: { set, ...visibility }, told: takenAsString.length > 0 ? { takenAsString } : {} };
+        return {
+          body: { set, ...visibility, ...(options.release && { release: true }) },
+          told: takenAsString.length > 0 ? { takenAsString } : {},
+        };
       };
       const done = (who: string) => `${who}: ${assignments.join(' ')}`;
       await sendToMany(options, { ...ofAttributes, subjects, body, done }, output);
@@ -69,6 +73,12 @@ export function attributeCommands(program: Command, output: Output): void {
     .action((subject: string, name: string | undefined, options: FleetOptions) =>
       showHistory(subject, name, options, output),
     );
+}
+
+interface SetOptions extends ManyOptions {
+  public?: boolean;
+  private?: boolean;
+  release?: boolean;
 }
 
 const ofAttributes = {
@@ -101,12 +111,18 @@ async function showAttributes(
   output: Output,
 ): Promise<void> {
   await withFleet(options, async (client) => {
-    const { attributes } = await client.get(`/v1/subjects/${encodeURIComponent(subject)}`, SubjectView);
+    const { attributes, heldBy = [] } = await client.get(`/v1/subjects/${encodeURIComponent(subject)}`, SubjectView);
+    const holds = heldBy.filter((hold) => name === undefined || hold.attribute === name);
     const shown = attributes.filter((attribute) => name === undefined || attribute.name === name);
     if (name !== undefined && shown.length === 0) {
       throw new PortcullisError('attribute_unknown', `"${subject}" has no attribute "${name}"`);
     }
-    await output.list(shown, { ...attributeListing, none: `"${subject}" has no attributes` });
+    const json = (one: AttributeView) => {
+      const by = holds.filter(({ attribute }) => attribute === one.name);
+      return by.length > 0 ? { ...one, heldBy: by } : one;
+    };
+    await output.list(shown, { ...attributeListing, json, none: `"${subject}" has no attributes` });
+    if (!output.json) for (const hold of holds) output.notice(heldWords(hold));
   });
 }
 

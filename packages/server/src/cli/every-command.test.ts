@@ -57,6 +57,9 @@ const operands: Record<string, string[]> = {
   dir: [join(home, 'none')],
   role: ['gate'],
   gate: ['gate-1'],
+  source: ['plant'],
+  'subject|hold': ['truck-17'],
+  delivery: [join(import.meta.dirname, 'cli.ts')],
   file: [join(home, 'none', 'lane.yaml')],
   shipment: ['box-1'],
 };
@@ -68,6 +71,8 @@ const optional: Record<string, string[]> = {
   'certificate suspend': ['truck-17'],
   'certificate resume': ['truck-17'],
   'certificate revoke': ['truck-17'],
+  'signal apply': ['truck-17', '--reason', 'it is so'],
+  'signal release': ['--reason', 'looked at it'],
 };
 
 function completed({ words, command }: { words: string[]; command: Command }): string[] {

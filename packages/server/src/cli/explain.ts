@@ -1,16 +1,24 @@
-import { ChangeView, plainJson, ReasonCode, readFingerprint, VerdictView } from '@portcullis/contract';
+import {
+  ChangeView,
+  type HoldView,
+  plainJson,
+  ReasonCode,
+  readFingerprint,
+  SubjectView,
+  VerdictView,
+} from '@portcullis/contract';
 import { Spare } from '@portcullis/device/client';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { type Asked, askGates, gatesOf } from './ask-gates.ts';
-import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
+import { type FleetClient, type FleetOptions, heldWords, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 import type { Column } from './table.ts';
 
 const Verdicts = z.object({ items: z.array(VerdictView) });
 
 /** A verdict with the words of whoever made the change behind it. */
-type Explained = VerdictView & { changeReason: string | null };
+type Explained = VerdictView & { changeReason: string | null; heldBy?: HoldView[] };
 
 /** The same verdict, and the gates that gave it. */
 interface Told extends Explained {
@@ -50,9 +58,16 @@ async function tell(
   const unknown = verdicts.find(({ reason }) => reason === 'stream_unknown');
   if (unknown) fail(output, `${unknown.gate} has no stream "${unknown.stream}"`);
   const reasons = await reasonsOf(client, verdicts);
-  const explained = verdicts.map((one) => ({ ...one, changeReason: reasons.get(reasonKey(one)) ?? null }));
+  const holds = await holdsOf(client, verdicts);
+  const explained = verdicts.map((one) => {
+    const heldBy = holds.filter(({ subject }) => subject === one.subject);
+    return { ...one, changeReason: reasons.get(reasonKey(one)) ?? null, ...(heldBy.length > 0 && { heldBy }) };
+  });
   if (output.json) await output.list(explained, { columns: [] });
-  else await output.list(together(explained), explainListing);
+  else {
+    await output.list(together(explained), explainListing);
+    for (const hold of holds) output.notice(heldWords(hold));
+  }
 }
 
 /** What is missing from the answer is said, and the status tells it. */
@@ -78,6 +93,18 @@ async function reasonsOf(
     return [revision, reason] as const;
   });
   return new Map(await Promise.all(found));
+}
+
+/** Who was refused may be held: by which source, since when. */
+async function holdsOf(client: FleetClient, verdicts: readonly VerdictView[]): Promise<HoldView[]> {
+  const refused = verdicts.flatMap(({ verdict, subject }) =>
+    verdict === 'refused' && subject !== null ? subject : [],
+  );
+  const found = [...new Set(refused)].map(async (subject) => {
+    const { heldBy = [] } = await client.get(`/v1/subjects/${subject}`, SubjectView);
+    return heldBy.filter(({ state }) => state !== 'waiting');
+  });
+  return (await Promise.all(found)).flat();
 }
 
 /** Gates that say the same share a line; where they differ, each speaks for itself. */

@@ -1,6 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ChangeAnswer, counted, PortcullisError, plain, type Receipt } from '@portcullis/contract';
+import {
+  ChangeAnswer,
+  counted,
+  type HoldView,
+  PortcullisError,
+  plain,
+  plainJson,
+  type Receipt,
+} from '@portcullis/contract';
 import {
   type Credential,
   exchange,
@@ -197,8 +205,9 @@ export async function sendChange(
     const done =
       typeof change.done === 'string' ? doneWords(change.done, answer, body.fingerprint) : change.done(answer);
     const result = { ...answer, ...told };
-    if (!('confirmed' in answer)) return output.result(result, `${done} (revision ${answer.revision})`);
-    output.result(result, `${done}\n${receiptWords(answer)}`);
+    const held = (answer.heldBy ?? []).map((hold) => `\n  ${heldWords(hold)}`).join('');
+    if (!('confirmed' in answer)) return output.result(result, `${done} (revision ${answer.revision})${held}`);
+    output.result(result, `${done}\n${receiptWords(answer)}${held}`);
     if (!answer.confirmed) output.status = 1;
   });
 }
@@ -219,6 +228,26 @@ export async function askedWith(
   const revision = ifRevision === undefined ? undefined : revisionOf(ifRevision);
   const ifValues = ifValue && { ifValues: (await readAssignments(ifValue, client, output)).values };
   return { body: { ...body, reason, ifRevision: revision, ...ifValues }, ...(told && { told }) };
+}
+
+/** What is in force whatever was set or resumed. */
+export function heldWords({
+  hold,
+  subject,
+  attribute,
+  value,
+  state,
+  source,
+  key,
+  since,
+  until,
+  reason,
+}: HoldView): string {
+  const what = attribute === null ? 'suspended' : `${attribute}=${plainJson(value)}`;
+  const how = { in_force: 'is held at', beside: 'is also held at', waiting: 'waits to be held at' }[state];
+  const end =
+    until === 'person' ? 'until a person releases it' : `until ${until === 'resolved' ? 'it is resolved' : until}`;
+  return `${subject} ${how} ${what} by ${source} (${key}) since ${since}, ${end}: ${reason} [${hold}]`;
 }
 
 /** What was so already is said to have been. */

@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   journey: async () => (await import('./journey-commands.ts')).journeyCommands,
   alert: async () => (await import('./alert.ts')).alertCommands,
   shipment: async () => (await import('./shipment-commands.ts')).shipmentCommands,
+  signal: async () => (await import('./signal-commands.ts')).signalCommands,
   explain: async () => (await import('./explain.ts')).explainCommand,
   watch: async () => (await import('./watch.ts')).watchCommand,
   readings: async () => (await import('./readings.ts')).readingsCommand,

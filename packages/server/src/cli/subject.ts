@@ -1,7 +1,7 @@
 import { plainJson, SubjectView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { addChangeOptions } from './change-options.ts';
-import { type ChangeOptions, type FleetOptions, queryOf, sendChange, withFleet } from './fleet-client.ts';
+import { type ChangeOptions, type FleetOptions, heldWords, queryOf, sendChange, withFleet } from './fleet-client.ts';
 import { requireAttribute } from './known-names.ts';
 import { LastSeen } from './last-seen.ts';
 import type { Output } from './output.ts';
@@ -42,6 +42,7 @@ export function subjectCommands(program: Command, output: Output): void {
           ['made', one.createdAt],
           ['changed', `revision ${one.revision}`],
           ...one.attributes.map(({ name, value }) => [name, plainJson(value)] as const),
+          ...(one.heldBy ?? []).map((hold) => ['held', heldWords(hold)] as const),
         ]);
       });
     });

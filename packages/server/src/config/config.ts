@@ -11,3 +11,4 @@ export { type GateConfig, GateFile, loadGateConfig } from './gate-config.ts';
 export { GatePolicyFiles } from './gate-policy-files.ts';
 export { JourneyFile } from './journey-file.ts';
 export { JourneyFiles, readJourney } from './journey-files.ts';
+export { type SignalsConfig, SignalsSection } from './signals-config.ts';

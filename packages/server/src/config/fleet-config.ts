@@ -1,8 +1,17 @@
 import { join } from 'node:path';
-import { AttributeName, AttributeType, FleetName, Host, Hosts, oneOf, PortcullisError } from '@portcullis/contract';
+import {
+  type AttributeType,
+  type AttributeValue,
+  FleetName,
+  Host,
+  Hosts,
+  oneOf,
+  PortcullisError,
+} from '@portcullis/contract';
 import { z } from 'zod';
 import { MetricsConfig } from './figures-address.ts';
 import { readYaml } from './read-yaml.ts';
+import { AttributesSection, SignalsSection } from './signals-config.ts';
 
 export const Port = z.int().min(0).max(65_535);
 export const HttpsUrl = z.url({ protocol: /^https$/, message: 'must be an https address' });
@@ -34,13 +43,20 @@ export const FleetFile = z.strictObject({
   leaseMs: z.int().min(200).max(3_600_000).default(5_000),
   /** How long a change may wait for one gate before that gate gets no further lease, in milliseconds. */
   patienceMs: z.int().min(50).max(600_000).default(1_000),
-  /** Types of attribute names; a name that is not here gets the type of its first use. */
-  attributes: z.record(AttributeName, AttributeType).default({}),
+  /** Types of attribute names, or `{type, order}` with the values from the least strict to the strictest; a name that is not here gets the type of its first use. */
+  attributes: AttributesSection.default({}),
+  /** Who may signal, and what follows. */
+  signals: SignalsSection.default({}),
   metrics: MetricsConfig.optional(),
   /** How much the authority says on standard error. */
   log: LogLevel.default('info'),
 });
-export type FleetConfig = z.infer<typeof FleetFile>;
+type InFile = z.infer<typeof FleetFile>;
+/** Types of attributes by name, and apart from them the orders of their values, of those that declare one. */
+export type FleetConfig = Omit<InFile, 'attributes'> & {
+  attributes: Readonly<Record<string, AttributeType>>;
+  orders: Readonly<Record<string, readonly AttributeValue[]>>;
+};
 
 /** @throws {PortcullisError} `config_invalid`, `fleet_missing` */
 export function loadFleetConfig(directory: string): FleetConfig {
@@ -50,5 +66,10 @@ export function loadFleetConfig(directory: string): FleetConfig {
     const why = `"patienceMs" (${config.patienceMs}) must not be longer than "leaseMs" (${config.leaseMs})`;
     throw new PortcullisError('config_invalid', `${file}: ${why}`);
   }
-  return config;
+  const declared = Object.entries(config.attributes);
+  return {
+    ...config,
+    attributes: Object.fromEntries(declared.map(([name, { type }]) => [name, type])),
+    orders: Object.fromEntries(declared.flatMap(([name, { order }]) => (order ? [[name, order]] : []))),
+  };
 }

@@ -69,7 +69,7 @@ function requireExactNumbers(text: string): void {
 }
 
 /** Maps all the way down: a member of a reading can not be taken for a prototype, or for a protobuf message. */
-function celValue(value: unknown): CelInput {
+export function celValue(value: unknown): CelInput {
   if (Array.isArray(value)) return value.map(celValue);
   if (typeof value !== 'object' || value === null) return value as CelInput;
   return celMap(new Members(value as Record<string, unknown>) as unknown as ReadonlyMap<string, CelInput>);

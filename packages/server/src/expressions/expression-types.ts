@@ -55,21 +55,34 @@ const variables: Bound = new Map([
   ['attributes', new Set(['attributes'])],
 ]);
 /** What a member is of what. */
-const members: Readonly<Record<string, Types>> = { 'json map': json, map: any, subject: text, attributes: attribute };
+const members: Readonly<Record<string, Types>> = {
+  ...{ 'json map': json, map: any, subject: text, attributes: attribute },
+  ...{ alert: new Set(['string', 'json map']) },
+};
 /** The variables of a selection. */
 export function namedInSelection(attributes: Iterable<string>): Bound {
   const bare = [...attributes].map((name) => [name, attribute] as const);
   return new Map([...bare, ['id', text], ['kind', text], ['attributes', new Set(['attributes'])]]);
 }
-const subjectMembers = ['id', 'kind'];
+/** The variable of a mapping. */
+export const namedInMapping: Bound = new Map([['alert', new Set(['alert'])]]);
+/** What is known of these to have such members and no others. */
+const knownMembers: Readonly<Record<string, readonly string[]>> = {
+  subject: ['id', 'kind'],
+  alert: ['key', 'status', 'startsAt', 'endsAt', 'labels', 'annotations', 'event'],
+};
 
 /**
  * What an expression can give, of all that readings and attributes can be. Throws an Error that names what can never be evaluated,
  * whatever a device sends: the policy would be at fault, and it is known now.
  */
 export function requireEvaluable(parsed: Parsed, named: Bound = variables): void {
-  const types = typesOf(parsed.expr, named);
-  if (!types.has('bool')) throw new Error('the expression can never give a boolean');
+  requireGives(parsed, 'bool', named);
+}
+
+export function requireGives(parsed: Parsed, type: 'bool' | 'string', named: Bound): void {
+  if (typesOf(parsed.expr, named).has(type)) return;
+  throw new Error(`the expression can never give a ${type === 'bool' ? 'boolean' : 'string'}`);
 }
 
 function typesOf(expression: Expression | undefined, bound: Bound): Types {
@@ -114,8 +127,9 @@ function selected(whole: Expression, { operand, field, testOnly }: Select, bound
   // `has` of what has no members is false.
   if (testOnly) return bool;
   const found = membersOf(within, whole);
-  if (within.has('subject') && !subjectMembers.includes(field)) {
-    throw never(whole, `a subject has [${subjectMembers.join(', ')}]`);
+  for (const [type, known] of Object.entries(knownMembers)) {
+    if (!within.has(type) || known.includes(field)) continue;
+    throw never(whole, `${type === 'alert' ? 'an' : 'a'} ${type} has [${known.join(', ')}]`);
   }
   return found;
 }
@@ -199,7 +213,7 @@ function elementsOf(whole: Expression, range: Types): Types {
   if (range.has('list') || range.has('map')) return any;
   const elements = new Set([
     ...(range.has('json list') ? json : []),
-    ...(range.has('json map') || range.has('subject') ? text : []),
+    ...(range.has('json map') || range.has('subject') || range.has('alert') ? text : []),
   ]);
   if (elements.size === 0) throw never(whole, `it goes through ${listOf(range)}, which is neither list nor map`);
   return elements;

@@ -1,0 +1,243 @@
+import type { Kind, SignalResult } from '@portcullis/contract';
+import type { Reader } from '../storage/storage.ts';
+import { type Episode, stepOf } from './episode.ts';
+import { causeOf, episodeOf, type HoldRow, inPieces } from './hold-rows.ts';
+import type { SignalAlert } from './intake/delivery.ts';
+import type { Judged, Match } from './judge.ts';
+import type { Reactions } from './promises.ts';
+
+/** What one source may have in force or waiting at once. */
+export const holdsPerSourceMax = 20_000;
+
+/** What is to become of a delivery, alert by alert. */
+export interface Plan {
+  results: SignalResult[];
+  /** Those that are other than before. */
+  episodes: Map<string, Episode>;
+  /** Those that are new, in force or waiting. */
+  holds: HoldRow[];
+  /** Holds that were there already, of the alerts that fire. */
+  refreshed: HoldRow[];
+  refused: { key: string; why: string; subject: string | null }[];
+}
+
+interface Asked {
+  source: string;
+  config: Reactions;
+  alerts: readonly SignalAlert[];
+  /** One for each alert. */
+  judged: readonly Judged[];
+  at: number;
+  /** Reactions that turned out to be impossible, and why. */
+  impossible: ReadonlyMap<number, string>;
+  newId(): string;
+}
+
+interface Known {
+  episodes: Map<string, Episode>;
+  /** By key: also those that ended. */
+  holds: Map<string, HoldRow[]>;
+  subjects: Map<string, { kind: Kind; retired: boolean }>;
+  /** Those that the source cut within its time, and those that it holds. */
+  cut: Set<string>;
+  held: Set<string>;
+  live: number;
+}
+
+/** What one source says now, with all that is known of it from before. */
+export async function planOf(db: Reader, asked: Asked): Promise<Plan> {
+  return new Planning(asked, await knownOf(db, asked)).plan();
+}
+
+async function knownOf(db: Reader, { source, config, alerts, judged, at }: Asked): Promise<Known> {
+  const known: Known = {
+    episodes: new Map(),
+    holds: new Map(),
+    subjects: new Map(),
+    cut: new Set(),
+    held: new Set(),
+    live: 0,
+  };
+  await inPieces([...new Set(alerts.map(({ key }) => key))], async (keys) => {
+    const episodes = await db
+      .selectFrom('signals')
+      .selectAll()
+      .where('source', '=', source)
+      .where('key', 'in', keys)
+      .execute();
+    for (const row of episodes) known.episodes.set(row.key, episodeOf(row));
+    const holds = await db
+      .selectFrom('holds')
+      .selectAll()
+      .where('source', '=', source)
+      .where('key', 'in', keys)
+      .execute();
+    for (const [key, rows] of Map.groupBy(holds, (row) => row.key)) known.holds.set(key, rows);
+  });
+  const named = judged.flatMap((one) => ('matches' in one ? one.matches.map(({ subject }) => subject) : []));
+  await inPieces([...new Set(named)], async (subjects) => {
+    const rows = await db
+      .selectFrom('subjects')
+      .select(['id', 'kind', 'retired'])
+      .where('id', 'in', subjects)
+      .execute();
+    for (const { id, kind, retired } of rows) known.subjects.set(id, { kind: kind as Kind, retired: retired === 1 });
+    const held = await db
+      .selectFrom('holds')
+      .select('subject')
+      .where('source', '=', source)
+      .where('endedAt', 'is', null)
+      .where('waiting', '=', 0)
+      .where('subject', 'in', subjects)
+      .execute();
+    for (const { subject } of held) known.held.add(subject);
+  });
+  const cut = await db
+    .selectFrom('holds')
+    .select('subject')
+    .distinct()
+    .where('source', '=', source)
+    .where('since', '>', at - config.limit.withinMs)
+    .where('waiting', '=', 0)
+    .limit(config.limit.count)
+    .execute();
+  for (const { subject } of cut) known.cut.add(subject);
+  const { live } = await db
+    .selectFrom('holds')
+    .select(({ fn }) => fn.countAll<number>().as('live'))
+    .where('source', '=', source)
+    .where('endedAt', 'is', null)
+    .executeTakeFirstOrThrow();
+  known.live = live;
+  return known;
+}
+
+class Planning {
+  readonly #asked: Asked;
+  readonly #known: Known;
+  readonly #plan: Plan = { results: [], episodes: new Map(), holds: [], refreshed: [], refused: [] };
+
+  constructor(asked: Asked, known: Known) {
+    [this.#asked, this.#known] = [asked, known];
+  }
+
+  plan(): Plan {
+    const { alerts, judged } = this.#asked;
+    for (const [index, alert] of alerts.entries()) {
+      const { key, bad } = alert;
+      this.#plan.results.push({
+        key,
+        ...(bad === undefined ? this.#of(alert, judged[index]) : this.#refuse(key, bad)),
+      });
+    }
+    return this.#plan;
+  }
+
+  #of(alert: SignalAlert, judged: Judged | undefined): Omit<SignalResult, 'key'> {
+    const { key, status } = alert;
+    const before = this.#known.episodes.get(key);
+    const step = stepOf(before, alert, this.#asked.at);
+    if (!step) return { outcome: 'no_reaction', reason: 'it was not known to fire' };
+    // That it fires counts whatever follows from it now: what it holds is not let go.
+    const note = () => {
+      if (step.is === 'repeated' && before) return;
+      this.#known.episodes.set(key, step.after);
+      this.#plan.episodes.set(key, step.after);
+    };
+    if (status === 'resolved') {
+      note();
+      return { outcome: step.is === 'claimed' ? 'resolved' : 'repeated' };
+    }
+    if (before) note();
+    if (!judged || 'refused' in judged) return this.#refuse(key, judged?.refused ?? 'it was not judged');
+    if (judged.matches.length === 0) return { outcome: 'no_reaction' };
+    const why = this.#whyNot(judged.matches);
+    if (why) return this.#refuse(key, why.why, why.subject);
+    note();
+    return this.#hold(key, judged.matches, step.is === 'repeated');
+  }
+
+  #whyNot(matches: readonly Match[]): { why: string; subject: string } | undefined {
+    const { config, impossible } = this.#asked;
+    for (const { subject, reaction } of matches) {
+      const found = this.#known.subjects.get(subject);
+      const impossibly = impossible.get(reaction);
+      const why = !found
+        ? `the fleet has no subject "${subject}"`
+        : found.retired
+          ? `"${subject}" is retired`
+          : !(config.may.kinds as readonly Kind[]).includes(found.kind)
+            ? `it may not hold a ${found.kind}: "${subject}"; "may.kinds" has [${config.may.kinds.join(', ')}]`
+            : impossibly;
+      if (why) return { why, subject };
+    }
+    if (this.#known.live >= holdsPerSourceMax) {
+      return {
+        why: `the source has ${holdsPerSourceMax} holds, which is as many as it may`,
+        subject: matches[0]?.subject ?? '',
+      };
+    }
+    return undefined;
+  }
+
+  #refuse(key: string, why: string, subject: string | null = null): Omit<SignalResult, 'key'> {
+    this.#plan.refused.push({ key, why, subject });
+    return { outcome: 'refused', reason: why };
+  }
+
+  #hold(key: string, matches: readonly Match[], isRepeated: boolean): Omit<SignalResult, 'key'> {
+    const known = this.#known.holds.get(key) ?? [];
+    // Of those that are the same the one that has not ended, where there is one.
+    const byCause = new Map(
+      known.toSorted((a, b) => Number(!a.endedAt) - Number(!b.endedAt)).map((row) => [causeOf(row), row]),
+    );
+    const found: HoldRow[] = [];
+    const fresh: HoldRow[] = [];
+    let ended: HoldRow | undefined;
+    for (const wanted of matches.flatMap((match) => this.#rowsOf(key, match))) {
+      const before = byCause.get(causeOf(wanted));
+      if (before?.endedAt === null) found.push(before);
+      // What ended, by a person or by its time, stays so until the alert fires anew.
+      else if (before && isRepeated) ended = before;
+      else fresh.push(wanted);
+    }
+    for (const row of fresh) this.#begin(row);
+    this.#known.holds.set(key, [
+      ...known.filter((row) => !fresh.some((one) => causeOf(one) === causeOf(row))),
+      ...fresh,
+    ]);
+    this.#plan.refreshed.push(...found);
+    const [first] = [...fresh, ...found];
+    if (!first) return { outcome: 'repeated', reason: `its hold was ended by ${ended?.endedBy}` };
+    const isWaiting = [...fresh, ...found].every(({ waiting }) => waiting === 1);
+    const outcome = isWaiting ? 'waiting' : fresh.length > 0 ? 'held' : 'refreshed';
+    return { outcome, hold: first.id };
+  }
+
+  /** Over the limit of its source it waits for a person. */
+  #begin(row: HoldRow): void {
+    const { cut, held } = this.#known;
+    const isCut = cut.has(row.subject) || held.has(row.subject);
+    if (!isCut && cut.size >= this.#asked.config.limit.count) row.waiting = 1;
+    else if (!isCut) cut.add(row.subject);
+    this.#known.live++;
+    this.#plan.holds.push(row);
+  }
+
+  #rowsOf(key: string, { reaction, subject, reason }: Match): HoldRow[] {
+    const { source, config, at, newId } = this.#asked;
+    const found = config.reactions[reaction];
+    if (!found) return [];
+    const { hold = {}, suspend, until, settle, proof } = found;
+    const over = Object.entries(hold).map(([attribute, value]) => [attribute, JSON.stringify(value)] as const);
+    if (suspend) over.push(['', '']);
+    return over.map(([attribute, value]) => ({
+      ...{ id: newId(), source, key, reaction, subject, attribute, value, reason, since: at },
+      ...{ lifts: until.lifts, endsAt: until.lifts === 'time' ? at + until.ms : null, settleMs: settle },
+      ...{ proof: proof ? proofRule(source, reaction) : null, waiting: 0, revision: 0, endedAt: null, endedBy: null },
+    }));
+  }
+}
+
+/** The name of the rule by which gates tell what a reading proves. */
+export const proofRule = (source: string, reaction: number) => `proof:${source}/${reaction}`;
