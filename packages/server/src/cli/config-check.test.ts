@@ -14,10 +14,18 @@ listen: { port: 8443 }
 streams: { cold: { schema: cold.json, expectedFrom: values/../e.ndjson }, warm: { schema: cold.json } }
 `;
 
-async function check(context: TestContext, json: boolean, mode = 0o600, yaml = gateYaml) {
+interface Given {
+  json?: boolean;
+  mode?: number;
+  yaml?: string;
+  fleet?: string;
+}
+
+async function check(context: TestContext, { json = false, mode = 0o600, yaml = gateYaml, fleet }: Given = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'portcullis-check-'));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   writeFileSync(join(directory, 'gate.yaml'), yaml);
+  if (fleet !== undefined) writeFileSync(join(directory, 'fleet.yaml'), fleet);
   writeFileSync(join(directory, 'cold.json'), '{}');
   writeFileSync(join(directory, 'e.ndjson'), '{"subject":"truck-17","seal":"9f3c"}\n');
   chmodSync(join(directory, 'e.ndjson'), mode);
@@ -29,12 +37,12 @@ async function check(context: TestContext, json: boolean, mode = 0o600, yaml = g
 }
 
 test('all files that were read are named', async (context) => {
-  const { out, side } = await check(context, false);
+  const { out, side } = await check(context);
   assert.deepEqual([out, side], ['gate.yaml, cold.json and e.ndjson: valid\n', '']);
 });
 
 test('and in JSON, with what should be otherwise', async (context) => {
-  const { out, side } = await check(context, true, 0o644);
+  const { out, side } = await check(context, { json: true, mode: 0o644 });
   const { valid, files, warnings } = JSON.parse(out);
   assert.deepEqual([valid, files, warnings.length], [true, ['gate.yaml', 'cold.json', 'e.ndjson'], 1]);
   assert.match(side, /^warning: .*e\.ndjson: group or others may read what is expected/);
@@ -49,6 +57,42 @@ const refused: [string, RegExp][] = [
 for (const [stream, message] of refused) {
   test(`a stream ${stream} is refused`, async (context) => {
     const yaml = gateYaml.replace(/^streams: .*$/m, `streams: { cold: ${stream} }`);
-    await assert.rejects(check(context, false, 0o600, yaml), { code: 'config_invalid', message });
+    await assert.rejects(check(context, { yaml }), { code: 'config_invalid', message });
   });
 }
+
+const fleetYaml = (proof: string) => `fleet: fleet-1
+hosts: [localhost]
+authorityUrl: https://localhost:8440
+enrolmentUrl: https://localhost:8441
+listen: {}
+signals:
+  plant:
+    certificate: alertmanager-1
+    format: alertmanager
+    may: { attributes: { status: [quarantined] } }
+    reactions:
+      - { on: 'true', subject: alert.labels.device, hold: { status: quarantined }, until: resolved, proof: ${proof} }
+`;
+const warm =
+  'streams: { warm: { expect: { status: { in: [active, quarantined] } } }, cold: { expect: { status: active } } }';
+const proofs: [string, RegExp][] = [
+  [
+    "{ stream: cold, inside: 'reading.t < 8.0' }",
+    /proof: the stream "cold" expects status to be "active", and does not admit "quarantined"/,
+  ],
+  ["{ stream: hot, inside: 'reading.t < 8.0' }", /proof: gate\.yaml has no stream "hot"/],
+  ["{ stream: warm, inside: 'reading.t + 1 < 8.0' }", /proof\.inside: .*can never be evaluated/],
+];
+for (const [proof, message] of proofs) {
+  test(`a proof ${proof} is refused: nobody could ever give it`, async (context) => {
+    const yaml = gateYaml.replace(/^streams: .*$/m, warm);
+    await assert.rejects(check(context, { yaml, fleet: fleetYaml(proof) }), { code: 'config_invalid', message });
+  });
+}
+
+test('a proof on a stream that admits whoever is held is taken', async (context) => {
+  const yaml = gateYaml.replace(/^streams: .*$/m, warm);
+  const { out } = await check(context, { yaml, fleet: fleetYaml("{ stream: warm, inside: 'reading.t < 8.0' }") });
+  assert.match(out, /^fleet\.yaml and gate\.yaml: valid/);
+});

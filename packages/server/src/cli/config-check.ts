@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { GatePolicyFiles, JourneyFiles, loadDeskConfig, loadFleetConfig } from '../config/config.ts';
+import type { Policy } from '../gate/gate.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
+import { whyNotProvable } from './provable.ts';
 
 export function configCommands(program: Command, output: Output): void {
   program
@@ -20,6 +22,7 @@ export function configCommands(program: Command, output: Output): void {
       const journeys = names.includes('fleet.yaml') || names.length === 0 ? checkAuthority(directory) : [];
       if (names.includes('desk.yaml')) loadDeskConfig(directory);
       const policy = names.includes('gate.yaml') ? await checkPolicy(directory) : { files: [], warnings: [] };
+      if (names.includes('fleet.yaml')) await checkSignals(directory, policy.policy);
       const files = [...names, ...journeys, ...policy.files];
       for (const warning of policy.warnings) output.notice(`warning: ${warning}`);
       output.result({ valid: true, files, warnings: policy.warnings }, `${listOf(files)}: valid`);
@@ -34,14 +37,27 @@ function checkAuthority(directory: string): string[] {
   return journeys.names;
 }
 
+/** What follows from signals, and whether a stream lets a device prove that it is well while it is held. */
+async function checkSignals(directory: string, policy: Policy | undefined): Promise<void> {
+  const { signals } = loadFleetConfig(directory);
+  if (Object.keys(signals).length === 0) return;
+  const { compileSignals, requireProvable } = await import('../signals/signals.ts');
+  compileSignals(signals);
+  if (!policy) return;
+  const { mismatchOf } = await import('../gate/gate.ts');
+  requireProvable(signals, (stream, held) => whyNotProvable(policy, { stream, held }, mismatchOf));
+}
+
 /** The files beside `gate.yaml` are named as it names them: by their way from the directory. */
-async function checkPolicy(directory: string): Promise<{ files: string[]; warnings: readonly string[] }> {
+async function checkPolicy(
+  directory: string,
+): Promise<{ files: string[]; warnings: readonly string[]; policy?: Policy }> {
   const { compilePolicy } = await import('../gate/gate.ts');
   const source = new GatePolicyFiles(directory);
   const { streams, warnings } = await source.load();
-  compilePolicy(streams, 0);
+  const policy = compilePolicy(streams, 0);
   const named = source.files.map((file) => relative(directory, file)).filter((name) => name !== 'gate.yaml');
-  return { files: named, warnings };
+  return { files: named, warnings, policy };
 }
 
 function listOf(names: readonly string[]): string {

@@ -9,6 +9,7 @@ export { setHeadsAside } from './following/heads.ts';
 export { acceptRestore } from './following/position.ts';
 export { operatorPaths } from './listeners/http/operators.ts';
 export { openGate } from './open.ts';
-export { compilePolicy } from './policy/policy.ts';
+export { mismatchOf } from './policy/expectations.ts';
+export { compilePolicy, type Policy } from './policy/policy.ts';
 export type { Gate, GateLimits, GateSettings } from './promises.ts';
 export { acceptPrune } from './recording/retention.ts';

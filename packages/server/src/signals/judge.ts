@@ -1,5 +1,5 @@
 import { PortcullisError, reasonTextLengthMax, SubjectId } from '@portcullis/contract';
-import { compileMapping, type Mapping } from '../expressions/expressions.ts';
+import { compileCondition, compileMapping, type Mapping } from '../expressions/expressions.ts';
 import type { Reaction, Reactions, ReactionsBySource } from './promises.ts';
 
 /** What expressions see of an alert. */
@@ -67,8 +67,8 @@ const failed = (key: string, reaction: number, why: string): Judged => ({
   refused: `"${key}" of reaction ${reaction} can not be evaluated: ${why}`,
 });
 
-function compileReaction(path: string, { on, subject, reason }: Reaction): Compiled {
-  const compiled = <Value>(key: string, compile: () => Mapping<Value>) => {
+function compileReaction(path: string, { on, subject, reason, proof }: Reaction): Compiled {
+  const compiled = <Result>(key: string, compile: () => Result) => {
     try {
       return compile();
     } catch (cause) {
@@ -77,6 +77,7 @@ function compileReaction(path: string, { on, subject, reason }: Reaction): Compi
       });
     }
   };
+  if (proof) compiled('proof.inside', () => compileCondition(proof.inside));
   return {
     on: compiled('on', () => compileMapping(on, 'bool')),
     subject: compiled('subject', () => compileMapping(subject, 'string')),

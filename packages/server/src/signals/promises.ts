@@ -8,6 +8,7 @@ import type {
   SignalAnswer,
   SignalTrial,
   SourceView,
+  StreamName,
 } from '@portcullis/contract';
 import type { By, ChangeTransaction } from '../journal/journal.ts';
 import type { Reader, Writer } from '../storage/storage.ts';
@@ -36,7 +37,7 @@ export interface Reaction {
   until: { lifts: 'person' | 'resolved' } | { lifts: 'time'; ms: number };
   /** Milliseconds. */
   settle: number;
-  proof?: { stream: string; inside: string } | undefined;
+  proof?: { stream: StreamName; inside: string } | undefined;
 }
 
 /** By the names of the sources. */

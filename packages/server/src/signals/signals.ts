@@ -16,3 +16,4 @@ export { compileSignals } from './judge.ts';
 export { openSignals } from './open.ts';
 export { proofRule } from './plan.ts';
 export type { Proven, Raised, Reactions, Rings, Signals } from './promises.ts';
+export { type Proof, proofsOf, requireProvable } from './proofs.ts';

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { openRecords, putSubject } from '../../../test/records.ts';
+import { alert, delivery, signalsOver } from '../../../test/signals.ts';
 import { PublicFeed } from '../../feed/public-feed.ts';
 
 test('each index over a part of a table is used by the queries that it is for', async (context) => {
@@ -21,6 +22,12 @@ test('each index over a part of a table is used by the queries that it is for', 
   const over = new AbortController();
   const write = async ({ type }: { type: string }) => (type === 'beat' ? over.abort() : undefined);
   await new PublicFeed({ store, journal, attributes, codes, now: system.now, write, signal: over.signal }).run();
+  const signals = await signalsOver(records);
+  context.after(() => signals[Symbol.asyncDispose]());
+  await signals.receive('plant', delivery(alert('truck-1')));
+  await signals.list({ limit: 10 });
+  await signals.heldBy(['truck-1'], ['status']);
+  await signals.look();
   const plans = await store.change(async () => {
     const database = new DatabaseSync(`${records.directory}/store.db`, { readOnly: true });
     const plan = (text: string) =>
@@ -34,6 +41,13 @@ test('each index over a part of a table is used by the queries that it is for', 
   });
   const of = (words: RegExp) => plans.filter(([text]) => words.test(text));
   for (const [words, index] of [
+    [/from "holds" where "endedAt" is null and "endsAt" is not null/, /USING INDEX holdsByEnd/],
+    [/from "holds" where "endedAt" is null and \("since" > /, /USING INDEX holdsLive/],
+    [/from "holds" where "endedAt" is null and "subject" = \?/, /USING INDEX holdsBySubject/],
+    [/from "holds" where "endedAt" is null and "subject" in/, /USING INDEX holdsBySubject/],
+    [/from "holds" where "source" = \? and "since" > \?/, /USING (COVERING )?INDEX holdsBySince/],
+    [/from "holds" where "source" = \? and "key" in/, /USING INDEX holdsByKey/],
+    [/from "signals" where "state" = 'claimed_resolved'/, /USING (COVERING )?INDEX signalsClaimed/],
     [/from "draftParts"/, /USING (COVERING )?INDEX draftPartsToMerge/],
     [/from "attributes" where "visibility"/, /USING COVERING INDEX attributesPublic/],
     [/from "certificates" .*"purpose" = 'client' and "notAfter" > \?/, /USING (COVERING )?INDEX certificatesByEnd/],

@@ -46,7 +46,7 @@ export const signalsTables = `
     source TEXT NOT NULL, key TEXT NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL, startsAt TEXT, endsAt TEXT, refuted TEXT,
     doubtful INTEGER NOT NULL, seen TEXT, seenSince INTEGER, PRIMARY KEY (source, key)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX signalsClaimed ON signals (since) WHERE state = 'claimed_resolved';
+  CREATE INDEX signalsClaimed ON signals (source, key) WHERE state = 'claimed_resolved';
   CREATE TABLE holds (
     id TEXT PRIMARY KEY, source TEXT NOT NULL, key TEXT NOT NULL, reaction INTEGER NOT NULL,
     subject TEXT NOT NULL REFERENCES subjects (id), attribute TEXT NOT NULL, value TEXT NOT NULL, reason TEXT NOT NULL,
