@@ -24,7 +24,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   credentials: [],
   gate: ['bounds', 'expressions', 'replica', 'pki', 'storage', 'credentials'],
   publication: ['bounds', 'pki', 'storage', 'journal'],
-  desk: ['bounds', 'credentials', 'publication'],
+  desk: ['bounds', 'credentials', 'publication', 'trade'],
   api: 'any door',
   cli: 'any door',
 };
@@ -46,6 +46,7 @@ export const askingCommands: readonly string[] = [
   'alert',
   'attribute',
   'certificate',
+  'checkpoint-commands',
   'explain',
   'gate-commands',
   'journal-commands',

@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   change: async () => (await import('./change-commands.ts')).changeCommands,
   journey: async () => (await import('./journey-commands.ts')).journeyCommands,
   alert: async () => (await import('./alert.ts')).alertCommands,
+  checkpoint: async () => (await import('./checkpoint-commands.ts')).checkpointCommands,
   shipment: async () => (await import('./shipment-commands.ts')).shipmentCommands,
   signal: async () => (await import('./signal-commands.ts')).signalCommands,
   explain: async () => (await import('./explain.ts')).explainCommand,

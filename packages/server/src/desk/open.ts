@@ -42,7 +42,7 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
   });
   const enrolment = new Front(held, { limits, log, system, answer: (request) => relaying.answer(request) });
   const { subject } = credentials.client;
-  const open = new PublicSide({ directory, settings, subject, link: () => link, held, system, log });
+  const open = new PublicSide({ directory, settings, subject, link: () => link, relaying, held, system, log });
   const stop = new AbortController();
   const close = async () => {
     stop.abort();

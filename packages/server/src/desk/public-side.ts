@@ -2,6 +2,7 @@ import type { Link } from '@portcullis/device';
 import type { ServerCertificateHeld } from '../credentials/credentials.ts';
 import { issuersIn, Publication } from '../publication/publication.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
+import { CheckpointPage } from './checkpoint-page.ts';
 import { follow } from './following.ts';
 import { Front } from './front.ts';
 import { LookUps } from './look-ups.ts';
@@ -9,12 +10,14 @@ import type { DeskSettings } from './promises.ts';
 import { PublicDoor } from './public-door.ts';
 import { PublicRecord } from './public-record.ts';
 import { PublicationKey } from './publication-key.ts';
+import type { Relaying } from './relaying.ts';
 
 interface Parts {
   directory: string;
   settings: DeskSettings;
   subject: string;
   link(): Link;
+  relaying: Relaying;
   held: ServerCertificateHeld;
   system: System;
   log: Log;
@@ -30,7 +33,7 @@ export class PublicSide {
   #issuers: ReadonlyMap<string, Buffer>;
 
   constructor(parts: Parts) {
-    const { directory, settings, subject, link, held, system, log } = parts;
+    const { directory, settings, subject, link, relaying, held, system, log } = parts;
     const { authority, limits } = settings;
     this.#parts = parts;
     this.#issuers = issuersIn(held.trust);
@@ -44,7 +47,7 @@ export class PublicSide {
       ageMsMax: limits.publicAgeMs,
       monotonic: system.monotonic,
     });
-    const door = new PublicDoor({ lookUps, publication });
+    const door = new PublicDoor({ lookUps, publication, page: new CheckpointPage(), relaying });
     this.#front = new Front(held, { limits, log, system, answer: (request) => door.answer(request) });
   }
 

@@ -27,11 +27,11 @@ export class Relaying {
     return this.#relayed;
   }
 
-  async answer(request: IncomingMessage): Promise<Told> {
+  /** `from`: who asks, where another than the one who is connected. */
+  async answer(request: IncomingMessage, from = request.socket.remoteAddress ?? ''): Promise<Told> {
     const path = pathOf(request);
     if (!relayedPaths.has(path)) throw new PortcullisError('route_unknown', 'a desk has no such route');
     requireMethod(request, path, 'POST');
-    const from = request.socket.remoteAddress ?? '';
     const body = await bodyOf(request);
     const group = addressGroup(from);
     if (this.#places.isFull || this.#places.countOf(group) >= this.#parts.limits.relayedPerAddressMax)

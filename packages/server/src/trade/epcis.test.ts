@@ -19,8 +19,15 @@ const trace: Trace = {
   shipment: 'load-7',
   item: { sscc: '106141412345678908' },
   arrivals: [
-    { step: 'factory', at: at('08:00:00'), by: { subject: 'factory-fr', gln: '6291041500213' }, isFinal: false },
     {
+      arrival: 'a1',
+      step: 'factory',
+      at: at('08:00:00'),
+      by: { subject: 'factory-fr', gln: '6291041500213' },
+      isFinal: false,
+    },
+    {
+      arrival: 'a2',
       step: 'pickup',
       at: at('09:00:00.5'),
       by: { subject: 'truck-1' },
@@ -28,13 +35,15 @@ const trace: Trace = {
       voided: { at: at('12:00:00'), reason: 'wrong load' },
     },
     {
+      arrival: 'a3',
       step: 'pickup',
       at: at('09:30:00'),
       by: { subject: 'ann' },
       isFinal: false,
       declared: { reason: 'the driver rang' },
+      replaces: 'a2',
     },
-    { step: 'delivered', at: at('20:00:00'), by: { subject: 'clinic' }, isFinal: true },
+    { arrival: 'a4', step: 'delivered', at: at('20:00:00'), by: { subject: 'clinic' }, isFinal: true },
   ],
   breaches: [{ rule: 'cold-chain', at: at('10:10:00'), from: at('10:00:00'), until: at('11:00:00') }],
 };

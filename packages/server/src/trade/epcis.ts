@@ -2,6 +2,9 @@ import { placeLink, type TradeItem, tradeLink } from './digital-link.ts';
 import { eventHashId } from './event-hash.ts';
 
 interface TracedArrival {
+  /** Its id, and that of the one which it stands for. */
+  arrival: string;
+  replaces?: string | undefined;
   step: string;
   /** When the load was there, as judged. */
   at: number;
@@ -68,9 +71,7 @@ export function epcisDocument(trace: Trace, now: number): EpcisDocument {
   const arrivals = trace.arrivals.map((arrival) => ({ arrival, event: arrivalEvent(trace, arrival) }));
   const corrections = arrivals.flatMap(({ arrival, event }) => {
     if (!arrival.voided) return [];
-    const instead = arrivals.filter(
-      ({ arrival: { step, declared, voided } }) => declared && !voided && step === arrival.step,
-    );
+    const instead = arrivals.filter(({ arrival: { replaces, voided } }) => replaces === arrival.arrival && !voided);
     const ids = instead.map(({ event: { eventID } }) => eventID);
     return [{ ...event, errorDeclaration: errorOf(arrival.voided, ids) }];
   });

@@ -56,8 +56,8 @@ test('what is drawn is said in words too', () => {
     /<desc[^>]*>([^<]*)</.exec(plot({ ...facts, steps: [{ name: 'pickup', at: 0 }], gaps: facts.gaps.slice(0, 1) })) ??
     [];
   assert.match(words, /^temperature between 1 and 9 °C; bounds 2 to 8; step pickup at 1970-01-01 00:00Z/);
-  assert.match(words, /gap \(refused, attribute_not_met\) from 1970-01-01 01:00Z to 1970-01-01 02:00Z/);
-  assert.match(words, /breach from 1970-01-01 20:00Z to 1970-01-02 06:00Z; breach from 1970-01-11 10:00Z\.$/);
+  assert.match(words, /gap \(refused: attribute_not_met\) from 1970-01-01 01:00Z to 1970-01-01 02:00Z/);
+  assert.match(words, /breach from 1970-01-01 20:00Z to 1970-01-02 06:00Z; breach since 1970-01-11 10:00Z\.$/);
 });
 
 test('hostile names are text, short, and turn nothing around', () => {

@@ -10,9 +10,16 @@ export interface PlotFacts {
   bounds: { low?: number | undefined; high?: number | undefined };
   steps: { name: string; at: number }[];
   /** Where nothing is known, and why: a gap is drawn as one. */
-  gaps: { from: number; until: number; cause: 'refused' | 'silent' | 'no_gate'; reason?: string | undefined }[];
+  gaps: {
+    from: number;
+    until?: number | undefined;
+    cause: 'refused' | 'silent' | 'no_gate' | 'unbound';
+    reason?: string | undefined;
+  }[];
   breaches: { from: number; until?: number | undefined }[];
 }
+
+type Gap = PlotFacts['gaps'][number];
 
 const size = { width: 800, height: 360 };
 const field = { left: 56, right: 784, top: 96, bottom: 316 };
@@ -78,13 +85,15 @@ function extent(values: readonly number[], around: number): [number, number] {
   return low === high ? [low - around, high + (around || 1)] : [low, high];
 }
 
-function gapDrawn({ from, until, cause, reason }: PlotFacts['gaps'][number], scale: Scale): string {
-  const words = written(reason === undefined ? causes[cause] : `${causes[cause]}: ${reason}`, 40);
+function gapDrawn(gap: Gap, scale: Scale): string {
+  const { from, until = scale.until } = gap;
+  const words = written(causeOf(gap), 40);
   const middle = (scale.x(from) + scale.x(until)) / 2;
   return `${band(from, until, scale, 'url(#gap)')}<text x="${round(middle)}" y="${field.bottom - 6}" text-anchor="middle" fill="#444" stroke="#fff" stroke-width="3" paint-order="stroke">${words}</text>`;
 }
 
-const causes = { refused: 'refused', silent: 'silent', no_gate: 'no gate' } as const;
+const causes = { refused: 'refused', silent: 'silent', no_gate: 'no gate', unbound: 'no tracker' } as const;
+const causeOf = ({ cause, reason }: Gap) => (reason === undefined ? causes[cause] : `${causes[cause]}: ${reason}`);
 
 function breachDrawn({ from, until }: PlotFacts['breaches'][number], scale: Scale): string {
   const x = round(scale.x(from));
@@ -140,17 +149,14 @@ function described({ quantity, unit, series, bounds, steps, gaps, breaches }: Pl
       : `${quantity} between ${hundredth(least)} and ${hundredth(most)} ${unit}`,
     `bounds ${bounds.low ?? 'none'} to ${bounds.high ?? 'none'}`,
     ...steps.map(({ name, at }) => `step ${name} at ${minute(at)}`),
-    ...gaps.map(
-      ({ from, until, cause, reason }) =>
-        `gap (${causes[cause]}${reason ? `, ${reason}` : ''}) from ${minute(from)} to ${minute(until)}`,
-    ),
-    ...breaches.map(
-      ({ from, until }) => `breach from ${minute(from)}${until === undefined ? '' : ` to ${minute(until)}`}`,
-    ),
+    ...gaps.map((gap) => `gap (${causeOf(gap)}) ${spanOf(gap)}`),
+    ...breaches.map((breach) => `breach ${spanOf(breach)}`),
   ];
   return `${parts.slice(0, 2 + 3 * drawnMax).join('; ')}.`;
 }
 
+const spanOf = ({ from, until }: { from: number; until?: number | undefined }) =>
+  until === undefined ? `since ${minute(from)}` : `from ${minute(from)} to ${minute(until)}`;
 const minute = (at: number) => `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')}Z`;
 const hundredth = (value: number) => Math.round(value * 100) / 100;
 const round = (value: number) => Number(value.toFixed(1));

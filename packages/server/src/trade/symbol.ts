@@ -21,6 +21,16 @@ export function symbolPng(text: string): Promise<Buffer> {
   return qrcode.toBuffer(text, { errorCorrectionLevel: 'M', margin: quietZone, scale: 8 });
 }
 
+/** The same as a picture that can be printed at any size. */
+export function symbolSvg(text: string): string {
+  const symbol = symbolOf(text);
+  const side = symbol.size + 2 * quietZone;
+  const box = `${-quietZone} ${-quietZone} ${side} ${side}`;
+  const drawn = `<path stroke="#000" shape-rendering="crispEdges" d="${symbolPath(symbol)}"/>`;
+  const ground = `<rect x="${-quietZone}" y="${-quietZone}" width="${side}" height="${side}" fill="#fff"/>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${box}" width="40mm" height="40mm">${ground}${drawn}</svg>\n`;
+}
+
 /** One line a run of dark modules: to be stroked, one module wide. */
 export function symbolPath({ size, isDark }: QrSymbol): string {
   const runs: string[] = [];
