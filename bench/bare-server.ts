@@ -49,7 +49,6 @@ function parse(body: string): SinkRequest {
     deviceTimes: readings.map(() => null),
     clocks: readings.map(() => 'unknown' as const),
     data: readings.map(({ _id, ...data }) => JSON.stringify(data)),
-    watched: [],
   };
 }
 

@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { DeskFile, FleetFile, GateFile, JourneyFile } from '../packages/server/src/config/config.ts';
+import { DeskFile, FleetFile, GateFile, JourneyFile, RuleFile } from '../packages/server/src/config/config.ts';
 
 const folder = join(import.meta.dirname, '../packages/server/src/config');
 /** `sections`: what lies below a key is defined in a file of its own. */
 const files: Record<
-  'fleet.yaml' | 'desk.yaml' | 'gate.yaml' | 'journeys/NAME.yaml',
+  'fleet.yaml' | 'desk.yaml' | 'gate.yaml' | 'journeys/NAME.yaml' | 'rules/NAME.yaml',
   { shape: z.ZodType; sources: readonly string[]; sections?: Readonly<Record<string, string>> }
 > = {
   'fleet.yaml': {
@@ -16,6 +16,7 @@ const files: Record<
   },
   'desk.yaml': { shape: DeskFile, sources: ['desk-config.ts'] },
   'gate.yaml': { shape: GateFile, sources: ['gate-config.ts', 'figures-address.ts'] },
+  'rules/NAME.yaml': { shape: RuleFile, sources: ['rule-config.ts'] },
   'journeys/NAME.yaml': { shape: JourneyFile, sources: ['journey-file.ts'] },
 };
 export type ConfigurationFile = keyof typeof files;

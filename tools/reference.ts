@@ -92,6 +92,7 @@ function configuration(): string {
     part('gate.yaml'),
     part('desk.yaml'),
     part('journeys/NAME.yaml'),
+    part('rules/NAME.yaml'),
   );
 }
 

@@ -24,6 +24,7 @@ export {
   prototypeName,
   readExactJson,
 } from './exact-number.ts';
+export * from './excursions.ts';
 export * from './feed.ts';
 export * from './holds.ts';
 export * from './host.ts';

@@ -16,6 +16,7 @@ export const failures = {
   certificate_unknown: { status: 404, retry: false, title: 'the fleet has no such certificate' },
   alert_unknown: { status: 404, retry: false, title: 'there is no such alert' },
   attribute_unknown: { status: 404, retry: false, title: 'the subject has no such attribute' },
+  breach_unknown: { status: 404, retry: false, title: 'the subject has no breach and no gap that waits for a person' },
   token_unknown: { status: 404, retry: false, title: 'the fleet has no such token' },
   signal_unknown: { status: 404, retry: false, title: 'the fleet has no such source of signals' },
   hold_unknown: { status: 404, retry: false, title: 'there is no such hold' },
@@ -81,11 +82,6 @@ export const failures = {
     status: 500,
     retry: true,
     title: "the answer is not the authority's own to what was asked; nothing of it was taken",
-  },
-  public_answer_not_verified: {
-    status: 500,
-    retry: false,
-    title: 'the public answer is not one that a desk of the fleet signed, or is not good any more',
   },
   feed_garbled: {
     status: 500,

@@ -8,7 +8,7 @@ import { type Alerts, openAlerts } from './alerts/alerts.ts';
 import { type Api, openApi } from './api/api.ts';
 import { openArchive } from './archive/archive.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
-import type { DeskConfig, FleetConfig, GatePolicyFiles } from './config/config.ts';
+import { type DeskConfig, type FleetConfig, type GatePolicyFiles, RuleFiles } from './config/config.ts';
 import { type Desk, openDesk } from './desk/desk.ts';
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
@@ -18,10 +18,11 @@ import { type Journal, openJournal, readVerifiedFile } from './journal/journal.t
 import { fileKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
 import { openRevocation, type Revocation } from './revocation/revocation.ts';
-import { openSignals } from './signals/signals.ts';
+import { openRules, problemsOfExpressions, type Rules, type RulesParts, stepsByHistory } from './rules/rules.ts';
+import { openSignals, proofRule } from './signals/signals.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
 import { holdLock, openSqliteStore, type Store } from './storage/storage.ts';
-import { createLog, diskSpace, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
+import { createLog, diskSpace, type Log, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
 
 /** The outside world, where a test has its own. */
 export interface Outside {
@@ -69,9 +70,6 @@ function keyWithRequest(): { key: string; request: Buffer } {
   return { key, request: makeRequest(key, 'authority') };
 }
 
-/** Gates tell nothing of readings that would prove something: no hold ends by one. */
-const nothingProven = async () => undefined;
-
 export interface Authority extends Api {
   readonly feed: Feed;
 }
@@ -85,17 +83,47 @@ export async function assembleAuthority(
   const { system = realSystem, logTo } = outside;
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const records = await assembleRecords(directory, config, stack, outside);
-  const feed = stack.use(
-    await openFeed({ ...config, ...records, directory: join(directory, 'authority'), system, log }),
-  );
-  const signals = stack.use(await openSignals({ ...config, ...records, proven: nothingProven, system, log }));
-  stack.use(openArchive({ ...records, system, log }));
   const home = join(directory, 'authority');
+  const gates = { deciding: () => false };
+  const isGateDeciding = () => gates.deciding();
+  const rules = stack.use(await openFleetRules(directory, config, { ...records, system, log, isGateDeciding }));
+  const feed = stack.use(await openFeed({ ...config, ...records, directory: home, rules: rules.toTell, system, log }));
+  gates.deciding = () => feed.leases().held > 0;
+  const { proven } = rules;
+  const signals = stack.use(await openSignals({ ...config, ...records, proven, system, log }));
+  stack.use(openArchive({ ...records, system, log }));
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
   const looks = { ...seen, diskSpace: () => diskSpace(home) };
-  const api = stack.use(await openApi({ ...config, ...records, ...looks, feed, signals, system, log }));
+  const api = stack.use(await openApi({ ...config, ...records, ...looks, feed, rules, signals, system, log }));
   const opened = stack.move();
   return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+type RulesGiven = Records & { system: System; log: Log; isGateDeciding(): boolean };
+
+/** The files in `rules/`, and what they say of readings. */
+function openFleetRules(directory: string, { signals }: FleetConfig, records: RulesGiven): Promise<Rules> {
+  const files = new RuleFiles(directory);
+  const source = { mark: () => files.mark(), load: () => files.load(problemsOfExpressions) };
+  const isDelivered: RulesParts['journeys']['isDelivered'] = async (db, shipment) =>
+    (await records.attributes.valuesOf(db, shipment)).state === 'delivered';
+  return openRules({
+    ...records,
+    source,
+    proofs: proofsOf(signals),
+    journeys: { stepsOf: stepsByHistory, isDelivered },
+  });
+}
+
+/** Gates look at what a reaction takes as proof as they look at a rule. */
+function proofsOf(signals: FleetConfig['signals']): RulesParts['proofs'] {
+  return Object.entries(signals).flatMap(([source, { reactions }]) =>
+    reactions.flatMap(({ proof }, index) => {
+      if (!proof) return [];
+      const { stream, inside } = proof;
+      return [{ rule: proofRule(source, index), streams: [stream], outside: `!(${inside})`, inside }];
+    }),
+  );
 }
 
 export interface AssembledGate extends Gate {

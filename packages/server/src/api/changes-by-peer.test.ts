@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Kind } from '@portcullis/contract';
 import { openRecords, putCertificate, putSubject, putToken, type Records, subjectId } from '../../test/records.ts';
+import { coldChain, RuledFleet } from '../../test/ruled-fleet.ts';
 import { alert, delivery, signalsOver, usualSignals } from '../../test/signals.ts';
 import { Buckets } from '../bounds/bounds.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
@@ -16,6 +17,19 @@ const gate = { subject: 'gate-1', kind: 'gate' } as const;
 const token = { subject: 'truck-18', kind: 'device', expiresSeconds: 3_600, afterRevocation: false };
 const lease = { instance: 'a', applied: 0, hash: '', connectionsClosed: 0, clock: 0, url: 'https://gate:1' };
 
+const edge = {
+  ...{
+    id: 'a:1',
+    rule: 'cold-chain',
+    ruleRevision: 1,
+    subject: 'truck-17',
+    side: 'inside',
+    reading: 'r-1',
+    after: null,
+  },
+  ...{ at: '2030-01-01T00:00:00.000Z', receivedAt: '2030-01-01T00:00:00.000Z', late: false, unproven: false },
+};
+
 /** For each route that puts something on record, who asks for what. */
 const requests: Record<string, Asked> = {
   '/v1/attributes': { ...operator, body: { subjects: ['truck-17'], set: { status: 'off' }, unset: [] } },
@@ -28,6 +42,8 @@ const requests: Record<string, Asked> = {
   '/v1/holds/release': { ...operator, body: { subject: 'truck-1', reason: 'looked at it' } },
   '/v1/holds/apply': { ...operator, body: { subject: 'truck-2', reason: 'it is so' } },
   '/v1/alerts/retry': { ...operator, body: {} },
+  '/v1/breaches/acknowledge': { ...operator, body: { subject: 'truck-17', reason: 'seen' } },
+  '/v1/edges': { ...gate, body: { edges: [edge], newest: [], gaps: [] } },
   '/v1/tokens/:id/revocation': { ...operator, body: {}, params: { id: 'token-1' } },
   '/v1/server-certificates': { ...gate, body: { request: '' } },
   '/v1/leases': { ...gate, body: lease },
@@ -64,10 +80,15 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
   await signals.receive('plant', delivery(alert('truck-1'), alert('truck-2')));
   const enrolment = openEnrolment({ ...records, issuance, enrolmentUrl: 'https://localhost:1' } as never);
   const feed = { renew: async () => 'renewed' };
+  const ownRule = { ...coldChain, about: undefined, budget: undefined, on: {} };
+  const ruled = await RuledFleet.over(context, records, [ownRule]);
+  await ruled.hear('out 0-12', { sender: 'truck-17' });
+  await ruled.until(12);
+  const { rules } = ruled;
   const serverCertificates = new Buckets({ burst: 60, everyMs: 1_000, monotonic: () => 0 });
   return {
     ...records,
-    rooms: { ...records, signals, enrolment, feed, issuance, hosts: [], serverCertificates } as unknown as Rooms,
+    rooms: { ...records, signals, enrolment, feed, rules, issuance, hosts: [], serverCertificates } as unknown as Rooms,
   };
 }
 
@@ -80,6 +101,7 @@ const record = ({ store }: Records) =>
     attributeTypes: await db.selectFrom('attributeTypes').selectAll().execute(),
     certificates: await db.selectFrom('certificates').selectAll().execute(),
     tokens: await db.selectFrom('tokens').selectAll().execute(),
+    ruleEdges: await db.selectFrom('ruleEdges').selectAll().execute(),
   }));
 
 test('every route that takes a body is in one of these lists', () => {

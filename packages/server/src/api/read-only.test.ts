@@ -44,6 +44,7 @@ test('every route that only looks is a GET: a read-only operator is refused all 
       '/v1/alerts/retry',
       '/v1/attribute-types/:name',
       '/v1/attributes',
+      '/v1/breaches/acknowledge',
       '/v1/changes/:revision/undo',
       '/v1/gates/:id/reads',
       '/v1/holds/apply',

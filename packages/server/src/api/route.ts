@@ -10,6 +10,7 @@ import type { Issuance } from '../issuance/issuance.ts';
 import type { By, Journal, Verified } from '../journal/journal.ts';
 import type { Codes } from '../publication/codes.ts';
 import type { Revocation } from '../revocation/revocation.ts';
+import type { Rules } from '../rules/rules.ts';
 import type { Signals } from '../signals/signals.ts';
 import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
 import type { DeskReports } from './desk-reports.ts';
@@ -29,6 +30,7 @@ export interface Rooms {
   journal: Journal;
   revocation: Revocation;
   signals: Signals;
+  rules: Pick<Rules, 'acknowledge' | 'breaches' | 'excursions' | 'list' | 'take'>;
   system: System;
   log: Log;
   fleet: string;

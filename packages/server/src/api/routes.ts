@@ -5,10 +5,12 @@ import { certificatesRoutes } from './certificates.ts';
 import { changesRoutes } from './changes.ts';
 import { codesRoutes } from './codes.ts';
 import { desksRoutes } from './desks.ts';
+import { edgesRoutes } from './edges.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { gatesRoutes } from './gates.ts';
 import { holdsRoutes } from './holds.ts';
 import type { Route } from './route.ts';
+import { rulesRoutes } from './rules.ts';
 import { selectionRoutes } from './selections.ts';
 import { statusRoutes } from './status.ts';
 import { subjectsRoutes } from './subjects.ts';
@@ -24,7 +26,9 @@ export const apiRoutes: readonly Route[] = [
   ...tokensRoutes,
   ...changesRoutes,
   ...alertsRoutes,
+  ...rulesRoutes,
   ...gatesRoutes,
+  ...edgesRoutes,
   ...desksRoutes,
   ...codesRoutes,
   ...holdsRoutes,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
-import { GatePolicyFiles, JourneyFiles, loadDeskConfig, loadFleetConfig } from '../config/config.ts';
+import { GatePolicyFiles, JourneyFiles, loadDeskConfig, loadFleetConfig, RuleFiles } from '../config/config.ts';
 import type { Policy } from '../gate/gate.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
@@ -14,27 +14,30 @@ export function configCommands(program: Command, output: Output): void {
     .command('check')
     .argument('[dir]')
     .description(
-      'check fleet.yaml, journeys, desk.yaml, gate.yaml and the files that it names, without starting anything',
+      'check fleet.yaml, journeys, rules, desk.yaml, gate.yaml and the files that it names, without starting anything',
     )
     .action(async (dir: string | undefined, options: FleetOptions) => {
       const directory = directoryOf(options, dir);
       const names = ['fleet.yaml', 'desk.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
-      const journeys = names.includes('fleet.yaml') || names.length === 0 ? checkAuthority(directory) : [];
+      const beside = names.includes('fleet.yaml') || names.length === 0 ? await checkAuthority(directory) : [];
       if (names.includes('desk.yaml')) loadDeskConfig(directory);
       const policy = names.includes('gate.yaml') ? await checkPolicy(directory) : { files: [], warnings: [] };
       if (names.includes('fleet.yaml')) await checkSignals(directory, policy.policy);
-      const files = [...names, ...journeys, ...policy.files];
+      const files = [...names, ...beside, ...policy.files];
       for (const warning of policy.warnings) output.notice(`warning: ${warning}`);
       output.result({ valid: true, files, warnings: policy.warnings }, `${listOf(files)}: valid`);
     });
 }
 
 /** The files beside `fleet.yaml`, which are checked with it. */
-function checkAuthority(directory: string): string[] {
+async function checkAuthority(directory: string): Promise<string[]> {
   const { attributes } = loadFleetConfig(directory);
   const journeys = new JourneyFiles(directory, attributes);
   journeys.load();
-  return journeys.names;
+  const { problemsOfExpressions } = await import('../rules/rules.ts');
+  const rules = new RuleFiles(directory);
+  rules.load(problemsOfExpressions);
+  return [...journeys.names, ...rules.files.map((file) => relative(directory, file))];
 }
 
 /** What follows from signals, and whether a stream lets a device prove that it is well while it is held. */

@@ -73,6 +73,7 @@ const optional: Record<string, string[]> = {
   'certificate revoke': ['truck-17'],
   'signal apply': ['truck-17', '--reason', 'it is so'],
   'signal release': ['--reason', 'looked at it'],
+  'breach acknowledge': ['--reason', 'seen'],
 };
 
 function completed({ words, command }: { words: string[]; command: Command }): string[] {
@@ -121,7 +122,7 @@ for (const leaf of usual) {
 }
 
 /** These use the files and the store themselves; and who is down is what "status" tells, as its result. */
-const onTheStore = /^(config|upgrade|journey check|journal verify|operator (add|export)|gate accept|status)/;
+const onTheStore = /^(config|upgrade|journey check|rule check|journal verify|operator (add|export)|gate accept|status)/;
 for (const leaf of usual.filter(({ words }) => !onTheStore.test(words.join(' ')))) {
   test(`"${leaf.words.join(' ')}" with the authority down names host and port, and asks`, async () => {
     const ended = await run(...completed(leaf), '--fleet', fleet, '--json');

@@ -26,6 +26,8 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   checkpoint: async () => (await import('./checkpoint-commands.ts')).checkpointCommands,
   shipment: async () => (await import('./shipment-commands.ts')).shipmentCommands,
   signal: async () => (await import('./signal-commands.ts')).signalCommands,
+  rule: async () => (await import('./rule.ts')).ruleCommands,
+  breach: async () => (await import('./breach.ts')).breachCommands,
   explain: async () => (await import('./explain.ts')).explainCommand,
   watch: async () => (await import('./watch.ts')).watchCommand,
   readings: async () => (await import('./readings.ts')).readingsCommand,

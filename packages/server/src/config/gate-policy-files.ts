@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
 import { type ExpectedValues, readExpectedValues } from './expected-values.ts';
+import { markOf } from './file-mark.ts';
 import { type GateConfig, loadGateConfig, type StreamInFile } from './gate-config.ts';
 import { parseJson } from './parse-json.ts';
 import { readRegular, textOf } from './regular-file.ts';
@@ -95,16 +95,6 @@ export class GatePolicyFiles {
   /** A name is relative to the directory of `gate.yaml`. */
   #path(name: string): string {
     return resolve(this.#directory, name);
-  }
-}
-
-/** Never throws: what can not be looked at is marked by why. */
-function markOf(file: string): string {
-  try {
-    const found = statSync(file, { bigint: true });
-    return `${found.ino}:${found.size}:${found.mtimeNs}:${found.ctimeNs}`;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? 'unknown';
   }
 }
 

@@ -15,8 +15,6 @@ export interface Call {
     | 'unsettled'
     | 'settle'
     | 'unprovenCount'
-    | 'untold'
-    | 'told'
     | 'read'
     | 'keepRefusals'
     | 'refusals'
