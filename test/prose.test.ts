@@ -25,6 +25,17 @@ describe('prose', { concurrency: true }, () => {
     });
   });
 
+  test('the signals and the stream on the page about attributes are ones that authority and gate take', async () => {
+    await asNewcomer(async (newcomer) => {
+      await newcomer.run({ text: 'portcullis init', how: '' });
+      const blocks = textOf('docs/concepts/attributes.md').split('```yaml\n').slice(1);
+      const [signals = '', streams = ''] = blocks.map((text) => text.split('```')[0] ?? '');
+      newcomer.write('fleet/fleet.yaml', (yaml) => yaml + signals);
+      newcomer.write('fleet/gate.yaml', (yaml) => yaml.slice(0, yaml.indexOf('streams:')) + streams);
+      await newcomer.run({ text: 'portcullis config check', how: '' });
+    });
+  });
+
   test('what the README prints works in the order in which it prints it: npm start, what that says, and the tour while it runs', async () => {
     await asNewcomer(async (newcomer) => {
       const start = `${process.execPath} ${join(root, 'tools/start.ts')} --base-port ${await freeBasePort()}`;
