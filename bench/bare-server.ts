@@ -49,6 +49,7 @@ function parse(body: string): SinkRequest {
     deviceTimes: readings.map(() => null),
     clocks: readings.map(() => 'unknown' as const),
     data: readings.map(({ _id, ...data }) => JSON.stringify(data)),
+    watched: [],
   };
 }
 

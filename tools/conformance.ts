@@ -9,6 +9,8 @@ const root = join(import.meta.dirname, '..');
 const parts: Record<string, string> = {
   pack: 'each package, packed and installed in an empty folder; the device on Node 22, without a network',
   devices: 'the devices of examples/, against a real house and against servers that lie',
+  'public-answers':
+    'what checks a public answer in a few lines of shell, JavaScript and Python, on answers of a real desk',
   network: 'docs/operating/network.md, on three machines made of network namespaces',
   containers: 'Containerfile and compose file, as far as that goes without an engine',
   operating: 'the other pages of docs/operating, from their first line to their last',

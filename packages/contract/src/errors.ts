@@ -83,6 +83,11 @@ export const failures = {
     retry: true,
     title: "the answer is not the authority's own to what was asked; nothing of it was taken",
   },
+  public_answer_not_verified: {
+    status: 500,
+    retry: false,
+    title: 'the public answer is not one that a desk of the fleet signed, or is not good any more',
+  },
   feed_garbled: {
     status: 500,
     retry: true,

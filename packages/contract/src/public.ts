@@ -78,6 +78,15 @@ export const PublicAnswer = z.object({
 });
 export type PublicAnswer = z.infer<typeof PublicAnswer>;
 
+/** The header of a public answer's JWS (RFC 7515 §4.1): the algorithm and the type are these, and nothing in it is critical. */
+export const PublicAnswerHeader = z.object({
+  alg: z.literal('ES256'),
+  typ: z.literal(publicAnswerType),
+  /** The signer's certificate and its issuer's, in DER, base64. */
+  x5c: z.array(z.string().max(16_384)).min(2).max(4),
+  crit: z.undefined().optional(),
+});
+
 /** `GET /v1/public/{code}` as JSON: the answer to be read, and the same signed. Who checks it takes what is signed. */
 export const PublicReply = z.object({ answer: PublicAnswer, jws: z.string().max(1_048_576) });
 export type PublicReply = z.infer<typeof PublicReply>;

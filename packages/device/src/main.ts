@@ -7,6 +7,7 @@ import { dropOutbox, listOutbox, retryOutbox } from './commands/outbox-command.t
 import { type Output, outputTo } from './commands/output.ts';
 import { runDevice } from './commands/run-command.ts';
 import { sendReadings } from './commands/send-command.ts';
+import { verifyAnswer } from './commands/verify-command.ts';
 import { credentialFileIn, readCredential } from './credential/credential.ts';
 import { exportCredential } from './credential/export.ts';
 import { tokenFrom } from './credential/token-word.ts';
@@ -21,6 +22,7 @@ const help = `portcullis-device: the device's side of a fleet
   portcullis-device outbox drop STREAM         throw away what waits for a stream
   portcullis-device outbox retry [STREAM]      send what waits now; with --refused what was refused, as it is
   portcullis-device export DIR                 write cert.pem, key.pem and root.pem for other tools
+  portcullis-device verify FILE|- --root FILE  check a public answer that was kept, without a network
 
   --device DIR        where credential and outbox are (PORTCULLIS_DEVICE, else ./device)
   --replace           enrol: where a credential is, move it aside, with the readings of its subject
@@ -33,6 +35,7 @@ const help = `portcullis-device: the device's side of a fleet
                       at the first one (so with a file)
   --refused           outbox retry: the readings in refused.ndjson, once the schema or the condition is mended
   --stream STREAM     run --metrics: where the figures go (telemetry)
+  --root FILE         verify: the root certificate of the fleet; with --kept what it said then counts, also when it is not good any more
   --interval SECONDS  run --metrics: how often (1)
 
 A line for send is one JSON object; its "_id" and "_time" are the reading's id and time, which are made if they are not given.
@@ -52,6 +55,8 @@ const options = {
   wait: { type: 'string', default: '10' },
   stream: { type: 'string', default: 'telemetry' },
   interval: { type: 'string', default: '1' },
+  root: { type: 'string' },
+  kept: { type: 'boolean', default: false },
   metrics: { type: 'boolean', default: false },
   replace: { type: 'boolean', default: false },
   refused: { type: 'boolean', default: false },
@@ -134,12 +139,19 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
       output.result({ files }, files.join('\n'));
       return 0;
     }
+    case 'verify': {
+      const [file] = operandsOf(operands, 1, 1, 'verify FILE|- --root FILE');
+      return verifyAnswer({ file: file as string, root: values.root, kept: values.kept }, output);
+    }
     case undefined:
-      throw new PortcullisError('usage', 'name a command: enrol, send, outbox, run or export (--help tells more)');
+      throw new PortcullisError(
+        'usage',
+        'name a command: enrol, send, outbox, run, export or verify (--help tells more)',
+      );
     default:
       throw new PortcullisError(
         'usage',
-        `command "${name}" is unknown; it must be one of [enrol, send, outbox, run, export]`,
+        `command "${name}" is unknown; it must be one of [enrol, send, outbox, run, export, verify]`,
       );
   }
 }

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import type { objectIdentifiers } from '@portcullis/contract';
 import { makeKey, makeRequest } from '../src/credential/request.ts';
 
 export interface Pair {
@@ -18,7 +19,7 @@ export interface Wish {
   uri?: string;
   /** Further alternative names as OpenSSL writes them. */
   alternatives?: string[];
-  purposes?: ('clientAuth' | 'serverAuth')[];
+  purposes?: ('clientAuth' | 'serverAuth' | typeof objectIdentifiers.documentSigning)[];
   /** Days from now. */
   from?: number;
   until?: number;

@@ -18,6 +18,8 @@ import { gateStatus } from '../src/gate/listeners/status.ts';
 import { compilePolicy, type StreamConfig } from '../src/gate/policy/policy.ts';
 import { SinkRecording } from '../src/gate/recording/sink-recording.ts';
 import { Verdicts } from '../src/gate/recording/verdicts.ts';
+import { Gaps } from '../src/gate/watching/gaps.ts';
+import { Watching } from '../src/gate/watching/watching.ts';
 import { Lease } from '../src/replica/replica.ts';
 import { readAll } from '../src/storage/sink/sink.contract.ts';
 import { openSqliteSink, type Sink } from '../src/storage/sink.ts';
@@ -58,6 +60,8 @@ export class OpenFront {
   readonly recording: SinkRecording;
   readonly intake: Intake;
   readonly verdicts: Verdicts;
+  readonly gaps = new Gaps(realSystem.now);
+  readonly watching: Watching;
   readonly ground: Ground;
   readonly sink: Sink;
   readonly front: Front;
@@ -84,9 +88,11 @@ export class OpenFront {
     this.ground = ground;
     this.connections = new Connections({ ...ground, isAdmissible: (bearer) => isAdmissible(bearer, ground) });
     this.verdicts = new Verdicts({ gate, sink, system, log });
-    const { connections, verdicts } = this;
+    this.watching = new Watching({ replica, gaps: this.gaps, log, carries: () => true, onWaiting: () => undefined });
+    const { connections, verdicts, watching } = this;
     const told = {
       ...{ gate, instance, ground, connections, verdicts, policies: { refused: false }, now: system.now },
+      ...{ watching, edgesTold: () => 0 },
       ...{ pruneWaiting: () => 0, unproven: () => 0, overruns: () => recording.overruns },
       crowd: () => this.front.crowd,
       certificateEnds: () => timestamp(system.now() + 1_000_000),
@@ -99,6 +105,7 @@ export class OpenFront {
       ground,
       connections,
       verdicts,
+      watching,
       metrics,
       status: gateStatus(told),
       heads: async () => ({ items: [], holds: { revision: this.fed.replica.revision, hash: this.fed.replica.hash } }),

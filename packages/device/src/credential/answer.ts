@@ -1,9 +1,10 @@
-import { createHash, verify, X509Certificate } from 'node:crypto';
+import { createHash, verify, type X509Certificate } from 'node:crypto';
 import { Asked, answerBytes, PortcullisError, SignedAnswer } from '@portcullis/contract';
 import { exchange } from '../link/exchange.ts';
 import type { Link } from '../link/link.ts';
 import { subjectNamesIn } from '../link/subject-names.ts';
 import { realSystem, type System } from '../system.ts';
+import { certificateIn, chainComplaint, isValidAt } from './chain.ts';
 
 export interface AnswerTrust {
   /** The fleet's roots in PEM: the only ones that are trusted. */
@@ -75,18 +76,10 @@ function signerComplaint(
   if (!names.some((name) => name.kind === 'authority' && (fleet === undefined || name.fleet === fleet))) {
     return `it is signed by [${signer.subjectAltName ?? ''}], which is not the fleet's authority`;
   }
-  if (signer.ca || !issuer.ca || !signs(issuer, signer))
-    return 'the certificate of its signer is not by the issuer it names';
-  const isRooted = certificatesIn(roots).some((root) => root.ca && signs(root, issuer));
-  if (!isRooted) return "its signer's chain does not end at one of the fleet's roots";
-  const isCurrent = [signer, issuer].every(
-    ({ validFromDate, validToDate }) => now >= +validFromDate && now <= +validToDate,
-  );
+  const why = chainComplaint(signer, issuer, roots);
+  if (why !== undefined) return `the certificate of its signer ${why}`;
+  const isCurrent = [signer, issuer].every((certificate) => isValidAt(certificate, now));
   return isCurrent ? undefined : "its signer's certificate is not valid now (is this machine's clock right?)";
-}
-
-function signs(issuer: X509Certificate, subject: X509Certificate): boolean {
-  return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
 }
 
 function isSigned(signer: X509Certificate, payload: Buffer, signature: string): boolean {
@@ -95,19 +88,6 @@ function isSigned(signer: X509Certificate, payload: Buffer, signature: string): 
   } catch {
     return false;
   }
-}
-
-function certificateIn(pem: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(pem);
-  } catch {
-    return undefined;
-  }
-}
-
-function certificatesIn(pem: string): X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -24,6 +24,9 @@ import { Retention } from './recording/retention.ts';
 import { settleLastBatches } from './recording/settlement.ts';
 import { SinkRecording } from './recording/sink-recording.ts';
 import { Verdicts } from './recording/verdicts.ts';
+import { Gaps } from './watching/gaps.ts';
+import { Telling } from './watching/telling.ts';
+import { Watching } from './watching/watching.ts';
 
 export interface GateParts {
   directory: string;
@@ -71,6 +74,8 @@ class RunningGate implements Gate {
   readonly #verdicts: Verdicts;
   readonly #feed: FeedFollower;
   readonly #leasing: Leasing;
+  readonly #watching: Watching;
+  readonly #telling: Telling;
   readonly #position: Position;
   readonly #heads: Heads;
   readonly #front: Front;
@@ -94,7 +99,8 @@ class RunningGate implements Gate {
     const replica = new Replica();
     const lease = new Lease(system);
     const bounds = { readingsMax: limits.queueReadingsMax, bytesMax: limits.queueBytesMax };
-    const recording = new SinkRecording({ sink, instance, lease, bounds, log });
+    const onProven = () => this.#watching.hasWatched && this.#telling.wake();
+    const recording = new SinkRecording({ sink, instance, lease, bounds, onProven, log });
     const validityTime = () => Math.max(system.now(), this.#position.held?.clockFloor ?? 0);
     const policy = () => this.#policy;
     const ground: Ground = {
@@ -118,9 +124,14 @@ class RunningGate implements Gate {
       isAdmissible: (bearer) => isAdmissible(bearer, ground),
     });
     const verdicts = new Verdicts({ gate, sink, system, log });
+    const gaps = new Gaps(system.now);
+    const watching = this.#makeWatching(replica, gaps);
+    this.#watching = watching;
+    this.#telling = new Telling({ authority, instance, link: () => this.#links.edges, sink, gaps, system, log });
     [this.#connections, this.#verdicts] = [connections, verdicts];
     const told: GateStatusParts = {
-      ...{ gate, instance, ground, connections, verdicts, policies, diskSpace: parts.diskSpace, now: system.now },
+      ...{ gate, instance, ground, connections, verdicts, policies, watching, now: system.now },
+      ...{ diskSpace: parts.diskSpace, edgesTold: () => this.#telling.told },
       overruns: () => recording.overruns,
       unproven: () => this.#unproven + recording.unproven,
       pruneWaiting: () => this.#retention.waiting,
@@ -141,27 +152,11 @@ class RunningGate implements Gate {
       applied: () => (this.#follows() ? replica : undefined),
     });
     this.#front = new Front({
+      ...{ gate, ground, connections, verdicts, watching, metrics, status, sink, system, log, settings, intake },
       heads: () => this.#headsHeld(),
-      gate,
-      ground,
-      connections,
-      verdicts,
-      metrics,
-      status,
-      sink,
-      system,
-      log,
-      settings,
-      intake,
     });
     this.#feed = this.#makeFeed();
-    this.#leasing = new Leasing({
-      ...{ authority, instance, lease, log },
-      link: () => this.#links.leases,
-      beforeAsking: () => this.#joinWithAll(),
-      state: () => this.#leaseState(),
-      follows: () => this.#follows(),
-    });
+    this.#leasing = this.#makeLeasing(lease);
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -185,7 +180,27 @@ class RunningGate implements Gate {
     this.#credentials.keepClient();
     this.#policies.watch();
     this.#heads.start();
+    this.#telling.start();
     this.#pruning = setInterval(() => void this.#retention.look(), pruneEveryMs).unref();
+  }
+
+  #makeLeasing(lease: Lease): Leasing {
+    const { settings, log } = this.#parts;
+    return new Leasing({
+      ...{ authority: settings.authority, instance: this.instance, lease, log },
+      link: () => this.#links.leases,
+      beforeAsking: () => this.#joinWithAll(),
+      state: () => this.#leaseState(),
+      follows: () => this.#follows(),
+    });
+  }
+
+  #makeWatching(replica: Replica, gaps: Gaps): Watching {
+    return new Watching({
+      ...{ replica, gaps, log: this.#parts.log },
+      carries: (names) => this.#feed.carries(names),
+      onWaiting: () => this.#feed.askFurther(),
+    });
   }
 
   #makeFeed(): FeedFollower {
@@ -194,13 +209,19 @@ class RunningGate implements Gate {
     const { authority } = settings;
     return new FeedFollower({
       ...{ authority, instance: this.instance, replica, system, log },
-      attributes: () => [...new Set([...this.#policy.attributes, ...this.#policies.accepted.attributes])],
+      attributes: () => [...new Set([...this.#decidesBy(), ...this.#watching.attributes])],
+      decidesBy: () => this.#decidesBy(),
       position: this.#position,
       link: () => this.#links.feed,
       onApplied: (touched) => this.#applied(touched),
+      onRules: (rules) => this.#watching.take(rules),
       onPrepared: () => this.#settled && this.#report(),
       onDistrusted: () => this.#ground.lease.end(),
     });
+  }
+
+  #decidesBy(): string[] {
+    return [...new Set([...this.#policy.attributes, ...this.#policies.accepted.attributes])];
   }
 
   /** It is in force at once, or as soon as a snapshot has brought the attributes that it looks at and no earlier one did. */
@@ -224,6 +245,7 @@ class RunningGate implements Gate {
   /** Deny first, then say so: connections (P6), queue (rule 7), report (rule 8). */
   #applied(touched: readonly number[] | undefined): void {
     this.#adoptPolicy();
+    if (!touched) this.#watching.settle();
     const { revision: applied, hash } = this.#ground.replica;
     const report = () => this.#settled && this.#reportApplied({ applied, hash });
     this.#recording.changeApplied();
@@ -289,6 +311,7 @@ class RunningGate implements Gate {
     const recorded = this.#recording.stop();
     await this.#front.close();
     await recorded;
+    await this.#telling.stop();
     await this.#feed.stop();
     await this.#leasing.release();
     await this.#verdicts.flush();

@@ -26,8 +26,8 @@ async function writeUntilKilled(directory: string, first: number, saidMin: numbe
   return said;
 }
 
-/** All that is readable once what the kill left is settled: rows of each request. */
-async function storedRequests(directory: string): Promise<Map<number, string[]>> {
+/** All that is readable once what the kill left is settled: rows of each request. `edges`: with those that were told before. */
+async function storedRequests(directory: string, edges: string[]): Promise<Map<number, string[]>> {
   await using sink = await openSqliteSink(directory);
   const unsettled = await sink.unsettled();
   assert.ok(unsettled.length <= 2, `${unsettled.length} batches have no look on record`);
@@ -38,6 +38,14 @@ async function storedRequests(directory: string): Promise<Map<number, string[]>>
     assert.deepEqual(data, { number, row: Number(id.split('.')[1]) });
     stored.set(number, [...(stored.get(number) ?? []), id]);
   }
+  for (
+    let page = await sink.untold({ newest: false });
+    page.edges.length > 0;
+    page = await sink.untold({ newest: false })
+  ) {
+    edges.push(...page.edges.map(({ reading }) => reading));
+    await sink.told({ edges: page.edges.map(({ number }) => number), newest: [] });
+  }
   return stored;
 }
 
@@ -45,15 +53,22 @@ test('P8: kill -9 in the middle of many writes: what resolved is there, nothing 
   const directory = await mkdtemp(join(tmpdir(), 'portcullis-sink-'));
   context.after(() => rm(directory, { recursive: true, force: true }));
   const said = new Set<number>();
+  const edges: string[] = [];
   for (const saidMin of [1, 60, 777, 2_500]) {
     const first = Math.max(0, ...said);
     for (const number of await writeUntilKilled(directory, first, saidMin)) said.add(number);
-    const stored = await storedRequests(directory);
+    const stored = await storedRequests(directory, edges);
     for (const number of said) assert.ok(stored.has(number), `request ${number} resolved and is gone`);
     for (const [number, ids] of stored) {
       const whole = Array.from({ length: 1 + (number % 7) }, (_, row) => `${number}.${row}`);
       assert.deepEqual(ids, whole, `request ${number} is there in part, or twice`);
     }
+    const expected = [...stored.keys()].map((number) => `${number}.0`);
+    assert.deepEqual(
+      edges.toSorted(),
+      expected.toSorted(),
+      'the edges of what is stored are there, each once, and no other',
+    );
   }
   context.diagnostic(`${said.size} requests had resolved before four kills`);
 });

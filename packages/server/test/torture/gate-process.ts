@@ -36,6 +36,8 @@ const slowDisk = (sink: Sink): Sink => ({
   unsettled: () => sink.unsettled(),
   settle: (batch, proof) => slowly(() => sink.settle(batch, proof)),
   read: (query) => sink.read(query),
+  untold: (asked) => sink.untold(asked),
+  told: (told) => sink.told(told),
   keepRefusals: (refusals) => sink.keepRefusals(refusals),
   refusals: (query) => sink.refusals(query),
   age: (before) => sink.age(before),

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import type { FeedMessage } from '@portcullis/contract';
+import type { FeedMessage, ToldRules } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { until } from '../../../test/open-front.ts';
 import { Tally } from '../../feed/tally.ts';
@@ -69,14 +69,20 @@ class Asked {
 async function followed(context: TestContext, first: string[]) {
   const directory = mkdtempSync(join(tmpdir(), 'portcullis-follow-'));
   const asked: Asked[] = [];
-  const wanted = { names: first };
+  const wanted = { names: first, byRules: [] as string[] };
+  const told: ToldRules[] = [];
   /** What the authority does with each connection by itself. */
-  const authority = { answer: (_asked: Asked): void => undefined };
+  const authority = { answer: (_asked: Asked): void => undefined, allows: (_names: string[]): boolean => true };
   const stream = async ({ url, signal }: { url: string; signal: AbortSignal }) => {
     const answer = new PassThrough();
     signal.addEventListener('abort', () => answer.destroy(new Error('aborted')));
     const one = new Asked(url, answer);
     asked.push(one);
+    if (!authority.allows(one.names)) {
+      const problem = { type: 'about:blank', title: 'not allowed', status: 403, reason: 'attributes_not_allowed' };
+      answer.end(JSON.stringify(problem));
+      return Object.assign(answer, { statusCode: 403, headers: {} }) as unknown as IncomingMessage;
+    }
     authority.answer(one);
     return Object.assign(answer, { statusCode: 200, headers: {} }) as unknown as IncomingMessage;
   };
@@ -85,7 +91,9 @@ async function followed(context: TestContext, first: string[]) {
   const distrusted = { count: 0 };
   const feed = new FeedFollower({
     ...{ authority: 'https://authority', instance: 'a'.repeat(32), replica, log, system: realSystem },
-    attributes: () => wanted.names,
+    attributes: () => [...wanted.names, ...wanted.byRules],
+    decidesBy: () => wanted.names,
+    onRules: (rules) => void told.push(rules),
     position: new Position(join(directory, 'position.json'), log),
     link: () => ({ stream }) as unknown as Link,
     onApplied: () => undefined,
@@ -103,7 +111,7 @@ async function followed(context: TestContext, first: string[]) {
   };
   const value = (name: string) => replica.valueOf(replica.findSubject('truck-17'), name);
   const isAt = (revision: number) => until(() => replica.revision === revision, `revision ${revision}`);
-  return { feed, replica, wanted, authority, connection, value, isAt, distrusted };
+  return { feed, replica, wanted, told, authority, connection, value, isAt, distrusted };
 }
 
 test('a beat says what was sent before it: where something else came, nothing that was made of it is believed', async (context) => {
@@ -253,4 +261,52 @@ test('P12: a successor of another history takes no place', async (context) => {
   (await connection(1)).snapshot(5, { status: 'active', site: 'berlin' }, 'f'.repeat(64));
   await until(() => feed.regressed, 'it is refused');
   assert.equal(feed.carries(['site']), false);
+});
+
+const rulesAt = (revision: number) => ({ type: 'rules', revision, rules: [] });
+
+test('rules are handed on as they come, those that a successor heard once it takes over', async (context) => {
+  const { feed, wanted, told, connection, isAt } = await followed(context, ['status']);
+  const first = await connection(0);
+  first.say(rulesAt(1));
+  first.snapshot(1, { status: 'active', site: 'berlin' });
+  first.say(rulesAt(2));
+  await until(() => told.length === 2, 'they are told');
+  wanted.byRules = ['site'];
+  feed.askFurther();
+  const second = await connection(1);
+  second.snapshot(1, { status: 'active', site: 'berlin' });
+  second.say(rulesAt(3));
+  first.change(2, { status: 'off' });
+  await isAt(2);
+  assert.deepEqual(
+    told.map(({ revision }) => revision),
+    [1, 2],
+    'not while it is behind',
+  );
+  second.change(2, { status: 'off' });
+  await until(() => told.length === 3, 'it has taken over');
+  assert.equal(told[2]?.revision, 3);
+});
+
+test('attributes that only rules name, and that this gate may not read, keep it from nothing that it decides by', async (context) => {
+  const { feed, wanted, authority, connection, value, isAt } = await followed(context, ['status']);
+  authority.allows = (names) => !names.includes('secret');
+  const first = await connection(0);
+  first.snapshot(1, { status: 'active', secret: '42' });
+  await isAt(1);
+  wanted.byRules = ['secret'];
+  feed.askFurther();
+  await connection(1);
+  first.change(2, { status: 'off' });
+  await isAt(2);
+  authority.answer = (asked) => asked.change(3, { status: 'active' });
+  first.break();
+  await isAt(3);
+  assert.deepEqual([value('status'), value('secret'), feed.carries(['status'])], ['active', undefined, true]);
+  authority.allows = () => true;
+  authority.answer = (asked) => asked.snapshot(3, { status: 'active', secret: '42' });
+  feed.askFurther();
+  await until(() => feed.carries(['secret']), 'it is allowed by now');
+  assert.equal(value('secret'), '42');
 });

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type FeedMessage, PortcullisError } from '@portcullis/contract';
+import { type FeedMessage, PortcullisError, type ToldRules } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { Replica, type Touched } from '../../replica/replica.ts';
 import type { Log, System } from '../../telemetry/telemetry.ts';
@@ -9,8 +9,9 @@ import type { Position } from './position.ts';
 interface Parts {
   authority: string;
   instance: string;
-  /** Names that the feed is to carry. */
+  /** Names that the feed is to carry; those of them that the gate decides by, and follows nothing without. */
   attributes(): readonly string[];
+  decidesBy(): readonly string[];
   replica: Replica;
   position: Position;
   link(): Link;
@@ -18,6 +19,8 @@ interface Parts {
   log: Log;
   /** A change was applied, or a snapshot loaded (`touched` undefined: everything). */
   onApplied(touched: Touched | undefined): void;
+  /** Rules on readings, in the place of those before. */
+  onRules(rules: ToldRules): void;
   /** A bulk change is wholly here, and not in force. */
   onPrepared(): void;
   /** What is here may not be what is in force: nothing is to be decided by it. */
@@ -36,6 +39,8 @@ const restoreAdvice =
 interface Successor {
   connection: FeedConnection;
   replica: Replica;
+  /** What came beside its snapshot, until it takes over. */
+  rules: ToldRules | undefined;
 }
 
 /**
@@ -127,9 +132,19 @@ export class FeedFollower {
   }
 
   async #connect(): Promise<FeedConnection> {
-    const { replica, attributes } = this.#parts;
-    const names = attributes();
-    const snapshot = !replica.complete || !this.carries(names);
+    const { attributes, decidesBy } = this.#parts;
+    try {
+      return await this.#connectWith(attributes());
+    } catch (error) {
+      // What only a rule looks at keeps no gate from deciding.
+      if (!isNotAllowed(error) || covers(decidesBy(), attributes())) throw error;
+      this.#notFurther(error as Error);
+      return this.#connectWith(decidesBy());
+    }
+  }
+
+  async #connectWith(names: readonly string[]): Promise<FeedConnection> {
+    const snapshot = !this.#parts.replica.complete || !this.carries(names);
     const connection = await this.#open(names, snapshot);
     // From here on no other attribute is told of.
     if (!snapshot) this.#carried = new Set(names);
@@ -155,47 +170,43 @@ export class FeedFollower {
   /** What was refused is told once: somebody has to allow it. The policy before stays in force until then. */
   #notFurther(error: Error): void {
     const { log } = this.#parts;
-    const isRefused = error instanceof PortcullisError && error.code === 'attributes_not_allowed';
-    if (isRefused && this.#refused !== error.message) {
+    if (isNotAllowed(error) && this.#refused !== error.message) {
       this.#refused = error.message;
-      log.warn({ code: error.code }, `the policy can not come into force: ${error.message}`);
+      log.warn({ code: error.code }, `what names them can not come into force: ${error.message}`);
     } else log.debug({ err: error }, 'a snapshot with further attributes could not be read; trying again');
   }
 
   /** True once it has handed over. */
   async #prepareSuccessor(): Promise<boolean> {
     const { replica, attributes } = this.#parts;
-    const successor = new Replica();
     const connection = await this.#open(attributes(), true);
+    const successor: Successor = { connection, replica: new Replica(), rules: undefined };
+    const { replica: next } = successor;
     try {
-      while (!successor.complete || successor.revision < replica.revision) await feed(successor, connection);
+      while (!next.complete || next.revision < replica.revision) await feed(successor);
     } catch (error) {
       connection.close();
       throw error;
     }
-    if (this.carries(attributes()) || !this.#covers(connection.names)) {
+    if (this.carries(attributes()) || !covers(connection.names, attributes())) {
       connection.close();
       return false;
     }
-    this.#successor = { connection, replica: successor };
+    this.#successor = successor;
     this.#current?.close();
     this.#wake.abort();
     this.#wake = new AbortController();
     return true;
   }
 
-  #covers(names: readonly string[]): boolean {
-    return this.#parts.attributes().every((name) => names.includes(name));
-  }
-
   /** What was read beside takes the place of what is here. */
   async #succeed(): Promise<FeedConnection | undefined> {
-    const { replica, position, onApplied } = this.#parts;
+    const { replica, position, onApplied, onRules } = this.#parts;
     const successor = this.#successor;
     if (!successor) return undefined;
     this.#successor = undefined;
     try {
-      while (successor.replica.revision < replica.revision) await feed(successor.replica, successor.connection);
+      while (successor.replica.revision < replica.revision) await feed(successor);
       this.#requireForward(successor.replica);
     } catch (error) {
       successor.connection.close();
@@ -204,6 +215,7 @@ export class FeedFollower {
     replica.succeed(successor.replica);
     this.#carried = new Set(successor.connection.names);
     position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
+    if (successor.rules) onRules(successor.rules);
     onApplied(undefined);
     this.#merge();
     return successor.connection;
@@ -258,7 +270,8 @@ export class FeedFollower {
     const { replica, position, system } = this.#parts;
     if (message.type === 'complete') {
       this.#requireForward(message);
-      if (!this.#covers(names)) throw new PortcullisError('answer_malformed', 'other attributes are wanted by now');
+      if (!covers(names, this.#parts.decidesBy()))
+        throw new PortcullisError('answer_malformed', 'other attributes are wanted by now');
     }
     const { outcome, touched } = replica.receive(message);
     if (outcome === 'resync') {
@@ -280,6 +293,7 @@ export class FeedFollower {
       }
     }
     if (message.type === 'prepared') return this.#parts.onPrepared();
+    if (message.type === 'rules') return this.#parts.onRules(message);
     if (outcome !== 'applied' && outcome !== 'loaded') return;
     if (outcome === 'loaded') this.#carried = new Set(names);
     position.move({ fleet: replica.fleet ?? '', revision: replica.revision, hash: replica.hash });
@@ -306,8 +320,15 @@ export class FeedFollower {
 }
 
 /** @throws {PortcullisError} `answer_malformed` */
-async function feed(replica: Replica, connection: FeedConnection): Promise<void> {
+async function feed(successor: Successor): Promise<void> {
+  const { replica, connection } = successor;
   const message = await connection.next();
+  if (message?.type === 'rules') successor.rules = message;
   if (message && replica.receive(message).outcome !== 'resync') return;
   throw new PortcullisError('answer_malformed', 'the feed ended or left something out');
 }
+
+const covers = (names: readonly string[], wanted: readonly string[]) => wanted.every((name) => names.includes(name));
+
+const isNotAllowed = (error: unknown): error is PortcullisError =>
+  error instanceof PortcullisError && error.code === 'attributes_not_allowed';

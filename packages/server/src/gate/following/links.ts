@@ -5,10 +5,13 @@ import { linkTo } from '../../credentials/credentials.ts';
 export class Links {
   feed: Link;
   leases: Link;
+  /** What rules find is told over one of its own too: a long report keeps nobody waiting. */
+  edges: Link;
 
   constructor(credential: Credential) {
     this.feed = linkTo(credential);
     this.leases = linkTo(credential);
+    this.edges = linkTo(credential);
   }
 
   /** With a renewed credential; what was made with the old one ends. */
@@ -16,10 +19,12 @@ export class Links {
     this.close();
     this.feed = linkTo(credential);
     this.leases = linkTo(credential);
+    this.edges = linkTo(credential);
   }
 
   close(): void {
     this.feed.close();
     this.leases.close();
+    this.edges.close();
   }
 }

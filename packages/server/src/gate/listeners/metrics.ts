@@ -3,12 +3,15 @@ import type { DiskSpace } from '../../telemetry/telemetry.ts';
 import type { Ground } from '../admission/admit.ts';
 import type { Connections } from '../connections/connections.ts';
 import type { Verdicts } from '../recording/verdicts.ts';
+import type { Watching } from '../watching/watching.ts';
 
 export interface MetricsParts {
   ground: Ground;
   connections: Connections;
   verdicts: Verdicts;
   policies: { refused: boolean };
+  watching: Pick<Watching, 'inForce' | 'refused'>;
+  edgesTold(): number;
   overruns(): number;
   pruneWaiting(): number;
   /** Of a listener that was full, whatever the certificate. */
@@ -42,6 +45,7 @@ export function gateFigures(parts: MetricsParts): Figures {
   const refused = '1 while the files of the policy are not valid';
   figures.gauge('portcullis_gate_policy_refused', refused, () => Number(policies.refused));
   countReadings(figures, parts);
+  countRules(figures, parts);
   return figures;
 }
 
@@ -57,4 +61,11 @@ function countReadings(figures: Figures, { verdicts, overruns, pruneWaiting, dis
   figures.gauge('portcullis_gate_prune_waiting_readings', waiting, pruneWaiting);
   const free = 'What is left of the disk that readings are stored on';
   figures.gauge('portcullis_gate_disk_free_bytes', free, async () => (await diskSpace()).freeBytes);
+}
+
+function countRules(figures: Figures, { watching, edgesTold }: MetricsParts): void {
+  figures.gauge('portcullis_gate_rules', 'Rules on readings that are in force', () => watching.inForce);
+  const refused = 'Rules on readings that this gate can not evaluate, and does not watch';
+  figures.gauge('portcullis_gate_rules_refused', refused, () => watching.refused);
+  figures.counter('portcullis_gate_edges_told_total', 'Edges that the authority has taken', edgesTold);
 }

@@ -14,6 +14,8 @@ export interface Entry<Request> {
   bytes: number;
   /** Judges it again as things stand now; undefined: still admitted. Notes the revision that it was judged at. */
   judgeAgain(): Refusal | undefined;
+  /** Called right before it is written: what its request holds is as things stand then. */
+  beforeCommit?(): void;
   /** Called once. */
   answer(result: Recorded): void;
 }
@@ -48,6 +50,8 @@ export interface RecordingParts<Request> {
   markSoon(): void;
   onOverrun(batch: number, readings: number): void;
   onUnproven(batch: number): void;
+  /** More is on record as proven. */
+  onProven?(): void;
   lastBatch: number;
   bounds: { readingsMax: number; bytesMax: number };
 }
@@ -169,6 +173,7 @@ export class Recording<Request> {
     this.#busy = true;
     const batch = ++this.#batch;
     const looked = this.#toRecord();
+    for (const entry of group) entry.beforeCommit?.();
     const requests = group.map(({ request }) => request);
     this.#parts.write({ ...looked, batch, requests }, (error, outcomes) => {
       if (outcomes) this.#recorded(looked);
@@ -214,7 +219,9 @@ export class Recording<Request> {
     this.#fresh = this.#fresh.filter(({ batch }) => batch > looked);
     this.#quarantine = this.#quarantine.filter((batch) => !quarantine.includes(batch));
     this.#unproven = [...this.#unproven.filter((batch) => !unproven.includes(batch)), ...late];
+    const moreProven = proven > this.#provenMarked;
     [this.#marked, this.#proven, this.#provenMarked] = [looked, looked, proven];
+    if (moreProven) this.#parts.onProven?.();
   }
 
   /** What waited for this moment is told, once the look is on record; then the next group begins. */

@@ -8,6 +8,7 @@ interface Parts {
   instance: string;
   lease: Lease;
   bounds: { readingsMax: number; bytesMax: number };
+  onProven?(): void;
   log: Log;
 }
 
@@ -20,7 +21,7 @@ export class SinkRecording extends Recording<SinkRequest> {
   #unproven = 0;
   #markTimer: NodeJS.Timeout | undefined;
 
-  constructor({ sink, instance, lease, bounds, log }: Parts) {
+  constructor({ sink, instance, lease, bounds, onProven, log }: Parts) {
     super({
       write: (batch, done) => {
         const failed = (error: unknown) => {
@@ -40,6 +41,7 @@ export class SinkRecording extends Recording<SinkRequest> {
         this.#unproven++;
         log.warn({ batch }, 'unproven: the lease ended before it was on record that it was looked at; its rows say so');
       },
+      ...(onProven && { onProven }),
       lastBatch: sink.lastBatch,
       bounds,
     });

@@ -1,4 +1,4 @@
-import type { ClockState, VerdictView } from '@portcullis/contract';
+import type { ClockState, Side, VerdictView } from '@portcullis/contract';
 
 /** One request's readings, column by column: they cross a thread. Times are milliseconds since 1970. */
 export interface SinkRequest {
@@ -16,6 +16,49 @@ export interface SinkRequest {
   clocks: ClockState[];
   /** JSON objects as text. */
   data: string[];
+  /** What each rule that watches the stream says of them. */
+  watched: Watched[];
+}
+
+/** A rule's word on the readings of one request. */
+export interface Watched {
+  rule: string;
+  /** Of the rule. */
+  revision: number;
+  /** A letter for each reading: `o`utside, `i`nside, `b`etween the two, `-` for one that the rule could not be evaluated on. */
+  sides: string;
+}
+
+/** An edge that the authority has not taken. Times are milliseconds since 1970. */
+export interface UntoldEdge {
+  number: number;
+  /** The process that stored it. */
+  instance: string;
+  rule: string;
+  revision: number;
+  subject: string;
+  side: Side;
+  reading: string;
+  at: number;
+  receivedAt: number;
+  clock: ClockState;
+  after: number | null;
+  late: 0 | 1;
+  unproven: 0 | 1;
+}
+
+/** How a sender's last reading stood, by the time of the reading. */
+export interface SinkNewest {
+  rule: string;
+  subject: string;
+  side: Side;
+  newest: number;
+}
+
+export interface Untold {
+  edges: UntoldEdge[];
+  /** Those that moved; none while there are more edges than these, or if none were asked for. */
+  newest: SinkNewest[];
 }
 
 /** What becomes durable with a write, or by itself within a second. */
@@ -100,11 +143,15 @@ export interface Sink {
   settle(batch: number, proof: 'proven' | 'unproven'): Promise<void>;
   /** Readable readings; what was pruned meanwhile is not there, and nothing is there twice. */
   read(query: ReadingQuery): Promise<ReadingPage>;
+  /** Edges whose batch is settled, oldest first; in their batch's own commit they became durable. */
+  untold(asked: { newest: boolean }): Promise<Untold>;
+  /** The edges with these numbers were taken, and these newest times told. */
+  told(told: { edges: number[]; newest: SinkNewest[] }): Promise<void>;
   keepRefusals(refusals: VerdictView[]): Promise<void>;
   refusals(query: RefusalQuery): Promise<Page<VerdictView>>;
   /** How many readings there are, and how many of them were received before. */
   age(before: number): Promise<{ older: number; present: number }>;
-  /** Removes what was received before; resolves to how many readings. */
+  /** Removes what was received before, and edges with it; resolves to how many readings. */
   prune(before: number): Promise<number>;
   unprovenCount(): Promise<number>;
   /** What was asked before is done first; what is asked later is refused. */

@@ -6,13 +6,16 @@ import type {
   ReadingPage,
   ReadingQuery,
   RefusalQuery,
+  SinkNewest,
   SinkOutcome,
   SinkRequest,
   SinkWrite,
   UnsettledBatch,
+  Untold,
 } from './promises.ts';
 import { isSameReading, type StoredReading } from './sink-rows.ts';
 import { StoredReadings } from './stored-readings.ts';
+import { WatchedSenders } from './watched-senders.ts';
 
 const refusalsMax = 100_000;
 const channelsKnownMax = 100_000;
@@ -34,6 +37,7 @@ export class SinkDatabase {
   readonly #statements = new Map<string, StatementSync>();
   readonly #channels = new Map<string, number>();
   readonly #readings = new StoredReadings((text) => this.#sql(text));
+  readonly #senders = new WatchedSenders((text) => this.#sql(text));
   /** The number of the next reading, once it was looked up. */
   #next: number | undefined;
 
@@ -47,10 +51,14 @@ export class SinkDatabase {
   }
 
   write({ batch, instance, requests, ...looked }: SinkWrite): SinkOutcome[] {
-    return this.#transaction(() => {
+    const outcomes = this.#transaction(() => {
       this.#look(looked);
-      return requests.map((request) => this.#store(request, batch, instance));
+      const stored = requests.map((request) => this.#store(request, batch, instance));
+      this.#senders.flush();
+      return stored;
     });
+    this.#senders.committed(batch);
+    return outcomes;
   }
 
   mark(looked: Looked): void {
@@ -63,11 +71,14 @@ export class SinkDatabase {
         batch,
       );
       this.#sql("UPDATE requests SET state = 'quarantined' WHERE batch = ?").run(batch);
+      this.#senders.quarantined(batch);
     }
     for (const batch of unproven) {
       this.#sql("UPDATE requests SET state = 'unproven' WHERE batch = ? AND state = 'stored'").run(batch);
+      this.#senders.unproven(batch);
     }
     this.#sql('UPDATE progress SET looked = max(looked, ?), proven = max(proven, ?)').run(looked, proven);
+    this.#senders.proven(proven);
   }
 
   /** All or nothing: what was stored of a request is taken back when one of its ids turns out to be another reading's. */
@@ -78,13 +89,15 @@ export class SinkDatabase {
       'INSERT INTO requests (batch, subject, certificate, stream, receivedAt, instance, policy, revision) VALUES (?,?,?,?,?,?,?,?)',
     ).run(batch, subject, certificate, stream, receivedAt, instance, policy, revision);
     const number = Number(lastInsertRowid);
-    const outcome = this.#insert(request, number, channel);
+    const repeats = new Set<number>();
+    const outcome = this.#insert(request, number, channel, repeats);
+    if ('stored' in outcome && outcome.stored > 0) this.#senders.note(request, repeats, batch, instance);
     if ('reused' in outcome) this.#sql('DELETE FROM readings WHERE request = ?').run(number);
     if ('reused' in outcome || outcome.stored === 0) this.#sql('DELETE FROM requests WHERE number = ?').run(number);
     return outcome;
   }
 
-  #insert(request: SinkRequest, number: number, channel: number): SinkOutcome {
+  #insert(request: SinkRequest, number: number, channel: number, repeats: Set<number>): SinkOutcome {
     const { ids, given, deviceTimes, clocks, data } = request;
     const insert = this.#sql(
       `INSERT INTO readings (number, request, channel, id, given, deviceTime, clock, data) VALUES (?,?,?,?,?,?,?,?)
@@ -102,10 +115,11 @@ export class SinkDatabase {
         data[index] as string,
       );
       if (changes === 1) next++;
-      else if (!isSameReading(this.#known(channel, id), request, index)) return { reused: index };
+      else if (isSameReading(this.#known(channel, id), request, index)) repeats.add(index);
+      else return { reused: index };
     }
     this.#next = next;
-    return { stored: next - first, repeated: ids.length - (next - first) };
+    return { stored: next - first, repeated: repeats.size };
   }
 
   #known(channel: number, id: string): StoredReading {
@@ -145,7 +159,10 @@ export class SinkDatabase {
 
   settle(batch: number, proof: 'proven' | 'unproven'): void {
     this.#transaction(() => {
-      if (proof === 'unproven') this.#sql("UPDATE requests SET state = 'unproven' WHERE batch = ?").run(batch);
+      if (proof === 'unproven') {
+        this.#sql("UPDATE requests SET state = 'unproven' WHERE batch = ?").run(batch);
+        this.#senders.unproven(batch);
+      }
       this.#look({ looked: batch, quarantine: [], proven: batch, unproven: [] });
     });
   }
@@ -153,6 +170,14 @@ export class SinkDatabase {
   unprovenCount(): number {
     const row = this.#sql("SELECT count(DISTINCT batch) AS batches FROM requests WHERE state = 'unproven'").get();
     return (row as { batches: number }).batches;
+  }
+
+  untold(asked: { newest: boolean }): Untold {
+    return this.#senders.untold(asked);
+  }
+
+  told(told: { edges: number[]; newest: SinkNewest[] }): void {
+    this.#transaction(() => this.#senders.told(told));
   }
 
   read(query: ReadingQuery): ReadingPage {
@@ -209,7 +234,8 @@ export class SinkDatabase {
       const { changes: refusals } = this.#sql(
         'DELETE FROM refusals WHERE number IN (SELECT number FROM refusals ORDER BY number LIMIT ?) AND at < ?',
       ).run(rowsPrunedPerTurn, before);
-      const more = requests < due.length || due.length === rowsPrunedPerTurn || refusals === rowsPrunedPerTurn;
+      const edges = this.#senders.prune(before);
+      const more = requests < due.length || due.length === rowsPrunedPerTurn || refusals === rowsPrunedPerTurn || edges;
       return { removed, more };
     });
   }
@@ -247,6 +273,7 @@ export class SinkDatabase {
     } catch (error) {
       // What was made in this transaction is gone with it.
       this.#channels.clear();
+      this.#senders.rolledBack();
       this.#next = undefined;
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;

@@ -45,4 +45,22 @@ export const sinkMigrations: readonly string[] = [
     FROM readings JOIN requests ON requests.number = readings.request
     WHERE requests.state <> 'quarantined' AND requests.batch <= (SELECT looked FROM progress);
   `,
+  `
+  -- What rules find. An edge stays when it is taken, since a late reading asks on which side its sender was; it goes with the readings of
+  -- its time. Numbers are told, so none is given twice.
+  CREATE TABLE edges (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER NOT NULL, instance TEXT NOT NULL, rule TEXT NOT NULL, revision INTEGER NOT NULL,
+    subject TEXT NOT NULL, side TEXT NOT NULL CHECK (side IN ('outside', 'inside')), reading TEXT NOT NULL, at INTEGER NOT NULL,
+    receivedAt INTEGER NOT NULL, clock TEXT NOT NULL, after INTEGER, late INTEGER NOT NULL, unproven INTEGER NOT NULL DEFAULT 0,
+    taken INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX edgesUntold ON edges (number) WHERE taken = 0;
+  CREATE INDEX edgesBySender ON edges (subject, rule, at);
+  CREATE INDEX edgesByTime ON edges (receivedAt);
+  -- How a sender's newest reading stood by a rule. fresh: its next one is an edge, whatever it says.
+  CREATE TABLE senders (
+    number INTEGER PRIMARY KEY, rule TEXT NOT NULL, subject TEXT NOT NULL, side TEXT NOT NULL, newest INTEGER NOT NULL,
+    revision INTEGER NOT NULL, receivedAt INTEGER NOT NULL, fresh INTEGER NOT NULL, batch INTEGER NOT NULL, UNIQUE (subject, rule)
+  ) STRICT;
+  `,
 ];

@@ -8,12 +8,14 @@ import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import { openSqliteSink } from '../sink.ts';
 import { temporaryDirectory } from '../store/store.contract.ts';
+import { edgesContract } from './edges.contract.ts';
 import { readingContract } from './reading.contract.ts';
 import { readAll, requestOf, sinkContract, writeOf } from './sink.contract.ts';
 import { sinkMigrations } from './sink-schema.ts';
 
 const engine = { name: 'sqlite', open: openSqliteSink };
 sinkContract(engine);
+edgesContract(engine);
 readingContract(engine);
 
 const rowsOf = (from: number, count: number) =>

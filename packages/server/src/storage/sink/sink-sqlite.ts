@@ -114,6 +114,14 @@ class SqliteSink implements Sink {
     return this.#thread.call('read', query) as ReturnType<Sink['read']>;
   }
 
+  untold(asked: Parameters<Sink['untold']>[0]) {
+    return this.#thread.call('untold', asked) as ReturnType<Sink['untold']>;
+  }
+
+  async told(told: Parameters<Sink['told']>[0]) {
+    await this.#thread.call('told', told);
+  }
+
   async keepRefusals(refusals: VerdictView[]) {
     await this.#thread.call('keepRefusals', refusals);
   }

@@ -15,6 +15,8 @@ export interface Call {
     | 'unsettled'
     | 'settle'
     | 'unprovenCount'
+    | 'untold'
+    | 'told'
     | 'read'
     | 'keepRefusals'
     | 'refusals'

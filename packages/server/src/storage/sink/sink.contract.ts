@@ -22,6 +22,7 @@ export function requestOf(rows: Row[], more: Partial<SinkRequest> = {}): SinkReq
     deviceTimes: rows.map(([, , time]) => time ?? null),
     clocks: rows.map(() => 'synchronized' as const),
     data: rows.map(([, data]) => JSON.stringify(data)),
+    watched: [],
     ...more,
   };
 }

@@ -5,6 +5,7 @@ import type { Log, System } from '../../../telemetry/telemetry.ts';
 import type { Ground } from '../../admission/admit.ts';
 import type { Connection, Connections } from '../../connections/connections.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
+import type { Watching } from '../../watching/watching.ts';
 import type { Intake } from '../intake.ts';
 import { OnRecord } from '../on-record.ts';
 import type { ListenerLimits, ServerCredential } from '../tls.ts';
@@ -19,6 +20,7 @@ interface Parts {
   ground: Ground;
   connections: Connections;
   verdicts: Verdicts;
+  watching: Watching;
   metrics: Figures;
   status(): Promise<GateStatus>;
   heads(): Promise<Pick<GateHeads, 'items' | 'holds'>>;
@@ -43,9 +45,9 @@ export class Front {
   #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts) {
-    const { gate, ground, connections, verdicts, metrics, status, heads, sink, system, intake } = parts;
+    const { gate, ground, connections, verdicts, watching, metrics, status, heads, sink, system, intake } = parts;
     this.#parts = parts;
-    this.#readings = { ground, verdicts, intake, now: system.now };
+    this.#readings = { ground, verdicts, watching, intake, now: system.now };
     this.#operators = {
       gate,
       ground,

@@ -9,6 +9,7 @@ import type { Connection } from '../../connections/connections.ts';
 import type { Stream } from '../../policy/policy.ts';
 import type { Recorded } from '../../recording/recording.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
+import type { Watching } from '../../watching/watching.ts';
 import type { Intake } from '../intake.ts';
 import { type MediaType, mediaTypeOf, parseReadings, type Readings } from '../readings.ts';
 import { send, sendProblem, tellProblem, toldOf } from './answers.ts';
@@ -18,6 +19,7 @@ import type { Exchange, HttpTransport } from './transport.ts';
 export interface ReadingParts {
   ground: Ground;
   verdicts: Verdicts;
+  watching: Pick<Watching, 'watchedOf' | 'refusedOn'>;
   intake: Intake;
   now(): number;
 }
@@ -126,7 +128,19 @@ export class ReadingExchange implements Exchange, Incoming {
     const { subjectId: subject, name: certificate } = this.bearer;
     const judged = { policy: ground.policy.number, revision: ground.replica.revision };
     const columns = { ids, given, deviceTimes, clocks, data: texts };
-    this.request = { subject, certificate, stream: this.#streamName, receivedAt: now(), ...judged, ...columns };
+    this.request = {
+      subject,
+      certificate,
+      stream: this.#streamName,
+      receivedAt: now(),
+      ...judged,
+      ...columns,
+      watched: [],
+    };
+  }
+
+  beforeCommit(): void {
+    this.request.watched = this.#parts.watching.watchedOf(this.bearer, this.#streamName, this.data);
   }
 
   judgeAgain(): Refused | undefined {
@@ -154,6 +168,7 @@ export class ReadingExchange implements Exchange, Incoming {
     const describeRefusal = () => describe(refused, this.bearer, this.#streamName, replica);
     verdicts.sightings.note(this.bearer.subjectId, { at: this.#parts.now(), verdict: 'refused' });
     const stream = this.stream ? this.#streamName : null;
+    if (stream !== null) this.#parts.watching.refusedOn(stream, this.bearer.subjectId, refused.reason);
     verdicts.refused(refused.reason, this.bearer.name, stream, Math.max(1, this.readings), describeRefusal);
     if (!this.#finish()) return;
     const close = abandon || this.#closes || !isAdmissible(this.bearer, ground);
