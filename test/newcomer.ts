@@ -66,6 +66,17 @@ export class Newcomer {
     writeFileSync(path, change(existsSync(path) ? readFileSync(path, 'utf8') : ''));
   }
 
+  path(file: string): string {
+    return join(this.#home, file);
+  }
+
+  /** To what was started with these words, and stays. */
+  signal(words: string, signal: NodeJS.Signals): void {
+    const found = this.#stays.find((one) => one.words === words);
+    assert.ok(found, `"${words}" was not started`);
+    found.child.kill(signal);
+  }
+
   /** What stays. Resolves to what it said once so many of its lines are of this kind. */
   starts(words: string, pattern: RegExp, count: number): Promise<string[]> {
     const child = spawn('bash', ['-c', `exec ${words}`], {

@@ -17,6 +17,8 @@ const parts: Record<string, string> = {
   'slow-link': 'a device behind a link of 2 KB/s that stands still and breaks',
   faults:
     'what a gate, the authority, a network and their clocks can do to a cut: real processes, and faults one at a time',
+  monitoring:
+    'the way of an alert from Debian’s Prometheus and Alertmanager to a cut, and what they say when they lose sight of a device',
   torture: 'real processes and faults at random, for some seconds, and the fault that they must find',
   services: 'the systemd units, and the accounts that they run in',
 };

@@ -88,6 +88,41 @@ const limits: Record<string, Limit[]> = {
     ),
     limit('a line of it', 'server/src/config/expected-values.ts#lineBytesMax', 'bytes', 'the file is refused'),
   ],
+  Signals: [
+    limit('a delivery', 'server/src/signals/intake/sources.ts#deliveryBytesMax', 'bytes', '413 `request_too_large`'),
+    limit(
+      'one that is signed: who sent it is known when all of it is there',
+      'server/src/signals/intake/sources.ts#signedBytesMax',
+      'bytes',
+      '413 `request_too_large`',
+    ),
+    limit('alerts of one delivery', 'server/src/signals/intake/delivery.ts#alertsMax', '', '413 `request_too_large`'),
+    limit(
+      'labels and data of one alert',
+      'server/src/signals/intake/delivery.ts#meantBytesMax',
+      'bytes',
+      'it is refused, and those beside it are taken',
+    ),
+    limit('the key of an alert', 'server/src/signals/intake/delivery.ts#keyLengthMax', 'characters', 'the same'),
+    limit(
+      'an annotation',
+      'server/src/signals/intake/delivery.ts#annotationLengthMax',
+      'characters',
+      'it is shortened',
+    ),
+    limit(
+      'annotations of one alert',
+      'server/src/signals/intake/delivery.ts#annotationsMax',
+      '',
+      'the rest is left out',
+    ),
+    limit(
+      'seconds by which the time of a signed message may be off, either way',
+      'server/src/signals/intake/webhook-signature.ts#webhookSkewSecondsMax',
+      '',
+      '403 `signal_unproven`',
+    ),
+  ],
   'Fleet and API': [
     limit('a subject id', 'contract/src/identity.ts#subjectIdLengthMax', 'characters', '`request_malformed`'),
     limit(

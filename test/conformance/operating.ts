@@ -10,6 +10,7 @@ import { root, textOf, trackedFiles } from '../tree.ts';
 const runElsewhere: Record<string, string> = {
   'docs/operating/containers.md': 'test/conformance/containers.ts',
   'docs/operating/network.md': 'test/conformance/network.ts',
+  'docs/operating/signals.md': 'test/conformance/monitoring.ts',
   'docs/operating/services.md': 'test/conformance/services.ts',
 };
 

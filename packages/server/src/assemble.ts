@@ -19,7 +19,7 @@ import { fileKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
 import { openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openRules, problemsOfExpressions, type Rules, type RulesParts, stepsByHistory } from './rules/rules.ts';
-import { openSignals, proofRule } from './signals/signals.ts';
+import { openSignalIntake, openSignals, proofRule } from './signals/signals.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
 import { holdLock, openSqliteStore, type Store } from './storage/storage.ts';
 import { createLog, diskSpace, type Log, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
@@ -94,7 +94,10 @@ export async function assembleAuthority(
   stack.use(openArchive({ ...records, system, log }));
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
   const looks = { ...seen, diskSpace: () => diskSpace(home) };
-  const api = stack.use(await openApi({ ...config, ...records, ...looks, feed, rules, signals, system, log }));
+  const intake = stack.use(
+    openSignalIntake({ ...config, ...records, directory, receive: signals.receive, system, log }),
+  );
+  const api = stack.use(await openApi({ ...config, ...records, ...looks, feed, rules, signals, intake, system, log }));
   const opened = stack.move();
   return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

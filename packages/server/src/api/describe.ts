@@ -1,8 +1,8 @@
 import { admittedBy, type Rooms } from './route.ts';
-import { apiRoutes, openRoutes } from './routes.ts';
+import { apiRoutes, openRoutes, sourceRoutes } from './routes.ts';
 import { makeServer } from './server.ts';
 
-/** The OpenAPI 3.1 description of both listeners, from the same schemas that check them. */
+/** The OpenAPI 3.1 description, from the same schemas that check. What sources without a certificate ask is the same as what others ask. */
 export async function describeApi(): Promise<unknown> {
   const server = await makeServer({} as Rooms, [...apiRoutes, ...openRoutes], {} as never);
   await server.ready();
@@ -13,7 +13,7 @@ export async function describeApi(): Promise<unknown> {
 
 /** Method, path and kinds of every route, as the documentation lists them. */
 export function listRoutes(): {
-  listener: 'API' | 'enrolment';
+  listener: 'API' | 'enrolment' | 'sources';
   method: string;
   path: string;
   kinds: string;
@@ -22,6 +22,7 @@ export function listRoutes(): {
   const rows = [
     ...apiRoutes.map((row) => ({ ...row, listener: 'API' as const })),
     ...openRoutes.map((row) => ({ ...row, listener: 'enrolment' as const })),
+    ...sourceRoutes.map((row) => ({ ...row, listener: 'sources' as const })),
   ];
   return rows.map(({ listener, summary, ...row }) => {
     const { method, path } = row;

@@ -11,26 +11,31 @@ import { authorityFigures } from './figures.ts';
 import { OwnCertificate } from './own-certificate.ts';
 import { Requests } from './requests.ts';
 import type { Rooms } from './route.ts';
-import { apiRoutes, openRoutes } from './routes.ts';
-import { makeServer, tlsOptions } from './server.ts';
+import { apiRoutes, openRoutes, sourceRoutes } from './routes.ts';
+import { makeServer, type ServerIdentity, tlsOptions } from './server.ts';
 
 export interface ApiParts extends Omit<Rooms, 'serverCertificates' | 'desks' | 'doors'> {
   store: Store;
-  listen: { host: string; apiPort: number; enrolmentPort: number };
+  listen: { host: string; apiPort: number; enrolmentPort: number; sourcesPort?: number | undefined };
   /** Where figures are told without a client certificate; not given: nowhere. */
   metrics?: { listen: FiguresAddress } | undefined;
 }
 
-export interface Api {
+interface Ports {
   readonly apiPort: number;
   readonly enrolmentPort: number;
+  /** Undefined: no source comes without a client certificate. */
+  readonly sourcesPort: number | undefined;
+}
+
+export interface Api extends Ports {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A gate asks for one at each start, and once in the life of one. Each is a row, and an entry of the journal, for good. */
 const certificateRate = { burst: 60, everyMs: 20_000 };
 
-/** Both listeners of the authority, under one certificate of its own that renews itself. */
+/** The listeners of the authority, under one certificate of its own that renews itself. */
 export async function openApi(given: ApiParts): Promise<Api> {
   const serverCertificates = new Buckets({ ...certificateRate, monotonic: given.system.monotonic });
   const desks = new DeskReports({ store: given.store, monotonic: given.system.monotonic });
@@ -43,34 +48,51 @@ export async function openApi(given: ApiParts): Promise<Api> {
   }
   const own = new OwnCertificate(parts);
   const identity = await own.obtain();
-  const api = await makeServer(parts, apiRoutes, tlsOptions(identity, trust));
-  const enrolment = await makeServer(parts, openRoutes, tlsOptions(identity, undefined));
-  doors.guard('api', api.server as Server);
-  doors.guard('enrolment', enrolment.server as Server);
-  own.keep((next) => {
-    (api.server as Server).setSecureContext(tlsOptions(next, trust));
-    (enrolment.server as Server).setSecureContext(tlsOptions(next, undefined));
-  });
   const requests = new Requests();
-  for (const server of [api, enrolment])
-    server.addHook('onResponse', async (_, reply) => requests.answered(reply.statusCode));
+  const opened: Listener[] = [];
+  for (const [name, { routes, trusts }] of Object.entries(listeners)) {
+    if (name === 'sources' && !parts.intake.sources.hasOpenOnes) continue;
+    const secure = (next: ServerIdentity) => tlsOptions(next, trusts ? trust : undefined);
+    const server = await makeServer(parts, routes, secure(identity), (status) => requests.answered(status));
+    doors.guard(name, server.server as Server);
+    opened.push({ name: name as keyof typeof listeners, server, secure });
+  }
+  own.keep((next) => {
+    for (const { server, secure } of opened) (server.server as Server).setSecureContext(secure(next));
+  });
   const figures = parts.metrics && new FiguresListener(parts.metrics.listen, authorityFigures({ ...parts, requests }));
   const close = async () => {
     own.stop();
-    await Promise.all([api.close(), enrolment.close(), figures?.[Symbol.asyncDispose]()]);
+    await Promise.all([...opened.map(({ server }) => server.close()), figures?.[Symbol.asyncDispose]()]);
   };
   try {
-    const { host, apiPort, enrolmentPort } = parts.listen;
     await figures?.listen();
-    const ports = {
-      apiPort: await listen(api, host, apiPort),
-      enrolmentPort: await listen(enrolment, host, enrolmentPort),
-    };
+    const ports = await listenAt(opened, parts.listen);
     return { ...ports, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** What is asked where, and whether a client certificate is demanded. */
+const listeners = {
+  api: { routes: apiRoutes, trusts: true },
+  enrolment: { routes: openRoutes, trusts: false },
+  sources: { routes: sourceRoutes, trusts: false },
+};
+
+interface Listener {
+  name: keyof typeof listeners;
+  server: FastifyInstance;
+  secure(identity: ServerIdentity): ReturnType<typeof tlsOptions>;
+}
+
+async function listenAt(opened: readonly Listener[], { host, ...ports }: ApiParts['listen']): Promise<Ports> {
+  const wanted = { api: ports.apiPort, enrolment: ports.enrolmentPort, sources: ports.sourcesPort ?? 0 };
+  const bound: Partial<Record<keyof typeof listeners, number>> = {};
+  for (const { name, server } of opened) bound[name] = await listen(server, host, wanted[name]);
+  return { apiPort: bound.api as number, enrolmentPort: bound.enrolment as number, sourcesPort: bound.sources };
 }
 
 async function listen(server: FastifyInstance, host: string, port: number): Promise<number> {

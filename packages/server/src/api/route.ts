@@ -11,8 +11,9 @@ import type { By, Journal, Verified } from '../journal/journal.ts';
 import type { Codes } from '../publication/codes.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Rules } from '../rules/rules.ts';
-import type { Signals } from '../signals/signals.ts';
+import type { SignalIntake, Signals } from '../signals/signals.ts';
 import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
+import type { BodyBounds } from './body.ts';
 import type { DeskReports } from './desk-reports.ts';
 import type { Doors } from './door.ts';
 import type { Peer } from './peer.ts';
@@ -26,6 +27,7 @@ export interface Rooms {
   doors: Pick<Doors, 'list'>;
   enrolment: Enrolment;
   feed: Feed;
+  intake: SignalIntake;
   issuance: Issuance;
   journal: Journal;
   revocation: Revocation;
@@ -77,6 +79,13 @@ export interface Route {
   schemas: Schemas;
   answer?: z.ZodType | undefined;
   bodyBytesMax?: number | undefined;
+  /**
+   * Its body is bytes, of any media type, within these bounds. Throws before any of it is read where the request may not ask; `peer` is not known
+   * where a row names no kinds.
+   */
+  raw?(rooms: Partial<Rooms>, request: FastifyRequest, peer: Peer | undefined): BodyBounds;
+  /** Of a row with `raw`: a request to it was refused, or failed. */
+  refused?(rooms: Partial<Rooms>, request: FastifyRequest, error: unknown): Promise<void>;
   handle(rooms: Partial<Rooms>, call: Call<Schemas>): Promise<unknown>;
 }
 
@@ -88,9 +97,11 @@ export function admittedBy({ method, kinds }: Pick<Route, 'method' | 'kinds'>): 
 
 /** Ties a handler's types to its schemas, and to the rooms that its row names. */
 export function route<Given extends Schemas, const Used extends keyof Rooms>(
-  row: Omit<Route, 'handle' | 'schemas' | 'uses'> & {
+  row: Omit<Route, 'handle' | 'raw' | 'refused' | 'schemas' | 'uses'> & {
     uses: readonly Used[];
     schemas: Given;
+    raw?(rooms: Pick<Rooms, Used>, request: FastifyRequest, peer: Peer | undefined): BodyBounds;
+    refused?(rooms: Pick<Rooms, Used>, request: FastifyRequest, error: unknown): Promise<void>;
     handle(rooms: Pick<Rooms, Used>, call: Call<Given>): Promise<unknown>;
   },
 ): Route {

@@ -12,6 +12,7 @@ import { holdsRoutes } from './holds.ts';
 import type { Route } from './route.ts';
 import { rulesRoutes } from './rules.ts';
 import { selectionRoutes } from './selections.ts';
+import { signalRoutes } from './signal-deliveries.ts';
 import { statusRoutes } from './status.ts';
 import { subjectsRoutes } from './subjects.ts';
 import { tokensRoutes } from './tokens.ts';
@@ -32,7 +33,11 @@ export const apiRoutes: readonly Route[] = [
   ...desksRoutes,
   ...codesRoutes,
   ...holdsRoutes,
+  ...signalRoutes,
 ];
 
 /** On the enrolment listener: server certificate only. */
 export const openRoutes: readonly Route[] = enrolmentRoutes;
+
+/** On the listener of sources, where there are any without a client certificate. */
+export { sourceRoutes } from './signal-deliveries.ts';

@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import { constants } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import swagger from '@fastify/swagger';
@@ -13,6 +14,7 @@ import {
 import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { type BytesRefused, refuseBytes } from '../bounds/bounds.ts';
+import { readBody } from './body.ts';
 import { readJsonBodies } from './json-body.ts';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
@@ -55,6 +57,7 @@ export async function makeServer(
   rooms: Rooms,
   routes: readonly Route[],
   https: ReturnType<typeof tlsOptions>,
+  answered: (status: number) => void = () => undefined,
 ): Promise<FastifyInstance> {
   const server = fastify({
     https,
@@ -78,6 +81,7 @@ export async function makeServer(
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error, _request, reply) => answerError(error, reply, rooms.log));
+  server.addHook('onResponse', async (_, reply) => answered(reply.statusCode));
   // Before its body is read: who asks for nothing costs no more than the answer.
   server.addHook('onRequest', async (request, reply) => {
     if (!request.is404) return;
@@ -99,7 +103,7 @@ export async function makeServer(
     openapi: { openapi: '3.1.0', info: { title: 'Portcullis', version: '1' } },
     transform,
   });
-  for (const row of routes) addRoute(server, rooms, row);
+  for (const row of routes) await addRoute(server, rooms, row);
   return server;
 }
 
@@ -117,7 +121,7 @@ function methodsOf({ method, answer }: Route): ('GET' | 'HEAD' | 'POST')[] {
 /** Of a route that names none: what nobody reads is refused, not ignored. */
 const noQuery = z.strictObject({});
 
-function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
+async function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): Promise<void> {
   const { params, query = noQuery, body } = row.schemas;
   const used = Object.fromEntries(row.uses.map((name) => [name, rooms[name]]));
   const peers = new WeakMap<FastifyRequest, Peer>();
@@ -149,7 +153,31 @@ function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): void {
     },
     handler,
   };
+  if (row.raw) return addRaw(server, options, { row, used, peers });
   server.route(options);
   if (methodsOf(row).includes('HEAD'))
     server.route({ ...options, method: 'HEAD', schema: { ...options.schema, hide: true } });
+}
+
+interface RawRow {
+  row: Route;
+  used: Partial<Rooms>;
+  peers: WeakMap<FastifyRequest, Peer>;
+}
+
+/** In a scope of its own, where bodies are nothing but bytes. */
+async function addRaw(server: FastifyInstance, options: RouteOptions, { row, used, peers }: RawRow): Promise<void> {
+  await server.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', async (request: FastifyRequest) => {
+      const bounds = row.raw?.(used, request, peers.get(request));
+      assert(bounds);
+      return readBody(request.raw, bounds);
+    });
+    scope.addHook('onError', (request, _reply, error, done) => {
+      void row.refused?.(used, request, error);
+      done();
+    });
+    scope.route(options);
+  });
 }

@@ -14,5 +14,6 @@ export { listenFailure } from './listen-failure.ts';
 export { answering, isLoopback, mayReach, type Reach, reachable } from './outgoing.ts';
 export { Places } from './places.ts';
 export { type BytesRefused, refuseBytes } from './refused-bytes.ts';
+export { SharedBytes } from './shared-bytes.ts';
 export { isLongBody, takeNoMore, throwAwayBody } from './thrown-away.ts';
 export { answerMs, boundAnswer } from './unread-answer.ts';

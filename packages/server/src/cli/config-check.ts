@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { GatePolicyFiles, JourneyFiles, loadDeskConfig, loadFleetConfig, RuleFiles } from '../config/config.ts';
 import type { Policy } from '../gate/gate.ts';
+import { realSystem } from '../telemetry/system.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
 import { whyNotProvable } from './provable.ts';
@@ -22,8 +23,8 @@ export function configCommands(program: Command, output: Output): void {
       const beside = names.includes('fleet.yaml') || names.length === 0 ? await checkAuthority(directory) : [];
       if (names.includes('desk.yaml')) loadDeskConfig(directory);
       const policy = names.includes('gate.yaml') ? await checkPolicy(directory) : { files: [], warnings: [] };
-      if (names.includes('fleet.yaml')) await checkSignals(directory, policy.policy);
-      const files = [...names, ...beside, ...policy.files];
+      const secrets = names.includes('fleet.yaml') ? await checkSignals(directory, policy.policy) : [];
+      const files = [...names, ...secrets, ...beside, ...policy.files];
       for (const warning of policy.warnings) output.notice(`warning: ${warning}`);
       output.result({ valid: true, files, warnings: policy.warnings }, `${listOf(files)}: valid`);
     });
@@ -40,15 +41,17 @@ async function checkAuthority(directory: string): Promise<string[]> {
   return [...journeys.names, ...rules.files.map((file) => relative(directory, file))];
 }
 
-/** What follows from signals, and whether a stream lets a device prove that it is well while it is held. */
-async function checkSignals(directory: string, policy: Policy | undefined): Promise<void> {
+/** What proves signals, and what follows from them; and whether a stream lets a device prove that it is well while it is held. */
+async function checkSignals(directory: string, policy: Policy | undefined): Promise<readonly string[]> {
   const { signals } = loadFleetConfig(directory);
-  if (Object.keys(signals).length === 0) return;
-  const { compileSignals, requireProvable } = await import('../signals/signals.ts');
+  if (Object.keys(signals).length === 0) return [];
+  const { compileSignals, requireProvable, Sources } = await import('../signals/signals.ts');
   compileSignals(signals);
-  if (!policy) return;
+  const { files } = new Sources({ directory, signals, system: realSystem });
+  if (!policy) return files;
   const { mismatchOf } = await import('../gate/gate.ts');
   requireProvable(signals, (stream, held) => whyNotProvable(policy, { stream, held }, mismatchOf));
+  return files;
 }
 
 /** The files beside `gate.yaml` are named as it names them: by their way from the directory. */

@@ -90,7 +90,7 @@ async function openAuthority(directory: string, _signal: AbortSignal, outside: O
   const authority = await assembleAuthority(directory, config, outside);
   const at = (port: number) => `https://${config.listen.host}:${port}`;
   return {
-    listening: [at(authority.apiPort), at(authority.enrolmentPort)],
+    listening: [authority.apiPort, authority.enrolmentPort, authority.sourcesPort ?? []].flat().map(at),
     close: () => authority[Symbol.asyncDispose](),
   };
 }

@@ -30,6 +30,8 @@ export const FleetFile = z.strictObject({
     apiPort: Port.default(8440),
     /** Port for enrolment and renewal (server certificate only). */
     enrolmentPort: Port.default(8441),
+    /** Port for sources of signals without a client certificate; closed while there is none. Left out: that of the API and 7. */
+    sourcesPort: Port.optional(),
   }),
   /** Where gates and operators reach the API. */
   authorityUrl: HttpsUrl,
@@ -66,10 +68,30 @@ export function loadFleetConfig(directory: string): FleetConfig {
     const why = `"patienceMs" (${config.patienceMs}) must not be longer than "leaseMs" (${config.leaseMs})`;
     throw new PortcullisError('config_invalid', `${file}: ${why}`);
   }
+  const { host, apiPort, sourcesPort } = config.listen;
+  requireSenders(file, host, config.signals);
+  // A port of 0 is any that is free.
+  const usual = apiPort === 0 ? 0 : apiPort + sourcesOffset;
   const declared = Object.entries(config.attributes);
   return {
     ...config,
+    listen: { ...config.listen, sourcesPort: sourcesPort ?? usual },
     attributes: Object.fromEntries(declared.map(([name, { type }]) => [name, type])),
     orders: Object.fromEntries(declared.flatMap(([name, { order }]) => (order ? [[name, order]] : []))),
   };
+}
+
+const sourcesOffset = 7;
+/** What is bound there, no other machine reaches. */
+const ownHost = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
+
+/** On a network anybody could try: who may is said. @throws {PortcullisError} `config_invalid` */
+function requireSenders(file: string, host: string, signals: FleetConfig['signals']): void {
+  if (ownHost.test(host)) return;
+  const open = Object.entries(signals).find(
+    ([, source]) => source.certificate === undefined && source.from.length === 0,
+  );
+  if (!open) return;
+  const why = `"signals.${open[0]}" must name the addresses in "from" that it sends from, since "listen.host" is ${host}`;
+  throw new PortcullisError('config_invalid', `${file}: ${why}`);
 }

@@ -115,6 +115,14 @@ export const SourceInFile = z
     ({ certificate, hmac, bearer }) => [certificate, hmac, bearer].filter((one) => one !== undefined).length === 1,
     'must have one of "certificate", "hmac" and "bearer"',
   )
+  .refine(
+    ({ hmac, format }) => hmac === undefined || format === 'cloudevents' || format === 'json',
+    'what "hmac" signs must have the format cloudevents or json',
+  )
+  .refine(
+    ({ certificate, from }) => certificate === undefined || from.length === 0,
+    'a source with "certificate" comes from anywhere; "from" is for "hmac" and "bearer"',
+  )
   .superRefine(({ may, reactions }, context) => {
     for (const [index, { hold = {}, suspend }] of reactions.entries()) {
       const refuse = (key: string, message: string) =>

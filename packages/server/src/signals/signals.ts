@@ -9,8 +9,15 @@
  * - What a source may do is bounded by name, value, subject and number; what is beyond is refused, or waits for a person.
  * Refuses to know: how bytes come in, and what gates make of a change.
  */
-export { type Delivery, type SignalAlert, type SignalFormat, signalFormats } from './intake/delivery.ts';
+export {
+  type Delivery,
+  type SignalAlert,
+  type SignalFormat,
+  type SignalHeaders,
+  signalFormats,
+} from './intake/delivery.ts';
 export { DeliveryReading } from './intake/delivery-reading.ts';
+export { noRoom, openSignalIntake, SignalIntake } from './intake/signal-intake.ts';
 export { type Source, type SourceConfig, Sources } from './intake/sources.ts';
 export { compileSignals } from './judge.ts';
 export { openSignals } from './open.ts';

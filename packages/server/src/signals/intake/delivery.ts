@@ -60,8 +60,9 @@ export function badAlert(key: string, why: string): SignalAlert {
 export function judged(alert: SignalAlert, place: number): SignalAlert {
   const why = unsoundIn(alert) ?? tooLarge(alert);
   if (why !== undefined) {
-    const key = unsound.test(alert.key) || alert.key.length > keyLengthMax ? placeOf(place) : alert.key;
-    return { ...badAlert(key, why), status: alert.status };
+    const { key, status } = alert;
+    const isKey = key !== '' && key.length <= keyLengthMax && !unsound.test(key);
+    return { ...badAlert(isKey ? key : placeOf(place), why), status };
   }
   return { ...alert, annotations: shortened(alert.annotations) };
 }

@@ -54,7 +54,7 @@ const unproven = (message: RegExp) => ({ code: 'signal_unproven', message });
 test('a certificate proves the source that names its subject, and no other', (context) => {
   const sources = opened(context).open();
   assert.equal(sources.requireCertificate('plant', 'alertmanager-1').format, 'alertmanager');
-  assert.equal(sources.wantListener, true);
+  assert.equal(sources.hasOpenOnes, true);
   for (const [name, subject] of [
     ['plant', 'alertmanager-2'],
     ['door', 'alertmanager-1'],

@@ -19,10 +19,11 @@ export interface Source {
   readonly name: string;
   readonly format: SignalFormat;
   readonly bodyBytesMax: number;
+  /** The subject whose certificate proves it; undefined: something else does. */
+  readonly certificate: string | undefined;
 }
 
 interface Known extends Source {
-  certificate?: string | undefined;
   keys?: SecretLines<Buffer>;
   hashes?: SecretLines<Buffer>;
   senders?: Senders;
@@ -44,12 +45,15 @@ const loopback: readonly string[] = ['127.0.0.0/8', '::1'];
 
 /** Who may signal, and how it is proven. Who is refused is not told whether there is such a source. */
 export class Sources {
+  /** The files with secrets, as `fleet.yaml` names them. */
+  readonly files: readonly string[];
   readonly #known = new Map<string, Known>();
   readonly #now: () => number;
 
   /** @throws {PortcullisError} `config_invalid` */
   constructor({ directory, signals, system: { now, monotonic } }: Parts) {
     this.#now = now;
+    this.files = Object.values(signals).flatMap(({ hmac, bearer }) => hmac ?? bearer ?? []);
     for (const [name, { certificate, hmac, bearer, format, from }] of Object.entries(signals)) {
       const keys = {
         read: readWebhookKey,
@@ -68,8 +72,12 @@ export class Sources {
   }
 
   /** Whether there is one that comes without a certificate. */
-  get wantListener(): boolean {
+  get hasOpenOnes(): boolean {
     return [...this.#known.values()].some(({ certificate }) => certificate === undefined);
+  }
+
+  has(name: string): boolean {
+    return this.#known.has(name);
   }
 
   /** @throws {PortcullisError} `signal_unproven` */
