@@ -12,7 +12,7 @@ const files: Record<
 > = {
   'fleet.yaml': {
     ...{ shape: FleetFile, sources: ['fleet-config.ts', 'figures-address.ts'] },
-    sections: { signals: 'signals-config.ts' },
+    sections: { alerts: 'alerts-config.ts', signals: 'signals-config.ts' },
   },
   'desk.yaml': { shape: DeskFile, sources: ['desk-config.ts'] },
   'gate.yaml': { shape: GateFile, sources: ['gate-config.ts', 'figures-address.ts'] },

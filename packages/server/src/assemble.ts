@@ -4,11 +4,11 @@
  */
 import { join } from 'node:path';
 import { makeKey, makeRequest } from '@portcullis/device';
-import { type Alerts, openAlerts } from './alerts/alerts.ts';
+import { type Alerts, openAlerts, openTelling } from './alerts/alerts.ts';
 import { type Api, openApi } from './api/api.ts';
 import { openArchive } from './archive/archive.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
-import { type DeskConfig, type FleetConfig, type GatePolicyFiles, RuleFiles } from './config/config.ts';
+import { type DeskConfig, type FleetConfig, type GatePolicyFiles, RuleFiles, textsIn } from './config/config.ts';
 import { type Desk, openDesk } from './desk/desk.ts';
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
@@ -83,6 +83,8 @@ export async function assembleAuthority(
   const { system = realSystem, logTo } = outside;
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const records = await assembleRecords(directory, config, stack, outside);
+  const readText = textsIn(directory);
+  stack.use(openTelling({ ...records, ...config.alerts, fleet: config.fleet, readText, system, log }));
   const home = join(directory, 'authority');
   const gates = { deciding: () => false };
   const isGateDeciding = () => gates.deciding();

@@ -10,3 +10,4 @@
  */
 export { openAlerts } from './open.ts';
 export type { Alerts, AlertsRaised, Raised } from './promises.ts';
+export { openTelling, targetsFrom } from './targets.ts';

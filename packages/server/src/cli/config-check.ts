@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { GatePolicyFiles, JourneyFiles, loadDeskConfig, loadFleetConfig, RuleFiles } from '../config/config.ts';
 import type { Policy } from '../gate/gate.ts';
 import { realSystem } from '../telemetry/system.ts';
+import { checkTargets } from './check-targets.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
 import { whyNotProvable } from './provable.ts';
@@ -32,8 +33,9 @@ export function configCommands(program: Command, output: Output): void {
 
 /** The files beside `fleet.yaml`, which are checked with it. */
 async function checkAuthority(directory: string): Promise<string[]> {
-  const { attributes } = loadFleetConfig(directory);
-  const journeys = new JourneyFiles(directory, attributes);
+  const config = loadFleetConfig(directory);
+  await checkTargets(directory, config);
+  const journeys = new JourneyFiles(directory, config.attributes);
   journeys.load();
   const { problemsOfExpressions } = await import('../rules/rules.ts');
   const rules = new RuleFiles(directory);

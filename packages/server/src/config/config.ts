@@ -14,3 +14,4 @@ export { JourneyFiles, readJourney } from './journey-files.ts';
 export { type Problem as RuleProblem, RuleFile } from './rule-config.ts';
 export { loadRule, RuleFiles } from './rule-files.ts';
 export { type SignalsConfig, SignalsSection } from './signals-config.ts';
+export { readTextFile, textsIn } from './text-file.ts';

@@ -9,6 +9,7 @@ import {
   PortcullisError,
 } from '@portcullis/contract';
 import { z } from 'zod';
+import { AlertsConfig } from './alerts-config.ts';
 import { MetricsConfig } from './figures-address.ts';
 import { readYaml } from './read-yaml.ts';
 import { AttributesSection, SignalsSection } from './signals-config.ts';
@@ -49,6 +50,7 @@ export const FleetFile = z.strictObject({
   attributes: AttributesSection.default({}),
   /** Who may signal, and what follows. */
   signals: SignalsSection.default({}),
+  alerts: AlertsConfig.default(AlertsConfig.parse({})),
   metrics: MetricsConfig.optional(),
   /** How much the authority says on standard error. */
   log: LogLevel.default('info'),
