@@ -112,7 +112,8 @@ export const ArrivalRefusal = oneOf([
   'too_late',
   'time_contradicts',
   'arrivals_pending',
-  'withdrawn',
+  'arrival_withdrawn',
+  'arrival_id_reused',
 ]);
 export type ArrivalRefusal = z.infer<typeof ArrivalRefusal>;
 
@@ -205,6 +206,7 @@ export type ShipmentsQuery = z.infer<typeof ShipmentsQuery>;
 
 /** `POST /v1/shipments/{id}/voidings`: an arrival does not count, or is not waited with any more. */
 export const VoidRequest = z.strictObject({ arrival: ArrivalId, reason: ReasonText.min(1) });
+export type VoidRequest = z.infer<typeof VoidRequest>;
 /** `POST /v1/shipments/{id}/declarations`: an operator says that a step was taken. */
 export const DeclarationRequest = z.strictObject({
   arrival: ArrivalId,

@@ -94,3 +94,7 @@ export type PublicReply = z.infer<typeof PublicReply>;
 /** `POST /v1/shipments/{id}/code`: another code leads to it from now on, and the one before to nothing. It is told this once. */
 export const CodeRotation = z.object({ subject: SubjectId, code: PublicCode });
 export type CodeRotation = z.infer<typeof CodeRotation>;
+
+/** What `POST /v1/shipments` made: the code that a label of it leads to is told once, here. */
+export const ShipmentCreated = z.object({ shipment: SubjectId, revision: Revision, code: PublicCode });
+export type ShipmentCreated = z.infer<typeof ShipmentCreated>;

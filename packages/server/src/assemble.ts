@@ -8,17 +8,25 @@ import { type Alerts, openAlerts, openTelling } from './alerts/alerts.ts';
 import { type Api, openApi } from './api/api.ts';
 import { openArchive } from './archive/archive.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
-import { type DeskConfig, type FleetConfig, type GatePolicyFiles, RuleFiles, textsIn } from './config/config.ts';
+import {
+  type DeskConfig,
+  type FleetConfig,
+  type GatePolicyFiles,
+  JourneyFiles,
+  RuleFiles,
+  textsIn,
+} from './config/config.ts';
 import { type Desk, openDesk } from './desk/desk.ts';
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
 import { type Gate, openGate } from './gate/gate.ts';
 import { type Issuance, openIssuance } from './issuance/issuance.ts';
 import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
+import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
 import { fileKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
 import { openRevocation, type Revocation } from './revocation/revocation.ts';
-import { openRules, problemsOfExpressions, type Rules, type RulesParts, stepsByHistory } from './rules/rules.ts';
+import { openRules, problemsOfExpressions, type Rules, type RulesParts } from './rules/rules.ts';
 import { openSignalIntake, openSignals, proofRule } from './signals/signals.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
 import { holdLock, openSqliteStore, type Store } from './storage/storage.ts';
@@ -91,7 +99,9 @@ export async function assembleAuthority(
   const rules = stack.use(await openFleetRules(directory, config, { ...records, system, log, isGateDeciding }));
   const feed = stack.use(await openFeed({ ...config, ...records, directory: home, rules: rules.toTell, system, log }));
   gates.deciding = () => feed.leases().held > 0;
-  const { proven } = rules;
+  const { evidence, proven } = rules;
+  const journeyFiles = new JourneyFiles(directory, config.attributes);
+  const journeys = stack.use(await openJourneys({ ...records, source: journeyFiles, evidence, system, log }));
   const signals = stack.use(await openSignals({ ...config, ...records, proven, system, log }));
   stack.use(openArchive({ ...records, system, log }));
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
@@ -99,7 +109,9 @@ export async function assembleAuthority(
   const intake = stack.use(
     openSignalIntake({ ...config, ...records, directory, receive: signals.receive, system, log }),
   );
-  const api = stack.use(await openApi({ ...config, ...records, ...looks, feed, rules, signals, intake, system, log }));
+  const api = stack.use(
+    await openApi({ ...config, ...records, ...looks, feed, journeys, rules, signals, intake, system, log }),
+  );
   const opened = stack.move();
   return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
@@ -110,13 +122,11 @@ type RulesGiven = Records & { system: System; log: Log; isGateDeciding(): boolea
 function openFleetRules(directory: string, { signals }: FleetConfig, records: RulesGiven): Promise<Rules> {
   const files = new RuleFiles(directory);
   const source = { mark: () => files.mark(), load: () => files.load(problemsOfExpressions) };
-  const isDelivered: RulesParts['journeys']['isDelivered'] = async (db, shipment) =>
-    (await records.attributes.valuesOf(db, shipment)).state === 'delivered';
   return openRules({
     ...records,
     source,
     proofs: proofsOf(signals),
-    journeys: { stepsOf: stepsByHistory, isDelivered },
+    journeys: { stepsOf, isDelivered },
   });
 }
 

@@ -15,7 +15,7 @@ export async function exchange<Value>(
 ): Promise<Value> {
   const bound = timeoutMs === undefined ? {} : { timeoutMs };
   const answer = await link.request({ url, method: 'POST', body: JSON.stringify(body), ...bound });
-  if (answer.status !== 200 && answer.status !== 201) throw problemOf(answer);
+  if (![200, 201, 202].includes(answer.status)) throw problemOf(answer);
   const parsed = shape.safeParse(parseAnswer(answer));
   if (parsed.success) return parsed.data;
   throw new PortcullisError('answer_malformed', `the answer of ${url} does not fit its schema`);

@@ -3,9 +3,11 @@ import { type TestContext, test } from 'node:test';
 import type { Kind } from '@portcullis/contract';
 import { openRecords, putCertificate, putSubject, putToken, type Records, subjectId } from '../../test/records.ts';
 import { coldChain, RuledFleet } from '../../test/ruled-fleet.ts';
+import { arrive, ship, shippingOver } from '../../test/shipping.ts';
 import { alert, delivery, signalsOver, usualSignals } from '../../test/signals.ts';
 import { Buckets } from '../bounds/bounds.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
+import { openCodes } from '../publication/codes.ts';
 import { byPeer, requireAdmitted } from './peer.ts';
 import type { Rooms } from './route.ts';
 import { apiRoutes } from './routes.ts';
@@ -14,6 +16,9 @@ type Asked = { subject: string; kind: Kind; body: object; params?: object };
 
 const operator = { subject: 'op-4', kind: 'operator' } as const;
 const gate = { subject: 'gate-1', kind: 'gate' } as const;
+const checkpoint = { subject: 'trucker', kind: 'checkpoint' } as const;
+const ofBox = { id: 'box-1' };
+const because = 'a mistake';
 const token = { subject: 'truck-18', kind: 'device', expiresSeconds: 3_600, afterRevocation: false };
 const lease = { instance: 'a', applied: 0, hash: '', connectionsClosed: 0, clock: 0, url: 'https://gate:1' };
 
@@ -44,6 +49,15 @@ const requests: Record<string, Asked> = {
   '/v1/alerts/retry': { ...operator, body: {} },
   '/v1/breaches/acknowledge': { ...operator, body: { subject: 'truck-17', reason: 'seen' } },
   '/v1/edges': { ...gate, body: { edges: [edge], newest: [], gaps: [] } },
+  '/v1/shipments': { ...operator, body: { shipment: 'box-2', journey: 'vaccine-lane' } },
+  '/v1/shipments/:id/arrivals': { ...checkpoint, body: { arrival: 'a-2' }, params: ofBox },
+  '/v1/shipments/:id/declarations': {
+    ...operator,
+    ...{ body: { arrival: 'd-1', step: 'pickup', reason: because }, params: ofBox },
+  },
+  '/v1/shipments/:id/voidings': { ...operator, body: { arrival: 'a-1', reason: because }, params: ofBox },
+  '/v1/shipments/:id/code': { ...operator, body: {}, params: ofBox },
+  '/v1/shipments/:id/course': { ...operator, body: { action: 'stop' }, params: ofBox },
   '/v1/tokens/:id/revocation': { ...operator, body: {}, params: { id: 'token-1' } },
   '/v1/server-certificates': { ...gate, body: { request: '' } },
   '/v1/leases': { ...gate, body: lease },
@@ -78,6 +92,11 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
   context.after(() => signals[Symbol.asyncDispose]());
   for (const id of ['truck-1', 'truck-2']) await putSubject(records, id);
   await signals.receive('plant', delivery(alert('truck-1'), alert('truck-2')));
+  const shipping = await shippingOver(context, records);
+  await ship(shipping, 'box-1');
+  await arrive(shipping, 'factory', 'box-1', { arrival: 'a-1' });
+  await putCertificate(records, 'trucker', 'trucker');
+  const { journeys } = shipping;
   const enrolment = openEnrolment({ ...records, issuance, enrolmentUrl: 'https://localhost:1' } as never);
   const feed = { renew: async () => 'renewed' };
   const ownRule = { ...coldChain, about: undefined, budget: undefined, on: {} };
@@ -88,7 +107,18 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
   const serverCertificates = new Buckets({ burst: 60, everyMs: 1_000, monotonic: () => 0 });
   return {
     ...records,
-    rooms: { ...records, signals, enrolment, feed, rules, issuance, hosts: [], serverCertificates } as unknown as Rooms,
+    rooms: {
+      ...records,
+      journeys,
+      codes: openCodes(records),
+      signals,
+      enrolment,
+      feed,
+      rules,
+      issuance,
+      hosts: [],
+      serverCertificates,
+    } as unknown as Rooms,
   };
 }
 
@@ -115,7 +145,8 @@ for (const [path, { subject, kind, ...asked }] of Object.entries(requests)) {
     const row = apiRoutes.find((one) => one.method === 'POST' && one.path === path);
     const [certificate] = (await records.revocation.list({ subject: subjectId(subject), limit: 1 })).items;
     const peer = await requireAdmitted(records, certificate?.fingerprint, [kind]);
-    const call = { ...asked, query: {}, peer, by: byPeer(records, peer) };
+    const reply = { code: () => undefined };
+    const call = { ...asked, query: {}, reply, peer, by: byPeer(records, peer) };
     const ask = () => row?.handle(records.rooms, call as never) ?? Promise.resolve();
     await records.revocation.change({ actor: 'operator-1' }, { subject, action: 'suspend' } as never);
     const before = await record(records);

@@ -7,7 +7,7 @@ import type { Log } from '../telemetry/telemetry.ts';
 
 /** The only place where what went wrong inside becomes what the outside is told. */
 export function answerError(error: unknown, reply: FastifyReply, log: Log): FastifyReply {
-  const { code, message, retryAfterSeconds } = translated(error);
+  const { code, message, retryAfterSeconds, compared } = translated(error);
   const { status, title, retry } = failures[code];
   if (status >= 500) log.error({ err: error, code }, 'a request failed');
   // Who renewed its certificate must not be held to the old one by a connection that stays open (FIELD-NOTES A5).
@@ -15,7 +15,7 @@ export function answerError(error: unknown, reply: FastifyReply, log: Log): Fast
   // RFC 9110 §15.5.16: what is taken is said.
   if (status === 415) reply.headers({ accept: 'application/json', 'accept-encoding': 'identity' });
   if (retry && status !== 500) reply.header('retry-after', retryAfterSeconds);
-  const problem: Problem = { type: 'about:blank', title, status, reason: code, detail: message };
+  const problem: Problem = { type: 'about:blank', title, status, reason: code, detail: message, ...compared };
   reply.code(status).header('content-type', problemMediaType);
   const { raw: request } = reply.request;
   return isLongBody(request) ? sendEarly(request, reply, problem) : reply.send(JSON.stringify(problem));
@@ -36,6 +36,8 @@ interface Translated {
   code: FailureCode;
   message: string;
   retryAfterSeconds: number;
+  /** What was expected, and what was found in its place. */
+  compared?: Pick<Problem, 'expected' | 'found'>;
 }
 
 /** Fastify's own errors, by code: https://fastify.dev/docs/latest/Reference/Errors/ */
@@ -52,7 +54,9 @@ function translated(error: unknown): Translated {
   const retryAfterSeconds = 1;
   if (error instanceof PortcullisError) {
     const asked = Number(error.detail.retryAfterSeconds ?? retryAfterSeconds);
-    return { code: error.code, message: error.message, retryAfterSeconds: asked };
+    const { expected, found } = error.detail;
+    const compared = { ...(expected !== undefined && { expected }), ...(found !== undefined && { found }) };
+    return { code: error.code, message: error.message, retryAfterSeconds: asked, compared };
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
     const [first] = error.validation;

@@ -8,6 +8,7 @@ import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Issuance } from '../issuance/issuance.ts';
 import type { By, Journal, Verified } from '../journal/journal.ts';
+import type { Journeys } from '../journeys/journeys.ts';
 import type { Codes } from '../publication/codes.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Rules } from '../rules/rules.ts';
@@ -30,6 +31,7 @@ export interface Rooms {
   intake: SignalIntake;
   issuance: Issuance;
   journal: Journal;
+  journeys: Journeys;
   revocation: Revocation;
   signals: Signals;
   rules: Pick<Rules, 'acknowledge' | 'breaches' | 'excursions' | 'list' | 'take'>;

@@ -12,6 +12,7 @@ import { holdsRoutes } from './holds.ts';
 import type { Route } from './route.ts';
 import { rulesRoutes } from './rules.ts';
 import { selectionRoutes } from './selections.ts';
+import { shipmentsRoutes } from './shipments.ts';
 import { signalRoutes } from './signal-deliveries.ts';
 import { statusRoutes } from './status.ts';
 import { subjectsRoutes } from './subjects.ts';
@@ -34,6 +35,7 @@ export const apiRoutes: readonly Route[] = [
   ...codesRoutes,
   ...holdsRoutes,
   ...signalRoutes,
+  ...shipmentsRoutes,
 ];
 
 /** On the enrolment listener: server certificate only. */

@@ -60,6 +60,8 @@ const operands: Record<string, string[]> = {
   source: ['plant'],
   'subject|hold': ['truck-17'],
   delivery: [join(import.meta.dirname, 'cli.ts')],
+  arrival: ['a-1'],
+  step: ['pickup'],
   file: [join(home, 'none', 'lane.yaml')],
   shipment: ['box-1'],
 };
@@ -71,6 +73,9 @@ const optional: Record<string, string[]> = {
   'certificate suspend': ['truck-17'],
   'certificate resume': ['truck-17'],
   'certificate revoke': ['truck-17'],
+  'shipment create': ['--journey', 'lane'],
+  'arrival void': ['--reason', 'a mistake'],
+  'arrival declare': ['--reason', 'a mistake'],
   'signal apply': ['truck-17', '--reason', 'it is so'],
   'signal release': ['--reason', 'looked at it'],
   'breach acknowledge': ['--reason', 'seen'],
@@ -83,8 +88,8 @@ function completed({ words, command }: { words: string[]; command: Command }): s
   return [...words, ...given, ...(optional[words.join(' ')] ?? [])];
 }
 
-/** These run processes of their own, or make something: they have tests of their own. */
-const apart = ['init', 'up', 'start', 'gate join', 'desk join'];
+/** These run processes of their own, make something, or ask with another credential: they have tests of their own. */
+const apart = ['init', 'up', 'start', 'gate join', 'desk join', 'arrival record'];
 const usual = leaves.filter(({ words }) => !apart.includes(words.join(' ')));
 
 /** Also those of a list are the last line. */

@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   certificate: async () => (await import('./certificate.ts')).certificateCommands,
   attribute: async () => (await import('./attribute.ts')).attributeCommands,
   change: async () => (await import('./change-commands.ts')).changeCommands,
+  arrival: async () => (await import('./arrival-commands.ts')).arrivalCommands,
   journey: async () => (await import('./journey-commands.ts')).journeyCommands,
   alert: async () => (await import('./alert.ts')).alertCommands,
   checkpoint: async () => (await import('./checkpoint-commands.ts')).checkpointCommands,

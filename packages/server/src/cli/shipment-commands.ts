@@ -2,9 +2,13 @@ import { CodeRotation } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Output } from './output.ts';
+import { addCourseCommands } from './shipment-course.ts';
+import { addShipmentViews } from './shipment-views.ts';
 
 export function shipmentCommands(program: Command, output: Output): void {
   const shipment = program.command('shipment').description('what travels, and what anybody is told of it');
+  addShipmentViews(shipment, output);
+  addCourseCommands(shipment, output);
   addCodeCommands(shipment, output);
 }
 

@@ -25,6 +25,7 @@ export class ChangeCollector implements ChangeTransaction {
   already: { since: number; named: readonly string[] } | undefined;
   draft: BulkTold | undefined;
   told: Record<string, unknown> | undefined;
+  note: Record<string, unknown> | undefined;
   readonly #subjects = new Map<string, SubjectDelta>();
 
   constructor(db: Writer, entry: Entry, revision: number, at: number) {
@@ -75,6 +76,10 @@ export class ChangeCollector implements ChangeTransaction {
 
   bulk(told: BulkTold): void {
     this.draft = told;
+  }
+
+  noted(facts: Record<string, unknown>): void {
+    this.note = facts;
   }
 
   unchanged(since: number, named: readonly string[]): void {

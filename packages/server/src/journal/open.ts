@@ -81,7 +81,8 @@ class StoredJournal implements Journal {
       await entry.requireAllowed?.(db);
       const change = new ChangeCollector(db, entry, before.revision + 1, this.#parts.system.now());
       const result = await work(change);
-      const { already, draft, told: about } = change;
+      const { already, draft, note, told: about } = change;
+      if (note) return { result, since: before.revision, head: await this.#note(db, before, entry, change) };
       if (already) return { result, since: already.since, head: await this.#remarked(db, before, entry, change) };
       const subjects = change.subjects();
       const { revision, at, reason } = change;
@@ -104,6 +105,11 @@ class StoredJournal implements Journal {
     if (record?.draft) this.drafts.committed();
     if (record) this.#tell(record);
     return { result, revision: since };
+  }
+
+  async #note(db: Writer, before: JournalHead, entry: Entry, { at, reason, note }: ChangeCollector) {
+    const body = JSON.stringify({ reason, ...note });
+    return this.#append(db, before, { ...entry, revision: null, at, body });
   }
 
   /** Nothing is to change. What a person says of it is kept all the same; a machine says the same all day. */

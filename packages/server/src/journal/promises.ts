@@ -112,12 +112,14 @@ export interface ChangeTransaction {
   about(facts: Record<string, unknown>): void;
   /** Most of it is in the parts of a draft, which is committed with it. */
   bulk(told: BulkTold): void;
+  /** What was stored is nothing that a gate decides by: the entry has no revision, and says this. */
+  noted(facts: Record<string, unknown>): void;
   /** What was asked for is so already, since this revision: nothing was stored, and there will be none. */
   unchanged(since: number, named: readonly string[]): void;
 }
 
 export interface Journal {
-  /** One transaction, one revision: that of the change, or since when all was so already. */
+  /** One transaction, one revision: that of the change, or since when all was so already, or the one before where it is a note after all. */
   change<T>(
     entry: Entry,
     work: (transaction: ChangeTransaction) => Promise<T>,

@@ -10,4 +10,3 @@
 export { problemsOfExpressions } from './check-rule.ts';
 export { openRules, type RulesParts } from './open.ts';
 export type { Rules } from './promises.ts';
-export { stepsByHistory } from './steps-by-history.ts';
