@@ -231,6 +231,15 @@ test('what never can be taken is a 4xx: no alerts, no JSON, too much', async (co
   assert.deepEqual(which.toSorted(), ['door request_too_large', 'plant request_malformed', 'plant request_too_large']);
 });
 
+test('alerts that a sender left out ring: what is not there can not cut', async (context) => {
+  const { ask, monitor, rung } = await opened(context);
+  const leaf = await monitor('alertmanager-1');
+  const body = JSON.stringify({ version: '4', alerts: [alert('a')], truncatedAlerts: 3 });
+  for (const _time of [1, 2]) assert.equal((await ask('plant', { leaf, body })).status, 200);
+  assert.equal(rung.length, 1);
+  assert.match(rung[0] ?? '', /^plant truncated \d+: the source "plant" left out 3 alerts .*"max_alerts" must be 0$/);
+});
+
 test('GET is 405, and no answer leads elsewhere', async (context) => {
   const { ask, monitor } = await opened(context);
   const leaf = await monitor('alertmanager-1');

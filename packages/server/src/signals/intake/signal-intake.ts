@@ -62,14 +62,15 @@ export class SignalIntake {
 
   /** @throws {PortcullisError} `signals_busy`, and what is final */
   async take(source: Source, message: { headers: SignalHeaders; raw: Buffer }, by?: AllowedBy): Promise<SignalAnswer> {
-    const { deadlineMs = usualDeadlineMs, log } = this.#parts;
+    const { deadlineMs = usualDeadlineMs } = this.#parts;
     try {
       return await within(this.#follow(source, message, by), deadlineMs);
     } catch (error) {
-      if (error instanceof PortcullisError && final.includes(error.code)) throw error;
-      log.warn({ err: error, source: source.name }, 'a signal was not taken; its sender may send it again');
-      if (error instanceof PortcullisError && failures[error.code].status === 503) throw error;
-      throw new PortcullisError('signals_busy', failures.signals_busy.title, { cause: error });
+      const told =
+        error instanceof PortcullisError && (final.includes(error.code) || failures[error.code].status === 503);
+      if (told) throw error;
+      const why = `the signal of "${source.name}" could not be taken; the same one may be sent again`;
+      throw new PortcullisError('signals_busy', why, { cause: error });
     }
   }
 
@@ -80,16 +81,8 @@ export class SignalIntake {
   async refused(name: string, error: unknown): Promise<void> {
     if (!(error instanceof PortcullisError) || !wrong.includes(error.code) || !this.sources.has(name)) return;
     this.#tell({ name }, error.code, error.message);
-    if (!this.#ringing.take(`${name} ${error.code}`)) return;
-    const at = this.#parts.system.now();
-    const { code, message: why } = error;
-    await this.#parts
-      .raise({
-        ...{ kind: 'signal_refused', subject: null, at, detail: { source: name, code, why } },
-        key: `${name} ${code} ${Math.floor(at / ringEveryMs)}`,
-        says: `what was sent in the name of the source "${name}" was refused: ${why}`,
-      })
-      .catch((cause: unknown) => this.#parts.log.warn({ err: cause }, 'that a source is refused could not be kept'));
+    const { code, message } = error;
+    await this.#ring(name, code, `what was sent in the name of the source "${name}" was refused: ${message}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -103,10 +96,25 @@ export class SignalIntake {
     try {
       const delivery = await this.#reading.read(format, headers, raw);
       for (const warning of delivery.warnings) this.#tell(source, 'warning', warning);
+      if (delivery.truncated > 0) {
+        const says = `the source "${name}" left out ${delivery.truncated} alerts of a delivery; its "max_alerts" must be 0`;
+        await this.#ring(name, 'truncated', says);
+      }
       return await this.#parts.receive(name, delivery, by);
     } finally {
       budget.give(raw.length);
     }
+  }
+
+  /** The same of one source is one alert of an hour, also over a restart. */
+  async #ring(source: string, code: string, says: string): Promise<void> {
+    if (!this.#ringing.take(`${source} ${code}`)) return;
+    const { system, log, raise } = this.#parts;
+    const at = system.now();
+    const key = `${source} ${code} ${Math.floor(at / ringEveryMs)}`;
+    await raise({ kind: 'signal_refused', subject: null, key, at, says, detail: { source, code } }).catch(
+      (cause: unknown) => log.warn({ err: cause, source }, "couldn't keep that a source is refused"),
+    );
   }
 
   #tell({ name: source }: Pick<Source, 'name'>, kind: string, why: string): void {
