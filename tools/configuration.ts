@@ -14,7 +14,10 @@ const files: Record<
     ...{ shape: FleetFile, sources: ['fleet-config.ts', 'figures-address.ts'] },
     sections: { alerts: 'alerts-config.ts', signals: 'signals-config.ts' },
   },
-  'desk.yaml': { shape: DeskFile, sources: ['desk-config.ts'] },
+  'desk.yaml': {
+    ...{ shape: DeskFile, sources: ['desk-config.ts'] },
+    sections: { public: 'public-config.ts' },
+  },
   'gate.yaml': { shape: GateFile, sources: ['gate-config.ts', 'figures-address.ts'] },
   'rules/NAME.yaml': { shape: RuleFile, sources: ['rule-config.ts'] },
   'journeys/NAME.yaml': { shape: JourneyFile, sources: ['journey-file.ts'] },

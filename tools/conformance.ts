@@ -11,6 +11,7 @@ const parts: Record<string, string> = {
   devices: 'the devices of examples/, against a real house and against servers that lie',
   'public-answers':
     'what checks a public answer in a few lines of shell, JavaScript and Python, on answers of a real desk',
+  browser: 'what phones are shown, in a real browser (Debian: chromium)',
   network: 'docs/operating/network.md, on three machines made of network namespaces',
   containers: 'Containerfile and compose file, as far as that goes without an engine',
   operating: 'the other pages of docs/operating, from their first line to their last',

@@ -21,6 +21,8 @@ export const relayed = <Asked extends z.ZodType>(asked: Asked) =>
 const Count = z.int().nonnegative();
 const figures = {
   url: z.url({ protocol: /^https$/ }),
+  /** Where phones reach it: what codes contain. Not given: nowhere, or the desk is of an earlier version. */
+  publicUrl: z.url({ protocol: /^https$/ }).optional(),
   version: z.string().max(64),
   startedAt: Timestamp,
   /** Open now. */

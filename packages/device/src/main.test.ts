@@ -39,7 +39,7 @@ const lines = (...values: unknown[]) => values.map((value) => JSON.stringify({ v
 
 for (const [words, side] of [
   [[], /name a command/],
-  [['sned'], /"sned" is unknown; it must be one of \[enrol, send, outbox, run, export\]/],
+  [['sned'], /"sned" is unknown; it must be one of \[enrol, send, outbox, run, export, verify\]/],
   [['enrol'], /usage: portcullis-device enrol TOKEN\|@FILE\|-/],
   [['send'], /usage: portcullis-device send STREAM/],
   [['run', 'now'], /usage: portcullis-device run/],

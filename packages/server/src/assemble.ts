@@ -180,6 +180,6 @@ export async function assembleDesk(
   stack.adopt(holdLock(join(home, 'desk.lock')), (lock) => lock.release());
   const desk = stack.use(await openDesk({ directory: home, settings, system, log }, signal));
   const opened = stack.move();
-  const { subject, port, publicPort } = desk;
-  return { subject, port, publicPort, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  const { subject, port, publicPort, phonesPort } = desk;
+  return { subject, port, publicPort, phonesPort, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

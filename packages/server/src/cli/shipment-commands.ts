@@ -1,6 +1,7 @@
-import { CodeRotation } from '@portcullis/contract';
+import { CodeRotation, DeskView } from '@portcullis/contract';
 import type { Command } from 'commander';
-import { type FleetOptions, withFleet } from './fleet-client.ts';
+import { z } from 'zod';
+import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Output } from './output.ts';
 import { addCourseCommands } from './shipment-course.ts';
 import { addShipmentViews } from './shipment-views.ts';
@@ -24,7 +25,24 @@ function addCodeCommands(shipment: Command, output: Output): void {
       await withFleet(options, async (client) => {
         const path = `/v1/shipments/${encodeURIComponent(id)}/code`;
         const told = await client.post(path, { ...(reason !== undefined && { reason }) }, CodeRotation);
-        output.result(told, told.code);
+        const url = publicUrlOf(await publicOrigin(client), told.code);
+        if (url === undefined)
+          output.notice('no desk says where phones reach it ("public" of desk.yaml): it has no address yet');
+        output.result(
+          { ...told, ...(url !== undefined && { url }) },
+          url === undefined ? told.code : `${told.code}\n${url}`,
+        );
       });
     });
+}
+
+/** Where phones reach a desk of the fleet, as those say it themselves. */
+export async function publicOrigin(client: FleetClient): Promise<string | undefined> {
+  const { items } = await client.get('/v1/desks', z.object({ items: z.array(DeskView) }));
+  return items.flatMap(({ report }) => report?.publicUrl ?? [])[0];
+}
+
+/** What a label carries. */
+export function publicUrlOf(origin: string | undefined, code: string): string | undefined {
+  return origin === undefined ? undefined : new URL(`/v/${code}`, origin).href;
 }

@@ -1,7 +1,7 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import type { Outside } from '../assemble.ts';
-import { GatePolicyFiles, loadDeskConfig, loadFleetConfig } from '../config/config.ts';
+import { type DeskConfig, GatePolicyFiles, loadDeskConfig, loadFleetConfig } from '../config/config.ts';
 import { ParentChannel } from './channel.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import { type LogOptions, logDestination, logOption } from './log-destination.ts';
@@ -111,8 +111,15 @@ async function openDesk(directory: string, signal: AbortSignal, outside: Outside
   const { assembleDesk } = await import('../assemble.ts');
   const config = loadDeskConfig(directory);
   const desk = await assembleDesk(directory, config, signal, outside);
+  const phones = desk.phonesPort === undefined ? [] : [phonesAddress(config.public, desk.phonesPort)];
   return {
-    listening: [desk.port, desk.publicPort ?? []].flat().map((port) => `https://${config.listen.host}:${port}`),
+    listening: [
+      ...[desk.port, desk.publicPort ?? []].flat().map((port) => `https://${config.listen.host}:${port}`),
+      ...phones,
+    ],
     close: () => desk[Symbol.asyncDispose](),
   };
 }
+
+const phonesAddress = (phones: DeskConfig['public'], port: number) =>
+  `${phones?.certificate === undefined ? 'http' : 'https'}://${phones?.host}:${port}`;

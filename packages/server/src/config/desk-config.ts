@@ -1,7 +1,8 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Host } from '@portcullis/contract';
 import { z } from 'zod';
 import { HttpsUrl, LogLevel, Port } from './fleet-config.ts';
+import { PublicConfig } from './public-config.ts';
 import { readYaml } from './read-yaml.ts';
 
 const milliseconds = (least: number, most: number, usual: number) => z.int().min(least).max(most).default(usual);
@@ -44,13 +45,18 @@ export const DeskFile = z.strictObject({
     /** Port of public look-ups (server certificate only). Left out: the desk answers none, and is told nothing. */
     publicPort: Port.optional(),
   }),
+  public: PublicConfig.optional(),
   limits: Limits.default(Limits.parse({})),
   /** How much the desk says on standard error. */
   log: LogLevel.default('info'),
 });
 export type DeskConfig = z.infer<typeof DeskFile>;
 
-/** @throws {PortcullisError} `config_invalid`, `fleet_missing` */
+/** Its files are named from where it lies. @throws {PortcullisError} `config_invalid`, `fleet_missing` */
 export function loadDeskConfig(directory: string): DeskConfig {
-  return readYaml(join(directory, 'desk.yaml'), DeskFile);
+  const config = readYaml(join(directory, 'desk.yaml'), DeskFile);
+  const { public: phones } = config;
+  if (phones?.certificate === undefined || phones.key === undefined) return config;
+  const files = { certificate: resolve(directory, phones.certificate), key: resolve(directory, phones.key) };
+  return { ...config, public: { ...phones, ...files } };
 }

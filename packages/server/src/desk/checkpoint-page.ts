@@ -4,7 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
-import { pathOf, requireMethod, type Told } from './front.ts';
+import type { Told } from './answering.ts';
+import { pathOf, requireMethod } from './front.ts';
 
 const folder = join(import.meta.dirname, '../../checkpoint-page');
 const prefix = '/checkpoint';

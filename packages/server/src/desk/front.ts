@@ -1,22 +1,17 @@
 import { constants } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { failures, PortcullisError, type Problem, problemMediaType } from '@portcullis/contract';
+import { PortcullisError } from '@portcullis/contract';
 import { type BytesRefused, type Doorway, guarded, listenFailure, refuseBytes } from '../bounds/bounds.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
+import { Answering, type Told } from './answering.ts';
 import type { DeskLimits } from './promises.ts';
 
-interface Identity {
+export interface Identity {
   key: string;
   certificate: string;
-}
-
-export interface Told {
-  status: number;
-  headers: OutgoingHttpHeaders;
-  body: string | Buffer;
 }
 
 interface Parts {
@@ -25,26 +20,26 @@ interface Parts {
   system: Pick<System, 'monotonic' | 'now'>;
   /** What is answered; what it throws is told as a problem, and ends the connection. */
   answer(request: IncomingMessage): Promise<Told>;
+  /** TLS 1.2 too: for phones, which are asked for nothing that they have to keep to themselves. */
+  oldPhones?: boolean;
 }
 
 /** A handshake takes the loop about a millisecond. */
 const handshakesAtOnce = 8;
-/** Said of the world, not of the desk. */
-const expected: readonly string[] = ['desk_busy', 'look_ups_stale'];
-
 /** TLS with a server certificate alone, for strangers. */
 export class Front {
   readonly #parts: Parts;
   readonly #server: Server;
   readonly #doorway: Doorway;
-  #refused = 0;
+  readonly #answering: Answering;
 
   constructor(identity: Identity, parts: Parts) {
     const { limits, log, system } = parts;
     this.#parts = parts;
+    this.#answering = new Answering(parts);
     this.#server = createServer(
-      { ...secureOptions(identity), handshakeTimeout: limits.handshakeMs },
-      (request, response) => void this.#answer(request, response),
+      { ...secureOptions(identity, parts), handshakeTimeout: limits.handshakeMs },
+      (request, response) => void this.#answering.answer(request, response),
     );
     this.#server.on('clientError', (error, socket) =>
       refuseBytes(error as BytesRefused, socket as Socket, system.now()),
@@ -67,7 +62,7 @@ export class Front {
   }
 
   get turnedAway(): number {
-    return this.#refused + this.#doorway.turnedAway;
+    return this.#answering.refused + this.#doorway.turnedAway;
   }
 
   /** @throws {PortcullisError} `port_taken`, `config_invalid` */
@@ -81,7 +76,7 @@ export class Front {
   }
 
   swap(identity: Identity): void {
-    this.#server.setSecureContext(secureOptions(identity));
+    this.#server.setSecureContext(secureOptions(identity, this.#parts));
   }
 
   async close(): Promise<void> {
@@ -91,34 +86,6 @@ export class Front {
     this.#server.closeAllConnections();
     this.#doorway.endPending();
     await closed;
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    try {
-      const { status, headers, body } = await this.#parts.answer(request);
-      response.writeHead(status, headers).end(body);
-    } catch (error) {
-      this.#refuse(response, error);
-    }
-  }
-
-  /** A connection whose request was refused before it was read to its end goes no further. */
-  #refuse(response: ServerResponse, error: unknown): void {
-    this.#refused++;
-    if (response.destroyed) return;
-    const known = error instanceof PortcullisError ? error : new PortcullisError('internal', failures.internal.title);
-    const { status, title, retry } = failures[known.code];
-    if (status >= 500 && !expected.includes(known.code))
-      this.#parts.log.warn({ err: error }, 'a request was not answered');
-    const problem: Problem = { type: 'about:blank', title, status, reason: known.code, detail: known.message };
-    response.writeHead(status, {
-      'content-type': problemMediaType,
-      'cache-control': 'no-store',
-      connection: 'close',
-      ...(retry && { 'retry-after': '1' }),
-      ...(known.code === 'method_not_allowed' && { allow: known.detail.allow as string }),
-    });
-    response.end(JSON.stringify(problem));
   }
 }
 
@@ -136,8 +103,9 @@ export function pathOf({ url = '' }: IncomingMessage): string {
   throw new PortcullisError('request_malformed', `querystring: Unrecognized key: ${JSON.stringify(unknown)}`);
 }
 
-/** No tickets, no resumption, TLS 1.3 (P3). */
-function secureOptions({ key, certificate }: Identity) {
-  const { SSL_OP_NO_TICKET: secureOptions } = constants;
-  return { key, cert: certificate, minVersion: 'TLSv1.3', secureOptions, ALPNProtocols: ['http/1.1'] } as const;
+/** No tickets, no resumption, TLS 1.3 (P3); with TLS 1.2, no renegotiation. */
+function secureOptions({ key, certificate }: Identity, { oldPhones = false }: Pick<Parts, 'oldPhones'>) {
+  const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
+  const minVersion = oldPhones ? 'TLSv1.2' : 'TLSv1.3';
+  return { key, cert: certificate, minVersion, secureOptions, ALPNProtocols: ['http/1.1'] } as const;
 }

@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { type LookUpAnswer, PortcullisError } from '@portcullis/contract';
 import { addressGroup, Buckets } from '../bounds/bounds.ts';
 import type { System } from '../telemetry/telemetry.ts';
-import { pathOf, requireMethod, type Told } from './front.ts';
+import type { Told } from './answering.ts';
+import { pathOf, requireMethod } from './front.ts';
 import type { PublicRecord } from './public-record.ts';
 
 interface Parts {

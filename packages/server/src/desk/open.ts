@@ -52,7 +52,7 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
   };
   try {
     const port = await enrolment.listen({ host: listen.host, port: listen.port });
-    const publicPort = await open.listen();
+    const ports = await open.listen();
     credentials.keepServer(held, (next) => {
       for (const front of [enrolment, open]) front.swap(next);
     });
@@ -62,7 +62,8 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
       const { connections, turnedAway } = enrolment;
       const { state } = open;
       const lookUps = state ? { revision: state.revision, ageMs: state.ageMs, subjects: state.subjects } : null;
-      return { url, version, startedAt, connections, relayed: relaying.relayed, turnedAway, lookUps };
+      const phones = settings.public && { publicUrl: settings.public.url };
+      return { url, ...phones, version, startedAt, connections, relayed: relaying.relayed, turnedAway, lookUps };
     };
     const report = () =>
       exchange(link, `${authority}/v1/desk/report`, figures(), z.unknown(), retryMs * 8).catch((error: unknown) =>
@@ -71,7 +72,7 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
     void report();
     const reporting = setInterval(() => void report(), reportEveryMs).unref();
     stop.signal.addEventListener('abort', () => clearInterval(reporting));
-    return { subject, port, publicPort, [Symbol.asyncDispose]: close };
+    return { subject, port, ...ports, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -16,6 +16,16 @@ export interface DeskSettings {
   url: string;
   listen: { host: string; port: number; publicPort?: number | undefined };
   limits: DeskLimits;
+  /** Where phones reach it; without a certificate a proxy stands before it. */
+  public?: PhonesSettings | undefined;
+}
+
+export interface PhonesSettings {
+  url: string;
+  host: string;
+  port: number;
+  certificate?: string | undefined;
+  key?: string | undefined;
 }
 
 export interface Desk {
@@ -23,5 +33,7 @@ export interface Desk {
   readonly port: number;
   /** Undefined: it answers no look-ups. */
   readonly publicPort: number | undefined;
+  /** Where phones are answered; undefined: nowhere. */
+  readonly phonesPort: number | undefined;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { PortcullisError, readPublicCode } from '@portcullis/contract';
 import type { Publication } from '../publication/publication.ts';
 import { readDigitalLink } from '../trade/trade.ts';
+import type { Told } from './answering.ts';
 import { askedByPage, type CheckpointPage } from './checkpoint-page.ts';
-import { pathOf, requireMethod, type Told } from './front.ts';
+import { pathOf, requireMethod } from './front.ts';
 import type { LookUps } from './look-ups.ts';
 import type { Relaying } from './relaying.ts';
 

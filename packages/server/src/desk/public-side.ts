@@ -6,7 +6,8 @@ import { CheckpointPage } from './checkpoint-page.ts';
 import { follow } from './following.ts';
 import { Front } from './front.ts';
 import { LookUps } from './look-ups.ts';
-import type { DeskSettings } from './promises.ts';
+import { openPhones, type Phones } from './phones.ts';
+import type { Desk, DeskSettings } from './promises.ts';
 import { PublicDoor } from './public-door.ts';
 import { PublicRecord } from './public-record.ts';
 import { PublicationKey } from './publication-key.ts';
@@ -28,9 +29,11 @@ export class PublicSide {
   readonly #parts: Parts;
   readonly #record: PublicRecord;
   readonly #key: PublicationKey;
+  readonly #door: PublicDoor;
   readonly #front: Front;
   readonly #stop = new AbortController();
   #issuers: ReadonlyMap<string, Buffer>;
+  #phones: Phones | undefined;
 
   constructor(parts: Parts) {
     const { directory, settings, subject, link, relaying, held, system, log } = parts;
@@ -47,8 +50,8 @@ export class PublicSide {
       ageMsMax: limits.publicAgeMs,
       monotonic: system.monotonic,
     });
-    const door = new PublicDoor({ lookUps, publication, page: new CheckpointPage(), relaying });
-    this.#front = new Front(held, { limits, log, system, answer: (request) => door.answer(request) });
+    this.#door = new PublicDoor({ lookUps, publication, page: new CheckpointPage(), relaying });
+    this.#front = new Front(held, { limits, log, system, answer: (request) => this.#door.answer(request) });
   }
 
   /** How far it is with what is public; undefined: it was told nothing yet. */
@@ -56,15 +59,24 @@ export class PublicSide {
     return this.#record.state;
   }
 
-  /** Resolves to the port; undefined: it answers nobody, and is told nothing. */
-  async listen(): Promise<number | undefined> {
+  /** Resolves to the ports; without any it is told nothing. */
+  async listen(): Promise<Pick<Desk, 'publicPort' | 'phonesPort'>> {
     const { settings, link, log } = this.#parts;
-    const { host, publicPort } = settings.listen;
-    if (publicPort === undefined) return undefined;
-    const port = await this.#front.listen({ host, port: publicPort });
+    const { host, publicPort: wanted } = settings.listen;
+    const publicPort = wanted === undefined ? undefined : await this.#front.listen({ host, port: wanted });
+    this.#phones = await this.#openPhones();
+    const phonesPort = this.#phones?.port;
+    if (publicPort === undefined && phonesPort === undefined) return { publicPort, phonesPort };
     void follow({ authority: settings.authority, link, record: this.#record, log }, this.#stop.signal);
     void this.#key.keep();
-    return port;
+    return { publicPort, phonesPort };
+  }
+
+  async #openPhones(): Promise<Phones | undefined> {
+    const { settings, system, log } = this.#parts;
+    if (!settings.public) return undefined;
+    const answer: PublicDoor['answer'] = (request, from) => this.#door.answer(request, from);
+    return openPhones({ settings: settings.public, limits: settings.limits, system, log, answer });
   }
 
   swap(held: ServerCertificateHeld): void {
@@ -75,6 +87,6 @@ export class PublicSide {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#key.stop();
-    await this.#front.close();
+    await Promise.all([this.#front.close(), this.#phones?.close()]);
   }
 }

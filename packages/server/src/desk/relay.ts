@@ -8,7 +8,7 @@ import {
 } from '@portcullis/contract';
 import { type Link, problemOf } from '@portcullis/device';
 import type { z } from 'zod';
-import type { Told } from './front.ts';
+import type { Told } from './answering.ts';
 
 /** What is relayed, by its path: the same as at the authority's own listener, and there below `/v1/desk`. */
 export const relayedPaths: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([

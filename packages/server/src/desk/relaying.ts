@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { PortcullisError } from '@portcullis/contract';
 import { addressGroup, GrowingBody, Places } from '../bounds/bounds.ts';
-import { pathOf, requireMethod, type Told } from './front.ts';
+import type { Told } from './answering.ts';
+import { pathOf, requireMethod } from './front.ts';
 import type { DeskLimits } from './promises.ts';
 import { type Relayed, relayedPaths } from './relay.ts';
 

@@ -9,10 +9,10 @@ h1{margin:0;font-size:1.8rem}h2{font-size:1.2rem;margin:1.5rem 0 .5rem}
 .state{display:flex;gap:1rem;align-items:center;padding:1rem;border:4px solid;border-radius:.5rem}
 .state svg{flex:none;width:4rem;height:4rem}
 .accepted{color:#0b5d1e;background:#eef8f0}.on_its_way{color:#0b3d91;background:#eef3fb}
-.returned{color:#7a4100;background:#fdf4e7}.stopped{color:#fff;background:#a30000}.known{color:#333;background:#f2f2f2}
-ol{list-style:none;padding:0}li{padding:.4rem 0 .4rem 2rem;position:relative;border-left:2px solid #767676;margin-left:.5rem}
+.returned{color:#7a4100;background:#fdf4e7}.stopped{color:#fff;background:#a30000;border-color:#a30000}.known{color:#333;background:#f2f2f2}
+ol{list-style:none;padding:0}ol li{padding:.4rem 0 .4rem 2rem;position:relative;border-left:2px solid #767676;margin-left:.5rem}
 li b{position:absolute;left:-.75rem;width:1.5rem;text-align:center;background:#fff}
-small{color:#444}dt{font-weight:700}dd{margin:0 0 .5rem}code{font-size:.85rem}`;
+ul{padding-left:1.2rem}small{color:#444}dt{font-weight:700}dd{margin:0 0 .5rem}code{font-size:.85rem}`;
 
 /** Nothing runs, nothing is fetched, nothing is sent anywhere; the one style is this one (CSP Level 3 §8.3). */
 const styleHash = createHash('sha256').update(style).digest('base64');
