@@ -10,6 +10,7 @@ import { benchGate } from './gate.ts';
 import { benchGrowth } from './growth.ts';
 import { benchHostile } from './hostile.ts';
 import { benchReadings } from './readings.ts';
+import { benchRules } from './rules.ts';
 import { benchSend } from './send.ts';
 
 /** One line of a result: what was measured, ours, the peer's, and what we want. */
@@ -59,6 +60,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   desk: {
     about: 'what a crowd at a desk does to a receipt; the same without it beside',
     run: async () => ({ rows: await benchDesk() }),
+  },
+  rules: {
+    about: 'what rules on readings cost a gate; a stream that no rule watches beside',
+    run: async () => ({ rows: await benchRules() }),
   },
   growth: {
     about: 'what a certificate takes as enrolled and after its renewals; with --base PATH an older tree beside',

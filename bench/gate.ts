@@ -7,17 +7,21 @@ const path = '/v1/streams/telemetry/readings';
 const warmMs = 1_500;
 const runMs = 8_000;
 
-interface Measured {
+export interface Measured {
   perSecond: number;
   /** CPU of the server, microseconds for each reading. */
   cpu: number;
 }
 
 /** Warms up, then measures the load's rate and the CPU that the server's process used meanwhile. */
-async function measure(pid: number, job: Omit<Job, 'milliseconds' | 'prefix'>): Promise<Measured> {
+export async function measure(
+  pid: number,
+  job: Omit<Job, 'milliseconds' | 'prefix'>,
+  milliseconds = runMs,
+): Promise<Measured> {
   await load({ ...job, milliseconds: warmMs, prefix: `w${process.hrtime.bigint()}` });
   const before = cpuSeconds(pid);
-  const done = await load({ ...job, milliseconds: runMs, prefix: `r${process.hrtime.bigint()}` });
+  const done = await load({ ...job, milliseconds, prefix: `r${process.hrtime.bigint()}` });
   const readings = done.requests * job.readings;
   if (done.failures > done.requests * 0.001) throw new Error(`${done.failures} of ${done.requests} requests failed`);
   return { perSecond: readings / (done.milliseconds / 1000), cpu: ((cpuSeconds(pid) - before) / readings) * 1e6 };

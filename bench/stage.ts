@@ -21,11 +21,14 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** `fill` is called on the stopped store. */
-export async function openStage(fill: (fleet: string) => Promise<void> = async () => undefined): Promise<Stage> {
+/** `fill` is called on the stopped store; `expecting` changes `gate.yaml`. */
+export async function openStage(
+  fill: (fleet: string) => Promise<void> = async () => undefined,
+  expecting: (text: string) => string = (text) => text,
+): Promise<Stage> {
   const many = (text: string) => `${text}limits:\n  connectionsPerCertificateMax: 1000\n`;
   const house = await House.open(async (made) => {
-    made.configure('gate.yaml', many);
+    made.configure('gate.yaml', (text) => many(expecting(text)));
     await fill(made.fleet);
   });
   try {
