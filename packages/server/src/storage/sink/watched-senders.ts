@@ -25,8 +25,10 @@ interface Moved {
   senders: SinkNewest[];
 }
 
-/** What each reading of one request has in common. */
+/** What the readings of one request have in common for a rule. */
 interface Place {
+  rule: string;
+  subject: string;
   batch: number;
   instance: string;
   revision: number;
@@ -68,37 +70,45 @@ export class WatchedSenders {
   note(request: SinkRequest, repeats: ReadonlySet<number>, batch: number, instance: string): void {
     const { subject, receivedAt, ids, clocks, deviceTimes } = request;
     for (const { rule, revision, sides: letters } of request.watched) {
-      const place = { batch, instance, revision, receivedAt };
-      for (const [index, id] of ids.entries()) {
+      const place = { rule, subject, batch, instance, revision, receivedAt };
+      let sender = this.#find(rule, subject);
+      for (let index = 0; index < ids.length; index++) {
         const letter = letters[index];
         if (letter === '-' || letter === undefined || repeats.has(index)) continue;
         const clock = clocks[index] as ClockState;
         const at = timeOf(deviceTimes[index] ?? null, clock, receivedAt);
-        this.#take(rule, subject, { id, at, clock, side: sides[letter] }, place);
+        const side = sides[letter];
+        if (sender && goesOn(sender, at, side, revision)) this.#move(sender, at, place);
+        else sender = this.#take(sender, { id: ids[index] as string, at, clock, side }, place);
       }
     }
   }
 
-  #take(rule: string, subject: string, reading: Reading, place: Place): void {
-    const { at } = reading;
-    const sender = this.#find(rule, subject);
-    if (sender && at < sender.newest) {
-      const side = reading.side ?? this.#sideAt(rule, subject, at);
-      return this.#insert(sender, { ...reading, side, after: sender.newest, late: 1 }, place);
-    }
-    const side = reading.side ?? sender?.side ?? this.#sideAt(rule, subject, at);
-    const isFirst = !sender || sender.fresh === 1 || sender.revision !== place.revision;
-    if (isFirst || side !== sender.side || at - sender.newest > runPauseMsMax) {
-      this.#insert({ rule, subject }, { ...reading, side, after: sender?.newest ?? null, late: 0 }, place);
-    }
-    const { batch, receivedAt, revision } = place;
-    this.#put(sender, { rule, subject, side, newest: at, revision, receivedAt, fresh: 0, batch });
+  #move(sender: Sender, at: number, { batch, receivedAt }: Place): void {
+    sender.newest = at;
+    sender.receivedAt = receivedAt;
+    // A batch comes once: whoever is in it is touched already.
+    if (sender.batch === batch) return;
+    sender.batch = batch;
+    this.#touched.add(sender);
   }
 
-  #put(known: Sender | undefined, next: Sender): void {
-    const sender = known ? Object.assign(known, next) : next;
-    if (!known) this.#known.set(keyOf(next.rule, next.subject), next);
-    this.#touched.add(sender);
+  /** A reading that is told, or of which it is not plain that it is none. */
+  #take(sender: Sender | undefined, reading: Reading, place: Place): Sender | undefined {
+    const { at } = reading;
+    const { rule, subject, revision, receivedAt, batch } = place;
+    if (sender && at < sender.newest) {
+      const side = reading.side ?? this.#sideAt(rule, subject, at);
+      this.#insert(place, { ...reading, side, after: sender.newest, late: 1 });
+      return sender;
+    }
+    const side = reading.side ?? sender?.side ?? this.#sideAt(rule, subject, at);
+    this.#insert(place, { ...reading, side, after: sender?.newest ?? null, late: 0 });
+    const next = { rule, subject, side, newest: at, revision, receivedAt, fresh: 0, batch };
+    const moved = sender ? Object.assign(sender, next) : next;
+    this.#known.set(keyOf(rule, subject), moved);
+    this.#touched.add(moved);
+    return moved;
   }
 
   #find(rule: string, subject: string): Sender | undefined {
@@ -122,9 +132,8 @@ export class WatchedSenders {
   }
 
   #insert(
-    { rule, subject }: { rule: string; subject: string },
+    { rule, subject, batch, instance, revision, receivedAt }: Place,
     { id, at, clock, side, after, late }: Reading & { side: Side; after: number | null; late: 0 | 1 },
-    { batch, instance, revision, receivedAt }: Place,
   ): void {
     this.#sql(
       `INSERT INTO edges (batch, instance, rule, revision, subject, side, reading, at, receivedAt, clock, after, late)
@@ -230,6 +239,13 @@ export class WatchedSenders {
     this.#known.clear();
     return changes === edgesPrunedPerTurn;
   }
+}
+
+/** Nothing is told of a reading that only makes the run of its sender longer. */
+function goesOn(sender: Sender, at: number, side: Side | undefined, revision: number): boolean {
+  const pause = at - sender.newest;
+  const sameSide = side === undefined || side === sender.side;
+  return sameSide && pause >= 0 && pause <= runPauseMsMax && sender.fresh === 0 && sender.revision === revision;
 }
 
 function* first<Value>(values: Iterable<Value>, many: number): Generator<Value> {
