@@ -53,6 +53,11 @@ export const failures = {
   time_contradicts: { status: 409, retry: false, title: 'the time of the arrival does not fit those of other steps' },
   arrivals_pending: { status: 409, retry: false, title: 'as many arrivals as may wait for missing ones do already' },
   arrival_withdrawn: { status: 409, retry: false, title: 'an operator took the arrival back while it waited' },
+  arrival_not_authentic: {
+    status: 403,
+    retry: false,
+    title: 'what is signed is not signed by a checkpoint that this fleet admits',
+  },
   arrival_id_reused: { status: 409, retry: false, title: 'the id is that of another arrival of the shipment' },
   correction_not_allowed: {
     status: 409,

@@ -64,7 +64,16 @@ const requests: Record<string, Asked> = {
 };
 /** What gates tell of themselves is kept in memory alone. */
 /** A desk carries what others ask, who prove it themselves; of its own it puts nothing on record. */
-const carried = ['enrolments', 'renewals', 'renewals/confirmation', 'renewals/gates', 'renewals/nonce', 'report'];
+const carried = [
+  'enrolments',
+  'renewals',
+  'renewals/confirmation',
+  'renewals/gates',
+  'renewals/nonce',
+  'report',
+  'arrivals',
+  'looks',
+];
 const withoutRecord = [
   ...['/v1/leases/release', '/v1/reports', '/v1/settlements', '/v1/signals/:source/trial'],
   ...carried.map((path) => `/v1/desk/${path}`),

@@ -4,6 +4,7 @@ import { attributesRoutes } from './attributes.ts';
 import { certificatesRoutes } from './certificates.ts';
 import { changesRoutes } from './changes.ts';
 import { codesRoutes } from './codes.ts';
+import { deskArrivalsRoutes } from './desk-arrivals.ts';
 import { desksRoutes } from './desks.ts';
 import { edgesRoutes } from './edges.ts';
 import { enrolmentRoutes } from './enrolments.ts';
@@ -36,6 +37,7 @@ export const apiRoutes: readonly Route[] = [
   ...holdsRoutes,
   ...signalRoutes,
   ...shipmentsRoutes,
+  ...deskArrivalsRoutes,
 ];
 
 /** On the enrolment listener: server certificate only. */

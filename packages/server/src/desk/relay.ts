@@ -1,7 +1,9 @@
 import {
+  DeskArrivalRequest,
   DeskConfirmationRequest,
   DeskEnrolmentRequest,
   DeskGatesRequest,
+  DeskLookRequest,
   DeskNonceRequest,
   DeskRenewalRequest,
   PortcullisError,
@@ -17,6 +19,8 @@ export const relayedPaths: ReadonlyMap<string, z.ZodType> = new Map<string, z.Zo
   ['/v1/renewals', DeskRenewalRequest],
   ['/v1/renewals/confirmation', DeskConfirmationRequest],
   ['/v1/renewals/gates', DeskGatesRequest],
+  ['/v1/arrivals', DeskArrivalRequest],
+  ['/v1/looks', DeskLookRequest],
 ]);
 
 /** Said of the desk, not of who asks. */
