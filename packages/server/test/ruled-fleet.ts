@@ -98,14 +98,23 @@ export class RuledFleet {
         this.#told.push({ ...reading, side: side === 'in' ? 'inside' : 'outside' });
       }
     }
-    const { edges, newest } = toldOf(this.#told.filter((one) => one.gate === gate));
+    await this.tell(toldOf(this.#told.filter((one) => one.gate === gate)), { sender, rule, gate });
+  }
+
+  /** `apart`: edges of others have the same numbers. */
+  async tell(
+    { edges, newest }: ReturnType<typeof toldOf>,
+    { sender = 'tracker-1', rule = 'cold-chain', gate = 'gate-1', apart = 0 } = {},
+  ): Promise<void> {
     const of = { rule, subject: sender };
+    const time = (milliseconds: number) => new Date(milliseconds).toISOString();
     const report = {
       edges: edges.map((edge) => ({
-        ...{ ...edge, ...of, reading: edge.id, after: edge.after === null ? null : new Date(edge.after).toISOString() },
-        ...{ at: new Date(edge.at).toISOString(), receivedAt: new Date(startedAt + edge.receivedAt).toISOString() },
+        ...{ ...edge, ...of, reading: edge.id, after: edge.after === null ? null : time(edge.after) },
+        ...{ at: time(edge.at), receivedAt: time(startedAt + edge.receivedAt) },
+        id: `${edge.source}:${edge.number + apart * 1_000_000}`,
       })),
-      newest: newest.map((one) => ({ ...one, ...of, at: new Date(one.at).toISOString() })),
+      newest: newest.map((one) => ({ ...one, ...of, at: time(one.at) })),
       gaps: [],
     };
     await this.rules.take(gate, report as never);

@@ -46,7 +46,7 @@ function whyNotHeard({ senders, limits: { silentMs } }: Facts, at: number): stri
     if (!bound.some(({ from, until }) => from <= at && (until === null || until > at))) continue;
     const heard = runs.filter(({ from }) => from <= at).map(({ to }) => Math.min(to, at));
     if (heard.length === 0) return `nothing was heard of ${sender}`;
-    const newest = Math.max(...heard);
+    const newest = heard.reduce((last, one) => Math.max(last, one), 0);
     if (silentMs !== null && at - newest > silentMs) return `nothing was heard of ${sender} since ${timestamp(newest)}`;
   }
   return undefined;

@@ -16,7 +16,10 @@ export const settleMs = 10_000;
 /** Up to when a sender is known. */
 export function knownUntil({ runs, toldAt }: SenderFacts, now: number): number {
   if (now - toldAt >= settleMs) return now;
-  return Math.min(now, Math.max(0, ...runs.map(({ to }) => to)));
+  return Math.min(
+    now,
+    runs.reduce((last, { to }) => Math.max(last, to), 0),
+  );
 }
 
 /** The times within which what a sender says counts. */

@@ -16,7 +16,7 @@ export function judge(facts: Facts, now: number): Judged {
     excursions,
     gaps: gapsOf(facts, tracks, now),
     breaches: [...tooLong(facts, excursions), ...overBudget(facts, excursions)],
-    heard: heard.length === 0 ? null : Math.max(...heard.map(({ to }) => to)),
+    heard: heard.length === 0 ? null : heard.reduce((last, { to }) => Math.max(last, to), 0),
     nextAt: nextAt(facts, { tracks, excursions }, now),
   };
 }
@@ -118,8 +118,8 @@ function nextAt(
     if (sender.toldAt + settleMs > now) moments.push(sender.toldAt + settleMs);
     const last = spans.at(-1);
     if (silentMs === null || !last?.open) continue;
-    const heard = heardIn(sender.runs, last).map(({ to }) => to);
-    moments.push(Math.max(last.from, facts.decidedUntil ?? 0, ...heard) + silentMs + 1);
+    const heard = heardIn(sender.runs, last).reduce((newest, { to }) => Math.max(newest, to), last.from);
+    moments.push(Math.max(heard, facts.decidedUntil ?? 0) + silentMs + 1);
   }
   const { window } = facts;
   if (window && window.from > now) moments.push(window.from);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { at, coldChain, minute, RuledFleet, shipmentWithTracker } from '../../test/ruled-fleet.ts';
+import { toldOf } from '../../test/told-by-gates.ts';
+import { edgesMax } from './take.ts';
 
 test('what is well moves the attribute once, and newer readings of the same side are no revision', async (context) => {
   const fleet = await shipmentWithTracker(context);
@@ -200,6 +202,23 @@ test('bad input: a rule that nobody sends for, that names a subject that is not 
   await fleet.hear('out 0-20', { rule: 'no-such-rule', gate: 'gate-2' });
   await fleet.set('tracker-1', { shipment: 'box-1' }, []);
   assert.deepEqual(fleet.logged, []);
+});
+
+test('P13: a sender that goes in and out with each reading keeps a bounded number of edges, and what went is not known', async (context) => {
+  const fleet = await shipmentWithTracker(context, [{ ...coldChain, budget: undefined }]);
+  const readings = Array.from({ length: edgesMax + 200 }, (_, index) => ({
+    ...{ gate: 'gate-1', at: at(index), side: index % 2 ? ('outside' as const) : ('inside' as const) },
+  }));
+  await fleet.tell(toldOf(readings));
+  const { count } = await fleet.records.store.read((db) =>
+    db
+      .selectFrom('ruleEdges')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow(),
+  );
+  assert.equal(count, edgesMax);
+  await fleet.until(edgesMax + 200);
+  assert.equal(await fleet.valueOf('box-1'), 'unknown');
 });
 
 test('nobody else writes what a rule moves', async (context) => {

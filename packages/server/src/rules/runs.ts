@@ -18,10 +18,9 @@ export function runsOf(edges: readonly Edge[], newest: readonly Newest[]): Run[]
     const known = latest.get(last.gate);
     if (!known || last.receivedAt > known.receivedAt) latest.set(last.gate, last);
   }
-  const newestOf = (edge: Edge) => {
-    if (latest.get(edge.gate) !== edge) return edge.at;
-    return Math.max(edge.at, ...newest.filter(({ gate }) => gate === edge.gate).map(({ at }) => at));
-  };
+  const newestAt = new Map(newest.map(({ gate, at }) => [gate, at]));
+  const newestOf = (edge: Edge) =>
+    latest.get(edge.gate) === edge ? Math.max(edge.at, newestAt.get(edge.gate) ?? 0) : edge.at;
   const runs = sequences.flatMap((sequence) =>
     sequence.flatMap((edge, index) => {
       const next = sequence[index + 1];
@@ -48,37 +47,80 @@ interface OutsideTime {
 
 /** From each reading outside to the next one inside, whichever gate heard it. */
 export function outsideTimes(runs: readonly Run[]): OutsideTime[] {
-  const inside = runs.filter(({ side }) => side === 'inside');
-  const parts = runs.filter(({ side }) => side === 'outside').flatMap((run) => splitAt(run, inside));
-  const times = parts.map((part) => ({ from: part.from, to: endOf(part, inside), ruleRevision: part.ruleRevision }));
+  const inside = new Inside(runs.filter(({ side }) => side === 'inside'));
   const joined: OutsideTime[] = [];
-  for (const time of times.sort((a, b) => a.from - b.from)) {
+  const parts = runs.filter(({ side }) => side === 'outside').flatMap((run) => inside.split(run));
+  for (const { from, to, moment, ruleRevision } of parts.sort((a, b) => a.from - b.from)) {
+    const end = moment ? inside.afterMoment(from) : inside.from(to);
     const last = joined.at(-1);
-    if (!last || (last.to !== null && time.from > last.to)) joined.push(time);
-    else last.to = last.to === null || time.to === null ? null : Math.max(last.to, time.to);
+    if (!last || (last.to !== null && from > last.to)) joined.push({ from, to: end, ruleRevision });
+    else last.to = last.to === null || end === null ? null : Math.max(last.to, end);
   }
   return joined;
 }
 
-/** A late reading inside amid a run outside ends an excursion, and the next one begins. */
-function splitAt(run: Run, inside: readonly Run[]): Run[] {
-  const parts: Run[] = [];
-  let { from } = run;
-  for (const { from: moment } of inside.filter((one) => one.moment && one.from >= run.from && one.from < run.to)) {
-    if (moment < from) continue;
-    parts.push({ ...run, from, to: moment });
-    from = moment + 1;
+/** Runs of one source do not overlap: so many are looked at for those around a moment, which are as many as gates. */
+const aroundMax = 64;
+
+/** What was heard inside, for questions about single times. */
+class Inside {
+  readonly #runs: Run[];
+  /** Up to when those up to here go. */
+  readonly #reach: number[] = [];
+  readonly #moments: number[];
+
+  constructor(runs: readonly Run[]) {
+    this.#runs = runs.toSorted((a, b) => a.from - b.from);
+    let reach = Number.NEGATIVE_INFINITY;
+    for (const { to } of this.#runs) {
+      reach = Math.max(reach, to);
+      this.#reach.push(reach);
+    }
+    this.#moments = this.#runs.filter(({ moment }) => moment).map(({ from }) => from);
   }
-  return [...parts, { ...run, from }];
+
+  /** The first time from this one on at which a reading is known to be inside; null: none is. */
+  from(time: number): number | null {
+    const next = firstAfter(this.#runs, time, ({ from }) => from);
+    if ((this.#reach[next - 1] ?? Number.NEGATIVE_INFINITY) >= time) return time;
+    return this.#runs[next]?.from ?? null;
+  }
+
+  /** One late reading outside amid a run inside: the next of that run came no later than its readings are apart. */
+  afterMoment(time: number): number | null {
+    const next = firstAfter(this.#runs, time, ({ from }) => from);
+    const ends = [this.#runs[next]?.from ?? Number.POSITIVE_INFINITY];
+    for (let index = next - 1; index >= Math.max(0, next - aroundMax); index--) {
+      if ((this.#reach[index] as number) <= time) break;
+      const { moment, from, to, pauseMs } = this.#runs[index] as Run;
+      if (!moment && from < time && to > time) ends.push(Math.min(to, time + pauseMs));
+    }
+    const end = Math.min(...ends);
+    return Number.isFinite(end) ? end : null;
+  }
+
+  /** A late reading inside amid a run outside ends an excursion, and the next one begins. */
+  split(run: Run): Run[] {
+    const parts: Run[] = [];
+    let { from } = run;
+    for (let index = firstAfter(this.#moments, run.from - 1, (time) => time); ; index++) {
+      const moment = this.#moments[index];
+      if (moment === undefined || moment >= run.to) break;
+      if (moment < from) continue;
+      parts.push({ ...run, from, to: moment });
+      from = moment + 1;
+    }
+    return [...parts, { ...run, from }];
+  }
 }
 
-/** One late reading outside amid a run inside: the next of that run came no later than its readings are apart. */
-function endOf({ from, to, moment }: Run, inside: readonly Run[]): number | null {
-  const around = moment ? inside.filter((one) => !one.moment && one.from < from && one.to > from) : [];
-  const next = inside.filter((one) => !around.includes(one) && one.to >= to && (!moment || one.from > to));
-  const ends = [
-    ...next.map((one) => Math.max(one.from, to)),
-    ...around.map((one) => Math.min(one.to, from + one.pauseMs)),
-  ];
-  return ends.length === 0 ? null : Math.min(...ends);
+/** Where the first is that is later, of what lies in order. */
+function firstAfter<Item>(items: readonly Item[], time: number, timeOf: (item: Item) => number): number {
+  let [low, high] = [0, items.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (timeOf(items[middle] as Item) > time) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -9,6 +9,9 @@ import { aboutOf, isProof, type RuleSet } from './rule-set.ts';
 /** Rows of one transaction, which no change waits for longer than some milliseconds. */
 const rowsAtOnce = 50;
 
+/** So many edges of a sender are kept under a rule. */
+export const edgesMax = 5_000;
+
 export type Report = Pick<EdgesReport, 'edges' | 'newest' | 'gaps'>;
 
 interface Parts {
@@ -22,6 +25,8 @@ interface Parts {
 /** Resolves once all edges are durable. What is told again changes nothing. */
 export async function take(parts: Parts, gate: string, { edges, newest, gaps }: Report): Promise<{ taken: string[] }> {
   await inSteps(parts, edges, (db, edge) => takeEdge(parts, db, { gate, edge }));
+  const touched = new Map(edges.map((edge) => [`${edge.rule} ${edge.subject}`, edge]));
+  await inSteps(parts, [...touched.values()], (db, { rule, subject }) => bound(db, rule, subject), { durable: false });
   // What a crash loses of these the gate tells anew within seconds.
   const how = { durable: false };
   await inSteps(parts, newest, (db, one) => takeNewest(parts, db, { gate, ...one, at: Date.parse(one.at) }), how);
@@ -47,6 +52,15 @@ async function inSteps<Item>(
     }, how);
     await aTurn();
   }
+}
+
+/** Of a sender that goes in and out with each reading the oldest edges go: what they said of is not known any more. */
+async function bound(db: Writer, rule: string, sender: string): Promise<void> {
+  const of = db.selectFrom('ruleEdges').where('rule', '=', rule).where('sender', '=', sender);
+  const over = await of.select('at').orderBy('at', 'desc').offset(edgesMax).limit(1).executeTakeFirst();
+  if (!over) return;
+  const gone = db.deleteFrom('ruleEdges').where('rule', '=', rule).where('sender', '=', sender);
+  await gone.where('at', '<=', over.at).execute();
 }
 
 async function takeCause(db: Writer, cause: { sender: string; reason: string; at: number }): Promise<void> {
