@@ -21,7 +21,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   enrolment: ['alerts', 'bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
   archive: ['issuance', 'storage'],
   rules: ['expressions', 'storage', 'journal', 'attributes'],
-  feed: ['storage', 'journal', 'attributes', 'revocation'],
+  feed: ['alerts', 'storage', 'journal', 'attributes', 'revocation'],
   replica: [],
   credentials: [],
   gate: ['bounds', 'expressions', 'replica', 'pki', 'storage', 'credentials'],

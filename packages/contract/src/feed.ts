@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AttributeName, AttributeValue } from './attributes.ts';
 import { Actor, SubjectDelta } from './changes.ts';
 import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
+import { ReasonCode } from './reasons.ts';
 import { ToldRules } from './told-rules.ts';
 
 /** A random id for each gate process (rule 3): neither a restart nor a copied identity can borrow its lease. */
@@ -130,6 +131,11 @@ export const LeaseRequest = z.strictObject({
     policyRefused: z.boolean(),
     /** Readings that are old enough to go, and too many to go without an operator's word. */
     pruneWaits: z.int().nonnegative().optional(),
+    /** Who was refused most often in the last whole minute, and why last. */
+    refusedMost: z
+      .array(z.strictObject({ subject: SubjectId, perMinute: z.int().positive(), reason: ReasonCode }))
+      .max(20)
+      .optional(),
   }),
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { makeKey, makeRequest } from '@portcullis/device';
-import { type Alerts, openAlerts, openTelling } from './alerts/alerts.ts';
+import { type Alerts, openAlerts, openTelling, openWatches } from './alerts/alerts.ts';
 import { type Api, openApi } from './api/api.ts';
 import { openArchive } from './archive/archive.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
@@ -25,7 +25,7 @@ import { type Journal, openJournal, readVerifiedFile } from './journal/journal.t
 import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
 import { fileKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
-import { openRevocation, type Revocation } from './revocation/revocation.ts';
+import { expiringCertificates, openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openRules, problemsOfExpressions, type Rules, type RulesParts } from './rules/rules.ts';
 import { openSignalIntake, openSignals, proofRule } from './signals/signals.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
@@ -92,12 +92,15 @@ export async function assembleAuthority(
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const records = await assembleRecords(directory, config, stack, outside);
   const readText = textsIn(directory);
+  const ringing = { refusalsPerMinute: config.alerts.refusals.perMinute, expiringMs: config.alerts.expiring };
   stack.use(openTelling({ ...records, ...config.alerts, fleet: config.fleet, readText, system, log }));
   const home = join(directory, 'authority');
   const gates = { deciding: () => false };
   const isGateDeciding = () => gates.deciding();
   const rules = stack.use(await openFleetRules(directory, config, { ...records, system, log, isGateDeciding }));
-  const feed = stack.use(await openFeed({ ...config, ...records, directory: home, rules: rules.toTell, system, log }));
+  const feed = stack.use(
+    await openFeed({ ...config, ...records, ...ringing, directory: home, rules: rules.toTell, system, log }),
+  );
   gates.deciding = () => feed.leases().held > 0;
   const { evidence, proven } = rules;
   const journeyFiles = new JourneyFiles(directory, config.attributes);
@@ -105,6 +108,8 @@ export async function assembleAuthority(
   const signals = stack.use(await openSignals({ ...config, ...records, proven, system, log }));
   stack.use(openArchive({ ...records, system, log }));
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
+  const expiring = expiringCertificates;
+  stack.use(openWatches({ ...records, ...ringing, expiring, verified: seen.verified, system, log }));
   const looks = { ...seen, diskSpace: () => diskSpace(home) };
   const intake = stack.use(
     openSignalIntake({ ...config, ...records, directory, receive: signals.receive, system, log }),

@@ -11,3 +11,4 @@
 export { openAlerts } from './open.ts';
 export type { Alerts, AlertsRaised, Raised } from './promises.ts';
 export { openTelling, targetsFrom } from './targets.ts';
+export { openWatches } from './watches.ts';

@@ -1,6 +1,7 @@
 import type { Store } from '../storage/storage.ts';
 import { aTurn, type Log, type System } from '../telemetry/telemetry.ts';
 import { Courier } from './courier.ts';
+import { loop } from './loop.ts';
 import type { Teller } from './message.ts';
 import type { Alerts } from './promises.ts';
 import { pruneSome } from './prune.ts';
@@ -21,10 +22,6 @@ export interface TellingParts {
   routes?: readonly AlertRoute[] | undefined;
 }
 
-/** A clock that was set meanwhile is noticed after this. */
-const sleepMsMax = 60_000;
-/** The store could not be written: a full disk is asked again. */
-const troubleMs = 5_000;
 const pruneMs = 3_600_000;
 
 /** Gives alerts to their targets and tells those, from the store alone: what an earlier run left is gone on with. */
@@ -69,40 +66,6 @@ export function tellTargets(parts: TellingParts): AsyncDisposable {
 async function round(courier: Courier, signal: AbortSignal, { system }: TellingParts): Promise<number> {
   while (!signal.aborted && (await courier.step(signal))) await aTurn();
   return Math.max(await courier.nextAt(), system.now());
-}
-
-interface Loop {
-  wake(): void;
-  /** Resolves once it has stopped, after the signal. */
-  done(): Promise<void>;
-}
-
-/** Runs `work` when it is woken and when the time that it named has come; never twice at once. */
-function loop({ log, system }: TellingParts, signal: AbortSignal, what: string, work: () => Promise<number>): Loop {
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | undefined;
-  let again = false;
-  const run = async () => {
-    let next: number;
-    do {
-      again = false;
-      next = await work().catch((error: unknown) => {
-        log.error({ err: error }, `alerts: couldn't go on with ${what}; trying again`);
-        return system.now() + troubleMs;
-      });
-    } while (again && !signal.aborted);
-    running = undefined;
-    if (signal.aborted || next === Number.POSITIVE_INFINITY) return;
-    timer = setTimeout(wake, Math.min(sleepMsMax, Math.max(1, next - system.now()))).unref();
-  };
-  const wake = () => {
-    if (signal.aborted) return;
-    clearTimeout(timer);
-    again = true;
-    running ??= run();
-  };
-  signal.addEventListener('abort', () => clearTimeout(timer));
-  return { wake, done: async () => running };
 }
 
 /** What waits for a target that `fleet.yaml` names no more. */

@@ -17,7 +17,14 @@ test('P7 P12: a renewal or report of what was applied of another history counts 
   await putSubject(records, 'truck-1');
   const log = createLog({ role: 'authority', level: 'silent' });
   const fleet = FleetName.parse('fleet-1');
-  await using feed = await openFeed({ ...records, log, fleet, leaseMs: 5_000, patienceMs: 1_000 });
+  await using feed = await openFeed({
+    ...records,
+    log,
+    fleet,
+    leaseMs: 5_000,
+    patienceMs: 1_000,
+    refusalsPerMinute: 30,
+  });
   const renew = (applied: number, hash: string) =>
     feed.renew('gate-1', {
       ...{ instance, applied, hash, connectionsClosed: 0, clock: clock.now, url: 'https://localhost', counters },
@@ -50,7 +57,14 @@ test('a report of a gate of the version before, which says no hash, counts', asy
   const records = await openRecords(context);
   const log = createLog({ role: 'authority', level: 'silent' });
   const fleet = FleetName.parse('fleet-1');
-  await using feed = await openFeed({ ...records, log, fleet, leaseMs: 5_000, patienceMs: 1_000 });
+  await using feed = await openFeed({
+    ...records,
+    log,
+    fleet,
+    leaseMs: 5_000,
+    patienceMs: 1_000,
+    refusalsPerMinute: 30,
+  });
   const { revision: applied, revisionHash: hash } = records.journal.head();
   const clock = records.clock.now;
   const told = { instance, applied, hash, connectionsClosed: 0, clock, url: 'https://localhost', counters };

@@ -39,7 +39,13 @@ export class GateCounters {
 
   of(gate: string, instance: string) {
     const noted = this.#noted.get(`${gate} ${instance}`);
-    const { admitted: _admitted, refused: _refused, pruneWaits = 0, ...told } = noted?.counters ?? zero;
+    const {
+      admitted: _admitted,
+      refused: _refused,
+      refusedMost: _most,
+      pruneWaits = 0,
+      ...told
+    } = noted?.counters ?? zero;
     const shown = { ...told, pruneWaits };
     if (!noted) return { ...shown, admittedPerSecond: 0, refusedPerSecond: 0, lastHeardMs: null };
     const lastHeardMs = Math.round(this.#monotonic() - noted.at);

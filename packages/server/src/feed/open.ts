@@ -12,12 +12,14 @@ import {
   type SubjectId,
 } from '@portcullis/contract';
 import type { z } from 'zod';
+import type { AlertsRaised } from '../alerts/alerts.ts';
 import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { AbleGates } from './able-gates.ts';
 import { changeLine, Follower, partLine } from './follow.ts';
+import { GateAlerts } from './gate-alerts.ts';
 import { GateCounters } from './gate-counters.ts';
 import { Holds } from './holds.ts';
 import { Horizon } from './horizon.ts';
@@ -42,6 +44,9 @@ export interface FeedParts {
   directory: string;
   leaseMs: number;
   patienceMs: number;
+  alerts: AlertsRaised;
+  /** So many refusals of one subject within a minute ring. */
+  refusalsPerMinute: number;
   /** Not given: this authority has no rules. */
   rules?: RulesToTell | undefined;
   codes: CodeChanges;
@@ -53,7 +58,22 @@ const clockDifferenceMsMax = 300_000;
 const settledRevisionsMax = 50_000;
 
 export async function openFeed(parts: FeedParts): Promise<Feed> {
-  return new AuthorityFeed(parts, await Horizon.read(parts.store), await AbleGates.read(parts.store));
+  const horizon = await Horizon.read(parts.store);
+  const able = await AbleGates.read(parts.store);
+  const { monotonic } = parts.system;
+  const { leaseMs, patienceMs, journal } = parts;
+  const receipted = journal.head().revision;
+  const book = new LeaseBook({ leaseMs, patienceMs, monotonic, receipted, horizonMs: horizon.milliseconds });
+  const alerts = await GateAlerts.open({ ...parts, book, able });
+  return new AuthorityFeed(parts, { horizon, able, book, alerts });
+}
+
+/** What was read before it opens. */
+interface Halves {
+  horizon: Horizon;
+  able: AbleGates;
+  book: LeaseBook;
+  alerts: GateAlerts;
 }
 
 class AuthorityFeed implements Feed {
@@ -63,6 +83,7 @@ class AuthorityFeed implements Feed {
   readonly #receipts: Receipts;
   readonly #able: AbleGates;
   readonly #counters: GateCounters;
+  readonly #alerts: GateAlerts;
   readonly #recent = new RecentHashes();
   readonly #lines = new LastLines<string>();
   readonly #partLines = new LastLines<Promise<string>>();
@@ -70,20 +91,20 @@ class AuthorityFeed implements Feed {
   readonly #snapshots: Snapshots;
   readonly #stop: () => void;
 
-  constructor(parts: FeedParts, horizon: Horizon, able: AbleGates) {
+  constructor(parts: FeedParts, { horizon, able, book, alerts }: Halves) {
     const { monotonic, now } = parts.system;
-    const { leaseMs, patienceMs, journal } = parts;
+    const { leaseMs, journal } = parts;
     this.#parts = parts;
     this.#snapshots = new Snapshots({ ...parts, directory: join(parts.directory, 'snapshots') });
     this.#horizon = horizon;
     this.#able = able;
-    const receipted = journal.head().revision;
-    this.#book = new LeaseBook({ leaseMs, patienceMs, monotonic, receipted, horizonMs: horizon.milliseconds });
+    this.#alerts = alerts;
+    this.#book = book;
     this.#receipts = new Receipts(this.#book, monotonic);
     this.#receipts.settle();
     this.#counters = new GateCounters(monotonic, leaseMs);
     this.#holds = new Holds({ leaseMs, deciding: () => this.#deciding() });
-    this.#recent.add(receipted, journal.head().revisionHash);
+    this.#recent.add(journal.head().revision, journal.head().revisionHash);
     const stopDrafts = journal.drafts.watch({ onProgress: () => undefined, held: ({ id }) => this.#holds.all(id) });
     const stopChanges = journal.onChange(({ revision, hash, subjects }) => {
       this.#recent.add(revision, hash);
@@ -177,6 +198,7 @@ class AuthorityFeed implements Feed {
     if (!answer.granted && answer.because === 'crowded') throw crowded(gate);
     this.#book.reported({ gate, instance }, request.applied, request.connectionsClosed);
     this.#counters.note(gate, request);
+    this.#alerts.renewed(gate, answer.granted, request.counters);
     this.#receipts.settle();
     return answer;
   }
@@ -191,6 +213,7 @@ class AuthorityFeed implements Feed {
 
   release(gate: string, instance: string): void {
     this.#book.release({ gate, instance });
+    this.#alerts.released(gate);
     this.#receipts.settle();
   }
 
@@ -296,6 +319,7 @@ class AuthorityFeed implements Feed {
     this.#stop();
     this.#receipts.close();
     this.#snapshots.close();
+    await this.#alerts.close();
     if (!this.#book.anyRunning()) await this.#horizon.write(0);
   }
 }

@@ -33,7 +33,14 @@ async function open(context: TestContext, given: { rules: ToldRules | undefined 
     return () => void listeners.delete(listener);
   };
   const log = createLog({ role: 'authority', level: 'silent' });
-  const parts = { ...records, log, fleet: FleetName.parse('fleet-1'), leaseMs: 5_000, patienceMs: 1_000 };
+  const parts = {
+    ...records,
+    log,
+    fleet: FleetName.parse('fleet-1'),
+    leaseMs: 5_000,
+    patienceMs: 1_000,
+    refusalsPerMinute: 30,
+  };
   const rules = given.rules && { current: () => given.rules as ToldRules, onChange };
   const feed = await openFeed({ ...parts, rules });
   const follow = (withRules: boolean, after?: { after: number; hash: string | undefined }) => {

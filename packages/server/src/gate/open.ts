@@ -298,6 +298,7 @@ class RunningGate implements Gate {
         ...{ overruns: this.#recording.overruns, unproven: this.#unproven + this.#recording.unproven },
         ...{ policy: this.#policy.number, policyRefused: this.#policies.refused },
         pruneWaits: this.#retention.waiting,
+        refusedMost: this.#verdicts.refusedMost.most(),
       },
     };
   }

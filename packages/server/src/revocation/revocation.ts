@@ -6,6 +6,7 @@
  * - Cutting a subject voids its tokens; the last operator with a valid certificate can not be cut.
  * Refuses to know: how gates come to enforce it.
  */
+export { expiringCertificates } from './expiring.ts';
 export { openRevocation } from './open.ts';
 export type { CertificateRow, Revocation, StandingChange } from './promises.ts';
 export { certificateView } from './rows.ts';

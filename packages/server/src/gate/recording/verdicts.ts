@@ -1,6 +1,7 @@
 import type { Fingerprint, ReasonCode, SubjectId, VerdictView } from '@portcullis/contract';
 import type { Sink } from '../../storage/sink.ts';
 import { type Log, type System, timestamp } from '../../telemetry/telemetry.ts';
+import { RefusedSubjects } from './refused-subjects.ts';
 import { Sightings } from './sightings.ts';
 
 /** What was decided, without when and how often. */
@@ -34,6 +35,8 @@ export class Verdicts {
   readonly refusals = new Map<ReasonCode, number>();
   /** Noted with each verdict on what a known subject sent. */
   readonly sightings: Sightings;
+  /** Noted with each refusal. */
+  readonly refusedMost: RefusedSubjects;
   readonly #parts: Parts;
   readonly #tallies = new Map<string, Tally>();
   /** By certificate: how many different refusals within this second. */
@@ -46,6 +49,7 @@ export class Verdicts {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.sightings = new Sightings(parts.system.now());
+    this.refusedMost = new RefusedSubjects(parts.system.monotonic);
   }
 
   admitted(name: string, subject: string, stream: string, revision: number, count: number): void {
@@ -70,10 +74,11 @@ export class Verdicts {
     const different = this.#refusedOf.get(name) ?? 0;
     if (tally) tally.more += count;
     else if (different >= ofOneMax) this.counters.dropped += count;
-    else {
-      this.#refusedOf.set(name, different + 1);
-      this.#begin(key, describe(), count);
-    }
+    const decision = tally || different >= ofOneMax ? undefined : describe();
+    this.refusedMost.note(name, (tally?.decision ?? decision)?.subject ?? undefined, reason, count);
+    if (!decision) return;
+    this.#refusedOf.set(name, different + 1);
+    this.#begin(key, decision, count);
   }
 
   /** Returns what ends it. */
