@@ -114,6 +114,11 @@ export const failures = {
     retry: false,
     title: 'the public answer is not one that a desk of the fleet signed, or is not good any more',
   },
+  label_not_verified: {
+    status: 500,
+    retry: false,
+    title: 'the statement is not one that a label certificate of the fleet signed for its shipment',
+  },
   feed_garbled: {
     status: 500,
     retry: true,

@@ -22,7 +22,7 @@ const help = `portcullis-device: the device's side of a fleet
   portcullis-device outbox drop STREAM         throw away what waits for a stream
   portcullis-device outbox retry [STREAM]      send what waits now; with --refused what was refused, as it is
   portcullis-device export DIR                 write cert.pem, key.pem and root.pem for other tools
-  portcullis-device verify FILE|- --root FILE  check a public answer that was kept, without a network
+  portcullis-device verify FILE|- --root FILE  check a public answer or a label's statement, without a network
 
   --device DIR        where credential and outbox are (PORTCULLIS_DEVICE, else ./device)
   --replace           enrol: where a credential is, move it aside, with the readings of its subject

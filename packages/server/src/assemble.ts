@@ -20,7 +20,7 @@ import { type Desk, openDesk } from './desk/desk.ts';
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
 import { type Gate, openGate } from './gate/gate.ts';
-import { type Issuance, openIssuance } from './issuance/issuance.ts';
+import { type Issuance, type Labels, openIssuance, openLabels } from './issuance/issuance.ts';
 import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
 import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
 import { fileKeys } from './keys/keys.ts';
@@ -51,6 +51,7 @@ export interface Records {
   issuance: Issuance;
   enrolment: Enrolment;
   codes: Codes;
+  labels: Labels;
 }
 
 export async function assembleRecords(
@@ -70,7 +71,8 @@ export async function assembleRecords(
   const parts = { ...config, alerts, store, journal, attributes, revocation, issuance, system, log };
   const enrolment = openEnrolment({ ...parts, makeKey: keyWithRequest });
   const codes = openCodes({ journal, system });
-  return { alerts, store, journal, attributes, revocation, issuance, enrolment, codes };
+  const labels = openLabels({ ...parts, makeKey: keyWithRequest });
+  return { alerts, store, journal, attributes, revocation, issuance, enrolment, codes, labels };
 }
 
 function keyWithRequest(): { key: string; request: Buffer } {

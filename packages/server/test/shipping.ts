@@ -65,6 +65,7 @@ export async function shippingOver(
     ...records,
     alerts: openAlerts({ store, journal, system }),
     codes: openCodes({ journal, system }),
+    labels: { make: async () => ({ record: async () => undefined }) },
     evidence: async () => (evidence.lacking === undefined ? undefined : { why: evidence.lacking }),
     source: { mark: () => JSON.stringify(source.journeys), load: () => source.journeys },
     log: { error: () => undefined },

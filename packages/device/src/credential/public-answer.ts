@@ -65,7 +65,7 @@ function deskIn(signer: X509Certificate) {
 }
 
 /** RFC 7518 §3.4: both numbers, 32 bytes each. */
-function isSigned(signer: X509Certificate, input: string, signature: string): boolean {
+export function isSigned(signer: X509Certificate, input: string, signature: string): boolean {
   const key = { key: signer.publicKey, dsaEncoding: 'ieee-p1363' } as const;
   if (key.key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') return false;
   return verify('sha256', Buffer.from(input), key, Buffer.from(signature, 'base64url'));
@@ -105,6 +105,6 @@ function parse(text: string): unknown {
   }
 }
 
-const parseJson = (part: string) => parse(Buffer.from(part, 'base64url').toString('utf8'));
+export const parseJson = (part: string) => parse(Buffer.from(part, 'base64url').toString('utf8'));
 
 const notVerified = (why: string) => new PortcullisError('public_answer_not_verified', why);

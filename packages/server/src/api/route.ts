@@ -6,7 +6,7 @@ import type { Attributes } from '../attributes/attributes.ts';
 import type { Buckets } from '../bounds/bounds.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Feed } from '../feed/feed.ts';
-import type { Issuance } from '../issuance/issuance.ts';
+import type { Issuance, Labels } from '../issuance/issuance.ts';
 import type { By, Journal, Verified } from '../journal/journal.ts';
 import type { Journeys } from '../journeys/journeys.ts';
 import type { Codes } from '../publication/codes.ts';
@@ -32,6 +32,7 @@ export interface Rooms {
   issuance: Issuance;
   journal: Journal;
   journeys: Journeys;
+  labels: Pick<Labels, 'statementOf'>;
   revocation: Revocation;
   signals: Signals;
   rules: Pick<Rules, 'acknowledge' | 'breaches' | 'excursions' | 'list' | 'take'>;

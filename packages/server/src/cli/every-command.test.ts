@@ -74,6 +74,8 @@ const optional: Record<string, string[]> = {
   'certificate resume': ['truck-17'],
   'certificate revoke': ['truck-17'],
   'shipment create': ['--journey', 'lane'],
+  'shipment label': ['--code', '0123456789ABCDEFGHJKMNPQRSTVWXYZ'],
+  'shipment export': ['--epcis'],
   'arrival void': ['--reason', 'a mistake'],
   'arrival declare': ['--reason', 'a mistake'],
   'signal apply': ['truck-17', '--reason', 'it is so'],

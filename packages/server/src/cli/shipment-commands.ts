@@ -4,6 +4,9 @@ import { z } from 'zod';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Output } from './output.ts';
 import { addCourseCommands } from './shipment-course.ts';
+import { addExportCommand } from './shipment-export.ts';
+import { addLabelCommand } from './shipment-label.ts';
+import { addPlotCommand } from './shipment-plot.ts';
 import { addShipmentViews } from './shipment-views.ts';
 
 export function shipmentCommands(program: Command, output: Output): void {
@@ -11,6 +14,9 @@ export function shipmentCommands(program: Command, output: Output): void {
   addShipmentViews(shipment, output);
   addCourseCommands(shipment, output);
   addCodeCommands(shipment, output);
+  addLabelCommand(shipment, output);
+  addExportCommand(shipment, output);
+  addPlotCommand(shipment, output);
 }
 
 function addCodeCommands(shipment: Command, output: Output): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { type FleetName, type Kind, PortcullisError, type SubjectId, subjectUri } from '@portcullis/contract';
 import { parseRequest } from '../pki/pki.ts';
-import { type Profile, profiles, publicationProfile, serverProfile } from './profiles.ts';
+import { labelProfile, type Profile, profiles, publicationProfile, serverProfile } from './profiles.ts';
 
 export interface CheckRequest {
   subject: string;
@@ -13,6 +13,8 @@ export interface CheckRequest {
   hosts?: string[];
   /** Given: a desk's certificate for signing public answers. */
   publication?: true;
+  /** Given: a certificate whose key signs one statement, and authenticates nobody. */
+  label?: true;
 }
 
 /** What a permit permits: everything that will be signed but serial and time. */
@@ -59,8 +61,9 @@ export function check(fleet: FleetName, asked: CheckRequest): Permit {
   return Permit.of({ subject, kind: asked.kind, profile, publicKey, uri, hosts: asked.hosts ?? [] });
 }
 
-function profileOf({ kind, hosts, publication }: CheckRequest): Profile {
+function profileOf({ kind, hosts, publication, label }: CheckRequest): Profile {
   if (publication) return publicationProfile;
+  if (label) return labelProfile;
   return hosts ? serverProfile : clientProfile(kind);
 }
 

@@ -73,7 +73,8 @@ async function record(
   await requireNotHeld(change.db, signed.subject);
   await insert(change.db, { ...rowOf(signed, { revision, at, actor }), ...(renewal && { ...renewal, confirmed: 0 }) });
   await change.db.updateTable('subjects').set({ revision }).where('id', '=', signed.subject).execute();
-  change.certificate(signed.subject, signed.kind, { ...signed, standing: 'valid' });
+  if (signed.purpose === 'client') change.certificate(signed.subject, signed.kind, { ...signed, standing: 'valid' });
+  else change.touched(signed.subject, signed.kind);
 }
 
 /** A hold that a new certificate got around would hold nothing. */

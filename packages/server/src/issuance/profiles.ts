@@ -59,3 +59,6 @@ export const publicationProfile: Profile = {
   lifetimeMs: 30 * day,
   issuer: 'issuer-infrastructure',
 };
+
+/** The certificate on a label: it outlives any journey, since its key is gone and nobody can renew it. */
+export const labelProfile: Profile = { purpose: 'label', lifetimeMs: 2 * 365 * day, issuer: 'issuer-device' };

@@ -19,7 +19,7 @@ export interface Issuance {
   check(request: CheckRequest): Permit;
   /** @throws {PortcullisError} `issuer_ended`. Signs. The serial is on disk before; the certificate is nobody's until it is recorded. */
   issue(permit: Permit): Promise<SignedCertificate>;
-  /** Puts a client certificate on record within a revision, so that gates learn of it. */
+  /** Puts a certificate on record within a revision, so that gates learn of one that a client shows. */
   record(change: ChangeTransaction, signed: SignedCertificate, renewal?: { renews: string }): Promise<void>;
   /**
    * Puts on record what a gate, a desk or the authority has beside its client certificate: of one purpose it supersedes those that a gate or a

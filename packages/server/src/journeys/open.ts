@@ -1,4 +1,4 @@
-import { PortcullisError } from '@portcullis/contract';
+import { PortcullisError, type ShipmentRequest } from '@portcullis/contract';
 import type { By, ChangeTransaction } from '../journal/journal.ts';
 import { enter } from './arrivals.ts';
 import { Catalogue } from './catalogue.ts';
@@ -74,7 +74,12 @@ function changes(parts: Parts): Pick<Journeys, 'create' | 'record' | 'takeBack' 
     async create(by, request) {
       await catalogue.refresh();
       const entry = { ...by, reason: request.reason, action: 'shipment.create' };
-      const made = await journal.change(entry, (change) => createShipment(parts, change, request));
+      const label = request.tracker === undefined ? await labelOf(parts, request) : undefined;
+      const made = await journal.change(entry, async (change) => {
+        const code = await createShipment(parts, change, request);
+        await label?.record(change);
+        return code;
+      });
       return { shipment: request.shipment, revision: made.revision, code: made.result };
     },
     async record(by, asks) {
@@ -129,4 +134,15 @@ function keepTime(clock: JourneyClock, log: JourneyParts['log']): () => Promise<
     timer = undefined;
     await running;
   };
+}
+
+/** Attributes that say what a load is called in trade. */
+const inTrade: ReadonlySet<string> = new Set(['gtin', 'serial', 'sscc']);
+
+/** Signed before the revision, since that takes the store itself: one whose shipment is refused then is nobody's. */
+function labelOf({ labels }: Pick<Parts, 'labels'>, { shipment, journey, attributes = {} }: ShipmentRequest) {
+  const called = Object.entries(attributes).flatMap(([name, value]) =>
+    inTrade.has(name) && typeof value === 'string' ? [[name, value]] : [],
+  );
+  return labels.make(shipment, { journey, ...Object.fromEntries(called) });
 }

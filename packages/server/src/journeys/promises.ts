@@ -16,7 +16,7 @@ import type {
   VoidRequest,
 } from '@portcullis/contract';
 import type { Attributes } from '../attributes/attributes.ts';
-import type { By, Journal } from '../journal/journal.ts';
+import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store, Writer } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import type { Evidence } from './facts.ts';
@@ -53,6 +53,10 @@ export interface JourneyParts {
   alerts: Rings;
   /** The code that a shipment's label leads to; it is made with it. */
   codes: { make(db: Writer, shipment: string): Promise<PublicCode> };
+  /** What one without a tracker is known by: signed before its revision, recorded within it. */
+  labels: {
+    make(shipment: string, says: Record<string, string>): Promise<{ record(change: ChangeTransaction): Promise<void> }>;
+  };
   evidence: Evidence;
   source: JourneySource;
   system: Pick<System, 'now'>;

@@ -112,6 +112,7 @@ const usages: Record<Purpose, readonly string[]> = {
   client: [objectIdentifiers.clientAuth],
   server: [objectIdentifiers.serverAuth],
   publication: [objectIdentifiers.documentSigning, objectIdentifiers.emailProtection],
+  label: [objectIdentifiers.documentSigning],
 };
 
 function usagesOf(purpose: Purpose): readonly string[] {

@@ -41,7 +41,9 @@ export function readCertificate(source: Uint8Array | string): CertificateFacts {
     purposes: [
       ...(usages.includes(objectIdentifiers.clientAuth) ? (['client'] as const) : []),
       ...(usages.includes(objectIdentifiers.serverAuth) ? (['server'] as const) : []),
-      ...(usages.includes(objectIdentifiers.emailProtection) ? (['publication'] as const) : []),
+      ...(usages.includes(objectIdentifiers.documentSigning)
+        ? ([usages.includes(objectIdentifiers.emailProtection) ? 'publication' : 'label'] as const)
+        : []),
     ],
     publicKey: certificate.publicKey.export({ type: 'spki', format: 'der' }),
   };

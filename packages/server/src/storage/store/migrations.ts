@@ -1,6 +1,7 @@
 import { alertsTables } from './tables/alerts.ts';
 import { heldTables } from './tables/held.ts';
 import { journeysTables } from './tables/journeys.ts';
+import { labelsTables } from './tables/labels.ts';
 import { publicationTables } from './tables/publication.ts';
 import { rulesTables } from './tables/rules.ts';
 import { signalsTables } from './tables/signals.ts';
@@ -96,5 +97,5 @@ export const migrations: readonly string[] = [
     expiresAt INTEGER NOT NULL, publicKey TEXT, fingerprint TEXT, voided INTEGER NOT NULL, archivedAt INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
-  heldTables + signalsTables + rulesTables + alertsTables + journeysTables + publicationTables,
+  heldTables + signalsTables + rulesTables + alertsTables + journeysTables + labelsTables + publicationTables,
 ];

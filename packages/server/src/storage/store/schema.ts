@@ -2,6 +2,7 @@ import type { ColumnType, Generated } from 'kysely';
 import type { AlertsTables } from './tables/alerts.ts';
 import type { HeldTables } from './tables/held.ts';
 import type { JourneysTables } from './tables/journeys.ts';
+import type { LabelsTables } from './tables/labels.ts';
 import type { PublicationTables } from './tables/publication.ts';
 import type { RulesTables } from './tables/rules.ts';
 import type { SignalsTables } from './tables/signals.ts';
@@ -50,6 +51,7 @@ export interface Schema
     RulesTables,
     AlertsTables,
     JourneysTables,
+    LabelsTables,
     PublicationTables {
   /** One row: where the history stands. It is changed in each transaction that appends, which makes commit order revision order. */
   head: { id: 1; position: number; revision: number; hash: string; revisionHash: string };
