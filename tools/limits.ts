@@ -123,6 +123,22 @@ const limits: Record<string, Limit[]> = {
       '403 `signal_unproven`',
     ),
   ],
+  'Rules on readings': [
+    limit(
+      'edges that are kept of one sender under one rule',
+      'server/src/rules/take.ts#edgesMax',
+      '',
+      'the oldest go, and what was before is a gap',
+    ),
+    limit('how long an edge is kept', 'server/src/rules/prune.ts#keptMs', 'days', 'what was found of it stays'),
+    limit(
+      'excursions and gaps of one subject under one rule that are told',
+      'server/src/rules/judging.ts#foundMax',
+      '',
+      'the newest are; breaches all stay',
+    ),
+    limit('rules of a fleet', 'server/src/config/rule-files.ts#filesMax', '', 'none of them is taken'),
+  ],
   'Fleet and API': [
     limit('a subject id', 'contract/src/identity.ts#subjectIdLengthMax', 'characters', '`request_malformed`'),
     limit(

@@ -49,6 +49,8 @@ export const RuleFile = z.strictObject({
       well: values,
     })
     .prefault({}),
+  /** Anybody may know what it makes of these attributes, from the next time on that it moves them. */
+  public: z.boolean().default(false),
 });
 export type RuleFile = z.infer<typeof RuleFile>;
 

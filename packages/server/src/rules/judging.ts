@@ -1,9 +1,9 @@
-import type { AttributeValue, Kind } from '@portcullis/contract';
+import type { Kind } from '@portcullis/contract';
 import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store, Writer } from '../storage/storage.ts';
 import { type Log, type System, timestamp } from '../telemetry/telemetry.ts';
 import type { Breach } from './facts.ts';
-import { type Plan, type PlanParts, planOf } from './plan.ts';
+import { namesOf, type Plan, type PlanParts, planOf, type Values } from './plan.ts';
 import type { Asked } from './read-facts.ts';
 
 export interface Raised {
@@ -28,10 +28,7 @@ export interface JudgingParts extends PlanParts {
   log: Log;
   alerts: Rings;
   isDelivered(db: Reader, shipment: string): Promise<boolean>;
-  put(
-    change: ChangeTransaction,
-    values: { subject: string; values: Record<string, AttributeValue | null> },
-  ): Promise<number>;
+  put(change: ChangeTransaction, values: { subject: string; values: Values; visibility?: 'public' }): Promise<number>;
 }
 
 /** So many of each are kept with what was found: the newest. */
@@ -80,9 +77,26 @@ export async function follow(
   await writeState(db, asked, plan, at);
   change.about({ rule, status: plan.status, ...(plan.found[0] && { breach: detailOf(plan.found[0]) }) });
   if (!known || known.retired) return nothingMoved(change, subject);
-  const moved = Object.keys(plan.values).length === 0 ? 0 : await parts.put(change, { subject, values: plan.values });
+  const moved = await putValues(parts, change, asked, plan.values);
   if (moved === 0) change.touched(subject, known.kind);
   return moved;
+}
+
+/** Of what this rule moves anybody may know, where it says so; what others move stays as they have it. */
+async function putValues(
+  { put }: JudgingParts,
+  change: ChangeTransaction,
+  asked: Asked,
+  values: Values,
+): Promise<number> {
+  const { subject, version } = asked;
+  const names = version.rule.public ? namesOf(version.rule) : [];
+  const [shown = [], others = []] = [true, false].map((isShown) =>
+    Object.entries(values).filter(([name]) => names.includes(name) === isShown),
+  );
+  const moved = others.length === 0 ? 0 : await put(change, { subject, values: Object.fromEntries(others) });
+  if (shown.length === 0) return moved;
+  return moved + (await put(change, { subject, values: Object.fromEntries(shown), visibility: 'public' }));
 }
 
 /** The subject that the sender names is none of this fleet, or its record is closed: what was found is kept all the same. */

@@ -17,6 +17,7 @@ export interface Rule {
   silent?: number | undefined;
   during?: { from: string; until: string } | undefined;
   on: { breach?: Values | undefined; silence?: Values | undefined; well?: Values | undefined };
+  public?: boolean | undefined;
 }
 
 /** What a source of signals takes as proof that a device is well: a gate looks at it as at a rule, and nothing follows here. */
@@ -139,7 +140,8 @@ function bodyOf(rule: Rule | undefined): string | undefined {
   if (!rule) return undefined;
   const { about, outside, inside, during, on, streams } = rule;
   const limits = { for: rule.for, budget: rule.budget, silent: rule.silent };
-  return JSON.stringify({ rule: rule.rule, streams, about, outside, inside, ...limits, during, on });
+  const shown = rule.public ? { public: true } : {};
+  return JSON.stringify({ rule: rule.rule, streams, about, outside, inside, ...limits, during, on, ...shown });
 }
 
 export const limitsOf = (rule: Rule): Limits => ({

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { PortcullisError } from '@portcullis/contract';
+import { eventually } from '../../test/house.ts';
 import { at, coldChain, minute, RuledFleet, shipmentWithTracker } from '../../test/ruled-fleet.ts';
 import { toldOf } from '../../test/told-by-gates.ts';
 import { edgesMax } from './take.ts';
@@ -257,4 +259,44 @@ test('J2: every version of a rule is kept, an edge says which it was found by, a
   await fleet.restart();
   assert.deepEqual(fleet.rules.list(), []);
   assert.equal((await fleet.actions()).filter((action) => action === 'rules.change').length, 3);
+});
+
+test('rules are read again while the authority runs; a set that is not valid is refused whole, and the one before stays', async (context) => {
+  const fleet = await shipmentWithTracker(context);
+  const told: number[] = [];
+  fleet.rules.toTell.onChange(() => told.push(fleet.rules.toTell.current().revision));
+  const { read } = fleet;
+  fleet.read = () => {
+    throw new PortcullisError('config_invalid', 'rules/cold-chain.yaml:5: it is wrong');
+  };
+  fleet.files = [{ ...coldChain, for: 5 * minute }];
+  await eventually(() => fleet.logged.length > 0, 'it is refused');
+  assert.match(fleet.logged[0] ?? '', /the rules are not replaced: rules\/cold-chain\.yaml:5: it is wrong/);
+  assert.equal(fleet.rules.list()[0]?.forMs, 10 * minute);
+  fleet.read = read;
+  fleet.files = [{ ...coldChain, for: 6 * minute }];
+  await eventually(() => told.length > 0, 'gates are told');
+  assert.deepEqual(told, [fleet.rules.list()[0]?.revision]);
+});
+
+test('an attribute is of one type in the fleet: a rule that makes it another is refused', async (context) => {
+  const fleet = await shipmentWithTracker(context);
+  await fleet.set('box-1', { weight: 3 });
+  fleet.files = [{ ...coldChain, on: { breach: { weight: 'too much' } } }];
+  await assert.rejects(fleet.restart(), { code: 'config_invalid', message: /"weight" is a number in this fleet/ });
+  fleet.files = [coldChain];
+  await fleet.restart();
+});
+
+test('P15: what a rule moves is public where the rule says so, and private else', async (context) => {
+  const fleet = await shipmentWithTracker(context);
+  const seen = async () => (await fleet.records.attributes.read('box-1')).attributes[0]?.visibility;
+  await fleet.hear('in 0-5');
+  await fleet.until(5);
+  assert.equal(await seen(), 'private');
+  fleet.files = [{ ...coldChain, public: true }];
+  await fleet.restart();
+  await fleet.hear('out 6-17');
+  await fleet.until(17);
+  assert.equal(await seen(), 'public');
 });

@@ -54,6 +54,8 @@ export class RuleWatch {
       await this.#take(this.#source.load());
     } catch (error) {
       const code = error instanceof PortcullisError ? error.code : 'internal';
+      // What may pass is tried again.
+      if (code !== 'config_invalid') this.#handled = '';
       this.#log.error({ code }, `the rules are not replaced: ${(error as Error).message}`);
     }
   }
