@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { at, minute, shipmentWithTracker } from '../../test/ruled-fleet.ts';
 import { type Reading, toldOf } from '../../test/told-by-gates.ts';
-import { fold, foldable } from './fold.ts';
+import { foldable, foldSender } from './fold.ts';
 import { outsideTimes, runsOf } from './runs.ts';
 import { uncovered } from './stretches.ts';
 
@@ -49,7 +49,7 @@ test('a sender that sends seldom keeps few rows, and what was found of it stays'
   const { store } = fleet.records;
   const rows = () => store.read((db) => db.selectFrom('ruleEdges').selectAll().execute());
   assert.equal((await rows()).length, 60);
-  await fold(store, { rule: 'cold-chain', silentMs, before: at(300) });
+  await foldSender(store, { rule: 'cold-chain', sender: 'tracker-1', silentMs, before: at(300) });
   assert.equal((await rows()).length, 3);
   await fleet.set('tracker-1', { shipment: 'box-1', site: 'sea' });
   await fleet.hear('in 296-301');

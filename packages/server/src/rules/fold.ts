@@ -1,5 +1,4 @@
 import type { Store } from '../storage/storage.ts';
-import { aTurn } from '../telemetry/telemetry.ts';
 import type { Edge } from './facts.ts';
 
 type Folding = Pick<
@@ -33,30 +32,8 @@ export function foldable(edges: readonly Folding[], silentMs: number): { gone: F
   return { gone, grown: [...grown] };
 }
 
-/** Bounds what is kept of a sender that sends seldom, of which each reading is an edge. A crash in the middle leaves the rest for the next time. */
-export async function fold(store: Store, of: { rule: string; silentMs: number; before: number }): Promise<void> {
-  for (let sender = await nextSender(store, of.rule, ''); sender !== undefined; ) {
-    await foldSender(store, { ...of, sender });
-    await aTurn();
-    sender = await nextSender(store, of.rule, sender);
-  }
-}
-
-async function nextSender(store: Store, rule: string, after: string): Promise<string | undefined> {
-  const row = await store.read((db) =>
-    db
-      .selectFrom('ruleEdges')
-      .select('sender')
-      .where('rule', '=', rule)
-      .where('sender', '>', after)
-      .orderBy('sender')
-      .limit(1)
-      .executeTakeFirst(),
-  );
-  return row?.sender;
-}
-
-async function foldSender(store: Store, of: { rule: string; sender: string; silentMs: number; before: number }) {
+/** Bounds what is kept of a sender that sends seldom, of which each reading is an edge. */
+export async function foldSender(store: Store, of: { rule: string; sender: string; silentMs: number; before: number }) {
   const edges = await store.read((db) =>
     db
       .selectFrom('ruleEdges')

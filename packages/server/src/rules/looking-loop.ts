@@ -15,7 +15,7 @@ const dueAtOnce = 50;
 /** A row that could not be looked at is tried again later, and holds up no other. */
 const retryMs = 60_000;
 const pruneEveryMs = 3_600_000;
-const noGateEveryMs = 30_000;
+const noGateEveryMs = 120_000;
 
 /** Looks at what is due: what was told of, what time alone changes, and after a restart all that was missed. */
 export class LookingLoop {

@@ -4,6 +4,7 @@ import { PortcullisError } from '@portcullis/contract';
 import { eventually } from '../../test/house.ts';
 import { at, coldChain, minute, RuledFleet, shipmentWithTracker } from '../../test/ruled-fleet.ts';
 import { toldOf } from '../../test/told-by-gates.ts';
+import { keptMs, prune } from './prune.ts';
 import { edgesMax } from './take.ts';
 
 test('what is well moves the attribute once, and newer readings of the same side are no revision', async (context) => {
@@ -299,4 +300,26 @@ test('P15: what a rule moves is public where the rule says so, and private else'
   await fleet.hear('out 6-17');
   await fleet.until(17);
   assert.equal(await seen(), 'public');
+});
+
+test('what is older than is kept goes, and what was found of a journey that ended stays', async (context) => {
+  const during = { from: 'pickup', until: 'delivered' };
+  const fleet = await shipmentWithTracker(context, [{ ...coldChain, during }]);
+  fleet.steps.set('box-1', [
+    { step: 'pickup', at: at(0) },
+    { step: 'delivered', at: at(60) },
+  ]);
+  await fleet.hear('in 0-4, out 5-17, in 18-60');
+  await fleet.until(61);
+  const { store } = fleet.records;
+  const seen = await fleet.rules.excursions('box-1');
+  assert.equal(seen.rules[0]?.excursions.length, 1);
+  const now = () => at(61) + keptMs;
+  await prune({ store, rules: { last: () => undefined }, now });
+  assert.deepEqual(await store.read((db) => db.selectFrom('ruleEdges').selectAll().execute()), []);
+  fleet.records.clock.now = now() + minute;
+  await fleet.set('box-1', { step: 'delivered' });
+  await fleet.restart();
+  assert.deepEqual(await fleet.rules.excursions('box-1'), seen);
+  assert.equal(await fleet.valueOf('box-1'), 'broken');
 });

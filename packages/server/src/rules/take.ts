@@ -63,7 +63,20 @@ async function bound(db: Writer, rule: string, sender: string): Promise<void> {
   await gone.where('at', '<=', over.at).execute();
 }
 
+/** One that a gap of the shortest silence needs is enough. */
+const causeEveryMs = 2 * runPauseMsMax;
+
 async function takeCause(db: Writer, cause: { sender: string; reason: string; at: number }): Promise<void> {
+  const known = await db
+    .selectFrom('ruleCauses')
+    .select('at')
+    .where('sender', '=', cause.sender)
+    .where('at', '>', cause.at - causeEveryMs)
+    .where('at', '<=', cause.at)
+    .where('reason', '=', cause.reason)
+    .limit(1)
+    .executeTakeFirst();
+  if (known) return;
   await db
     .insertInto('ruleCauses')
     .values(cause)
