@@ -12,6 +12,7 @@ import { benchHostile } from './hostile.ts';
 import { benchReadings } from './readings.ts';
 import { benchRules } from './rules.ts';
 import { benchSend } from './send.ts';
+import { benchSignal } from './signal.ts';
 
 /** One line of a result: what was measured, ours, the peer's, and what we want. */
 export interface Row {
@@ -48,6 +49,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
     about:
       'from a change to its receipt, to the refusal and to the closed connection; nginx with a revocation list beside',
     run: (words) => benchCut({ full: words.includes('--full') }),
+  },
+  signal: {
+    about: 'from a signal to its receipt, with two gates; Alertmanager and a list of nginx beside',
+    run: async () => benchSignal(),
   },
   bulk: {
     about: 'a change of a hundred thousand subjects; with --base PATH an older tree beside',

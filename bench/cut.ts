@@ -140,7 +140,7 @@ async function refusals(stage: Stage, operator: Operator, count: number): Promis
   return refused;
 }
 
-async function joinGate({ house }: Stage, number: number): Promise<Running> {
+export async function joinGate({ house }: Stage, number: number): Promise<Running> {
   const name = `gate-${number}`;
   const token = await succeeded('portcullis', 'token', 'create', name, '--kind', 'gate', '--fleet', house.fleet);
   const directory = join(house.home, name);

@@ -85,6 +85,7 @@ export async function startNginx(
   { pem, server, house }: Stage,
   extra = '',
   trust = join(pem, 'trust.pem'),
+  http = '',
 ): Promise<Nginx | undefined> {
   const binary = ['/usr/sbin/nginx', '/usr/bin/nginx'].find((path) => existsSync(path));
   if (!binary) return undefined;
@@ -99,6 +100,7 @@ events { worker_connections 4096; }
 http {
   access_log off; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
   uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi; keepalive_requests 100000000; keepalive_timeout 600s;
+  ${http}
   server {
     listen 127.0.0.1:${port} ssl; ssl_protocols TLSv1.3; ssl_certificate ${server.cert}; ssl_certificate_key ${server.key};
     ssl_client_certificate ${trust}; ssl_verify_client on; ssl_verify_depth 3; ssl_session_tickets off; ssl_session_cache off;

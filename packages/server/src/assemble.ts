@@ -26,8 +26,8 @@ import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
 import { fileKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
 import { expiringCertificates, openRevocation, type Revocation } from './revocation/revocation.ts';
-import { openRules, problemsOfExpressions, type Rules, type RulesParts } from './rules/rules.ts';
-import { openSignalIntake, openSignals, proofRule } from './signals/signals.ts';
+import { openRules, problemsOfExpressions, type Rules } from './rules/rules.ts';
+import { openSignalIntake, openSignals, proofsOf } from './signals/signals.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
 import { holdLock, openSqliteStore, type Store } from './storage/storage.ts';
 import { createLog, diskSpace, type Log, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
@@ -135,17 +135,6 @@ function openFleetRules(directory: string, { signals }: FleetConfig, records: Ru
     proofs: proofsOf(signals),
     journeys: { stepsOf, isDelivered },
   });
-}
-
-/** Gates look at what a reaction takes as proof as they look at a rule. */
-function proofsOf(signals: FleetConfig['signals']): RulesParts['proofs'] {
-  return Object.entries(signals).flatMap(([source, { reactions }]) =>
-    reactions.flatMap(({ proof }, index) => {
-      if (!proof) return [];
-      const { stream, inside } = proof;
-      return [{ rule: proofRule(source, index), streams: [stream], outside: `!(${inside})`, inside }];
-    }),
-  );
 }
 
 export interface AssembledGate extends Gate {

@@ -108,6 +108,16 @@ export const SourceInFile = z
     may: May,
     /** How many subjects it may cut within a time; what is beyond waits for a person. */
     limit: Limit.prefault('100 in 10m'),
+    reconcile: z
+      .strictObject({
+        /** Where the API of Alertmanager is (`GET /api/v2/alerts`): it is asked what became of alerts that fire. */
+        url: z.url({ protocol: /^https?$/, message: 'must be an http or https address' }),
+        /** It may have a loopback, link-local or private address. */
+        allowPrivate: z.boolean().default(false),
+        /** How often it is asked. */
+        every: Duration.prefault('1m'),
+      })
+      .optional(),
     /** What follows from an alert; all that match do. */
     reactions: z.array(Reaction).max(256),
   })
@@ -123,6 +133,7 @@ export const SourceInFile = z
     ({ certificate, from }) => certificate === undefined || from.length === 0,
     'a source with "certificate" comes from anywhere; "from" is for "hmac" and "bearer"',
   )
+  .refine(({ format, reconcile }) => !reconcile || format === 'alertmanager', '"reconcile" asks Alertmanager alone')
   .superRefine(({ may, reactions }, context) => {
     for (const [index, { hold = {}, suspend }] of reactions.entries()) {
       const refuse = (key: string, message: string) =>

@@ -4,7 +4,7 @@ import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Reader } from '../storage/storage.ts';
-import { type HoldRow, heldValueOf, inPieces, live, liveOver, type Over, oversOf } from './hold-rows.ts';
+import { type HoldRow, heldValueOf, inPieces, live, liveOver, type Over, oversOf, perTurn } from './hold-rows.ts';
 import { inForce, type Order, strictest } from './strictest.ts';
 
 interface Parts {
@@ -39,16 +39,20 @@ export class Covering {
 
   /** Within a change that began or ended these. @throws {NotHeld} */
   async cover(change: ChangeTransaction, rows: readonly Over[]): Promise<void> {
-    await inPieces(oversOf(rows), async (some) => {
-      const kinds = await openKinds(change.db, some);
-      for (const over of some) {
-        const kind = kinds.get(over.subject);
-        // The record of one that is retired is closed: what lies over it stays.
-        if (!kind) continue;
-        change.touched(over.subject, kind);
-        await this.#coverOne(change, over);
-      }
-    });
+    await inPieces(
+      oversOf(rows),
+      async (some) => {
+        const kinds = await openKinds(change.db, some);
+        for (const over of some) {
+          const kind = kinds.get(over.subject);
+          // The record of one that is retired is closed: what lies over it stays.
+          if (!kind) continue;
+          change.touched(over.subject, kind);
+          await this.#coverOne(change, over);
+        }
+      },
+      perTurn,
+    );
   }
 
   /** The hold that counts of those that lie over the same. */

@@ -12,11 +12,17 @@ export type Over = Pick<HoldRow, 'subject' | 'attribute'>;
 
 /** So many are named in one statement. */
 const perStatement = 200;
+/** Of what takes several statements for each. */
+export const perTurn = 20;
 
 /** The event loop gets a turn after each piece. */
-export async function inPieces<Item>(items: readonly Item[], work: (some: Item[]) => Promise<void>): Promise<void> {
-  for (let from = 0; from < items.length; from += perStatement) {
-    await work(items.slice(from, from + perStatement));
+export async function inPieces<Item>(
+  items: readonly Item[],
+  work: (some: Item[]) => Promise<void>,
+  size = perStatement,
+): Promise<void> {
+  for (let from = 0; from < items.length; from += size) {
+    await work(items.slice(from, from + size));
     await aTurn();
   }
 }

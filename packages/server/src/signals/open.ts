@@ -13,6 +13,7 @@ import { Judging } from './judging.ts';
 import { LettingGo } from './letting-go.ts';
 import type { Proven, Reactions, ReactionsBySource, Rings, Signals } from './promises.ts';
 import { actorOf, Receiving } from './receiving.ts';
+import { Reconciling } from './reconciling.ts';
 import type { Order } from './strictest.ts';
 import { Tally } from './tally.ts';
 import { holdsOn, listHolds } from './views.ts';
@@ -49,6 +50,8 @@ export async function openSignals(parts: Parts): Promise<Signals> {
   const shared = { ...parts, covering, rings, inTurn };
   const letting = new LettingGo({ ...shared, startedAt: system.now() });
   const looks = new Looks(letting, log);
+  const reconciling = new Reconciling({ store, system, log, addresses: addressesOf(signals) });
+  reconciling.begin();
   const receiving = new Receiving({ ...shared, judging, tally, onHeld: () => looks.begin() });
   const known = (source: string) => {
     if (Object.hasOwn(signals, source)) return source;
@@ -80,10 +83,20 @@ export async function openSignals(parts: Parts): Promise<Signals> {
     look: () => letting.look(),
     async [Symbol.asyncDispose]() {
       await looks.stop();
+      await reconciling.stop();
       await judging.stop();
       await reading[Symbol.asyncDispose]();
     },
   };
+}
+
+function addressesOf(signals: ReactionsBySource) {
+  const asked = Object.entries(signals).flatMap(([source, { reconcile }]) => {
+    if (!reconcile) return [];
+    const { every: everyMs, ...address } = reconcile;
+    return [[source, { ...address, everyMs }] as const];
+  });
+  return new Map(asked);
 }
 
 async function sourcesOf(db: Reader, signals: ReactionsBySource, tally: Tally): Promise<SourceView[]> {

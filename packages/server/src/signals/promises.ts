@@ -25,6 +25,7 @@ export interface Reactions {
     subjects?: readonly string[] | undefined;
   };
   limit: { count: number; withinMs: number };
+  reconcile?: { url: string; allowPrivate: boolean; every: number } | undefined;
   reactions: readonly Reaction[];
 }
 

@@ -31,6 +31,8 @@ interface Asked {
   by: Pick<By, 'requireAllowed'>;
 }
 
+/** So many refusals of one delivery ring, each by itself. */
+const rungMax = 20;
 /** What the journal names of one delivery; the holds themselves are rows. */
 const namedMax = 50;
 
@@ -163,15 +165,18 @@ export class Receiving {
     });
   }
 
+  /** Each rings by itself, up to a number: a source whose mapping fails fails for all that it sends. */
   async #ringRefused(db: Writer, source: string, refused: Plan['refused']): Promise<void> {
-    await inPieces(refused, async (some) => {
-      for (const { key, why, subject } of some) {
-        await this.#parts.rings.raise(db, {
-          ...{ kind: 'signal_refused', subject, key: `${source}/${key}`, at: this.#parts.system.now() },
-          ...{ says: `nothing follows from the alert ${key} of ${source}: ${why}`, detail: { source, key, why } },
-        });
-      }
-    });
+    const { rings, system } = this.#parts;
+    const about = { kind: 'signal_refused', at: system.now() } as const;
+    for (const { key, why, subject } of refused.slice(0, rungMax)) {
+      const says = `nothing follows from the alert ${key} of ${source}: ${why}`;
+      await rings.raise(db, { ...about, subject, key: `${source}/${key}`, says, detail: { source, key, why } });
+    }
+    const more = refused.length - rungMax;
+    if (more <= 0) return;
+    const says = `nothing follows from ${more} more alerts that ${source} sent with it; the journal names the first of them`;
+    await rings.raise(db, { ...about, subject: null, key: `${source}/more`, says, detail: { source, more } });
   }
 
   /** What was refused before and is not now needs nobody any more. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { putCertificate, putSubject } from '../../test/records.ts';
-import { alert, delivery, openScene, over, second, webhook } from '../../test/signals.ts';
+import { alert, delivery, openScene, over, webhook } from '../../test/signals.ts';
 
 const operator = { actor: 'operator-1' };
 const minute = 60_000;
@@ -167,94 +168,6 @@ test('a reaction suspends by a hold on the standing: what an operator says of it
   assert.equal(await standing(), 'valid');
 });
 
-const byTime = (until: string) => twoLevels.replaceAll('hold: {', `until: ${until}, hold: {`);
-
-test('a hold with a duration ends by the clock of the authority, also where no process ran: at once at the next start, in order', async (context) => {
-  const signals = byTime('10m').replace('until: 10m', 'until: 20m');
-  const scene = await openScene(context, { signals });
-  await scene.signals.receive('plant', delivery(warning('truck-1'), alert('truck-1')));
-  await scene.signals.look();
-  assert.equal(await scene.statusOf('truck-1'), 'quarantined');
-  scene.clock.now += 10 * minute;
-  await scene.signals.look();
-  assert.equal(await scene.statusOf('truck-1'), 'degraded');
-  scene.clock.now += 10 * minute - 1;
-  await scene.signals.look();
-  assert.equal(await scene.statusOf('truck-1'), 'degraded');
-  await scene.signals.receive(
-    'plant',
-    delivery(alert('truck-2'), alert('truck-2', { key: 'warns', labels: { severity: 'warning', device: 'truck-2' } })),
-  );
-  const before = scene.journal.head().revision;
-  scene.clock.now += 60 * minute;
-  await scene.restart();
-  assert.deepEqual([await scene.statusOf('truck-1'), await scene.statusOf('truck-2')], ['active', 'active']);
-  const ends = await scene.journal.changes(before, 100);
-  assert.deepEqual(
-    ends.map(({ subjects }) =>
-      subjects.map(
-        ({ subject, attributes }) => `${subject} ${JSON.stringify(Object.values(attributes ?? {})[0]?.value)}`,
-      ),
-    ),
-    [['truck-1 "active"'], ['truck-2 "degraded"'], ['truck-2 "active"']],
-  );
-});
-
-const proving = twoLevels.replaceAll(
-  'hold: {',
-  'until: resolved, settle: 5m, proof: { stream: telemetry, inside: reading.temperature < 60.0 }, hold: {',
-);
-
-test('until resolved: claimed, settled, and proven by a reading that is newer than the claim; each of them alone lifts nothing', async (context) => {
-  const scene = await openScene(context, { signals: proving });
-  const lacks = async () => (await scene.signals.list(all)).items[0]?.lacks;
-  await scene.signals.receive('plant', delivery(alert('truck-1')));
-  scene.proven.set('truck-1', { side: 'inside', at: scene.clock.now + 1 });
-  scene.clock.now += 60 * minute;
-  await scene.signals.look();
-  assert.equal(await lacks(), 'its alert fires');
-  await scene.signals.receive('plant', delivery(over('truck-1')));
-  await scene.signals.look();
-  assert.equal(await lacks(), 'it settles for 300 s more');
-  scene.clock.now += 5 * minute;
-  await scene.signals.look();
-  assert.equal(await lacks(), 'no reading since shows that all is well');
-  scene.proven.set('truck-1', { side: 'outside', at: scene.clock.now });
-  await scene.signals.look();
-  assert.equal(await lacks(), 'the newest reading shows that it is not well');
-  assert.equal(await scene.statusOf('truck-1'), 'quarantined');
-  scene.proven.set('truck-1', { side: 'inside', at: scene.clock.now });
-  await scene.signals.look();
-  assert.equal(await scene.statusOf('truck-1'), 'active');
-});
-
-test('a firing within the settling begins it anew, and so does a restart: what was sent meanwhile nobody heard', async (context) => {
-  const scene = await openScene(context, { signals: byTime('resolved') });
-  await scene.signals.receive('plant', delivery(alert('truck-1')));
-  await scene.signals.receive('plant', delivery(over('truck-1')));
-  scene.clock.now += 4 * minute;
-  await scene.signals.receive('plant', delivery(alert('truck-1')));
-  await scene.signals.receive('plant', delivery(over('truck-1', { endsAt: 30n * second })));
-  scene.clock.now += 4 * minute;
-  await scene.restart();
-  scene.clock.now += 4 * minute;
-  await scene.signals.look();
-  assert.equal(await scene.statusOf('truck-1'), 'quarantined');
-  scene.clock.now += minute;
-  await scene.signals.look();
-  assert.equal(await scene.statusOf('truck-1'), 'active');
-});
-
-test('an end that may be an old one told again never lifts without a proof', async (context) => {
-  const scene = await openScene(context, { signals: byTime('resolved') });
-  for (const one of [alert('truck-1'), over('truck-1'), alert('truck-1'), over('truck-1')])
-    await scene.signals.receive('plant', delivery(one));
-  scene.clock.now += 1_000 * minute;
-  await scene.signals.look();
-  assert.equal(await scene.statusOf('truck-1'), 'quarantined');
-  assert.match((await scene.signals.list(all)).items[0]?.lacks ?? '', /a person decides/);
-});
-
 const refusals: [string, ReturnType<typeof alert>, RegExp][] = [
   ['a subject that the fleet does not have', alert('truck-99'), /the fleet has no subject "truck-99"/],
   ['a subject of a kind that it may not hold', alert('gate-9'), /it may not hold a gate/],
@@ -386,4 +299,32 @@ test('an unknown source and an unknown hold are named', async (context) => {
   await assert.rejects(scene.signals.release(operator, { subject: 'truck-1' as never, reason: 'why' }), {
     code: 'hold_unknown',
   });
+});
+
+test('5 000 alerts in one delivery: one revision, each has its answer, few ring, and everybody else gets turns', async (context) => {
+  const scene = await openScene(context);
+  const held = Array.from({ length: 600 }, (_, index) => `van-${index}`);
+  await scene.journal.change({ actor: 'operator-1', action: 'tokens.create' }, async (change) => {
+    for (const subject of held)
+      await scene.attributes.ensure(change, { subject, kind: 'device', attributes: { status: 'active' } });
+  });
+  const others = Array.from({ length: 2_200 }, (_, index) => alert(`nobody-${index}`));
+  const unmatched = Array.from({ length: 2_200 }, (_, index) => alert(`${index}`, { labels: { severity: 'info' } }));
+  const gaps = monitorEventLoopDelay({ resolution: 5 });
+  gaps.enable();
+  const before = scene.journal.head().revision;
+  const { revision, results } = await scene.signals.receive(
+    'plant',
+    delivery(...held.map((one) => alert(one)), ...others, ...unmatched),
+  );
+  gaps.disable();
+  assert.equal(revision, before + 1);
+  const counts = Map.groupBy(results, ({ outcome }) => outcome);
+  assert.deepEqual(
+    [results.length, ...['held', 'refused', 'no_reaction'].map((one) => counts.get(one as 'held')?.length)],
+    [5_000, 600, 2_200, 2_200],
+  );
+  assert.equal(await scene.statusOf('van-599'), 'quarantined');
+  assert.equal(scene.rung.length, 21);
+  assert.ok(gaps.max / 1e6 < 600, `the event loop was held for ${gaps.max / 1e6} ms, an eighth of a lease is 600 ms`);
 });

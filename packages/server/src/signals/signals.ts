@@ -21,6 +21,5 @@ export { noRoom, openSignalIntake, SignalIntake } from './intake/signal-intake.t
 export { type Source, type SourceConfig, Sources } from './intake/sources.ts';
 export { compileSignals } from './judge.ts';
 export { openSignals } from './open.ts';
-export { proofRule } from './plan.ts';
 export type { Proven, Raised, Reactions, Rings, Signals } from './promises.ts';
 export { type Proof, proofsOf, requireProvable } from './proofs.ts';

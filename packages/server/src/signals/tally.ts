@@ -17,7 +17,13 @@ export class Tally {
 
   constructor(sources: readonly string[]) {
     for (const source of sources)
-      this.#sources.set(source, { outcomes: new Map(), heardAt: 0, unmatched: undefined, refused: new Map() });
+      this.#sources.set(source, {
+        outcomes: new Map(),
+        heardAt: 0,
+
+        unmatched: undefined,
+        refused: new Map(),
+      });
   }
 
   count(source: string, results: readonly SignalResult[], at: number): void {

@@ -2,7 +2,16 @@ import type { HoldsQuery, HoldView, Kind, SubjectId } from '@portcullis/contract
 import type { Reader } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { Covering } from './covering.ts';
-import { type EpisodeRow, type HoldRow, heldValueOf, inPieces, live, type Over, oversOf } from './hold-rows.ts';
+import {
+  type EpisodeRow,
+  type HoldRow,
+  heldValueOf,
+  inPieces,
+  live,
+  type Over,
+  oversOf,
+  perTurn,
+} from './hold-rows.ts';
 
 interface Shown {
   covering: Covering;
@@ -55,24 +64,28 @@ export async function holdsOn(
 export async function viewsOf(db: Reader, rows: readonly HoldRow[], shown: Shown): Promise<HoldView[]> {
   const tops = await topsOf(db, rows, shown.covering);
   const views: HoldView[] = [];
-  await inPieces(rows, async (some) => {
-    const kinds = await kindsOf(db, some);
-    for (const row of some) {
-      const episode = await db
-        .selectFrom('signals')
-        .selectAll()
-        .where('source', '=', row.source)
-        .where('key', '=', row.key)
-        .executeTakeFirstOrThrow();
-      const state = row.waiting ? 'waiting' : tops.has(row.id) || row.attribute === '' ? 'in_force' : 'beside';
-      const lacks = await shown.lacks(db, row, episode);
-      views.push({
-        ...viewOf(row, episode, kinds.get(row.subject) as Kind),
-        state,
-        ...(lacks !== undefined && { lacks }),
-      });
-    }
-  });
+  await inPieces(
+    rows,
+    async (some) => {
+      const kinds = await kindsOf(db, some);
+      for (const row of some) {
+        const episode = await db
+          .selectFrom('signals')
+          .selectAll()
+          .where('source', '=', row.source)
+          .where('key', '=', row.key)
+          .executeTakeFirstOrThrow();
+        const state = row.waiting ? 'waiting' : tops.has(row.id) || row.attribute === '' ? 'in_force' : 'beside';
+        const lacks = await shown.lacks(db, row, episode);
+        views.push({
+          ...viewOf(row, episode, kinds.get(row.subject) as Kind),
+          state,
+          ...(lacks !== undefined && { lacks }),
+        });
+      }
+    },
+    perTurn,
+  );
   return views;
 }
 

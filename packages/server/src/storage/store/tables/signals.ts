@@ -59,6 +59,7 @@ export const signalsTables = `
   CREATE INDEX holdsBySubject ON holds (subject, attribute) WHERE endedAt IS NULL;
   CREATE INDEX holdsByEnd ON holds (endsAt) WHERE endedAt IS NULL AND endsAt IS NOT NULL;
   CREATE INDEX holdsBySince ON holds (source, since);
+  CREATE INDEX holdsLiveBySource ON holds (source, waiting) WHERE endedAt IS NULL;
   CREATE INDEX holdsLive ON holds (since, id) WHERE endedAt IS NULL;
   CREATE INDEX holdsEnded ON holds (endedAt) WHERE endedAt IS NOT NULL;
 `;
