@@ -15,6 +15,7 @@ import { Passage } from '../passage.ts';
 import { setTerms } from '../stories/faults/scene.ts';
 import { DeskChild } from './desk-child.ts';
 import { GateChild } from './gate-child.ts';
+import { Monitor, monitoring } from './monitor.ts';
 import { Stores } from './stores.ts';
 import { Timeline } from './timeline.ts';
 
@@ -50,6 +51,8 @@ export class Arena {
   readonly revisionOf = new Map<string, number>();
   operator!: Operator;
   stores!: Stores;
+  /** What it says cuts, and lets nobody go. */
+  monitor!: Monitor;
   /** Devices enrol and renew through it. */
   desk!: DeskChild;
   /** Those of gates, without a process of their own to start. */
@@ -75,6 +78,7 @@ export class Arena {
     house.basePort = await freeBasePort();
     await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
     house.configure('fleet.yaml', (text) => `${text}log: error\n`);
+    house.configure('fleet.yaml', (text) => `${text}${monitoring}`);
     setTerms(house, { leaseMs, patienceMs });
     await this.startAuthority();
     this.desk = new DeskChild(house.fleet, `https://localhost:${house.basePort + 1}`);
@@ -82,6 +86,7 @@ export class Arena {
     this.operator = new Operator(house.fleet);
     const names = Array.from({ length: gates }, (_, index) => `gate-${index + 1}`);
     await Promise.all([...names.map((name, index) => this.#join(name, seed + index)), this.#enrol(devices)]);
+    this.monitor = await this.#enrolMonitor();
     await this.#gather(crowd);
     this.gates.sort((a, b) => a.name.localeCompare(b.name));
     for (const gate of this.gates.slice(0, copies)) await this.#copy(gate);
@@ -131,6 +136,12 @@ export class Arena {
       }
     };
     await Promise.all(Array.from({ length: enrolledAtOnce }, enrolNext));
+  }
+
+  async #enrolMonitor(): Promise<Monitor> {
+    const [token] = await this.#tokens([{ subject: 'monitor-1', kind: 'monitor' }]);
+    const credential = await enrol({ token: token as string, directory: join(this.house.home, 'monitor-1') });
+    return new Monitor(credential);
   }
 
   async #gather(count: number): Promise<void> {
@@ -229,6 +240,7 @@ export class Arena {
     await Promise.all(this.gates.map(({ passage }) => passage.close()));
     this.stores?.close();
     this.operator?.close();
+    this.monitor?.close();
     await this.house.close();
     process.removeListener('exit', this.#killAll);
   }

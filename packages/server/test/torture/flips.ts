@@ -17,7 +17,11 @@ const restMsMax = 150;
 /** Of a change that names thousands, so much is told. */
 const whatMax = 200;
 
-type Body = { set: Record<string, string>; subjects: string[] } | { action: string; subject: string };
+type Body =
+  | { set: Record<string, string>; subjects: string[] }
+  | { action: string; subject: string }
+  | { fires: 'hold' | 'suspend'; subject: string }
+  | { release: true; subject: string };
 
 export class Flips {
   readonly asked: Asked[] = [];
@@ -77,6 +81,13 @@ export class Flips {
     const [subject, ...others] = this.#some(chance, chance.chance() < 0.25 ? Math.ceil(chance.between(1, 8)) : 1);
     const kind = others.length > 0 ? 0 : chance.chance();
     if (kind > 0.995) return [{ action: 'revoke', subject: subject as string }];
+    if (kind > 0.85) {
+      const named = { subject: subject as string };
+      return [
+        { fires: kind > 0.92 ? 'hold' : 'suspend', ...named },
+        { release: true, ...named },
+      ];
+    }
     if (kind > 0.6) {
       const named = { subject: subject as string };
       return [
@@ -110,9 +121,8 @@ export class Flips {
       ...{ confirmed: undefined, looked: {}, receipt: undefined, failure: undefined },
     };
     this.asked.push(asked);
-    const path = 'action' in body ? 'standings' : 'attributes';
     try {
-      asked.receipt = await this.#arena.operator.change(path, { ...body, reason }, waitLimitMs);
+      asked.receipt = await this.#ask(body, reason);
     } catch (error) {
       asked.failure = (error as { code?: string }).code ?? (error as Error).message;
     }
@@ -121,5 +131,12 @@ export class Flips {
       asked.confirmed = asked.receipt.revision;
       asked.looked = this.#arena.stores.looked();
     } else await pause(100);
+  }
+
+  #ask(body: Body, reason: string): Promise<Receipt | undefined> {
+    const { operator, monitor } = this.#arena;
+    if ('fires' in body) return monitor.fires({ ...body, reason }, waitLimitMs);
+    if ('release' in body) return operator.change('holds/release', { subject: body.subject, reason }, waitLimitMs);
+    return operator.change('action' in body ? 'standings' : 'attributes', { ...body, reason }, waitLimitMs);
   }
 }
