@@ -1,9 +1,9 @@
 /** Where the torture happens: an authority, a desk and several gates as real processes, a network between them, and enrolled devices. */
-import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { TokenCreated } from '@portcullis/contract';
-import { type Credential, enrol, exchange } from '@portcullis/device';
+import { type Credential, enrol, exchange, Link } from '@portcullis/device';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { freeBasePort, Running, succeeded } from '../../../../tools/commands.ts';
@@ -13,6 +13,7 @@ import { eventually, House } from '../house.ts';
 import { Operator } from '../operator.ts';
 import { Passage } from '../passage.ts';
 import { setTerms } from '../stories/faults/scene.ts';
+import { lane, roles } from './carriers.ts';
 import { DeskChild } from './desk-child.ts';
 import { GateChild } from './gate-child.ts';
 import { Monitor, monitoring } from './monitor.ts';
@@ -51,6 +52,8 @@ export class Arena {
   readonly revisionOf = new Map<string, number>();
   operator!: Operator;
   stores!: Stores;
+  /** One of each role of the lane. */
+  checkpoints: Link[] = [];
   /** What it says cuts, and lets nobody go. */
   monitor!: Monitor;
   /** Devices enrol and renew through it. */
@@ -79,6 +82,8 @@ export class Arena {
     await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
     house.configure('fleet.yaml', (text) => `${text}log: error\n`);
     house.configure('fleet.yaml', (text) => `${text}${monitoring}`);
+    mkdirSync(join(house.fleet, 'journeys'), { mode: 0o700 });
+    writeFileSync(join(house.fleet, 'journeys', 'torture-lane.yaml'), lane);
     setTerms(house, { leaseMs, patienceMs });
     await this.startAuthority();
     this.desk = new DeskChild(house.fleet, `https://localhost:${house.basePort + 1}`);
@@ -87,6 +92,7 @@ export class Arena {
     const names = Array.from({ length: gates }, (_, index) => `gate-${index + 1}`);
     await Promise.all([...names.map((name, index) => this.#join(name, seed + index)), this.#enrol(devices)]);
     this.monitor = await this.#enrolMonitor();
+    this.checkpoints = await Promise.all(roles.map((role) => this.#enrolCheckpoint(role)));
     await this.#gather(crowd);
     this.gates.sort((a, b) => a.name.localeCompare(b.name));
     for (const gate of this.gates.slice(0, copies)) await this.#copy(gate);
@@ -142,6 +148,13 @@ export class Arena {
     const [token] = await this.#tokens([{ subject: 'monitor-1', kind: 'monitor' }]);
     const credential = await enrol({ token: token as string, directory: join(this.house.home, 'monitor-1') });
     return new Monitor(credential);
+  }
+
+  async #enrolCheckpoint(role: string): Promise<Link> {
+    const subject = `checkpoint-${role}`;
+    const [token] = await this.#tokens([{ subject, kind: 'checkpoint', attributes: { role } }]);
+    const credential = await enrol({ token: token as string, directory: join(this.house.home, subject) });
+    return new Link({ roots: credential.roots, fleet: credential.fleet, role: 'authority', credential });
   }
 
   async #gather(count: number): Promise<void> {
@@ -241,6 +254,7 @@ export class Arena {
     this.stores?.close();
     this.operator?.close();
     this.monitor?.close();
+    for (const link of this.checkpoints) link.close();
     await this.house.close();
     process.removeListener('exit', this.#killAll);
   }

@@ -55,7 +55,7 @@ export interface History {
 }
 
 export interface Violation {
-  promise: 'P4' | 'P6' | 'P7' | 'P8' | 'P10' | 'P12' | 'P13';
+  promise: 'P4' | 'P6' | 'P7' | 'P8' | 'P10' | 'P12' | 'P13' | 'P14';
   what: string;
   detail: unknown;
 }

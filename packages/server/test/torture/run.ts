@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { finished } from '../../../../tools/commands.ts';
 import { Schedule } from '../simulation/schedule.ts';
 import type { Arena } from './arena.ts';
+import { Carriers } from './carriers.ts';
 import { Load } from './devices.ts';
 import { authorityFaults, deskFaults, gateFaults, planFaults, playTrack, usualDisk } from './faults.ts';
 import { type Asked, Flips } from './flips.ts';
@@ -49,6 +50,9 @@ export interface Report {
   longestReceiptMs: number;
   faults: Record<string, number>;
   renewals: number;
+  /** How many signals cut, and what checkpoints were answered. */
+  signals: number;
+  arrivals: { shipments: number; recorded: number; refused: number; unanswered: number };
   rows: number;
   quarantined: number;
   unproven: number;
@@ -73,11 +77,12 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
   await flips.allowAll();
   const load = new Load({ devices: arena.devices, gates, perSecond, seed, label });
   const renewals = new Renewals(arena, load);
+  const carriers = new Carriers(arena, label);
   const disturbances: Disturbance[] = [];
   const begin = performance.now();
   try {
     load.start();
-    await disturb(arena, { flips, load, renewals }, options, (fault) => disturbances.push(fault));
+    await disturb(arena, { flips, load, renewals, carriers }, options, (fault) => disturbances.push(fault));
     await arena.startGates(gates);
     await arena.settled();
   } finally {
@@ -92,21 +97,29 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
     ...violationsIn(arena, load.calls, flips.asked, rows),
     ...staleGates(load.calls, disturbances, { begin, end }),
     ...(await ended(arena, stuck)),
+    ...(await carriers.violations()),
   ];
   const faults = countsOf(disturbances.map(({ kind }) => kind));
-  return { ...reportOf(options, load.calls, flips.asked, rows), renewals: renewals.done, faults, ...told(violations) };
+  return {
+    ...reportOf(options, load.calls, flips.asked, rows),
+    renewals: renewals.done,
+    ...business(flips.asked, carriers),
+    faults,
+    ...told(violations),
+  };
 }
 
 /** Ends when all that was begun is undone, or as soon as something of it fails. */
 async function disturb(
   arena: Arena,
-  { flips, load, renewals }: { flips: Flips; load: Load; renewals: Renewals },
+  { flips, load, renewals, carriers }: { flips: Flips; load: Load; renewals: Renewals; carriers: Carriers },
   options: RunOptions,
   onFault: (fault: Disturbance) => void,
 ): Promise<void> {
   const { seed, milliseconds, flippers } = options;
   const stop = new AbortController();
   const flipping = Array.from({ length: flippers }, (_, index) => flips.run(seed * 64 + index, stop.signal));
+  flipping.push(carriers.run(seed, stop.signal), carriers.run(seed + 1, stop.signal));
   if (options.renewals) flipping.push(renewals.run(seed, stop.signal));
   if (options.storms) flipping.push(storms(load, seed, stop.signal, onFault));
   const playing = options.faults ? playFaults(arena, options, stop.signal, onFault) : [];
@@ -179,6 +192,14 @@ async function ended(arena: Arena, stuck: Call[]): Promise<Violation[]> {
       : [{ promise: 'P13', what: 'nothing is wrong any more, and the desk relays nothing', detail: null } as const]),
     ...(verified.status === 0 ? [] : [{ promise: 'P12', what: 'the journal is damaged', detail: verified } as const]),
   ];
+}
+
+function business(asked: Asked[], { told, shipments }: Carriers): Pick<Report, 'signals' | 'arrivals'> {
+  const count = (...statuses: number[]) => told.filter(({ status }) => statuses.includes(status)).length;
+  return {
+    signals: asked.filter(({ what, receipt }) => what.includes('"fires"') && receipt !== undefined).length,
+    arrivals: { shipments: shipments.length, recorded: count(201), refused: count(409), unanswered: count(0) },
+  };
 }
 
 function countsOf(names: string[]): Record<string, number> {
