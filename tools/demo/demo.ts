@@ -11,6 +11,7 @@ const { Stage } = await import('./stage.ts');
 const stories: Record<string, () => Promise<{ tell(stage: InstanceType<typeof Stage>): Promise<void> }>> = {
   cut: () => import('./cut.ts'),
   alert: () => import('./alert.ts'),
+  lane: () => import('./lane.ts'),
 };
 
 const [name = 'cut'] = process.argv.slice(2);
