@@ -20,6 +20,7 @@ const parts: Record<string, string> = {
     'what a gate, the authority, a network and their clocks can do to a cut: real processes, and faults one at a time',
   monitoring:
     'the way of an alert from Debian’s Prometheus and Alertmanager to a cut, and what they say when they lose sight of a device',
+  stories: 'npm run demo, each of its stories to the end',
   torture: 'real processes and faults at random, for some seconds, and the fault that they must find',
   checkpoint: 'the page of checkpoints in chromium: a label before its camera, no network, a cut',
   services: 'the systemd units, and the accounts that they run in',

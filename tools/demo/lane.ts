@@ -83,7 +83,7 @@ export async function tell(stage: Stage): Promise<void> {
   await rang(stage, rung, ['out_of_sequence', 'breach', 'arrival_pending']);
   for (const tracker of trackers.values()) await tracker.stop();
   await answers(stage, basePort, codes);
-  const svg = await stage.portcullis('shipment', 'plot', 'load-2');
+  const svg = await stage.portcullis('shipment', 'plot', 'load-2', '--stream', 'cold', '--low', '2', '--high', '8');
   const picture = join(tmpdir(), 'portcullis-load-2.svg');
   writeFileSync(picture, `${svg}\n`);
   must(/<title/.test(svg) && /breach/.test(svg), 'a picture that shows the breach');

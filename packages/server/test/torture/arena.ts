@@ -81,7 +81,7 @@ export class Arena {
     house.basePort = await freeBasePort();
     await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
     house.configure('fleet.yaml', (text) => `${text}log: error\n`);
-    house.configure('fleet.yaml', (text) => `${text}${monitoring}`);
+    house.configure('fleet.yaml', (text) => `${text}${monitoring}attributes: { role: string }\n`);
     mkdirSync(join(house.fleet, 'journeys'), { mode: 0o700 });
     writeFileSync(join(house.fleet, 'journeys', 'torture-lane.yaml'), lane);
     setTerms(house, { leaseMs, patienceMs });
