@@ -100,13 +100,12 @@ export async function assembleAuthority(
   const gates = { deciding: () => false };
   const isGateDeciding = () => gates.deciding();
   const rules = stack.use(await openFleetRules(directory, config, { ...records, system, log, isGateDeciding }));
-  const feed = stack.use(
-    await openFeed({ ...config, ...records, ...ringing, directory: home, rules: rules.toTell, system, log }),
-  );
-  gates.deciding = () => feed.leases().held > 0;
-  const { evidence, proven } = rules;
+  const { evidence, proven, toTell } = rules;
   const journeyFiles = new JourneyFiles(directory, config.attributes);
   const journeys = stack.use(await openJourneys({ ...records, source: journeyFiles, evidence, system, log }));
+  const told = { ...ringing, rules: toTell, journeys };
+  const feed = stack.use(await openFeed({ ...config, ...records, ...told, directory: home, system, log }));
+  gates.deciding = () => feed.leases().held > 0;
   const signals = stack.use(await openSignals({ ...config, ...records, proven, system, log }));
   stack.use(openArchive({ ...records, system, log }));
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };

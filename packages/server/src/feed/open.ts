@@ -27,7 +27,7 @@ import { LastLines } from './last-lines.ts';
 import { instancesOfGateMax, LeaseBook } from './lease-book.ts';
 import type { Feed, Follows, RulesToTell } from './promises.ts';
 import { PublicFeed } from './public-feed.ts';
-import type { CodeChanges } from './public-subjects.ts';
+import type { CodeChanges, PublicJourneys } from './public-subjects.ts';
 import { Receipts } from './receipts.ts';
 import { RecentHashes } from './recent-hashes.ts';
 import { Snapshots } from './snapshots.ts';
@@ -50,6 +50,8 @@ export interface FeedParts {
   /** Not given: this authority has no rules. */
   rules?: RulesToTell | undefined;
   codes: CodeChanges;
+  /** Not given: this authority has no journeys. */
+  journeys?: PublicJourneys | undefined;
 }
 
 /** A gate whose clock is further off than this judges validity by the wrong time. */

@@ -4,13 +4,15 @@ import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { type CodeChanges, publicIds, publicOf } from './public-subjects.ts';
+import { type CodeChanges, type PublicJourneys, publicIds, publicOf, trackedBy } from './public-subjects.ts';
 
 interface Parts {
   store: Store;
   journal: Pick<Journal, 'onChange' | 'head' | 'deltasOf'>;
   attributes: Pick<Attributes, 'merged' | 'isBetween'>;
   codes: CodeChanges;
+  /** Not given: this authority has none. */
+  journeys?: PublicJourneys | undefined;
   now(): number;
   write(message: PublicFeedMessage): Promise<void>;
   signal: AbortSignal;
@@ -123,8 +125,12 @@ export class PublicFeed {
     }
   }
 
-  async #tell(ids: readonly string[]): Promise<void> {
-    const subjects = await this.#read((db) => publicOf(db, ids, this.#parts.now()));
+  async #tell(touched: readonly string[]): Promise<void> {
+    const { now, journeys } = this.#parts;
+    const { ids, subjects } = await this.#read(async (db) => {
+      const ids = [...new Set([...touched, ...(await trackedBy(db, touched))])];
+      return { ids, subjects: await publicOf(db, ids, { now: now(), journeys }) };
+    });
     for (const { subject } of subjects) this.#told.add(subject);
     const there = new Set<string>(subjects.map(({ subject }) => subject));
     const gone = ids.filter((id) => !there.has(id) && this.#told.delete(id)) as SubjectId[];

@@ -3,6 +3,7 @@ import type {
   Fingerprint,
   Kind,
   PublicCertificate,
+  PublicJourney,
   PublicSubject,
   Standing,
   SubjectId,
@@ -15,6 +16,11 @@ import { timestamp } from '../telemetry/telemetry.ts';
 export interface CodeChanges {
   /** Called with the shipment whose code is another one. Returns how to stop. */
   onRotated(listener: (shipment: string) => void): () => void;
+}
+
+/** What anybody who knows their codes may know of journeys. */
+export interface PublicJourneys {
+  publicOf(db: Reader, shipments: readonly string[]): Promise<ReadonlyMap<string, PublicJourney>>;
 }
 
 /** Whoever has something public, in the order of their ids. */
@@ -43,18 +49,25 @@ export async function publicIds(db: Reader, after: string, limit: number): Promi
 const byCodeUnits = (a: string, b: string) => (a < b ? -1 : 1);
 
 /** Of these subjects what is public, by queries that find nothing else (P15). */
-export async function publicOf(db: Reader, ids: readonly string[], now: number): Promise<PublicSubject[]> {
+export async function publicOf(
+  db: Reader,
+  ids: readonly string[],
+  { now, journeys }: { now: number; journeys: PublicJourneys | undefined },
+): Promise<PublicSubject[]> {
   const values = await attributesOf(db, ids);
   const codes = await codesOf(db, ids);
   const there = await subjectsOf(db, [...new Set([...values.keys(), ...codes.keys()])]);
   const ends = await endsOf(db, [...there.keys()], now);
-  const certificates = await certificatesOf(db, [...codes.keys()]);
+  const coded = [...codes.keys()].filter((id) => there.has(id));
+  const certificates = await shownCertificates(db, coded);
+  const courses = coded.length > 0 ? await journeys?.publicOf(db, coded) : undefined;
   return [...there].map(([id, kind]) => {
-    const [code, certificate] = [codes.get(id), certificates.get(id)];
+    const [code, certificate, journey] = [codes.get(id), certificates.get(id), courses?.get(id)];
     return {
       ...{ subject: id as SubjectId, kind, validUntil: ends.get(id) ?? null, attributes: values.get(id) ?? {} },
       ...(code !== undefined && { code }),
       ...(certificate && { certificate }),
+      ...(journey && { journey }),
     };
   });
 }
@@ -104,6 +117,39 @@ async function endsOf(db: Reader, ids: readonly string[], now: number): Promise<
     .groupBy('subject')
     .execute();
   return new Map(rows.map(({ subject, until }) => [subject, timestamp(Number(until))]));
+}
+
+/** The shipments under way whose trackers these are. */
+export async function trackedBy(db: Reader, ids: readonly string[]): Promise<string[]> {
+  const rows = await db
+    .selectFrom('shipments')
+    .select('id')
+    .where('tracker', 'is not', null)
+    .where('tracker', 'in', ids)
+    .where('course', '!=', 'delivered')
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** A shipment's own; where it has none, its tracker's for as long as it is under way: what becomes of that later is not about it. */
+async function shownCertificates(db: Reader, shipments: readonly string[]): Promise<Map<string, PublicCertificate>> {
+  const own = await certificatesOf(db, shipments);
+  const others = shipments.filter((id) => !own.has(id));
+  const rows = await db
+    .selectFrom('shipments')
+    .select(['id', 'tracker'])
+    .where('id', 'in', others)
+    .where('course', '!=', 'delivered')
+    .execute();
+  const trackers = await certificatesOf(
+    db,
+    rows.flatMap(({ tracker }) => tracker ?? []),
+  );
+  for (const { id, tracker } of rows) {
+    const certificate = tracker === null ? undefined : trackers.get(tracker);
+    if (certificate) own.set(id, certificate);
+  }
+  return own;
 }
 
 /** The newest that no other took the place of; of each there are a few. */

@@ -1,11 +1,11 @@
 /** Whoever holds the code of a shipment is told what is public of it, signed, as fast as it changes; whoever does not is told nothing. */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type CodeRotation, type PublicAnswer, PublicReply } from '@portcullis/contract';
+import { type CodeRotation, type PublicAnswer, PublicReply, type ShipmentCreated } from '@portcullis/contract';
 import { credentialFileIn, enrol, Link, readCredential } from '@portcullis/device';
 import { patienceMs } from '../../../../../test/patience.ts';
 import { Running, succeeded } from '../../../../../tools/commands.ts';
@@ -24,6 +24,9 @@ before(async () => {
   house = await House.open();
   deskHome = join(house.home, 'desk-1');
   ca = readFileSync(join(house.fleet, 'root.pem'), 'utf8');
+  appendFileSync(join(house.fleet, 'fleet.yaml'), 'attributes: { role: string }\n');
+  await house.authority?.stop();
+  await house.startAuthority();
   const [created] = await house.json<{ token: string }>('token', 'create', 'desk-1', '--kind', 'desk');
   const ports = ['--port', String(house.basePort + 4), '--public-port', String(house.basePort + 2)];
   await succeeded('portcullis', 'desk', 'join', deskHome, created?.token ?? '', ...ports);
@@ -134,6 +137,28 @@ test('another code leads to it once it is rotated, and the one before to nothing
     ...['store.db', 'store.db-wal'].map((name) => readFileSync(join(house.fleet, 'authority', name), 'latin1')),
   ];
   for (const text of written) for (const one of [before, code]) assert.ok(!text.includes(one));
+});
+
+test('a shipment has a code from the start, and shows its journey step by step, to the line that it was delivered', async () => {
+  mkdirSync(join(house.fleet, 'journeys'), { recursive: true });
+  const steps =
+    'steps: [{ name: pickup, by: { role: trucker } }, { name: delivered, by: { role: clinic }, final: true }]';
+  writeFileSync(join(house.fleet, 'journeys', 'lane.yaml'), `journey: lane\n${steps}\n`);
+  const [made] = await house.json<ShipmentCreated>('shipment', 'create', 'box-2', '--journey', 'lane');
+  const before = code;
+  code = made?.code ?? '';
+  await eventually(async () => (await told())?.state === 'on_its_way', 'it is on its way');
+  const declare = (step: string, place: string) =>
+    house.json('arrival', 'declare', 'box-2', step, '--place', place, '--reason', 'seen by us');
+  await declare('pickup', 'Lyon');
+  await eventually(async () => (await told())?.journey?.steps[0]?.state === 'done', 'the first step is done');
+  assert.equal((await told())?.journey?.steps[1]?.state, 'expected');
+  await declare('delivered', 'Basel <ward 3>');
+  await eventually(async () => (await told())?.state === 'accepted', 'it is delivered');
+  const { body } = await ask(`/v/${code}`);
+  const [first] = /<main>\s*(.*)/.exec(body)?.slice(1) ?? [];
+  assert.match(first ?? '', /^<p class="delivered">Already delivered, .*<bdi>Basel &lt;ward 3&gt;<\/bdi><\/p>/);
+  code = before;
 });
 
 test('only a shipment that is there has a code', async () => {
