@@ -1,8 +1,9 @@
 /** The way of a signal in, over real TLS: what proves it, what it may cost, and what its sender is told. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,6 +12,7 @@ import { type TestContext, test } from 'node:test';
 import { PortcullisError, type SignalAnswer } from '@portcullis/contract';
 import { Webhook } from 'standardwebhooks';
 import { FleetCertificates, type Leaf } from '../../test/fleet-certificates.ts';
+import { until } from '../../test/open-front.ts';
 import type { By } from '../journal/journal.ts';
 import { type Delivery, SignalIntake, Sources } from '../signals/signals.ts';
 import { realSystem } from '../telemetry/telemetry.ts';
@@ -143,7 +145,16 @@ async function opened(context: TestContext, { receive = allHeld, deadlineMs = 60
       asked.on('error', reject);
       asked.end(method === 'GET' ? undefined : body);
     });
-  return { ask, monitor, monitors, intake, said, rung };
+  /** A request whose body has begun, and does not end. */
+  const begin = (source: string, headers: OutgoingHttpHeaders, piece = '{') => {
+    const at = { host: '127.0.0.1', port: ports.sources, method: 'POST', agent: false };
+    const more = { ca: certificates.rootPem, path: `/v1/signals/${source}`, headers };
+    const asked = request({ ...at, ...more });
+    asked.on('error', () => undefined);
+    asked.write(piece);
+    return asked;
+  };
+  return { ask, begin, monitor, monitors, intake, said, rung };
 }
 
 function signed(body: string, { id = 'msg_1', atMs = Date.now(), by = secret } = {}) {
@@ -209,6 +220,30 @@ test('whoever proves nothing changes nothing, and is not told which sources ther
   assert.deepEqual(received, []);
   // Once for each source that there is, however often it is tried.
   assert.deepEqual(rung.map((words) => words.split(' ')[0]).toSorted(), ['door', 'elsewhere', 'plant', 'probe']);
+});
+
+test('what a source can show before its body is looked at before: of a stranger nothing is read', async (context) => {
+  const { begin } = await opened(context);
+  const rows: [string, OutgoingHttpHeaders][] = [
+    ['probe', { authorization: 'Bearer x' }],
+    ['elsewhere', bearer],
+    ['door', signed('{}', { atMs: Date.now() - 600_000 })],
+    ['nobody', bearer],
+  ];
+  for (const [source, headers] of rows) {
+    const asked = begin(source, headers);
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    assert.equal(answer.statusCode, 403, source);
+    asked.destroy();
+  }
+});
+
+test('P13: a body that breaks off gives back the memory that it had', async (context) => {
+  const { begin, intake } = await opened(context);
+  const asked = begin('probe', bearer, 'x'.repeat(100_000));
+  await until(() => intake.others.bytes > 0, 'it has begun to come');
+  asked.destroy();
+  await until(() => intake.others.bytes === 0, 'it is given back');
 });
 
 test('what never can be taken is a 4xx: no alerts, no JSON, too much', async (context) => {
