@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME [--full] [--json] [--base PATH]`: measures, beside its peer in the same run, and prints what it saw. */
 import { cpus } from 'node:os';
+import { benchArrivals } from './arrivals.ts';
 import { benchBulk } from './bulk.ts';
 import { benchCommands } from './commands.ts';
 import { benchCut } from './cut.ts';
@@ -57,6 +58,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   bulk: {
     about: 'a change of a hundred thousand subjects; with --base PATH an older tree beside',
     run: async (words) => ({ rows: await benchBulk(words) }),
+  },
+  arrivals: {
+    about: 'arrivals of shipments, many at once, each durable; bare inserts beside',
+    run: async () => ({ rows: await benchArrivals() }),
   },
   hostile: {
     about: 'what bodies in pieces of one byte do to a gate and to others; with --base PATH an older tree beside',

@@ -1,5 +1,6 @@
 import { type AttributeType, type AttributeValue, PortcullisError } from '@portcullis/contract';
 import type { Reader, Writer } from '../storage/storage.ts';
+import { chunks } from './write-values.ts';
 
 /** Holds every value to the type that its name has in the fleet: the declared one, or else that of its first use. */
 export async function requireTypes(db: Writer, values: Values, declared: Declared): Promise<void> {
@@ -16,10 +17,14 @@ export async function typesToFix(
   declared: Declared,
 ): Promise<{ name: string; type: AttributeType }[]> {
   const found: { name: string; type: AttributeType }[] = [];
+  const inStore = await typesInStore(
+    db,
+    values.map(([name]) => name),
+  );
   for (const [name, value] of values) {
     const type = typeof value as AttributeType;
-    const stored = await typeInStore(db, name);
-    const fixed = (await typeOf(db, name, declared)) ?? type;
+    const stored = inStore.get(name);
+    const fixed = (Object.hasOwn(declared, name) ? declared[name] : undefined) ?? stored ?? type;
     if (fixed !== type) {
       throw new PortcullisError(
         'attribute_type_conflict',
@@ -35,6 +40,15 @@ export async function typesToFix(
 /** What values of this name are to be now; undefined: nobody ever said. */
 export async function typeOf(db: Reader, name: string, declared: Declared): Promise<AttributeType | undefined> {
   return (Object.hasOwn(declared, name) ? declared[name] : undefined) ?? typeInStore(db, name);
+}
+
+async function typesInStore(db: Reader, names: readonly string[]): Promise<Map<string, AttributeType>> {
+  const found = new Map<string, AttributeType>();
+  for (const some of chunks([...new Set(names)])) {
+    const rows = await db.selectFrom('attributeTypes').selectAll().where('name', 'in', some).execute();
+    for (const { name, type } of rows) found.set(name, type as AttributeType);
+  }
+  return found;
 }
 
 async function typeInStore(db: Reader, name: string): Promise<AttributeType | undefined> {

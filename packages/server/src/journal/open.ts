@@ -76,7 +76,8 @@ class StoredJournal implements Journal {
     entry: Entry,
     work: (transaction: ChangeTransaction) => Promise<T>,
   ): Promise<{ result: T; revision: number }> {
-    const { result, since, record, head } = await this.#parts.store.change(async (db) => {
+    const { store } = this.#parts;
+    const { result, since, record, head } = await store[entry.together ? 'changeTogether' : 'change'](async (db) => {
       const before = await readHead(db);
       await entry.requireAllowed?.(db);
       const change = new ChangeCollector(db, entry, before.revision + 1, this.#parts.system.now());

@@ -81,6 +81,8 @@ export interface Entry extends By {
   action: string;
   /** The revision that it undoes. */
   undoes?: number | undefined;
+  /** Small, and one of many that may come at once: it shares a flush of the disk with others. */
+  together?: boolean | undefined;
 }
 
 /** An entry without a revision. What it says may depend on what the transaction did; undefined: there is nothing to say. */

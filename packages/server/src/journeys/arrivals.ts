@@ -8,7 +8,7 @@ import { type Attempt, aim, decide, type Refusal, timeOf, type Verdict } from '.
 import type { Asks, Recorded, Rings } from './promises.ts';
 import { nextAfter } from './sequence.ts';
 import { type ArrivalRow, findArrival, findShipment, positionOf, type Shipment, type Versions } from './shipment.ts';
-import { advance, leave } from './standing.ts';
+import { advance, countsFrom, leave } from './standing.ts';
 
 export interface ArrivalParts extends FactParts {
   versions: Versions;
@@ -53,11 +53,12 @@ export async function enter(
   if (known) return reused(change, asks);
   const attempt = { step: asks.step, at: timeIn(asks.at), receivedAt: now, isDeclared: says.isDeclared };
   const judged = await judge(parts, change, shipment, { attempt, checkpoint: checkpointOf(says) });
-  const row = rowOf(asks, says, { judged, digest, now });
-  const number = await insert(db, row);
-  const stored: ArrivalRow = { ...row, number };
+  const { verdict } = judged;
+  const counts = verdict.outcome === 'recorded' && countsFrom(change, shipment, verdict);
+  const row = { ...rowOf(asks, says, { judged, digest, now }), ...counts };
+  const stored: ArrivalRow = { ...row, number: await insert(db, row) };
   await settle(parts, change, shipment, { stored, judged });
-  return answerOf(shipment, (await findArrival(db, id, arrival)) ?? stored);
+  return answerOf(shipment, stored);
 }
 
 const checkpointOf = ({ subject, isDeclared }: Says) => (isDeclared ? undefined : subject);
@@ -93,7 +94,7 @@ export async function judge(
   const { step } = aimed;
   const time = timeOf(position, step, attempt);
   if ('refusal' in time) return { ...nowhere, step, verdict: { outcome: 'refused', ...time } };
-  const asked = { shipment: shipment.row.id, checkpoint, step, at: time.at, receivedAt, now };
+  const asked = { shipment: shipment.row.id, checkpoint, values, step, at: time.at, receivedAt, now };
   const verdict = decide(position, step, time.at, await factsOf(db, parts, asked));
   return { step, ...time, verdict };
 }
@@ -178,11 +179,11 @@ async function wait(
 ): Promise<void> {
   const { row, journey } = shipment;
   const waiting = {
-    outcome: 'pending',
     waitsFor: JSON.stringify(waitsFor),
     waitsUntil: stored.receivedAt + journey.offlineMaxMs,
   };
   await db.updateTable('arrivals').set(waiting).where('number', '=', stored.number).execute();
+  Object.assign(stored, waiting);
   row.pending++;
   await db.updateTable('shipments').set({ pending: row.pending }).where('id', '=', row.id).execute();
   await alerts.raise(db, {

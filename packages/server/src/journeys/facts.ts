@@ -14,18 +14,20 @@ export interface FactParts {
   evidence: Evidence;
 }
 
+type Values = Record<string, AttributeValue>;
+
 export interface Asked {
   shipment: string;
   /** Undefined: an operator says so. */
   checkpoint: string | undefined;
+  /** What is so of it now. */
+  values?: Readonly<Values> | undefined;
   step: JourneyStep;
   /** By which it is judged. */
   at: number;
   receivedAt: number;
   now: number;
 }
-
-type Values = Record<string, AttributeValue>;
 
 export const meets = (values: Readonly<Values>, conditions: Readonly<Values>) =>
   Object.entries(conditions).every(([name, value]) => Object.hasOwn(values, name) && values[name] === value);
@@ -39,9 +41,10 @@ export async function factsOf(db: Writer, parts: FactParts, asked: Asked): Promi
 
 /** Its role when it was heard, and at the time that it names. */
 async function mightRecord(db: Writer, parts: FactParts, asked: Asked, checkpoint: string): Promise<boolean> {
-  const { step, at, receivedAt, now } = asked;
-  const times = [receivedAt < now ? receivedAt : undefined, ...(at < receivedAt ? [at] : [])];
-  for (const time of times) if ((await failing(db, parts, checkpoint, step.by, time)) !== undefined) return false;
+  const { step, at, receivedAt, now, values = {} } = asked;
+  if (receivedAt >= now && !meets(values, step.by)) return false;
+  for (const time of [...(receivedAt < now ? [receivedAt] : []), ...(at < receivedAt ? [at] : [])])
+    if ((await failing(db, parts, checkpoint, step.by, time)) !== undefined) return false;
   return true;
 }
 

@@ -84,7 +84,7 @@ function changes(parts: Parts): Pick<Journeys, 'create' | 'record' | 'takeBack' 
     },
     async record(by, asks) {
       const says = { subject: by.actor, isDeclared: false };
-      const { result } = await journal.change({ ...by, action: 'arrival.record' }, async (change) => {
+      const { result } = await journal.change({ ...by, action: 'arrival.record', together: true }, async (change) => {
         // What a bulk change put in force of these two is in the rows that are looked at.
         await attributes.requirePreconditions(change.db, [by.actor, asks.shipment], {});
         return enter(parts, change, asks, says);

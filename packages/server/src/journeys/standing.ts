@@ -27,11 +27,22 @@ export async function advance(
   const { row, journey } = shipment;
   const step = arrival.step as string;
   await settleLate(alerts, db, { shipment, now, late });
+  const counts = countsFrom({ revision }, shipment, { late });
   row.course = courseOf(journey, row.step ?? undefined, step);
   row.place++;
   Object.assign(row, { step, stepAt: at, ...dueAfter(shipment, { step, at }) });
-  const counts = { outcome: 'recorded', at, late: Number(late), counts: row.place, revision };
-  await db.updateTable('arrivals').set(counts).where('number', '=', arrival.number).execute();
+  if (arrival.counts !== null) return;
+  const waited = { ...counts, at };
+  await db.updateTable('arrivals').set(waited).where('number', '=', arrival.number).execute();
+}
+
+/** What the row of an arrival says that counts from this revision on. */
+export function countsFrom(
+  { revision }: Pick<ChangeTransaction, 'revision'>,
+  { row }: Pick<Shipment, 'row'>,
+  { late }: { late: boolean },
+): Pick<ArrivalRow, 'outcome' | 'late' | 'counts' | 'revision'> {
+  return { outcome: 'recorded', late: Number(late), counts: row.place + 1, revision };
 }
 
 /** What gates and everybody else see of it: in the transaction that moved it. */

@@ -17,5 +17,7 @@ export interface Store {
    * followed: those that follow never survive without it.
    */
   change<T>(work: (db: Writer) => Promise<T>, how?: { durable?: boolean }): Promise<T>;
+  /** The same, durable, for small changes of which many come at once: those of one turn of the event loop share a flush of the disk. */
+  changeTogether<T>(work: (db: Writer) => Promise<T>): Promise<T>;
   [Symbol.asyncDispose](): Promise<void>;
 }

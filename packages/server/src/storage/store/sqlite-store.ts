@@ -9,6 +9,7 @@ import { migrations } from './migrations.ts';
 import type { Reader, Store, Writer } from './promises.ts';
 import type { Schema } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
+import { Together } from './together.ts';
 
 const fileIn = (directory: string) => join(directory, 'store.db');
 
@@ -124,6 +125,7 @@ class SqliteStore implements Store {
   readonly #reader: Connection;
   #tail: Promise<unknown> = Promise.resolve();
   #syncs = true;
+  readonly #together = new Together((work) => this.change(work));
 
   constructor(file: string, lock: Lock) {
     this.#file = file;
@@ -151,6 +153,10 @@ class SqliteStore implements Store {
     return next;
   }
 
+  changeTogether<T>(work: (db: Writer) => Promise<T>): Promise<T> {
+    return this.#together.add(work);
+  }
+
   /** Frames of the write-ahead log are in the order of commits: flushing it for one has flushed it for all before. */
   #sync(durable: boolean): void {
     if (durable === this.#syncs) return;
@@ -160,6 +166,7 @@ class SqliteStore implements Store {
 
   /** The writer closes last: only it can fold the write-ahead log into the file. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#together.ended();
     await this.#tail;
     await close(this.#reader);
     await close(this.#writer);

@@ -50,6 +50,41 @@ export function storeContract(engine: StoreEngine): void {
     assert.ok(await setting(store, 'next'));
   });
 
+  const together = (store: Store, name: string, value = 'x') =>
+    store.changeTogether((db) => db.insertInto('settings').values({ name, value }).execute());
+
+  test(
+    named('P8: changes of one turn are each there or not there; one that throws is rolled back by itself'),
+    async (context) => {
+      const directory = await temporaryDirectory(context);
+      const store = await engine.create(directory);
+      const failing = store.changeTogether(async (db) => {
+        await db.insertInto('settings').values({ name: 'half', value: 'x' }).execute();
+        throw new Error('stopped half-way');
+      });
+      const others = Array.from({ length: 100 }, (_, index) => together(store, `name-${index}`));
+      const twice = together(store, 'name-7');
+      await assert.rejects(failing, /stopped half-way/);
+      await assert.rejects(twice, /UNIQUE/);
+      await Promise.all(others);
+      await store[Symbol.asyncDispose]();
+      await using again = await engine.open(directory);
+      assert.equal(await setting(again, 'half'), undefined);
+      const names = await again.read((db) => db.selectFrom('settings').select('name').execute());
+      assert.equal(names.length, 100);
+    },
+  );
+
+  test(named('a store is closed once what was asked for together is done'), async (context) => {
+    const directory = await temporaryDirectory(context);
+    const store = await engine.create(directory);
+    const asked = [together(store, 'a'), together(store, 'b')];
+    await store[Symbol.asyncDispose]();
+    await Promise.all(asked);
+    await using again = await engine.open(directory);
+    assert.ok(await setting(again, 'b'));
+  });
+
   test(named('changes happen one at a time, in the order in which they were asked for'), async (context) => {
     await using store = await engine.create(await temporaryDirectory(context));
     await put(store, 'list', '');

@@ -1,0 +1,89 @@
+import { sql } from 'kysely';
+import { asFailure } from '../sqlite-database.ts';
+import type { Store, Writer } from './promises.ts';
+
+/** So many share one transaction: what follows a group, another change or a lease, waits for one and no more. */
+const groupMax = 32;
+
+interface Waiting {
+  work(db: Writer): Promise<unknown>;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+type Settled = { value: unknown } | { error: unknown };
+
+/**
+ * Changes that are asked for in the same turn of the event loop share one transaction, and so one flush of the disk. Each is in a savepoint
+ * of its own: one that throws is rolled back by itself. A crash before the flush leaves none of them, and none was answered.
+ */
+export class Together {
+  readonly #change: Store['change'];
+  readonly #waiting: Waiting[] = [];
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(change: Store['change']) {
+    this.#change = change;
+  }
+
+  add<T>(work: (db: Writer) => Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#waiting.push({ work, resolve: resolve as Waiting['resolve'], reject });
+    if (this.#waiting.length === 1) this.#start();
+    return promise;
+  }
+
+  /** Resolves once nothing waits any more. */
+  async ended(): Promise<void> {
+    while (this.#waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    await this.#running;
+  }
+
+  #start(): void {
+    setImmediate(() => {
+      const group = this.#waiting.splice(0, groupMax);
+      if (this.#waiting.length > 0) this.#start();
+      const before = this.#running;
+      this.#running = before.then(() => this.#run(group));
+    });
+  }
+
+  async #run(group: readonly Waiting[]): Promise<void> {
+    try {
+      const settled = await this.#change(async (db) => {
+        const done: Settled[] = [];
+        for (const { work } of group) done.push(await apart(db, work));
+        return done;
+      });
+      for (const [index, { resolve, reject }] of group.entries()) {
+        const one = settled[index] as Settled;
+        if ('error' in one) reject(one.error);
+        else resolve(one.value);
+      }
+    } catch (error) {
+      for (const { reject } of group) reject(error);
+    }
+  }
+}
+
+/** Where SQLite itself rolled back, as on a full disk, there is no savepoint any more: that throws, and ends the group. */
+async function apart(db: Writer, work: Waiting['work']): Promise<Settled> {
+  await sql.raw('SAVEPOINT apart').execute(db);
+  try {
+    const value = await work(db);
+    await sql.raw('RELEASE apart').execute(db);
+    return { value };
+  } catch (error) {
+    await sql.raw('ROLLBACK TO apart').execute(db);
+    await sql.raw('RELEASE apart').execute(db);
+    return { error: inWords(error) };
+  }
+}
+
+function inWords(error: unknown): unknown {
+  try {
+    return asFailure(error);
+  } catch (failure) {
+    return failure;
+  }
+}
