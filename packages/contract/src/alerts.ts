@@ -22,6 +22,7 @@ export const alertKinds = {
   signal_refused: { severity: 'warning', lasts: false, title: 'a signal could not be acted on' },
   signal_limit: { severity: 'critical', lasts: true, title: 'a source asks for more than it may: holds wait' },
   arrival_pending: { severity: 'warning', lasts: true, title: 'an arrival waits for those before it' },
+  test: { severity: 'warning', lasts: false, title: 'an operator looks whether alerts arrive' },
   outbox_dead: { severity: 'critical', lasts: true, title: 'a target of alerts could not be told' },
 } as const satisfies Record<string, { severity: 'warning' | 'critical'; lasts: boolean; title: string }>;
 
@@ -84,3 +85,6 @@ export const AlertRetryRequest = z.strictObject({
   reason: ReasonText.optional(),
 });
 export type AlertRetryRequest = z.infer<typeof AlertRetryRequest>;
+
+/** `POST /v1/alerts/test`: one alert of the kind `test`, to whom the routes say. */
+export const AlertTestRequest = z.strictObject({ reason: ReasonText.optional() });

@@ -83,6 +83,18 @@ test('what an alert says is one line, and what it carries is bounded', async (co
   assert.deepEqual(shown?.detail, { tooLarge: 10_011 });
 });
 
+test('a test is an alert, says who asked, and is in the journal', async (context) => {
+  const { alerts, list, journal } = await opened(context);
+  const id = await alerts.test({ actor: 'operator-1' }, { reason: 'new pager' });
+  const [shown] = await list({ kind: 'test' });
+  assert.deepEqual(
+    [shown?.id, shown?.says, shown?.detail],
+    [id, 'operator-1 looks whether alerts arrive', { reason: 'new pager' }],
+  );
+  const [entry] = await journal.entries(0, 10);
+  assert.deepEqual([entry?.action, entry?.body], ['alerts.test', { reason: 'new pager', alert: id }]);
+});
+
 test('who works on alerts hears of each, and no more once it stopped', async (context) => {
   const { store, alerts } = await opened(context);
   let heard = 0;

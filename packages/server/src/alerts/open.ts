@@ -36,6 +36,15 @@ export function openAlerts({ store, journal, system }: Parts): Alerts {
       if (await settle(db, kind, key, at)) work('alert');
     },
     list: (query) => store.read((db) => listAlerts(db, query)),
+    async test(by, { reason = by.reason }) {
+      const [id, at] = [newId(system), system.now()];
+      const says = `${by.actor} looks whether alerts arrive`;
+      const alert = { kind: 'test', subject: null, key: id, at, says, detail: reason === undefined ? {} : { reason } };
+      const entry = { ...by, reason, action: 'alerts.test', body: { alert: id } };
+      await journal.note(entry, (db) => insert(db, alert as Raised, id));
+      work('alert');
+      return id;
+    },
     async retry(by, request) {
       const { reason = by.reason, ...asked } = request;
       const entry = { ...by, reason, action: 'alerts.retry', body: (retried: number) => ({ ...asked, retried }) };

@@ -32,6 +32,8 @@ export interface Page<Item> {
 
 export interface Alerts extends AlertsRaised {
   list(query: AlertsQuery): Promise<Page<AlertView>>;
+  /** Raises one of the kind `test`. Resolves to its id. */
+  test(by: By, request: { reason?: string | undefined }): Promise<string>;
   /** Resolves to how many messages are tried anew. @throws {PortcullisError} `alert_unknown` */
   retry(by: By, request: AlertRetryRequest): Promise<number>;
   /** Called when there may be something to do, maybe before it is committed; `retry`: an operator asks for it. Returns how to stop. */

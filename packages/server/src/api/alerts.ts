@@ -1,4 +1,4 @@
-import { AlertRetryRequest, AlertsQuery, AlertView, page } from '@portcullis/contract';
+import { AlertRetryRequest, AlertsQuery, AlertTestRequest, AlertView, page } from '@portcullis/contract';
 import { z } from 'zod';
 import { type Route, route } from './route.ts';
 
@@ -22,5 +22,15 @@ export const alertsRoutes: readonly Route[] = [
     schemas: { body: AlertRetryRequest },
     answer: z.object({ retried: z.int().nonnegative() }),
     handle: async ({ alerts }, { body, by }) => ({ retried: await alerts.retry(by, body) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/alerts/test',
+    kinds: ['operator'],
+    summary: 'Raises an alert that says nothing, to see whether it arrives',
+    uses: ['alerts'],
+    schemas: { body: AlertTestRequest },
+    answer: z.object({ alert: z.string() }),
+    handle: async ({ alerts }, { body, by }) => ({ alert: await alerts.test(by, body) }),
   }),
 ];

@@ -47,6 +47,7 @@ const requests: Record<string, Asked> = {
   '/v1/holds/release': { ...operator, body: { subject: 'truck-1', reason: 'looked at it' } },
   '/v1/holds/apply': { ...operator, body: { subject: 'truck-2', reason: 'it is so' } },
   '/v1/alerts/retry': { ...operator, body: {} },
+  '/v1/alerts/test': { ...operator, body: {} },
   '/v1/breaches/acknowledge': { ...operator, body: { subject: 'truck-17', reason: 'seen' } },
   '/v1/edges': { ...gate, body: { edges: [edge], newest: [], gaps: [] } },
   '/v1/shipments': { ...operator, body: { shipment: 'box-2', journey: 'vaccine-lane' } },

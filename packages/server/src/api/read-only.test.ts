@@ -42,6 +42,7 @@ test('every route that only looks is a GET: a read-only operator is refused all 
   assert.deepEqual(refused.toSorted(), [
     ...[
       '/v1/alerts/retry',
+      '/v1/alerts/test',
       '/v1/attribute-types/:name',
       '/v1/attributes',
       '/v1/breaches/acknowledge',

@@ -21,7 +21,7 @@ import type { Peer } from './peer.ts';
 
 /** The rooms that handlers call; each is handed those that its row names. */
 export interface Rooms {
-  alerts: Pick<Alerts, 'list' | 'retry'>;
+  alerts: Pick<Alerts, 'list' | 'retry' | 'test'>;
   attributes: Attributes;
   codes: Codes;
   desks: DeskReports;

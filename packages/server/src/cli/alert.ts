@@ -24,6 +24,7 @@ interface RetryOptions extends FleetOptions {
   reason?: string;
 }
 
+const Tested = z.object({ alert: z.string() });
 const Retried = z.object({ retried: z.int() });
 
 export function alertCommands(program: Command, output: Output): void {
@@ -44,12 +45,24 @@ export function alertCommands(program: Command, output: Output): void {
     .option('--reason <text>', 'why, for the journal')
     .description('try at once what waits to be told, and anew what is dead')
     .action((alerts: string[], options: RetryOptions) => retry(alerts, options, output));
+  alert
+    .command('test')
+    .option('--reason <text>', 'why, for the journal and for who is told')
+    .description('raise an alert that says nothing, to see whether it arrives')
+    .action((options: FleetOptions & { reason?: string }) => testAlert(options, output));
 }
 
 async function listAlerts({ kind, subject, open, telling, ...options }: ListOptions, output: Output): Promise<void> {
   const query = queryOf({ kind, subject, open: open ? '1' : undefined, telling });
   await withFleet(options, async (client) => {
     await output.list(client.pages(`/v1/alerts${query}`, AlertView), listing);
+  });
+}
+
+async function testAlert({ reason, ...options }: FleetOptions & { reason?: string }, output: Output): Promise<void> {
+  await withFleet(options, async (client) => {
+    const answer = await client.post('/v1/alerts/test', reason === undefined ? {} : { reason }, Tested);
+    output.result(answer, `raised ${answer.alert}: "portcullis alert list --kind test" tells who was told`);
   });
 }
 
