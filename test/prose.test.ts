@@ -36,6 +36,20 @@ describe('prose', { concurrency: true }, () => {
     });
   });
 
+  test('the rule on the page about rules is one that an authority takes, and what the page asks of it is answered', async () => {
+    await asNewcomer(async (newcomer) => {
+      const page = 'docs/concepts/rules.md';
+      const [init, ...rest] = blocksOf(page);
+      await newcomer.follow(init ? [init] : []);
+      const rule = textOf(page).split('```yaml\n')[1]?.split('```')[0] ?? '';
+      await newcomer.run({ text: 'mkdir fleet/rules', how: '' });
+      newcomer.write('fleet/rules/cold-chain.yaml', () => rule);
+      await newcomer.run({ text: 'portcullis rule check fleet/rules/cold-chain.yaml', how: '' });
+      await newcomer.run({ text: 'portcullis config check', how: '' });
+      await newcomer.follow(rest);
+    });
+  });
+
   test('what the README prints works in the order in which it prints it: npm start, what that says, and the tour while it runs', async () => {
     await asNewcomer(async (newcomer) => {
       const start = `${process.execPath} ${join(root, 'tools/start.ts')} --base-port ${await freeBasePort()}`;

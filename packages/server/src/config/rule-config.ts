@@ -59,6 +59,11 @@ export interface Problem {
   message: string;
 }
 
+const takenNames = new Map([
+  ['status', 'is for operators and signals'],
+  ...['journey', 'step', 'state'].map((name) => [name, 'is moved by journeys'] as const),
+]);
+
 /** Relations between the keys of one rule. */
 export function problemsOfRule(rule: RuleFile): Problem[] {
   const problems: Problem[] = [];
@@ -82,8 +87,9 @@ export function problemsOfRule(rule: RuleFile): Problem[] {
       const known = types.get(name) ?? typeof value;
       types.set(name, known);
       if (known !== typeof value) say(['on', moment, name], `must be a ${known}, as at the other moments`);
-      if (name === 'status')
-        say(['on', moment, name], 'is for operators and signals; give the rule an attribute of its own');
+      const taken =
+        takenNames.get(name) ?? (rule.about === `attributes.${name}` ? 'says whom the rule is about' : undefined);
+      if (taken) say(['on', moment, name], `${taken}; give the rule an attribute of its own`);
     }
   }
   for (const name of Object.keys(well ?? {}))

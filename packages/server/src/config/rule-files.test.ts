@@ -77,6 +77,14 @@ const refused: [string, RegExp][] = [
     coldChain.replace('{ cold_chain: intact }', '{ sealed: true }'),
     /cold\.yaml:13: "on\.well\.sealed": is moved neither/,
   ],
+  [
+    coldChain.replace('{ cold_chain: broken }', '{ step: lost }'),
+    /cold\.yaml:11: "on\.breach\.step": is moved by journeys/,
+  ],
+  [
+    coldChain.replace('{ cold_chain: broken }', '{ shipment: none }'),
+    /"on\.breach\.shipment": says whom the rule is about/,
+  ],
   [coldChain.replace('[cold]', '[]'), /cold\.yaml:2: "streams": /],
 ];
 

@@ -2,6 +2,7 @@ import type { Kind } from '@portcullis/contract';
 import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store, Writer } from '../storage/storage.ts';
 import { type Log, type System, timestamp } from '../telemetry/telemetry.ts';
+import { mark } from './due.ts';
 import type { Breach } from './facts.ts';
 import { namesOf, type Plan, type PlanParts, planOf, type Values } from './plan.ts';
 import type { Asked } from './read-facts.ts';
@@ -34,19 +35,34 @@ export interface JudgingParts extends PlanParts {
 /** So many of each are kept with what was found: the newest. */
 const foundMax = 500;
 
-/** Looks at a subject under a rule, and does what follows. What moves nothing is no revision and no entry of the journal. */
+/**
+ * Looks at a subject under a rule, and does what follows. What is told while it looks is seen, or makes it look again: both are within one
+ * transaction. What moves an attribute is a revision, a breach or silence that moves none an entry of the journal, all else neither.
+ */
 export async function lookAt(parts: JudgingParts, asked: Asked): Promise<void> {
   const { store, journal, system } = parts;
-  const plan = await store.read((db) => planOf(db, parts, asked, system.now()));
-  if (!plan.moves) {
-    // A crash that loses it leaves the row due, and the next look finds the same.
-    await store.change((db) => writeState(db, asked, plan, system.now()), { durable: false });
+  const planned = (db: Writer) => planOf(db, parts, asked, system.now());
+  // A crash that loses it leaves the row due, and the next look finds the same.
+  const plan = await store.change(
+    async (db) => {
+      const plan = await planned(db);
+      if (!plan.moves) await writeFound(db, asked, plan, system.now());
+      return plan;
+    },
+    { durable: false },
+  );
+  if (!plan.moves) return;
+  const by = { actor: 'authority', action: actionOf(plan), reason: reasonOf(plan, asked) };
+  if (Object.keys(plan.values).length > 0) {
+    await journal.change(by, async (change) => follow(parts, change, asked, await planned(change.db)));
     return;
   }
-  const by = { actor: 'authority', action: actionOf(plan), reason: reasonOf(plan, asked) };
-  await journal.change(by, async (change) => {
-    const now = await planOf(change.db, parts, asked, system.now());
-    await follow(parts, change, asked, now);
+  const subjects = [{ subject: asked.subject }];
+  await journal.note({ ...by, body: (about) => ({ about, subjects }) }, async (db) => {
+    const about = await record(parts, { db, at: system.now() }, asked, await planned(db));
+    // What became known meanwhile may move an attribute: the next look sees to it.
+    await mark(db, asked.version.rule.rule, asked.subject, system.now());
+    return about;
   });
 }
 
@@ -57,7 +73,22 @@ export async function follow(
   asked: Asked,
   plan: Plan,
 ): Promise<number> {
-  const { db, at } = change;
+  const { subject } = asked;
+  change.about(await record(parts, change, asked, plan));
+  const known = await kindOf(change.db, subject);
+  if (!known || known.retired) return nothingMoved(change, subject);
+  const moved = await putValues(parts, change, asked, plan.values);
+  if (moved === 0) change.touched(subject, known.kind);
+  return moved;
+}
+
+/** All but what moves: breaches, and who is told of them. Resolves to what the journal says of it. */
+async function record(
+  parts: JudgingParts,
+  { db, at }: Pick<ChangeTransaction, 'db' | 'at'>,
+  asked: Asked,
+  plan: Plan,
+): Promise<Record<string, unknown>> {
   const { subject, version } = asked;
   const { rule } = version.rule;
   const known = await kindOf(db, subject);
@@ -65,21 +96,22 @@ export async function follow(
   const kind = after ? 'breach_after_delivery' : 'breach';
   for (const breach of plan.found) {
     const id = await writeBreach(db, asked, breach, { at, after });
-    const detail = { rule, ...detailOf(breach), revision: change.revision };
     const says = breachWords(asked, breach);
+    const detail = { rule, ...detailOf(breach) };
     await parts.alerts.raise(db, { kind, subject, key: breachKey(id), at, says, detail });
   }
-  for (const { id, from, to, at: passedAt, stands } of plan.corrected) {
-    const row = { since: from, until: to, at: passedAt, stands: Number(stands) };
+  await tellSilence(parts, { db, at }, asked, plan);
+  await writeFound(db, asked, plan, at);
+  return { rule, status: plan.status, ...(plan.found[0] && { breach: detailOf(plan.found[0]) }) };
+}
+
+/** What is known now of what was found before, and what was found. */
+async function writeFound(db: Writer, asked: Asked, plan: Plan, now: number): Promise<void> {
+  for (const { id, from, to, at, stands } of plan.corrected) {
+    const row = { since: from, until: to, at, stands: Number(stands) };
     await db.updateTable('ruleBreaches').set(row).where('id', '=', id).execute();
   }
-  await tellSilence(parts, change, asked, plan);
-  await writeState(db, asked, plan, at);
-  change.about({ rule, status: plan.status, ...(plan.found[0] && { breach: detailOf(plan.found[0]) }) });
-  if (!known || known.retired) return nothingMoved(change, subject);
-  const moved = await putValues(parts, change, asked, plan.values);
-  if (moved === 0) change.touched(subject, known.kind);
-  return moved;
+  await writeState(db, asked, plan, now);
 }
 
 /** Of what this rule moves anybody may know, where it says so; what others move stays as they have it. */
@@ -108,7 +140,12 @@ function nothingMoved(change: ChangeTransaction, subject: string): 0 {
 export const breachKey = (id: number) => `breach:${id}`;
 const silenceKey = ({ version, subject }: Asked, since: number) => `silence:${version.rule.rule}:${subject}:${since}`;
 
-async function tellSilence({ alerts }: JudgingParts, { db, at }: ChangeTransaction, asked: Asked, plan: Plan) {
+async function tellSilence(
+  { alerts }: JudgingParts,
+  { db, at }: Pick<ChangeTransaction, 'db' | 'at'>,
+  asked: Asked,
+  plan: Plan,
+) {
   const { silentSince, wasSilentSince } = plan;
   const { rule } = asked.version.rule;
   if (wasSilentSince !== null && silentSince === null)

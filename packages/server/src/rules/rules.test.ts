@@ -323,3 +323,34 @@ test('what is older than is kept goes, and what was found of a journey that ende
   assert.deepEqual(await fleet.rules.excursions('box-1'), seen);
   assert.equal(await fleet.valueOf('box-1'), 'broken');
 });
+
+test('a breach that moves no attribute is an entry of the journal and no revision; its end is put beside it', async (context) => {
+  const fleet = await shipmentWithTracker(context, [{ ...coldChain, budget: undefined, on: {} }]);
+  const { revision } = fleet.records.journal.head();
+  await fleet.hear('in 0-4, out 5-16');
+  await fleet.until(16);
+  const open = await fleet.rules.breaches({ limit: 10 });
+  assert.deepEqual(
+    open.items.map(({ to }) => to),
+    [null],
+  );
+  await fleet.hear('in 17-18');
+  await fleet.until(20);
+  const { items } = await fleet.rules.breaches({ limit: 10 });
+  assert.deepEqual(
+    items.map(({ to }) => to),
+    ['2030-01-01T00:17:00.000Z'],
+  );
+  assert.equal(fleet.records.journal.head().revision, revision);
+  assert.equal((await fleet.actions()).at(-1), 'rules.breach');
+});
+
+test('what is told while a subject is looked at is not lost', async (context) => {
+  const fleet = await shipmentWithTracker(context);
+  await fleet.hear('in 0-2');
+  fleet.records.clock.now = at(3);
+  const looks = fleet.rules.settled();
+  await Promise.all([looks, fleet.hear('out 3-15'), fleet.rules.settled()]);
+  await fleet.until(16);
+  assert.equal(await fleet.valueOf('box-1'), 'broken');
+});
