@@ -51,7 +51,7 @@ export function outsideTimes(runs: readonly Run[]): OutsideTime[] {
   const joined: OutsideTime[] = [];
   const parts = runs.filter(({ side }) => side === 'outside').flatMap((run) => inside.split(run));
   for (const { from, to, moment, ruleRevision } of parts.sort((a, b) => a.from - b.from)) {
-    const end = moment ? inside.afterMoment(from) : inside.from(to);
+    const end = inside.after(to, moment);
     const last = joined.at(-1);
     if (!last || (last.to !== null && from > last.to)) joined.push({ from, to: end, ruleRevision });
     else last.to = last.to === null || end === null ? null : Math.max(last.to, end);
@@ -79,21 +79,17 @@ class Inside {
     this.#moments = this.#runs.filter(({ moment }) => moment).map(({ from }) => from);
   }
 
-  /** The first time from this one on at which a reading is known to be inside; null: none is. */
-  from(time: number): number | null {
-    const next = firstAfter(this.#runs, time, ({ from }) => from);
-    if ((this.#reach[next - 1] ?? Number.NEGATIVE_INFINITY) >= time) return time;
-    return this.#runs[next]?.from ?? null;
-  }
-
-  /** One late reading outside amid a run inside: the next of that run came no later than its readings are apart. */
-  afterMoment(time: number): number | null {
-    const next = firstAfter(this.#runs, time, ({ from }) => from);
+  /**
+   * The first time from this one on at which a reading is known to be inside; null: none is. Of a run that goes on around it, a late reading's
+   * or another gate's, the next reading came no later than its readings are apart. At a late reading's own time nothing else is inside.
+   */
+  after(time: number, moment: boolean): number | null {
+    const next = firstAfter(this.#runs, moment ? time : time - 1, ({ from }) => from);
     const ends = [this.#runs[next]?.from ?? Number.POSITIVE_INFINITY];
     for (let index = next - 1; index >= Math.max(0, next - aroundMax); index--) {
       if ((this.#reach[index] as number) <= time) break;
-      const { moment, from, to, pauseMs } = this.#runs[index] as Run;
-      if (!moment && from < time && to > time) ends.push(Math.min(to, time + pauseMs));
+      const { moment: isMoment, from, to, pauseMs } = this.#runs[index] as Run;
+      if (!isMoment && from < time && to > time) ends.push(Math.min(to, time + pauseMs));
     }
     const end = Math.min(...ends);
     return Number.isFinite(end) ? end : null;
