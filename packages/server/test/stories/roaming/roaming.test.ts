@@ -13,7 +13,7 @@ const rule = (outside: string) => `rule: cold-chain
 streams: [telemetry]
 outside: ${outside}
 inside: reading.t <= 7.5
-for: 2s
+for: 10m
 silent: 30m
 on: { breach: { cold_chain: broken }, well: { cold_chain: intact } }
 `;
@@ -27,7 +27,7 @@ let secondUrl = '';
 before(async () => {
   house = await House.open((made) => {
     writeRule(made, 'reading.t > 8');
-    // What the gate answers while the authority is away, it answers under this one.
+    // What a gate answers while the authority is away, it answers under this one.
     made.configure(
       'fleet.yaml',
       (text) => `${text.replace(/^leaseMs:.*\n/m, '')}leaseMs: ${made.lease(15_000).leaseMs}\n`,
@@ -76,10 +76,6 @@ const says = (words: string, is: (found: RuledSubject) => boolean) =>
     60_000,
   );
 const first = () => readingsUrl(house);
-const valueNow = async () => {
-  const [shown] = await house.json<{ attributes: Record<string, { value: unknown }> }>('subject', 'show', 'tracker-1');
-  return shown?.attributes.cold_chain?.value;
-};
 
 test('a device that roams is out of bounds from the one reading to the other, whichever gates had them', async () => {
   await send(first(), 5);
@@ -91,15 +87,7 @@ test('a device that roams is out of bounds from the one reading to the other, wh
   assert.deepEqual((await account()).breaches, []);
 });
 
-test('a limit that passes while nothing is heard is a breach', async () => {
-  const from = await send(secondUrl, 9);
-  await says('it is a breach', ({ status, breaches }) => status === 'broken' && breaches[0]?.from === from);
-  await eventually(async () => (await valueNow()) === 'broken', 'and the attribute says so', 60_000);
-});
-
 test('P8: kill -9 of a gate right after its answer: what it found is told by its next process, once', async () => {
-  await send(secondUrl, 5);
-  await says('it is back', ({ excursions }) => excursions.at(-1)?.to !== null);
   const known = (await account()).excursions.length;
   const from = await send(first(), 9);
   await house.gate?.kill();
