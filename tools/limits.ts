@@ -122,6 +122,26 @@ const limits: Record<string, Limit[]> = {
       '',
       '403 `signal_unproven`',
     ),
+    limit(
+      'what expressions see of one alert',
+      'server/src/signals/judge.ts#alertBytesMax',
+      'bytes',
+      'the alert is `refused`, the others are taken',
+    ),
+    limit('deliveries that wait to be judged', 'server/src/signals/judging.ts#deliveriesMax', '', '503 `signals_busy`'),
+    limit(
+      'holds of one source, in force or waiting',
+      'server/src/signals/plan.ts#holdsPerSourceMax',
+      '',
+      'the alert is `refused`, and rings',
+    ),
+    limit(
+      'refusals of one delivery that ring, each by itself',
+      'server/src/signals/receiving.ts#rungMax',
+      '',
+      'the rest rings as one',
+    ),
+    limit('holds that an answer names', 'contract/src/holds.ts#heldByMax', '', 'the rest is in `GET /v1/holds`'),
   ],
   'Rules on readings': [
     limit(

@@ -19,6 +19,12 @@ export interface LettingGoParts {
   inTurn<T>(work: () => Promise<T>): Promise<T>;
 }
 
+/** Why these end, and what keeps one of them by then. */
+interface How {
+  reason: string;
+  stays(db: Reader, row: HoldRow): Promise<string | undefined>;
+}
+
 type Done = { revision: number; changed: number };
 
 /** So long what ended is kept: a sender that repeats itself is known by it. */
@@ -86,24 +92,27 @@ export class LettingGo {
     return new Set(found.map(({ subject }) => subject)).size;
   }
 
-  /** All whose time is over, in the order of their ends; then some of those whose alert is, the next at the next look. */
+  /**
+   * All whose time is over, in the order of their ends; then some of those whose alert is, the next at the next look. What can not be ended keeps
+   * nothing else from its end. @throws the first that went wrong
+   */
   async look(): Promise<void> {
     const { store, system } = this.#parts;
+    const failed: unknown[] = [];
+    const end = (rows: readonly HoldRow[], how: How) => this.#endIf(rows, how).catch((error) => failed.push(error));
     const over = await store.read((db) => overdue(db, system.now()));
     for (const [endsAt, rows] of Map.groupBy(over, (row) => row.endsAt)) {
-      await this.#endIf(rows, {
-        reason: `it was to end at ${timestamp(endsAt as number)}`,
-        stays: async () => undefined,
-      });
+      await end(rows, { reason: `it was to end at ${timestamp(endsAt as number)}`, stays: async () => undefined });
       await aTurn();
     }
     const { claimed, next } = await store.read((db) => claimedAfter(db, this.#claimed));
     this.#claimed = next;
     const ready: HoldRow[] = [];
-    for (const one of claimed)
-      if ((await store.read((db) => this.lacks(db, one.row, one.episode))) === undefined) ready.push(one.row);
-    if (ready.length > 0)
-      await this.#endIf(ready, { reason: 'its alert is over', stays: (db, row) => this.#lacksNow(db, row) });
+    for (const { row, episode } of claimed)
+      if ((await store.read((db) => this.lacks(db, row, episode))) === undefined) ready.push(row);
+    for (const rows of Map.groupBy(ready, ({ subject }) => subject).values())
+      await end(rows, { reason: 'its alert is over', stays: (db, row) => this.#lacksNow(db, row) });
+    if (failed.length > 0) throw failed[0];
   }
 
   /** What ended long ago, of alerts that do not fire. */
@@ -152,10 +161,7 @@ export class LettingGo {
   }
 
   /** Those of them that last and that nothing keeps by now. */
-  #endIf(
-    rows: readonly HoldRow[],
-    { reason, stays }: { reason: string; stays(db: Reader, row: HoldRow): Promise<string | undefined> },
-  ): Promise<Done> {
+  #endIf(rows: readonly HoldRow[], { reason, stays }: How): Promise<Done> {
     const entry = { actor: 'authority', action: 'signals.end', reason };
     return this.#parts.inTurn(() =>
       this.#change(entry, async (change) => {

@@ -68,6 +68,7 @@ export async function openSignals(parts: Parts): Promise<Signals> {
     },
     list: (query) => store.read((db) => listHolds(db, query, shown)),
     sources: () => store.read((db) => sourcesOf(db, signals, tally)),
+    outcomes: () => tally.outcomes(),
     release: (by, request) => letting.release(by, request),
     apply: (by, request) => letting.apply(by, request),
     letGo: (change, subjects, names) => letting.letGo(change, subjects, names),

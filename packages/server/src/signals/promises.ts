@@ -6,6 +6,7 @@ import type {
   Kind,
   ReleaseRequest,
   SignalAnswer,
+  SignalResult,
   SignalTrial,
   SourceView,
   StreamName,
@@ -79,6 +80,8 @@ export interface Signals {
   trial(source: string, message: { headers: SignalHeaders; raw: Buffer }): Promise<SignalTrial>;
   list(query: HoldsQuery): Promise<{ items: HoldView[]; next: string | null }>;
   sources(): Promise<SourceView[]>;
+  /** How many alerts had which outcome since this process began, of all sources together. */
+  outcomes(): [SignalResult['outcome'], number][];
   /** @throws {PortcullisError} `hold_unknown` */
   release(by: By, request: ReleaseRequest): Promise<{ revision: number; changed: number }>;
   /** What waits comes into force. @throws {PortcullisError} `hold_unknown` */

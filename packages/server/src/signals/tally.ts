@@ -36,6 +36,14 @@ export class Tally {
     }
   }
 
+  /** Of all sources together. */
+  outcomes(): [SignalResult['outcome'], number][] {
+    const sum = new Map<SignalResult['outcome'], number>();
+    for (const { outcomes } of this.#sources.values())
+      for (const [outcome, count] of outcomes) sum.set(outcome, (sum.get(outcome) ?? 0) + count);
+    return [...sum];
+  }
+
   isNews(source: string, key: string, why: string): boolean {
     return this.of(source).refused.get(key) !== why;
   }

@@ -20,7 +20,8 @@ function everyFigure(): Figures[] {
   const feed = { leases: () => ({ held: 1, expired: 0 }) };
   const issuance = { ends: () => [{ name: 'root', notAfter: 1_000 }] };
   const doors = { list: () => [{ listener: 'api', connections: 2, displaced: 1, turnedAway: 0 }] };
-  const authority = { doors, journal, feed, issuance, diskSpace, requests };
+  const signals = { outcomes: () => [['held', 2]] };
+  const authority = { signals, doors, journal, feed, issuance, diskSpace, requests };
   const gate = {
     ground: {
       replica: { revision: 7, headRevision: 8, certificates: 3 },
@@ -30,7 +31,15 @@ function everyFigure(): Figures[] {
     connections: { size: 2, closed: 1 },
     verdicts: { counters: { admitted: 4, dropped: 0 }, refusals: new Map([['replica_stale', 5]]) },
     policies: { refused: false },
-    ...{ overruns: () => 0, pruneWaiting: () => 0, crowd: () => ({ displaced: 0, turnedAway: 0 }), diskSpace },
+    watching: { inForce: 2, refused: 0 },
+    ...{
+      overruns: () => 0,
+      pruneWaiting: () => 0,
+      edgesTold: () => 6,
+
+      crowd: () => ({ displaced: 0, turnedAway: 0 }),
+      diskSpace,
+    },
   };
   return [authorityFigures(authority as never), gateFigures(gate as never)];
 }
