@@ -11,6 +11,9 @@ describe('prose', { concurrency: true }, () => {
   test('the tour of docs/start.md works by copy and paste', () =>
     asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/start.md'))));
 
+  test('the way of a shipment in docs/start-shipment.md works by copy and paste', () =>
+    asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/start-shipment.md'))));
+
   test('the policy on the page about expectations is one that a gate takes', async () => {
     await asNewcomer(async (newcomer) => {
       await newcomer.run({ text: 'portcullis init', how: '' });
