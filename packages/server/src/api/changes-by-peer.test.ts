@@ -8,6 +8,8 @@ import { alert, delivery, signalsOver, usualSignals } from '../../test/signals.t
 import { Buckets } from '../bounds/bounds.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
 import { openCodes } from '../publication/codes.ts';
+import { openSignalIntake } from '../signals/signals.ts';
+import { createLog } from '../telemetry/telemetry.ts';
 import { byPeer, requireAdmitted } from './peer.ts';
 import type { Rooms } from './route.ts';
 import { apiRoutes } from './routes.ts';
@@ -16,6 +18,8 @@ type Asked = { subject: string; kind: Kind; body: object; params?: object };
 
 const operator = { subject: 'op-4', kind: 'operator' } as const;
 const gate = { subject: 'gate-1', kind: 'gate' } as const;
+const desk = { subject: 'desk-1', kind: 'desk' } as const;
+const monitor = { subject: 'alertmanager-1', kind: 'monitor' } as const;
 const checkpoint = { subject: 'trucker', kind: 'checkpoint' } as const;
 const ofBox = { id: 'box-1' };
 const because = 'a mistake';
@@ -34,6 +38,12 @@ const edge = {
   },
   ...{ at: '2030-01-01T00:00:00.000Z', receivedAt: '2030-01-01T00:00:00.000Z', late: false, unproven: false },
 };
+
+const firing = JSON.stringify({
+  alerts: [
+    { status: 'firing', labels: { severity: 'critical', device: 'truck-17', alertname: 'x' }, fingerprint: 'f' },
+  ],
+});
 
 /** For each route that puts something on record, who asks for what. */
 const requests: Record<string, Asked> = {
@@ -62,6 +72,8 @@ const requests: Record<string, Asked> = {
   '/v1/tokens/:id/revocation': { ...operator, body: {}, params: { id: 'token-1' } },
   '/v1/server-certificates': { ...gate, body: { request: '' } },
   '/v1/leases': { ...gate, body: lease },
+  '/v1/signals/:source': { ...monitor, body: Buffer.from(firing), params: { source: 'mill' } },
+  '/v1/publication-certificates': { ...desk, body: { request: '' } },
 };
 /** What gates tell of themselves is kept in memory alone. */
 /** A desk carries what others ask, who prove it themselves; of its own it puts nothing on record. */
@@ -98,8 +110,23 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
   }
   await putToken(records, 'truck-17', 'token-1');
   for (const id of ['operator-1', 'op-4', 'gate-1']) await putCertificate(records, id, id);
-  const signals = await signalsOver(records, { signals: usualSignals.replace('1000 in', '1 in') });
+  // One that is over its limit, and one that is not.
+  const two = usualSignals.replace('1000 in', '1 in') + usualSignals.replace('plant', 'mill');
+  const signals = await signalsOver(records, { signals: two });
   context.after(() => signals[Symbol.asyncDispose]());
+  await putSubject(records, 'alertmanager-1', 'monitor', {});
+  await putSubject(records, 'desk-1', 'desk', {});
+  for (const id of ['alertmanager-1', 'desk-1']) await putCertificate(records, id, id);
+  const intake = openSignalIntake({
+    ...{ directory: '', signals: { mill: { certificate: 'alertmanager-1', format: 'alertmanager', from: [] } } },
+    ...{
+      receive: signals.receive,
+      alerts: { raise: async () => undefined },
+      log: createLog({ role: 'authority', level: 'error' }),
+    },
+    ...{ store: records.store, system: records.system },
+  });
+  context.after(() => intake[Symbol.asyncDispose]());
   for (const id of ['truck-1', 'truck-2']) await putSubject(records, id);
   await signals.receive('plant', delivery(alert('truck-1'), alert('truck-2')));
   const shipping = await shippingOver(context, records);
@@ -122,6 +149,8 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
       journeys,
       codes: openCodes(records),
       signals,
+      intake,
+      fleet: 'fleet-1',
       enrolment,
       feed,
       rules,
@@ -156,7 +185,8 @@ for (const [path, { subject, kind, ...asked }] of Object.entries(requests)) {
     const [certificate] = (await records.revocation.list({ subject: subjectId(subject), limit: 1 })).items;
     const peer = await requireAdmitted(records, certificate?.fingerprint, [kind]);
     const reply = { code: () => undefined };
-    const call = { ...asked, query: {}, reply, peer, by: byPeer(records, peer) };
+    const request = { params: asked.params, raw: { headersDistinct: {} } };
+    const call = { ...asked, request, query: {}, reply, peer, by: byPeer(records, peer) };
     const ask = () => row?.handle(records.rooms, call as never) ?? Promise.resolve();
     await records.revocation.change({ actor: 'operator-1' }, { subject, action: 'suspend' } as never);
     const before = await record(records);
