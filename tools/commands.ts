@@ -59,6 +59,12 @@ process.once('exit', () => {
   for (const child of started) child.kill();
 });
 
+/** The same, of a command that prints no text. */
+export async function printed(program: Program, ...words: string[]): Promise<Buffer> {
+  const { stdout } = await run(process.execPath, [files[program], ...words], { encoding: 'buffer' });
+  return stdout;
+}
+
 /** A command that stays, with the lines that it prints. */
 export class Running {
   readonly process: ChildProcess;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { enrol } from '@portcullis/device';
 import { finished } from '../../tools/commands.ts';
+import { programOf } from '../../tools/page-programs.ts';
 import { patienceMs } from '../patience.ts';
 import { textOf } from '../tree.ts';
 import { type House, openHouse, skippedWithout } from './house.ts';
@@ -17,13 +18,6 @@ const python = '/usr/bin/python3';
 const works = (...words: string[]) => spawnSync(words[0] as string, words.slice(1)).status === 0;
 const present = works(python, '-c', 'import cryptography') && works('openssl', 'version');
 const skip = skippedWithout(present, 'Python 3 with cryptography (Debian: python3-cryptography) and openssl');
-
-/** The block of the page that begins with a comment of the program's name. */
-function programOf(name: string): string {
-  const [, text] = new RegExp(`\`\`\`\\w+\\n((?:#|//) ${name}[\\s\\S]*?)\`\`\``).exec(page) ?? [];
-  assert.ok(text, `the page has ${name}`);
-  return text;
-}
 
 interface Checker {
   name: string;
@@ -67,7 +61,7 @@ before(async () => {
   }
   writeFileSync(file('answer.json'), (await ask(`/v1/public/${code}`)).body);
   writeFileSync(file('answer.p7s'), (await ask(`/v1/public/${code}.p7s`)).body);
-  for (const { name } of checkers) writeFileSync(file(name), programOf(name));
+  for (const { name } of checkers) writeFileSync(file(name), programOf(page, name));
 });
 after(() => house?.[Symbol.asyncDispose]());
 

@@ -13,11 +13,17 @@ const monitoring = skippedWithout(
   'prometheus, prometheus-alertmanager',
 );
 
+const cryptography = skippedWithout(
+  spawnSync('/usr/bin/python3', ['-c', 'import cryptography']).status === 0,
+  'Python 3 with cryptography (Debian: python3-cryptography)',
+);
+
 /** What each says last but one, beside that every step was seen. */
 const stories: [name: string, skip: string | false, end: RegExp][] = [
   ['cut', false, /all \d+ readings are stored, each once/],
   ['alert', monitoring, /the hold is lifted without a human: admitted again/],
   ['lane', false, /what load-2 went through is drawn/],
+  ['scan', cryptography, /check.py: box-1 stopped/],
 ];
 
 for (const [name, skip, end] of stories) {

@@ -12,6 +12,7 @@ const stories: Record<string, () => Promise<{ tell(stage: InstanceType<typeof St
   cut: () => import('./cut.ts'),
   alert: () => import('./alert.ts'),
   lane: () => import('./lane.ts'),
+  scan: () => import('./scan.ts'),
 };
 
 const [name = 'cut'] = process.argv.slice(2);

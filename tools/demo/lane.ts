@@ -2,8 +2,7 @@
  * Three refrigerated loads on one lane, an hour of it in a fifth of a second: one goes through, though a customs office without a network uploads
  * late; the cooling of one breaks down at sea, and the clinic can not accept it; one is recorded out of its order, and is refused there.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { get } from 'node:https';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -12,6 +11,7 @@ import { Device } from '@portcullis/device';
 import { patienceMs } from '../../test/patience.ts';
 import { succeeded } from '../commands.ts';
 import { within } from '../within.ts';
+import { askPublicly } from './ask-publicly.ts';
 import { must, type Stage } from './stage.ts';
 import { ThermalLoad } from './thermal-load.ts';
 
@@ -90,13 +90,13 @@ export async function tell(stage: Stage): Promise<void> {
   stage.seen(`what load-2 went through is drawn: ${picture}`);
 }
 
-function prepare({ fleet }: Stage, rung: string): void {
+function prepare(stage: Stage, rung: string): void {
+  const { fleet } = stage;
   for (const [folder, file, text] of [
     ['journeys', 'vaccine-lane.yaml', journey],
     ['rules', 'cold-chain.yaml', rule],
   ] as const) {
-    mkdirSync(join(fleet, folder), { recursive: true });
-    writeFileSync(join(fleet, folder, file), text);
+    stage.write(join('fleet', folder, file), text);
   }
   const change = (name: string, by: (text: string) => string) =>
     writeFileSync(join(fleet, name), by(readFileSync(join(fleet, name), 'utf8')));
@@ -243,7 +243,7 @@ async function answers(stage: Stage, basePort: number, codes: Map<Load, string>)
   const ca = readFileSync(root);
   for (const [load, code] of codes) {
     const file = stage.file(`${load}.json`);
-    writeFileSync(file, await asked(`https://localhost:${basePort + 2}/v1/public/${code}`, ca));
+    writeFileSync(file, await askPublicly(`https://localhost:${basePort + 2}/v1/public/${code}`, ca));
     const told = JSON.parse(await succeeded('portcullis-device', 'verify', file, '--root', root, '--json')) as {
       answer?: { state: string };
       state?: string;
@@ -252,18 +252,4 @@ async function answers(stage: Stage, basePort: number, codes: Map<Load, string>)
     must(state === (load === 'load-2' ? 'on_its_way' : 'accepted'), `${load} as it is: ${JSON.stringify(told)}`);
     stage.seen(`the public answer about ${load} was kept and checked offline: ${state}`);
   }
-}
-
-function asked(url: string, ca: Buffer): Promise<string> {
-  return new Promise((resolve, reject) => {
-    get(url, { ca, agent: false }, (answer) => {
-      let body = '';
-      answer.setEncoding('utf8').on('data', (piece: string) => {
-        body += piece;
-      });
-      answer.on('end', () =>
-        answer.statusCode === 200 ? resolve(body) : reject(new Error(`${url}: ${answer.statusCode} ${body}`)),
-      );
-    }).on('error', reject);
-  });
 }

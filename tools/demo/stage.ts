@@ -1,8 +1,8 @@
 /** What a story is told on: a folder of its own, a fleet in it, the processes that it started, and the lines that say what was seen. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { freeBasePort, type Launch, type Program, Running, succeeded } from '../commands.ts';
+import { dirname, join } from 'node:path';
+import { freeBasePort, type Launch, type Program, printed, Running, succeeded } from '../commands.ts';
 import { within } from '../within.ts';
 
 export function must(condition: boolean, words: string): void {
@@ -22,6 +22,12 @@ export class Stage {
 
   file(name: string): string {
     return join(this.home, name);
+  }
+
+  /** A file below the folder, and the folders on the way to it. */
+  write(name: string, text: string): void {
+    mkdirSync(dirname(this.file(name)), { recursive: true });
+    writeFileSync(this.file(name), text);
   }
 
   /** It is stopped when the story ends, the last one first. */
@@ -57,6 +63,11 @@ export class Stage {
 
   portcullis(...words: string[]): Promise<string> {
     return within(...words, '--fleet', this.fleet);
+  }
+
+  /** What a command prints, where that is no text. */
+  bytes(...words: string[]): Promise<Buffer> {
+    return printed('portcullis', ...words);
   }
 
   async told<Answer>(...words: string[]): Promise<Answer> {
