@@ -37,7 +37,7 @@ async function makeLink(subject: string, options: LinkOptions, output: Output): 
   requireAssignments(attribute);
   const expiresSeconds = durationOf(expires);
   await withFleet(options, async (client) => {
-    const url = await publicUrlOf(options);
+    const url = await publicUrlOf(options, output);
     const { values } = await readAssignments(attribute, client, output);
     const token = { subject, kind: 'checkpoint', attributes: { status: 'active', ...values }, expiresSeconds };
     const body = { tokens: [token], ...(reason !== undefined && { reason }) };

@@ -26,7 +26,7 @@ export function addLabelCommand(shipment: Command, output: Output): void {
 async function printLabel(id: string, options: LabelOptions, output: Output): Promise<void> {
   const code = codeFrom(options.code);
   await withFleet(options, async (client) => {
-    const base = await publicUrlOf(options);
+    const base = await publicUrlOf(options, output);
     const { labelSvg, symbolPng, inCapitals, tradeItemOf, tradeLink } = await import('../trade/trade.ts');
     const { journey, attributes, statement } = await factsOf(client, id);
     const item = tradeItemOf(attributes);
