@@ -21,6 +21,7 @@ const parts: Record<string, string> = {
   monitoring:
     'the way of an alert from Debian’s Prometheus and Alertmanager to a cut, and what they say when they lose sight of a device',
   stories: 'npm run demo, each of its stories to the end',
+  alertmanager: 'what a house tells Debian’s Alertmanager of itself, and for how long',
   torture: 'real processes and faults at random, for some seconds, and the fault that they must find',
   checkpoint: 'the page of checkpoints in chromium: a label before its camera, no network, a cut',
   services: 'the systemd units, and the accounts that they run in',

@@ -4,7 +4,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { openRecords, putSubject } from '../../../test/records.ts';
 import { alert, delivery, signalsOver } from '../../../test/signals.ts';
+import { beginNext } from '../../alerts/queue.ts';
+import { routeSome } from '../../alerts/routing.ts';
 import { PublicFeed } from '../../feed/public-feed.ts';
+import { expiringCertificates } from '../../revocation/revocation.ts';
 
 test('each index over a part of a table is used by the queries that it is for', async (context) => {
   const texts = new Set<string>();
@@ -22,6 +25,13 @@ test('each index over a part of a table is used by the queries that it is for', 
   const over = new AbortController();
   const write = async ({ type }: { type: string }) => (type === 'beat' ? over.abort() : undefined);
   await new PublicFeed({ store, journal, attributes, codes, now: system.now, write, signal: over.signal }).run();
+  const manner = { name: 'duty', groupWaitMs: 0, repeatMs: 1_000, settled: true, leases: false };
+  await store.change(async (db) => {
+    await records.alerts.raise(db, { kind: 'test', key: 'a', subject: null, at: 0, says: '', detail: {} });
+    await routeSome(db, { manners: [manner], routes: undefined, system });
+    await beginNext(db, manner, system.now());
+    await expiringCertificates(db, { now: 0, until: 1, limit: 1 });
+  });
   const signals = await signalsOver(records);
   context.after(() => signals[Symbol.asyncDispose]());
   await signals.receive('plant', delivery(alert('truck-1')));
@@ -49,6 +59,10 @@ test('each index over a part of a table is used by the queries that it is for', 
     [/count\(\*\) as "live" from "holds" where "source" = \? and "endedAt" is null/, /USING INDEX holdsLiveBySource/],
     [/from "holds" where "source" = \? and "key" in/, /USING INDEX holdsByKey/],
     [/from "signals" where "state" = 'claimed_resolved'/, /USING (COVERING )?INDEX signalsClaimed/],
+    [/from "alerts" where "toRoute" > 0/, /USING (COVERING )?INDEX alertsToRoute/],
+    [/from "alertMessages" where .*"triedSince" is null/, /USING INDEX alertMessagesOpen/],
+    [/from "alertMessages" where .*"dueAt" is not null and "dueAt" <= \?/, /USING INDEX alertMessagesDue/],
+    [/"certificates"\."notAfter", "certificates"\."fingerprint"\) > /, /USING INDEX certificatesByEnd/],
     [/from "draftParts"/, /USING (COVERING )?INDEX draftPartsToMerge/],
     [/from "attributes" where "visibility"/, /USING COVERING INDEX attributesPublic/],
     [/from "certificates" .*"purpose" = 'client' and "notAfter" > \?/, /USING (COVERING )?INDEX certificatesByEnd/],
