@@ -10,6 +10,7 @@ import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
 import { benchGrowth } from './growth.ts';
 import { benchHostile } from './hostile.ts';
+import { benchPublic } from './public.ts';
 import { benchReadings } from './readings.ts';
 import { benchRules } from './rules.ts';
 import { benchSend } from './send.ts';
@@ -74,6 +75,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   rules: {
     about: 'what rules on readings cost a gate; a stream that no rule watches beside',
     run: async () => ({ rows: await benchRules() }),
+  },
+  public: {
+    about: 'look-ups by code at a desk: from the cache, and each of another shipment; a bare server beside',
+    run: async () => ({ rows: await benchPublic() }),
   },
   growth: {
     about: 'what a certificate takes as enrolled and after its renewals; with --base PATH an older tree beside',

@@ -258,6 +258,18 @@ const limits: Record<string, Limit[]> = {
       '',
       'one a second: 429 `rate_limited`',
     ),
+    limit(
+      'wrong codes of an address at a desk, at once',
+      'server/src/publication/serve.ts#missesMax',
+      '',
+      'one a second: 429 `rate_limited`',
+    ),
+    limit(
+      'public answers that a desk keeps for a minute',
+      'server/src/publication/answers.ts#bytesMax',
+      'bytes',
+      'those that were made first are made again',
+    ),
     limit('an enrolment token', 'contract/src/enrolment.ts#tokenLengthMax', 'characters', 'it is none'),
     limit(
       'receipts that a run of the authority remembers',

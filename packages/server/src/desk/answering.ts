@@ -33,7 +33,8 @@ export class Answering {
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const { status, headers, body } = await this.#parts.answer(request);
-      response.writeHead(status, headers).end(body);
+      const length = status === 304 ? {} : { 'content-length': Buffer.byteLength(body) };
+      response.writeHead(status, { ...headers, ...length }).end(body);
     } catch (error) {
       this.#refuse(response, error);
     }

@@ -1,14 +1,8 @@
 import { createHash, sign } from 'node:crypto';
 import {
   Attribute,
-  CertificateChoices,
-  CertificateSet,
   CMSVersion,
-  ContentInfo,
   DigestAlgorithmIdentifier,
-  DigestAlgorithmIdentifiers,
-  EncapsulatedContent,
-  EncapsulatedContentInfo,
   IssuerAndSerialNumber,
   id_contentType,
   id_data,
@@ -16,10 +10,8 @@ import {
   id_signedData,
   id_signingTime,
   SignatureAlgorithmIdentifier,
-  SignedData,
   SignerIdentifier,
   SignerInfo,
-  SignerInfos,
 } from '@peculiar/asn1-cms';
 import { AsnConvert, AsnObjectIdentifierConverter, AsnUTCTimeConverter, OctetString } from '@peculiar/asn1-schema';
 import { Certificate } from '@peculiar/asn1-x509';
@@ -28,32 +20,49 @@ import type { Signing } from './promises.ts';
 
 const sha256 = '2.16.840.1.101.3.4.2.1';
 
-/** SignedData with the content inside (RFC 5652 §5), ECDSA with SHA-256 (RFC 5754 §3.3), the chain with it; in DER. */
-export function signedCms(content: Buffer, at: number, { key, chain }: Signing): Buffer {
-  const certificates = chain.map((der) => AsnConvert.parse(der, Certificate));
-  const { issuer, serialNumber } = (certificates[0] as Certificate).tbsCertificate;
+interface Signer {
+  sid: SignerIdentifier;
+  certificates: Buffer;
+}
+
+/** What is the same in all that one signer signs. */
+const signers = new WeakMap<Signing, Signer>();
+
+function signerOf(signing: Signing): Signer {
+  const known = signers.get(signing);
+  if (known) return known;
+  const { issuer, serialNumber } = AsnConvert.parse(signing.chain[0] as Buffer, Certificate).tbsCertificate;
+  const sid = new SignerIdentifier({ issuerAndSerialNumber: new IssuerAndSerialNumber({ issuer, serialNumber }) });
+  const made = { sid, certificates: Buffer.concat(signing.chain) };
+  signers.set(signing, made);
+  return made;
+}
+
+const digestAlgorithm = new DigestAlgorithmIdentifier({ algorithm: sha256 });
+const signatureAlgorithm = new SignatureAlgorithmIdentifier({ algorithm: objectIdentifiers.ecdsaWithSha256 });
+const bytesOf = (value: object) => Buffer.from(AsnConvert.serialize(value));
+const identifierOf = (text: string) => Buffer.from(AsnObjectIdentifierConverter.toASN(text).toBER());
+/** Of one that stands before all else: `INTEGER 1`. */
+const version1 = Buffer.from([0x02, 0x01, 0x01]);
+const tags = { octets: 0x04, sequence: 0x30, set: 0x31, context0: 0xa0 } as const;
+
+/** SignedData with the content inside (RFC 5652 §5), ECDSA with SHA-256 (RFC 5754 §3.3), the chain with it as it is; in DER. */
+export function signedCms(content: Buffer, at: number, signing: Signing): Buffer {
+  const { sid, certificates } = signerOf(signing);
   const signedAttrs = attributesOf(content, at);
-  const digestAlgorithm = new DigestAlgorithmIdentifier({ algorithm: sha256 });
+  // RFC 5652 §5.4: what is signed is an explicit SET OF, not the tag that they travel with.
+  const signature = sign('sha256', der(tags.set, ...signedAttrs.map(bytesOf)), signing.key);
   const signerInfo = new SignerInfo({
-    version: CMSVersion.v1,
-    sid: new SignerIdentifier({ issuerAndSerialNumber: new IssuerAndSerialNumber({ issuer, serialNumber }) }),
-    digestAlgorithm,
-    signedAttrs,
-    signatureAlgorithm: new SignatureAlgorithmIdentifier({ algorithm: objectIdentifiers.ecdsaWithSha256 }),
-    signature: new OctetString(sign('sha256', signedBytes(signedAttrs), key)),
+    ...{ version: CMSVersion.v1, sid, digestAlgorithm, signedAttrs, signatureAlgorithm },
+    signature: new OctetString(signature),
   });
-  const signedData = new SignedData({
-    version: CMSVersion.v1,
-    digestAlgorithms: new DigestAlgorithmIdentifiers([digestAlgorithm]),
-    encapContentInfo: new EncapsulatedContentInfo({
-      eContentType: id_data,
-      eContent: new EncapsulatedContent({ single: new OctetString(content) }),
-    }),
-    certificates: new CertificateSet(certificates.map((certificate) => new CertificateChoices({ certificate }))),
-    signerInfos: new SignerInfos([signerInfo]),
-  });
-  const whole = new ContentInfo({ contentType: id_signedData, content: AsnConvert.serialize(signedData) });
-  return Buffer.from(AsnConvert.serialize(whole));
+  const inside = der(tags.sequence, identifierOf(id_data), der(tags.context0, der(tags.octets, content)));
+  const signedData = der(
+    tags.sequence,
+    ...[version1, der(tags.set, bytesOf(digestAlgorithm)), inside],
+    ...[der(tags.context0, certificates), der(tags.set, bytesOf(signerInfo))],
+  );
+  return der(tags.sequence, identifierOf(id_signedData), der(tags.context0, signedData));
 }
 
 /** In the order of DER for a SET OF: by their bytes. */
@@ -64,16 +73,21 @@ function attributesOf(content: Buffer, at: number): Attribute[] {
     attribute(id_signingTime, AsnUTCTimeConverter.toASN(new Date(at)).toBER()),
     attribute(id_messageDigest, AsnConvert.serialize(digest)),
   ];
-  const bytesOf = (one: Attribute) => Buffer.from(AsnConvert.serialize(one));
   return attributes.sort((a, b) => Buffer.compare(bytesOf(a), bytesOf(b)));
 }
 
 const attribute = (attrType: string, value: ArrayBuffer) => new Attribute({ attrType, attrValues: [value] });
 
-/** RFC 5652 §5.4: as an explicit SET OF, not with the tag that they travel with. */
-function signedBytes(attributes: readonly Attribute[]): Buffer {
-  const content = Buffer.concat(attributes.map((one) => Buffer.from(AsnConvert.serialize(one))));
-  return Buffer.concat([Buffer.from([0x31]), derLength(content.length), content]);
+/** X.690 §8.1: tag, length, contents. */
+function der(tag: number, ...parts: Buffer[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const digits = length < 128 ? [] : bytesOfLength(length);
+  const head = digits.length === 0 ? [tag, length] : [tag, 0x80 | digits.length, ...digits];
+  return Buffer.concat([Buffer.from(head), ...parts]);
 }
 
-const derLength = (length: number) => Buffer.from(length < 128 ? [length] : [0x81, length]);
+function bytesOfLength(length: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
+  return bytes;
+}

@@ -8,7 +8,8 @@ import { languageOf } from './page-words.ts';
 import type { Asked, PublicationParts, Reply, Signing } from './promises.ts';
 
 /** Wrong codes of one address. What a right one leads to is never refused for them: a clinic is many behind one address. */
-const missesTerms = { burst: 30, everyMs: 1_000 };
+const missesMax = 30;
+const missesTerms = { burst: missesMax, everyMs: 1_000 };
 
 const forms = /^\/(v|v1\/public)\/([0-9A-Za-z-]{1,64})(\.p7s)?$/;
 const jwsMediaType = `application/${publicAnswerType}`;
