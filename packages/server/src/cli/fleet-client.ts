@@ -243,8 +243,8 @@ export function heldWords({
   until,
   reason,
 }: HoldView): string {
-  const what = attribute === null ? 'suspended' : `${attribute}=${plainJson(value)}`;
-  const how = { in_force: 'is held at', beside: 'is also held at', waiting: 'waits to be held at' }[state];
+  const what = attribute === null ? 'suspended' : `at ${attribute}=${plainJson(value)}`;
+  const how = { in_force: 'is held', beside: 'is also held', waiting: 'waits to be held' }[state];
   const end =
     until === 'person' ? 'until a person releases it' : `until ${until === 'resolved' ? 'it is resolved' : until}`;
   return `${subject} ${how} ${what} by ${source} (${key}) since ${since}, ${end}: ${reason} [${hold}]`;

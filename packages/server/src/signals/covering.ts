@@ -68,13 +68,13 @@ export class Covering {
     return this.top(await liveOver(db, over));
   }
 
-  /** A value comes underneath of these subjects: where it is stricter than what holds it, it is in force. Resolves to how many are held. */
+  /** A value comes underneath of these subjects: where it is stricter than what holds it, it is in force. Resolves to how many are so now. */
   async keepStrict(
     change: ChangeTransaction,
     subjects: readonly string[],
     [name, value]: [string, AttributeValue],
   ): Promise<number> {
-    let held = 0;
+    let changed = 0;
     await inPieces(subjects, async (some) => {
       const rows = await live(change.db)
         .where('subject', 'in', some)
@@ -83,11 +83,13 @@ export class Covering {
         .execute();
       for (const [subject, holds] of Map.groupBy(rows, (row) => row.subject)) {
         const top = heldValueOf(this.top(holds) as HoldRow) as AttributeValue;
-        await this.#parts.attributes.lay(change, { subject, name, value: inForce(top, value, this.orderOf(name)) });
-        held++;
+        const above = inForce(top, value, this.orderOf(name));
+        if ((await this.#parts.attributes.valuesOf(change.db, subject))[name] === above) continue;
+        await this.#parts.attributes.lay(change, { subject, name, value: above });
+        changed++;
       }
     });
-    return held;
+    return changed;
   }
 
   async #coverOne(change: ChangeTransaction, over: Over): Promise<void> {

@@ -55,7 +55,7 @@ function compileSource(name: string, source: Reactions): Judge {
       }
       if (!maySubject(found.value))
         return { refused: `it may not hold "${found.value}": "may.subjects" does not name it` };
-      const said = reason ? reason.of(alert) : { value: `alert ${alert.key} of ${name}` };
+      const said = reason ? reason.of(alert) : { value: `alert ${alert.labels.alertname ?? alert.key} of ${name}` };
       if ('failed' in said) return failed('reason', reaction, said.failed);
       matches.push({ reaction, subject: found.value, reason: said.value.slice(0, reasonTextLengthMax).toWellFormed() });
     }

@@ -1,4 +1,11 @@
-import { type FailureCode, failures, type HoldView, type SignalAnswer, type SignalTrial } from '@portcullis/contract';
+import {
+  type FailureCode,
+  failures,
+  type HoldView,
+  reasonTextLengthMax,
+  type SignalAnswer,
+  type SignalTrial,
+} from '@portcullis/contract';
 import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Store, Writer } from '../storage/storage.ts';
 import { type System, timestamp } from '../telemetry/telemetry.ts';
@@ -113,7 +120,10 @@ export class Receiving {
     const entry = { ...by, actor: actorOf(source, this.configOf(source)) };
     const work = (db: Writer) => this.#write(db, asked, { plan, refused, waiting });
     if (isAny) {
-      const reason = reasonOf(source, plan.holds);
+      const reason = reasonOf(
+        source,
+        plan.holds.filter(({ waiting }) => waiting === 0),
+      );
       const { revision } = await journal.change({ ...entry, action: 'signals.hold', reason }, async (change) => {
         for (const row of plan.holds) row.revision = change.revision;
         await work(change.db);
@@ -219,8 +229,9 @@ export const actorOf = (source: string, { certificate }: Reactions) => certifica
 /** A revision has one reason. */
 function reasonOf(source: string, holds: readonly HoldRow[]): string {
   const reasons = new Set(holds.map(({ reason }) => reason));
-  const [first = ''] = reasons;
-  return reasons.size === 1 ? first : `${reasons.size} alerts of ${source}`;
+  const keys = new Set(holds.map(({ key }) => key));
+  if (reasons.size > 1 && keys.size > 1) return `${keys.size} alerts of ${source}`;
+  return [...reasons].join('; ').slice(0, reasonTextLengthMax).toWellFormed();
 }
 
 export function aboutOf(

@@ -85,10 +85,12 @@ test('while it is held an operator sets the value underneath; with --release the
   await scene.signals.receive('plant', delivery(alert('truck-1')));
   const subjects = ['truck-1' as never];
   const set = { status: 'degraded' } as never;
-  await scene.attributes.change(operator, { subjects, set }, (change) =>
-    scene.signals.keepStrict(change, subjects, set),
-  );
+  const asked = () =>
+    scene.attributes.change(operator, { subjects, set }, (change) => scene.signals.keepStrict(change, subjects, set));
+  const { revision } = await asked();
   assert.equal(await scene.statusOf('truck-1'), 'quarantined');
+  assert.equal((await asked()).changed, 0);
+  assert.equal(scene.journal.head().revision, revision, 'said again it changes nothing');
   assert.deepEqual(
     (await scene.signals.heldBy(subjects, ['status'])).map(({ source }) => source),
     ['plant'],
