@@ -19,9 +19,8 @@ const Entry = z.object({
 
 /** Of the envelope nothing is read that the list may contradict: its status is that of a list which may be cut. */
 const Envelope = z.object({
-  version: z.string().optional(),
-  groupKey: z.string().optional(),
-  truncatedAlerts: z.int().nonnegative().nullish(),
+  version: z.string().optional().catch(undefined),
+  truncatedAlerts: z.int().nonnegative().nullish().catch(undefined),
   alerts: z.array(z.unknown()).nullable(),
 });
 
@@ -32,12 +31,11 @@ const versions = { alertmanager: '4', grafana: '1' } as const;
 export function readAlertmanager(format: 'alertmanager' | 'grafana', body: unknown): Delivery | undefined {
   const envelope = Envelope.safeParse(body);
   if (!envelope.success) return undefined;
-  const { version, groupKey, truncatedAlerts, alerts } = envelope.data;
+  const { version, truncatedAlerts, alerts } = envelope.data;
   const truncated = truncatedAlerts ?? 0;
   const read = (alerts ?? []).map(readEntry);
   return {
     ...{ format, alerts: read, truncated },
-    ...(groupKey !== undefined && { groupKey }),
     warnings: warningsOf(format, { version, truncated, count: read.length }),
   };
 }

@@ -6,7 +6,6 @@ export interface Delivery {
   alerts: SignalAlert[];
   /** So many more there were, which the sender left out. */
   truncated: number;
-  groupKey?: string;
   /** What an operator should know of how the sender is set up. */
   warnings: string[];
 }
@@ -48,6 +47,8 @@ const keyLengthMax = 512;
 const meantBytesMax = 48 * 1024;
 const annotationLengthMax = 2_048;
 const annotationsMax = 64;
+/** With what is meant, and the key, all of an alert has less than 64 KB then. */
+const annotationBytesMax = 12 * 1024;
 /** What stands where bytes were not UTF-8, and what ends a text in half of its readers: neither is what anybody meant. */
 const unsound = /[\0\uFFFD]/;
 
@@ -94,11 +95,15 @@ function tooLarge({ key, labels, event }: SignalAlert): string | undefined {
   return bytes > meantBytesMax ? `its labels and data have ${bytes} bytes; ${meantBytesMax} are allowed` : undefined;
 }
 
+/** A reaction may name any of them: they get shorter, rather than fewer. */
 function shortened(annotations: Record<string, string>): Record<string, string> {
-  const entries = Object.entries(annotations);
-  const isShort = entries.length <= annotationsMax && entries.every(([, text]) => text.length <= annotationLengthMax);
-  if (isShort) return annotations;
-  const short = (text: string) =>
-    text.length <= annotationLengthMax ? text : `${text.slice(0, annotationLengthMax).toWellFormed()}…`;
-  return Object.fromEntries(entries.slice(0, annotationsMax).map(([name, text]) => [name, short(text)]));
+  const entries = Object.entries(annotations).slice(0, annotationsMax);
+  for (let length = annotationLengthMax; length >= 1; length = Math.floor(length / 2)) {
+    const short = Object.fromEntries(entries.map(([name, text]) => [name, cutAt(text, length)]));
+    if (Buffer.byteLength(JSON.stringify(short)) <= annotationBytesMax) return short;
+  }
+  return {};
 }
+
+const cutAt = (text: string, length: number) =>
+  text.length <= length ? text : `${text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '')}…`;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PortcullisError } from '@portcullis/contract';
+import { alertBytesMax } from '../judge.ts';
 import type { Delivery, SignalAlert } from './delivery.ts';
 import { readDelivery } from './read-delivery.ts';
 
@@ -30,7 +31,6 @@ describe('alertmanager', () => {
     assert.deepEqual(delivery, {
       format: 'alertmanager',
       truncated: 0,
-      groupKey: '{}:{a="1"}',
       warnings: [],
       alerts: [
         {
@@ -93,6 +93,30 @@ describe('alertmanager', () => {
     const alert = first(read(envelope([{ ...firing, annotations: { summary: 'x'.repeat(1_000_000) } }])));
     assert.equal(alert.bad, undefined);
     assert.equal(alert.annotations.summary?.length, 2_049);
+  });
+
+  test('however long its texts for people are, an alert stays within what conditions look at, and has each of them', () => {
+    const most = 'x'.repeat(49_000);
+    for (const unit of ['x', '"', '€', '\u0001', '😀']) {
+      for (const count of [1, 16, 64, 500]) {
+        const texts = Array.from({ length: count }, (_, index) => [`text_${index}`, unit.repeat(4_000)]);
+        const given = { ...firing, labels: { device: most }, annotations: Object.fromEntries(texts) };
+        const alert = first(read(envelope([{ ...given, fingerprint: '€'.repeat(512) }])));
+        assert.equal(alert.bad, undefined);
+        const { startsAt: _startsAt, endsAt: _endsAt, ...facts } = alert;
+        const bytes = Buffer.byteLength(
+          JSON.stringify({ ...facts, startsAt: firing.startsAt, endsAt: firing.startsAt }),
+        );
+        assert.ok(bytes <= alertBytesMax, `${bytes} bytes`);
+        assert.equal(Object.keys(alert.annotations).length, Math.min(64, count));
+        assert.ok(Object.values(alert.annotations).every((text) => text.isWellFormed() && text.length > 1));
+      }
+    }
+  });
+
+  test('what the envelope says beside its list stands in nobody’s way', () => {
+    const odd = read(envelope([firing], { version: 4, truncatedAlerts: 'none', groupKey: 7 }));
+    assert.equal(first(odd).bad, undefined);
   });
 
   test('null stands for what is empty, and a later version is read as far as it fits', () => {
