@@ -115,12 +115,13 @@ function nextAt(
     moments.push(known + Math.max(0, budgetMs - spent) + 1);
   }
   for (const { sender, spans } of tracks) {
-    if (sender.toldAt + settleMs > now) moments.push(sender.toldAt + settleMs);
     const last = spans.at(-1);
     if (silentMs === null || !last?.open) continue;
     const heard = heardIn(sender.runs, last).reduce((newest, { to }) => Math.max(newest, to), last.from);
     moments.push(Math.max(heard, facts.decidedUntil ?? 0) + silentMs + 1);
   }
+  // A limit that was passed while a gate was telling counts once it has told.
+  if (moments.some((moment) => moment <= now)) moments.push(...facts.senders.map(({ toldAt }) => toldAt + settleMs));
   const { window } = facts;
   if (window && window.from > now) moments.push(window.from);
   const later = moments.filter((moment) => moment > now);

@@ -184,7 +184,7 @@ async function writeState(db: Writer, { version, subject }: Asked, plan: Plan, n
   const silentSince = plan.silentSince === null ? null : (plan.wasSilentSince ?? plan.silentSince);
   const row = {
     ...{ status, dueAt: judged.nextAt, judgedAt: now, silentSince },
-    waits: Number(judged.heard === null || gaps.some(({ to }) => to === null)),
+    waits: Number(judged.heard === null || [...gaps, ...excursions].some(({ to }) => to === null)),
     before: before && JSON.stringify(before),
     found: JSON.stringify({ window: window ?? null, heard: judged.heard, excursions, gaps }),
   };

@@ -78,7 +78,7 @@ export async function openRules(parts: RulesParts): Promise<Rules> {
     evidence: (db, of) => evidenceOf(db, judging, of),
     list: () => rules.rules.map(ruleView),
     breaches: (query) => store.read((db) => listBreaches(db, query)),
-    excursions: (subject) => store.read((db) => excursionsView(db, subject)),
+    excursions: (subject) => store.read((db) => excursionsView(db, rules, subject)),
     acknowledge: (by, asked) => acknowledge(judging, by, asked),
     settled: () => loop.settled(),
     async [Symbol.asyncDispose]() {

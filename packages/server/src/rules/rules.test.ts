@@ -354,3 +354,47 @@ test('what is told while a subject is looked at is not lost', async (context) =>
   await fleet.until(16);
   assert.equal(await fleet.valueOf('box-1'), 'broken');
 });
+
+test('readings that only go on cost no look at their subject, and when it was last heard is told all the same', async (context) => {
+  const fleet = await shipmentWithTracker(context);
+  await fleet.hear('in 0-5');
+  await fleet.until(6);
+  const judgedAt = () =>
+    fleet.records.store.read((db) => db.selectFrom('ruleStates').select('judgedAt').executeTakeFirstOrThrow());
+  const before = await judgedAt();
+  const minutes = [0, 1, 2, 3, 4, 5, 10, 11, 12, 20, 21];
+  const { edges, newest } = toldOf(minutes.map((one) => ({ gate: 'gate-1', at: at(one), side: 'inside' })));
+  await fleet.tell({ edges: edges.slice(1), newest });
+  await fleet.until(25);
+  assert.deepEqual(await judgedAt(), before);
+  const heard = async () => (await fleet.rules.excursions('box-1')).rules[0]?.heard;
+  assert.equal(await heard(), '2030-01-01T00:21:00.000Z');
+  await fleet.until(50);
+  assert.equal(await fleet.valueOf('box-1'), 'intact');
+  await fleet.until(52);
+  assert.equal(await fleet.valueOf('box-1'), 'unknown');
+});
+
+test('an excursion that one gate told of ends with what another one hears, though that tells no edge', async (context) => {
+  const fleet = await shipmentWithTracker(context);
+  await fleet.hear('in 0-2', { gate: 'gate-1' });
+  await fleet.hear('out 3-4', { gate: 'gate-2' });
+  await fleet.until(5);
+  await fleet.hear('in 3', { gate: 'gate-1' });
+  await fleet.hear('in 4-6', { gate: 'gate-1' });
+  await fleet.until(8);
+  const [view] = (await fleet.rules.excursions('box-1')).rules;
+  assert.deepEqual(
+    view?.excursions.map(({ to }) => to !== null),
+    [true],
+  );
+});
+
+test('bad input: a rule about an attribute that nobody has says nothing of anybody, however much is told', async (context) => {
+  const fleet = await RuledFleet.open(context, [{ ...coldChain, about: 'attributes.nobody' }]);
+  await fleet.put('tracker-1', 'device');
+  await fleet.hear('out 0-60');
+  await fleet.until(60);
+  assert.deepEqual((await fleet.rules.breaches({ limit: 10, all: '1' })).items, []);
+  assert.deepEqual(await fleet.actions(), ['rules.change']);
+});

@@ -1,10 +1,10 @@
-import { type Edge, type EdgesReport, runPauseMsMax } from '@portcullis/contract';
-import { sql } from 'kysely';
+import { type Edge, type EdgesReport, type Newest, runPauseMsMax } from '@portcullis/contract';
+import { type Insertable, sql } from 'kysely';
 import type { By } from '../journal/journal.ts';
-import type { Store, Writer } from '../storage/storage.ts';
+import type { Schema, Store, Writer } from '../storage/storage.ts';
 import { aTurn } from '../telemetry/telemetry.ts';
 import { mark } from './due.ts';
-import { aboutOf, isProof, type RuleSet } from './rule-set.ts';
+import { aboutOf, isProof, type RuleSet, type Version } from './rule-set.ts';
 
 /** Rows of one transaction, which no change waits for longer than some milliseconds. */
 const rowsAtOnce = 50;
@@ -24,174 +24,209 @@ interface Parts {
 
 /** Resolves once all edges are durable. What is told again changes nothing. */
 export async function take(parts: Parts, gate: string, { edges, newest, gaps }: Report): Promise<{ taken: string[] }> {
-  await inSteps(parts, edges, (db, edge) => takeEdge(parts, db, { gate, edge }));
-  const touched = new Map(edges.map((edge) => [`${edge.rule} ${edge.subject}`, edge]));
-  await inSteps(parts, [...touched.values()], (db, { rule, subject }) => bound(db, rule, subject), { durable: false });
+  await inSteps(parts, edges, (db, some) => takeEdges(parts, db, gate, some));
   // What a crash loses of these the gate tells anew within seconds.
   const how = { durable: false };
-  await inSteps(parts, newest, (db, one) => takeNewest(parts, db, { gate, ...one, at: Date.parse(one.at) }), how);
-  await inSteps(
-    parts,
-    gaps,
-    (db, { subject, reason, at }) => takeCause(db, { sender: subject, reason, at: Date.parse(at) }),
-    how,
-  );
+  const touched = new Map(edges.map((edge) => [`${edge.rule} ${edge.subject}`, edge]));
+  await inSteps(parts, [...touched.values()], boundEdges, how);
+  await inSteps(parts, newest, (db, some) => takeNewest(parts, db, gate, some), how);
+  await inSteps(parts, gaps, takeCauses, how);
   return { taken: edges.map(({ id }) => id) };
 }
 
 async function inSteps<Item>(
   { store, by }: Parts,
   items: readonly Item[],
-  each: (db: Writer, item: Item) => Promise<void>,
+  step: (db: Writer, some: readonly Item[]) => Promise<void>,
   how: { durable?: boolean } = {},
 ): Promise<void> {
-  for (const some of chunks(items)) {
+  for (let from = 0; from < items.length; from += rowsAtOnce) {
+    const some = items.slice(from, from + rowsAtOnce);
     await store.change(async (db) => {
       await by?.requireAllowed?.(db);
-      for (const item of some) await each(db, item);
+      await step(db, some);
     }, how);
     await aTurn();
   }
 }
 
+/** Of a rule that there is no more nothing is kept. */
+async function takeEdges(parts: Parts, db: Writer, gate: string, some: readonly Edge[]): Promise<void> {
+  for (const [name, edges] of Map.groupBy(some, ({ rule }) => rule)) {
+    const version = parts.rules.of(name);
+    if (!version) continue;
+    const sides = await newestSides(db, { rule: name, gate }, edges);
+    await db
+      .insertInto('ruleEdges')
+      .values(edges.map((edge) => rowOf(gate, edge)))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    const { now } = parts;
+    await keepNewest(
+      db,
+      edges.map((edge) => newestRow(gate, edge, now())),
+    );
+    if (isProof(name)) for (const edge of edges) await dropBefore(db, gate, edge);
+    else await markFor(parts, db, version, edges, sayingMore(edges, sides, version));
+  }
+}
+
+function rowOf(gate: string, edge: Edge): Insertable<Schema['ruleEdges']> {
+  const { rule, ruleRevision, reading, side, subject: sender, after } = edge;
+  const [source = '', number] = edge.id.split(':');
+  return {
+    ...{ gate, source, number: Number(number), rule, ruleRevision, sender, reading, side, pauseMs: runPauseMsMax },
+    ...{ at: Date.parse(edge.at), receivedAt: Date.parse(edge.receivedAt) },
+    ...{ after: after === null ? null : Date.parse(after), late: Number(edge.late), unproven: Number(edge.unproven) },
+  };
+}
+
+/** Those, in the order in which the gate tells them, that say more than that their sender was heard. */
+function sayingMore(edges: readonly Edge[], sides: Map<string, string>, version: Version): (edge: Edge) => boolean {
+  const found = new Set<Edge>();
+  for (const edge of edges) {
+    if (goesOn(edge, sides.get(edge.subject), version)) continue;
+    found.add(edge);
+    if (!edge.late) sides.set(edge.subject, edge.side);
+  }
+  return (edge) => found.has(edge);
+}
+
+/** It says no more than that the sender was heard on the side that it was on, after a pause that is no silence. */
+function goesOn(edge: Edge, before: string | undefined, { rule: { silent } }: Version): boolean {
+  if (edge.late || edge.unproven || edge.side !== before || edge.after === null) return false;
+  return silent === undefined || Date.parse(edge.at) - Date.parse(edge.after) <= silent;
+}
+
+type NewestRow = Insertable<Schema['ruleNewest']>;
+
+/** What is unproven proves nothing. */
+function newestRow(gate: string, edge: Edge, toldAt: number): NewestRow {
+  const { rule, subject: sender, side, unproven } = edge;
+  return { rule, sender, gate, at: unproven && side === 'inside' ? 0 : Date.parse(edge.at), side, toldAt };
+}
+
+async function newestSides(db: Writer, of: { rule: string; gate: string }, edges: readonly Edge[]) {
+  const senders = [...new Set(edges.map(({ subject }) => subject))];
+  const rows = await db
+    .selectFrom('ruleNewest')
+    .select(['sender', 'side'])
+    .where('rule', '=', of.rule)
+    .where('sender', 'in', senders)
+    .where('gate', '=', of.gate)
+    .execute();
+  return new Map(rows.map(({ sender, side }) => [sender, side]));
+}
+
+async function takeNewest(parts: Parts, db: Writer, gate: string, some: readonly Newest[]): Promise<void> {
+  const toldAt = parts.now();
+  for (const [name, newest] of Map.groupBy(some, ({ rule }) => rule)) {
+    const version = parts.rules.of(name);
+    if (!version) continue;
+    await keepNewest(
+      db,
+      newest.map(({ rule, subject: sender, at, side }) => ({ rule, sender, gate, at: Date.parse(at), side, toldAt })),
+    );
+    if (!isProof(name)) await markFor(parts, db, version, newest, () => false);
+  }
+}
+
+async function keepNewest(db: Writer, rows: NewestRow[]): Promise<void> {
+  await db
+    .insertInto('ruleNewest')
+    .values(rows)
+    .onConflict((conflict) =>
+      conflict.columns(['rule', 'sender', 'gate']).doUpdateSet({
+        side: sql<string>`CASE WHEN excluded.at >= ruleNewest.at THEN excluded.side ELSE ruleNewest.side END`,
+        at: sql<number>`max(excluded.at, ruleNewest.at)`,
+        toldAt: sql<number>`excluded.toldAt`,
+      }),
+    )
+    .execute();
+}
+
+/** Whom it is about is looked at soon: where it says something, or any reading may change what was found. */
+async function markFor<Told extends { subject: string; at: string }>(
+  { now }: Parts,
+  db: Writer,
+  { rule }: Version,
+  told: readonly Told[],
+  says: (one: Told) => boolean,
+): Promise<void> {
+  const about = aboutOf(rule);
+  const subjectsOf = await subjectsBySender(db, about, told);
+  const marked = new Set(told.filter(says).flatMap(subjectsOf));
+  const others = new Set(told.flatMap(subjectsOf).filter((subject) => !marked.has(subject)));
+  if (others.size > 0) {
+    const waiting = await db
+      .selectFrom('ruleStates')
+      .select('subject')
+      .where('rule', '=', rule.rule)
+      .where('waits', '=', 1)
+      .where('subject', 'in', [...others])
+      .execute();
+    for (const { subject } of waiting) marked.add(subject);
+  }
+  for (const subject of marked) await mark(db, rule.rule, subject, now());
+}
+
+/** For whom a sender spoke then, or speaks since. */
+async function subjectsBySender(
+  db: Writer,
+  about: string | undefined,
+  told: readonly { subject: string; at: string }[],
+): Promise<(one: { subject: string; at: string }) => string[]> {
+  if (about === undefined) return ({ subject }) => [subject];
+  const rows = await db
+    .selectFrom('ruleBindings')
+    .select(['sender', 'subject', 'until'])
+    .where('name', '=', about)
+    .where('sender', 'in', [...new Set(told.map(({ subject }) => subject))])
+    .execute();
+  const bySender = Map.groupBy(rows, ({ sender }) => sender);
+  return ({ subject: sender, at }) => {
+    const bound = bySender.get(sender) ?? [];
+    return bound.filter(({ until }) => until === null || until >= Date.parse(at)).map(({ subject }) => subject);
+  };
+}
+
+/** Of a proof the newest reading alone counts. */
+async function dropBefore(db: Writer, gate: string, { rule, subject: sender, at }: Edge): Promise<void> {
+  await db
+    .deleteFrom('ruleEdges')
+    .where('rule', '=', rule)
+    .where('sender', '=', sender)
+    .where('gate', '=', gate)
+    .where('at', '<', Date.parse(at))
+    .execute();
+}
+
 /** Of a sender that goes in and out with each reading the oldest edges go: what they said of is not known any more. */
-async function bound(db: Writer, rule: string, sender: string): Promise<void> {
-  const of = db.selectFrom('ruleEdges').where('rule', '=', rule).where('sender', '=', sender);
-  const over = await of.select('at').orderBy('at', 'desc').offset(edgesMax).limit(1).executeTakeFirst();
-  if (!over) return;
-  const gone = db.deleteFrom('ruleEdges').where('rule', '=', rule).where('sender', '=', sender);
-  await gone.where('at', '<=', over.at).execute();
+async function boundEdges(db: Writer, some: readonly Edge[]): Promise<void> {
+  for (const { rule, subject: sender } of some) {
+    const of = db.selectFrom('ruleEdges').where('rule', '=', rule).where('sender', '=', sender);
+    const over = await of.select('at').orderBy('at', 'desc').offset(edgesMax).limit(1).executeTakeFirst();
+    if (!over) continue;
+    const gone = db.deleteFrom('ruleEdges').where('rule', '=', rule).where('sender', '=', sender);
+    await gone.where('at', '<=', over.at).execute();
+  }
 }
 
 /** One that a gap of the shortest silence needs is enough. */
 const causeEveryMs = 2 * runPauseMsMax;
 
-async function takeCause(db: Writer, cause: { sender: string; reason: string; at: number }): Promise<void> {
-  const known = await db
-    .selectFrom('ruleCauses')
-    .select('at')
-    .where('sender', '=', cause.sender)
-    .where('at', '>', cause.at - causeEveryMs)
-    .where('at', '<=', cause.at)
-    .where('reason', '=', cause.reason)
-    .limit(1)
-    .executeTakeFirst();
-  if (known) return;
-  await db
-    .insertInto('ruleCauses')
-    .values(cause)
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-}
-
-function* chunks<Item>(items: readonly Item[]): Generator<readonly Item[]> {
-  for (let from = 0; from < items.length; from += rowsAtOnce) yield items.slice(from, from + rowsAtOnce);
-}
-
-/** Of a rule that there is no more nothing is kept. */
-async function takeEdge(
-  { rules, now }: Parts,
-  db: Writer,
-  { gate, edge }: { gate: string; edge: Edge },
-): Promise<void> {
-  const version = rules.of(edge.rule);
-  if (!version) return;
-  const [source = '', number] = edge.id.split(':');
-  const { rule, ruleRevision, reading, side, subject: sender } = edge;
-  const at = Date.parse(edge.at);
-  const { numInsertedOrUpdatedRows } = await db
-    .insertInto('ruleEdges')
-    .values({
-      ...{
-        gate,
-        source,
-        number: Number(number),
-        rule,
-        ruleRevision,
-        sender,
-        reading,
-        side,
-        at,
-        pauseMs: runPauseMsMax,
-      },
-      ...{ receivedAt: Date.parse(edge.receivedAt), after: edge.after === null ? null : Date.parse(edge.after) },
-      ...{ late: Number(edge.late), unproven: Number(edge.unproven) },
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirstOrThrow();
-  if (numInsertedOrUpdatedRows === 0n) return;
-  // What is unproven proves nothing.
-  const newest = edge.unproven && side === 'inside' ? 0 : at;
-  await keepNewest(db, { rule, sender, gate, at: newest, side, toldAt: now() });
-  if (isProof(rule)) return dropBefore(db, { rule, sender, gate, at });
-  const about = aboutOf(version.rule);
-  for (const subject of await subjectsOf(db, { sender, about, at })) await mark(db, rule, subject, now());
-}
-
-/** Of a proof the newest reading alone counts. */
-async function dropBefore(db: Writer, of: { rule: string; sender: string; gate: string; at: number }): Promise<void> {
-  await db
-    .deleteFrom('ruleEdges')
-    .where('rule', '=', of.rule)
-    .where('sender', '=', of.sender)
-    .where('gate', '=', of.gate)
-    .where('at', '<', of.at)
-    .execute();
-}
-
-/** For whom a sender spoke then, or speaks since. */
-async function subjectsOf(
-  db: Writer,
-  { sender, about, at }: { sender: string; about: string | undefined; at: number },
-) {
-  if (about === undefined) return [sender];
-  const rows = await db
-    .selectFrom('ruleBindings')
-    .select('subject')
-    .distinct()
-    .where('name', '=', about)
-    .where('sender', '=', sender)
-    .where((where) => where.or([where('until', 'is', null), where('until', '>=', at)]))
-    .execute();
-  return rows.map(({ subject }) => subject);
-}
-
-interface NewestTold {
-  gate: string;
-  rule: string;
-  subject: string;
-  at: number;
-  side: string;
-}
-
-async function takeNewest({ rules, now }: Parts, db: Writer, { gate, rule, subject, at, side }: NewestTold) {
-  const version = rules.of(rule);
-  if (!version) return;
-  await keepNewest(db, { rule, sender: subject, gate, at, side, toldAt: now() });
-  const about = aboutOf(version.rule);
-  const waiting = await db
-    .selectFrom('ruleStates')
-    .select('ruleStates.subject')
-    .where('rule', '=', rule)
-    .where('waits', '=', 1)
-    .where('ruleStates.subject', 'in', await subjectsOf(db, { sender: subject, about, at }))
-    .execute();
-  for (const one of waiting) await mark(db, rule, one.subject, now());
-}
-
-async function keepNewest(
-  db: Writer,
-  row: { rule: string; sender: string; gate: string; at: number; side: string; toldAt: number },
-) {
-  await db
-    .insertInto('ruleNewest')
-    .values(row)
-    .onConflict((conflict) =>
-      conflict.columns(['rule', 'sender', 'gate']).doUpdateSet({
-        side: sql<string>`CASE WHEN excluded.at >= ruleNewest.at THEN excluded.side ELSE ruleNewest.side END`,
-        at: sql<number>`max(excluded.at, ruleNewest.at)`,
-        toldAt: row.toldAt,
-      }),
-    )
-    .execute();
+async function takeCauses(db: Writer, some: readonly Report['gaps'][number][]): Promise<void> {
+  for (const { subject: sender, reason, at: time } of some) {
+    const at = Date.parse(time);
+    const known = await db
+      .selectFrom('ruleCauses')
+      .select('at')
+      .where('sender', '=', sender)
+      .where('at', '>', at - causeEveryMs)
+      .where('at', '<=', at)
+      .where('reason', '=', reason)
+      .limit(1)
+      .executeTakeFirst();
+    if (!known) await db.insertInto('ruleCauses').values({ sender, reason, at }).execute();
+  }
 }

@@ -4,7 +4,8 @@ import { sql } from 'kysely';
 import type { Reader, Schema } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { Excursion, Gap } from './facts.ts';
-import { aboutOf, limitsOf, type Version } from './rule-set.ts';
+import { boundOf } from './read-facts.ts';
+import { aboutOf, limitsOf, type RuleSet, type Version } from './rule-set.ts';
 
 const time = (milliseconds: number | null) => (milliseconds === null ? null : timestamp(milliseconds));
 
@@ -58,7 +59,7 @@ interface Found {
 const nothing: Found = { window: null, heard: null, excursions: [], gaps: [] };
 
 /** What was found when each rule last looked. @throws {PortcullisError} `subject_unknown` */
-export async function excursionsView(db: Reader, subject: string): Promise<ExcursionsView> {
+export async function excursionsView(db: Reader, rules: RuleSet, subject: string): Promise<ExcursionsView> {
   const known = await db.selectFrom('subjects').select('id').where('id', '=', subject).executeTakeFirst();
   if (!known) throw new PortcullisError('subject_unknown', `the fleet has no subject "${subject}"`);
   const states = await db.selectFrom('ruleStates').selectAll().where('subject', '=', subject).orderBy('rule').execute();
@@ -69,8 +70,11 @@ export async function excursionsView(db: Reader, subject: string): Promise<Excur
     .orderBy('id')
     .execute();
   const decisions = await db.selectFrom('ruleDecisions').selectAll().where('subject', '=', subject).execute();
-  const rules = states.map(({ rule, status, found }): RuledSubject => {
-    const { window, heard, excursions, gaps } = found === null ? nothing : (JSON.parse(found) as Found);
+  const newest = await newestBy(db, rules, states);
+  const ruled = states.map(({ rule, status, found }): RuledSubject => {
+    const { window, heard: heardThen, excursions, gaps } = found === null ? nothing : (JSON.parse(found) as Found);
+    const isOver = window === null || window.until !== null;
+    const heard = isOver ? heardThen : (newest.get(rule) ?? heardThen);
     return {
       ...{ rule, status, from: time(window?.from ?? null), until: time(window?.until ?? null), heard: time(heard) },
       excursions: excursions.map(({ from, to, ...one }) => ({ ...one, from: timestamp(from), to: time(to) })),
@@ -83,5 +87,26 @@ export async function excursionsView(db: Reader, subject: string): Promise<Excur
         .map(({ at, actor, reason }) => ({ at: timestamp(at), by: actor, reason })),
     } as RuledSubject;
   });
-  return { subject, rules } as ExcursionsView;
+  return { subject, rules: ruled } as ExcursionsView;
+}
+
+/** The newest reading of those that speak for the subject now: a look at it for each would be for nothing. */
+async function newestBy(db: Reader, rules: RuleSet, states: readonly { rule: string; subject: string }[]) {
+  const newest = new Map<string, number>();
+  for (const { rule, subject } of states) {
+    const version = rules.of(rule);
+    if (!version) continue;
+    const bound = await boundOf(db, { version, subject });
+    const senders = [...bound]
+      .filter(([, times]) => times.some(({ until }) => until === null))
+      .map(([sender]) => sender);
+    const row = await db
+      .selectFrom('ruleNewest')
+      .select(({ fn }) => fn.max('at').as('at'))
+      .where('rule', '=', rule)
+      .where('sender', 'in', senders)
+      .executeTakeFirst();
+    if (row?.at) newest.set(rule, row.at);
+  }
+  return newest;
 }
