@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { patienceMs } from '../patience.ts';
@@ -127,6 +128,24 @@ async function recordAs(result: RegExp): Promise<void> {
   await page.getByRole('listitem').filter({ hasText: result }).first().waitFor();
 }
 
+/** Run in the page: the credential that it keeps is due for renewal. */
+const madeDue = `new Promise((resolve, reject) => {
+  const opening = indexedDB.open('portcullis-checkpoint', 1);
+  opening.onsuccess = () => {
+    const transaction = opening.result.transaction('credential', 'readwrite');
+    const store = transaction.objectStore('credential');
+    const reading = store.get('current');
+    reading.onsuccess = () => store.put({ ...reading.result, renewAfter: '2020-01-01T00:00:00.000Z' }, 'current');
+    transaction.oncomplete = () => resolve(opening.result.close());
+    transaction.onabort = () => reject(transaction.error);
+  };
+})`;
+
+async function eventually(isSo: () => Promise<boolean>): Promise<void> {
+  for (const deadline = performance.now() + patienceMs; !(await isSo()); await pause(250))
+    assert.ok(performance.now() < deadline, 'it did not come to be so');
+}
+
 const stepOf = async (shipment: string) =>
   (JSON.parse(await house.portcullis('shipment', 'show', shipment, '--json')) as { step: string | null }).step;
 
@@ -176,6 +195,19 @@ test('without a network the page is there, an arrival is kept, and told when the
     .filter({ hasText: /✓ recorded: load-7, export-customs/ })
     .waitFor();
   assert.equal(await stepOf('load-7'), 'export-customs');
+});
+
+test('a telephone renews by itself, and records with what it got', { skip }, async () => {
+  await page.evaluate(madeDue);
+  await page.reload();
+  const standings = async () => {
+    const lines = await house.portcullis('certificate', 'list', '--subject', 'customs-fr', '--json');
+    return lines.split('\n').map((line) => (JSON.parse(line) as { standing: string }).standing);
+  };
+  await eventually(async () => (await standings()).toSorted().join() === 'superseded,valid');
+  await page.getByText('everything is told').waitFor();
+  await lookUp('load-7');
+  await page.getByText('NOT EXPECTED HERE: the next step is delivered').waitFor();
 });
 
 test('who is cut is cut: the key of the phone is good for nothing more', { skip }, async () => {

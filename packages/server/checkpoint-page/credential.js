@@ -4,7 +4,7 @@
  */
 import { ask } from './ask.js';
 import { base64, base64url, bytesOf, hex, joined, sha256, utf8 } from './bytes.js';
-import { certificationRequest } from './request.js';
+import { certificationRequest, signatureBy } from './request.js';
 
 const p256 = { name: 'ECDSA', namedCurve: 'P-256' };
 /** PKCS#8 of an Ed25519 key around its seed (RFC 8410 §7). */
@@ -23,15 +23,45 @@ export function makeKey() {
 /** The same key may ask again with the same link: a lost answer is simply asked for again. @throws {Refusal} */
 export async function enrol({ subject, secret }, key) {
   const request = await certificationRequest(key, subject);
-  const challenge = base64url(crypto.getRandomValues(new Uint8Array(32)));
+  const challenge = newChallenge();
   const about = hex(await sha256(request));
   const { proofKey, prove } = await proofKeyOf(secret);
   const signature = await prove(utf8(`portcullis enrolment v2\n${challenge}\n${about}`));
   const answer = await ask('/v1/enrolments', { proofKey, challenge, request: base64(request), signature });
-  const issued = JSON.parse(new TextDecoder().decode(bytesOf(answer.payload)));
-  const thumbprint = base64url(await sha256(bytesOf(issued.certificate.replaceAll(/-----[^-]+-----|\s/g, ''))));
-  return { subject: issued.subject, kind: issued.kind, notAfter: issued.notAfter, thumbprint, key };
+  return credentialOf(answer, key);
 }
+
+/** Another key and certificate for the same checkpoint, signed for by the key before. @throws {Refusal} */
+export async function renew(credential, key) {
+  const request = await certificationRequest(key, credential.subject);
+  const answer = await asHolder('renewal', '/v1/renewals', credential, request);
+  return { ...(await credentialOf(answer, key)), unconfirmed: true };
+}
+
+/** The first use of what was renewed: the certificate before it is good for nothing from then on. @throws {Refusal} */
+export async function confirm({ unconfirmed: _, ...credential }) {
+  await asHolder('confirmation', '/v1/renewals/confirmation', credential);
+  return credential;
+}
+
+async function asHolder(purpose, path, { key, certificate }, request) {
+  const { nonce } = await ask('/v1/renewals/nonce', {});
+  const challenge = newChallenge();
+  const about = hex(await sha256(request ?? derOf(certificate)));
+  const bytes = utf8(`portcullis ${purpose} v2\n${nonce}\n${challenge}\n${about}`);
+  const signature = base64(await signatureBy(key.privateKey, bytes));
+  return ask(path, { certificate, nonce, challenge, signature, ...(request && { request: base64(request) }) });
+}
+
+async function credentialOf(answer, key) {
+  const issued = JSON.parse(new TextDecoder().decode(bytesOf(answer.payload)));
+  const { subject, kind, certificate, renewAfter, notAfter } = issued;
+  const thumbprint = base64url(await sha256(derOf(certificate)));
+  return { subject, kind, certificate, renewAfter, notAfter, thumbprint, key };
+}
+
+const newChallenge = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
+const derOf = (pem) => bytesOf(pem.replaceAll(/-----[^-]+-----|\s/g, ''));
 
 /** The key whose seed the secret is: the secret itself goes nowhere. */
 async function proofKeyOf(secret) {

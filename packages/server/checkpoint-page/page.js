@@ -1,6 +1,7 @@
 import { expectedOf, record, shipmentOf, upload } from './arrivals.js';
 import { Refusal } from './ask.js';
 import { enrol, linkIn, makeKey } from './credential.js';
+import { kept } from './renewing.js';
 import { scan } from './scan.js';
 import { named } from './scanned.js';
 import { arrivals, forgetPendingKey, keepCredential, keepPendingKey, pendingKey, readCredential } from './store.js';
@@ -43,12 +44,12 @@ function offerSetup(link) {
 
 async function setUp(link) {
   try {
-    const key = (await pendingKey()) ?? (await makeKey());
-    await keepPendingKey(key);
+    const key = (await pendingKey('setup')) ?? (await makeKey());
+    await keepPendingKey(key, 'setup');
     const made = await enrol(link, key);
     if (made.kind !== 'checkpoint') throw new Refusal(`"${made.subject}" is a ${made.kind}, and no checkpoint`);
     await keepCredential(made);
-    await forgetPendingKey();
+    await forgetPendingKey('setup');
     await navigator.storage?.persist?.();
     // The link is used up, and must not be sent on by somebody who copies the address.
     history.replaceState(null, '', '/checkpoint');
@@ -139,6 +140,7 @@ async function scanOnce() {
 
 async function tell() {
   await upload(show);
+  if (!load) credential = await kept(credential);
   await show();
 }
 

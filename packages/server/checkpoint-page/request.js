@@ -13,9 +13,14 @@ export async function certificationRequest({ publicKey, privateKey }, subject) {
   const key = new Uint8Array(await crypto.subtle.exportKey('spki', publicKey));
   const name = sequence(element(0x31, sequence(identifier(commonName), element(0x0c, utf8(subject)))));
   const information = sequence(element(0x02, Uint8Array.of(0)), name, key, element(0xa0));
-  const signature = new Uint8Array(await crypto.subtle.sign(ecdsa, privateKey, information));
+  const signature = await signatureBy(privateKey, information);
   const algorithm = sequence(identifier(ecdsaWithSha256));
-  return sequence(information, algorithm, element(0x03, Uint8Array.of(0), inDer(signature)));
+  return sequence(information, algorithm, element(0x03, Uint8Array.of(0), signature));
+}
+
+/** By the key of a certificate, as X.509 writes it. */
+export async function signatureBy(key, bytes) {
+  return inDer(new Uint8Array(await crypto.subtle.sign(ecdsa, key, bytes)));
 }
 
 /** WebCrypto gives r and s side by side; X.509 wants two INTEGERs (RFC 3279 §2.2.3). */

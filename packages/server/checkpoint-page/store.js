@@ -33,10 +33,10 @@ export const readCredential = (name = 'current') => within('credential', 'readon
 export const keepCredential = (credential, name = 'current') =>
   within('credential', 'readwrite', (store) => store.put(credential, name));
 
-/** A key that was made and has no certificate yet: there before it is asked for. */
-export const pendingKey = () => readCredential('pending');
-export const keepPendingKey = (key) => keepCredential(key, 'pending');
-export const forgetPendingKey = () => within('credential', 'readwrite', (store) => store.delete('pending'));
+/** A key that was made and has no certificate yet: there before it is asked for. `name`: what it is asked for. */
+export const pendingKey = (name) => readCredential(name);
+export const keepPendingKey = (key, name) => keepCredential(key, name);
+export const forgetPendingKey = (name) => within('credential', 'readwrite', (store) => store.delete(name));
 
 /** The oldest first. */
 export async function arrivals() {

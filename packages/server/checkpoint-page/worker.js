@@ -3,7 +3,7 @@ const kept = 'checkpoint-1';
 const files = [
   '/checkpoint',
   ...['style.css', 'page.js', 'ask.js', 'arrivals.js', 'bytes.js', 'credential.js', 'jsqr.js', 'request.js'],
-  ...['scan.js', 'scanned.js', 'store.js'],
+  ...['scan.js', 'scanned.js', 'store.js', 'renewing.js'],
 ].map((name) => (name.startsWith('/') ? name : `/checkpoint/${name}`));
 /** So long the network has to be faster than what is kept. */
 const patienceMs = 3_000;

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
-import { createPublicKey, verify, type webcrypto } from 'node:crypto';
+import { createPublicKey, KeyObject, verify, type webcrypto } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { DeskEnrolmentRequest, type ProvenEnrolmentRequest, proofBytes } from '@portcullis/contract';
+import {
+  DeskConfirmationRequest,
+  DeskEnrolmentRequest,
+  DeskNonceRequest,
+  DeskRenewalRequest,
+  type ProvenEnrolmentRequest,
+  proofBytes,
+} from '@portcullis/contract';
 import { compactVerify } from 'jose';
 import { parseRequest } from '../pki/pki.ts';
 import { CheckpointPage, pageFiles } from './checkpoint-page.ts';
@@ -15,12 +22,15 @@ interface Credential {
   subject: string;
   kind: string;
   thumbprint: string;
+  unconfirmed?: true;
   key: CryptoKeyPair;
 }
 type CryptoKeyPair = webcrypto.CryptoKeyPair;
 interface Modules {
   linkIn(fragment: string): { subject: string; secret: string } | undefined;
   makeKey(): Promise<CryptoKeyPair>;
+  renew(credential: Credential, key: CryptoKeyPair): Promise<Credential>;
+  confirm(credential: Credential): Promise<Credential>;
   enrol(link: { subject: string; secret: string }, key: CryptoKeyPair): Promise<Credential>;
   signed(credential: Credential, type: string, payload: object): Promise<string>;
   certificationRequest(key: CryptoKeyPair, subject: string): Promise<Uint8Array>;
@@ -28,7 +38,7 @@ interface Modules {
 }
 /** A browser's modules, run here: WebCrypto and fetch are the same. */
 const load = async (name: string) => (await import(pathToFileURL(join(folder, name)).href)) as Modules;
-const { linkIn, makeKey, enrol, signed } = await load('credential.js');
+const { linkIn, makeKey, enrol, renew, confirm, signed } = await load('credential.js');
 const { certificationRequest } = await load('request.js');
 const { named } = await load('scanned.js');
 
@@ -79,6 +89,38 @@ test('a browser enrols by the proof of a link, and what it signs then names its 
 
 const digest = async (bytes: Buffer, encoding: BufferEncoding) =>
   Buffer.from(await crypto.subtle.digest('SHA-256', new Uint8Array(bytes))).toString(encoding);
+
+test('a telephone renews by the key that it has, and confirms by the next one', async (t) => {
+  const nonce = 'n'.repeat(43);
+  const pemOf = (name: string) =>
+    `-----BEGIN CERTIFICATE-----\n${Buffer.from(name).toString('base64')}\n-----END CERTIFICATE-----\n`;
+  const [before, next] = [await makeKey(), await makeKey()];
+  const asked: string[] = [];
+  t.mock.method(globalThis, 'fetch', async (path: string, { body }: { body: string }) => {
+    asked.push(path);
+    if (path === '/v1/renewals/nonce')
+      return Response.json({ nonce: DeskNonceRequest.parse(JSON.parse(body)) && nonce });
+    const isRenewal = path === '/v1/renewals';
+    const sent = (isRenewal ? DeskRenewalRequest : DeskConfirmationRequest).parse(JSON.parse(body));
+    const { publicKey } = isRenewal ? before : next;
+    const about = 'request' in sent ? Buffer.from(String(sent.request), 'base64') : Buffer.from('next');
+    assert.equal(sent.certificate, pemOf(isRenewal ? 'before' : 'next'));
+    const purpose = isRenewal ? 'renewal' : 'confirmation';
+    const bytes = proofBytes({ purpose, challenge: sent.challenge, about: await digest(about, 'hex') }, nonce);
+    assert.ok(verify('sha256', bytes, KeyObject.from(publicKey), Buffer.from(sent.signature, 'base64')), purpose);
+    const issued = isRenewal ? { subject: 'customs-fr', kind: 'checkpoint', certificate: pemOf('next') } : {};
+    return Response.json({ payload: Buffer.from(JSON.stringify(issued)).toString('base64') });
+  });
+  const held = { subject: 'customs-fr', kind: 'checkpoint', certificate: pemOf('before'), thumbprint: '', key: before };
+  const renewed = await renew(held, next);
+  assert.equal(renewed.unconfirmed, true);
+  const confirmed = await confirm(renewed);
+  assert.deepEqual(
+    [confirmed.unconfirmed, confirmed.thumbprint],
+    [undefined, await digest(Buffer.from('next'), 'base64url')],
+  );
+  assert.deepEqual(asked, ['/v1/renewals/nonce', '/v1/renewals', '/v1/renewals/nonce', '/v1/renewals/confirmation']);
+});
 
 test('a link is a subject and a secret behind the #, and nothing else', () => {
   assert.deepEqual(linkIn(`#a.b-1.${secret}`), { subject: 'a.b-1', secret });

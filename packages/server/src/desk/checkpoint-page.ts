@@ -13,11 +13,14 @@ const worker = 'worker.js';
 /** What the page consists of: it loads nothing else, and nothing from anywhere else. */
 export const pageFiles = [
   ...['style.css', 'page.js', 'ask.js', 'arrivals.js', 'bytes.js', 'credential.js', 'request.js', 'scan.js'],
-  ...['scanned.js', 'store.js', worker],
+  ...['scanned.js', 'store.js', 'renewing.js', worker],
 ] as const;
 const decoder = 'jsqr.js';
 /** What it asks of the authority, where it was served. */
-export const askedByPage: ReadonlySet<string> = new Set(['/v1/enrolments', '/v1/arrivals', '/v1/looks']);
+export const askedByPage: ReadonlySet<string> = new Set([
+  ...['/v1/enrolments', '/v1/arrivals', '/v1/looks'],
+  ...['/v1/renewals/nonce', '/v1/renewals', '/v1/renewals/confirmation'],
+]);
 
 const policy = [
   "default-src 'none'",

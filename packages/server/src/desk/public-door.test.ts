@@ -29,9 +29,9 @@ test('the Digital Link of a load leads to its page with the code, and nowhere wi
 
 test('the page of checkpoints is served where codes lead, and what it asks goes on to the authority', async () => {
   assert.match(String((await ask('/checkpoint')).body), /<title>Checkpoint</);
-  for (const path of ['/v1/enrolments', '/v1/arrivals', '/v1/looks'])
+  for (const path of ['/v1/enrolments', '/v1/arrivals', '/v1/looks', '/v1/renewals'])
     assert.equal((await ask(path, 'POST')).body, 'what the authority said');
   assert.equal((await ask(`/v/${code}`)).body, 'a public answer');
   assert.equal((await ask('/v1/subjects/box-1')).body, 'a look-up');
-  await assert.rejects(ask('/v1/renewals', 'POST'), { code: 'route_unknown' });
+  await assert.rejects(ask('/v1/renewals/gates', 'POST'), { code: 'route_unknown' });
 });
