@@ -43,7 +43,7 @@ interface DrawnArrival {
 
 type Act =
   | { do: 'arrive'; arrivals: DrawnArrival[] }
-  | { do: 'late'; at: number }
+  | { do: 'late'; at: number; warm: boolean }
   | { do: 'wait'; ms: number }
   | { do: 'break' | 'mend' | 'stop' | 'restart' }
   | { do: 'role'; who: number }
@@ -61,7 +61,7 @@ const actions = <Name extends Act['do'], Rest extends object>(
 ) => fc.record({ do: fc.constant(name), ...rest }) as unknown as fc.Arbitrary<Act>;
 const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 14, arbitrary: actions('arrive', { arrivals: fc.array(arrival, { minLength: 1, maxLength: 3 }) }) },
-  { weight: 4, arbitrary: actions('late', { at: of([1, 2], [2, 3], [3, 2]) }) },
+  { weight: 4, arbitrary: actions('late', { at: of([1, 2], [2, 4], [3, 2]), warm: fc.boolean() }) },
   { weight: 3, arbitrary: actions('wait', { ms: of([minute, 2], [4 * hour, 4], [2 * day, 1]) }) },
   { weight: 1, arbitrary: actions('role', { who: fc.nat(2) }) },
   { weight: 1, arbitrary: actions('void', { which: fc.nat(9) }) },
@@ -163,7 +163,7 @@ class Run {
     const { shipping, id } = this;
     shipping.clock.now += 1_000;
     if (given.do === 'arrive') return this.arrive(given.arrivals);
-    if (given.do === 'late') return this.late(given.at);
+    if (given.do === 'late') return this.late(given);
     if (given.do === 'wait') shipping.clock.now += given.ms;
     if (given.do === 'break' || given.do === 'mend')
       await this.set(id, 'cold', given.do === 'break' ? 'broken' : 'intact', this.cold);
@@ -261,10 +261,14 @@ class Run {
     await journeys.steer(operator, this.id, { action: 'resume' });
   }
 
-  /** The step after the one that is due comes first, and that one later. */
-  async late(at: number): Promise<void> {
+  /** The step after the one that is due comes first, and that one later; it may have been warm between the two. */
+  async late({ at, warm }: { at: number; warm: boolean }): Promise<void> {
     const usual = { right: true, named: true, again: false };
-    this.shipping.clock.now += 4 * hour;
+    this.shipping.clock.now += hour;
+    if (warm) await this.set(this.id, 'cold', 'broken', this.cold);
+    this.shipping.clock.now += hour;
+    if (warm) await this.set(this.id, 'cold', 'intact', this.cold);
+    this.shipping.clock.now += 2 * hour;
     await this.arrive([{ ...usual, ahead: 1, at: 0 }]);
     this.shipping.clock.now += minute;
     await this.arrive([{ ...usual, ahead: 0, at }]);
