@@ -4,6 +4,7 @@ import {
   type AttributeValue,
   ChangeView,
   GateView,
+  type Kind,
   page,
   ReadingView,
   Receipt,
@@ -48,8 +49,13 @@ export class Operator {
   }
 
   /** Makes a subject, with the usual attributes unless others are given, and enrols it in `directory`; resolves to what it would send with. */
-  async enrolled(subject: string, directory: string, attributes?: Record<string, AttributeValue>): Promise<Pem> {
-    const tokens = [{ subject, ...(attributes && { attributes }) }];
+  async enrolled(
+    subject: string,
+    directory: string,
+    attributes?: Record<string, AttributeValue>,
+    kind: Kind = 'device',
+  ): Promise<Pem> {
+    const tokens = [{ subject, kind, ...(attributes && { attributes }) }];
     const created = await exchange(this.link, `${this.#authority}/v1/tokens`, { tokens }, TokensCreated);
     const token = created.tokens[0]?.token as string;
     const { key, certificate, issuer, roots } = await enrol({ token, directory });

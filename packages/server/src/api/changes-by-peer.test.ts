@@ -142,11 +142,13 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
   await ruled.until(12);
   const { rules } = ruled;
   const serverCertificates = new Buckets({ burst: 60, everyMs: 1_000, monotonic: () => 0 });
+  const refusedArrivals = serverCertificates;
   return {
     ...records,
     rooms: {
       ...records,
       journeys,
+      refusedArrivals,
       codes: openCodes(records),
       signals,
       intake,

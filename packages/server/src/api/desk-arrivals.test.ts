@@ -7,8 +7,11 @@ import { CompactSign } from 'jose';
 import { FleetCertificates, type Leaf } from '../../test/fleet-certificates.ts';
 import { putCertificate } from '../../test/records.ts';
 import { arrive, openShipping, operator, type Shipping, ship } from '../../test/shipping.ts';
+import { Buckets } from '../bounds/bounds.ts';
 import { apiRoutes } from './routes.ts';
 
+/** Refused arrivals of one test are few. */
+const bucketsOf = () => new Buckets({ burst: 100, everyMs: 1_000, monotonic: () => 0 });
 const fleet = await FleetCertificates.make();
 const leaves = new Map<string, Leaf>();
 for (const subject of ['factory', 'customs']) leaves.set(subject, await fleet.leaf({ subject, kind: 'checkpoint' }));
@@ -48,7 +51,7 @@ async function relay<Answer>(rooms: Shipping, { path, asked }: Asked): Promise<A
   let status = 200;
   const reply = { code: (given: number) => (status = given) };
   const body = row.schemas.body?.parse({ from: '192.0.2.1', asked });
-  const answer = await row.handle(rooms as never, { body, reply } as never);
+  const answer = await row.handle({ refusedArrivals: bucketsOf(), ...rooms } as never, { body, reply } as never);
   return { ...(answer as Answer), status };
 }
 const tell = (rooms: Shipping, arrival: string) =>
@@ -135,4 +138,17 @@ test('a look says what is expected, and an old one is none', async (context) => 
   });
   shipping.clock.now += 600_000;
   await assert.rejects(look(shipping, token), { code: 'clock_too_far_off' });
+});
+
+test('P13: a checkpoint of which very many were refused is not looked at for a moment, and nothing of it is kept', async (context) => {
+  const shipping = await open(context);
+  const monotonic = () => shipping.clock.now;
+  const rooms = { ...shipping, refusedArrivals: new Buckets({ burst: 3, everyMs: 1_000, monotonic }) };
+  const wrong = async (arrival: string) => tell(rooms, await signed(said(shipping, { arrival }), { by: 'customs' }));
+  for (const arrival of ['w-1', 'w-2', 'w-3']) await assert.rejects(wrong(arrival), { code: 'out_of_sequence' });
+  await assert.rejects(wrong('w-4'), { code: 'rate_limited' });
+  assert.equal((await shipping.journeys.read('box-1')).arrivals.length, 3);
+  assert.equal((await tell(rooms, await signed(said(shipping)))).outcome, 'recorded');
+  shipping.clock.now += 1_000;
+  await assert.rejects(wrong('w-5'), { code: 'out_of_sequence' });
 });

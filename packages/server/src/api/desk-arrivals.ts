@@ -25,13 +25,15 @@ export const deskArrivalsRoutes: readonly Route[] = [
     ...desk,
     path: '/v1/desk/arrivals',
     summary: 'An arrival that a checkpoint signed when it was scanned, and a desk relays',
-    uses: ['journeys', 'revocation', 'system'],
+    uses: ['journeys', 'refusedArrivals', 'revocation', 'system'],
     schemas: { body: relayed(DeskArrivalRequest) },
     answer: ArrivalAnswer,
-    async handle({ journeys, ...rooms }, { body, reply }) {
+    async handle({ journeys, refusedArrivals, ...rooms }, { body, reply }) {
       const { arrival: signature } = body.asked;
-      const { said, by } = await signedByCheckpoint(rooms, signature, { type: arrivalTokenType, shape: SignedArrival });
-      return answerArrival(await journeys.record(by, { ...said, signature }), reply);
+      const asked = { type: arrivalTokenType, shape: SignedArrival };
+      const { said, by, peer } = await signedByCheckpoint(rooms, signature, asked);
+      const record = () => journeys.record(by, { ...said, signature });
+      return answerArrival(record, { checkpoint: peer.subject, refusedArrivals, reply });
     },
   }),
   route({

@@ -49,6 +49,8 @@ export interface Rooms {
   hosts: string[];
   /** How often a gate may have a server certificate. */
   serverCertificates: Buckets;
+  /** How many arrivals of a checkpoint may be refused: each is a row, and an entry of the journal, for good. */
+  refusedArrivals: Buckets;
 }
 
 interface Schemas {

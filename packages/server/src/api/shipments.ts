@@ -19,6 +19,7 @@ import {
 } from '@portcullis/contract';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import type { Buckets } from '../bounds/bounds.ts';
 import type { Recorded } from '../journeys/journeys.ts';
 import { answerChange } from './changes.ts';
 import { type Route, route } from './route.ts';
@@ -27,9 +28,24 @@ const params = z.strictObject({ id: SubjectId });
 /** Of the ids of a hundred readings, and two texts of any language. */
 const arrivalBytesMax = 64 * 1024;
 
+interface Recording {
+  checkpoint: string;
+  refusedArrivals: Buckets;
+  reply: FastifyReply;
+}
+
 /** What was refused is kept, and told as a problem: with what is expected, and what was found. */
-export function answerArrival(recorded: Recorded, reply: FastifyReply): ArrivalAnswer {
+export async function answerArrival(
+  record: () => Promise<Recorded>,
+  { checkpoint, refusedArrivals, reply }: Recording,
+): Promise<ArrivalAnswer> {
+  if (!refusedArrivals.has(checkpoint)) {
+    const words = `too many arrivals of "${checkpoint}" were refused of late; nothing more of it is looked at for a moment`;
+    throw new PortcullisError('rate_limited', words);
+  }
+  const recorded = await record();
   if (recorded.outcome === 'refused') {
+    refusedArrivals.take(checkpoint);
     const { reason, why, ...detail } = recorded.refusal;
     throw new PortcullisError(reason, why, { detail });
   }
@@ -94,12 +110,13 @@ export const shipmentsRoutes: readonly Route[] = [
     path: '/v1/shipments/:id/arrivals',
     kinds: ['checkpoint'],
     summary: 'Records an arrival: 201, 202 while it waits for another, 409 where it is not allowed; kept in any case',
-    uses: ['journeys'],
+    uses: ['journeys', 'refusedArrivals'],
     schemas: { params, body: ArrivalRequest },
     answer: ArrivalAnswer,
     bodyBytesMax: arrivalBytesMax,
-    async handle({ journeys }, { params: { id }, body, by, reply }) {
-      return answerArrival(await journeys.record(by, { ...body, shipment: id }), reply);
+    handle({ journeys, refusedArrivals }, { params: { id }, body, by, peer, reply }) {
+      const record = () => journeys.record(by, { ...body, shipment: id });
+      return answerArrival(record, { checkpoint: peer.subject, refusedArrivals, reply });
     },
   }),
   route({

@@ -26,6 +26,11 @@ export class Buckets {
     return left >= 1;
   }
 
+  /** Whether it may be done now. */
+  has(key: string): boolean {
+    return this.#left(key) >= 1;
+  }
+
   #left(key: string): number {
     const { burst, everyMs, monotonic } = this.#terms;
     const known = this.#buckets.get(key);
