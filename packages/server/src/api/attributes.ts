@@ -9,11 +9,15 @@ import {
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { valuesAtOnceMax, type Within } from '../attributes/attributes.ts';
+import type { By } from '../journal/journal.ts';
 import type { Signals } from '../signals/signals.ts';
 import { answerChange, changeBytesMax } from './changes.ts';
-import { type Route, route } from './route.ts';
+import { type Rooms, type Route, route } from './route.ts';
 
 const params = z.strictObject({ name: AttributeName });
+
+const isFew = (subjects: readonly string[], names: readonly string[]) =>
+  subjects.length * names.length <= valuesAtOnceMax;
 
 /** What becomes of holds within the same revision: they end where it is asked for, and never loosen what is set underneath. */
 async function beside(
@@ -23,9 +27,31 @@ async function beside(
 ): Promise<Within | undefined> {
   if (dryRun) return undefined;
   if (release) return (change) => signals.letGo(change, subjects, names);
-  const isFew = subjects.length * names.length <= valuesAtOnceMax;
-  if (!isFew || (await signals.heldBy(subjects, names)).length === 0) return undefined;
+  if (!isFew(subjects, names) || (await signals.heldBy(subjects, names)).length === 0) return undefined;
   return (change) => signals.keepStrict(change, subjects, set);
+}
+
+/**
+ * A change of many is prepared apart from holds, and goes under them: where it is stricter it is in force by a revision of its own, behind it.
+ * Resolves to the last of these; 0: there is none.
+ */
+async function strictOfMany(
+  { attributes, signals }: Pick<Rooms, 'attributes' | 'signals'>,
+  { subjects, set = {}, dryRun = false }: AttributesRequest,
+  by: By,
+): Promise<number> {
+  const size = Math.max(1, Math.floor(valuesAtOnceMax / Math.max(1, Object.keys(set).length)));
+  let last = 0;
+  if (dryRun) return last;
+  for (let from = 0; from < subjects.length; from += size) {
+    const some = subjects.slice(from, from + size);
+    if ((await signals.heldBy(some, Object.keys(set))).length === 0) continue;
+    const strict = await attributes.change(by, { subjects: some, set }, (change) =>
+      signals.keepStrict(change, some, set),
+    );
+    last = strict.revision;
+  }
+  return last;
 }
 
 export const attributesRoutes: readonly Route[] = [
@@ -43,6 +69,9 @@ export const attributesRoutes: readonly Route[] = [
       const names = [...Object.keys(body.set ?? {}), ...(body.unset ?? [])];
       const within = await beside(signals, body, names);
       const done = await attributes.change({ ...by, reason }, body, within);
+      if (!within && !isFew(subjects, names)) {
+        done.revision = Math.max(done.revision, await strictOfMany({ attributes, signals }, body, { ...by, reason }));
+      }
       const heldBy = await signals.heldBy(subjects, names);
       return { ...(await answerChange(feed, done, query, body)), ...(heldBy.length > 0 && { heldBy }) };
     },
