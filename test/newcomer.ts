@@ -99,6 +99,7 @@ export class Newcomer {
     return text
       .replace(/^portcullis init\b/m, `portcullis init --base-port ${this.#base}`)
       .replaceAll('localhost:8443', `localhost:${this.#base + 3}`)
+      .replaceAll('localhost:8447', `localhost:${this.#base + 7}`)
       .replaceAll('--port 8453', `--port ${this.#base + 9}`);
   }
 

@@ -105,8 +105,8 @@ class Monitoring {
     ).value;
   }
 
-  async holds(): Promise<HoldView[]> {
-    const out = await succeeded('portcullis', 'signal', 'list', 'sensor-7', '--json', '--fleet', this.fleet);
+  async holds(subject = 'sensor-7'): Promise<HoldView[]> {
+    const out = await succeeded('portcullis', 'signal', 'list', subject, '--json', '--fleet', this.fleet);
     return out === '' ? [] : out.split('\n').map((line) => JSON.parse(line) as HoldView);
   }
 
@@ -144,6 +144,7 @@ test(
     asNewcomer(async (newcomer) => {
       await newcomer.follow(blocksOf(page));
       const all = new Monitoring(newcomer, await freeBasePort());
+      assert.deepEqual((await all.holds('sensor-8')).map(({ source }) => source).toSorted(), ['door', 'probe']);
       await all.alertmanager();
       await all.prometheus();
       assert.equal(await all.status(), 'active');

@@ -65,8 +65,9 @@ interface Seen {
 
 function warningsOf(format: 'alertmanager' | 'grafana', { version, truncated, count }: Seen): string[] {
   const known = versions[format];
+  const written = version === undefined ? 'no version' : `version ${JSON.stringify(version.slice(0, 16))}`;
   return [
-    ...(version === known ? [] : [`the sender writes version "${version}" of the form; "${known}" is the known one`]),
+    ...(version === known ? [] : [`the sender writes ${written} of the form; "${known}" is the known one`]),
     ...(truncated === 0 ? [] : [`the sender left out ${truncated} alerts; its "max_alerts" must be 0`]),
     ...(count < 2
       ? []

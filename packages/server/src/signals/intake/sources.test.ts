@@ -4,8 +4,10 @@ import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { Sources } from './sources.ts';
+import { isSigned, readWebhookHeaders } from './webhook-signature.ts';
 
 const key = Buffer.alloc(32, 7);
 const secret = `whsec_${key.toString('base64')}`;
@@ -129,6 +131,47 @@ test('ours and the sender’s library agree on what is signed, over random bodie
       .digest('base64');
     assert.equal(theirs, `v1,${ours}`);
   }
+});
+
+test('ours and the sender’s library agree on what is proven: right, forged, changed on the way, old, and signed by several keys', () => {
+  const theirs = new Webhook(secret);
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  const text = fc.constantFrom('{}', '{"a":1}', '{"a":1} ', '{"é":"€"}');
+  const sent = fc.record({
+    ...{ id: fc.constantFrom('msg_1', 'msg_2'), asId: fc.constantFrom('msg_1', 'msg_2') },
+    ...{ signed: text, came: text, by: fc.constantFrom(secret, other) },
+    ageSeconds: fc.constantFrom(0, 0, 250, -250, 400, -400),
+    more: fc.array(fc.constantFrom('v1,AAAA', 'v2,x', 'v1a,AAAA', `v1,${Buffer.alloc(32).toString('base64')}`), {
+      maxLength: 2,
+    }),
+  });
+  const proven = (headers: Record<string, string>, came: string) => {
+    const message = readWebhookHeaders(headers, nowSeconds);
+    return !('refused' in message) && isSigned(message, Buffer.from(came), [key]);
+  };
+  const verified = (headers: Record<string, string>, came: string) => {
+    try {
+      theirs.verify(came, headers);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const outcomes = new Set<boolean>();
+  fc.assert(
+    fc.property(sent, ({ id, asId, signed: said, came, by, ageSeconds, more }) => {
+      const at = nowSeconds - ageSeconds;
+      const signature = new Webhook(by).sign(id, new Date(at * 1000), said);
+      const headers = {
+        ...{ 'webhook-id': asId, 'webhook-timestamp': String(at) },
+        'webhook-signature': [...more, signature].join(' '),
+      };
+      outcomes.add(proven(headers, came));
+      assert.equal(proven(headers, came), verified(headers, came));
+    }),
+    { numRuns: 1_000 },
+  );
+  assert.deepEqual([...outcomes].toSorted(), [false, true]);
 });
 
 test('a token is known by its hash, and by nothing else', (context) => {
