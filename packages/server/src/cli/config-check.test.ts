@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -19,13 +19,18 @@ interface Given {
   mode?: number;
   yaml?: string;
   fleet?: string;
+  rule?: string;
 }
 
-async function check(context: TestContext, { json = false, mode = 0o600, yaml = gateYaml, fleet }: Given = {}) {
+async function check(context: TestContext, { json = false, mode = 0o600, yaml = gateYaml, fleet, rule }: Given = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'portcullis-check-'));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   writeFileSync(join(directory, 'gate.yaml'), yaml);
   if (fleet !== undefined) writeFileSync(join(directory, 'fleet.yaml'), fleet);
+  if (rule !== undefined) {
+    mkdirSync(join(directory, 'rules'));
+    writeFileSync(join(directory, 'rules', 'cold.yaml'), rule);
+  }
   writeFileSync(join(directory, 'cold.json'), '{}');
   writeFileSync(join(directory, 'e.ndjson'), '{"subject":"truck-17","seal":"9f3c"}\n');
   chmodSync(join(directory, 'e.ndjson'), mode);
@@ -95,4 +100,25 @@ test('a proof on a stream that admits whoever is held is taken', async (context)
   const yaml = gateYaml.replace(/^streams: .*$/m, warm);
   const { out } = await check(context, { yaml, fleet: fleetYaml("{ stream: warm, inside: 'reading.t < 8.0' }") });
   assert.match(out, /^fleet\.yaml and gate\.yaml: valid/);
+});
+
+const ruleYaml = `rule: cold-chain
+streams: [cold]
+outside: reading.t > 8.0
+silent: 10m
+during: { from: pickup, until: delivered }
+`;
+
+test('rules are checked too; steps that no journey has are said, for such a rule is never in force', async (context) => {
+  const fleet = fleetYaml('').replace(/^signals:[\s\S]*$/m, '');
+  const { out, side } = await check(context, { fleet, rule: ruleYaml });
+  assert.match(out, /rules\/cold\.yaml/);
+  assert.equal(
+    side,
+    ['pickup', 'delivered']
+      .map((step) => `warning: rule "cold-chain": no journey has the step "${step}" that "during" names\n`)
+      .join(''),
+  );
+  const rule = ruleYaml.replace('> 8.0', '> "a" +');
+  await assert.rejects(check(context, { fleet, rule }), { message: /rules\/cold\.yaml:3: "outside"/ });
 });

@@ -21,26 +21,34 @@ export function configCommands(program: Command, output: Output): void {
     .action(async (dir: string | undefined, options: FleetOptions) => {
       const directory = directoryOf(options, dir);
       const names = ['fleet.yaml', 'desk.yaml', 'gate.yaml'].filter((name) => existsSync(join(directory, name)));
-      const beside = names.includes('fleet.yaml') || names.length === 0 ? await checkAuthority(directory) : [];
+      const beside =
+        names.includes('fleet.yaml') || names.length === 0
+          ? await checkAuthority(directory)
+          : { files: [], warnings: [] };
       if (names.includes('desk.yaml')) loadDeskConfig(directory);
       const policy = names.includes('gate.yaml') ? await checkPolicy(directory) : { files: [], warnings: [] };
       const secrets = names.includes('fleet.yaml') ? await checkSignals(directory, policy.policy) : [];
-      const files = [...names, ...secrets, ...beside, ...policy.files];
-      for (const warning of policy.warnings) output.notice(`warning: ${warning}`);
-      output.result({ valid: true, files, warnings: policy.warnings }, `${listOf(files)}: valid`);
+      const files = [...names, ...secrets, ...beside.files, ...policy.files];
+      const warnings = [...beside.warnings, ...policy.warnings];
+      for (const warning of warnings) output.notice(`warning: ${warning}`);
+      output.result({ valid: true, files, warnings }, `${listOf(files)}: valid`);
     });
 }
 
 /** The files beside `fleet.yaml`, which are checked with it. */
-async function checkAuthority(directory: string): Promise<string[]> {
+async function checkAuthority(directory: string): Promise<{ files: string[]; warnings: string[] }> {
   const config = loadFleetConfig(directory);
   await checkTargets(directory, config);
   const journeys = new JourneyFiles(directory, config.attributes);
-  journeys.load();
+  const steps = new Set(journeys.load().flatMap((journey) => journey.steps.map(({ name }) => name)));
   const { problemsOfExpressions } = await import('../rules/rules.ts');
   const rules = new RuleFiles(directory);
-  rules.load(problemsOfExpressions);
-  return [...journeys.names, ...rules.files.map((file) => relative(directory, file))];
+  const warnings = rules.load(problemsOfExpressions).flatMap(({ rule, during }) =>
+    Object.values(during ?? {})
+      .filter((step) => !steps.has(step))
+      .map((step) => `rule "${rule}": no journey has the step "${step}" that "during" names`),
+  );
+  return { files: [...journeys.names, ...rules.files.map((file) => relative(directory, file))], warnings };
 }
 
 /** What proves signals, and what follows from them; and whether a stream lets a device prove that it is well while it is held. */
