@@ -63,7 +63,10 @@ export class Watching {
   take({ revision, rules }: ToldRules): void {
     const told = JSON.stringify(rules);
     if (told === this.#told) return this.settle();
+    const isFirst = this.#told === '';
     this.#told = told;
+    // A fleet without rules is no news.
+    if (isFirst && rules.length === 0) return;
     this.#refused = 0;
     this.#rules = rules.flatMap((rule) => this.#compiled(rule));
     this.settle();

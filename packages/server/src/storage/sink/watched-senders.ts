@@ -43,7 +43,10 @@ interface Reading {
   side: Side | undefined;
 }
 
-const sides: Record<string, Side | undefined> = { o: 'outside', i: 'inside' };
+function sideOf(letter: string): Side | undefined {
+  if (letter === 'i') return 'inside';
+  return letter === 'o' ? 'outside' : undefined;
+}
 const keyOf = (rule: string, subject: string) => `${rule} ${subject}`;
 
 /**
@@ -74,10 +77,10 @@ export class WatchedSenders {
       let sender = this.#find(rule, subject);
       for (let index = 0; index < ids.length; index++) {
         const letter = letters[index];
-        if (letter === '-' || letter === undefined || repeats.has(index)) continue;
+        if (letter === '-' || letter === undefined || (repeats.size > 0 && repeats.has(index))) continue;
         const clock = clocks[index] as ClockState;
         const at = timeOf(deviceTimes[index] ?? null, clock, receivedAt);
-        const side = sides[letter];
+        const side = sideOf(letter);
         if (sender && goesOn(sender, at, side, revision)) this.#move(sender, at, place);
         else sender = this.#take(sender, { id: ids[index] as string, at, clock, side }, place);
       }
