@@ -191,6 +191,19 @@ export function edgesContract(engine: SinkEngine): void {
     ]);
   });
 
+  promised('of a write that fails nothing is left, neither an edge nor where its senders stood', async (sink) => {
+    const writing = new Writing(sink);
+    await writing.write(watched([['a', 1_000, 'i']]));
+    const unreadable = requestOf([['x', {}]], { data: [{} as never] });
+    await assert.rejects(sink.write(writeOf(2, [watched([['b', 2_000, 'o']]), unreadable])));
+    writing.batch = 2;
+    await writing.write(watched([['c', 3_000, 'o']]));
+    assert.deepEqual((await edgesOf(sink)).map(shortOf), [
+      ['a', 'inside', null, 'in order'],
+      ['c', 'outside', 1_000, 'in order'],
+    ]);
+  });
+
   promised('P7: what is unproven is told so, and the next reading says it anew', async (sink) => {
     const writing = new Writing(sink);
     await writing.write(watched([['a', 1_000, 'i']]));
