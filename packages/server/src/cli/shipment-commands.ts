@@ -31,7 +31,7 @@ function addCodeCommands(shipment: Command, output: Output): void {
       await withFleet(options, async (client) => {
         const path = `/v1/shipments/${encodeURIComponent(id)}/code`;
         const told = await client.post(path, { ...(reason !== undefined && { reason }) }, CodeRotation);
-        const url = publicUrlOf(await publicOrigin(client), told.code);
+        const url = await addressOf(client, told.code);
         if (url === undefined)
           output.notice('no desk says where phones reach it ("public" of desk.yaml): it has no address yet');
         output.result(
@@ -42,13 +42,9 @@ function addCodeCommands(shipment: Command, output: Output): void {
     });
 }
 
-/** Where phones reach a desk of the fleet, as those say it themselves. */
-export async function publicOrigin(client: FleetClient): Promise<string | undefined> {
+/** Where phones are led by it, as the desks say it themselves. */
+async function addressOf(client: FleetClient, code: string): Promise<string | undefined> {
   const { items } = await client.get('/v1/desks', z.object({ items: z.array(DeskView) }));
-  return items.flatMap(({ report }) => report?.publicUrl ?? [])[0];
-}
-
-/** What a label carries. */
-export function publicUrlOf(origin: string | undefined, code: string): string | undefined {
+  const [origin] = items.flatMap(({ report }) => report?.publicUrl ?? []);
   return origin === undefined ? undefined : new URL(`/v/${code}`, origin).href;
 }
