@@ -4,10 +4,10 @@ import type { Language } from './page-words.ts';
 
 const style = `:root{color-scheme:light}
 body{margin:0 auto;max-width:40rem;padding:1rem;font:1rem/1.5 system-ui,sans-serif;color:#111;background:#fff;overflow-wrap:anywhere}
-h1{margin:0;font-size:1.8rem}h2{font-size:1.2rem;margin:1.5rem 0 .5rem}
+h1{margin:0;font-size:1.5rem;overflow-wrap:normal}time{white-space:nowrap}h2{font-size:1.2rem;margin:1.5rem 0 .5rem}
 .delivered{font-weight:700;font-size:1.2rem;border:3px solid #111;padding:.5rem 1rem}
-.state{display:flex;gap:1rem;align-items:center;padding:1rem;border:4px solid;border-radius:.5rem}
-.state svg{flex:none;width:4rem;height:4rem}
+.state{display:flex;gap:.75rem;align-items:center;padding:.75rem;border:4px solid;border-radius:.5rem}
+.state svg{flex:none;width:3rem;height:3rem}
 .accepted{color:#0b5d1e;background:#eef8f0}.on_its_way{color:#0b3d91;background:#eef3fb}
 .returned{color:#7a4100;background:#fdf4e7}.stopped{color:#fff;background:#a30000;border-color:#a30000}.known{color:#333;background:#f2f2f2}
 ol{list-style:none;padding:0}ol li{padding:.4rem 0 .4rem 2rem;position:relative;border-left:2px solid #767676;margin-left:.5rem}
