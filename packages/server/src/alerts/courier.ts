@@ -27,6 +27,7 @@ export class Courier {
   /** Tries that failed one after the other, and not for what was to be told. */
   #failures = 0;
   #pausedUntil = Number.NEGATIVE_INFINITY;
+  #begun = false;
 
   constructor(parts: CourierParts) {
     this.#parts = parts;
@@ -40,6 +41,7 @@ export class Courier {
   async step(signal: AbortSignal): Promise<boolean> {
     const { store, system, manner, limitMs } = this.#parts;
     const now = system.now();
+    await this.#begin(now);
     if (now < this.#pausedUntil || (await this.#dueAt()) > now) return false;
     // What is told for so long at a time is made anew at each try: nothing is lost with what is known of one.
     const message = await store.change((db) => beginNext(db, manner, now), { durable: !manner.leases });
@@ -66,6 +68,13 @@ export class Courier {
     this.#pausedUntil = Number.NEGATIVE_INFINITY;
   }
 
+  /** What an earlier run could not tell is tried at once: somebody may have started this one to mend it. */
+  async #begin(now: number): Promise<void> {
+    if (this.#begun) return;
+    await this.#parts.store.change((db) => wakeAll(db, this.target, now));
+    this.#begun = true;
+  }
+
   async #dueAt(): Promise<number> {
     const { store, manner } = this.#parts;
     const row = await store.read((db) =>
@@ -84,13 +93,12 @@ export class Courier {
   /** A crash before this is on disk tells it again, under the same id. */
   async #told(message: Message): Promise<void> {
     const { store, alerts, system, manner } = this.#parts;
-    const [now, back] = [system.now(), this.#failures > 0];
+    const now = system.now();
     this.#failures = 0;
     this.#pausedUntil = Number.NEGATIVE_INFINITY;
     await store.change(
       async (db) => {
         await markTold(db, message, manner, now);
-        if (back) await wakeAll(db, manner.name, now);
         await alerts.settle(db, 'outbox_dead', manner.name, now);
       },
       { durable: false },

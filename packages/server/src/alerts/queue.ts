@@ -159,7 +159,7 @@ async function withoutOpenAlert(db: Writer, messages: readonly number[]): Promis
   return messages.filter((message) => !goOn.has(message));
 }
 
-/** The target is there: what failed because it was not is due. */
+/** What failed is due. */
 export async function wakeAll(db: Writer, target: string, now: number): Promise<void> {
   await db
     .updateTable('alertMessages')

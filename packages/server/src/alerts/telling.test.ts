@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
-import { type AlertKind, AlertRetryRequest, AlertsQuery } from '@portcullis/contract';
+import { type AlertKind, AlertRetryRequest, AlertsQuery, PortcullisError } from '@portcullis/contract';
 import { pino } from 'pino';
 import { patienceMs } from '../../../../test/patience.ts';
 import { openRecords, type Records, startedAt } from '../../test/records.ts';
@@ -114,7 +114,7 @@ test('routes choose by kind and by subject; without one that fits nobody is told
 });
 
 test('what lasts is told again at the interval until it is over, and then that; a moment is told once', async (context) => {
-  const { raise, settle, work, later, told } = await opened(context);
+  const { raise, settle, work, later, told, list } = await opened(context);
   await raise('breach', 'a');
   await raise('breach', 'b');
   await raise('out_of_sequence', 'c');
@@ -130,19 +130,19 @@ test('what lasts is told again at the interval until it is over, and then that; 
   await work();
   assert.deepEqual(await later(5 * second), ['duty settled breach a']);
   assert.deepEqual([await later(day), await later(30 * day)], [[], []]);
+  assert.deepEqual(await list({ telling: 'waiting' }), []);
 });
 
 test('that it is over is not told before that it began', async (context) => {
   const { raise, settle, work, later, answers } = await opened(context);
   await raise('breach');
   await work();
-  answers.push(new NotTold('it answered 422', { messageAlone: true }));
+  answers.push(new NotTold('it answered 422', { messageAlone: true, retryAfterMs: minute }));
   await later(5 * second);
   await settle('breach');
   await work();
-  const order = [];
-  for (let index = 0; index < 5; index++) order.push(...(await later(5 * second)));
-  assert.deepEqual(order, ['duty raised breach a', 'duty settled breach a']);
+  assert.deepEqual(await later(30 * second), [], 'it waits for what is before it');
+  assert.deepEqual(await later(minute), ['duty raised breach a', 'duty settled breach a']);
 });
 
 test('a target that wants to hear of the beginning alone is not told of the end', async (context) => {
@@ -326,6 +326,53 @@ test('whoever raises wakes it; what was begun and not told is told by the next r
     told[1]?.alerts.map(({ key }) => key),
     ['b'],
   );
+});
+
+test('what an earlier run could not tell is tried at once by the next', async (context) => {
+  const records = await opened(context);
+  const failed = Promise.withResolvers<void>();
+  const failing = {
+    async tell() {
+      setImmediate(failed.resolve);
+      throw new NotTold('it answered 503', { retryAfterMs: hour });
+    },
+  };
+  {
+    await using _first = telling(records, { teller: failing });
+    await records.raise('breach');
+    await failed.promise;
+  }
+  const told = Promise.withResolvers<Message>();
+  await using _second = telling(records, { teller: { tell: async (message) => told.resolve(message) } });
+  assert.equal((await told.promise).attempts, 1);
+});
+
+test('P13: a disk that is full loses nothing, and has nobody told again and again', async (context) => {
+  const { raise, route, all, told, store, alerts, system, clock } = await opened(context);
+  await raise('breach');
+  await route();
+  clock.now += 5 * second;
+  let full = false;
+  const full503 = new PortcullisError('disk_full', 'the disk is full');
+  const disk: typeof store = Object.assign(Object.create(store), {
+    read: store.read.bind(store),
+    change: (...given: Parameters<typeof store.change>) => (full ? Promise.reject(full503) : store.change(...given)),
+  });
+  const teller = {
+    async tell(message: Message) {
+      told.push({ ...message, target: 'duty' });
+      full = told.length === 1;
+    },
+  };
+  const manner = all[0] as Manner;
+  const courier = new Courier({ store: disk, alerts, system, log, manner, teller, limitMs: patienceMs });
+  const step = () => courier.step(new AbortController().signal);
+  for (let tries = 0; tries < 5; tries++) await assert.rejects(step(), { code: 'disk_full' });
+  assert.equal(told.length, 1, 'it was told, which could not be noted; without a note it is not told again');
+  full = false;
+  assert.equal(await step(), true);
+  assert.deepEqual(told[1], told[0], 'at least once');
+  assert.equal(await step(), false);
 });
 
 test('what waits for a target that is configured no more is withdrawn, and says so', async (context) => {
