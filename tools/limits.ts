@@ -225,6 +225,20 @@ const limits: Record<string, Limit[]> = {
       '',
       'the page is shorter, and not the last',
     ),
+    limit('arrivals of a shipment that wait', 'server/src/journeys/judge.ts#pendingMax', '', '409 `arrivals_pending`'),
+    limit(
+      'how far a checkpoint’s clock may be off',
+      'server/src/journeys/judge.ts#clockAllowanceMs',
+      'seconds',
+      '409 `too_early`, `too_late` or `time_contradicts`',
+    ),
+    limit(
+      'ids of readings with an arrival',
+      'contract/src/journeys.ts#arrivalReadingsMax',
+      '',
+      '400 `request_malformed`',
+    ),
+    limit('steps of a journey', 'contract/src/journeys.ts#journeyStepsMax', '', 'the file is refused'),
     limit('a request to most routes', 'server/src/api/server.ts#bodyBytesMax', 'bytes', '413 `request_too_large`'),
     limit(
       'a change of attributes or standings',

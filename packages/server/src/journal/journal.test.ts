@@ -40,6 +40,37 @@ const change = (journal: Journal, subject: string, value = 'active', reason?: st
     transaction.attribute(subject, 'device', 'status', value, false);
   });
 
+test('a change that comes to nothing that a gate decides by is an entry without a revision, also among others of its turn', async (context) => {
+  const { journal } = await house(context);
+  const heard: number[] = [];
+  journal.onChange(({ revision }) => heard.push(revision));
+  const entry = { actor: 'a', action: 'arrival.record', together: true };
+  const set = () =>
+    journal.change(entry, async (transaction) =>
+      transaction.attribute('d1', 'device', 'n', transaction.revision, false),
+    );
+  const noted = () => journal.change(entry, async (transaction) => transaction.noted({ refused: 'out_of_sequence' }));
+  const failing = journal.change(entry, async () => assert.fail('stopped half-way'));
+  const done = await Promise.all([set(), noted(), set(), assert.rejects(failing, /half-way/), set()]);
+  assert.deepEqual(
+    done.map((one) => one?.revision),
+    [1, 1, 2, undefined, 3],
+  );
+  assert.deepEqual(heard, [1, 2, 3]);
+  const entries = await journal.entries(0, 10);
+  assert.deepEqual(
+    entries.map(({ position, revision }) => [position, revision]),
+    [
+      [1, 1],
+      [2, null],
+      [3, 2],
+      [4, 3],
+    ],
+  );
+  assert.deepEqual(entries[1]?.body, { reason: null, refused: 'out_of_sequence' });
+  assert.equal(journal.head().position, 4);
+});
+
 test('a change is one revision with its own entry, however many subjects it names', async (context) => {
   const { journal } = await house(context);
   assert.deepEqual(journal.head(), { position: 0, revision: 0, hash: origin, revisionHash: origin });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ArrivalAnswer, JourneyStep } from '@portcullis/contract';
+import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Schema, Writer } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
@@ -10,10 +11,13 @@ import { nextAfter } from './sequence.ts';
 import { type ArrivalRow, findArrival, findShipment, positionOf, type Shipment, type Versions } from './shipment.ts';
 import { advance, countsFrom, leave } from './standing.ts';
 
+/** What a bulk change put in force of these is in the rows that are looked at. */
+type Merged = Pick<Attributes, 'requirePreconditions'>;
+
 export interface ArrivalParts extends FactParts {
   versions: Versions;
   alerts: Rings;
-  attributes: FactParts['attributes'] & Parameters<typeof leave>[0]['attributes'];
+  attributes: FactParts['attributes'] & Merged & Parameters<typeof leave>[0]['attributes'];
 }
 
 /** What an attempt came to: the step that it was taken for, and the time by which it was judged. */
@@ -139,6 +143,7 @@ export async function judgeWaiting(
   for (let moved = true; moved; ) {
     moved = false;
     for (const waiting of [...shipment.waiting]) {
+      await parts.attributes.requirePreconditions(change.db, [waiting.checkpoint], {});
       const { verdict, at } = await again(parts, change, shipment, waiting);
       if (verdict.outcome === 'pending') continue;
       const { arrival, step } = waiting;

@@ -8,6 +8,7 @@ import type {
   ShipmentView,
 } from '@portcullis/contract';
 import { shipmentArrivalsShownMax } from '@portcullis/contract';
+import { sql } from 'kysely';
 import type { Reader } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { Page } from './promises.ts';
@@ -26,9 +27,9 @@ export async function listShipments(db: Looks, query: ShipmentsQuery): Promise<P
     .select('subjects.retired')
     .where('shipments.id', '>', after)
     .$if(journey !== undefined, (select) => select.where('journey', '=', journey as string))
-    .$if(state === 'stopped', (select) => select.where('stopped', '=', 1))
+    .$if(state === 'stopped', (select) => select.where('stopped', '=', sql.lit(1)))
     .$if(state !== undefined && state !== 'stopped', (select) =>
-      select.where('stopped', '=', 0).where('course', '=', state as string),
+      select.where('stopped', '=', sql.lit(0)).where('course', '=', state as string),
     )
     .orderBy('shipments.id')
     .limit(limit)

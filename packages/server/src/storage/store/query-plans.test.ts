@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { openRecords, putSubject } from '../../../test/records.ts';
+import { arrive, ship, shippingOver } from '../../../test/shipping.ts';
 import { alert, delivery, signalsOver } from '../../../test/signals.ts';
 import { beginNext } from '../../alerts/queue.ts';
 import { routeSome } from '../../alerts/routing.ts';
 import { PublicFeed } from '../../feed/public-feed.ts';
+import { JourneyClock } from '../../journeys/clock.ts';
+import { stepsOf, Versions } from '../../journeys/shipment.ts';
 import { expiringCertificates } from '../../revocation/revocation.ts';
 
 test('each index over a part of a table is used by the queries that it is for', async (context) => {
@@ -38,6 +41,13 @@ test('each index over a part of a table is used by the queries that it is for', 
   await signals.list({ limit: 10 });
   await signals.heldBy(['truck-1'], ['status']);
   await signals.look();
+  const shipping = await shippingOver(context, records);
+  await ship(shipping, 'box-1');
+  for (const checkpoint of ['factory', 'trucker', 'ship', 'ship']) await arrive(shipping, checkpoint, 'box-1');
+  for (const state of ['moving', 'stopped'] as const) await shipping.journeys.shipments({ limit: 10, state });
+  const versions = new Versions();
+  await new JourneyClock({ store, journal, alerts: records.alerts, versions, now: system.now }).tick();
+  await store.read((db) => stepsOf(db, 'box-1'));
   const plans = await store.change(async () => {
     const database = new DatabaseSync(`${records.directory}/store.db`, { readOnly: true });
     const plan = (text: string) =>
@@ -67,6 +77,18 @@ test('each index over a part of a table is used by the queries that it is for', 
     [/from "attributes" where "visibility"/, /USING COVERING INDEX attributesPublic/],
     [/from "certificates" .*"purpose" = 'client' and "notAfter" > \?/, /USING (COVERING )?INDEX certificatesByEnd/],
     [/\("notAfter", "fingerprint"\) > /, /USING COVERING INDEX certificatesByEnd/],
+    [/from "shipments" where "ringAt" is not null/, /USING (COVERING )?INDEX shipmentsByRing/],
+    [/from "shipments" inner join .*"stopped" = 0 and "course" = \?/, /USING (COVERING )?INDEX shipmentsByCourse/],
+    [/from "shipments" inner join .*"stopped" = 1/, /USING (COVERING )?INDEX shipmentsStopped/],
+    [
+      /from "arrivals" where "waitsUntil" is not null and "waitsUntil" <= \?/,
+      /USING (COVERING )?INDEX arrivalsThatWait/,
+    ],
+    [
+      /from "arrivals" where "shipment" = \? and "waitsUntil" is not null/,
+      /USING (COVERING )?INDEX arrivalsThatWaitByShipment/,
+    ],
+    [/from "arrivals" where "shipment" = \? and "counts" is not null/, /USING (COVERING )?INDEX arrivalsThatCount/],
   ] as const) {
     assert.notEqual(of(words).length, 0, `no query ${words} in ${plans.map(([text]) => text).join('\n')}`);
     for (const [text, plan] of of(words)) assert.match(plan, index, `${text}\n${plan}`);

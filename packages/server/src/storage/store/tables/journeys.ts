@@ -72,6 +72,9 @@ export const journeysTables = `
     pending INTEGER NOT NULL, dueAt INTEGER, ringAt INTEGER, FOREIGN KEY (journey, version) REFERENCES journeys (name, version)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX shipmentsByRing ON shipments (ringAt) WHERE ringAt IS NOT NULL;
+  CREATE INDEX shipmentsByCourse ON shipments (course, id) WHERE stopped = 0;
+  CREATE INDEX shipmentsStopped ON shipments (id) WHERE stopped = 1;
+  CREATE INDEX shipmentsByJourney ON shipments (journey, id);
   CREATE INDEX shipmentsByTracker ON shipments (tracker) WHERE tracker IS NOT NULL;
   CREATE TABLE arrivals (
     number INTEGER PRIMARY KEY, shipment TEXT NOT NULL REFERENCES shipments (id), arrival TEXT NOT NULL, digest TEXT NOT NULL,
