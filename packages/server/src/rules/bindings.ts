@@ -5,7 +5,7 @@ import { mark } from './due.ts';
 import { aboutOf, type RuleSet } from './rule-set.ts';
 
 /** Rows of history that one transaction looks through. */
-const rowsAtOnce = 5_000;
+const rowsAtOnce = 20_000;
 
 /** What a journey moves: after it a rule may be in force, or no more. */
 const journeyNames: readonly string[] = ['step', 'state'];
@@ -74,24 +74,28 @@ export class Bindings {
     });
     if (from >= head) return false;
     const until = Math.min(head, from + rowsAtOnce);
-    await store.change(async (db) => {
-      const rows = await db
-        .selectFrom('attributeHistory')
-        .select(['subject', 'value', 'changedAt'])
-        .where('id', '>', from)
-        .where('id', '<=', until)
-        .where('name', '=', name)
-        .where('beneath', '=', 0)
-        .orderBy('id')
-        .execute();
-      for (const row of rows) await this.#take(db, name, row);
-      const value = String(until);
-      await db
-        .insertInto('settings')
-        .values({ name: key, value })
-        .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
-        .execute();
-    });
+    // Lost by a crash, it is read again.
+    await store.change(
+      async (db) => {
+        const rows = await db
+          .selectFrom('attributeHistory')
+          .select(['subject', 'value', 'changedAt'])
+          .where('id', '>', from)
+          .where('id', '<=', until)
+          .where('name', '=', name)
+          .where('beneath', '=', 0)
+          .orderBy('id')
+          .execute();
+        for (const row of rows) await this.#take(db, name, row);
+        const value = String(until);
+        await db
+          .insertInto('settings')
+          .values({ name: key, value })
+          .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+          .execute();
+      },
+      { durable: false },
+    );
     return until < head;
   }
 
