@@ -21,7 +21,7 @@ import { PortcullisError } from '@portcullis/contract';
 import type { By, ChangeRecord, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store, Writer } from '../storage/storage.ts';
 import { aTurn } from '../telemetry/telemetry.ts';
-import { isLaid, lay, lift, readBeneath } from './beneath.ts';
+import { isLaid, kindOf, lay, lift, readBeneath } from './beneath.ts';
 import { BulkChanges, valuesAtOnceMax } from './bulk-change.ts';
 import { changeAll, changeAttributes, planOf, type Ruled } from './change.ts';
 import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
@@ -76,7 +76,7 @@ export interface Attributes {
   put(change: ChangeTransaction, values: Put): Promise<number>;
   /** Who else writes it is refused: `attribute_reserved`. */
   reserve(reservation: Reservation): void;
-  /** Within a revision: the value is in force, whatever is underneath. Again: another one is. @throws {PortcullisError} as `put` */
+  /** Within a revision: the value is in force, whatever is underneath. Again: another one is. @throws {PortcullisError} as `put`, `attribute_reserved` */
   lay(change: ChangeTransaction, over: { subject: string; name: string; value: AttributeValue }): Promise<void>;
   /** Within a revision: what is underneath is in force again; where nothing lies over it nothing happens. */
   lift(change: ChangeTransaction, from: { subject: string; name: string }): Promise<void>;
@@ -214,6 +214,7 @@ function ownWrites(merging: Merging, { declared, reserved }: Ruled): OwnWrites {
     reserve: (reservation) => reserved.add(reservation),
     async lay(change, over) {
       await merging.mergeFor(change.db, [over.subject]);
+      reserved.require(over.subject, await kindOf(change.db, over.subject), over.name);
       await requireTypes(change.db, [[over.name, over.value]], declared);
       await lay(change, over);
     },

@@ -148,7 +148,7 @@ test('P6: an undo neither lifts what is held nor brings it back', async (context
   assert.equal(await seen(records, 'box-1'), 'quarantined');
 });
 
-test('a name that is reserved is written by put alone, also with a token, in bulk and by an undo', async (context) => {
+test('a name that is reserved is written by put alone, also with a token, in bulk, by a hold and by an undo', async (context) => {
   const records = await open(context, ...many);
   records.attributes.reserve({ name: 'step', by: 'record an arrival' });
   const put = (value: string) =>
@@ -160,6 +160,7 @@ test('a name that is reserved is written by put alone, also with a token, in bul
     await assert.rejects(set(records, { subjects: many, ...asked }), { code: 'attribute_reserved' });
   }
   await assert.rejects(putSubject(records, 'box-1', 'device', { step: 'x' }), { code: 'attribute_reserved' });
+  await assert.rejects(lay(records, 'device-001', 'x', 'step'), { code: 'attribute_reserved' });
   const record = await records.journal.changeAt(revision);
   assert.ok(record);
   const { left } = await records.attributes.undo(by, record, async () => ({ changed: 0, newest: 0, left: [] }));
