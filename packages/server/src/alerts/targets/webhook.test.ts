@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { createServer as createPlainServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { HTTP } from 'cloudevents';
 import { Webhook } from 'standardwebhooks';
@@ -188,4 +193,37 @@ test('of an answer that never ends a bounded part is read, and of a good one non
   await assert.rejects(target(failing.url, [webhookSecret()]).tell(alertMessage(), within(patienceMs)), words);
   const good = await receiver(context, flood(200));
   await target(good.url, [webhookSecret()]).tell(alertMessage(), within(patienceMs));
+});
+
+const openssl = spawnSync('openssl', ['version']).status === 0;
+const skip = openssl || process.env.CI === 'true' ? false : 'openssl is missing: NOT TESTED HERE';
+
+test('a target whose certificate is not from whom it must be is told nothing; one of the authority that is named is', {
+  skip,
+}, async (context) => {
+  const home = mkdtempSync(join(tmpdir(), 'portcullis-webhook-'));
+  context.after(() => rmSync(home, { recursive: true, force: true }));
+  const [key, cert] = [join(home, 'key.pem'), join(home, 'cert.pem')];
+  const names = ['-subj', '/CN=hooks', '-addext', 'subjectAltName=DNS:localhost'];
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', cert, ...names], { stdio: 'ignore' });
+  const ca = readFileSync(cert, 'utf8');
+  let asked = 0;
+  const server = createSecureServer({ key: readFileSync(key), cert: ca }, (_request, answer) => {
+    asked++;
+    answer.writeHead(204).end();
+  });
+  context.after(() => server.close());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as { port: number };
+  const tell = (host: string, trusted?: string) =>
+    webhook({
+      ...{ fleet: 'fleet-1', url: new URL(`https://${host}:${port}/`), secrets: () => [webhookSecret()] },
+      ...{ allowPrivate: true, ca: trusted, now: Date.now },
+    }).tell(alertMessage(), within(patienceMs));
+  await assert.rejects(tell('localhost'), { message: /self-signed certificate/ });
+  await assert.rejects(tell('127.0.0.1', ca), { message: /does not match certificate's altnames/ });
+  assert.equal(asked, 0);
+  await tell('localhost', ca);
+  assert.equal(asked, 1);
 });
