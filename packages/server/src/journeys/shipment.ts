@@ -119,7 +119,9 @@ export function positionOf({ row, journey, waiting }: Shipment, without?: number
   };
 }
 
+/** Where it stands: what it is stays as it is, and no key of another table is looked at. */
 export async function storeShipment(db: Writer, { row }: Shipment): Promise<void> {
-  const { id, retired: _retired, ...values } = row;
-  await db.updateTable('shipments').set(values).where('id', '=', id).execute();
+  const { id, stopped, course, step, stepAt, place, pending, dueAt, ringAt } = row;
+  const standing = { stopped, course, step, stepAt, place, pending, dueAt, ringAt };
+  await db.updateTable('shipments').set(standing).where('id', '=', id).execute();
 }

@@ -69,6 +69,7 @@ async function reroute(
   const due = dueAfter({ journey }, { step: row.step ?? undefined, at: row.stepAt ?? row.createdAt });
   Object.assign(row, { journey: name, version, ...due });
   shipment.journey = journey;
+  await db.updateTable('shipments').set({ journey: name, version }).where('id', '=', row.id).execute();
   await attributes.put(change, { subject: row.id, values: { journey: name } });
   return true;
 }

@@ -16,19 +16,19 @@ export function sqliteDialect(database: DatabaseSync, begin: 'begin' | 'begin im
       prepare(sql) {
         // SQLite itself rolls back what a full disk stopped: https://sqlite.org/lang_transaction.html
         if (sql === 'rollback' && !database.isTransaction) return nothing;
-        return driverStatement(prepare(sql === 'begin' ? begin : sql));
+        return prepare(sql === 'begin' ? begin : sql);
       },
     },
   });
 }
 
 /** The oldest gives way, so that lists of many lengths do not keep the others out. */
-function keptStatements(database: DatabaseSync): (sql: string) => StatementSync {
-  const statements = new Map<string, StatementSync>();
+function keptStatements(database: DatabaseSync): (sql: string) => SqliteStatement {
+  const statements = new Map<string, SqliteStatement>();
   return (sql) => {
     const known = statements.get(sql);
     if (known) return known;
-    const statement = database.prepare(sql);
+    const statement = driverStatement(database.prepare(sql));
     for (const oldest of statements.keys()) {
       if (statements.size < statementsMax) break;
       statements.delete(oldest);
