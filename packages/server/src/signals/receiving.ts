@@ -10,7 +10,7 @@ import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Store, Writer } from '../storage/storage.ts';
 import { type System, timestamp } from '../telemetry/telemetry.ts';
 import { type Covering, NotHeld } from './covering.ts';
-import { type HoldRow, heldValueOf, inPieces, insertHolds, storeEpisode } from './hold-rows.ts';
+import { type HoldRow, heldValueOf, inPieces, insertHolds, perTurn, storeEpisode } from './hold-rows.ts';
 import type { Delivery, SignalAlert } from './intake/delivery.ts';
 import type { AlertFacts, Judged } from './judge.ts';
 import type { Judging } from './judging.ts';
@@ -38,7 +38,7 @@ interface Asked {
   by: Pick<By, 'requireAllowed'>;
 }
 
-/** So many refusals of one delivery ring, each by itself. */
+/** So much of one delivery rings, each by itself. */
 const rungMax = 20;
 /** What the journal names of one delivery; the holds themselves are rows. */
 const namedMax = 50;
@@ -201,16 +201,34 @@ export class Receiving {
   /** Where nobody declared an order the older one stays in force: whoever sent the other one has to know. */
   async #ringBeside(change: ChangeTransaction, rows: readonly HoldRow[]): Promise<void> {
     const { covering, rings } = this.#parts;
-    for (const row of rows) {
-      if (row.attribute === '' || covering.orderOf(row.attribute)) continue;
-      const top = await covering.topOver(change.db, row);
-      if (!top || top.value === row.value) continue;
+    const tops = new Map<string, HoldRow | undefined>();
+    const beside: { row: HoldRow; top: HoldRow }[] = [];
+    await inPieces(
+      rows.filter(({ attribute }) => attribute !== '' && !covering.orderOf(attribute)),
+      async (some) => {
+        for (const row of some) {
+          const over = `${row.subject} ${row.attribute}`;
+          if (!tops.has(over)) tops.set(over, await covering.topOver(change.db, row));
+          const top = tops.get(over);
+          if (top && top.value !== row.value) beside.push({ row, top });
+        }
+      },
+      perTurn,
+    );
+    const about = { kind: 'signal_refused', at: change.at } as const;
+    for (const { row, top } of beside.slice(0, rungMax)) {
       await rings.raise(change.db, {
-        ...{ kind: 'signal_refused', subject: row.subject, key: row.id, at: change.at },
+        ...{ ...about, subject: row.subject, key: row.id },
         says: `${row.source} would hold ${row.attribute} of ${row.subject} at ${row.value}, and ${top.source} holds it at ${top.value} since before; "attributes" of fleet.yaml declares no order of the two`,
         detail: { source: row.source, key: row.key, beside: top.id },
       });
     }
+    const [first] = beside;
+    const more = beside.length - rungMax;
+    if (!first || more <= 0) return;
+    const { source } = first.row;
+    const says = `${more} more holds that ${source} asked for with it are beside older ones; "attributes" of fleet.yaml declares no order of theirs`;
+    await rings.raise(change.db, { ...about, subject: null, key: `${source}/beside`, says, detail: { source, more } });
   }
 }
 
