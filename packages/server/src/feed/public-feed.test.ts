@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { PublicFeedMessage as Message, type PublicFeedMessage, type PublicSubject } from '@portcullis/contract';
 import { eventually } from '../../test/house.ts';
 import { openRecords, putCertificate, putSubject, type Records } from '../../test/records.ts';
+import { arrive, ship, shippingOver } from '../../test/shipping.ts';
 import { PublicFeed } from './public-feed.ts';
 import type { PublicJourneys } from './public-subjects.ts';
 
@@ -100,7 +101,7 @@ test('a code crosses as its hash, another one at once; without one neither certi
   await set(records, 'box-2', { destination: 'rome' }, 'public');
   const journey = { journey: 'lane', state: 'moving', createdAt: at, steps: [], corrections: [] } as never;
   const publicOf = async (_db: unknown, ids: readonly string[]) => new Map(ids.map((id) => [id, journey]));
-  const listening = await listen(context, records, { publicOf });
+  const listening = await listen(context, records, { publicOf, publicName: 'name', namedIn: async () => [] });
   const hash = (code: string) => createHash('sha256').update(code).digest('hex');
   for (let turn = 0; turn < 2; turn++) {
     const code = await records.codes.rotate(by, 'box-1');
@@ -132,4 +133,26 @@ test('a shipment without a certificate of its own shows its tracker’s while it
   );
   assert.equal(listening.known.get('box-0')?.certificate, undefined);
   assert.equal(listening.known.has('tracker-1'), false);
+});
+
+test('P15: a checkpoint’s name that is no longer public is gone at once from each of the journeys that said it', async (context) => {
+  const records = await openRecords(context);
+  const shipping = await shippingOver(context, records);
+  const boxes = Array.from({ length: 102 }, (_, number) => `box-${number}`);
+  for (const box of boxes) await ship(shipping, box);
+  await Promise.all(boxes.map((box) => arrive(shipping, 'factory', box)));
+  await set(records, 'factory', { name: 'Acme of Basel' }, 'public');
+  const listening = await listen(context, records, shipping.journeys);
+  const named = () =>
+    boxes.filter((box) => listening.known.get(box)?.journey?.steps[0]?.by?.publicName === 'Acme of Basel').length;
+  assert.equal(named(), boxes.length);
+  const steps: [() => Promise<unknown>, number][] = [
+    [() => set(records, 'factory', { name: 'Acme of Basel' }, 'private'), 0],
+    [() => set(records, 'factory', { name: 'Acme of Basel' }, 'public'), boxes.length],
+    [() => records.attributes.change(by, { subjects: ['factory'], unset: ['name'] } as never), 0],
+  ];
+  for (const [change, count] of steps) {
+    await change();
+    await eventually(() => named() === count, `${count} say it`);
+  }
 });

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { PublicFeedMessage, SubjectId } from '@portcullis/contract';
+import type { PublicFeedMessage, SubjectDelta, SubjectId } from '@portcullis/contract';
 import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
@@ -33,6 +33,8 @@ const touchedMax = 50_000;
 export class PublicFeed {
   readonly #parts: Parts;
   readonly #touched = new Set<string>();
+  /** Checkpoints that are called something else, and after which shipment it is not told yet. */
+  readonly #renamed = new Map<string, string>();
   readonly #told = new Set<string>();
   #bulk: ChangeRecord[] = [];
   #heard: number;
@@ -66,10 +68,19 @@ export class PublicFeed {
 
   #hear(record: ChangeRecord): void {
     this.#heard = record.revision;
-    for (const { subject } of record.subjects) this.#touched.add(subject);
+    for (const delta of record.subjects) {
+      this.#touched.add(delta.subject);
+      this.#noteName(delta);
+    }
     if (record.draft) this.#bulk.push(record);
     if (this.#touched.size > touchedMax) this.#anew = true;
     this.#nudge(false);
+  }
+
+  #noteName({ subject, attributes }: SubjectDelta): void {
+    const { journeys } = this.#parts;
+    if (journeys && attributes && journeys.publicName in attributes) this.#renamed.set(subject, '');
+    if (this.#renamed.size > touchedMax) this.#anew = true;
   }
 
   #touch(subject: string): void {
@@ -86,12 +97,14 @@ export class PublicFeed {
     if (this.#anew) return this.#tellAll();
     const bulk = this.#bulk.shift();
     if (bulk) return this.#tellBulk(bulk);
+    if (this.#renamed.size > 0) await this.#tellRenamed();
     if (this.#touched.size > 0) {
       await pause(gatherMs, undefined, { signal: this.#parts.signal }).catch(() => undefined);
       const subjects = [...this.#touched].slice(0, pageSize);
       for (const subject of subjects) this.#touched.delete(subject);
       return this.#tell(subjects);
     }
+    if (this.#renamed.size > 0) return;
     if (this.#beatDue) {
       this.#beatDue = false;
       const { write, now } = this.#parts;
@@ -106,7 +119,7 @@ export class PublicFeed {
   async #tellAll(): Promise<void> {
     this.#anew = false;
     this.#bulk = [];
-    for (const known of [this.#touched, this.#told]) known.clear();
+    for (const known of [this.#touched, this.#renamed, this.#told]) known.clear();
     await this.#parts.write({ type: 'snapshot' });
     for (let after = ''; !this.#parts.signal.aborted; ) {
       const subjects = await this.#read((db) => publicIds(db, after, pageSize));
@@ -119,10 +132,26 @@ export class PublicFeed {
 
   async #tellBulk(record: ChangeRecord): Promise<void> {
     for await (const deltas of this.#parts.journal.deltasOf(record)) {
+      for (const delta of deltas) this.#noteName(delta);
       for (let from = 0; from < deltas.length; from += pageSize)
         await this.#tell(deltas.slice(from, from + pageSize).map(({ subject }) => subject));
       if (this.#parts.signal.aborted) return;
     }
+  }
+
+  /** A page of the shipments that say the name of one; it begins again where that changes meanwhile. */
+  async #tellRenamed(): Promise<void> {
+    const [next] = this.#renamed;
+    if (!next) return;
+    const [checkpoint, after] = next;
+    this.#renamed.delete(checkpoint);
+    const shipments = await this.#read(
+      async (db) => (await this.#parts.journeys?.namedIn(db, checkpoint, after, pageSize)) ?? [],
+    );
+    const last = shipments.at(-1);
+    if (last === undefined) return;
+    if (!this.#renamed.has(checkpoint)) this.#renamed.set(checkpoint, last);
+    await this.#tell(shipments);
   }
 
   async #tell(touched: readonly string[]): Promise<void> {

@@ -21,6 +21,10 @@ export interface CodeChanges {
 /** What anybody who knows their codes may know of journeys. */
 export interface PublicJourneys {
   publicOf(db: Reader, shipments: readonly string[]): Promise<ReadonlyMap<string, PublicJourney>>;
+  /** The attribute of a checkpoint that journeys call it by. */
+  readonly publicName: string;
+  /** Whose journeys do, in the order of their ids. */
+  namedIn(db: Reader, checkpoint: string, after: string, limit: number): Promise<string[]>;
 }
 
 /** Whoever has something public, in the order of their ids. */

@@ -11,7 +11,7 @@ import type { JourneyParts, Journeys } from './promises.ts';
 import { stepOf } from './sequence.ts';
 import { requireShipment, type Shipment, Versions } from './shipment.ts';
 import { steer } from './steer.ts';
-import { publicOf } from './telling.ts';
+import { namedIn, publicName, publicOf } from './telling.ts';
 import { expectedNext, listShipments, shipmentView } from './views.ts';
 
 /** How late something may ring that rings by the clock alone. */
@@ -41,7 +41,7 @@ interface Parts extends JourneyParts {
   catalogue: Catalogue;
 }
 
-type Looks = 'list' | 'shipments' | 'read' | 'expected' | 'publicOf';
+type Looks = 'list' | 'shipments' | 'read' | 'expected' | 'publicOf' | 'publicName' | 'namedIn';
 
 function looks({ store, attributes, versions, catalogue }: Parts): Pick<Journeys, Looks> {
   return {
@@ -55,6 +55,8 @@ function looks({ store, attributes, versions, catalogue }: Parts): Pick<Journeys
         return expectedNext(shipment, (step) => meets(values, stepOf(shipment.journey, step)?.by ?? {}));
       }),
     publicOf: (db, ids) => publicOf(db, versions, ids),
+    publicName,
+    namedIn,
   };
 }
 

@@ -97,5 +97,9 @@ export interface Journeys {
   steer(by: By, shipment: string, request: CourseRequest): Promise<{ revision: number; changed: 0 | 1 }>;
   /** Of those that are shipments. */
   publicOf(db: Reader, shipments: readonly string[]): Promise<Map<string, PublicJourney>>;
+  /** The attribute of a checkpoint that is its name in public. */
+  readonly publicName: string;
+  /** The shipments whose public journey names this checkpoint, in the order of their ids. */
+  namedIn(db: Reader, checkpoint: string, after: string, limit: number): Promise<string[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }

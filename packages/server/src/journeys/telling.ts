@@ -4,7 +4,7 @@ import { type ArrivalRow, findShipment, type Versions } from './shipment.ts';
 import { publicJourney } from './views.ts';
 
 /** The attribute of a checkpoint that is its name in public, where it is public. */
-const publicName = 'name';
+export const publicName = 'name';
 
 /** The arrivals that are public are those that count, and those that counted. */
 export async function publicOf(
@@ -31,6 +31,21 @@ export async function publicOf(
       );
   }
   return found;
+}
+
+/** The shipments that say this checkpoint's name, in the order of their ids. */
+export async function namedIn(db: Reader, checkpoint: string, after: string, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('arrivals')
+    .select('shipment')
+    .distinct()
+    .where('checkpoint', '=', checkpoint)
+    .where('shipment', '>', after)
+    .where('counts', 'is not', null)
+    .orderBy('shipment')
+    .limit(limit)
+    .execute();
+  return rows.map(({ shipment }) => shipment);
 }
 
 /** By a query that finds public values alone (P15). */

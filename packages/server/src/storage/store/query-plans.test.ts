@@ -48,6 +48,7 @@ test('each index over a part of a table is used by the queries that it is for', 
   const versions = new Versions();
   await new JourneyClock({ store, journal, alerts: records.alerts, versions, now: system.now }).tick();
   await store.read((db) => stepsOf(db, 'box-1'));
+  await store.read((db) => shipping.journeys.namedIn(db, 'factory', '', 10));
   const plans = await store.change(async () => {
     const database = new DatabaseSync(`${records.directory}/store.db`, { readOnly: true });
     const plan = (text: string) =>
@@ -88,6 +89,7 @@ test('each index over a part of a table is used by the queries that it is for', 
       /from "arrivals" where "shipment" = \? and "waitsUntil" is not null/,
       /USING (COVERING )?INDEX arrivalsThatWaitByShipment/,
     ],
+    [/from "arrivals" where "checkpoint" = \?/, /USING COVERING INDEX arrivalsThatCountByCheckpoint/],
     [/from "arrivals" where "shipment" = \? and "counts" is not null/, /USING (COVERING )?INDEX arrivalsThatCount/],
   ] as const) {
     assert.notEqual(of(words).length, 0, `no query ${words} in ${plans.map(([text]) => text).join('\n')}`);

@@ -85,6 +85,7 @@ export const journeysTables = `
   ) STRICT;
   CREATE INDEX arrivalsByShipment ON arrivals (shipment, number);
   CREATE INDEX arrivalsThatCount ON arrivals (shipment, counts) WHERE counts IS NOT NULL;
+  CREATE INDEX arrivalsThatCountByCheckpoint ON arrivals (checkpoint, shipment, counts) WHERE counts IS NOT NULL;
   CREATE INDEX arrivalsThatWait ON arrivals (waitsUntil) WHERE waitsUntil IS NOT NULL;
   CREATE INDEX arrivalsThatWaitByShipment ON arrivals (shipment, number) WHERE waitsUntil IS NOT NULL;
 `;
