@@ -50,6 +50,41 @@ test('a hold with a duration ends by the clock of the authority, also where no p
   );
 });
 
+test('an alert that fires anew begins the time of its hold anew, and a repeat does not', async (context) => {
+  const scene = await openScene(context, { signals: byTime('60m') });
+  const { revision } = await scene.signals.receive('plant', delivery(alert('truck-1')));
+  scene.clock.now += 58 * minute;
+  await scene.signals.receive('plant', delivery(over('truck-1')));
+  scene.clock.now += minute;
+  const anew = alert('truck-1', { startsAt: 59n * 60n * second });
+  const { revision: same, results } = await scene.signals.receive('plant', delivery(anew));
+  assert.deepEqual([same, results[0]?.outcome], [revision, 'refreshed']);
+  scene.clock.now += 59 * minute;
+  await scene.signals.receive('plant', delivery(anew));
+  await scene.signals.look();
+  assert.equal(await scene.statusOf('truck-1'), 'quarantined');
+  scene.clock.now += minute;
+  await scene.signals.look();
+  assert.equal(await scene.statusOf('truck-1'), 'active');
+});
+
+test('a hold that waited lasts its whole time from when it is applied, also where its alert fired anew meanwhile', async (context) => {
+  const signals = byTime('60m').replace('reactions:', 'limit: 1 in 10m\n    reactions:');
+  const scene = await openScene(context, { signals });
+  await scene.signals.receive('plant', delivery(alert('truck-1'), alert('truck-2'), alert('truck-3')));
+  scene.clock.now += 30 * minute;
+  await scene.signals.receive('plant', delivery(alert('truck-3', { startsAt: 30n * 60n * second })));
+  scene.clock.now += 29 * minute;
+  await scene.signals.apply({ actor: 'operator-1' }, { source: 'plant' as never, reason: 'it is so' });
+  const both = async () => [await scene.statusOf('truck-2'), await scene.statusOf('truck-3')];
+  scene.clock.now += 60 * minute - 1;
+  await scene.signals.look();
+  assert.deepEqual(await both(), ['quarantined', 'quarantined']);
+  scene.clock.now += 1;
+  await scene.signals.look();
+  assert.deepEqual(await both(), ['active', 'active']);
+});
+
 const proving = twoLevels.replaceAll(
   'hold: {',
   'until: resolved, settle: 5m, proof: { stream: telemetry, inside: reading.temperature < 60.0 }, hold: {',

@@ -79,6 +79,18 @@ export async function insertHolds(db: Writer, rows: readonly HoldRow[]): Promise
   });
 }
 
+/** Their times, of those that were there already. */
+export async function renewHolds(db: Writer, rows: readonly HoldRow[]): Promise<void> {
+  await inPieces(
+    rows,
+    async (some) => {
+      for (const { id, since, endsAt } of some)
+        await db.updateTable('holds').set({ since, endsAt }).where('id', '=', id).execute();
+    },
+    perTurn,
+  );
+}
+
 export async function endHolds(db: Writer, rows: readonly HoldRow[], ended: { at: number; by: string }): Promise<void> {
   await inPieces(rows, async (some) => {
     const ids = some.map(({ id }) => id);

@@ -74,7 +74,12 @@ export class LettingGo {
         await inPieces(rows, async (some) => {
           const ids = some.map(({ id }) => id);
           const set = { waiting: 0, revision: change.revision };
-          await change.db.updateTable('holds').set(set).where('id', 'in', ids).execute();
+          await change.db
+            .updateTable('holds')
+            // Its time begins now.
+            .set(({ eb }) => ({ ...set, endsAt: eb(eb('endsAt', '-', eb.ref('since')), '+', change.at) }))
+            .where('id', 'in', ids)
+            .execute();
         });
         await this.#changed(change, rows);
         return rows.length;
@@ -102,7 +107,10 @@ export class LettingGo {
     const end = (rows: readonly HoldRow[], how: How) => this.#endIf(rows, how).catch((error) => failed.push(error));
     const over = await store.read((db) => overdue(db, system.now()));
     for (const [endsAt, rows] of Map.groupBy(over, (row) => row.endsAt)) {
-      await end(rows, { reason: `it was to end at ${timestamp(endsAt as number)}`, stays: async () => undefined });
+      await end(rows, {
+        reason: `it was to end at ${timestamp(endsAt as number)}`,
+        stays: async (_db, row) => (row.endsAt === endsAt ? undefined : 'its alert fired anew'),
+      });
       await aTurn();
     }
     const { claimed, next } = await store.read((db) => claimedAfter(db, this.#claimed));

@@ -18,6 +18,8 @@ export interface Plan {
   holds: HoldRow[];
   /** Holds that were there already, of the alerts that fire. */
   refreshed: HoldRow[];
+  /** Of these, those that last for a time, which begins anew with an alert that fires anew. */
+  renewed: HoldRow[];
   refused: { key: string; why: string; subject: string | null }[];
 }
 
@@ -115,7 +117,7 @@ async function knownOf(db: Reader, { source, config, alerts, judged, at }: Asked
 class Planning {
   readonly #asked: Asked;
   readonly #known: Known;
-  readonly #plan: Plan = { results: [], episodes: new Map(), holds: [], refreshed: [], refused: [] };
+  readonly #plan: Plan = { results: [], episodes: new Map(), holds: [], refreshed: [], renewed: [], refused: [] };
 
   constructor(asked: Asked, known: Known) {
     [this.#asked, this.#known] = [asked, known];
@@ -196,7 +198,10 @@ class Planning {
     let ended: HoldRow | undefined;
     for (const wanted of matches.flatMap((match) => this.#rowsOf(key, match))) {
       const before = byCause.get(causeOf(wanted));
-      if (before?.endedAt === null) found.push(before);
+      if (before?.endedAt === null) {
+        found.push(before);
+        if (!isRepeated) this.#renew(before, wanted);
+      }
       // What ended, by a person or by its time, stays so until the alert fires anew.
       else if (before && isRepeated) ended = before;
       else fresh.push(wanted);
@@ -212,6 +217,12 @@ class Planning {
     const isWaiting = [...fresh, ...found].every(({ waiting }) => waiting === 1);
     const outcome = isWaiting ? 'waiting' : fresh.length > 0 ? 'held' : 'refreshed';
     return { outcome, hold: first.id };
+  }
+
+  /** One that waits has its whole time before it, whenever it is applied. */
+  #renew(row: HoldRow, { since, endsAt }: HoldRow): void {
+    if (row.endsAt === null || endsAt === null) return;
+    this.#plan.renewed.push({ ...row, endsAt, since: row.waiting === 1 ? since : row.since });
   }
 
   /** Over the limit of its source it waits for a person. */

@@ -10,7 +10,7 @@ import type { By, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Store, Writer } from '../storage/storage.ts';
 import { type System, timestamp } from '../telemetry/telemetry.ts';
 import { type Covering, NotHeld } from './covering.ts';
-import { type HoldRow, heldValueOf, inPieces, insertHolds, perTurn, storeEpisode } from './hold-rows.ts';
+import { type HoldRow, heldValueOf, inPieces, insertHolds, perTurn, renewHolds, storeEpisode } from './hold-rows.ts';
 import type { Delivery, SignalAlert } from './intake/delivery.ts';
 import type { AlertFacts, Judged } from './judge.ts';
 import type { Judging } from './judging.ts';
@@ -162,6 +162,7 @@ export class Receiving {
       for (const [key, episode] of some) await storeEpisode(db, { source, key }, episode);
     });
     await insertHolds(db, plan.holds);
+    await renewHolds(db, plan.renewed);
     if (plan.holds.length > 0) this.#parts.onHeld();
     await this.#ringRefused(db, source, refused);
     await this.#settle(db, source, plan);
