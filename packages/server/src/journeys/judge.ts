@@ -111,27 +111,55 @@ export function decide(position: Position, step: JourneyStep, at: number, facts:
 
 const refused = (refusal: Refusal): Verdict => ({ outcome: 'refused', refusal });
 
+type Time = { at: number; isClaimed: boolean } | { refusal: Refusal };
+
 /** Of a step that may be uploaded later the time that is named counts, of any other when it was received. */
-export function timeOf(
-  position: Position,
-  step: JourneyStep,
-  attempt: Attempt,
-): { at: number; isClaimed: boolean } | { refusal: Refusal } {
-  const { journey, last, createdAt } = position;
+export function timeOf(position: Position, step: JourneyStep, attempt: Attempt): Time {
+  const { journey, last, createdAt, pending } = position;
   const { at: named, receivedAt, isDeclared } = attempt;
-  const isClaimed = named !== undefined && (isDeclared || journey.offline.includes(step.name));
   const refusal = named === undefined ? undefined : offTime(journey, step, { ...attempt, at: named });
   if (refusal) return { refusal };
-  const earliest = last?.at ?? createdAt;
-  const at = isClaimed ? named : Math.max(receivedAt, earliest);
-  const later = position.pending.filter((one) => placeOf(journey, one.step) > placeOf(journey, step.name));
-  const latest = Math.min(receivedAt, ...later.map((one) => one.at));
-  if (at < earliest - clockAllowanceMs) return contradiction(at, `"${last?.step ?? 'created'}" was later`);
-  if (at > latest + clockAllowanceMs) {
-    return contradiction(at, `${namesOf(later.map((one) => one.step))} came before that, and waits for it`);
-  }
-  return { at: Math.max(earliest, Math.min(at, latest)), isClaimed };
+  const place = placeOf(journey, step.name);
+  const among: Among = {
+    before: { step: 'created', ...(last ?? { at: createdAt }) },
+    earlier: pending.filter((one) => placeOf(journey, one.step) < place),
+    later: pending.filter((one) => placeOf(journey, one.step) > place),
+  };
+  const isClaimed = named !== undefined && (isDeclared || journey.offline.includes(step.name));
+  return isClaimed ? claimedTime(among, named, receivedAt) : receivedTime(among, receivedAt);
 }
+
+/** What it comes after, and what waits on either side of it. */
+interface Among {
+  before: Passed;
+  earlier: readonly Passed[];
+  later: readonly Passed[];
+}
+
+const timesOf = (all: readonly Passed[]) => all.map(({ at }) => at);
+
+/** By the clock of who names it, which may be off: it is moved to between its neighbours, and marked as claimed. */
+function claimedTime({ before, later }: Among, named: number, receivedAt: number): Time {
+  const said = `it says ${timestamp(named)}`;
+  const latest = Math.min(receivedAt, ...timesOf(later));
+  if (named < before.at - clockAllowanceMs) return contradiction(said, isAfter(before));
+  if (named > latest + clockAllowanceMs) return contradiction(said, waitFor(later));
+  return { at: Math.max(before.at, Math.min(named, latest)), isClaimed: true };
+}
+
+/** Nobody claims it, so it is never before it was received; after that only where the authority's own clock went back. */
+function receivedTime({ before, earlier, later }: Among, receivedAt: number): Time {
+  const at = Math.max(receivedAt, before.at, ...timesOf(earlier));
+  const said = `it counts as of when it was received, ${timestamp(receivedAt)}`;
+  if (at > receivedAt + clockAllowanceMs) {
+    return contradiction(said, isAfter([before, ...earlier].find((one) => one.at === at) ?? before));
+  }
+  return later.some((one) => one.at < at) ? contradiction(said, waitFor(later)) : { at, isClaimed: false };
+}
+
+const isAfter = ({ step }: Passed) => `"${step}" was later`;
+const waitFor = (later: readonly Passed[]) =>
+  `${namesOf(later.map(({ step }) => step))} came before that, and waits for it`;
 
 function offTime(journey: Journey, step: JourneyStep, attempt: Attempt & { at: number }): Refusal | undefined {
   const { at, receivedAt, isDeclared } = attempt;
@@ -146,8 +174,8 @@ function offTime(journey: Journey, step: JourneyStep, attempt: Attempt & { at: n
   return { reason: 'too_late', why: `"${step.name}" is uploaded within ${journey.offlineMaxMs / 86_400_000} days` };
 }
 
-function contradiction(at: number, why: string): { refusal: Refusal } {
-  return { refusal: { reason: 'time_contradicts', why: `it says ${timestamp(at)}, and ${why}` } };
+function contradiction(said: string, why: string): { refusal: Refusal } {
+  return { refusal: { reason: 'time_contradicts', why: `${said}, and ${why}` } };
 }
 
 function outOfSequence(expected: string[], found: string | undefined): Refusal {

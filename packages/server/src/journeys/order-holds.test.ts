@@ -327,10 +327,10 @@ class Run {
     assert.ok(rows.filter(({ outcome }) => outcome === 'pending').length <= 10);
   }
 
-  /** Only steps that may be uploaded later have a time of their own, and not before it may be. */
+  /** Only steps that may be uploaded later have a time of their own, and not before it may be; every other is when it was received. */
   requireTime(row: Awaited<ReturnType<Run['rows']>>[number]): void {
     if (row.declared === 1) return;
-    if (row.claimed === 0) return assert.ok(row.at >= row.receivedAt - allowance);
+    if (row.claimed === 0) return assert.equal(row.at, row.receivedAt, 'nobody claims another time');
     assert.ok(this.journey.offline.includes(row.step as string), 'it is offline');
     assert.ok(row.at >= row.receivedAt - 7 * day && row.at <= row.receivedAt + allowance);
   }
