@@ -20,15 +20,17 @@ const isFew = (subjects: readonly string[], names: readonly string[]) =>
   subjects.length * names.length <= valuesAtOnceMax;
 
 /** What becomes of holds within the same revision: they end where it is asked for, and never loosen what is set underneath. */
-async function beside(
+function beside(
   signals: Signals,
-  { subjects, set = {}, release = false, dryRun }: AttributesRequest,
+  { subjects, set = {}, unset = [], release = false, dryRun }: AttributesRequest,
   names: readonly string[],
-): Promise<Within | undefined> {
+): Within | undefined {
   if (dryRun) return undefined;
   if (release) return (change) => signals.letGo(change, subjects, names);
-  if (!isFew(subjects, names) || (await signals.heldBy(subjects, names)).length === 0) return undefined;
-  return (change) => signals.keepStrict(change, subjects, set);
+  // Whether something is held is looked at within: a hold may begin meanwhile.
+  if (!isFew(subjects, names)) return undefined;
+  const values = { ...set, ...Object.fromEntries(unset.map((name) => [name, null])) };
+  return (change) => signals.keepStrict(change, subjects, values);
 }
 
 /**
@@ -67,7 +69,7 @@ export const attributesRoutes: readonly Route[] = [
     async handle({ attributes, feed, signals }, { query, body, by }) {
       const { subjects, reason } = body;
       const names = [...Object.keys(body.set ?? {}), ...(body.unset ?? [])];
-      const within = await beside(signals, body, names);
+      const within = beside(signals, body, names);
       const done = await attributes.change({ ...by, reason }, body, within);
       if (!within && !isFew(subjects, names)) {
         done.revision = Math.max(done.revision, await strictOfMany({ attributes, signals }, body, { ...by, reason }));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { openRecords, putSubject } from '../../test/records.ts';
 import { alert, delivery, signalsOver } from '../../test/signals.ts';
+import { aTurn } from '../telemetry/telemetry.ts';
 import { apiRoutes } from './routes.ts';
 
 const signals = `
@@ -28,10 +29,10 @@ async function open(context: TestContext, count: number) {
   const set = (status: string, more: object = {}) =>
     row?.handle(
       { ...records, feed: {}, signals: room } as never,
-      { body: { subjects, set: { status }, ...more }, query: {}, by: { actor: 'operator-1' } } as never,
+      { body: { subjects, set: { status }, unset: [], ...more }, query: {}, by: { actor: 'operator-1' } } as never,
     ) as Promise<{ revision: number; changed: number; heldBy?: { subject: string }[] }>;
   const statusOf = async (subject: string) => (await records.attributes.read(subject)).attributes[0]?.value;
-  return { ...records, set, statusOf };
+  return { ...records, records, room, set, statusOf };
 }
 
 for (const count of [3, 700]) {
@@ -57,4 +58,28 @@ test('a dry run of a change asks nobody to let go, and changes nothing', async (
   const { revision } = journal.head();
   await set('active', { dryRun: true, release: true });
   assert.deepEqual([await statusOf('truck-1'), journal.head().revision], ['degraded', revision]);
+});
+
+test('P6: a cut is in force also where a weaker hold begins at the same moment, whichever of the two is first', async (context) => {
+  const { set, room, statusOf } = await open(context, 40);
+  const lost: string[] = [];
+  for (let turns = 0; turns < 40; turns++) {
+    const subject = `truck-${turns}`;
+    const cut = async () => {
+      for (let turn = 0; turn < turns / 2; turn++) await aTurn();
+      await set('quarantined', { subjects: [subject] });
+    };
+    await Promise.all([room.receive('plant', delivery(alert(subject))), cut()]);
+    if ((await statusOf(subject)) !== 'quarantined') lost.push(subject);
+  }
+  assert.deepEqual(lost, []);
+});
+
+test('P6: a value underneath that is unset is in force no more', async (context) => {
+  const { records, set, statusOf } = await open(context, 3);
+  await set('quarantined', { subjects: ['truck-1'] });
+  assert.equal(await statusOf('truck-1'), 'quarantined');
+  await set('', { subjects: ['truck-1'], set: {}, unset: ['status'] });
+  const under = await records.store.read((db) => records.attributes.beneath(db, 'truck-1'));
+  assert.deepEqual([await statusOf('truck-1'), under.get('status')], ['degraded', null]);
 });

@@ -68,7 +68,7 @@ test('what an operator says meanwhile goes underneath, also to unset it; gates s
   const records = await open(context, 'box-1');
   await lay(records, 'box-1', 'quarantined');
   const from = records.journal.head().revision;
-  const { changed } = await set(records, { subjects: ['box-1'], set: { status: 'spare' }, visibility: 'public' });
+  const { changed } = await set(records, { subjects: ['box-1'], set: { status: 'spare' } });
   assert.deepEqual([changed, await seen(records, 'box-1')], [1, 'quarantined']);
   assert.deepEqual(await told(records, from, 'box-1'), []);
   await set(records, { subjects: ['box-1'], unset: ['status'] });
@@ -169,6 +169,26 @@ test('a name that is reserved is written by put alone, also with a token, in bul
     ['reserved'],
   );
   assert.equal(await seen(records, 'device-001', 'step'), 'loaded');
+});
+
+test('P15: what is held is seen by those whom an operator names, at once and once it is lifted', async (context) => {
+  const records = await open(context, ...many);
+  const held = 'device-005';
+  const visibility = async () => (await records.attributes.read(held)).attributes.map((one) => one.visibility);
+  await set(records, { subjects: [held], set: { status: 'active' }, visibility: 'public' });
+  await lay(records, held, 'quarantined');
+  const { revision } = await set(records, { subjects: [held], set: { status: 'active' }, visibility: 'private' });
+  assert.deepEqual([await visibility(), await seen(records, held)], [['private'], 'quarantined']);
+  assert.deepEqual(await told(records, revision - 1, held), ['quarantined']);
+  await set(records, { subjects: many, set: { status: 'active' }, visibility: 'public' });
+  await records.attributes.merged();
+  assert.deepEqual([await visibility(), await seen(records, held)], [['public'], 'quarantined']);
+  await within(records, (change) =>
+    records.attributes.put(change, { subject: held, values: { status: 'active' }, visibility: 'private' }),
+  );
+  assert.deepEqual([await visibility(), await seen(records, held)], [['private'], 'quarantined']);
+  await lift(records, held);
+  assert.deepEqual([await visibility(), await seen(records, held)], [['private'], 'active']);
 });
 
 test('what is put while something is held goes underneath', async (context) => {

@@ -100,11 +100,9 @@ export async function kindOf(db: Reader, subject: string): Promise<Kind> {
   return row.kind as Kind;
 }
 
-export async function presentOf(
-  db: Reader,
-  subject: string,
-  name: string,
-): Promise<{ value: AttributeValue; visibility: Visibility } | undefined> {
+export type Present = { value: AttributeValue; visibility: Visibility };
+
+export async function presentOf(db: Reader, subject: string, name: string): Promise<Present | undefined> {
   const row = await db
     .selectFrom('attributes')
     .select(['value', 'visibility'])

@@ -150,7 +150,7 @@ export interface Difference {
   /** The subjects that will be other than they are. */
   changed: string[];
   newest: number;
-  /** Those of which something goes under a value that is held: they are for the transaction that commits it. */
+  /** Those of which something is held: they are for the transaction that commits it. */
   held: string[];
 }
 
@@ -163,6 +163,7 @@ async function difference(
   const present = await presentOf(db, asked, subjects);
   const beneath = await beneathOf(db, subjects, namesOf(asked));
   const written: Written[] = [];
+  const held = new Set<string>();
   for (const [subject, kind] of kinds) {
     const facts = present.get(subject) ?? [];
     for (const name of namesOf(asked)) {
@@ -170,16 +171,20 @@ async function difference(
       const fact = facts.find((one) => one.name === name);
       const under = beneath({ subject, name });
       const told = again?.has(subject) ?? false;
-      // What was told of it is taken back: what is held stays in force.
-      if (under && told && fact) written.push({ subject, kind, ...fact });
+      if (under && fact) {
+        // What was told of it is taken back: what is held stays in force. By whom it may be seen is nothing that is held.
+        const visibility = asked.visibility ?? fact.visibility;
+        if (told || visibility !== fact.visibility) written.push({ subject, kind, ...fact, visibility });
+      }
       const before = under ? under : fact;
       const one = becomes({ subject, kind, name, before, told: told && !under }, asked);
       if (one) written.push(under ? { ...one, beneath: true } : one);
+      if (under) held.add(subject);
     }
   }
   const newest = Math.max(0, ...[...present.values()].flat().map(({ revision }) => revision));
   const of = (some: Written[]) => [...new Set(some.map(({ subject }) => subject))];
-  return { written, changed: of(written), newest, held: of(written.filter((one) => one.beneath)) };
+  return { written, changed: of(written), newest, held: [...held] };
 }
 
 const namesOf = ({ set, unset }: Asked) => [...set.map(([name]) => name), ...unset];

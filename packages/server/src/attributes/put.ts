@@ -1,7 +1,7 @@
 import type { AttributeType, AttributeValue, Visibility } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Reader } from '../storage/storage.ts';
-import { beneathOf, kindOf, presentOf } from './beneath.ts';
+import { beneathOf, kindOf, type Present, presentOf } from './beneath.ts';
 import { requireTypes } from './types.ts';
 import { type Written, writeValues } from './write-values.ts';
 
@@ -28,8 +28,10 @@ export async function put(
   const written: Written[] = [];
   for (const [name, value] of Object.entries(values)) {
     const under = beneath({ subject, name });
-    const before = under ?? (await presentOf(db, subject, name));
+    const present = await presentOf(db, subject, name);
+    const before = under ?? present;
     const seen = visibility ?? before?.visibility ?? 'private';
+    if (under && present && present.visibility !== seen) written.push(seenBy({ subject, kind, name }, present, seen));
     if ((before?.value ?? null) === value && (value === null || before?.visibility === seen)) continue;
     const type = typeof (value ?? before?.value) as AttributeType;
     written.push({ subject, kind, name, value, type, visibility: seen, ...(under && { beneath: true }) });
@@ -38,6 +40,11 @@ export async function put(
   await db.updateTable('subjects').set({ revision }).where('id', '=', subject).execute();
   await writeValues(change, written);
   return written.length;
+}
+
+/** What is held stays in force, and may be seen by whom it is said. */
+function seenBy(of: Pick<Written, 'subject' | 'kind' | 'name'>, present: Present, visibility: Visibility): Written {
+  return { ...of, value: present.value, type: typeof present.value as AttributeType, visibility };
 }
 
 /** What was in force then, by the authority's time of the change. */
