@@ -133,19 +133,23 @@ async function settle(
   await leave(parts, change, shipment);
 }
 
-/** Those that waited are judged again by the same rule, until none of them moves on any more. */
+/** Those that waited are judged again by the same rule, until none of them moves on any more; of a shipment that is stopped, once it goes on. */
 export async function judgeWaiting(
   parts: ArrivalParts,
   change: ChangeTransaction,
   shipment: Shipment,
 ): Promise<Record<string, unknown>> {
+  if (positionOf(shipment).isStopped) return {};
   const [accepted, refused]: [unknown[], unknown[]] = [[], []];
   for (let moved = true; moved; ) {
     moved = false;
     for (const waiting of [...shipment.waiting]) {
       await parts.attributes.requirePreconditions(change.db, [waiting.checkpoint], {});
       const { verdict, at } = await again(parts, change, shipment, waiting);
-      if (verdict.outcome === 'pending') continue;
+      if (verdict.outcome === 'pending') {
+        await waitOn(change, waiting, verdict.waitsFor);
+        continue;
+      }
       const { arrival, step } = waiting;
       await stopWaiting(parts, change, shipment, waiting);
       if (verdict.outcome === 'refused') {
@@ -196,6 +200,14 @@ async function wait(
     says: `the arrival of "${row.id}" at "${stored.step}" waits for [${waitsFor.join(', ')}]`,
     detail: { arrival: stored.arrival, step: stored.step, checkpoint: stored.checkpoint, waitsFor },
   });
+}
+
+/** What it waits for may be other than it was. */
+async function waitOn({ db }: ChangeTransaction, waiting: ArrivalRow, names: string[]): Promise<void> {
+  const waitsFor = JSON.stringify(names);
+  if (waitsFor === waiting.waitsFor) return;
+  waiting.waitsFor = waitsFor;
+  await db.updateTable('arrivals').set({ waitsFor }).where('number', '=', waiting.number).execute();
 }
 
 /** It does not wait any more, whatever comes of it; the shipment's row is stored by who goes on. */

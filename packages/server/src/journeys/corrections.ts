@@ -2,7 +2,7 @@ import { PortcullisError, type VoidRequest } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { type ArrivalParts, digestOf, insert, refuse, rowOf, stopWaiting, timeIn } from './arrivals.ts';
+import { type ArrivalParts, digestOf, insert, judgeWaiting, refuse, rowOf, stopWaiting, timeIn } from './arrivals.ts';
 import { type Asked, factsOf } from './facts.ts';
 import { clockAllowanceMs, namesOf } from './judge.ts';
 import type { Asks } from './promises.ts';
@@ -23,15 +23,22 @@ export async function takeBack(
   if (row.waitsUntil !== null) {
     await stopWaiting(parts, change, shipment, row);
     await refuse(parts, change, row, { reason: 'arrival_withdrawn', why: `"${actor}" took it back` });
+    const said = { shipment: id, arrival, step: row.step, refused: 'arrival_withdrawn' };
+    const followed = await judgeWaiting(parts, change, shipment);
+    if ('accepted' in followed) {
+      change.about({ ...said, ...followed });
+      return leave(parts, change, shipment);
+    }
     await storeShipment(db, shipment);
-    return change.noted({ shipment: id, arrival, step: row.step, refused: 'arrival_withdrawn' });
+    return change.noted({ ...said, ...followed });
   }
   requireCounting(row);
   const left = (await countingOf(db, id)).filter(({ number }) => number !== row.number);
   requireAllowed(shipment, left);
   await markVoided(change, row, reason);
   await restand(parts, change, shipment, left);
-  change.about({ voided: { shipment: id, arrival, step: row.step } });
+  const followed = await judgeWaiting(parts, change, shipment);
+  change.about({ voided: { shipment: id, arrival, step: row.step }, ...followed });
   await leave(parts, change, shipment);
 }
 
@@ -64,7 +71,8 @@ export async function replace(
   await markVoided(change, old, reason);
   await insert(db, made);
   await restand(parts, change, shipment, after);
-  change.about({ declared: { shipment: row.id, arrival: asks.arrival, step: step.name, replaces } });
+  const followed = await judgeWaiting(parts, change, shipment);
+  change.about({ declared: { shipment: row.id, arrival: asks.arrival, step: step.name, replaces }, ...followed });
   await leave(parts, change, shipment);
 }
 

@@ -1,18 +1,15 @@
 import { type CourseRequest, PortcullisError } from '@portcullis/contract';
-import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeTransaction } from '../journal/journal.ts';
+import { type ArrivalParts, judgeWaiting } from './arrivals.ts';
 import type { Catalogue } from './catalogue.ts';
 import { notAllowed } from './corrections.ts';
 import { namesOf } from './judge.ts';
-import type { Rings } from './promises.ts';
 import { isAllowed, stepOf } from './sequence.ts';
 import { countingOf, type Shipment } from './shipment.ts';
 import { dueAfter, endLate, leave } from './standing.ts';
 
-interface Parts {
+interface Parts extends ArrivalParts {
   catalogue: Catalogue;
-  attributes: Pick<Attributes, 'put'>;
-  alerts: Rings;
 }
 
 /** It is stopped, goes on, or is put on the newest version of a journey. Resolves to whether it is other than before. */
@@ -37,7 +34,8 @@ export async function steer(
     change.unchanged(revision, [row.id]);
     return 0;
   }
-  change.about({ shipment: row.id, [action]: true, journey: row.journey, version: row.version });
+  const followed = await judgeWaiting(parts, change, shipment);
+  change.about({ shipment: row.id, [action]: true, journey: row.journey, version: row.version, ...followed });
   await leave(parts, change, shipment);
   return 1;
 }
