@@ -136,8 +136,14 @@ const limits: Record<string, Limit[]> = {
       'the alert is `refused`, and rings',
     ),
     limit(
-      'refusals of one delivery that ring, each by itself',
-      'server/src/signals/receiving.ts#rungMax',
+      'holds of one reaction that hold the same of one subject',
+      'server/src/signals/plan.ts#holdsAlikeMax',
+      '',
+      'one of them stands for the alert too, until a person ends it, or for its time anew',
+    ),
+    limit(
+      'refusals of one source that ring within an hour, each by itself',
+      'server/src/signals/tally.ts#rungMax',
       '',
       'the rest rings as one',
     ),

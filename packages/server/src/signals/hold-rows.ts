@@ -79,13 +79,13 @@ export async function insertHolds(db: Writer, rows: readonly HoldRow[]): Promise
   });
 }
 
-/** Their times, of those that were there already. */
+/** How they end, of those that were there already. */
 export async function renewHolds(db: Writer, rows: readonly HoldRow[]): Promise<void> {
   await inPieces(
     rows,
     async (some) => {
-      for (const { id, since, endsAt } of some)
-        await db.updateTable('holds').set({ since, endsAt }).where('id', '=', id).execute();
+      for (const { id, since, endsAt, lifts } of some)
+        await db.updateTable('holds').set({ since, endsAt, lifts }).where('id', '=', id).execute();
     },
     perTurn,
   );

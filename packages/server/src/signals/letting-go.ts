@@ -4,7 +4,7 @@ import type { Reader, Store } from '../storage/storage.ts';
 import { aTurn, type System, timestamp } from '../telemetry/telemetry.ts';
 import type { Covering } from './covering.ts';
 import { claimedAfter, overdue, whyKept } from './ending.ts';
-import { endHolds, type HoldRow, inPieces, live } from './hold-rows.ts';
+import { endHolds, type HoldRow, inPieces, live, perTurn } from './hold-rows.ts';
 import type { Proven, Rings } from './promises.ts';
 import { aboutOf } from './receiving.ts';
 
@@ -209,6 +209,12 @@ export class LettingGo {
         .executeTakeFirst();
       if (!waiting) await rings.settle(change.db, 'signal_limit', source, change.at);
     }
-    for (const { id } of rows) await rings.settle(change.db, 'signal_refused', id, change.at);
+    await inPieces(
+      rows,
+      async (some) => {
+        for (const { id } of some) await rings.settle(change.db, 'signal_refused', id, change.at);
+      },
+      perTurn,
+    );
   }
 }

@@ -1,13 +1,16 @@
 import type { Kind, SignalResult } from '@portcullis/contract';
+import { sql } from 'kysely';
 import type { Reader } from '../storage/storage.ts';
 import { type Episode, stepOf } from './episode.ts';
-import { causeOf, episodeOf, type HoldRow, inPieces } from './hold-rows.ts';
+import { causeOf, episodeOf, type HoldRow, inPieces, live } from './hold-rows.ts';
 import type { SignalAlert } from './intake/delivery.ts';
 import type { Judged, Match } from './judge.ts';
 import type { Reactions } from './promises.ts';
 
 /** What one source may have in force or waiting at once. */
 export const holdsPerSourceMax = 20_000;
+/** So many alerts of one reaction are kept apart where they hold the same of one subject. */
+export const holdsAlikeMax = 100;
 
 /** What is to become of a delivery, alert by alert. */
 export interface Plan {
@@ -18,8 +21,8 @@ export interface Plan {
   holds: HoldRow[];
   /** Holds that were there already, of the alerts that fire. */
   refreshed: HoldRow[];
-  /** Of these, those that last for a time, which begins anew with an alert that fires anew. */
-  renewed: HoldRow[];
+  /** By id, those that end otherwise now: their time begins anew with an alert that fires anew, or they stand for more alerts than their own. */
+  renewed: Map<string, HoldRow>;
   refused: { key: string; why: string; subject: string | null }[];
 }
 
@@ -43,8 +46,25 @@ interface Known {
   /** Those that the source cut within its time, and those that it holds. */
   cut: Set<string>;
   held: Set<string>;
+  /** Those that are alike, by what they share. */
+  alike: Map<string, Alike>;
   live: number;
 }
+
+interface Alike {
+  count: number;
+  one: HoldRow | undefined;
+}
+
+/** What ends at the same, and counts the same. */
+const alikeOf = ({
+  reaction,
+  subject,
+  attribute,
+  value,
+  waiting,
+}: Pick<HoldRow, 'reaction' | 'subject' | 'attribute' | 'value' | 'waiting'>) =>
+  JSON.stringify([reaction, subject, attribute, value, waiting]);
 
 /** What one source says now, with all that is known of it from before. */
 export async function planOf(db: Reader, asked: Asked): Promise<Plan> {
@@ -58,6 +78,7 @@ async function knownOf(db: Reader, { source, config, alerts, judged, at }: Asked
     subjects: new Map(),
     cut: new Set(),
     held: new Set(),
+    alike: new Map(),
     live: 0,
   };
   await inPieces([...new Set(alerts.map(({ key }) => key))], async (keys) => {
@@ -84,15 +105,7 @@ async function knownOf(db: Reader, { source, config, alerts, judged, at }: Asked
       .where('id', 'in', subjects)
       .execute();
     for (const { id, kind, retired } of rows) known.subjects.set(id, { kind: kind as Kind, retired: retired === 1 });
-    const held = await db
-      .selectFrom('holds')
-      .select('subject')
-      .where('source', '=', source)
-      .where('endedAt', 'is', null)
-      .where('waiting', '=', 0)
-      .where('subject', 'in', subjects)
-      .execute();
-    for (const { subject } of held) known.held.add(subject);
+    await learnHeld(db, { source, subjects }, known);
   });
   const cut = await db
     .selectFrom('holds')
@@ -104,20 +117,51 @@ async function knownOf(db: Reader, { source, config, alerts, judged, at }: Asked
     .limit(config.limit.count)
     .execute();
   for (const { subject } of cut) known.cut.add(subject);
-  const { live } = await db
+  const { count } = await db
     .selectFrom('holds')
-    .select(({ fn }) => fn.countAll<number>().as('live'))
+    .select(({ fn }) => fn.countAll<number>().as('count'))
     .where('source', '=', source)
     .where('endedAt', 'is', null)
     .executeTakeFirstOrThrow();
-  known.live = live;
+  known.live = count;
   return known;
+}
+
+async function learnHeld(
+  db: Reader,
+  { source, subjects }: { source: string; subjects: string[] },
+  { held, alike }: Known,
+): Promise<void> {
+  const groups = await live(db)
+    .clearSelect()
+    .select(['reaction', 'subject', 'attribute', 'value', 'waiting'])
+    .select(({ fn }) => [fn.countAll<number>().as('count'), sql<string>`min((lifts <> 'person') || id)`.as('one')])
+    .where('source', '=', source)
+    .where('subject', 'in', subjects)
+    .groupBy(['reaction', 'subject', 'attribute', 'value', 'waiting'])
+    .execute();
+  // One that stands for others already goes on doing so.
+  const idOf = (one: string) => one.slice(1);
+  const full = groups.filter(({ count }) => count >= holdsAlikeMax).map(({ one }) => idOf(one));
+  const rows = full.length === 0 ? [] : await live(db).where('id', 'in', full).execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  for (const group of groups) {
+    if (group.waiting === 0) held.add(group.subject);
+    alike.set(alikeOf(group), { count: group.count, one: byId.get(idOf(group.one)) });
+  }
 }
 
 class Planning {
   readonly #asked: Asked;
   readonly #known: Known;
-  readonly #plan: Plan = { results: [], episodes: new Map(), holds: [], refreshed: [], renewed: [], refused: [] };
+  readonly #plan: Plan = {
+    results: [],
+    episodes: new Map(),
+    holds: [],
+    refreshed: [],
+    renewed: new Map(),
+    refused: [],
+  };
 
   constructor(asked: Asked, known: Known) {
     [this.#asked, this.#known] = [asked, known];
@@ -155,8 +199,11 @@ class Planning {
     if (judged.matches.length === 0) return { outcome: 'no_reaction' };
     const why = this.#whyNot(judged.matches);
     if (why) return this.#refuse(key, why.why, why.subject);
-    note();
-    return this.#hold(key, judged.matches, step.is === 'repeated');
+    const { length } = this.#plan.holds;
+    const told = this.#hold(key, judged.matches, step.is === 'repeated');
+    // Of one that holds nothing by itself nothing is kept: nobody would ever forget it.
+    if (this.#plan.holds.length > length) note();
+    return told;
   }
 
   #whyNot(matches: readonly Match[]): { why: string; subject: string } | undefined {
@@ -206,33 +253,51 @@ class Planning {
       else if (before && isRepeated) ended = before;
       else fresh.push(wanted);
     }
-    for (const row of fresh) this.#begin(row);
+    const begun: HoldRow[] = [];
+    for (const row of fresh) {
+      const one = this.#begin(row);
+      if (one) found.push(one);
+      else begun.push(row);
+    }
     this.#known.holds.set(key, [
-      ...known.filter((row) => !fresh.some((one) => causeOf(one) === causeOf(row))),
-      ...fresh,
+      ...known.filter((row) => !begun.some((one) => causeOf(one) === causeOf(row))),
+      ...begun,
     ]);
     this.#plan.refreshed.push(...found);
-    const [first] = [...fresh, ...found];
-    if (!first) return { outcome: 'repeated', reason: `its hold was ended by ${ended?.endedBy}` };
-    const isWaiting = [...fresh, ...found].every(({ waiting }) => waiting === 1);
-    const outcome = isWaiting ? 'waiting' : fresh.length > 0 ? 'held' : 'refreshed';
-    return { outcome, hold: first.id };
+    return outcomeOf({ begun, found, isAlike: begun.length < fresh.length, ended });
   }
 
   /** One that waits has its whole time before it, whenever it is applied. */
-  #renew(row: HoldRow, { since, endsAt }: HoldRow): void {
+  #renew(before: HoldRow, { since, endsAt }: HoldRow): void {
+    const row = this.#plan.renewed.get(before.id) ?? before;
     if (row.endsAt === null || endsAt === null) return;
-    this.#plan.renewed.push({ ...row, endsAt, since: row.waiting === 1 ? since : row.since });
+    this.#plan.renewed.set(row.id, {
+      ...row,
+      endsAt: Math.max(row.endsAt, endsAt),
+      since: row.waiting === 1 ? since : row.since,
+    });
   }
 
-  /** Over the limit of its source it waits for a person. */
-  #begin(row: HoldRow): void {
-    const { cut, held } = this.#known;
+  /** Over the limit of its source it waits for a person. @returns the hold that stands for it, where many are alike */
+  #begin(row: HoldRow): HoldRow | undefined {
+    const { cut, held, alike } = this.#known;
     const isCut = cut.has(row.subject) || held.has(row.subject);
-    if (!isCut && cut.size >= this.#asked.config.limit.count) row.waiting = 1;
-    else if (!isCut) cut.add(row.subject);
+    row.waiting = !isCut && cut.size >= this.#asked.config.limit.count ? 1 : 0;
+    const group = alike.get(alikeOf(row)) ?? { count: 0, one: undefined };
+    if (group.one && group.count >= holdsAlikeMax) return this.#standIn(group.one, row);
+    alike.set(alikeOf(row), { count: group.count + 1, one: group.one ?? row });
+    if (row.waiting === 0 && !isCut) cut.add(row.subject);
     this.#known.live++;
     this.#plan.holds.push(row);
+    return undefined;
+  }
+
+  /** That its own alert is over does not say that the other one is: a person decides. */
+  #standIn(one: HoldRow, wanted: HoldRow): HoldRow {
+    const row = this.#plan.renewed.get(one.id) ?? one;
+    if (row.lifts === 'time' && wanted.lifts === 'time') this.#renew(row, wanted);
+    else if (row.lifts !== 'person') this.#plan.renewed.set(row.id, { ...row, lifts: 'person', endsAt: null });
+    return row;
   }
 
   #rowsOf(key: string, { reaction, subject, reason }: Match): HoldRow[] {
@@ -248,6 +313,25 @@ class Planning {
       ...{ proof: proof ? proofRule(source, reaction) : null, waiting: 0, revision: 0, endedAt: null, endedBy: null },
     }));
   }
+}
+
+interface Outcome {
+  begun: readonly HoldRow[];
+  found: readonly HoldRow[];
+  isAlike: boolean;
+  ended: HoldRow | undefined;
+}
+
+function outcomeOf({ begun, found, isAlike, ended }: Outcome): Omit<SignalResult, 'key'> {
+  const all = [...begun, ...found];
+  const [first] = all;
+  if (!first) return { outcome: 'repeated', reason: `its hold was ended by ${ended?.endedBy}` };
+  const isWaiting = all.every(({ waiting }) => waiting === 1);
+  return {
+    outcome: isWaiting ? 'waiting' : begun.length > 0 ? 'held' : 'refreshed',
+    hold: first.id,
+    ...(isAlike && { reason: `${holdsAlikeMax} alerts of the source hold the same: this hold stands for it too` }),
+  };
 }
 
 /** The name of the rule by which gates tell what a reading proves. */

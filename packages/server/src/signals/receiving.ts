@@ -38,7 +38,7 @@ interface Asked {
   by: Pick<By, 'requireAllowed'>;
 }
 
-/** So much of one delivery rings, each by itself. */
+/** So much that lies beside something rings of one delivery, each by itself. */
 const rungMax = 20;
 /** What the journal names of one delivery; the holds themselves are rows. */
 const namedMax = 50;
@@ -136,7 +136,7 @@ export class Receiving {
       const body = () => aboutOf(source, { holds: waiting, refused });
       await journal.note({ ...entry, action: waiting.length > 0 ? 'signals.wait' : 'signals.refuse', body }, work);
       this.#stored(source, refused);
-    } else if (plan.episodes.size > 0) await store.change(work);
+    } else if (plan.episodes.size + plan.renewed.size > 0) await store.change(work);
     const revisions = plan.refreshed.map(({ revision }) => revision).filter((revision) => revision > 0);
     return revisions.length > 0 ? Math.max(...revisions) : null;
   }
@@ -154,6 +154,7 @@ export class Receiving {
 
   /** Committed: the same refusal again is no news. */
   #stored(source: string, refused: Plan['refused']): void {
+    this.#parts.tally.rang(source, refused.length, this.#parts.system.now());
     for (const { key, why } of refused) this.#parts.tally.refused(source, key, why);
   }
 
@@ -162,7 +163,7 @@ export class Receiving {
       for (const [key, episode] of some) await storeEpisode(db, { source, key }, episode);
     });
     await insertHolds(db, plan.holds);
-    await renewHolds(db, plan.renewed);
+    await renewHolds(db, [...plan.renewed.values()]);
     if (plan.holds.length > 0) this.#parts.onHeld();
     await this.#ringRefused(db, source, refused);
     await this.#settle(db, source, plan);
@@ -176,17 +177,18 @@ export class Receiving {
     });
   }
 
-  /** Each rings by itself, up to a number: a source whose mapping fails fails for all that it sends. */
+  /** Each rings by itself, up to a number within the hour: a source whose mapping fails fails for all that it sends. */
   async #ringRefused(db: Writer, source: string, refused: Plan['refused']): Promise<void> {
-    const { rings, system } = this.#parts;
+    const { rings, tally, system } = this.#parts;
     const about = { kind: 'signal_refused', at: system.now() } as const;
-    for (const { key, why, subject } of refused.slice(0, rungMax)) {
+    const left = tally.ringsLeft(source, about.at);
+    for (const { key, why, subject } of refused.slice(0, left)) {
       const says = `nothing follows from the alert ${key} of ${source}: ${why}`;
       await rings.raise(db, { ...about, subject, key: `${source}/${key}`, says, detail: { source, key, why } });
     }
-    const more = refused.length - rungMax;
+    const more = refused.length - left;
     if (more <= 0) return;
-    const says = `nothing follows from ${more} more alerts that ${source} sent with it; the journal names the first of them`;
+    const says = `nothing follows from ${more} more alerts that ${source} sent at once; the journal names the first of them`;
     await rings.raise(db, { ...about, subject: null, key: `${source}/more`, says, detail: { source, more } });
   }
 

@@ -6,10 +6,15 @@ interface Counted {
   unmatched: { key: string; at: number } | undefined;
   /** By key: why it was refused. */
   refused: Map<string, string>;
+  /** How many refusals rang by themselves since then. */
+  rung: { since: number; count: number };
 }
 
 /** So many refusals are remembered of a source: one that is told again is no news. */
 const refusedMax = 10_000;
+/** So many refusals of a source ring within an hour, each by itself. */
+const rungMax = 20;
+const rungMs = 3_600_000;
 
 /** What came from each source since this process began. */
 export class Tally {
@@ -20,9 +25,9 @@ export class Tally {
       this.#sources.set(source, {
         outcomes: new Map(),
         heardAt: 0,
-
         unmatched: undefined,
         refused: new Map(),
+        rung: { since: 0, count: 0 },
       });
   }
 
@@ -57,6 +62,17 @@ export class Tally {
     refused.set(key, why);
     const [oldest] = refused.keys();
     if (refused.size > refusedMax && oldest !== undefined) refused.delete(oldest);
+  }
+
+  ringsLeft(source: string, at: number): number {
+    const { since, count } = this.of(source).rung;
+    return at - since >= rungMs ? rungMax : rungMax - count;
+  }
+
+  rang(source: string, many: number, at: number): void {
+    const counted = this.of(source);
+    if (at - counted.rung.since >= rungMs) counted.rung = { since: at, count: 0 };
+    counted.rung.count = Math.min(rungMax, counted.rung.count + many);
   }
 
   of(source: string): Counted {
