@@ -1,5 +1,5 @@
 import { Journey, PortcullisError } from '@portcullis/contract';
-import type { Selectable } from 'kysely';
+import type { ExpressionBuilder, Selectable } from 'kysely';
 import type { Reader, Schema, Writer } from '../storage/storage.ts';
 import type { Position } from './judge.ts';
 import type { Passed } from './sequence.ts';
@@ -13,6 +13,8 @@ export interface Shipment {
   journey: Journey;
   /** Arrivals that wait, in the order in which they came. */
   waiting: ArrivalRow[];
+  /** Its standing is held, or its certificate is suspended or revoked: it goes no further, whatever its journey says. */
+  isCut: boolean;
 }
 
 type Looks = Pick<Reader, 'selectFrom'>;
@@ -42,17 +44,40 @@ export class Versions {
 
 /** Undefined: the fleet has no shipment of this name. */
 export async function findShipment(db: Looks, versions: Versions, id: string): Promise<Shipment | undefined> {
-  const row = await db
+  const found = await db
     .selectFrom('shipments')
     .innerJoin('subjects', 'subjects.id', 'shipments.id')
     .selectAll('shipments')
-    .select('subjects.retired')
+    .select(['subjects.retired', heldSince, certificateStanding])
     .where('shipments.id', '=', id)
     .executeTakeFirst();
-  if (!row) return undefined;
+  if (!found) return undefined;
+  const { since, standing, ...row } = found;
+  const isCut = since !== null || standing === 'suspended' || standing === 'revoked';
   const journey = await versions.get(db, row.journey, row.version);
-  return { row, journey, waiting: row.pending === 0 ? [] : await waitingOf(db, id) };
+  return { row, journey, waiting: row.pending === 0 ? [] : await waitingOf(db, id), isCut };
 }
+
+type OfShipment = ExpressionBuilder<Schema, 'shipments' | 'subjects'>;
+
+const heldSince = (of: OfShipment) =>
+  of
+    .selectFrom('heldStandings')
+    .select('heldStandings.since')
+    .whereRef('heldStandings.subject', '=', 'shipments.id')
+    .as('since');
+
+/** Of the newest that no other took the place of: the one that the public is shown. */
+const certificateStanding = (of: OfShipment) =>
+  of
+    .selectFrom('certificates')
+    .select('certificates.standing')
+    .whereRef('certificates.subject', '=', 'shipments.id')
+    .where('certificates.confirmed', '=', 1)
+    .where('certificates.standing', '!=', 'superseded')
+    .orderBy('certificates.issuedAt', 'desc')
+    .limit(1)
+    .as('standing');
 
 /** @throws {PortcullisError} `subject_unknown` */
 export async function requireShipment(db: Looks, versions: Versions, id: string): Promise<Shipment> {
@@ -109,11 +134,11 @@ export const passedOf = ({ step, at }: Pick<ArrivalRow, 'step' | 'at'>): Passed 
 export const lastOf = ({ step, stepAt }: ShipmentRow): Passed | undefined =>
   step === null || stepAt === null ? undefined : { step, at: stepAt };
 
-export function positionOf({ row, journey, waiting }: Shipment, without?: number): Position {
+export function positionOf({ row, journey, waiting, isCut }: Shipment, without?: number): Position {
   return {
     journey,
     createdAt: row.createdAt,
-    isStopped: row.stopped === 1 || row.retired === 1,
+    isStopped: row.stopped === 1 || row.retired === 1 || isCut,
     last: lastOf(row),
     pending: waiting.filter(({ number }) => number !== without).map(passedOf),
   };

@@ -46,7 +46,8 @@ function itemOf(row: ShipmentRow): ShipmentItem {
 }
 
 /** Of very many arrivals the newest are shown. */
-export async function shipmentView(db: Looks, { row, journey }: Shipment): Promise<ShipmentView> {
+export async function shipmentView(db: Looks, shipment: Shipment): Promise<ShipmentView> {
+  const { row, journey } = shipment;
   const rows = await db
     .selectFrom('arrivals')
     .selectAll()
@@ -55,7 +56,13 @@ export async function shipmentView(db: Looks, { row, journey }: Shipment): Promi
     .limit(shipmentArrivalsShownMax)
     .execute();
   const next = nextAfter(journey, row.step ?? undefined);
-  return { ...itemOf(row), next, steps: journey.steps, arrivals: rows.reverse().map(arrivalView) };
+  return {
+    ...itemOf(row),
+    state: shownState(shipment),
+    next,
+    steps: journey.steps,
+    arrivals: rows.reverse().map(arrivalView),
+  };
 }
 
 function arrivalView(row: ArrivalRow): ArrivalView {
@@ -87,25 +94,27 @@ function arrivalView(row: ArrivalRow): ArrivalView {
   } as ArrivalView;
 }
 
+/** Who is cut is stopped, wherever its journey has come to. */
+const shownState = ({ row, isCut }: Shipment): ShipmentState => (isCut ? 'stopped' : stateOf(row)) as ShipmentState;
+
 /** `isOwn`: whether who asks may record a step. */
-export function expectedNext({ row, journey }: Shipment, isOwn: (step: string) => boolean): ExpectedNext {
-  const steps = row.stopped === 1 ? [] : nextAfter(journey, row.step ?? undefined);
+export function expectedNext(shipment: Shipment, isOwn: (step: string) => boolean): ExpectedNext {
+  const { row, journey } = shipment;
+  const state = shownState(shipment);
+  const steps = state === 'stopped' ? [] : nextAfter(journey, row.step ?? undefined);
   const expected = steps.map((step) => ({ step, yours: isOwn(step) }));
-  const { id: shipment, step } = row;
-  return { shipment, journey: row.journey, state: stateOf(row), step, expected } as ExpectedNext;
+  return { shipment: row.id, journey: row.journey, state, step: row.step, expected } as ExpectedNext;
 }
 
 /** A value of a checkpoint that anybody may know. */
 export type PublicName = (checkpoint: string) => string | undefined;
 
 /** What anybody may know: the steps and when, roles and public names, never who was refused what. */
-export function publicJourney(
-  { row, journey }: Shipment,
-  arrivals: readonly ArrivalRow[],
-  nameOf: PublicName,
-): PublicJourney {
+export function publicJourney(shipment: Shipment, arrivals: readonly ArrivalRow[], nameOf: PublicName): PublicJourney {
+  const { row, journey } = shipment;
+  const state = shownState(shipment);
   const counting = arrivals.filter(({ counts }) => counts !== null).sort((a, b) => Number(a.counts) - Number(b.counts));
-  const expected = row.stopped === 1 ? [] : nextAfter(journey, row.step ?? undefined);
+  const expected = state === 'stopped' ? [] : nextAfter(journey, row.step ?? undefined);
   const steps = journey.steps.map(({ name, by }) => {
     const arrival = counting.findLast(({ step }) => step === name);
     const isPassed = arrival !== undefined && isStill(journey, { step: row.step, name });
@@ -113,7 +122,6 @@ export function publicJourney(
     return { name, state: 'done', ...publicArrival(arrival, roleIn(by), nameOf) } as const;
   });
   const corrections = arrivals.flatMap(correctionsOf);
-  const state = stateOf(row) as ShipmentState;
   return { journey: row.journey, state, createdAt: timestamp(row.createdAt), steps, corrections };
 }
 

@@ -56,9 +56,14 @@ export async function changeStandings(
   return { certificates, tokens, beneath };
 }
 
-function requireNotFinal({ subject, rows }: Target, action: StandingsRequest['action']): void {
+function requireNotFinal({ subject, kind, rows }: Target, action: StandingsRequest['action']): void {
   const { from, to } = transitions[action];
   const [first] = rows;
+  // Nothing would be cut: its tracker's certificates are the tracker's.
+  if (!first && kind === 'shipment') {
+    const stops = '"portcullis shipment stop" stops it, and a cut of its tracker cuts that';
+    throw new PortcullisError('certificate_unknown', `"${subject}" has no certificate of its own; ${stops}`);
+  }
   if (!first || rows.some((row) => row.standing === to)) return;
   const is = first.archivedAt === undefined ? first.standing : 'archived, for it ended';
   throw new PortcullisError(
