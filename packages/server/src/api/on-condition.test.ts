@@ -15,7 +15,10 @@ async function fleet(context: TestContext): Promise<Records> {
 function ask(records: Records, path: string, body: object, params: object = {}) {
   const route = apiRoutes.find((one) => one.method === 'POST' && one.path === path);
   const call = { body, params, query: {}, by: { actor: 'operator-1' } };
-  return route?.handle({ ...records, feed: {}, signals: { heldBy: async () => [] } } as never, call as never);
+  return route?.handle(
+    { ...records, feed: {}, signals: { heldBy: async () => [], keepStrict: async () => 0 } } as never,
+    call as never,
+  );
 }
 
 const set = (records: Records, subjects: string[], values: Record<string, AttributeValue>, on: object = {}) =>
