@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Journey, PortcullisError } from '@portcullis/contract';
+import { markOf } from './file-mark.ts';
 import { type Declared, journeyFile, journeyOf } from './journey-file.ts';
 import { readYaml } from './read-yaml.ts';
 
@@ -28,7 +29,9 @@ export class JourneyFiles {
 
   /** Changes when one of the files does; it costs a look at each, and reads none. */
   mark(): string {
-    return this.#paths().map(markOf).join(' ');
+    return this.#paths()
+      .map((path) => `${path}:${markOf(path)}`)
+      .join(' ');
   }
 
   /** @throws {PortcullisError} `config_invalid`, with the file, and its line where there is one */
@@ -49,16 +52,6 @@ export class JourneyFiles {
     if (!existsSync(this.#folder)) return [];
     const names = readdirSync(this.#folder).filter((name) => name.endsWith('.yaml') && !name.startsWith('.'));
     return names.sort().map((name) => join(this.#folder, name));
-  }
-}
-
-/** Never throws: what can not be looked at is marked by why. */
-function markOf(path: string): string {
-  try {
-    const found = statSync(path, { bigint: true });
-    return `${path}:${found.ino}:${found.size}:${found.mtimeNs}:${found.ctimeNs}`;
-  } catch (error) {
-    return `${path}:${(error as NodeJS.ErrnoException).code}`;
   }
 }
 

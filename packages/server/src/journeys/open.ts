@@ -1,5 +1,6 @@
 import { PortcullisError, type ShipmentRequest } from '@portcullis/contract';
 import type { By, ChangeTransaction } from '../journal/journal.ts';
+import { goOn } from '../telemetry/telemetry.ts';
 import { enter } from './arrivals.ts';
 import { Catalogue } from './catalogue.ts';
 import { JourneyClock } from './clock.ts';
@@ -116,26 +117,12 @@ function changes(parts: Parts): Pick<Journeys, 'create' | 'record' | 'takeBack' 
 
 /** Looks at the clock; returns how to stop. */
 function keepTime(clock: JourneyClock, log: JourneyParts['log']): () => Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
-  const wait = (milliseconds: number) => {
-    timer = setTimeout(() => {
-      running = run();
-    }, milliseconds).unref();
-  };
-  const run = async () => {
-    const more = await clock.tick().catch((error: unknown) => {
+  const step = () =>
+    clock.tick().catch((error: unknown) => {
       log.error({ err: error }, "couldn't look what is late; trying again in a moment");
       return false;
     });
-    if (timer) wait(more ? 0 : tickMs);
-  };
-  wait(tickMs);
-  return async () => {
-    clearTimeout(timer);
-    timer = undefined;
-    await running;
-  };
+  return goOn(step, tickMs, { moreMs: 0, restMs: tickMs });
 }
 
 /** Attributes that say what a load is called in trade. */

@@ -5,6 +5,7 @@
  */
 export { type DiskSpace, diskSpace } from './disk-space.ts';
 export { appendTo, createFile, putInPlace, replaceFile } from './durable-file.ts';
+export { goOn, type Pauses } from './go-on.ts';
 export { createLog, type Log, type LogDestination, type LogLevel, logFile } from './log.ts';
 export { prettyLine } from './pretty-log.ts';
 export { realSystem, type System, timestamp } from './system.ts';
