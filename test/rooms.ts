@@ -103,6 +103,7 @@ export const innerRooms: readonly InnerRooms[] = [
       link: [],
       credential: ['link'],
       outbox: ['link'],
+      ways: ['link', 'outbox'],
       socket: ['outbox'],
       commands: ['link', 'credential', 'outbox', 'socket'],
     },

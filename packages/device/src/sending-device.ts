@@ -16,7 +16,9 @@ import type { Counts, Refusal } from './outbox/sender.ts';
 import { Stream } from './outbox/stream.ts';
 import { streamsIn, surveyStream } from './outbox/survey.ts';
 import type { Tally } from './outbox/tally.ts';
+import type { Way } from './outbox/way.ts';
 import { realSystem, type System } from './system.ts';
+import { HttpsWay } from './ways/https-way.ts';
 
 export interface DeviceOptions {
   directory: string;
@@ -40,7 +42,7 @@ export class Device {
   readonly #clock: Clock;
   readonly #refusedFile: RefusedFile;
   #credential: Credential;
-  #link: Link;
+  #way: Way;
   #last = 0;
   #count = 0;
   #closed = false;
@@ -51,7 +53,8 @@ export class Device {
     this.#lock = lock;
     this.#refusedFile = new RefusedFile(options.directory, this.#system);
     this.#credential = readCredential(credentialFileIn(options.directory));
-    this.#link = this.#makeLink();
+    this.#clock = new Clock(this.#system, () => this.#renewing.notBefore);
+    this.#way = this.#makeWay();
     this.#renewing = new Renewing({
       directory: options.directory,
       system: this.#system,
@@ -60,7 +63,6 @@ export class Device {
       adoptGates: (credential) => this.#adoptGates(credential),
       onFailure: (error) => options.onFailure?.(error),
     });
-    this.#clock = new Clock(this.#system, () => this.#renewing.notBefore);
     this.#resumeStreams();
     this.#renewing.start();
   }
@@ -150,7 +152,7 @@ export class Device {
   async close(): Promise<void> {
     this.#closed = true;
     for (const stream of this.#streams.values()) stream.stop();
-    this.#link.close();
+    this.#way.close();
     await Promise.all([this.#renewing.stop(), ...[...this.#streams.values()].map((stream) => stream.close())]);
     this.#lock.close();
   }
@@ -166,10 +168,9 @@ export class Device {
       name,
       directory,
       bounds: bounds ?? outboxBounds,
-      route: () => ({ link: this.#link, gates: this.#credential.gates }),
+      way: () => this.#way,
       refusedFile: this.#refusedFile,
       system: this.#system,
-      clock: this.#clock,
       onRefusal: (refusal) => onRefusal?.(refusal),
       onFailure: (error) => onFailure?.(error),
       onGatesMissing: () => this.#renewing.askForGates(),
@@ -180,16 +181,17 @@ export class Device {
     return stream;
   }
 
-  #makeLink(): Link {
+  #makeWay(): Way {
     const { roots, fleet } = this.#credential;
-    return new Link({ roots, fleet, role: 'gate', credential: this.#credential });
+    const link = new Link({ roots, fleet, role: 'gate', credential: this.#credential });
+    return new HttpsWay({ link, gates: () => this.#credential.gates, clock: this.#clock });
   }
 
   /** Connections that were made with the old pair end: they would be refused once it is superseded (FIELD-NOTES A5). */
   #adopt(credential: Credential): void {
-    const old = this.#link;
+    const old = this.#way;
     this.#credential = credential;
-    this.#link = this.#makeLink();
+    this.#way = this.#makeWay();
     old.close();
   }
 

@@ -10,6 +10,7 @@ import { acknowledged, linesOf, type Received, refused, startServer, until } fro
 import { credentialFileIn, readCredential } from '../credential/credential.ts';
 import { Link } from '../link/link.ts';
 import { realSystem, type System } from '../system.ts';
+import { HttpsWay } from '../ways/https-way.ts';
 import { Clock } from './clock.ts';
 import { Outbox } from './outbox.ts';
 import { lineOf } from './reading.ts';
@@ -313,10 +314,10 @@ function senderOf(gates: string[], system: System, outbox: Outbox) {
   const told = { refusals: [] as string[], missing: 0, found: 0 };
   const credential = makeCredential(gates);
   const link = new Link({ roots: credential.roots, fleet: credential.fleet, role: 'gate', credential });
+  const way = new HttpsWay({ link, gates: () => gates, clock: new Clock(system, () => 0) });
   const sender = new Sender({
     ...{ stream: 'cold', outbox, system, counts: { acknowledged: 0, refused: 0 } },
-    route: () => ({ link, gates }),
-    clock: new Clock(system, () => 0),
+    way: () => way,
     setAside: () => assert.fail('no reading is refused for good'),
     onRefusal: ({ reason }) => told.refusals.push(reason),
     onFailure: () => undefined,
@@ -326,7 +327,7 @@ function senderOf(gates: string[], system: System, outbox: Outbox) {
   const running = sender.run();
   after(async () => {
     sender.stop();
-    link.close();
+    way.close();
     await running;
   });
   return { sender, told };

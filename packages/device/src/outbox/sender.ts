@@ -1,21 +1,10 @@
-import {
-  Acknowledgement,
-  failures,
-  PortcullisError,
-  Problem,
-  type ReasonClass,
-  type ReasonCode,
-  reasons,
-} from '@portcullis/contract';
+import { PortcullisError, type Problem, type ReasonClass } from '@portcullis/contract';
 import { BackOff, type Pace, paces } from '../link/back-off.ts';
-import { parseAnswer } from '../link/exchange.ts';
-import type { Link, LinkAnswer } from '../link/link.ts';
-import { type System, timerMsMax } from '../system.ts';
-import type { Clock } from './clock.ts';
-import type { Place } from './cursor.ts';
+import type { System } from '../system.ts';
 import { GateChoice } from './gate-choice.ts';
 import type { Outbox, Waiting } from './outbox.ts';
 import { Portion } from './portion.ts';
+import type { Told, Way } from './way.ts';
 
 const batchReadingsMax = 5_000;
 
@@ -36,11 +25,10 @@ export interface Counts {
 export interface SenderParts {
   stream: string;
   outbox: Outbox;
-  /** The link and the gates of the credential in force now. */
-  route(): { link: Link; gates: readonly string[] };
+  /** That of the credential in force now. */
+  way(): Way;
   counts: Counts;
   system: System;
-  clock: Clock;
   onRefusal(refusal: Refusal): void;
   /** Takes the oldest reading, which will never pass, out of the outbox. */
   setAside(refused: Waiting, refusal: Refusal): void;
@@ -130,72 +118,63 @@ export class Sender {
   }
 
   async #send(batch: Peeked): Promise<number> {
-    const { link, gates } = this.#parts.route();
-    const gate = this.#gates.current(gates);
+    const way = this.#parts.way();
+    const gate = this.#gates.current(way.gates);
     this.#asked = gate ?? '';
     if (gate === undefined) return this.#failed(new PortcullisError('server_unreachable', 'no gate is known'), '');
-    const body = Buffer.from(batch.map(({ line }) => line).join('\n'));
+    const bytes = batch.reduce((sum, { line }) => sum + Buffer.byteLength(line) + 1, 0);
+    const timeoutMs = this.#portion.patienceMs(bytes);
     const start = this.#parts.system.monotonic();
     const elapsedMs = () => this.#parts.system.monotonic() - start;
+    const asked = { gate, stream: this.#parts.stream, readings: batch, timeoutMs, signal: this.#abort.signal };
     try {
-      const answer = await link.request({
-        url: `${gate}/v1/streams/${this.#parts.stream}/readings`,
-        method: 'POST',
-        headers: { 'content-type': 'application/x-ndjson' },
-        body,
-        timeoutMs: this.#portion.patienceMs(body.length),
-        signal: this.#abort.signal,
-      });
-      // RFC 9110 §15.5.9: the gate gave up on a body that came too slowly.
-      if (answer.status === 408) throw tooSlow(gate);
-      if (answer.status === 202) this.#portion.acknowledged(body.length, elapsedMs());
-      return this.#answered(batch, answer, gate);
+      const heard = await way.send(asked);
+      if ('problem' in heard) return this.#refused(batch, heard, gate);
+      this.#portion.acknowledged(bytes, elapsedMs());
+      return this.#settle(batch, heard.settled, gate);
     } catch (error) {
-      if (error instanceof PortcullisError && error.detail.begun === true) {
-        this.#portion.failed(body.length, elapsedMs());
-        if (error.detail.answered !== true) this.#gates.lost(gate);
-      }
+      this.#noteLoss(error, gate, () => this.#portion.failed(bytes, elapsedMs()));
       throw error;
     }
+  }
+
+  /** Whoever did not answer, or answered what is no answer: the gate behind it may have stored what it was sent. */
+  #noteLoss(error: unknown, gate: string, onBegun: () => void): void {
+    if (!(error instanceof PortcullisError)) return;
+    if (error.detail.begun === true) onBegun();
+    const isLost = error.detail.begun === true && error.detail.answered !== true;
+    if (isLost || error.code === 'answer_malformed') this.#gates.lost(gate);
   }
 
   #failed(error: PortcullisError, gate: string): number {
     const isGone = error.code === 'server_unreachable' || error.code === 'server_not_verified';
     if (!isGone) this.#gates.passOver(gate);
-    const areAllGone = isGone && this.#gates.failed(gate, this.#parts.route().gates);
+    const areAllGone = isGone && this.#gates.failed(gate, this.#parts.way().gates);
     if (this.#abort.signal.aborted) return 0;
     this.#parts.onFailure(error);
     if (areAllGone) this.#missGates();
     return this.#backOff.next(error.code === 'not_authenticated' ? paces.certificate : paces.network);
   }
 
-  #answered(batch: Peeked, answer: LinkAnswer, gate: string): number {
-    this.#parts.clock.heard(answer.headers.date);
-    if (answer.status === 202) {
-      const parsed = Acknowledgement.safeParse(parseAnswer(answer));
-      if (parsed.success && parsed.data.acknowledged === batch.length) return this.#acknowledged(batch, gate);
-      return this.#notUnderstood(gate, 'the acknowledgement is not one of this batch');
-    }
-    const parsed = Problem.safeParse(parseAnswer(answer));
-    if (!parsed.success) return this.#notUnderstood(gate, `the gate answered ${answer.status}`);
-    if (parsed.data.reason === 'stream_unknown') return this.#unknown(gate, parsed.data);
-    return this.#refused(batch, parsed.data, gate, answer);
-  }
-
-  /** Whoever answered so, the gate behind it may have stored what it was sent. */
-  #notUnderstood(gate: string, message: string): number {
-    this.#gates.lost(gate);
-    return this.#failed(new PortcullisError('answer_malformed', message), gate);
-  }
-
-  #acknowledged(batch: Peeked, gate: string): number {
+  /** The first readings of the batch, in their order: stored ones go together, a refused one alone. */
+  #settle(batch: Peeked, settled: readonly (Problem | undefined)[], gate: string): number {
     this.#backOff.acknowledged();
     this.#gates.acknowledged();
     this.#isKnownTo(gate);
-    this.#parts.counts.acknowledged += batch.length;
-    this.#parts.outbox.advance(batch.at(-1)?.place as Place, batch.length);
     this.#limit = batchReadingsMax;
+    for (let at = 0; at < settled.length; ) {
+      const problem = settled[at];
+      const stored = problem ? 0 : runOf(settled, at);
+      if (problem) this.#parts.setAside(batch[at] as Waiting, refusalOf(this.#parts.stream, problem));
+      else this.#acknowledged(batch[at + stored - 1] as Waiting, stored);
+      at += Math.max(1, stored);
+    }
     return 0;
+  }
+
+  #acknowledged({ place }: Waiting, count: number): void {
+    this.#parts.counts.acknowledged += count;
+    this.#parts.outbox.advance(place, count);
   }
 
   #isKnownTo(gate: string): void {
@@ -212,7 +191,7 @@ export class Sender {
 
   /** Another gate may know the stream; when none does, the readings wait apart, and are tried again slowly. */
   #unknown(gate: string, problem: Problem): number {
-    const { gates } = this.#parts.route();
+    const { gates } = this.#parts.way();
     const isNew = this.#gates.isNewlyIgnorant(gate);
     const byAll = this.#gates.areAllIgnorant(gates);
     if (isNew && !byAll) return 0;
@@ -222,8 +201,8 @@ export class Sender {
     return this.#backOff.next(byAll ? paces.stream_unknown : paces.certificate);
   }
 
-  #refused(batch: Peeked, problem: Problem, gate: string, { status, headers }: LinkAnswer): number {
-    const reasonClass = classOf(problem.reason, status);
+  #refused(batch: Peeked, { problem, reasonClass, atLeastMs }: Told, gate: string): number {
+    if (problem.reason === 'stream_unknown') return this.#unknown(gate, problem);
     // A gate that can not decide has not looked for the stream.
     if (reasonClass !== undefined && reasonClass !== 'gate') this.#isKnownTo(gate);
     if (reasonClass === 'reading') return this.#setAside(batch, problem, gate);
@@ -232,7 +211,7 @@ export class Sender {
     if (reasonClass === 'gate' && before > 0 && before < batch.length) return this.#sendAlone(before);
     this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
     if (reasonClass === 'gate') this.#gates.passOver(gate);
-    return this.#backOff.next(paceOf(problem.reason, reasonClass), retryAfterMs(headers['retry-after']));
+    return this.#backOff.next(paceOf(problem.reason, reasonClass), atLeastMs);
   }
 
   /** So many of the oldest readings, which is fewer than before. */
@@ -261,28 +240,15 @@ export class Sender {
   }
 }
 
-/** What is wrong with what was sent stays wrong: RFC 9110 §15.5.1, §15.5.14, §15.5.16, §15.5.21. */
-const statusesOfReadings = new Set([400, 413, 415, 422]);
-
-/** The code of a later gate is known by its status alone; codes of failures say nothing of the readings. */
-function classOf(code: string, status: number): ReasonClass | undefined {
-  if (Object.hasOwn(reasons, code)) return reasons[code as ReasonCode].class;
-  return statusesOfReadings.has(status) && !Object.hasOwn(failures, code) ? 'reading' : undefined;
-}
-
-/** RFC 9110 §10.2.3. Our servers give seconds; a date, or more than a timer takes, is not followed. */
-function retryAfterMs(value: string | undefined): number {
-  return /^\d{1,9}$/.test(value ?? '') ? Math.min(Number(value) * 1000, timerMsMax) : 0;
+/** How many from there on are stored. */
+function runOf(settled: readonly (Problem | undefined)[], from: number): number {
+  const next = settled.findIndex((problem, at) => at >= from && problem !== undefined);
+  return (next === -1 ? settled.length : next) - from;
 }
 
 function paceOf(reason: string, reasonClass: ReasonClass | undefined): Pace {
   if (reason === 'not_admitted') return paces.not_admitted;
   return reasonClass === 'certificate' ? paces.certificate : paces.gate;
-}
-
-function tooSlow(gate: string): PortcullisError {
-  const message = `"${gate}" gave up on a request that came too slowly`;
-  return new PortcullisError('server_unreachable', message, { detail: { begun: true, answered: true } });
 }
 
 function failureOf(error: unknown): PortcullisError {

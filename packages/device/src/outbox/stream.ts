@@ -3,7 +3,6 @@ import type { PortcullisError } from '@portcullis/contract';
 import { counted } from '@portcullis/contract';
 import type { System } from '../system.ts';
 import { noteKnown, noteUnknown } from './apart.ts';
-import type { Clock } from './clock.ts';
 import type { Damage } from './damage.ts';
 import { Outbox, type OutboxBounds, type Put, type Waiting } from './outbox.ts';
 import type { RefusedFile } from './refused-file.ts';
@@ -15,10 +14,9 @@ export interface StreamParts {
   /** Of the device. */
   directory: string;
   bounds: OutboxBounds;
-  route: SenderParts['route'];
+  way: SenderParts['way'];
   refusedFile: RefusedFile;
   system: System;
-  clock: Clock;
   onRefusal(refusal: Refusal): void;
   onFailure(error: PortcullisError): void;
   onGatesMissing: SenderParts['onGatesMissing'];
@@ -42,7 +40,7 @@ export class Stream {
   readonly #tallies = new Set<Tally>();
 
   constructor(parts: StreamParts) {
-    const { name, directory, bounds, route, system, clock, onFailure } = parts;
+    const { name, directory, bounds, way, system, onFailure } = parts;
     const { onGatesMissing, onGatesFound } = parts;
     this.#parts = parts;
     this.#directory = join(directory, 'outbox', name);
@@ -50,10 +48,9 @@ export class Stream {
     this.#sender = new Sender({
       stream: name,
       outbox: this.#outbox,
-      route,
+      way,
       counts: this.counts,
       system,
-      clock,
       setAside: (refused, refusal) => this.#setAside(refused, refusal),
       onRefusal: (refusal) => this.#refused(refusal),
       onFailure,

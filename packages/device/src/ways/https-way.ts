@@ -1,0 +1,87 @@
+import {
+  Acknowledgement,
+  failures,
+  PortcullisError,
+  Problem,
+  type ReasonClass,
+  type ReasonCode,
+  reasons,
+} from '@portcullis/contract';
+import { parseAnswer } from '../link/exchange.ts';
+import type { Link, LinkAnswer } from '../link/link.ts';
+import type { Clock } from '../outbox/clock.ts';
+import type { Batch, Heard, Way } from '../outbox/way.ts';
+import { timerMsMax } from '../system.ts';
+
+interface HttpsParts {
+  link: Link;
+  /** As the credential in force names them now. */
+  gates(): readonly string[];
+  clock: Clock;
+}
+
+/** Readings as the lines of one request, which is stored whole or not at all. */
+export class HttpsWay implements Way {
+  readonly #parts: HttpsParts;
+
+  constructor(parts: HttpsParts) {
+    this.#parts = parts;
+  }
+
+  get gates(): readonly string[] {
+    return this.#parts.gates();
+  }
+
+  async send({ gate, stream, readings, timeoutMs, signal }: Batch): Promise<Heard> {
+    const answer = await this.#parts.link.request({
+      url: `${gate}/v1/streams/${stream}/readings`,
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: Buffer.from(readings.map(({ line }) => line).join('\n')),
+      timeoutMs,
+      signal,
+    });
+    // RFC 9110 §15.5.9: the gate gave up on a body that came too slowly.
+    if (answer.status === 408) throw tooSlow(gate);
+    this.#parts.clock.heard(answer.headers.date);
+    return heardIn(answer, readings.length);
+  }
+
+  close(): void {
+    this.#parts.link.close();
+  }
+}
+
+function heardIn(answer: LinkAnswer, sent: number): Heard {
+  const { status, headers } = answer;
+  if (status === 202) {
+    const parsed = Acknowledgement.safeParse(parseAnswer(answer));
+    if (parsed.success && parsed.data.acknowledged === sent) return { settled: Array.from({ length: sent }) };
+    throw notUnderstood('the acknowledgement is not one of this batch');
+  }
+  const parsed = Problem.safeParse(parseAnswer(answer));
+  if (!parsed.success) throw notUnderstood(`the gate answered ${status}`);
+  const reasonClass = classOf(parsed.data.reason, status);
+  return { problem: parsed.data, reasonClass, atLeastMs: retryAfterMs(headers['retry-after']) };
+}
+
+/** What is wrong with what was sent stays wrong: RFC 9110 §15.5.1, §15.5.14, §15.5.16, §15.5.21. */
+const statusesOfReadings = new Set([400, 413, 415, 422]);
+
+/** The code of a later gate is known by its status alone; codes of failures say nothing of the readings. */
+function classOf(code: string, status: number): ReasonClass | undefined {
+  if (Object.hasOwn(reasons, code)) return reasons[code as ReasonCode].class;
+  return statusesOfReadings.has(status) && !Object.hasOwn(failures, code) ? 'reading' : undefined;
+}
+
+/** RFC 9110 §10.2.3. Our servers give seconds; a date, or more than a timer takes, is not followed. */
+function retryAfterMs(value: string | undefined): number {
+  return /^\d{1,9}$/.test(value ?? '') ? Math.min(Number(value) * 1000, timerMsMax) : 0;
+}
+
+const notUnderstood = (message: string) => new PortcullisError('answer_malformed', message);
+
+function tooSlow(gate: string): PortcullisError {
+  const message = `"${gate}" gave up on a request that came too slowly`;
+  return new PortcullisError('server_unreachable', message, { detail: { begun: true, answered: true } });
+}
