@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { byteString } from './cbor-items.ts';
+import { algorithm, nonceOf, type SecurityContext } from './context.ts';
+import { type CoapOption, type Message, optionNumbers, parseRest, writeRest } from './message.ts';
+import { numberMax, numberOf, type Protection, partialIvOf, protectionOf, writeProtection } from './protection.ts';
+import { malformed, type OscoreRefused } from './refused.ts';
+import type { ReplayWindow } from './replay-window.ts';
+
+const cipher = 'aes-128-ccm';
+const tagBytes = 8;
+/** RFC 8613 §4.2: what the message is can be seen inside alone. */
+const outerCodes = { request: 0x02, answer: 0x44 } as const;
+/** Class U (RFC 8613 §4.1): what a proxy on the way has to read. All others are encrypted. */
+const outside: ReadonlySet<number> = new Set([
+  optionNumbers.uriHost,
+  optionNumbers.uriPort,
+  optionNumbers.hopLimit,
+  optionNumbers.proxyUri,
+  optionNumbers.proxyScheme,
+]);
+
+export interface OpenedRequest {
+  /** The message that was protected: its own code, and its encrypted options alone. */
+  inner: Message;
+  /** To be said to `protectAnswer`. */
+  piv: Buffer;
+  number: number;
+}
+
+export interface ProtectedRequest {
+  outer: Message;
+  /** To be said to `openAnswer`. */
+  piv: Buffer;
+}
+
+/** `number` was never used with this context, nor ever will be again: else the key is worth nothing (RFC 8613 §7.2.1). */
+export function protectRequest(
+  context: SecurityContext,
+  number: number,
+  message: Message,
+  kidContext?: Buffer,
+): ProtectedRequest {
+  const piv = newPartialIv(number);
+  const nonce = nonceOf(context, context.senderId, piv);
+  const payload = encrypted(context.senderKey, nonce, aadOf(context.senderId, piv), message);
+  const option = {
+    number: optionNumbers.oscore,
+    value: writeProtection({ partialIv: piv, kidContext, kid: context.senderId }),
+  };
+  const options = [...message.options.filter(({ number: one }) => outside.has(one)), option];
+  return { outer: { code: outerCodes.request, options, payload }, piv };
+}
+
+/** The window learns a number from a message that is authentic, and from no other (RFC 8613 §7.4). */
+export function openRequest(
+  context: SecurityContext,
+  outer: Message,
+  window?: ReplayWindow,
+): OpenedRequest | OscoreRefused {
+  const protection = protectionOf(outer.options);
+  if (protection === undefined) return { refused: 'no_protection', detail: 'the message has no OSCORE option' };
+  if ('refused' in protection) return protection;
+  const { kid, partialIv: piv } = protection;
+  if (kid === undefined || piv === undefined) return malformed('a request without kid or Partial IV');
+  if (!kid.equals(context.recipientId)) return notAuthentic;
+  const number = numberOf(piv);
+  if (window && !window.isNew(number)) return { refused: 'replayed', detail: `the number ${number} was used` };
+  const nonce = nonceOf(context, kid, piv);
+  const inner = decrypted(context.recipientKey, nonce, aadOf(kid, piv), outer.payload);
+  if ('refused' in inner) return inner;
+  window?.mark(number);
+  return { inner, piv, number };
+}
+
+/**
+ * Without `own` the answer goes under the nonce of its request: one answer for a request, and none when the request may be
+ * a repeat (RFC 8613 §5.2, §7.4). `own.number` is as new as that of a request.
+ */
+export function protectAnswer(
+  context: SecurityContext,
+  requestPiv: Buffer,
+  inner: Message,
+  own?: { number: number; kidContext?: Buffer },
+): Message {
+  const partialIv = own && newPartialIv(own.number);
+  const nonce = partialIv
+    ? nonceOf(context, context.senderId, partialIv)
+    : nonceOf(context, context.recipientId, requestPiv);
+  const payload = encrypted(context.senderKey, nonce, aadOf(context.recipientId, requestPiv), inner);
+  const value = writeProtection({ partialIv, kidContext: own?.kidContext });
+  return { code: outerCodes.answer, options: [{ number: optionNumbers.oscore, value }], payload };
+}
+
+export function openAnswer(context: SecurityContext, requestPiv: Buffer, outer: Message): Message | OscoreRefused {
+  const protection = protectionOf(outer.options);
+  if (protection === undefined) return { refused: 'no_protection', detail: 'the message has no OSCORE option' };
+  if ('refused' in protection) return protection;
+  const nonce = answerNonce(context, requestPiv, protection);
+  return decrypted(context.recipientKey, nonce, aadOf(context.senderId, requestPiv), outer.payload);
+}
+
+function answerNonce(context: SecurityContext, requestPiv: Buffer, { partialIv }: Protection): Buffer {
+  return partialIv ? nonceOf(context, context.recipientId, partialIv) : nonceOf(context, context.senderId, requestPiv);
+}
+
+function newPartialIv(number: number): Buffer {
+  assert.ok(Number.isSafeInteger(number) && number >= 0 && number <= numberMax, 'a number below 2^40');
+  return partialIvOf(number);
+}
+
+const notAuthentic: OscoreRefused = { refused: 'not_authentic', detail: 'decryption failed' };
+/** Version, algorithms (RFC 8613 §5.4), within the Enc_structure of RFC 9052 §5.3. */
+const aadHead = Buffer.from([0x85, 0x01, 0x81, algorithm]);
+const structureHead = Buffer.concat([Buffer.from([0x83, 0x68]), Buffer.from('Encrypt0'), Buffer.from([0x40])]);
+const noOptions = Buffer.from([0x40]);
+
+export function aadOf(requestKid: Buffer, requestPiv: Buffer): Buffer {
+  const external = Buffer.concat([aadHead, byteString(requestKid), byteString(requestPiv), noOptions]);
+  return Buffer.concat([structureHead, byteString(external)]);
+}
+
+function encrypted(key: Buffer, nonce: Buffer, aad: Buffer, { code, options, payload }: Message): Buffer {
+  const inside = (option: CoapOption) => !outside.has(option.number) && option.number !== optionNumbers.oscore;
+  const rest = writeRest({ options: options.filter(inside), payload });
+  const plaintext = Buffer.concat([Buffer.from([code]), rest]);
+  const sealing = createCipheriv(cipher, key, nonce, { authTagLength: tagBytes });
+  sealing.setAAD(aad, { plaintextLength: plaintext.length });
+  const ciphertext = sealing.update(plaintext);
+  sealing.final();
+  return Buffer.concat([ciphertext, sealing.getAuthTag()]);
+}
+
+function decrypted(key: Buffer, nonce: Buffer, aad: Buffer, payload: Buffer): Message | OscoreRefused {
+  const length = payload.length - tagBytes;
+  if (length < 1) return malformed('the payload is shorter than a code and a tag');
+  const opening = createDecipheriv(cipher, key, nonce, { authTagLength: tagBytes });
+  opening.setAuthTag(payload.subarray(length));
+  opening.setAAD(aad, { plaintextLength: length });
+  let plaintext: Buffer;
+  try {
+    plaintext = opening.update(payload.subarray(0, length));
+    opening.final();
+  } catch {
+    return notAuthentic;
+  }
+  const rest = parseRest(plaintext, 1);
+  return 'refused' in rest ? rest : { code: plaintext[0] as number, ...rest };
+}
