@@ -46,6 +46,7 @@ function writeOf(batch: number): Parameters<Awaited<ReturnType<SinkModule['openS
     ...{ policy: 1, revision: 7, ids: rows.map((row) => `reading-${row}`), given: rows.map(() => true) },
     ...{ deviceTimes: rows.map((row) => row), clocks: rows.map(() => 'synchronized' as const) },
     data: rows.map((row) => `{"t":${row % 40}.${row % 10},"humidity":${row % 100},"door":"closed","sequence":${row}}`),
+    ...{ carriedBy: null, sealed: false, sequences: rows.map(() => null), runs: rows.map(() => null) },
     watched: [],
   };
   return { batch, instance: 'a'.repeat(32), requests: [request], looked: 0, quarantine: [], proven: 0, unproven: [] };

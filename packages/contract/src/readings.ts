@@ -30,11 +30,20 @@ export const DeviceTime = z.iso
   .datetime({ offset: true })
   .refine(isPrintable, 'must be from the year 0000 to the year 9999 in UTC');
 
+/** A reading's place in what its device sent to the stream, from 1. A gap is a reading that is missing. */
+export const Sequence = z.int().min(1);
+/** Names a counting: a device that lost its count begins another one. */
+export const SequenceRun = z.string().regex(/^[A-Za-z0-9_-]{1,32}$/, 'must match [A-Za-z0-9_-]{1,32}');
+/** The run of a device that names none. */
+export const sequenceRunUsual = '0';
+
 /** Members that are taken out of a body before what is left becomes `data`. */
 export const ReservedMembers = z.strictObject({
   _id: ReadingId.optional(),
   _time: DeviceTime.optional(),
   _clock: ClockState.optional(),
+  _sequence: Sequence.optional(),
+  _run: SequenceRun.optional(),
 });
 
 /** Bounds of one request to `POST /v1/streams/{stream}/readings`. */
@@ -67,6 +76,13 @@ export const ReadingView = z.object({
   instance: z.string(),
   policy: z.int(),
   revision: Revision,
+  /** The device counted it so, and in which run; null: it did not count. */
+  sequence: Sequence.nullable(),
+  run: SequenceRun.nullable(),
+  /** It came with its device's own signature. */
+  sealed: z.boolean(),
+  /** Who brought it; null: its device itself. */
+  carriedBy: SubjectId.nullable(),
   /** `unproven`: the process died between its commit and its look at the lease (P7). */
   proof: z.enum(['proven', 'unproven']),
   data: z.record(z.string(), z.unknown()),

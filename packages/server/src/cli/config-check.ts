@@ -70,8 +70,8 @@ async function checkPolicy(
 ): Promise<{ files: string[]; warnings: readonly string[]; policy?: Policy }> {
   const { compilePolicy } = await import('../gate/gate.ts');
   const source = new GatePolicyFiles(directory);
-  const { streams, warnings } = await source.load();
-  const policy = compilePolicy(streams, 0);
+  const { streams, carry, warnings } = await source.load();
+  const policy = compilePolicy(streams, 0, carry);
   const named = source.files.map((file) => relative(directory, file)).filter((name) => name !== 'gate.yaml');
   return { files: named, warnings, policy };
 }

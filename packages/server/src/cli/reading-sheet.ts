@@ -29,6 +29,10 @@ const csvColumns = [
   'instance',
   'policy',
   'revision',
+  'sequence',
+  'run',
+  'sealed',
+  'carriedBy',
 ] as const;
 const csvHeader = `${[...csvColumns, 'data'].join(',')}\n`;
 

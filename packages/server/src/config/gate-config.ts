@@ -31,6 +31,16 @@ const Stream = z.strictObject({
 
 export type StreamInFile = z.infer<typeof Stream>;
 
+/** Who may carry what others sealed: judged like a sender to a stream, whatever is carried. */
+const Carry = z.strictObject({
+  /** The kinds of subjects that may carry. */
+  kinds: z.array(Kind).min(1).default(['gateway']),
+  /** What each attribute of a carrier must be: a value, `{min, max}` or `{in: [...]}`. */
+  expect: z.record(AttributeName, Expectation).default({}),
+});
+
+export type CarryInFile = z.infer<typeof Carry>;
+
 const milliseconds = (least: number, most: number, usual: number) => z.int().min(least).max(most).default(usual);
 const count = (most: number, usual: number, least = 1) => z.int().min(least).max(most).default(usual);
 
@@ -71,6 +81,7 @@ export const GateFile = z.strictObject({
   retainDays: z.int().min(0).max(36_500).default(30),
   /** Channels of readings, each with what it expects. */
   streams: z.record(StreamName, Stream),
+  carry: Carry.optional(),
   limits: Limits.default(Limits.parse({})),
   metrics: MetricsConfig.optional(),
   /** How much the gate says on standard error. */

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
 import { type ExpectedValues, readExpectedValues } from './expected-values.ts';
 import { markOf } from './file-mark.ts';
-import { type GateConfig, loadGateConfig, type StreamInFile } from './gate-config.ts';
+import { type CarryInFile, type GateConfig, loadGateConfig, type StreamInFile } from './gate-config.ts';
 import { parseJson } from './parse-json.ts';
 import { readRegular, textOf } from './regular-file.ts';
 
@@ -16,7 +16,8 @@ export interface LoadedStream extends Omit<StreamInFile, 'schema' | 'expectedFro
 
 export interface LoadedPolicy {
   streams: Record<string, LoadedStream>;
-  /** Equal for what decides equally: SHA-256 over the streams and the bytes of their files. */
+  carry?: CarryInFile | undefined;
+  /** Equal for what decides equally: SHA-256 over the streams, who may carry, and the bytes of their files. */
   digest: string;
   /** Keys of `gate.yaml` that are not as they were at the start: they count after a restart. */
   needRestart: readonly string[];
@@ -59,6 +60,8 @@ export class GatePolicyFiles {
     const config = loadGateConfig(this.#directory);
     this.#files = this.#filesOf(config);
     const hash = createHash('sha256').update(JSON.stringify(config.streams));
+    const { carry } = config;
+    if (carry !== undefined) hash.update(JSON.stringify(carry));
     const streams: Record<string, LoadedStream> = {};
     const exposed = new Set<string>();
     for (const [name, { schema, expectedFrom, ...stream }] of Object.entries(config.streams)) {
@@ -77,13 +80,13 @@ export class GatePolicyFiles {
       streams[name] = loaded;
     }
     const warnings = [...exposed].map((file) => `${file}: ${exposedWords}`);
-    return { streams, digest: hash.digest('hex'), needRestart: this.#needRestart(config), warnings };
+    return { streams, carry, digest: hash.digest('hex'), needRestart: this.#needRestart(config), warnings };
   }
 
   #needRestart(config: GateConfig): string[] {
     const keys = Object.keys(config) as (keyof GateConfig)[];
     const differs = (key: keyof GateConfig) => JSON.stringify(config[key]) !== JSON.stringify(this.#started[key]);
-    return keys.filter((key) => key !== 'streams' && differs(key));
+    return keys.filter((key) => key !== 'streams' && key !== 'carry' && differs(key));
   }
 
   #filesOf({ streams }: GateConfig): string[] {

@@ -13,8 +13,8 @@ import { Heads } from './following/heads.ts';
 import { Leasing } from './following/leasing.ts';
 import { Links } from './following/links.ts';
 import { Position } from './following/position.ts';
-import { Front } from './listeners/http/front.ts';
 import { Intake } from './listeners/intake.ts';
+import { Listeners } from './listeners/listeners.ts';
 import { gateFigures } from './listeners/metrics.ts';
 import { type GateStatusParts, gateStatus } from './listeners/status.ts';
 import { Policies, type PolicySource } from './policy/policies.ts';
@@ -78,7 +78,7 @@ class RunningGate implements Gate {
   readonly #telling: Telling;
   readonly #position: Position;
   readonly #heads: Heads;
-  readonly #front: Front;
+  readonly #listeners: Listeners;
   readonly #retention: Retention;
   #figures: FiguresListener | undefined;
   #pruning: NodeJS.Timeout | undefined;
@@ -135,7 +135,7 @@ class RunningGate implements Gate {
       overruns: () => recording.overruns,
       unproven: () => this.#unproven + recording.unproven,
       pruneWaiting: () => this.#retention.waiting,
-      crowd: () => this.#front.crowd,
+      crowd: () => this.#listeners.crowd,
       certificateEnds: () => this.#credentials.client.notAfter,
     };
     const metrics = gateFigures(told);
@@ -151,7 +151,7 @@ class RunningGate implements Gate {
       ...{ directory, log, now: system.now },
       applied: () => (this.#follows() ? replica : undefined),
     });
-    this.#front = new Front({
+    this.#listeners = new Listeners({
       ...{ gate, ground, connections, verdicts, watching, metrics, status, sink, system, log, settings, intake },
       heads: () => this.#headsHeld(),
     });
@@ -175,8 +175,8 @@ class RunningGate implements Gate {
     this.#settled = true;
     this.#reportApplied({ applied: replica.revision, hash: replica.hash });
     const held = await this.#credentials.obtainServer();
-    this.port = await this.#front.listen(held);
-    this.#credentials.keepServer(held, (next) => this.#front.swapCredential(next));
+    this.port = await this.#listeners.listen(held);
+    this.#credentials.keepServer(held, (next) => this.#listeners.swapCredential(next));
     this.#credentials.keepClient();
     this.#policies.watch();
     this.#heads.start();
@@ -310,7 +310,7 @@ class RunningGate implements Gate {
     clearInterval(this.#pruning);
     await this.#heads.stop();
     const recorded = this.#recording.stop();
-    await this.#front.close();
+    await this.#listeners.close();
     await recorded;
     await this.#telling.stop();
     await this.#feed.stop();

@@ -26,6 +26,7 @@ function requestOf(number: number): SinkRequest {
     deviceTimes: rows.map(() => number),
     clocks: rows.map(() => 'synchronized' as const),
     data: rows.map((row) => JSON.stringify({ number, row })),
+    ...{ carriedBy: null, sealed: false, sequences: rows.map(() => null), runs: rows.map(() => null) },
     // Each request finds its sender on the other side than the one before.
     watched: [
       { rule: 'cold-chain', revision: 1, sides: (Math.floor(number / 50) % 2 ? 'i' : 'o').repeat(rows.length) },

@@ -26,6 +26,8 @@ export interface Ground {
 /** One request: a certificate that wants to send readings to a stream. */
 export interface Arrival {
   readonly bearer: Bearer;
+  /** Who brings what the bearer sealed; undefined: it came by itself. */
+  readonly carrier?: Connection | undefined;
   /** Undefined when the policy has no stream of that name. */
   readonly stream: Stream | undefined;
   /** The readings, all or nothing; none while only the subject is judged. */
@@ -34,9 +36,9 @@ export interface Arrival {
   readonly judged?: JudgedData;
 }
 
-/** Nothing is recorded for a bearer that holds no connection which could be cut. */
+/** Nothing is recorded for what came over no connection that could be cut: its bearer's, or its carrier's. */
 export interface Incoming extends Arrival, Entry<SinkRequest> {
-  readonly bearer: Connection;
+  readonly connection: Connection;
 }
 
 export interface Refused {
@@ -49,6 +51,8 @@ export interface Refused {
   line?: number;
   /** For the device: where its reading departs from the schema. */
   detail?: string;
+  /** It is the carrier that was refused, not the bearer. */
+  of?: 'carrier';
   /** What was expected is in the gate's own file: no device is told (P10). */
   withheld?: true;
 }
@@ -116,9 +120,17 @@ const recordReading: Step<Incoming> = (incoming, { recording }) => {
   return undefined;
 };
 
+/** P16: who carries is judged by the same steps, as one that sends to a stream of its own; whose seals it carries changes nothing of that. */
+const checkCarrier: Step = ({ carrier }, ground) => {
+  if (carrier === undefined) return undefined;
+  const refused = walk(carrierSteps, { bearer: carrier, stream: ground.policy.carry, data: [] }, ground);
+  return refused && { ...refused, of: 'carrier' };
+};
+
 const identitySteps: readonly Step[] = [readPeerCertificate, findCertificate, checkValidity, checkStanding];
 const withoutLease: readonly Step[] = [...identitySteps, checkExpectations];
-const judgingSteps: readonly Step[] = [...identitySteps, checkLease, checkExpectations, checkReading];
+const carrierSteps: readonly Step[] = [...identitySteps, checkLease, checkExpectations];
+const judgingSteps: readonly Step[] = [checkCarrier, ...identitySteps, checkLease, checkExpectations, checkReading];
 const steps: readonly Step<Incoming>[] = [...judgingSteps, recordReading];
 
 function walk<Asked extends Arrival>(way: readonly Step<Asked>[], arrival: Asked, ground: Ground): Refused | undefined {
@@ -138,10 +150,10 @@ export const judge = (arrival: Arrival, ground: Ground) => walk(judgingSteps, ar
 /** The same for what is no decision, and is told whether or not the gate holds a lease. */
 export const judgeWithoutLease = (arrival: Arrival, ground: Ground) => walk(withoutLease, arrival, ground);
 
-/** True while the bearer may use some stream, whether or not the gate holds a lease at this moment. */
+/** True while the bearer may use some stream, or carry, whether or not the gate holds a lease at this moment. */
 export function isAdmissible(bearer: Bearer, ground: Ground): boolean {
   const subject = { bearer, stream: undefined, data: [] };
   if (walk(identitySteps, subject, ground)) return false;
-  const streams = [...ground.policy.streams.values(), operations];
+  const streams = [...ground.policy.streams.values(), ground.policy.carry, operations];
   return streams.some((stream) => checkExpectations({ ...subject, stream }, ground) === undefined);
 }

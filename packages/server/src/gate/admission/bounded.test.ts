@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FedReplica, fingerprintNamed } from '../../../test/fed-replica.ts';
 import { Bearer } from '../connections/bearer.ts';
-import { toldOf } from '../listeners/http/answers.ts';
+import { toldOf } from '../listeners/told.ts';
 import { bounded, toldMax } from './bounded.ts';
 import { describe } from './explain.ts';
 

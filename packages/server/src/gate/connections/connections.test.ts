@@ -194,7 +194,7 @@ test('P6: the types demand it: nothing is recorded without a connection that the
   const fed = new FedReplica();
   fed.change([device('truck-17', 'active')]);
   const registered = open(fed).register(leaf('truck-17'), new Line());
-  const record = ({ fingerprint }: Parameters<typeof admit>[0]['bearer']) => fingerprint;
+  const record = ({ fingerprint }: Parameters<typeof admit>[0]['connection']) => fingerprint;
   assert.deepEqual(record(registered), leaf('truck-17'));
   // @ts-expect-error who was judged without a connection
   record(new Bearer(leaf('truck-17')));

@@ -8,6 +8,7 @@ import {
   ReservedMembers,
   readingBounds,
   readJson,
+  sequenceRunUsual,
 } from '@portcullis/contract';
 import { tracedReading } from '../policy/traced-reading.ts';
 
@@ -18,6 +19,9 @@ export interface Readings {
   given: boolean[];
   deviceTimes: (number | null)[];
   clocks: ClockState[];
+  /** Null: the device did not count it. */
+  sequences: (number | null)[];
+  runs: (string | null)[];
   /** What is judged. */
   data: Record<string, unknown>[];
   /** The same as text, every token as it was sent: this is stored and given back. */
@@ -46,11 +50,15 @@ export function mediaTypeOf(header = ''): MediaType | undefined {
   return /^utf-8$/i.test(params.get('charset') ?? 'utf-8') ? known : undefined;
 }
 
+export function noReadings(): Readings {
+  return { ids: [], given: [], deviceTimes: [], clocks: [], sequences: [], runs: [], data: [], texts: [] };
+}
+
 /** All or nothing: the first line that is not a reading is named. `makeId` gives those an id that came without. */
 export function parseReadings(body: Buffer, type: MediaType, makeId: () => string): Readings | Unreadable {
   if (!isUtf8(body)) return { reason: 'reading_malformed', detail: 'the body is not UTF-8' };
   const text = body.toString('utf8');
-  const readings: Readings = { ids: [], given: [], deviceTimes: [], clocks: [], data: [], texts: [] };
+  const readings = noReadings();
   if (type === 'application/json') return parseReading(text, readings, makeId) ?? readings;
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();
@@ -100,6 +108,8 @@ function takeApart(
   readings.given.push(reserved._id !== undefined);
   readings.deviceTimes.push(reserved._time === undefined ? null : Date.parse(reserved._time));
   readings.clocks.push(reserved._clock ?? 'unknown');
+  readings.sequences.push(reserved._sequence ?? null);
+  readings.runs.push(reserved._sequence === undefined ? null : (reserved._run ?? sequenceRunUsual));
   readings.data.push(inexactNumberIn(text) === undefined ? members : tracedReading(text));
   readings.texts.push(text);
   return undefined;

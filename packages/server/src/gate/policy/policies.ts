@@ -13,6 +13,7 @@ export interface PolicySource {
 
 export interface PolicyFiles {
   streams: Record<string, StreamConfig>;
+  carry?: StreamConfig | undefined;
   /** Equal for what decides equally. */
   digest: string;
   /** Keys beside the streams that differ from those of the start. */
@@ -59,9 +60,9 @@ export class Policies {
   /** @throws {PortcullisError} `config_invalid` */
   static async open(parts: Parts): Promise<Policies> {
     const mark = parts.source.mark();
-    const { streams, digest, warnings } = await parts.source.load();
+    const { streams, carry, digest, warnings } = await parts.source.load();
     for (const warning of warnings) parts.log.warn(warning);
-    const unnumbered = compilePolicy(streams, 0);
+    const unnumbered = compilePolicy(streams, 0, carry);
     const number = await numberPolicy(parts.directory, digest);
     return new Policies(parts, mark, { ...unnumbered, number }, digest);
   }
@@ -106,8 +107,8 @@ export class Policies {
 
   async #load(): Promise<void> {
     const { directory, source, log, onNext } = this.#parts;
-    const { streams, digest, needRestart, warnings } = await source.load();
-    const unnumbered = compilePolicy(streams, 0);
+    const { streams, carry, digest, needRestart, warnings } = await source.load();
+    const unnumbered = compilePolicy(streams, 0, carry);
     if (needRestart.length > 0)
       log.warn({ keys: needRestart }, 'gate.yaml: what these keys say counts after a restart');
     for (const warning of warnings) log.warn(warning);

@@ -34,6 +34,8 @@ export interface Stream {
 export interface Policy {
   readonly number: number;
   readonly streams: ReadonlyMap<string, Stream>;
+  /** What is expected of whoever carries the seals of others. */
+  readonly carry: Stream;
   /** All attributes that some stream looks at; the feed carries no others. */
   readonly attributes: readonly string[];
 }
@@ -44,14 +46,22 @@ export const operations: Stream = {
   ...{ condition: undefined, schema: undefined, expected: undefined },
 };
 
+/** Whoever carries, unless the gate's file says otherwise. */
+export const carryUsual: StreamConfig = { kinds: ['gateway'], expect: {} };
+
 /** The names travel in the query of the feed. */
 const namesLengthMax = 8_192;
 
 /** @throws {PortcullisError} `config_invalid` */
-export function compilePolicy(configs: Record<string, StreamConfig>, number: number): Policy {
+export function compilePolicy(
+  configs: Record<string, StreamConfig>,
+  number: number,
+  carrying: StreamConfig = carryUsual,
+): Policy {
   const streams = new Map(Object.entries(configs).map(([name, config]) => [name, compileStream(name, config)]));
   const names = new Set<string>();
-  for (const { expect, condition, expected } of streams.values()) {
+  const carry = compileStream('carry', carrying);
+  for (const { expect, condition, expected } of [...streams.values(), carry]) {
     for (const [attribute] of expect) names.add(attribute);
     for (const attribute of condition?.attributes ?? []) names.add(attribute);
     for (const attribute of expected?.attributes ?? []) names.add(attribute);
@@ -60,7 +70,7 @@ export function compilePolicy(configs: Record<string, StreamConfig>, number: num
   if (attributes.join(',').length > namesLengthMax) {
     throw new PortcullisError('config_invalid', `the streams name ${attributes.length} attributes, which is too many`);
   }
-  return { number, streams, attributes };
+  return { number, streams, carry, attributes };
 }
 
 function compileStream(name: string, { kinds, expect, when, schema, expected }: StreamConfig): Stream {

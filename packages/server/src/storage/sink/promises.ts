@@ -9,11 +9,18 @@ export interface SinkRequest {
   policy: number;
   /** The revision it was judged at. */
   revision: number;
+  /** The subject of whoever brought it; null: its sender itself. */
+  carriedBy: string | null;
+  /** It came with its sender's own signature. */
+  sealed: boolean;
   ids: string[];
   /** The device gave the id: a repeat is possible. */
   given: boolean[];
   deviceTimes: (number | null)[];
   clocks: ClockState[];
+  /** The sender's own count, and the run that it is of; null: it did not count. */
+  sequences: (number | null)[];
+  runs: (string | null)[];
   /** JSON objects as text. */
   data: string[];
   /** What each rule that watches the stream says of them. */

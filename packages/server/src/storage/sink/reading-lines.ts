@@ -12,29 +12,44 @@ export type RequestRow = [
   policy: number,
   revision: number,
   state: string,
+  carriedBy: string | null,
+  sealed: number,
 ];
 
 /** A row of `readings`, as it is read. */
-export type ReadingRow = [number: number, id: string, deviceTime: number | null, clock: string, data: string];
+export type ReadingRow = [
+  number: number,
+  id: string,
+  deviceTime: number | null,
+  clock: string,
+  data: string,
+  run: string | null,
+  sequence: number | null,
+];
 
 /** One reading of a request → its line, as `ReadingView` has it, the data last and as they were stored. */
 export type LineOf = (reading: ReadingRow) => string;
 
 /** What a request's readings have in common is written once. `gate`: named in each line. */
 export function linesOf(request: RequestRow, proven: number, gate: string | undefined): LineOf {
-  const [, batch, subject, certificate, stream, receivedAt, instance, policy, revision, state] = request;
+  const [, batch, subject, certificate, stream, receivedAt, instance, policy, revision, state, carriedBy, sealed] =
+    request;
   const proof = state === 'unproven' || batch > proven ? 'unproven' : 'proven';
   const whose = `,${inner({ subject, certificate, stream })},"deviceTime":`;
   const when = `,${inner({ receivedAt: timestamp(Math.min(Math.max(receivedAt, firstTime), lastTime)) })},`;
-  const how = `,${inner({ instance, policy, revision, proof, ...(gate !== undefined && { gate }) })},"data":`;
+  const carried = { sealed: sealed === 1, carriedBy };
+  const how = `,${inner({ instance, policy, revision, proof, ...carried, ...(gate !== undefined && { gate }) })}`;
   const timeText = timeTexts();
   // What stands between time and data is written anew where the clock is another one than of the reading before.
   let [clockBefore, between] = ['', ''];
-  return ([, id, deviceTime, clock, data]) => {
+  return ([, id, deviceTime, clock, data, run, sequence]) => {
+    const count = sequence === null ? uncounted : `,"sequence":${sequence},"run":"${run}"`;
     if (clock !== clockBefore) [clockBefore, between] = [clock, when + inner({ clock }) + how];
-    return `{"id":${JSON.stringify(id)}${whose}${timeText(deviceTime)}${between}${lineText(data)}}\n`;
+    return `{"id":${JSON.stringify(id)}${whose}${timeText(deviceTime)}${between}${count},"data":${lineText(data)}}\n`;
   };
 }
+
+const uncounted = ',"sequence":null,"run":null';
 
 const inner = (members: Record<string, unknown>): string => JSON.stringify(members).slice(1, -1);
 

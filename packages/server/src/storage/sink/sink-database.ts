@@ -83,11 +83,12 @@ export class SinkDatabase {
 
   /** All or nothing: what was stored of a request is taken back when one of its ids turns out to be another reading's. */
   #store(request: SinkRequest, batch: number, instance: string): SinkOutcome {
-    const { subject, certificate, stream, receivedAt, policy, revision } = request;
+    const { subject, certificate, stream, receivedAt, policy, revision, carriedBy, sealed } = request;
     const channel = this.#channel(subject, stream);
     const { lastInsertRowid } = this.#sql(
-      'INSERT INTO requests (batch, subject, certificate, stream, receivedAt, instance, policy, revision) VALUES (?,?,?,?,?,?,?,?)',
-    ).run(batch, subject, certificate, stream, receivedAt, instance, policy, revision);
+      `INSERT INTO requests (batch, subject, certificate, stream, receivedAt, instance, policy, revision, carriedBy, sealed)
+       VALUES (?,?,?,?,?,?,?,?,?,?)`,
+    ).run(batch, subject, certificate, stream, receivedAt, instance, policy, revision, carriedBy, sealed ? 1 : 0);
     const number = Number(lastInsertRowid);
     const repeats = new Set<number>();
     const outcome = this.#insert(request, number, channel, repeats);
@@ -98,9 +99,9 @@ export class SinkDatabase {
   }
 
   #insert(request: SinkRequest, number: number, channel: number, repeats: Set<number>): SinkOutcome {
-    const { ids, given, deviceTimes, clocks, data } = request;
+    const { ids, given, deviceTimes, clocks, sequences, runs, data } = request;
     const insert = this.#sql(
-      `INSERT INTO readings (number, request, channel, id, given, deviceTime, clock, data) VALUES (?,?,?,?,?,?,?,?)
+      `INSERT INTO readings (number, request, channel, id, given, deviceTime, clock, data, run, sequence) VALUES (?,?,?,?,?,?,?,?,?,?)
        ON CONFLICT DO NOTHING`,
     );
     const first = this.#nextReading();
@@ -113,6 +114,8 @@ export class SinkDatabase {
         deviceTimes[index] ?? null,
         clocks[index] as string,
         data[index] as string,
+        runs[index] ?? null,
+        sequences[index] ?? null,
       );
       if (changes === 1) next++;
       else if (isSameReading(this.#known(channel, id), request, index)) repeats.add(index);

@@ -63,4 +63,21 @@ export const sinkMigrations: readonly string[] = [
     revision INTEGER NOT NULL, receivedAt INTEGER NOT NULL, fresh INTEGER NOT NULL, batch INTEGER NOT NULL, UNIQUE (subject, rule)
   ) STRICT;
   `,
+  `
+  -- Who brought it, whether its sender signed it, and how its sender counted it.
+  ALTER TABLE requests ADD COLUMN carriedBy TEXT;
+  ALTER TABLE requests ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE readings ADD COLUMN run TEXT;
+  ALTER TABLE readings ADD COLUMN sequence INTEGER;
+  DROP VIEW readable_readings;
+  CREATE VIEW readable_readings AS
+    SELECT readings.number, readings.id, requests.subject, requests.certificate, requests.stream, readings.deviceTime,
+      requests.receivedAt, readings.clock, requests.instance, requests.policy, requests.revision,
+      readings.sequence, readings.run, requests.sealed, requests.carriedBy,
+      CASE WHEN requests.state = 'unproven' OR requests.batch > (SELECT proven FROM progress) THEN 'unproven'
+        ELSE 'proven' END AS proof,
+      readings.data
+    FROM readings JOIN requests ON requests.number = readings.request
+    WHERE requests.state <> 'quarantined' AND requests.batch <= (SELECT looked FROM progress);
+  `,
 ];

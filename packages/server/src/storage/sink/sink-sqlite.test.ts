@@ -130,7 +130,7 @@ test('the view for readers by SQL has the documented columns, and reading it kee
   const [row] = reader.prepare('SELECT * FROM readable_readings').all();
   assert.deepEqual(Object.keys(row ?? {}), [
     ...['number', 'id', 'subject', 'certificate', 'stream', 'deviceTime', 'receivedAt', 'clock', 'instance', 'policy'],
-    ...['revision', 'proof', 'data'],
+    ...['revision', 'sequence', 'run', 'sealed', 'carriedBy', 'proof', 'data'],
   ]);
   await sink.write(writeOf(2, [requestOf([['b', {}]])]));
   await sink.mark({ looked: 2, quarantine: [], proven: 2, unproven: [] });

@@ -22,6 +22,7 @@ export function requestOf(rows: Row[], more: Partial<SinkRequest> = {}): SinkReq
     deviceTimes: rows.map(([, , time]) => time ?? null),
     clocks: rows.map(() => 'synchronized' as const),
     data: rows.map(([, data]) => JSON.stringify(data)),
+    ...{ carriedBy: null, sealed: false, sequences: rows.map(() => null), runs: rows.map(() => null) },
     watched: [],
     ...more,
   };
@@ -92,6 +93,7 @@ export function sinkContract(engine: SinkEngine): void {
       {
         ...{ id: 'a', subject: 'truck-17', certificate: 'ab'.repeat(32), stream: 'telemetry', clock: 'synchronized' },
         ...{ deviceTime: '2023-11-14T22:13:20.123Z', receivedAt: '1970-01-01T00:00:01.000Z', instance: 'first' },
+        ...{ sequence: null, run: null, sealed: false, carriedBy: null },
         ...{ policy: 3, revision: 7, proof: 'proven', data: { t: 1.5, nested: { list: [1, 'x', null] } } },
       },
     ]);

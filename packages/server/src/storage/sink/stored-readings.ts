@@ -25,11 +25,12 @@ interface Way {
 }
 
 const beyond = Number.MAX_SAFE_INTEGER;
-const columns = 'number, batch, subject, certificate, stream, receivedAt, instance, policy, revision, state';
+const columns =
+  'number, batch, subject, certificate, stream, receivedAt, instance, policy, revision, state, carriedBy, sealed';
 const requestsWhere = (where: string, order: string) =>
   `SELECT ${columns} FROM requests WHERE ${where} ORDER BY ${order} LIMIT ${requestsReadPerTurn}`;
 const readingsWhere = (where: string, order: string) =>
-  `SELECT number, id, deviceTime, clock, data FROM readings WHERE request = ? AND ${where} ORDER BY ${order}`;
+  `SELECT number, id, deviceTime, clock, data, run, sequence FROM readings WHERE request = ? AND ${where} ORDER BY ${order}`;
 
 /** Numbers of requests and of readings grow together, so that the order of requests is that of their readings. */
 const ways: Record<ReadingOrder, Way> = {

@@ -7,6 +7,7 @@ import type { Connection, Connections } from '../../connections/connections.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { Watching } from '../../watching/watching.ts';
 import type { Intake } from '../intake.ts';
+import type { OpenListener } from '../listeners.ts';
 import { OnRecord } from '../on-record.ts';
 import type { ListenerLimits, ServerCredential } from '../tls.ts';
 import { refuseMethod } from './answers.ts';
@@ -15,7 +16,7 @@ import { type OperatorParts, serveOperator } from './operators.ts';
 import { ReadingExchange, type ReadingParts } from './reading-exchange.ts';
 import { type Target, targetOf } from './target.ts';
 
-interface Parts {
+export interface FrontParts {
   gate: SubjectId;
   ground: Ground;
   connections: Connections;
@@ -37,14 +38,14 @@ const refusedHandshake: ReasonCode = 'handshake_refused';
 const tellMs = 10_000;
 
 /** The gate's HTTP side: which request goes where. */
-export class Front {
-  readonly #parts: Parts;
+export class Front implements OpenListener {
+  readonly #parts: FrontParts;
   readonly #readings: ReadingParts;
   readonly #operators: OperatorParts;
   #listener: Listener | undefined;
   #toldAt = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: Parts) {
+  constructor(parts: FrontParts) {
     const { gate, ground, connections, verdicts, watching, metrics, status, heads, sink, system, intake } = parts;
     this.#parts = parts;
     this.#readings = { ground, verdicts, watching, intake, now: system.now };

@@ -1,27 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Acknowledgement, readingBounds } from '@portcullis/contract';
 import { GrowingBody, piecesMax, throwAwayBody } from '../../../bounds/bounds.ts';
-import type { SinkRequest } from '../../../storage/sink.ts';
-import { admit, type Ground, type Incoming, isAdmissible, judge, type Refused } from '../../admission/admit.ts';
-import { describe } from '../../admission/explain.ts';
-import { JudgedData } from '../../admission/judged-data.ts';
+import { isAdmissible, type Refused } from '../../admission/admit.ts';
 import type { Connection } from '../../connections/connections.ts';
-import type { Stream } from '../../policy/policy.ts';
-import type { Recorded } from '../../recording/recording.ts';
-import type { Verdicts } from '../../recording/verdicts.ts';
-import type { Watching } from '../../watching/watching.ts';
 import type { Intake } from '../intake.ts';
-import { type MediaType, mediaTypeOf, parseReadings, type Readings } from '../readings.ts';
-import { send, sendProblem, tellProblem, toldOf } from './answers.ts';
+import { type MediaType, mediaTypeOf, parseReadings } from '../readings.ts';
+import { Submission, type SubmissionParts, type Submitted } from '../submission.ts';
+import { toldOf } from '../told.ts';
+import { send, sendProblem, tellProblem } from './answers.ts';
 import type { Asked } from './listener.ts';
 import type { Exchange, HttpTransport } from './transport.ts';
 
-export interface ReadingParts {
-  ground: Ground;
-  verdicts: Verdicts;
-  watching: Pick<Watching, 'watchedOf' | 'refusedOn'>;
+export interface ReadingParts extends SubmissionParts {
   intake: Intake;
-  now(): number;
 }
 
 /** A body of an admitted sender that is refused before its end is read on to here, so that its sender gets to read the answer. */
@@ -30,19 +21,15 @@ const discardedBytesMax = 4 * readingBounds.bodyBytesMax;
 type State = 'receiving' | 'recording' | 'answered';
 
 /** `POST /v1/streams/{stream}/readings`: from the first byte of its body to its answer. */
-export class ReadingExchange implements Exchange, Incoming {
-  readonly bearer: Connection;
-  data: readonly Record<string, unknown>[] = [];
-  readonly judged = new JudgedData();
-  request!: SinkRequest;
-  readings = 0;
-  bytes = 0;
+export class ReadingExchange implements Exchange {
+  readonly #bearer: Connection;
+  readonly #submission: Submission;
   readonly #parts: ReadingParts;
   readonly #transport: HttpTransport;
   readonly #incoming: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #streamName: string;
   readonly #body: GrowingBody;
+  #bytes = 0;
   #pieces = 0;
   #mediaType: MediaType | undefined;
   #state: State = 'receiving';
@@ -54,23 +41,18 @@ export class ReadingExchange implements Exchange, Incoming {
     this.#transport = transport;
     this.#incoming = request;
     this.#response = response;
-    this.#streamName = stream;
-    this.bearer = connection;
+    this.#bearer = connection;
+    this.#submission = new Submission(parts, { bearer: connection }, stream, (result) => this.#answer(result));
     const { 'content-length': said } = request.headers;
     const bytesMax = Math.min(Number(said ?? readingBounds.bodyBytesMax), readingBounds.bodyBytesMax);
     this.#body = new GrowingBody(bytesMax, parts.intake);
   }
 
-  /** As the policy has it now: it may change while a request is under way. */
-  get stream(): Stream | undefined {
-    return this.#parts.ground.policy.streams.get(this.#streamName);
-  }
-
   start(): void {
     this.#transport.begin(this);
-    this.#refused = judge(this, this.#parts.ground) ?? this.#headersRefused();
+    this.#refused = this.#submission.judge() ?? this.#headersRefused();
     // Whom nothing admits is answered before its body has come.
-    if (this.#refused && !isAdmissible(this.bearer, this.#parts.ground)) return this.#refuse(this.#refused);
+    if (this.#refused && !isAdmissible(this.#bearer, this.#parts.ground)) return this.#refuse(this.#refused);
     this.#transport.isPatient = !this.#refused;
     this.#incoming.on('data', (piece: Buffer) => this.#receive(piece));
     this.#incoming.on('end', () => this.#received());
@@ -90,7 +72,7 @@ export class ReadingExchange implements Exchange, Incoming {
 
   #receive(piece: Buffer): void {
     if (this.#state !== 'receiving') return;
-    this.bytes += piece.length;
+    this.#bytes += piece.length;
     if (this.#refused) return this.#throwAway(this.#refused);
     const refused = this.#body.add(piece);
     if (refused === 'too_many_pieces') {
@@ -101,7 +83,7 @@ export class ReadingExchange implements Exchange, Incoming {
   }
 
   #throwAway(refused: Refused): void {
-    if (this.bytes > discardedBytesMax || ++this.#pieces > piecesMax) this.#refuse(refused, true);
+    if (this.#bytes > discardedBytesMax || ++this.#pieces > piecesMax) this.#refuse(refused, true);
   }
 
   #discard(refused: Refused): void {
@@ -115,75 +97,38 @@ export class ReadingExchange implements Exchange, Incoming {
     if (this.#refused) return this.#refuse(this.#refused);
     const parsed = parseReadings(this.#body.end(), this.#mediaType as MediaType, () => this.#parts.intake.makeId());
     if ('reason' in parsed) return this.#refuse(parsed);
-    this.#take(parsed);
     this.#state = 'recording';
-    const refused = admit(this, this.#parts.ground);
-    if (refused) this.#refuse(refused);
+    this.#submission.submit(parsed, this.#bytes);
   }
 
-  #take({ data, texts, ids, given, deviceTimes, clocks }: Readings): void {
-    const { ground, now } = this.#parts;
-    this.data = data;
-    this.readings = data.length;
-    const { subjectId: subject, name: certificate } = this.bearer;
-    const judged = { policy: ground.policy.number, revision: ground.replica.revision };
-    const columns = { ids, given, deviceTimes, clocks, data: texts };
-    this.request = {
-      subject,
-      certificate,
-      stream: this.#streamName,
-      receivedAt: now(),
-      ...judged,
-      ...columns,
-      watched: [],
-    };
-  }
-
-  beforeCommit(): void {
-    this.request.watched = this.#parts.watching.watchedOf(this.bearer, this.#streamName, this.data);
-  }
-
-  judgeAgain(): Refused | undefined {
-    const { ground } = this.#parts;
-    this.request.revision = ground.replica.revision;
-    this.request.policy = ground.policy.number;
-    return judge(this, ground);
-  }
-
-  answer(result: Recorded): void {
-    if ('refused' in result) return this.#refuse(result.refused);
-    if ('reused' in result.outcome) {
-      const line = result.outcome.reused + 1;
-      return this.#refuse({ reason: 'reading_id_reused', ...(this.readings > 1 && { line }) });
-    }
-    const { ids, revision, subject } = this.request;
-    this.#parts.verdicts.admitted(this.bearer.name, subject, this.#streamName, revision, this.readings);
-    const body: Acknowledgement = { acknowledged: this.readings, ids, revision };
-    if (this.#finish()) send(this.#response, 202, 'application/json', JSON.stringify(body), this.#closes);
+  #answer(result: Submitted): void {
+    if ('refused' in result) return this.#tellRefused(result.refused, false);
+    if (!this.#finish()) return;
+    const body: Acknowledgement = result;
+    send(this.#response, 202, 'application/json', JSON.stringify(body), this.#closes);
   }
 
   #refuse(refused: Refused, abandon = false): void {
-    const { ground, verdicts } = this.#parts;
-    const { replica } = ground;
-    const describeRefusal = () => describe(refused, this.bearer, this.#streamName, replica);
-    verdicts.sightings.note(this.bearer.subjectId, { at: this.#parts.now(), verdict: 'refused' });
-    const stream = this.stream ? this.#streamName : null;
-    if (stream !== null) this.#parts.watching.refusedOn(stream, this.bearer.subjectId, refused.reason);
-    verdicts.refused(refused.reason, this.bearer.name, stream, Math.max(1, this.readings), describeRefusal);
+    this.#submission.noteRefused(refused);
+    this.#tellRefused(refused, abandon);
+  }
+
+  #tellRefused(refused: Refused, abandon: boolean): void {
+    const { ground } = this.#parts;
     if (!this.#finish()) return;
-    const close = abandon || this.#closes || !isAdmissible(this.bearer, ground);
-    const problem = toldOf(refused, this.bearer, replica);
+    const close = abandon || this.#closes || !isAdmissible(this.#bearer, ground);
+    const problem = toldOf(refused, this.#bearer, ground.replica);
     if (!close || this.#incoming.complete || this.#transport.ending) return sendProblem(this.#response, problem, close);
     tellProblem(this.#response, problem);
     throwAwayBody(this.#incoming, this.#response);
   }
 
   get #closes(): boolean {
-    return this.bearer.denied || this.#transport.ending;
+    return this.#bearer.denied || this.#transport.ending;
   }
 
   cut(): void {
-    if (this.#state === 'receiving') this.#refuse(judge(this, this.#parts.ground) ?? { reason: 'gate_stopping' });
+    if (this.#state === 'receiving') this.#refuse(this.#submission.judge() ?? { reason: 'gate_stopping' });
   }
 
   gone(): void {
