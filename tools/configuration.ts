@@ -18,7 +18,11 @@ const files: Record<
     ...{ shape: DeskFile, sources: ['desk-config.ts'] },
     sections: { public: 'public-config.ts' },
   },
-  'gate.yaml': { shape: GateFile, sources: ['gate-config.ts', 'figures-address.ts'] },
+  'gate.yaml': {
+    shape: GateFile,
+    sources: ['gate-config.ts', 'figures-address.ts'],
+    sections: { carry: 'carry-config.ts' },
+  },
   'rules/NAME.yaml': { shape: RuleFile, sources: ['rule-config.ts'] },
   'journeys/NAME.yaml': { shape: JourneyFile, sources: ['journey-file.ts'] },
 };

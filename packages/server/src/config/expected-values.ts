@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { AttributeName, PortcullisError, SubjectId } from '@portcullis/contract';
 import { z } from 'zod';
-import { Expectation } from './gate-config.ts';
+import { Expectation } from './expectation.ts';
 import { parseJson } from './parse-json.ts';
 import { openRegular, unreadable } from './regular-file.ts';
 

@@ -1,19 +1,12 @@
 import { join } from 'node:path';
-import { AttributeName, AttributeValue, Host, Kind, readingBounds, StreamName } from '@portcullis/contract';
+import { AttributeName, Host, Kind, readingBounds, StreamName } from '@portcullis/contract';
 import { z } from 'zod';
+import { Carry } from './carry-config.ts';
+import { Expectation } from './expectation.ts';
 import { MetricsConfig } from './figures-address.ts';
 import { HttpsUrl, LogLevel, Port } from './fleet-config.ts';
 import { readYaml } from './read-yaml.ts';
 
-const range = z
-  .strictObject({ min: z.number().optional(), max: z.number().optional() })
-  .refine(({ min, max }) => min !== undefined || max !== undefined, 'must have "min", "max" or both')
-  .refine(({ min, max }) => min === undefined || max === undefined || min <= max, '"min" must not be above "max"');
-const choice = z.strictObject({ in: z.array(AttributeValue).min(1).max(1_000) });
-
-/** What an attribute must be: a value, a range or a choice. Allow-lists only. */
-export const Expectation = z.union([AttributeValue, range, choice]);
-export type Expectation = z.infer<typeof Expectation>;
 const fileName = z.string().min(1).max(4_096);
 
 const Stream = z.strictObject({
@@ -30,16 +23,6 @@ const Stream = z.strictObject({
 });
 
 export type StreamInFile = z.infer<typeof Stream>;
-
-/** Who may carry what others sealed: judged like a sender to a stream, whatever is carried. */
-const Carry = z.strictObject({
-  /** The kinds of subjects that may carry. */
-  kinds: z.array(Kind).min(1).default(['gateway']),
-  /** What each attribute of a carrier must be: a value, `{min, max}` or `{in: [...]}`. */
-  expect: z.record(AttributeName, Expectation).default({}),
-});
-
-export type CarryInFile = z.infer<typeof Carry>;
 
 const milliseconds = (least: number, most: number, usual: number) => z.int().min(least).max(most).default(usual);
 const count = (most: number, usual: number, least = 1) => z.int().min(least).max(most).default(usual);

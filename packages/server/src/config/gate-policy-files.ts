@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
+import type { CarryInFile } from './carry-config.ts';
 import { type ExpectedValues, readExpectedValues } from './expected-values.ts';
 import { markOf } from './file-mark.ts';
-import { type CarryInFile, type GateConfig, loadGateConfig, type StreamInFile } from './gate-config.ts';
+import { type GateConfig, loadGateConfig, type StreamInFile } from './gate-config.ts';
 import { parseJson } from './parse-json.ts';
 import { readRegular, textOf } from './regular-file.ts';
 

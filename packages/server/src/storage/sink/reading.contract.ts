@@ -155,7 +155,7 @@ export function readingContract(engine: SinkEngine): void {
   promised('the gate is named in each line where it is asked for, before the data', async (sink) => {
     await fill(sink);
     const [text = ''] = textsIn(await sink.read({ order: 'received', limit: 1, gate: 'gate-1' }));
-    assert.match(text, /,"gate":"gate-1","data":\{\}\}$/);
+    assert.match(text, /,"gate":"gate-1","sequence":null,"run":null,"data":\{\}\}$/);
     ReadingView.parse(JSON.parse(text));
   });
 

@@ -155,11 +155,12 @@ test('a reading is given back as it was stored, digit for digit: as a page that 
   const first = await gate.text(agent, '/v1/readings?limit=1');
   const members = '"deviceTime":null,"receivedAt":"1970-01-01T00:00:01.000Z","clock":"synchronized","instance":"first"';
   const whose = `"subject":"truck-17","certificate":"${'ab'.repeat(32)}","stream":"telemetry"`;
-  const reading = `{"id":"a",${whose},${members},"policy":3,"revision":7,"proof":"proven"`;
-  assert.deepEqual(first, ['application/json', `{"items":[${reading},"data":${data}}],"next":"1"}`]);
+  const reading = `{"id":"a",${whose},${members},"policy":3,"revision":7,"proof":"proven","sealed":false,"carriedBy":null`;
+  const count = '"sequence":null,"run":null';
+  assert.deepEqual(first, ['application/json', `{"items":[${reading},${count},"data":${data}}],"next":"1"}`]);
   const lines = await gate.text(agent, '/v1/readings?order=received&limit=1', { accept: 'application/x-ndjson' });
   const end = '{"next":"2.1000.1.1","tail":"2"}';
-  assert.deepEqual(lines, ['application/x-ndjson', `${reading},"gate":"gate-1","data":${data}}\n${end}\n`]);
+  assert.deepEqual(lines, ['application/x-ndjson', `${reading},"gate":"gate-1",${count},"data":${data}}\n${end}\n`]);
   assert.deepEqual(await gate.text(agent, '/v1/readings?subject=nobody'), [
     'application/json',
     '{"items":[],"next":null}',
