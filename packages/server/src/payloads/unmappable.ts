@@ -1,0 +1,2 @@
+/** Thrown within the room alone: the door makes a refusal of it. */
+export class Unmappable extends Error {}
