@@ -104,8 +104,9 @@ export const innerRooms: readonly InnerRooms[] = [
     rooms: {
       link: [],
       credential: ['link'],
+      seal: ['link', 'credential'],
       outbox: ['link'],
-      ways: ['link', 'outbox'],
+      ways: ['link', 'outbox', 'seal'],
       socket: ['outbox'],
       commands: ['link', 'credential', 'outbox', 'socket'],
     },

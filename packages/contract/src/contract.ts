@@ -40,6 +40,7 @@ export * from './plain-text.ts';
 export * from './public.ts';
 export * from './readings.ts';
 export * from './reasons.ts';
+export * from './sealed.ts';
 export * from './selections.ts';
 export * from './signal-answer.ts';
 export * from './signals.ts';

@@ -109,6 +109,11 @@ export const failures = {
     retry: true,
     title: "the answer is not the authority's own to what was asked; nothing of it was taken",
   },
+  acknowledgement_not_verified: {
+    status: 500,
+    retry: true,
+    title: 'the answer to a sealed reading is not one that a gate of the fleet signed; the reading stays',
+  },
   public_answer_not_verified: {
     status: 500,
     retry: false,

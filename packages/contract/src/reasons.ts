@@ -39,6 +39,22 @@ export const reasons = {
   subject_condition_failed: { ...certificate, title: "the stream's condition on the subject could not be evaluated" },
   expectation_missing: { ...certificate, title: 'the subject has no line in the file of expected values' },
   expectation_ambiguous: { ...certificate, title: 'the subject has more than one line in the file of expected values' },
+  // Of a seal, not of the reading in it: that stays with its device, which seals it anew.
+  seal_malformed: {
+    ...certificate,
+    title: 'the seal is not one as RFC 7515 or RFC 9052 has it, or its header lacks something',
+  },
+  seal_algorithm_refused: {
+    ...certificate,
+    title: "the seal's algorithm is not ES256 or EdDSA, or not that of its signer's key",
+  },
+  seal_signature_wrong: { ...certificate, title: 'the seal is not signed by the key of the certificate that it names' },
+  seal_of_other_stream: { ...certificate, title: 'the seal is for another stream than the one that it was brought to' },
+  signer_unavailable: { ...gate, title: 'the gate can not get the certificate of the signer at the moment' },
+  reading_past_retention: {
+    ...gate,
+    title: 'the sealed reading is older than what the gate keeps, so that it can not tell whether it had it',
+  },
   replica_stale: { ...gate, title: 'the gate holds no lease and decides nothing' },
   overrun: { ...gate, title: 'the lease ended while the reading was being stored' },
   sink_unavailable: { ...gate, title: 'the gate cannot store readings at the moment' },
