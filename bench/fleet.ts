@@ -27,7 +27,16 @@ async function insert(change: ChangeTransaction, from: number, to: number): Prom
     change.certificate(idOf(number), 'device', { fingerprint, standing: 'valid', ...validity });
     return {
       ...{ fingerprint, serial: fingerprint.slice(0, 32), issuer: 'bench', subject: idOf(number), purpose: 'client' },
-      ...{ der: Buffer.alloc(0), ...validity, standing: 'valid', ...changed, issuedAt: at, renews: null, confirmed: 1 },
+      ...{
+        form: 'certificate',
+        der: Buffer.alloc(0),
+        ...validity,
+        standing: 'valid',
+        ...changed,
+        issuedAt: at,
+        renews: null,
+        confirmed: 1,
+      },
       publicKey: fingerprint,
     };
   });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Fingerprint, Kind, Purpose, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
+import { CredentialForm } from './key-credentials.ts';
 import { archived, pageQuery } from './pages.ts';
 
 /**
@@ -11,6 +12,7 @@ export const CertificatesQuery = z.strictObject({
   subject: SubjectId.optional(),
   kind: Kind.optional(),
   standing: Standing.optional(),
+  form: CredentialForm.optional(),
   endsBefore: Timestamp.optional(),
   archived,
 });
@@ -18,7 +20,9 @@ export type CertificatesQuery = z.infer<typeof CertificatesQuery>;
 
 export const CertificateView = z.object({
   fingerprint: Fingerprint,
-  /** 32 lower-case hex digits. */
+  /** Not told by earlier versions, which know certificates alone. */
+  form: CredentialForm.default('certificate'),
+  /** 32 lower-case hex digits; of a key credential its key id. */
   serial: z.string(),
   subject: SubjectId,
   kind: Kind,
@@ -26,6 +30,7 @@ export const CertificateView = z.object({
   standing: Standing,
   notBefore: Timestamp,
   notAfter: Timestamp,
+  /** The common name of who signed it; of a key credential, which nobody signs, its form. */
   issuer: z.string(),
   revision: Revision,
   /** Of one that ended long ago: since when nothing that decides reads it. */

@@ -31,6 +31,7 @@ export * from './host.ts';
 export * from './identity.ts';
 export * from './journeys.ts';
 export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.ts';
+export * from './key-credentials.ts';
 export * from './labels.ts';
 export * from './object-identifiers.ts';
 export { oneOf } from './one-of.ts';

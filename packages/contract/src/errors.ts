@@ -14,6 +14,7 @@ export const failures = {
   route_unknown: { status: 404, retry: false, title: 'there is no such route' },
   subject_unknown: { status: 404, retry: false, title: 'the fleet has no such subject' },
   certificate_unknown: { status: 404, retry: false, title: 'the fleet has no such certificate' },
+  key_credential_unknown: { status: 404, retry: false, title: 'the fleet has no such key credential that is valid' },
   alert_unknown: { status: 404, retry: false, title: 'there is no such alert' },
   attribute_unknown: { status: 404, retry: false, title: 'the subject has no such attribute' },
   breach_unknown: { status: 404, retry: false, title: 'the subject has no breach and no gap that waits for a person' },
@@ -36,7 +37,12 @@ export const failures = {
     status: 409,
     retry: false,
     title:
-      'the subject has a suspended or revoked certificate; say --after-revocation to give it a new token all the same',
+      'the subject has a suspended or revoked credential; say --after-revocation to give it a new one all the same',
+  },
+  key_credential_exists: {
+    status: 409,
+    retry: false,
+    title: 'the subject has a key credential; say --replace to supersede it',
   },
   journey_unknown: { status: 404, retry: false, title: 'the fleet has no such journey' },
   arrival_unknown: { status: 404, retry: false, title: 'the shipment has no such arrival' },

@@ -23,7 +23,8 @@ import { type Gate, openGate } from './gate/gate.ts';
 import { type Issuance, type Labels, openIssuance, openLabels } from './issuance/issuance.ts';
 import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
 import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
-import { fileKeys } from './keys/keys.ts';
+import { type KeyCredentials, openKeyCredentials } from './key-credentials/key-credentials.ts';
+import { fileKeys, fileSeal } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
 import { expiringCertificates, openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openRules, problemsOfExpressions, type Rules } from './rules/rules.ts';
@@ -50,6 +51,7 @@ export interface Records {
   revocation: Revocation;
   issuance: Issuance;
   enrolment: Enrolment;
+  keyCredentials: KeyCredentials;
   codes: Codes;
   labels: Labels;
 }
@@ -70,9 +72,11 @@ export async function assembleRecords(
   const issuance = await openIssuance({ store, keys: fileKeys(join(home, 'keys')), system });
   const parts = { ...config, alerts, store, journal, attributes, revocation, issuance, system, log };
   const enrolment = openEnrolment({ ...parts, makeKey: keyWithRequest });
+  const seal = fileSeal(join(home, 'credentials.key'), system);
+  const keyCredentials = openKeyCredentials({ ...parts, seal });
   const codes = openCodes({ journal, system });
   const labels = openLabels({ ...parts, makeKey: keyWithRequest });
-  return { alerts, store, journal, attributes, revocation, issuance, enrolment, codes, labels };
+  return { alerts, store, journal, attributes, revocation, issuance, enrolment, keyCredentials, codes, labels };
 }
 
 function keyWithRequest(): { key: string; request: Buffer } {

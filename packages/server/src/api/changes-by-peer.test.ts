@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Kind } from '@portcullis/contract';
 import { openRecords, putCertificate, putSubject, putToken, type Records, subjectId } from '../../test/records.ts';
@@ -7,6 +8,8 @@ import { arrive, ship, shippingOver } from '../../test/shipping.ts';
 import { alert, delivery, signalsOver, usualSignals } from '../../test/signals.ts';
 import { Buckets } from '../bounds/bounds.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
+import { openKeyCredentials } from '../key-credentials/key-credentials.ts';
+import { fileSeal } from '../keys/keys.ts';
 import { openCodes } from '../publication/codes.ts';
 import { openSignalIntake } from '../signals/signals.ts';
 import { createLog } from '../telemetry/telemetry.ts';
@@ -53,6 +56,7 @@ const requests: Record<string, Asked> = {
   '/v1/subjects/:id/retire': { ...operator, body: {}, params: { id: 'truck-17' } },
   '/v1/changes/:revision/undo': { ...operator, body: {}, params: { revision: 4 } },
   '/v1/tokens': { ...operator, body: { tokens: [token] } },
+  '/v1/key-credentials': { ...operator, body: { subject: 'sensor-1', kind: 'device' } },
   '/v1/gates/:id/reads': { ...operator, body: { reads: ['level'] }, params: { id: 'gate-1' } },
   '/v1/holds/release': { ...operator, body: { subject: 'truck-1', reason: 'looked at it' } },
   '/v1/holds/apply': { ...operator, body: { subject: 'truck-2', reason: 'it is so' } },
@@ -135,6 +139,8 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
   await putCertificate(records, 'trucker', 'trucker');
   const { journeys } = shipping;
   const enrolment = openEnrolment({ ...records, issuance, enrolmentUrl: 'https://localhost:1' } as never);
+  const seal = fileSeal(join(records.directory, 'credentials.key'), records.system);
+  const keyCredentials = openKeyCredentials({ ...records, seal });
   const feed = { renew: async () => 'renewed' };
   const ownRule = { ...coldChain, about: undefined, budget: undefined, on: {} };
   const ruled = await RuledFleet.over(context, records, [ownRule]);
@@ -154,6 +160,7 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
       intake,
       fleet: 'fleet-1',
       enrolment,
+      keyCredentials,
       feed,
       rules,
       issuance,
@@ -186,7 +193,7 @@ for (const [path, { subject, kind, ...asked }] of Object.entries(requests)) {
     const row = apiRoutes.find((one) => one.method === 'POST' && one.path === path);
     const [certificate] = (await records.revocation.list({ subject: subjectId(subject), limit: 1 })).items;
     const peer = await requireAdmitted(records, certificate?.fingerprint, [kind]);
-    const reply = { code: () => undefined };
+    const reply = { code: () => undefined, header: () => undefined };
     const request = { params: asked.params, raw: { headersDistinct: {} } };
     const call = { ...asked, request, query: {}, reply, peer, by: byPeer(records, peer) };
     const ask = () => row?.handle(records.rooms, call as never) ?? Promise.resolve();

@@ -3,14 +3,14 @@ import type { DiskSpace } from '../telemetry/telemetry.ts';
 import type { Requests } from './requests.ts';
 import type { Rooms } from './route.ts';
 
-type Parts = Pick<Rooms, 'doors' | 'feed' | 'issuance' | 'journal' | 'signals'> & {
+type Parts = Pick<Rooms, 'doors' | 'feed' | 'issuance' | 'journal' | 'keyCredentials' | 'signals'> & {
   diskSpace(): Promise<DiskSpace>;
   requests: Requests;
 };
 
 /** What the authority tells of itself to Prometheus. */
 export function authorityFigures(parts: Parts): Figures {
-  const { feed, issuance, journal, signals, diskSpace, requests } = parts;
+  const { feed, issuance, journal, keyCredentials, signals, diskSpace, requests } = parts;
   const figures = new Figures();
   const revision = 'The fleet-wide number of the last change';
   figures.gauge('portcullis_authority_revision', revision, () => journal.head().revision);
@@ -30,6 +30,12 @@ export function authorityFigures(parts: Parts): Figures {
     label: 'outcome',
   };
   figures.labelled('counter', said, () => signals.outcomes());
+  const contexts = {
+    name: 'portcullis_authority_key_contexts_total',
+    help: 'Contexts of key credentials that gates asked for, by what became of it',
+    label: 'outcome',
+  };
+  figures.labelled('counter', contexts, () => keyCredentials.outcomes());
   const free = 'What is left of the disk that the store is on';
   figures.gauge('portcullis_authority_disk_free_bytes', free, async () => (await diskSpace()).freeBytes);
   const issuerEnd = 'portcullis_authority_issuer_not_after_seconds';

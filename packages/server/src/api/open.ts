@@ -14,7 +14,8 @@ import type { Rooms } from './route.ts';
 import { apiRoutes, openRoutes, sourceRoutes } from './routes.ts';
 import { makeServer, type ServerIdentity, tlsOptions } from './server.ts';
 
-export interface ApiParts extends Omit<Rooms, 'serverCertificates' | 'refusedArrivals' | 'desks' | 'doors'> {
+export interface ApiParts
+  extends Omit<Rooms, 'serverCertificates' | 'keyContexts' | 'refusedArrivals' | 'desks' | 'doors'> {
   store: Store;
   listen: { host: string; apiPort: number; enrolmentPort: number; sourcesPort?: number | undefined };
   /** Where figures are told without a client certificate; not given: nowhere. */
@@ -34,16 +35,19 @@ export interface Api extends Ports {
 
 /** A gate asks for one at each start, and once in the life of one. Each is a row, and an entry of the journal, for good. */
 const certificateRate = { burst: 60, everyMs: 20_000 };
+/** A gate that starts anew asks three times for each sensor that comes back; each is some 0.1 ms of work. */
+const contextRate = { burst: 3_000, everyMs: 5 };
 /** Whoever scans all day is refused less often; what is refused beyond is answered and not kept. */
 const refusedRate = { burst: 1_000, everyMs: 1_000 };
 
 /** The listeners of the authority, under one certificate of its own that renews itself. */
 export async function openApi(given: ApiParts): Promise<Api> {
   const serverCertificates = new Buckets({ ...certificateRate, monotonic: given.system.monotonic });
+  const keyContexts = new Buckets({ ...contextRate, monotonic: given.system.monotonic });
   const refusedArrivals = new Buckets({ ...refusedRate, monotonic: given.system.monotonic });
   const desks = new DeskReports({ store: given.store, monotonic: given.system.monotonic });
   const doors = new Doors(given);
-  const parts = { ...given, serverCertificates, refusedArrivals, desks, doors };
+  const parts = { ...given, serverCertificates, keyContexts, refusedArrivals, desks, doors };
   const { roots, issuers } = parts.issuance.bundle;
   const trust = roots + issuers;
   if (!trust.includes('BEGIN CERTIFICATE')) {

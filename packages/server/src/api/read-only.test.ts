@@ -50,6 +50,7 @@ test('every route that only looks is a GET: a read-only operator is refused all 
       '/v1/gates/:id/reads',
       '/v1/holds/apply',
       '/v1/holds/release',
+      '/v1/key-credentials',
       '/v1/shipments',
       '/v1/shipments/:id/code',
       '/v1/shipments/:id/course',

@@ -9,6 +9,7 @@ import type { Feed } from '../feed/feed.ts';
 import type { Issuance, Labels } from '../issuance/issuance.ts';
 import type { By, Journal, Verified } from '../journal/journal.ts';
 import type { Journeys } from '../journeys/journeys.ts';
+import type { KeyCredentials } from '../key-credentials/key-credentials.ts';
 import type { Codes } from '../publication/codes.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Rules } from '../rules/rules.ts';
@@ -32,6 +33,7 @@ export interface Rooms {
   issuance: Issuance;
   journal: Journal;
   journeys: Journeys;
+  keyCredentials: KeyCredentials;
   labels: Pick<Labels, 'statementOf'>;
   revocation: Revocation;
   signals: Signals;
@@ -49,6 +51,8 @@ export interface Rooms {
   hosts: string[];
   /** How often a gate may have a server certificate. */
   serverCertificates: Buckets;
+  /** How often a gate may ask for the context of a key credential. */
+  keyContexts: Buckets;
   /** How many arrivals of a checkpoint may be refused: each is a row, and an entry of the journal, for good. */
   refusedArrivals: Buckets;
 }

@@ -10,6 +10,7 @@ import { edgesRoutes } from './edges.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { gatesRoutes } from './gates.ts';
 import { holdsRoutes } from './holds.ts';
+import { keyCredentialsRoutes } from './key-credentials.ts';
 import type { Route } from './route.ts';
 import { rulesRoutes } from './rules.ts';
 import { selectionRoutes } from './selections.ts';
@@ -27,6 +28,7 @@ export const apiRoutes: readonly Route[] = [
   ...selectionRoutes,
   ...certificatesRoutes,
   ...tokensRoutes,
+  ...keyCredentialsRoutes,
   ...changesRoutes,
   ...alertsRoutes,
   ...rulesRoutes,

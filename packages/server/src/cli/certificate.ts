@@ -16,7 +16,8 @@ import { subjectsOf } from './subjects-of.ts';
 import type { Colour } from './table.ts';
 import { type ManyOptions, sendToMany } from './to-many.ts';
 
-const actions: Record<StandingsRequest['action'], string> = {
+type Action = StandingsRequest['action'];
+const actions: Record<Action, string> = {
   suspend: 'cut it off, reversibly',
   resume: 'take a suspension back',
   revoke: 'cut it off, for ever',
@@ -26,55 +27,85 @@ interface ListOptions extends FleetOptions {
   subject?: string;
   kind?: string;
   standing?: string;
+  form?: string;
   ending?: string;
   archived?: boolean;
 }
 
 export function certificateCommands(program: Command, output: Output): void {
   const certificate = program.command('certificate').description('certificates and their standing');
-  certificate
-    .command('list')
+  addListOptions(certificate.command('list'))
     .option('--subject <subject>', 'of this subject alone')
-    .option('--kind <kind>', 'of subjects of this kind alone')
-    .option('--standing <standing>', 'valid, suspended, revoked or superseded ones')
-    .option('--ending <duration>', 'those that are valid and end within 12h, 30d …, the soonest first')
-    .option('--archived', 'those that ended long ago, which nothing that decides reads any more')
     .description('list certificates')
-    .action(async (options: ListOptions) => {
-      await withFleet(options, async (client) => {
-        const query = queryOf(await filtersOf(client, options));
-        const none = options.archived && { none: 'no certificate is archived' };
-        await output.list(client.pages(`/v1/certificates${query}`, CertificateView), {
-          ...certificateListing,
-          ...none,
-        });
-      });
-    });
+    .action((options: ListOptions) => listCredentials(options, output));
   certificate
     .command('show')
     .argument('<subject|fingerprint>')
     .description('show the certificates of a subject, or one')
     .action((name: string, options: FleetOptions) => showCertificates(name, options, output));
+  addActions(certificate, output);
+}
+
+export function credentialCommands(program: Command, output: Output): void {
+  const credential = program
+    .command('credential')
+    .description('what subjects prove who they are with: certificates and key credentials');
+  addListOptions(credential.command('list'))
+    .argument('[subject]', 'of this subject alone')
+    .option('--form <form>', 'certificate or oscore ones alone')
+    .description('list credentials of either form')
+    .action((subject: string | undefined, options: ListOptions) =>
+      listCredentials({ ...options, ...(subject !== undefined && { subject }) }, output),
+    );
+  addActions(credential, output);
+}
+
+function addListOptions(list: Command): Command {
+  return list
+    .option('--kind <kind>', 'of subjects of this kind alone')
+    .option('--standing <standing>', 'valid, suspended, revoked or superseded ones')
+    .option('--ending <duration>', 'those that are valid and end within 12h, 30d …, the soonest first')
+    .option('--archived', 'those that ended long ago, which nothing that decides reads any more');
+}
+
+async function listCredentials(options: ListOptions, output: Output): Promise<void> {
+  await withFleet(options, async (client) => {
+    const query = queryOf(await filtersOf(client, options));
+    const none = options.archived && { none: 'no certificate is archived' };
+    await output.list(client.pages(`/v1/certificates${query}`, CertificateView), { ...certificateListing, ...none });
+  });
+}
+
+function addActions(noun: Command, output: Output): void {
   for (const [action, description] of Object.entries(actions)) {
-    addManyOptions(certificate.command(action))
+    addManyOptions(noun.command(action))
       .argument('[subject|fingerprint]', 'whose, unless --where says; @FILE or - with a subject a line')
       .description(description)
-      .action(async (name: string | undefined, options: ManyOptions) => {
-        const fingerprint = name === undefined ? undefined : readFingerprint(name);
-        const isOne = name !== undefined && !/^[@-]/.test(name);
-        const one = { action, ...(fingerprint ? { fingerprint } : { subject: name }) };
-        const change = { path: '/v1/standings', body: one, done: `${action} ${name}` };
-        if (fingerprint && options.dryRun)
-          throw new PortcullisError('usage', '--dry-run is for subjects; name the subject of that certificate');
-        if (isOne && options.where === undefined && !options.dryRun) return sendChange(options, change, output);
-        const subjects = name === undefined ? undefined : await subjectsOf([name]);
-        const many = { ...ofStandings(action as StandingsRequest['action']), subjects };
-        await sendToMany(options, { ...many, body: { action }, done: (who) => `${action} ${who}` }, output);
-      });
+      .action((name: string | undefined, options: ManyOptions) =>
+        changeStanding(action as Action, name, options, output),
+      );
   }
 }
 
-function ofStandings(action: StandingsRequest['action']) {
+async function changeStanding(
+  action: Action,
+  name: string | undefined,
+  options: ManyOptions,
+  output: Output,
+): Promise<void> {
+  const fingerprint = name === undefined ? undefined : readFingerprint(name);
+  const isOne = name !== undefined && !/^[@-]/.test(name);
+  const one = { action, ...(fingerprint ? { fingerprint } : { subject: name }) };
+  const change = { path: '/v1/standings', body: one, done: `${action} ${name}` };
+  if (fingerprint && options.dryRun)
+    throw new PortcullisError('usage', '--dry-run is for subjects; name the subject of that certificate');
+  if (isOne && options.where === undefined && !options.dryRun) return sendChange(options, change, output);
+  const subjects = name === undefined ? undefined : await subjectsOf([name]);
+  const many = { ...ofStandings(action), subjects };
+  await sendToMany(options, { ...many, body: { action }, done: (who) => `${action} ${who}` }, output);
+}
+
+function ofStandings(action: Action) {
   const standing = { suspend: 'suspended', revoke: 'revoked', resume: undefined } as const;
   const after = standing[action];
   return {
@@ -86,13 +117,13 @@ function ofStandings(action: StandingsRequest['action']) {
 }
 
 /** What ends soon is a matter of the authority's clock, which signs the ends. */
-async function filtersOf(client: FleetClient, { subject, kind, standing, ending, archived }: ListOptions) {
+async function filtersOf(client: FleetClient, { subject, kind, standing, form, ending, archived }: ListOptions) {
   if (archived && ending !== undefined)
     throw new PortcullisError('usage', '--archived is for what has ended; it has no --ending');
-  if (ending === undefined) return { subject, kind, standing, archived: archived ? '1' : undefined };
+  if (ending === undefined) return { subject, kind, standing, form, archived: archived ? '1' : undefined };
   const withinMs = durationOf(ending) * 1000;
   const { time } = await client.get('/v1/fleet', FleetView);
-  return { subject, kind, standing, endsBefore: timestamp(Date.parse(time) + withinMs) };
+  return { subject, kind, standing, form, endsBefore: timestamp(Date.parse(time) + withinMs) };
 }
 
 async function showCertificates(name: string, options: FleetOptions, output: Output): Promise<void> {
@@ -121,6 +152,7 @@ const certificateListing: Listing<CertificateView> = {
   columns: [
     { title: 'SUBJECT', priority: 1, value: ({ subject }) => subject },
     { title: 'KIND', priority: 4, value: ({ kind }) => kind },
+    { title: 'FORM', priority: 4, value: ({ form }) => form },
     { title: 'FOR', priority: 5, value: ({ purpose }) => purpose },
     {
       title: 'STANDING',

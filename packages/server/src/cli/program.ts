@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   operator: async () => (await import('./operator.ts')).operatorCommands,
   subject: async () => (await import('./subject.ts')).subjectCommands,
   certificate: async () => (await import('./certificate.ts')).certificateCommands,
+  credential: async () => (await import('./certificate.ts')).credentialCommands,
   attribute: async () => (await import('./attribute.ts')).attributeCommands,
   change: async () => (await import('./change-commands.ts')).changeCommands,
   arrival: async () => (await import('./arrival-commands.ts')).arrivalCommands,

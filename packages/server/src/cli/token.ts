@@ -13,6 +13,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import { each } from './change-options.ts';
+import { createKey, wantsKey } from './create-key.ts';
 import { durationOf } from './duration.ts';
 import { type FleetOptions, queryOf, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
@@ -42,7 +43,7 @@ const tokenListing: Listing<TokenView> = {
   none: 'there is no token',
 };
 
-interface CreateOptions extends FleetOptions {
+export interface CreateOptions extends FleetOptions {
   kind?: string;
   attribute?: string[];
   label?: string;
@@ -52,6 +53,8 @@ interface CreateOptions extends FleetOptions {
   host?: string[];
   reads?: string[];
   reason?: string;
+  credential?: string;
+  replace?: boolean;
 }
 
 export function tokenCommands(program: Command, output: Output): void {
@@ -62,6 +65,11 @@ export function tokenCommands(program: Command, output: Output): void {
     .option('--kind <kind>', 'device, gateway, shipment, gate, operator, monitor or checkpoint (device)')
     .option('--attribute <K=V>', 'a first attribute of a new subject, beside status=active; repeatable', each)
     .option('--label <text>', 'the same as --attribute label=TEXT: how its maker writes it, always as a string')
+    .option(
+      '--credential <form>',
+      'certificate, or oscore: a key to flash into a sensor that can do no X.509 (certificate)',
+    )
+    .option('--replace', 'of a key credential: the one that the subject has is superseded at once')
     .option('--expires <duration>', 'how long it can be used: 90s, 15m, 1h, 7d (1h)')
     .option('--from <file>', 'many: a subject id or a JSON object a line')
     .option('--after-revocation', 'although the subject has a suspended or revoked certificate')
@@ -72,8 +80,12 @@ export function tokenCommands(program: Command, output: Output): void {
     )
     .option('--reads <attribute>', 'of a new gate: an attribute that it may ask of the feed, repeatable (any)', each)
     .option('--reason <text>', 'why, for the journal')
-    .description('make a token: it is printed once, and only its hash is kept')
-    .action((subject: string | undefined, options: CreateOptions) => createTokens(subject, options, output));
+    .description(
+      'make a token: it is printed once, and only its hash is kept; or a key credential, whose secret is printed once',
+    )
+    .action((subject: string | undefined, options: CreateOptions) =>
+      wantsKey(options) ? createKey(subject, options, output) : createTokens(subject, options, output),
+    );
   token
     .command('list')
     .option('--archived', 'those that expired more than a month ago')

@@ -53,7 +53,7 @@ async function createToken(
   const { subject, kind, hosts, reads, readOnly } = asked;
   const attributes = asked.attributes ?? { status: 'active' };
   const ensured = await parts.attributes.ensure(change, { subject, kind, attributes, hosts, reads, readOnly });
-  if (!asked.afterRevocation) await requireNotCut(change.db, subject);
+  if (!asked.afterRevocation) await parts.revocation.requireNotCut(change.db, subject);
   const secret = parts.system.random(32).toString('base64url');
   const id = parts.system.random(8).toString('hex');
   const expiresAt = change.at + asked.expiresSeconds * 1000;
@@ -72,20 +72,6 @@ async function createToken(
   const named = ensured.hosts && { hosts: ensured.hosts };
   const given = ensured.made === 'created' ? attributes : null;
   return { token, id, subject, kind, secret, expiresAt: timestamp(expiresAt), attributes: given, ...named };
-}
-
-async function requireNotCut(db: Writer, subject: string): Promise<void> {
-  const cut = await db
-    .selectFrom('certificates')
-    .select('standing')
-    .where('subject', '=', subject)
-    .where('standing', 'in', ['suspended', 'revoked'])
-    .executeTakeFirst();
-  if (!cut) return;
-  throw new PortcullisError(
-    'after_revocation_required',
-    `"${subject}" has a ${cut.standing} certificate; say --after-revocation to give it a new token all the same`,
-  );
 }
 
 /** Every way in which a token can not be used ends here, with the same words. */

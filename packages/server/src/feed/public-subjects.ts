@@ -162,6 +162,8 @@ async function certificatesOf(db: Reader, ids: readonly string[]): Promise<Map<s
     .selectFrom('certificates')
     .select(['subject', 'fingerprint', 'standing', 'issuedAt'])
     .where('subject', 'in', ids)
+    // The public can check nothing of a key that is shared.
+    .where('form', '=', 'certificate')
     .where('confirmed', '=', 1)
     .execute();
   const newest = new Map<string, (typeof rows)[number]>();

@@ -109,6 +109,7 @@ function rowOf(signed: SignedCertificate, by: { revision: number; at: number; ac
   const { fingerprint, serial, issuer, issuerFingerprint, subject, purpose, der, notBefore, notAfter } = signed;
   return {
     ...{ fingerprint, serial, issuer, issuerFingerprint, subject, purpose, der, notBefore, notAfter },
+    form: 'certificate',
     standing: 'valid',
     revision: by.revision,
     changedAt: by.at,

@@ -1,8 +1,9 @@
 /**
  * Where the authority's private keys live, behind one small interface.
- * - A key never leaves its keeper; what leaves is a signature.
+ * - A key never leaves its keeper; what leaves is a signature, or what was sealed.
  * - A key file is 0600, is written whole or not at all, and is never overwritten.
  * Refuses to know: what is signed, and for whom.
  */
 export { fileKeys } from './file-keys.ts';
-export type { Keys, Signer } from './promises.ts';
+export { fileSeal } from './file-seal.ts';
+export type { Keys, Seal, Signer } from './promises.ts';

@@ -12,3 +12,13 @@ export interface Keys {
   /** @throws {PortcullisError} `key_unusable` */
   open(name: string): Promise<Signer>;
 }
+
+/** Keeps secrets that lie in the store from whoever has the store alone. */
+export interface Seal {
+  /** Makes its key, where there is none. */
+  make(): Promise<void>;
+  /** `about`: what the secret is of; it opens with the same alone. @throws {PortcullisError} `key_unusable` */
+  seal(secret: Uint8Array, about: string): Promise<Buffer>;
+  /** @throws {PortcullisError} `key_unusable` */
+  open(sealed: Uint8Array, about: string): Promise<Buffer>;
+}

@@ -28,6 +28,7 @@ export async function endingSubjects(
           selectFrom('certificates as later')
             .select('later.subject')
             .whereRef('later.subject', '=', 'certificates.subject')
+            .whereRef('later.form', '=', 'certificates.form')
             .where('later.purpose', '=', 'client')
             .where('later.standing', '=', 'valid')
             .where('later.confirmed', '=', 1)

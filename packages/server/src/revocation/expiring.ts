@@ -36,6 +36,7 @@ export function expiringCertificates(
           selectFrom('certificates as later')
             .select('later.subject')
             .whereRef('later.subject', '=', 'certificates.subject')
+            .whereRef('later.form', '=', 'certificates.form')
             .where('later.purpose', '=', 'client')
             .where('later.standing', '=', 'valid')
             .where('later.confirmed', '=', 1)

@@ -25,7 +25,7 @@ export async function listCertificates(db: Reader, query: CertificatesQuery, now
 
 async function byFingerprint(
   db: Reader,
-  { after = '', limit, subject, kind, standing, archived }: CertificatesQuery,
+  { after = '', limit, subject, kind, standing, form, archived }: CertificatesQuery,
 ): Promise<Page> {
   const isArchived = archived !== undefined;
   let looked = tableOf(db, isArchived).select('fingerprint').where('fingerprint', '>', after);
@@ -40,6 +40,7 @@ async function byFingerprint(
   if (subject !== undefined) select = select.where('certificates.subject', '=', subject);
   if (kind !== undefined) select = select.where('subjects.kind', '=', kind);
   if (standing !== undefined) select = select.where('certificates.standing', '=', standing);
+  if (form !== undefined) select = select.where('certificates.form', '=', form);
   const found = (await select.orderBy('certificates.fingerprint').limit(limit).execute()) as CertificateRow[];
   const last = found.length === limit ? found.at(-1) : end;
   return { items: found.map(certificateView), next: last?.fingerprint ?? null };
@@ -52,7 +53,7 @@ interface Place {
 }
 
 async function byEnd(db: Reader, query: CertificatesQuery, now: number): Promise<Page> {
-  const { limit, subject, kind, standing = 'valid', endsBefore = '' } = query;
+  const { limit, subject, kind, form, standing = 'valid', endsBefore = '' } = query;
   if (standing !== 'valid') {
     throw new PortcullisError('request_malformed', `"${standing}" ones do not end; only those that are valid do`);
   }
@@ -78,6 +79,7 @@ async function byEnd(db: Reader, query: CertificatesQuery, now: number): Promise
   let select = rows(db).innerJoin(ending.as('ending'), 'ending.fingerprint', 'certificates.fingerprint');
   if (subject !== undefined) select = select.where('certificates.subject', '=', subject);
   if (kind !== undefined) select = select.where('subjects.kind', '=', kind);
+  if (form !== undefined) select = select.where('certificates.form', '=', form);
   const ordered = select.orderBy('certificates.notAfter').orderBy('certificates.fingerprint');
   const found = (await ordered.limit(limit).execute()) as CertificateRow[];
   const last = found.length === limit ? found.at(-1) : end;

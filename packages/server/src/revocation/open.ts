@@ -2,6 +2,7 @@ import { type Fingerprint, PortcullisError, type StandingsRequest } from '@portc
 import type { ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
+import { requireNotCut } from './cut.ts';
 import { livingDescendants, supersedeLine } from './descent.ts';
 import { endingSubjects } from './ending.ts';
 import { hold, isHeld, letGo } from './held.ts';
@@ -56,6 +57,7 @@ export function openRevocation({
     },
     letGo,
     isHeld,
+    requireNotCut,
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),
     supersedeLine,
     find: (fingerprint, db) => (db ? findRow(db, fingerprint) : store.read((db) => findRow(db, fingerprint))),

@@ -47,6 +47,8 @@ export interface Revocation {
   /** Within a revision: what is underneath is in force again. Resolves to how many are valid again. */
   letGo(change: ChangeTransaction, subject: string): Promise<number>;
   isHeld(db: Reader, subject: string): Promise<boolean>;
+  /** Who was cut gets no new credential unawares. @throws {PortcullisError} `after_revocation_required` */
+  requireNotCut(db: Reader, subject: string): Promise<void>;
   /** Within a revision: a newer certificate took its place. */
   supersede(change: ChangeTransaction, certificate: CertificateRow): Promise<void>;
   /**

@@ -23,6 +23,7 @@ export async function requireSubject(db: Pick<Reader, 'selectFrom'>, subject: st
 export function certificateView(row: CertificateRow): CertificateView {
   return {
     fingerprint: row.fingerprint as CertificateView['fingerprint'],
+    form: row.form as CertificateView['form'],
     serial: row.serial,
     subject: row.subject as CertificateView['subject'],
     kind: row.kind as Kind,

@@ -1,5 +1,6 @@
 import type { Kind, Standing } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
+import type { Writer } from '../storage/storage.ts';
 import type { CertificateRow } from './promises.ts';
 
 /** So many are named in one statement. */
@@ -17,9 +18,17 @@ export async function setStandings(
     const fingerprints = some.map((row) => row.fingerprint);
     const set = { standing, revision, changedAt: at, changedBy: actor, reason };
     await db.updateTable('certificates').set(set).where('fingerprint', 'in', fingerprints).execute();
+    if (isFinal(standing)) await forgetKeys(db, fingerprints);
     await touch(change, some);
   }
   for (const row of rows) if (row.purpose === 'client') change.certificate(row.subject, row.kind, { ...row, standing });
+}
+
+export const isFinal = (standing: string) => standing === 'revoked' || standing === 'superseded';
+
+/** Nobody needs the key any more of a key credential that is final. */
+export async function forgetKeys(db: Writer, fingerprints: readonly string[]): Promise<void> {
+  await db.deleteFrom('keyCredentials').where('fingerprint', 'in', fingerprints).execute();
 }
 
 /** Marks them as touched by this revision, and has the journal name them. */

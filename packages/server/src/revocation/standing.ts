@@ -3,7 +3,7 @@ import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
 import { changeBeneath, heldOf } from './held.ts';
 import type { CertificateRow } from './promises.ts';
-import { perStatement, setStandings, touch } from './set-standings.ts';
+import { forgetKeys, isFinal, perStatement, setStandings, touch } from './set-standings.ts';
 
 /** Which standings an action changes, and into what. Revoked and superseded are in no row: they are final (P9). */
 const transitions: Record<StandingsRequest['action'], { from: readonly string[]; to: Standing }> = {
@@ -82,6 +82,7 @@ export async function setStanding(change: ChangeTransaction, row: CertificateRow
     .where('standing', 'in', ['valid', 'suspended'])
     .executeTakeFirst();
   if (numUpdatedRows === 0n) return;
+  if (isFinal(standing)) await forgetKeys(db, [row.fingerprint]);
   await db.updateTable('subjects').set({ revision }).where('id', '=', row.subject).execute();
   if (row.purpose === 'client') change.certificate(row.subject, row.kind, { ...row, standing });
 }

@@ -21,7 +21,8 @@ function everyFigure(): Figures[] {
   const issuance = { ends: () => [{ name: 'root', notAfter: 1_000 }] };
   const doors = { list: () => [{ listener: 'api', connections: 2, displaced: 1, turnedAway: 0 }] };
   const signals = { outcomes: () => [['held', 2]] };
-  const authority = { signals, doors, journal, feed, issuance, diskSpace, requests };
+  const keyCredentials = { outcomes: () => [['given', 3]] };
+  const authority = { signals, keyCredentials, doors, journal, feed, issuance, diskSpace, requests };
   const gate = {
     ground: {
       replica: { revision: 7, headRevision: 8, certificates: 3 },

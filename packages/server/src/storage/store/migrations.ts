@@ -98,4 +98,10 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   heldTables + signalsTables + rulesTables + alertsTables + journeysTables + labelsTables + publicationTables,
+  `
+  -- A credential is a certificate, or a key that a sensor shares with the authority.
+  ALTER TABLE certificates ADD COLUMN form TEXT NOT NULL DEFAULT 'certificate';
+  ALTER TABLE archivedCertificates ADD COLUMN form TEXT NOT NULL DEFAULT 'certificate';
+  CREATE TABLE keyCredentials (fingerprint TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -9,12 +9,15 @@ import type { SignalsTables } from './tables/signals.ts';
 
 interface CertificatesTable {
   fingerprint: string;
+  /** What `fingerprint` is of: a certificate, or the key id of a key credential. */
+  form: string;
   serial: string;
   issuer: string;
   /** Of the issuer's certificate; not known of those that earlier versions issued. */
   issuerFingerprint: string | null;
   subject: string;
   purpose: string;
+  /** Of a key credential: no bytes. */
   der: Uint8Array;
   notBefore: number;
   notAfter: number;
@@ -123,6 +126,8 @@ export interface Schema
   certificates: CertificatesTable;
   /** What ended: `archive/` puts it there, and nothing that decides reads it. */
   archivedCertificates: CertificatesTable & { archivedAt: number };
+  /** What a sensor shares with the authority, sealed, for as long as its credential is not final. */
+  keyCredentials: { fingerprint: string; sealed: Uint8Array };
   tokens: TokensTable;
   /** Without what could prove a secret. */
   archivedTokens: Omit<TokensTable, 'secretHash' | 'proofKey'> & { archivedAt: number };

@@ -1,0 +1,40 @@
+import { PortcullisError } from '@portcullis/contract';
+import type { Attributes } from '../attributes/attributes.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Seal } from '../keys/keys.ts';
+import type { Revocation } from '../revocation/revocation.ts';
+import type { Store } from '../storage/storage.ts';
+import type { System } from '../telemetry/telemetry.ts';
+import { contextOf } from './context-of.ts';
+import { create } from './create.ts';
+import type { KeyCredentials } from './promises.ts';
+
+export interface KeyCredentialParts {
+  store: Store;
+  journal: Journal;
+  attributes: Pick<Attributes, 'ensure'>;
+  revocation: Pick<Revocation, 'find' | 'isHeld' | 'requireNotCut' | 'supersede'>;
+  seal: Seal;
+  system: System;
+}
+
+export function openKeyCredentials(parts: KeyCredentialParts): KeyCredentials {
+  const asked = { given: 0, refused: 0 };
+  return {
+    create: (by, request) => create(parts, by, request),
+    async contextOf(query) {
+      try {
+        const context = await contextOf(parts, query);
+        asked.given++;
+        return context;
+      } catch (error) {
+        if (error instanceof PortcullisError && error.code === 'key_credential_unknown') asked.refused++;
+        throw error;
+      }
+    },
+    outcomes: () => [
+      ['given', asked.given],
+      ['refused', asked.refused],
+    ],
+  };
+}

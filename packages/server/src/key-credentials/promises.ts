@@ -1,0 +1,14 @@
+import type { KeyContext, KeyContextQuery, KeyCredentialCreated, KeyCredentialRequest } from '@portcullis/contract';
+import type { By } from '../journal/journal.ts';
+
+export interface KeyCredentials {
+  /**
+   * One transaction, one revision. @throws {PortcullisError} `key_credential_exists`, `kind_conflict`, `after_revocation_required`,
+   * `standing_held`, `subject_retired`, `key_unusable`
+   */
+  create(by: By, request: KeyCredentialRequest): Promise<KeyCredentialCreated>;
+  /** Changes nothing. One that is unknown and one that is not valid are told by the same words. @throws {PortcullisError} `key_credential_unknown`, `key_unusable` */
+  contextOf(asked: KeyContextQuery): Promise<KeyContext>;
+  /** How many contexts were asked for, by what became of it. */
+  outcomes(): [outcome: 'given' | 'refused', count: number][];
+}
