@@ -49,8 +49,9 @@ test('P8: what a device kept is sent after a new start, under the same ids', asy
   const { device: next } = await openDevice(directory);
   assert.equal(next.kept, 2);
   await next.drained(limit());
-  const mine = back.stored.find(({ _id }) => _id === 'mine');
-  assert.deepEqual(mine, { value: 1, _id: 'mine', _time: '2026-11-23T12:00:00Z', _clock: 'unknown' });
+  const { _run: run, ...mine } = back.stored.find(({ _id }) => _id === 'mine') ?? assert.fail();
+  assert.match(String(run), /^[A-Za-z0-9_-]{12}$/);
+  assert.deepEqual(mine, { value: 1, _id: 'mine', _time: '2026-11-23T12:00:00Z', _clock: 'unknown', _sequence: 1 });
   assert.equal(back.stored.length, 2);
 });
 

@@ -128,7 +128,7 @@ export class Device {
     const now = new Date(this.#system.now()).toISOString();
     const clock = this.#clock.state;
     const lines = readings.map(({ text, given }) =>
-      lineOf(text, { id: given.id ?? this.#makeId(), time: given.time ?? now, clock }),
+      lineOf(text, { ...given, id: given.id ?? this.#makeId(), time: given.time ?? now, clock }),
     );
     return known.put(lines, tally);
   }

@@ -95,7 +95,7 @@ export class Intake {
 
 const gone = ({ acknowledged, refused }: Account) => acknowledged + refused;
 
-function parse(line: Line, given?: (line: Line) => Required<Given>): Parsed {
+function parse(line: Line, given?: (line: Line) => Given): Parsed {
   try {
     if (line.isCut) throw new PortcullisError('usage', `it is longer than ${lineBytesMax} bytes`);
     const { text, given: own } = parseLine(line.bytes);

@@ -147,7 +147,7 @@ export class Progress {
   }
 
   /** Before the lines are put; says what is given to each that brings nothing itself. */
-  note(lines: Line[]): (line: Line) => Required<Given> {
+  note(lines: Line[]): (line: Line) => Required<Pick<Given, 'id' | 'time'>> {
     const time = new Date(this.#system.now()).toISOString();
     this.#write({ group: { end: lines.at(-1)?.end ?? this.bytes, time } });
     const { ids } = this.#taken;

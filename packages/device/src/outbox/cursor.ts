@@ -12,6 +12,9 @@ export interface Place {
 /** A page of flash each, so that a write that is torn spoils one of the two. */
 const slotBytes = 4096;
 const fieldBytes = 16;
+/** Behind what version 0.1.0 reads and writes of a slot; its checksum covers all of it, so that one of another turn is known. */
+const numberBytes = 8;
+const slotUsedBytes = fieldBytes + 4 + numberBytes + 4;
 
 /**
  * What is done, on disk. Two slots are written in turn, each with a number and a checksum; a cut in the middle of a write leaves
@@ -22,13 +25,15 @@ export class Cursor {
   #handle: number | undefined;
   #turn = 0;
   place: Place = { segment: 0, offset: 0 };
+  /** The last number that was given to a reading, when the cursor was moved. */
+  last: number | undefined;
 
   /** Without a slot that can be read, everything that is there is sent once more: the gate knows the ids. */
   constructor(directory: string) {
     this.#directory = directory;
     const slots = existsSync(this.#file) ? this.#readSlots() : [];
     const newest = slots.toSorted((one, other) => one.turn - other.turn).at(-1);
-    if (newest) [this.place, this.#turn] = [newest.place, newest.turn];
+    if (newest) [this.place, this.#turn, this.last] = [newest.place, newest.turn, newest.last];
     else this.place = readCursor0(this.#file0) ?? this.place;
   }
 
@@ -42,12 +47,13 @@ export class Cursor {
   }
 
   /** False: the disk has no room for a cursor that it does not hold yet. A crash then sends more than once, and loses nothing. */
-  move(place: Place): boolean {
+  move(place: Place, last?: number): boolean {
     this.place = place;
+    this.last = last;
     try {
       this.#handle ??= existsSync(this.#file) ? openSync(this.#file, 'r+') : this.#make();
       this.#turn++;
-      writeSync(this.#handle, slotOf(this.#turn, place), 0, fieldBytes + 4, (this.#turn % 2) * slotBytes);
+      writeSync(this.#handle, slotOf(this.#turn, place, last), 0, slotUsedBytes, (this.#turn % 2) * slotBytes);
       fdatasyncSync(this.#handle);
       if (this.#turn === 1) rmSync(this.#file0, { force: true });
       return true;
@@ -78,7 +84,7 @@ export class Cursor {
     }
   }
 
-  #readSlots(): { turn: number; place: Place }[] {
+  #readSlots(): Slot[] {
     const handle = openSync(this.#file, 'r');
     try {
       return [0, 1].flatMap((slot) => slotIn(handle, slot * slotBytes));
@@ -90,21 +96,32 @@ export class Cursor {
 
 const noRoom = new Set(['ENOSPC', 'EDQUOT']);
 
-function slotOf(turn: number, { segment, offset }: Place): Buffer {
-  const slot = Buffer.alloc(fieldBytes + 4);
+interface Slot {
+  turn: number;
+  place: Place;
+  last: number | undefined;
+}
+
+function slotOf(turn: number, { segment, offset }: Place, last: number | undefined): Buffer {
+  const slot = Buffer.alloc(slotUsedBytes);
   slot.writeBigUInt64BE(BigInt(turn), 0);
   slot.writeUInt32BE(segment, 8);
   slot.writeUInt32BE(offset, 12);
   slot.writeUInt32BE(crc32(slot.subarray(0, fieldBytes)), fieldBytes);
+  if (last === undefined) return slot;
+  slot.writeBigUInt64BE(BigInt(last), fieldBytes + 4);
+  slot.writeUInt32BE(crc32(slot.subarray(0, slotUsedBytes - 4)), slotUsedBytes - 4);
   return slot;
 }
 
-function slotIn(handle: number, at: number): { turn: number; place: Place }[] {
-  const slot = Buffer.alloc(fieldBytes + 4);
+function slotIn(handle: number, at: number): Slot[] {
+  const slot = Buffer.alloc(slotUsedBytes);
   if (readSync(handle, slot, 0, slot.length, at) < slot.length) return [];
   if (crc32(slot.subarray(0, fieldBytes)) !== slot.readUInt32BE(fieldBytes)) return [];
   const place = { segment: slot.readUInt32BE(8), offset: slot.readUInt32BE(12) };
-  return [{ turn: Number(slot.readBigUInt64BE(0)), place }];
+  const hasLast = crc32(slot.subarray(0, slotUsedBytes - 4)) === slot.readUInt32BE(slotUsedBytes - 4);
+  const last = hasLast ? Number(slot.readBigUInt64BE(fieldBytes + 4)) : undefined;
+  return [{ turn: Number(slot.readBigUInt64BE(0)), place, last }];
 }
 
 function readCursor0(file: string): Place | undefined {

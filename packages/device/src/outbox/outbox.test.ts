@@ -28,6 +28,8 @@ function idsIn(outbox: Outbox, limit = 10_000): string[] {
   return outbox.peek(limit, 64 * bytesMax).map(({ line }) => (JSON.parse(line) as { _id: string })._id);
 }
 
+const withoutNumber = (line = '') => line.replace(/,"_sequence":\d+,"_run":"[^"]+"/, '');
+
 const idsOf = (from: number, count: number) => Array.from({ length: count }, (_, index) => `reading-${from + index}`);
 
 async function filled(directory: string, count: number, bounds?: OutboxBounds): Promise<Outbox> {
@@ -48,7 +50,7 @@ test('P8: what was put is there after a new start, in order and as it was', asyn
   const again = new Outbox(directory);
   assert.equal(again.length, 50);
   assert.deepEqual(idsIn(again), idsOf(0, 50));
-  assert.deepEqual(again.peek(1, bytesMax)[0]?.line, reading(0));
+  assert.deepEqual(withoutNumber(again.peek(1, bytesMax)[0]?.line), reading(0));
 });
 
 test('records of version 0.1.0 are given out as the lines that it would have sent', () => {

@@ -2,8 +2,10 @@ import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { counted, PortcullisError } from '@portcullis/contract';
 import { makeDirectory, syncDirectory } from '../durable.ts';
+import { realSystem, type System } from '../system.ts';
 import { Cursor, type Place } from './cursor.ts';
 import { type Damage, DamagedBytes } from './damage.ts';
+import { Numbering } from './numbering.ts';
 import { lineIn } from './reading.ts';
 import { appendRecords, cutAt, encodeRecord, type Gap, readRecords, recordBytesMax, scanSegment } from './segment.ts';
 
@@ -63,6 +65,9 @@ export class Outbox {
   /** By their numbers, in order. */
   readonly #segments = new Map<number, Segment>();
   readonly #cursor: Cursor;
+  readonly #numbering: Numbering;
+  /** Given with the last flush: what is numbered behind it is on its way to disk. */
+  #numberOnDisk: number | undefined;
   /** Of the newest segment that there was. */
   #newest: number;
   #handle: number | undefined;
@@ -79,6 +84,7 @@ export class Outbox {
     directory: string,
     bounds: OutboxBounds = outboxBounds,
     onDamage: (damage: Damage) => void = () => undefined,
+    { random }: Pick<System, 'random'> = realSystem,
   ) {
     makeDirectory(directory);
     this.#directory = directory;
@@ -86,9 +92,12 @@ export class Outbox {
     this.#onDamage = onDamage;
     this.#damaged = new DamagedBytes(directory);
     this.#cursor = new Cursor(directory);
+    this.#numbering = new Numbering(directory, random, this.#cursor.last);
     const numbers = segmentsIn(directory);
     this.#newest = Math.max(this.#cursor.place.segment, ...numbers);
     for (const number of numbers) this.#count(number, number === this.#newest);
+    if ([...this.#segments.values()].some(({ gaps }) => gaps.length > 0)) this.#numbering.lose();
+    this.#numberOnDisk = this.#numbering.last;
   }
 
   /** Readings that wait. */
@@ -115,13 +124,16 @@ export class Outbox {
   }
 
   /** As many as fit, in their order; resolves when these are on disk, all together. @throws {PortcullisError} `disk_full` */
-  putAll(lines: string[]): Promise<Put> {
+  async putAll(lines: string[]): Promise<Put> {
+    this.#requireRun();
     const records: Buffer[] = [];
     let refusal: PortcullisError | undefined;
     let held = this.#bytes;
     for (const line of lines) {
-      const record = encodeRecord(line);
+      const before = this.#numbering.last;
+      const record = encodeRecord(this.#numbering.number(line));
       refusal = this.#refusalOf(record.length, held);
+      if (refusal) this.#numbering.backTo(before);
       if (refusal) break;
       records.push(record);
       held += record.length;
@@ -159,18 +171,27 @@ export class Outbox {
     this.#waiting -= readings;
     this.#gone += readings;
     this.#full = false;
-    const isOnDisk = this.#cursor.move(place);
+    const isOnDisk = this.#cursor.move(place, this.#numberOnDisk);
     for (const number of [...this.#segments.keys()]) if (number < place.segment) this.#drop(number);
     const isEmpty = this.#waiting === 0 && place.offset === this.#segments.get(place.segment)?.end;
     if (!isEmpty || (isOnDisk && place.offset <= emptyBytesMax)) return;
     this.#drop(place.segment);
-    if (!isOnDisk) this.#cursor.move(place);
+    if (!isOnDisk) this.#cursor.move(place, this.#numberOnDisk);
   }
 
   close(): void {
     if (this.#pending.length > 0) this.#flush();
     this.#closeSegment();
     this.#cursor.close();
+  }
+
+  #requireRun(): void {
+    try {
+      this.#numbering.requireRun();
+    } catch (cause) {
+      throw diskFull(cause);
+    }
+    this.#numberOnDisk ??= this.#numbering.last;
   }
 
   #refusalOf(recordBytes: number, held: number): PortcullisError | undefined {
@@ -198,11 +219,11 @@ export class Outbox {
     try {
       this.#append(Buffer.concat(group.flatMap(({ records }) => records)));
     } catch (cause) {
-      const full = (cause as NodeJS.ErrnoException).code === 'ENOSPC';
-      const error = full ? new PortcullisError('disk_full', 'the disk of the outbox is full', { cause }) : cause;
-      for (const { reject } of group) reject(error);
+      this.#numbering.backTo(this.#numberOnDisk);
+      for (const { reject } of group) reject(diskFull(cause));
       return;
     }
+    this.#numberOnDisk = this.#numbering.last;
     for (const { records, refusal, resolve } of group) {
       resolve({ taken: records.length, first: this.#gone + this.#waiting, ...(refusal && { refusal }) });
       this.#waiting += records.length;
@@ -239,7 +260,9 @@ export class Outbox {
   #count(number: number, mayBeTorn: boolean): void {
     if (number < this.#cursor.place.segment) return this.#drop(number);
     const file = this.#fileOf(number);
-    const { records, gaps, end } = scanSegment(file, this.#from(number), mayBeTorn);
+    const { records, gaps, end } = scanSegment(file, this.#from(number), mayBeTorn, (payload) =>
+      this.#numbering.saw(payload),
+    );
     const told = gaps.map((gap) => this.#damaged.keep(file, gap));
     const holdsDamage = told.some((damage) => damage?.isKept === false);
     this.#segments.set(number, { end, gaps, holdsDamage });
@@ -270,6 +293,11 @@ export class Outbox {
   #fileOf(segment: number): string {
     return join(this.#directory, `${String(segment).padStart(8, '0')}.log`);
   }
+}
+
+function diskFull(cause: unknown): unknown {
+  if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') return cause;
+  return new PortcullisError('disk_full', 'the disk of the outbox is full', { cause });
 }
 
 /** The numbers of the segments in a directory, in order. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lineIn, lineOf, parseLine, writeReading } from './reading.ts';
+import { lineIn, lineOf, numbered, parseLine, writeReading } from './reading.ts';
 
 const stamp = { id: 'a', time: '2026-11-23T12:00:00Z', clock: 'unknown' } as const;
 const head = '{"_clock":"unknown","_id":"a","_time":"2026-11-23T12:00:00Z"';
@@ -47,7 +47,9 @@ test('half of a surrogate pair in an object is refused too', () => {
 });
 
 test('a reading is as large as a gate takes it, with what is added to it', () => {
-  const fits = `{"a":"${'x'.repeat(65_536 - head.length - 8)}"}`;
-  assert.equal(lineOf(fits, stamp).length, 65_536);
+  const number = { run: 'r'.repeat(32), sequence: Number.MAX_SAFE_INTEGER };
+  const fits = `{"a":"${'x'.repeat(65_536 - head.length - 8 - 71)}"}`;
+  assert.equal(lineOf(fits, { ...stamp, ...number }).length, 65_536);
+  assert.equal(numbered(lineOf(fits, stamp), number).length, 65_536);
   assert.throws(() => lineOf(fits.replace('x', 'xx'), stamp), { code: 'usage', message: /65537 bytes .* 65536/ });
 });

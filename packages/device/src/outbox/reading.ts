@@ -6,6 +6,9 @@ export interface Given {
   id?: string;
   /** RFC 3339. */
   time?: string;
+  /** Its number within the run: how far it is in what was taken, so that a missing one is seen. The outbox gives it. */
+  sequence?: number;
+  run?: string;
 }
 
 /** A reading as it was written: its data is a text, so that each digit arrives as it is. */
@@ -19,6 +22,13 @@ export interface Stamp {
   id: string;
   time: string;
   clock: ClockState;
+  sequence?: number | undefined;
+  run?: string | undefined;
+}
+
+export interface Numbered {
+  run: string;
+  sequence: number;
 }
 
 /** @throws {PortcullisError} `usage`: no gate would ever take such a reading */
@@ -29,24 +39,27 @@ export function writeReading(data: Record<string, unknown>, given: Given): Writt
   return { text, given };
 }
 
-/** One line of JSON: its `_id` and `_time` are the reading's own. @throws {PortcullisError} `usage` */
+/** One line of JSON: its `_id` and `_time` are the reading's own, and a number that it had before. @throws {PortcullisError} `usage` */
 export function parseLine(line: string | Buffer): Written {
   if (typeof line !== 'string' && !isUtf8(line)) throw new PortcullisError('usage', 'this is not UTF-8');
   const { text, names, value } = objectIn(line.toString());
-  requireNames(names, ['_id', '_time']);
-  const { _id: id, _time: time } = value;
-  const given = { ...(id !== undefined && { id }), ...(time !== undefined && { time }) } as Given;
+  requireNames(names, ['_id', '_time', '_sequence', '_run']);
+  const { _id: id, _time: time, _sequence: sequence, _run: run } = value;
+  const given = Object.fromEntries(
+    Object.entries({ id, time, sequence, run }).filter(([, own]) => own !== undefined),
+  ) as Given;
   requireGiven(given);
   return { text, given };
 }
 
 /** The line that a gate gets. It begins with what no device writes into its data. @throws {PortcullisError} `usage` (too large) */
-export function lineOf(text: string, { id, time, clock }: Stamp): string {
+export function lineOf(text: string, { id, time, clock, sequence, run = noRun }: Stamp): string {
   const head = `${lineStart}${clock}","_id":"${id}","_time":"${time}"`;
-  const line = text === '{}' ? `${head}}` : `${head},${text.slice(1)}`;
-  const bytes = Buffer.byteLength(line);
+  const plain = text === '{}' ? `${head}}` : `${head},${text.slice(1)}`;
+  const line = sequence === undefined ? plain : numbered(plain, { run, sequence });
+  const bytes = Buffer.byteLength(plain) + longestNumberBytes;
   if (bytes <= readingBounds.readingBytesMax) return line;
-  const message = `the reading has ${bytes} bytes with its id and time; a gate takes at most ${readingBounds.readingBytesMax}`;
+  const message = `the reading has ${bytes} bytes with its id, time and number; a gate takes at most ${readingBounds.readingBytesMax}`;
   throw new PortcullisError('usage', message);
 }
 
@@ -55,6 +68,25 @@ export function requireFits({ text, given }: Written): void {
   if (text.length < readingBounds.readingBytesMax / 4) return;
   lineOf(text, { id: given.id ?? longestId, time: given.time ?? longestTime, clock: 'unsynchronized' });
 }
+
+/** The line with its number behind the state of the clock. */
+export function numbered(line: string, { run, sequence }: Numbered): string {
+  const at = line.indexOf('"', lineStart.length) + 1;
+  return `${line.slice(0, at)},"_sequence":${sequence},"_run":"${run}"${line.slice(at)}`;
+}
+
+/** That of a line, or of its beginning. */
+export function numberIn(line: string): Numbered | undefined {
+  const [, sequence, run] = lineNumber.exec(line) ?? [];
+  return sequence === undefined || run === undefined ? undefined : { run, sequence: Number(sequence) };
+}
+
+/** No device writes into its data what a line begins with. */
+const lineNumber = /^\{"_clock":"[a-z]+","_sequence":(\d{1,16}),"_run":"([A-Za-z0-9_-]{1,32})"/;
+
+/** The run of a number that came without one. */
+const noRun = '0';
+const longestNumberBytes = `,"_sequence":${Number.MAX_SAFE_INTEGER},"_run":""`.length + 32;
 
 const longestId = 'x'.repeat(40);
 const longestTime = '2026-11-23T12:00:00.000Z';
@@ -87,12 +119,12 @@ const isReserved = (name: string) => name.startsWith('_');
 function requireNames(names: string[], allowed: string[]): void {
   const reserved = names.find((name) => !allowed.includes(name));
   if (reserved === undefined) return;
-  const message = `member "${reserved}" begins with "_", which is reserved; allowed are _id and _time`;
+  const message = `member "${reserved}" begins with "_", which is reserved; allowed are ${allowed.join(', ')}`;
   throw new PortcullisError('usage', message);
 }
 
-function requireGiven({ id, time }: Given): void {
-  const parsed = ReservedMembers.safeParse({ _id: id, _time: time });
+function requireGiven({ id, time, sequence, run }: Given): void {
+  const parsed = ReservedMembers.safeParse({ _id: id, _time: time, _sequence: sequence, _run: run });
   if (parsed.success) return;
   const [issue] = parsed.error.issues;
   throw new PortcullisError('usage', `member "${String(issue?.path[0])}": ${issue?.message}`);

@@ -72,15 +72,22 @@ export interface Scan {
  * Looks through a segment from an offset on. Behind damage the next whole record is looked for. Only the last segment of all may
  * be torn: what a power cut left of a write that nobody was told of. It does not end as a record does.
  */
-export function scanSegment(file: string, from: number, isLast: boolean): Scan {
+export function scanSegment(
+  file: string,
+  from: number,
+  isLast: boolean,
+  onRecord: (payload: Buffer) => void = () => undefined,
+): Scan {
   const { bytes } = readFrom(file, from, Number.POSITIVE_INFINITY);
   const scan: Scan = { records: 0, gaps: [], end: from + bytes.length };
   const search = { bytesLeft: searchBytesMax };
   for (let offset = 0; offset < bytes.length; ) {
     const end = recordEnd(bytes, offset);
     const next = end ?? nextRecord(bytes, offset + 1, search) ?? bytes.length;
-    if (end !== undefined) scan.records++;
-    else if (next === bytes.length && isLast && bytes.at(-1) !== closingBrace) scan.end = from + offset;
+    if (end !== undefined) {
+      scan.records++;
+      onRecord(bytes.subarray(offset + headerBytes, end));
+    } else if (next === bytes.length && isLast && bytes.at(-1) !== closingBrace) scan.end = from + offset;
     else scan.gaps.push({ from: from + offset, to: from + next });
     offset = next;
   }

@@ -44,7 +44,7 @@ export class Stream {
     const { onGatesMissing, onGatesFound } = parts;
     this.#parts = parts;
     this.#directory = join(directory, 'outbox', name);
-    this.#outbox = new Outbox(this.#directory, bounds, (damage) => this.#tellDamage(damage));
+    this.#outbox = new Outbox(this.#directory, bounds, (damage) => this.#tellDamage(damage), system);
     this.#sender = new Sender({
       stream: name,
       outbox: this.#outbox,

@@ -106,10 +106,10 @@ export class OtherProcess implements Destination {
 /** An interrupted command ends within that. */
 const settleMs = 200;
 
-function lineFor({ text, given: { id, time } }: Written): string {
+function lineFor({ text, given }: Written): string {
+  const named = Object.entries(given).filter(([, value]) => value !== undefined);
   const own = [
-    ...(id === undefined ? [] : [`"_id":${JSON.stringify(id)}`]),
-    ...(time === undefined ? [] : [`"_time":${JSON.stringify(time)}`]),
+    ...named.map(([name, value]) => `"_${name}":${JSON.stringify(value)}`),
     ...(text === '{}' ? [] : [text.slice(1, -1)]),
   ];
   return `{${own.join(',')}}`;
