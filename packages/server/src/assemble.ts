@@ -162,8 +162,8 @@ export async function assembleGate(
   const parts = { directory: home, settings, policies: files, sink, ...looks, system, log };
   const gate = stack.use(await openGate(parts, signal));
   const opened = stack.move();
-  const { subject, instance, port } = gate;
-  return { subject, instance, port, broken, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  const { subject, instance, port, mqttPort } = gate;
+  return { subject, instance, port, mqttPort, broken, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 export async function assembleDesk(

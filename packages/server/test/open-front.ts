@@ -1,4 +1,4 @@
-/** The gate's HTTP side over real TLS and a real sink, with a replica and a lease that the test owns. */
+/** The gate's listeners over real TLS and a real sink, with a replica and a lease that the test owns. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
@@ -11,8 +11,9 @@ import { patienceMs } from '../../../test/patience.ts';
 import { type Ground, isAdmissible } from '../src/gate/admission/admit.ts';
 import { Connections } from '../src/gate/connections/connections.ts';
 import type { GateLimits, GateSettings } from '../src/gate/gate.ts';
-import { Front } from '../src/gate/listeners/http/front.ts';
+import { DoorNotes } from '../src/gate/listeners/door-notes.ts';
 import { Intake } from '../src/gate/listeners/intake.ts';
+import { Listeners } from '../src/gate/listeners/listeners.ts';
 import { gateFigures } from '../src/gate/listeners/metrics.ts';
 import { gateStatus } from '../src/gate/listeners/status.ts';
 import { compilePolicy, type StreamConfig } from '../src/gate/policy/policy.ts';
@@ -64,8 +65,10 @@ export class OpenFront {
   readonly watching: Watching;
   readonly ground: Ground;
   readonly sink: Sink;
-  readonly front: Front;
+  readonly notes: DoorNotes;
+  readonly listeners: Listeners;
   port = 0;
+  mqttPort = 0;
 
   private constructor(certificates: FleetCertificates, sink: Sink, { limits, streams = { telemetry } }: FrontOptions) {
     this.certificates = certificates;
@@ -77,7 +80,11 @@ export class OpenFront {
     const gate = 'gate-1' as SubjectId;
     this.lease = new Lease(system);
     const settings: GateSettings = {
-      ...{ authority: 'https://localhost:1', url: 'https://localhost:2', listen: { host: '127.0.0.1', port: 0 } },
+      ...{
+        authority: 'https://localhost:1',
+        url: 'https://localhost:2',
+        listen: { host: '127.0.0.1', port: 0, mqttPort: 0 },
+      },
       ...{ retainDays: 0, streams, limits: { ...usual, ...limits } },
     };
     const bounds = { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax };
@@ -94,13 +101,14 @@ export class OpenFront {
       ...{ gate, instance, ground, connections, verdicts, policies: { refused: false }, now: system.now },
       ...{ watching, edgesTold: () => 0 },
       ...{ pruneWaiting: () => 0, unproven: () => 0, overruns: () => recording.overruns },
-      crowd: () => this.front.crowd,
+      crowd: () => this.listeners.crowd,
       certificateEnds: () => timestamp(system.now() + 1_000_000),
       diskSpace: async () => ({ freeBytes: 1_000, totalBytes: 5_000 }),
     };
     const metrics = gateFigures(told);
     this.intake = new Intake(instance, bounds.bytesMax);
-    this.front = new Front({
+    this.notes = new DoorNotes({ ...{ ground, connections, verdicts, system, log }, limits: settings.limits });
+    this.listeners = new Listeners({
       gate,
       ground,
       connections,
@@ -124,9 +132,10 @@ export class OpenFront {
     const certificates = await FleetCertificates.make();
     const opened = new OpenFront(certificates, options.sink?.(real) ?? real, options);
     const { key, cert } = await certificates.leaf({ subject: 'gate-1', kind: 'gate', purpose: 'server' });
-    opened.port = await opened.front.listen({ key, certificate: cert, trust: certificates.trust });
+    const ports = await opened.listeners.listen({ key, certificate: cert, trust: certificates.trust });
+    [opened.port, opened.mqttPort] = [ports.https, ports.mqtt ?? 0];
     context.after(async () => {
-      await opened.front.close();
+      await opened.listeners.close();
       await opened.recording.stop();
       await opened.verdicts.flush();
       await real[Symbol.asyncDispose]();

@@ -29,7 +29,10 @@ export async function makeFleetDirectory(
   const deskHost = desk === 'here' ? host : desk === 'none' ? undefined : desk.host;
   await replaceFile(join(directory, 'fleet.yaml'), fleetYaml({ fleet, hosts, listenHost, basePort, deskHost }));
   const beside = { host, listenHost, authorityPort: basePort };
-  await replaceFile(join(directory, 'gate.yaml'), gateYaml({ ...beside, gatePort: basePort + 3 }));
+  await replaceFile(
+    join(directory, 'gate.yaml'),
+    gateYaml({ ...beside, gatePort: basePort + 3, mqttPort: basePort + 4 }),
+  );
   loadGateConfig(directory);
   if (desk === 'here') {
     await replaceFile(

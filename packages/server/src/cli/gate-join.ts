@@ -20,6 +20,8 @@ export interface JoinOptions {
   port: string;
   /** Of a desk. */
   publicPort?: string;
+  /** Of a gate. */
+  mqttPort?: string;
   host: string;
   listen: string;
   replace?: boolean;
@@ -47,6 +49,7 @@ export async function joinFleet(
   if (known) requireReplaceable(kind, directory, token, wanted);
   const port = portOf('port', wanted.port);
   const publicPort = wanted.publicPort === undefined ? undefined : portOf('public-port', wanted.publicPort);
+  const mqttPort = wanted.mqttPort === undefined ? undefined : portOf('mqtt-port', wanted.mqttPort);
   const home = join(directory, kind);
   makeDirectory(home);
   const lock = holdLock(join(home, `${kind}.lock`));
@@ -54,7 +57,7 @@ export async function joinFleet(
     const joining = join(home, 'joining');
     const credential = await enrolInto(kind, joining, token, credentialIn(home));
     await replaceFile(join(directory, 'root.pem'), credential.roots, 0o644);
-    if (!known) await replaceFile(file, yamlOf(kind, { port, publicPort }, wanted, credential));
+    if (!known) await replaceFile(file, yamlOf(kind, { port, publicPort, mqttPort }, wanted, credential));
     writeCredential(credentialFileIn(home), credential);
     rmSync(joining, { recursive: true });
     tell(kind, directory, credential, known, output);
@@ -68,16 +71,18 @@ export async function joinFleet(
 interface Ports {
   port: number;
   publicPort: number | undefined;
+  mqttPort: number | undefined;
 }
 
 function yamlOf(
   kind: Joining,
-  { port, publicPort }: Ports,
+  { port, publicPort, mqttPort }: Ports,
   { host, listen: listenHost }: Wanted,
   { authority }: Credential,
 ): string {
   const made = { host, listenHost, authorityPort: 0, authority };
-  return kind === 'gate' ? gateYaml({ ...made, gatePort: port }) : deskYaml({ ...made, deskPort: port, publicPort });
+  if (kind === 'gate') return gateYaml({ ...made, gatePort: port, mqttPort });
+  return deskYaml({ ...made, deskPort: port, publicPort });
 }
 
 function portOf(option: string, text: string): number {
@@ -90,7 +95,7 @@ function portOf(option: string, text: string): number {
 function requireReplaceable(kind: Joining, directory: string, token: string, { replace, given }: Wanted): void {
   loaders[kind](directory);
   if (given.length > 0) {
-    const options = given.map((name) => `--${name === 'publicPort' ? 'public-port' : name}`).join(', ');
+    const options = given.map((name) => `--${name.replace('Port', '-port')}`).join(', ');
     throw new PortcullisError(
       'usage',
       `"${directory}" holds a ${kind}; what ${options} would say stands in its ${kind}.yaml`,

@@ -99,9 +99,10 @@ async function openGate(directory: string, signal: AbortSignal, outside: Outside
   const { assembleGate } = await import('../assemble.ts');
   const files = new GatePolicyFiles(directory);
   const gate = await assembleGate(directory, files, signal, outside);
-  const { broken, port } = gate;
+  const { broken, port, mqttPort } = gate;
+  const { host } = files.config.listen;
   return {
-    listening: [`https://${files.config.listen.host}:${port}`],
+    listening: [`https://${host}:${port}`, ...(mqttPort === undefined ? [] : [`mqtts://${host}:${mqttPort}`])],
     broken,
     close: () => gate[Symbol.asyncDispose](),
   };

@@ -29,16 +29,17 @@ export function gateYaml(made: {
   listenHost: string;
   authorityPort: number;
   gatePort: number;
+  mqttPort: number | undefined;
   authority?: string;
 }): string {
-  const { host, listenHost, authorityPort, gatePort } = made;
+  const { host, listenHost, authorityPort, gatePort, mqttPort } = made;
   const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
   return `# What this gate expects, and of whom. It stays at the gate. Keys: docs/reference/configuration.md
 authority: ${authority}
 url: https://${urlHost(host)}:${gatePort}
 listen:
   host: ${JSON.stringify(listenHost)}
-  port: ${gatePort}
+  port: ${gatePort}${mqttPort === undefined ? '' : `\n  mqttPort: ${mqttPort}`}
 streams:
   telemetry:
     expect: { status: active }

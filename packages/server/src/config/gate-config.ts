@@ -59,6 +59,8 @@ export const GateFile = z.strictObject({
     host: Host.default('127.0.0.1'),
     /** Port where devices send, and operators ask. */
     port: Port.default(8443),
+    /** Port where devices send over MQTT 3.1.1 and 5, with TLS; without it, nobody does. */
+    mqttPort: Port.optional(),
   }),
   /** How many days readings and refusals are kept; 0 is for ever. More than a tenth of them at once waits for `gate accept-prune`. */
   retainDays: z.int().min(0).max(36_500).default(30),

@@ -62,6 +62,7 @@ class RunningGate implements Gate {
   readonly instance: string;
   readonly subject: string;
   port = 0;
+  mqttPort: number | undefined;
   readonly #parts: GateParts;
   readonly #policies: Policies;
   /** In force: the last accepted one, as soon as the replica has what it looks at. */
@@ -175,7 +176,8 @@ class RunningGate implements Gate {
     this.#settled = true;
     this.#reportApplied({ applied: replica.revision, hash: replica.hash });
     const held = await this.#credentials.obtainServer();
-    this.port = await this.#listeners.listen(held);
+    const { https, mqtt } = await this.#listeners.listen(held);
+    [this.port, this.mqttPort] = [https, mqtt];
     this.#credentials.keepServer(held, (next) => this.#listeners.swapCredential(next));
     this.#credentials.keepClient();
     this.#policies.watch();

@@ -5,7 +5,7 @@ export interface GateSettings {
   authority: string;
   /** Where devices reach this gate. */
   url: string;
-  listen: { host: string; port: number };
+  listen: { host: string; port: number; mqttPort?: number | undefined };
   /** 0: for ever. */
   retainDays: number;
   /** Where figures are told without a client certificate; not given: nowhere. */
@@ -22,5 +22,6 @@ export interface Gate {
   readonly subject: string;
   readonly instance: string;
   readonly port: number;
+  readonly mqttPort: number | undefined;
   [Symbol.asyncDispose](): Promise<void>;
 }

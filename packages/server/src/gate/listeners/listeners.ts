@@ -1,5 +1,8 @@
+import type { Log } from '../../telemetry/telemetry.ts';
+import { DoorNotes } from './door-notes.ts';
 import { Front, type FrontParts } from './http/front.ts';
-import type { ServerCredential } from './tls.ts';
+import { MqttListener } from './mqtt/mqtt-listener.ts';
+import type { ListenerLimits, ServerCredential } from './tls.ts';
 
 /** One way in: bytes on one side, submissions on the other. */
 export interface OpenListener {
@@ -11,19 +14,42 @@ export interface OpenListener {
   close(): Promise<void>;
 }
 
+export interface ListenersParts extends Omit<FrontParts, 'notes'> {
+  log: Log;
+  settings: { listen: { host: string; port: number; mqttPort?: number | undefined }; limits: ListenerLimits };
+}
+
+/** Where each way in is. */
+export interface Ports {
+  https: number;
+  mqtt: number | undefined;
+}
+
 /** Every way into the gate. */
 export class Listeners {
+  readonly #parts: ListenersParts & { notes: DoorNotes };
   readonly #front: Front;
   readonly #open: OpenListener[] = [];
 
-  constructor(parts: FrontParts) {
-    this.#front = new Front(parts);
+  constructor(parts: ListenersParts) {
+    this.#parts = { ...parts, notes: new DoorNotes({ ...parts, limits: parts.settings.limits }) };
+    this.#front = new Front(this.#parts);
   }
 
-  /** Resolves to the port of HTTPS. */
-  async listen(credential: ServerCredential): Promise<number> {
-    const port = await this.#front.listen(credential);
+  async listen(credential: ServerCredential): Promise<Ports> {
+    const https = await this.#front.listen(credential);
     this.#open.push(this.#front);
+    return { https, mqtt: await this.#listenMqtt(credential) };
+  }
+
+  async #listenMqtt(credential: ServerCredential): Promise<number | undefined> {
+    const { mqttPort } = this.#parts.settings.listen;
+    if (mqttPort === undefined) return undefined;
+    const { system } = this.#parts;
+    const parts = { ...this.#parts, now: system.now, keepRefused: async () => false };
+    const mqtt = new MqttListener(parts, credential, mqttPort);
+    const port = await mqtt.listen();
+    this.#open.push(mqtt);
     return port;
   }
 

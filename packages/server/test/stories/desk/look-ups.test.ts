@@ -29,7 +29,7 @@ before(async () => {
   deskHome = join(house.home, 'desk-1');
   ca = readFileSync(join(house.fleet, 'root.pem'), 'utf8');
   const [created] = await house.json<{ token: string }>('token', 'create', 'desk-1', '--kind', 'desk');
-  const ports = ['--port', String(house.basePort + 4), '--public-port', String(house.basePort + 2)];
+  const ports = ['--port', String(house.basePort + 6), '--public-port', String(house.basePort + 2)];
   await succeeded('portcullis', 'desk', 'join', deskHome, created?.token ?? '', ...ports);
   await house.device('box-1', { status: 'active', secret: 'hush-in-box-1' });
   await house.device('truck-1', { status: 'active', secret: 'hush-in-truck-1' });

@@ -28,7 +28,7 @@ before(async () => {
   await house.authority?.stop();
   await house.startAuthority();
   const [created] = await house.json<{ token: string }>('token', 'create', 'desk-1', '--kind', 'desk');
-  const ports = ['--port', String(house.basePort + 4), '--public-port', String(house.basePort + 2)];
+  const ports = ['--port', String(house.basePort + 6), '--public-port', String(house.basePort + 2)];
   await succeeded('portcullis', 'desk', 'join', deskHome, created?.token ?? '', ...ports);
   const [shipment] = await house.json<{ token: string }>('token', 'create', 'box-1', '--kind', 'shipment');
   await enrol({ token: shipment?.token ?? '', directory: join(house.home, 'box-1') });

@@ -20,7 +20,7 @@ before(async () => {
   house = await House.open();
   const token = await succeeded('portcullis', 'token', 'create', 'gate-2', '--kind', 'gate', '--fleet', house.fleet);
   const directory = join(house.home, 'gate-2');
-  const port = String(house.basePort + 4);
+  const port = String(house.basePort + 6);
   await succeeded('portcullis', 'gate', 'join', directory, token, '--port', port, '--fleet', house.fleet);
   gateTwo = new Running('portcullis', 'start', 'gate', directory);
   await gateTwo.line(/^gate listening/, 60_000);

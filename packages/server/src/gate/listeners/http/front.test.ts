@@ -261,7 +261,7 @@ test('stopping: what was taken is answered, what comes after is told that the ga
   const asked = Array.from({ length: 8 }, (_, t) => gate.post(agent, `{"t":${t}}`).catch((error: Error) => error));
   await until(() => gate.connections.size === 8, 'all have come');
   const stopped = gate.recording.stop();
-  await gate.front.close();
+  await gate.listeners.close();
   await stopped;
   let acknowledged = 1;
   for (const answer of await Promise.all(asked)) {

@@ -1,11 +1,12 @@
-import type { GateHeads, GateStatus, ReasonCode, SubjectId } from '@portcullis/contract';
+import type { GateHeads, GateStatus, SubjectId } from '@portcullis/contract';
 import type { Sink } from '../../../storage/sink.ts';
 import type { Figures } from '../../../telemetry/figures.ts';
-import type { Log, System } from '../../../telemetry/telemetry.ts';
+import type { System } from '../../../telemetry/telemetry.ts';
 import type { Ground } from '../../admission/admit.ts';
-import type { Connection, Connections } from '../../connections/connections.ts';
+import type { Connections } from '../../connections/connections.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { Watching } from '../../watching/watching.ts';
+import type { DoorNotes } from '../door-notes.ts';
 import type { Intake } from '../intake.ts';
 import type { OpenListener } from '../listeners.ts';
 import { OnRecord } from '../on-record.ts';
@@ -27,15 +28,12 @@ export interface FrontParts {
   heads(): Promise<Pick<GateHeads, 'items' | 'holds'>>;
   sink: Sink;
   system: System;
-  log: Log;
+  notes: DoorNotes;
   settings: { listen: { host: string; port: number }; limits: ListenerLimits };
   intake: Intake;
 }
 
 const streamNameLengthMax = 63;
-const refusedHandshake: ReasonCode = 'handshake_refused';
-/** Connections that had no room are told as often as this, with how many there were: a device that comes back and back fills no log. */
-const tellMs = 10_000;
 
 /** The gate's HTTP side: which request goes where. */
 export class Front implements OpenListener {
@@ -43,7 +41,6 @@ export class Front implements OpenListener {
   readonly #readings: ReadingParts;
   readonly #operators: OperatorParts;
   #listener: Listener | undefined;
-  #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: FrontParts) {
     const { gate, ground, connections, verdicts, watching, metrics, status, heads, sink, system, intake } = parts;
@@ -64,18 +61,12 @@ export class Front implements OpenListener {
   }
 
   async listen(credential: ServerCredential): Promise<number> {
-    const { settings, connections, system, log } = this.#parts;
+    const { settings, connections, system, notes } = this.#parts;
+    const { now, monotonic } = system;
     this.#listener = new Listener({
       ...settings.listen,
-      ...{ limits: settings.limits, credential, connections, now: system.now, monotonic: system.monotonic },
+      ...{ limits: settings.limits, credential, connections, notes, now, monotonic },
       handle: (asked) => this.#handle(asked),
-      onHandshakeRefused: (refused) => this.#handshakeRefused(refused),
-      onCrowded: (found) =>
-        log.warn(
-          found,
-          'the gate has as many connections as it may: one of the address that has most gave way, or a new one was turned away',
-        ),
-      onFull: (certificate, remoteAddress, displaced) => this.#tellFull(certificate, remoteAddress, displaced),
     });
     return this.#listener.listen();
   }
@@ -98,34 +89,6 @@ export class Front implements OpenListener {
     if (stream === undefined) serveOperator(this.#operators, asked, target);
     else if (asked.request.method === 'POST') new ReadingExchange(this.#readings, asked, stream).start();
     else refuseMethod(asked.request, asked.response, 'POST');
-  }
-
-  #tellFull(fingerprint: Buffer, remoteAddress: string, displaced: Connection | undefined): void {
-    const { connections, log, system, ground, settings } = this.#parts;
-    const now = system.monotonic();
-    if (now - this.#toldAt < tellMs) return;
-    this.#toldAt = now;
-    const { connectionsPerCertificateMax } = settings.limits;
-    const row = ground.replica.find(fingerprint);
-    const subject = row === -1 ? null : ground.replica.subjectId(ground.replica.subjectOf(row));
-    const certificate = fingerprint.toString('hex');
-    const counts = { displaced: connections.displaced, turnedAway: connections.turnedAway };
-    log.info(
-      { subject, certificate, remoteAddress, connectionsPerCertificateMax, ...counts },
-      displaced
-        ? 'a certificate had as many connections as it may: the one that was silent for longest made room for a new one'
-        : 'a certificate has as many connections as it may, each with something under way: a new one was turned away',
-    );
-  }
-
-  /** TLS says why, and not who (FIELD-NOTES B5). */
-  #handshakeRefused(found: { error: string; remoteAddress: string }): void {
-    const { verdicts, ground } = this.#parts;
-    const { revision } = ground.replica;
-    const nobody = { subject: null, certificate: null, stream: null, changedBy: null, changedAt: null };
-    verdicts.refused(refusedHandshake, `tls ${found.error}`, null, 1, () => {
-      return { ...nobody, verdict: 'refused', reason: refusedHandshake, expected: null, found, revision };
-    });
   }
 }
 

@@ -133,10 +133,8 @@ test('a port that is taken is named', async (context) => {
     credential: { key, certificate: cert, trust: gate.certificates.trust },
     now: () => 0,
     monotonic: () => 0,
-    onFull: () => undefined,
-    onCrowded: () => undefined,
+    notes: gate.notes,
     handle: () => undefined,
-    onHandshakeRefused: () => undefined,
   });
   await assert.rejects(listener.listen(), { code: 'port_taken', message: new RegExp(`${port}`) });
   taken.close();
@@ -325,7 +323,7 @@ test('K2: a renewed server certificate is served to new connections, the open on
   const agent = gate.agent(leaf);
   assert.equal((await gate.post(agent, '{}')).status, 202);
   const next = await gate.certificates.leaf({ subject: 'gate-1', kind: 'gate', purpose: 'server' });
-  gate.front.swapCredential({ key: next.key, certificate: next.cert, trust: gate.certificates.trust });
+  gate.listeners.swapCredential({ key: next.key, certificate: next.cert, trust: gate.certificates.trust });
   const socket = await gate.socket(leaf);
   assert.equal(socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '').toLowerCase(), next.fingerprint);
   assert.equal((await gate.post(agent, '{}')).status, 202);

@@ -52,7 +52,7 @@ export class HttpTransport implements Transport {
     return this.#connection;
   }
 
-  set connection(connection: Connection) {
+  set connection(connection: Connection | undefined) {
     this.#connection = connection;
   }
 
