@@ -5,7 +5,7 @@
 export const rooms: Record<string, readonly string[] | 'any door'> = {
   config: [],
   bounds: [],
-  telemetry: [],
+  telemetry: ['bounds'],
   pki: [],
   keys: ['pki'],
   storage: [],

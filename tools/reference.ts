@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { failures, reasons } from '@portcullis/contract';
 import { describeApi, listRoutes } from '../packages/server/src/api/api.ts';
 import { commandLine } from '../packages/server/src/cli/cli.ts';
-import { operatorPaths } from '../packages/server/src/gate/gate.ts';
+import { askRoutes, operatorPaths } from '../packages/server/src/gate/gate.ts';
 import { type ConfigurationFile, configurationKeys } from './configuration.ts';
 import { limitSections } from './limits.ts';
 
@@ -69,6 +69,12 @@ function routes(): string {
       `\`GET ${path}\``,
       'operator (read-only too)',
       'What this gate decided, would decide, stored, or counts',
+    ]),
+    ...Object.entries(askRoutes).map(([route, does]) => [
+      'decide',
+      `\`${route}\``,
+      'gateway with `proxy: true`; by the socket, whoever may open it',
+      does,
     ]),
   ];
   return page(

@@ -34,6 +34,8 @@ export const Receipt = z.object({
   /** Connections that the gates denied and chose for closing; null: not remembered any more. */
   connectionsClosed: z.int().nonnegative().nullable(),
   gates: z.array(GateOutcome),
+  /** Who asks these gates for their decisions (`listen.decidePort`, `listen.decideSocket`): told when they ask, and never confirmed. `null`: by the socket. */
+  advised: z.array(z.object({ gate: SubjectId, asker: SubjectId.nullable() })).optional(),
 });
 export type Receipt = z.infer<typeof Receipt>;
 

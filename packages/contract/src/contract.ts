@@ -11,6 +11,7 @@ export * from './attributes.ts';
 export * from './certificates.ts';
 export * from './changes.ts';
 export { counted } from './counted.ts';
+export * from './decide.ts';
 export * from './desk.ts';
 export * from './edges.ts';
 export * from './enrolment.ts';

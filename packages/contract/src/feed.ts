@@ -136,6 +136,8 @@ export const LeaseRequest = z.strictObject({
       .array(z.strictObject({ subject: SubjectId, perMinute: z.int().positive(), reason: ReasonCode }))
       .max(20)
       .optional(),
+    /** Who asked it for its decisions a short while ago, and is no gate. `null`: by the socket. */
+    advised: z.array(SubjectId.nullable()).max(20).optional(),
   }),
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;

@@ -55,6 +55,10 @@ export const reasons = {
     ...gate,
     title: 'the sealed reading is older than what the gate keeps, so that it can not tell whether it had it',
   },
+  not_decidable: {
+    ...certificate,
+    title: "the stream's policy looks at the reading, which a proxy that asks does not show",
+  },
   replica_stale: { ...gate, title: 'the gate holds no lease and decides nothing' },
   overrun: { ...gate, title: 'the lease ended while the reading was being stored' },
   sink_unavailable: { ...gate, title: 'the gate cannot store readings at the moment' },

@@ -11,6 +11,8 @@ import { patienceMs } from '../../../test/patience.ts';
 import { type Ground, isAdmissible } from '../src/gate/admission/admit.ts';
 import { Connections } from '../src/gate/connections/connections.ts';
 import type { GateLimits, GateSettings } from '../src/gate/gate.ts';
+import { Advice } from '../src/gate/listeners/decide/advice.ts';
+import { Cuts } from '../src/gate/listeners/decide/cuts.ts';
 import { DoorNotes } from '../src/gate/listeners/door-notes.ts';
 import { Intake } from '../src/gate/listeners/intake.ts';
 import { Listeners } from '../src/gate/listeners/listeners.ts';
@@ -63,6 +65,8 @@ export class OpenFront {
   readonly verdicts: Verdicts;
   readonly gaps = new Gaps(realSystem.now);
   readonly watching: Watching;
+  readonly advice = new Advice(realSystem.monotonic);
+  readonly cuts = new Cuts();
   readonly ground: Ground;
   readonly sink: Sink;
   readonly notes: DoorNotes;
@@ -99,7 +103,7 @@ export class OpenFront {
     const { connections, verdicts, watching } = this;
     const told = {
       ...{ gate, instance, ground, connections, verdicts, policies: { refused: false }, now: system.now },
-      ...{ watching, edgesTold: () => 0 },
+      ...{ watching, advice: this.advice, edgesTold: () => 0 },
       ...{ pruneWaiting: () => 0, unproven: () => 0, overruns: () => recording.overruns },
       crowd: () => this.listeners.crowd,
       certificateEnds: () => timestamp(system.now() + 1_000_000),
@@ -122,6 +126,8 @@ export class OpenFront {
       log,
       settings,
       intake: this.intake,
+      advice: this.advice,
+      cuts: this.cuts,
     });
     this.grant();
   }

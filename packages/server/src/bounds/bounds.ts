@@ -12,6 +12,7 @@ export { type BodyRefused, type Budget, GrowingBody, piecesMax } from './growing
 export { guarded } from './guarded.ts';
 export { listenFailure } from './listen-failure.ts';
 export { answering, isLoopback, mayReach, type Reach, reachable } from './outgoing.ts';
+export { listenOnOwn, type OwnAddress } from './own-address.ts';
 export { Places } from './places.ts';
 export { type BytesRefused, refuseBytes } from './refused-bytes.ts';
 export { SharedBytes } from './shared-bytes.ts';

@@ -257,7 +257,8 @@ function doneWords(done: string, { changed, certificates = [] }: ChangeAnswer, f
   return others.length === 0 ? done : `${done}, and what was renewed from it: ${others.join(', ')}`;
 }
 
-export function receiptWords({ revision, confirmed, elapsedMs, gates, connectionsClosed }: Receipt): string {
+export function receiptWords(receipt: Receipt): string {
+  const { revision, confirmed, elapsedMs, gates, connectionsClosed, advised = [] } = receipt;
   const what = confirmed ? 'in force at every gate that could decide' : 'NOT confirmed within the limit';
   const lines = gates.map(
     ({ gate, outcome, ms }) => `  ${gate}: ${outcome}${outcome === 'no_lease' || ms === null ? '' : ` after ${ms} ms`}`,
@@ -266,7 +267,10 @@ export function receiptWords({ revision, confirmed, elapsedMs, gates, connection
     ...(elapsedMs === null ? [] : [`${elapsedMs} ms`]),
     ...(connectionsClosed === null ? [] : [`${counted(connectionsClosed, 'connection')} closed`]),
   ];
-  return [[`revision ${revision}: ${what}`, ...figures].join(', '), ...lines].join('\n');
+  const asks = advised.map(
+    ({ gate, asker }) => `  ${asker ?? 'a proxy on its machine'} asks ${gate}: told, not confirmed`,
+  );
+  return [[`revision ${revision}: ${what}`, ...figures].join(', '), ...lines, ...asks].join('\n');
 }
 
 export function revisionOf(text: string): number {

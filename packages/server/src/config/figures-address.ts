@@ -7,6 +7,9 @@ const socketPrefix = 'unix:';
 const socketPathBytesMax = 103;
 const loopback = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\]):(\d{1,5})$/;
 
+const isSocketPath = (path: string) => isAbsolute(path) && Buffer.byteLength(path) <= socketPathBytesMax;
+export const SocketPath = z.string().refine(isSocketPath, 'must be an absolute path of at most 103 bytes');
+
 /** `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/run/portcullis-gate/figures.sock`: what no other machine reaches. */
 export const FiguresAddress = z.string().transform((text, context) => {
   const read = text.startsWith(socketPrefix) ? socketIn(text) : portIn(text);
@@ -18,7 +21,7 @@ export const FiguresAddress = z.string().transform((text, context) => {
 
 function socketIn(text: string): { path: string } | undefined {
   const path = text.slice(socketPrefix.length);
-  return isAbsolute(path) && Buffer.byteLength(path) <= socketPathBytesMax ? { path } : undefined;
+  return isSocketPath(path) ? { path } : undefined;
 }
 
 function portIn(text: string): { host: string; port: number } | undefined {

@@ -3,7 +3,7 @@ import { AttributeName, Host, Kind, readingBounds, StreamName } from '@portculli
 import { z } from 'zod';
 import { Carry } from './carry-config.ts';
 import { Expectation } from './expectation.ts';
-import { MetricsConfig } from './figures-address.ts';
+import { MetricsConfig, SocketPath } from './figures-address.ts';
 import { HttpsUrl, LogLevel, Port } from './fleet-config.ts';
 import { readYaml } from './read-yaml.ts';
 
@@ -20,6 +20,8 @@ const Stream = z.strictObject({
   expectedFrom: fileName.optional(),
   /** A file beside this one with the JSON Schema (draft 2020-12, or 7 where it says so) that each reading must match. */
   schema: fileName.optional(),
+  /** `admission-only`: a proxy that asks (`listen.decidePort`, `listen.decideSocket`) is answered though `when` or `schema` look at the reading, which it does not show. */
+  decide: z.enum(['admission-only']).optional(),
 });
 
 export type StreamInFile = z.infer<typeof Stream>;
@@ -61,6 +63,10 @@ export const GateFile = z.strictObject({
     port: Port.default(8443),
     /** Port where devices send over MQTT 3.1.1 and 5, with TLS; without it, nobody does. */
     mqttPort: Port.optional(),
+    /** Port where proxies ask that are gateways with the attribute `proxy: true`, and none without this. */
+    decidePort: Port.optional(),
+    /** Where proxies of this machine ask, and nowhere without this: the absolute path of a socket, of at most 103 bytes. Whoever may write to it may ask. */
+    decideSocket: SocketPath.optional(),
   }),
   /** How many days readings and refusals are kept; 0 is for ever. More than a tenth of them at once waits for `gate accept-prune`. */
   retainDays: z.int().min(0).max(36_500).default(30),

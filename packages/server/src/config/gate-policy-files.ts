@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { PortcullisError } from '@portcullis/contract';
+import { AttributeName, PortcullisError } from '@portcullis/contract';
 import type { CarryInFile } from './carry-config.ts';
 import { type ExpectedValues, readExpectedValues } from './expected-values.ts';
 import { markOf } from './file-mark.ts';
@@ -18,6 +18,7 @@ export interface LoadedStream extends Omit<StreamInFile, 'schema' | 'expectedFro
 export interface LoadedPolicy {
   streams: Record<string, LoadedStream>;
   carry?: CarryInFile | undefined;
+  ask?: CarryInFile | undefined;
   /** Equal for what decides equally: SHA-256 over the streams, who may carry, and the bytes of their files. */
   digest: string;
   /** Keys of `gate.yaml` that are not as they were at the start: they count after a restart. */
@@ -27,6 +28,8 @@ export interface LoadedPolicy {
 }
 
 const schemaBytesMax = 1024 * 1024;
+/** A gateway is no proxy unless somebody said so of it: whoever asks learns of every certificate whether it is admitted. */
+const whoAsks: CarryInFile = { kinds: ['gateway'], expect: { [AttributeName.parse('proxy')]: true } };
 const exposedWords = 'group or others may read what is expected; it should be for its owner alone (chmod 600)';
 
 /** `gate.yaml` and the files that its streams name: the part of the configuration that may change while a gate runs. */
@@ -81,7 +84,8 @@ export class GatePolicyFiles {
       streams[name] = loaded;
     }
     const warnings = [...exposed].map((file) => `${file}: ${exposedWords}`);
-    return { streams, carry, digest: hash.digest('hex'), needRestart: this.#needRestart(config), warnings };
+    const ask = this.#started.listen.decidePort === undefined ? undefined : whoAsks;
+    return { streams, carry, ask, digest: hash.digest('hex'), needRestart: this.#needRestart(config), warnings };
   }
 
   #needRestart(config: GateConfig): string[] {

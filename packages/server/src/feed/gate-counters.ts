@@ -1,5 +1,6 @@
-import type { LeaseRequest } from '@portcullis/contract';
+import type { LeaseRequest, Receipt, SubjectId } from '@portcullis/contract';
 
+type AdvisedView = NonNullable<Receipt['advised']>[number];
 type Counters = LeaseRequest['counters'];
 interface Noted {
   at: number;
@@ -37,12 +38,25 @@ export class GateCounters {
     if (this.#noted.size > instancesMax) this.#noted.delete(this.#noted.keys().next().value as string);
   }
 
+  /** Who asked gates for their decisions, of those that were heard within a lease. */
+  advised(): AdvisedView[] {
+    const since = this.#monotonic() - this.#leaseMs;
+    const views = new Map<string, AdvisedView>();
+    for (const [key, { at, counters }] of this.#noted) {
+      if (at < since) continue;
+      const [gate = ''] = key.split(' ');
+      for (const asker of counters.advised ?? []) views.set(`${gate} ${asker}`, { gate: gate as SubjectId, asker });
+    }
+    return [...views.values()];
+  }
+
   of(gate: string, instance: string) {
     const noted = this.#noted.get(`${gate} ${instance}`);
     const {
       admitted: _admitted,
       refused: _refused,
       refusedMost: _most,
+      advised: _advised,
       pruneWaits = 0,
       ...told
     } = noted?.counters ?? zero;

@@ -102,7 +102,7 @@ class AuthorityFeed implements Feed {
     this.#able = able;
     this.#alerts = alerts;
     this.#book = book;
-    this.#receipts = new Receipts(this.#book, monotonic);
+    this.#receipts = new Receipts(this.#book, monotonic, () => this.#counters.advised());
     this.#receipts.settle();
     this.#counters = new GateCounters(monotonic, leaseMs);
     this.#holds = new Holds({ leaseMs, deciding: () => this.#deciding() });

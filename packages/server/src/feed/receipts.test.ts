@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Receipt, SubjectId } from '@portcullis/contract';
 import { LeaseBook } from './lease-book.ts';
 import { Receipts } from './receipts.ts';
 
+type Asked = NonNullable<Receipt['advised']>;
 const gate = { gate: 'gate-1', instance: 'a'.repeat(32) };
 
-function restarted(horizonMs: number, receipted: number, monotonic = () => performance.now()) {
+function restarted(horizonMs: number, receipted: number, monotonic = () => performance.now(), asked: Asked = []) {
   const book = new LeaseBook({ leaseMs: 1_000, patienceMs: 400, horizonMs, receipted, monotonic });
-  const receipts = new Receipts(book, monotonic);
+  const receipts = new Receipts(book, monotonic, () => asked);
   receipts.settle();
   return { book, receipts };
 }
@@ -99,4 +101,23 @@ test('who waits is woken by the receipt, by the limit, or by the end', async () 
   const ended = receipts.wait(2, 60_000);
   receipts.close();
   await ended;
+});
+
+test('H3: who asks a gate for its decisions is named beside it, and no receipt waits for him or counts on him', () => {
+  const [proxy, other] = ['proxy-1' as SubjectId, 'gate-7' as SubjectId];
+  const asked = [
+    { gate: gate.gate as SubjectId, asker: proxy },
+    { gate: gate.gate as SubjectId, asker: null },
+    { gate: other, asker: proxy },
+  ];
+  const { book, receipts } = restarted(0, 0, undefined, asked);
+  book.renew(gate, 0);
+  receipts.changed(1, ['gate-1']);
+  assert.equal(receipts.receipt(1, ['gate-1']).confirmed, false);
+  book.reported(gate, 1, 0);
+  receipts.settle();
+  const { confirmed, gates, advised } = receipts.receipt(1, ['gate-1']);
+  assert.deepEqual([confirmed, gates.map((one) => one.gate)], [true, ['gate-1']]);
+  assert.deepEqual(advised, asked.slice(0, 2), 'of the gates that are listed');
+  receipts.close();
 });

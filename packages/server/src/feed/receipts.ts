@@ -17,15 +17,17 @@ interface Kept extends GivenReceipt {
 export class Receipts {
   readonly #book: LeaseBook;
   readonly #monotonic: () => number;
+  readonly #advised: () => NonNullable<Receipt['advised']>;
   readonly #kept = new Map<number, Kept>();
   /** By revision that has no receipt yet: the gates that could have held a lease when it was made. */
   readonly #able = new Map<number, readonly string[]>();
   readonly #waiters = new Map<number, Set<() => void>>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(book: LeaseBook, monotonic: () => number) {
+  constructor(book: LeaseBook, monotonic: () => number, advised: () => NonNullable<Receipt['advised']>) {
     this.#book = book;
     this.#monotonic = monotonic;
+    this.#advised = advised;
   }
 
   /** A revision was committed. `able`: the gates of valid standing by then; one that joins later is not asked about it. */
@@ -98,12 +100,15 @@ export class Receipts {
   ): Receipt {
     const known = new Set<string>(outcomes.map(({ gate }) => gate));
     const others = able.filter((gate) => !known.has(gate));
+    // What they do with a decision no gate knows: they are named, and wait for nothing.
+    const advised = this.#advised().filter(({ gate }) => known.has(gate));
     return {
       revision,
       confirmed: this.#book.isReceipted(revision),
       elapsedMs: elapsedMs === null ? null : Math.round(elapsedMs * 1000) / 1000,
       connectionsClosed,
       gates: [...outcomes, ...others.map((gate) => ({ gate: gate as SubjectId, instance: '', ...absent }))],
+      ...(advised.length > 0 && { advised }),
     };
   }
 

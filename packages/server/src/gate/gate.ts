@@ -7,6 +7,7 @@
  */
 export { setHeadsAside } from './following/heads.ts';
 export { acceptRestore } from './following/position.ts';
+export { askRoutes } from './listeners/decide/ask.ts';
 export { operatorPaths } from './listeners/http/operators.ts';
 export { openGate } from './open.ts';
 export { mismatchOf } from './policy/expectations.ts';

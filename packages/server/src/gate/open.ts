@@ -13,6 +13,8 @@ import { Heads } from './following/heads.ts';
 import { Leasing } from './following/leasing.ts';
 import { Links } from './following/links.ts';
 import { Position } from './following/position.ts';
+import { Advice } from './listeners/decide/advice.ts';
+import { Cuts } from './listeners/decide/cuts.ts';
 import { Intake } from './listeners/intake.ts';
 import { Listeners } from './listeners/listeners.ts';
 import { gateFigures } from './listeners/metrics.ts';
@@ -80,6 +82,8 @@ class RunningGate implements Gate {
   readonly #position: Position;
   readonly #heads: Heads;
   readonly #listeners: Listeners;
+  readonly #advice: Advice;
+  readonly #cuts = new Cuts();
   readonly #retention: Retention;
   #figures: FiguresListener | undefined;
   #pruning: NodeJS.Timeout | undefined;
@@ -130,8 +134,10 @@ class RunningGate implements Gate {
     this.#watching = watching;
     this.#telling = new Telling({ authority, instance, link: () => this.#links.edges, sink, gaps, system, log });
     [this.#connections, this.#verdicts] = [connections, verdicts];
+    const advice = new Advice(system.monotonic);
+    this.#advice = advice;
     const told: GateStatusParts = {
-      ...{ gate, instance, ground, connections, verdicts, policies, watching, now: system.now },
+      ...{ gate, instance, ground, connections, verdicts, policies, watching, advice, now: system.now },
       ...{ diskSpace: parts.diskSpace, edgesTold: () => this.#telling.told },
       overruns: () => recording.overruns,
       unproven: () => this.#unproven + recording.unproven,
@@ -154,6 +160,7 @@ class RunningGate implements Gate {
     });
     this.#listeners = new Listeners({
       ...{ gate, ground, connections, verdicts, watching, metrics, status, sink, system, log, settings, intake },
+      ...{ advice, cuts: this.#cuts },
       heads: () => this.#headsHeld(),
     });
     this.#feed = this.#makeFeed();
@@ -234,25 +241,30 @@ class RunningGate implements Gate {
     }
     this.#adoptPolicy();
     this.#connections.allChanged();
+    this.#cuts.allChanged();
     this.#recording.changeApplied();
   }
 
-  #adoptPolicy(): void {
+  /** True: another one is in force. */
+  #adoptPolicy(): boolean {
     const { accepted } = this.#policies;
-    if (accepted === this.#policy || !this.#feed.carries(accepted.attributes)) return;
+    if (accepted === this.#policy || !this.#feed.carries(accepted.attributes)) return false;
     this.#policy = accepted;
     this.#parts.log.info({ policy: accepted.number }, `policy number ${accepted.number} is in force`);
+    return true;
   }
 
   /** Deny first, then say so: connections (P6), queue (rule 7), report (rule 8). */
   #applied(touched: readonly number[] | undefined): void {
-    this.#adoptPolicy();
+    const adopted = this.#adoptPolicy();
     if (!touched) this.#watching.settle();
     const { revision: applied, hash } = this.#ground.replica;
     const report = () => this.#settled && this.#reportApplied({ applied, hash });
     this.#recording.changeApplied();
     if (touched) this.#connections.changed(touched, report);
     else this.#connections.allChanged(report);
+    if (touched && !adopted) this.#cuts.changed(touched);
+    else this.#cuts.allChanged();
   }
 
   #reportApplied({ applied, hash }: Pick<LeaseRequest, 'applied' | 'hash'>): void {
@@ -290,6 +302,7 @@ class RunningGate implements Gate {
   #leaseState(): Omit<LeaseRequest, 'instance'> | undefined {
     if (!this.#follows()) return undefined;
     const { admitted, refused } = this.#verdicts.counters;
+    const { askers } = this.#advice;
     return {
       ...this.#reportable,
       connectionsClosed: this.#connections.closed,
@@ -301,6 +314,7 @@ class RunningGate implements Gate {
         ...{ policy: this.#policy.number, policyRefused: this.#policies.refused },
         pruneWaits: this.#retention.waiting,
         refusedMost: this.#verdicts.refusedMost.most(),
+        ...(askers.length > 0 && { advised: askers }),
       },
     };
   }

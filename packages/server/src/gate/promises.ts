@@ -1,11 +1,12 @@
 import type { FiguresAddress } from '../telemetry/figures.ts';
+import type { DecideAddress } from './listeners/decide/decide-front.ts';
 import type { ListenerLimits } from './listeners/tls.ts';
 
 export interface GateSettings {
   authority: string;
   /** Where devices reach this gate. */
   url: string;
-  listen: { host: string; port: number; mqttPort?: number | undefined };
+  listen: { host: string; port: number; mqttPort?: number | undefined } & DecideAddress;
   /** 0: for ever. */
   retainDays: number;
   /** Where figures are told without a client certificate; not given: nowhere. */

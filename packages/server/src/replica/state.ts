@@ -63,6 +63,11 @@ export class Replica {
     return this.#tables.certificates.size;
   }
 
+  /** No row of a subject has a higher number than this one less one; subjects stay where they are until the next snapshot. */
+  get subjects(): number {
+    return this.#tables.subjects.rows;
+  }
+
   /** `resync`: what came is not the next change; nothing was applied. */
   receive(message: FeedMessage): {
     outcome: 'applied' | 'loaded' | 'prepared' | 'nothing' | 'resync';

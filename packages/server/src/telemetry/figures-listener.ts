@@ -1,17 +1,12 @@
-import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect } from 'node:net';
-import { PortcullisError } from '@portcullis/contract';
+import { listenOnOwn, type OwnAddress } from '../bounds/bounds.ts';
 import type { Figures } from './figure-registry.ts';
 
-/** A port of this machine's own address, or a socket in the file system: neither is reached from another machine. */
-export type FiguresAddress = { host: string; port: number } | { path: string };
+export type FiguresAddress = OwnAddress;
 
 const connectionsMax = 32;
 const requestMs = 5_000;
 const headerBytesMax = 8_192;
-/** Whoever is in the group of the socket may ask; everybody else may not. */
-const socketMode = 0o660;
 
 /**
  * Figures without a client certificate, for a scraper on this machine: `GET /metrics` and nothing else. They tell counts, never a name
@@ -35,22 +30,8 @@ export class FiguresListener {
 
   /** @throws {PortcullisError} `port_taken`, `config_invalid` */
   async listen(): Promise<this> {
-    if ('path' in this.#address) await removeAbandoned(this.#address.path);
-    await this.#bind();
-    if ('path' in this.#address) chmodSync(this.#address.path, socketMode);
+    await listenOnOwn(this.#server, this.#address, 'metrics');
     return this;
-  }
-
-  async #bind(): Promise<void> {
-    const where = 'path' in this.#address ? this.#address.path : `${this.#address.host}:${this.#address.port}`;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
-        const taken = cause.code === 'EADDRINUSE';
-        const why = taken ? `${where} is taken by another process` : `couldn't listen on ${where}: ${cause.code}`;
-        reject(new PortcullisError(taken ? 'port_taken' : 'config_invalid', `metrics: ${why}`, { cause }));
-      });
-      this.#server.listen(this.#address, resolve);
-    });
   }
 
   /** The port that was bound; undefined for a socket. */
@@ -64,18 +45,6 @@ export class FiguresListener {
     this.#server.closeAllConnections();
     await closed;
   }
-}
-
-/** What a process that died left behind takes no connection; one that another process serves is left to it. */
-async function removeAbandoned(path: string): Promise<void> {
-  const served = await new Promise<boolean>((resolve) => {
-    const probe = connect(path, () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED'));
-  });
-  if (!served) rmSync(path, { force: true });
 }
 
 /** Names of this machine that no other can take: RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3. */

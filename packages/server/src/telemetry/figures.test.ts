@@ -37,6 +37,7 @@ function everyFigure(): Figures[] {
       overruns: () => 0,
       pruneWaiting: () => 0,
       edgesTold: () => 6,
+      advice: { counters: { admitted: 1, refused: 2 }, refusals: new Map([['not_decidable', 2]]) },
 
       crowd: () => ({ displaced: 0, turnedAway: 0 }),
       diskSpace,

@@ -150,10 +150,11 @@ export const judge = (arrival: Arrival, ground: Ground) => walk(judgingSteps, ar
 /** The same for what is no decision, and is told whether or not the gate holds a lease. */
 export const judgeWithoutLease = (arrival: Arrival, ground: Ground) => walk(withoutLease, arrival, ground);
 
-/** True while the bearer may use some stream, or carry, whether or not the gate holds a lease at this moment. */
+/** True while the bearer may use some stream, carry, or ask, whether or not the gate holds a lease at this moment. */
 export function isAdmissible(bearer: Bearer, ground: Ground): boolean {
   const subject = { bearer, stream: undefined, data: [] };
   if (walk(identitySteps, subject, ground)) return false;
-  const streams = [...ground.policy.streams.values(), ground.policy.carry, operations];
-  return streams.some((stream) => checkExpectations({ ...subject, stream }, ground) === undefined);
+  const { streams, carry, ask } = ground.policy;
+  const ways = [...streams.values(), carry, operations, ...(ask ? [ask] : [])];
+  return ways.some((stream) => checkExpectations({ ...subject, stream }, ground) === undefined);
 }

@@ -1,4 +1,5 @@
 import type { Log } from '../../telemetry/telemetry.ts';
+import { type DecideAddress, DecideFront, type DecideParts } from './decide/decide-front.ts';
 import { DoorNotes } from './door-notes.ts';
 import { Front, type FrontParts } from './http/front.ts';
 import { MqttListener } from './mqtt/mqtt-listener.ts';
@@ -14,9 +15,12 @@ export interface OpenListener {
   close(): Promise<void>;
 }
 
-export interface ListenersParts extends Omit<FrontParts, 'notes'> {
+export interface ListenersParts extends Omit<FrontParts & DecideParts, 'notes' | 'settings'> {
   log: Log;
-  settings: { listen: { host: string; port: number; mqttPort?: number | undefined }; limits: ListenerLimits };
+  settings: {
+    listen: { host: string; port: number; mqttPort?: number | undefined } & DecideAddress;
+    limits: ListenerLimits;
+  };
 }
 
 /** Where each way in is. */
@@ -39,6 +43,7 @@ export class Listeners {
   async listen(credential: ServerCredential): Promise<Ports> {
     const https = await this.#front.listen(credential);
     this.#open.push(this.#front);
+    await this.#listenToProxies(credential);
     return { https, mqtt: await this.#listenMqtt(credential) };
   }
 
@@ -51,6 +56,14 @@ export class Listeners {
     const port = await mqtt.listen();
     this.#open.push(mqtt);
     return port;
+  }
+
+  async #listenToProxies(credential: ServerCredential): Promise<void> {
+    const { decidePort, decideSocket } = this.#parts.settings.listen;
+    if (decidePort === undefined && decideSocket === undefined) return;
+    const front = new DecideFront(this.#parts);
+    await front.listen(credential);
+    this.#open.push(front);
   }
 
   get crowd(): { displaced: number; turnedAway: number } {

@@ -4,6 +4,7 @@ import type { Ground } from '../admission/admit.ts';
 import type { Connections } from '../connections/connections.ts';
 import type { Verdicts } from '../recording/verdicts.ts';
 import type { Watching } from '../watching/watching.ts';
+import type { Advice } from './decide/advice.ts';
 
 export interface MetricsParts {
   ground: Ground;
@@ -11,6 +12,7 @@ export interface MetricsParts {
   verdicts: Verdicts;
   policies: { refused: boolean };
   watching: Pick<Watching, 'inForce' | 'refused'>;
+  advice: Pick<Advice, 'counters' | 'refusals'>;
   edgesTold(): number;
   overruns(): number;
   pruneWaiting(): number;
@@ -46,6 +48,7 @@ export function gateFigures(parts: MetricsParts): Figures {
   figures.gauge('portcullis_gate_policy_refused', refused, () => Number(policies.refused));
   countReadings(figures, parts);
   countRules(figures, parts);
+  countAdvice(figures, parts);
   return figures;
 }
 
@@ -68,4 +71,12 @@ function countRules(figures: Figures, { watching, edgesTold }: MetricsParts): vo
   const refused = 'Rules on readings that this gate can not evaluate, and does not watch';
   figures.gauge('portcullis_gate_rules_refused', refused, () => watching.refused);
   figures.counter('portcullis_gate_edges_told_total', 'Edges that the authority has taken', edgesTold);
+}
+
+function countAdvice(figures: Figures, { advice }: MetricsParts): void {
+  const admitted = 'Certificates that a proxy asked about and that were admitted';
+  figures.counter('portcullis_gate_decisions_admitted_total', admitted, () => advice.counters.admitted);
+  const help = 'Certificates that a proxy asked about and that were refused, by reason';
+  const refused = { name: 'portcullis_gate_decisions_refused_total', help, label: 'reason' };
+  figures.labelled('counter', refused, () => [...advice.refusals]);
 }

@@ -14,6 +14,8 @@ export interface PolicySource {
 export interface PolicyFiles {
   streams: Record<string, StreamConfig>;
   carry?: StreamConfig | undefined;
+  /** Proxies may ask over the network, and are judged by this. */
+  ask?: StreamConfig | undefined;
   /** Equal for what decides equally. */
   digest: string;
   /** Keys beside the streams that differ from those of the start. */
@@ -60,9 +62,9 @@ export class Policies {
   /** @throws {PortcullisError} `config_invalid` */
   static async open(parts: Parts): Promise<Policies> {
     const mark = parts.source.mark();
-    const { streams, carry, digest, warnings } = await parts.source.load();
+    const { streams, carry, ask, digest, warnings } = await parts.source.load();
     for (const warning of warnings) parts.log.warn(warning);
-    const unnumbered = compilePolicy(streams, 0, carry);
+    const unnumbered = compilePolicy(streams, 0, carry, ask);
     const number = await numberPolicy(parts.directory, digest);
     return new Policies(parts, mark, { ...unnumbered, number }, digest);
   }
@@ -107,8 +109,8 @@ export class Policies {
 
   async #load(): Promise<void> {
     const { directory, source, log, onNext } = this.#parts;
-    const { streams, carry, digest, needRestart, warnings } = await source.load();
-    const unnumbered = compilePolicy(streams, 0, carry);
+    const { streams, carry, ask, digest, needRestart, warnings } = await source.load();
+    const unnumbered = compilePolicy(streams, 0, carry, ask);
     if (needRestart.length > 0)
       log.warn({ keys: needRestart }, 'gate.yaml: what these keys say counts after a restart');
     for (const warning of warnings) log.warn(warning);

@@ -18,6 +18,8 @@ export interface StreamConfig {
   when?: string | undefined;
   schema?: JsonSchema | undefined;
   expected?: ExpectedValues | undefined;
+  /** A proxy that asks is answered though it shows no reading. */
+  decide?: 'admission-only' | undefined;
 }
 
 export interface Stream {
@@ -28,6 +30,8 @@ export interface Stream {
   readonly schema: ReadingSchema | undefined;
   /** The second factor: what a thief of the attribute store does not have. */
   readonly expected: ExpectedValues | undefined;
+  /** Nothing of it looks at the reading, or its file says that who shows none is answered all the same. */
+  readonly isDecidable: boolean;
 }
 
 /** The gate's own knowledge: what it expects on each stream. Rows keep the number of the policy that they were judged by. */
@@ -36,6 +40,8 @@ export interface Policy {
   readonly streams: ReadonlyMap<string, Stream>;
   /** What is expected of whoever carries the seals of others. */
   readonly carry: Stream;
+  /** What is expected of a proxy that asks over the network; undefined: none may. */
+  readonly ask: Stream | undefined;
   /** All attributes that some stream looks at; the feed carries no others. */
   readonly attributes: readonly string[];
 }
@@ -43,7 +49,7 @@ export interface Policy {
 /** What operators ask a gate for. They are judged on the same way as devices. */
 export const operations: Stream = {
   ...{ name: 'operations', kinds: ['operator'], expect: [] },
-  ...{ condition: undefined, schema: undefined, expected: undefined },
+  ...{ condition: undefined, schema: undefined, expected: undefined, isDecidable: false },
 };
 
 /** Whoever carries, unless the gate's file says otherwise. */
@@ -57,11 +63,13 @@ export function compilePolicy(
   configs: Record<string, StreamConfig>,
   number: number,
   carrying: StreamConfig = carryUsual,
+  asking?: StreamConfig,
 ): Policy {
   const streams = new Map(Object.entries(configs).map(([name, config]) => [name, compileStream(name, config)]));
   const names = new Set<string>();
   const carry = compileStream('carry', carrying);
-  for (const { expect, condition, expected } of [...streams.values(), carry]) {
+  const ask = asking && compileStream('decide', asking);
+  for (const { expect, condition, expected } of [...streams.values(), carry, ...(ask ? [ask] : [])]) {
     for (const [attribute] of expect) names.add(attribute);
     for (const attribute of condition?.attributes ?? []) names.add(attribute);
     for (const attribute of expected?.attributes ?? []) names.add(attribute);
@@ -70,13 +78,14 @@ export function compilePolicy(
   if (attributes.join(',').length > namesLengthMax) {
     throw new PortcullisError('config_invalid', `the streams name ${attributes.length} attributes, which is too many`);
   }
-  return { number, streams, carry, attributes };
+  return { number, streams, carry, ask, attributes };
 }
 
-function compileStream(name: string, { kinds, expect, when, schema, expected }: StreamConfig): Stream {
+function compileStream(name: string, { kinds, expect, when, schema, expected, decide }: StreamConfig): Stream {
   const condition = when === undefined ? undefined : named(name, 'when', () => compileCondition(when));
   const compiled = schema === undefined ? undefined : named(name, 'schema', () => compileReadingSchema(schema));
-  return { name, kinds, expect: Object.entries(expect), condition, schema: compiled, expected };
+  const isDecidable = decide === 'admission-only' || !(compiled || condition?.readsReading);
+  return { name, kinds, expect: Object.entries(expect), condition, schema: compiled, expected, isDecidable };
 }
 
 function named<Compiled>(stream: string, key: string, compile: () => Compiled): Compiled {
