@@ -57,7 +57,7 @@ export const KeyCredentialCreated = z.object({
 export type KeyCredentialCreated = z.infer<typeof KeyCredentialCreated>;
 
 /** `GET /v1/key-contexts` (kind gate): the security context of one key credential under one ID context (RFC 8613 §3.1). */
-export const KeyContextQuery = z.strictObject({ keyId: KeyId, idContext: hex(1, 16) });
+export const KeyContextQuery = z.strictObject({ keyId: KeyId, idContext: hex(1, 32) });
 export type KeyContextQuery = z.infer<typeof KeyContextQuery>;
 
 /** As seen from the gate: it sends as the server. The master secret can not be computed from it. */

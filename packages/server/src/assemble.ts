@@ -162,8 +162,9 @@ export async function assembleGate(
   const parts = { directory: home, settings, policies: files, sink, ...looks, system, log };
   const gate = stack.use(await openGate(parts, signal));
   const opened = stack.move();
-  const { subject, instance, port, mqttPort } = gate;
-  return { subject, instance, port, mqttPort, broken, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  const { subject, instance, port, mqttPort, coapPort } = gate;
+  const ports = { port, mqttPort, coapPort };
+  return { subject, instance, ...ports, broken, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 export async function assembleDesk(

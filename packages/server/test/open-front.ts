@@ -128,6 +128,7 @@ export class OpenFront {
       intake: this.intake,
       advice: this.advice,
       cuts: this.cuts,
+      contextOf: async () => undefined,
     });
     this.grant();
   }

@@ -31,7 +31,7 @@ export async function makeFleetDirectory(
   const beside = { host, listenHost, authorityPort: basePort };
   await replaceFile(
     join(directory, 'gate.yaml'),
-    gateYaml({ ...beside, gatePort: basePort + 3, mqttPort: basePort + 4 }),
+    gateYaml({ ...beside, gatePort: basePort + 3, mqttPort: basePort + 4, coapPort: basePort + 5 }),
   );
   loadGateConfig(directory);
   if (desk === 'here') {

@@ -17,6 +17,10 @@ export function gateCommands(program: Command, output: Output): void {
     )
     .option('--port <number>', 'where it listens', '8443')
     .option('--mqtt-port <number>', 'where it takes readings over MQTT, for example 8883; left out: nowhere')
+    .option(
+      '--coap-port <number>',
+      'where it takes readings over CoAP with OSCORE, for example 5683; left out: nowhere',
+    )
     .option('--host <name>', 'where devices reach it; one of the names of its token', 'localhost')
     .option('--listen <address>', 'the address that it binds', '127.0.0.1')
     .option('--replace', 'give the gate of this directory a new credential, though it has one that is not over')
@@ -24,7 +28,7 @@ export function gateCommands(program: Command, output: Output): void {
       'make the directory of a further gate, or give the gate of a directory a new credential; "portcullis start gate DIR" runs it',
     )
     .action(async (dir: string, word: string, options: JoinOptions, command: Command) => {
-      const given = ['port', 'mqttPort', 'host', 'listen'].filter(
+      const given = ['port', 'mqttPort', 'coapPort', 'host', 'listen'].filter(
         (name) => command.getOptionValueSource(name) === 'cli',
       );
       const { joinFleet } = await import('./gate-join.ts');

@@ -22,6 +22,7 @@ export interface JoinOptions {
   publicPort?: string;
   /** Of a gate. */
   mqttPort?: string;
+  coapPort?: string;
   host: string;
   listen: string;
   replace?: boolean;
@@ -48,8 +49,10 @@ export async function joinFleet(
   const known = existsSync(file);
   if (known) requireReplaceable(kind, directory, token, wanted);
   const port = portOf('port', wanted.port);
-  const publicPort = wanted.publicPort === undefined ? undefined : portOf('public-port', wanted.publicPort);
-  const mqttPort = wanted.mqttPort === undefined ? undefined : portOf('mqtt-port', wanted.mqttPort);
+  const further = (option: string, text: string | undefined) => (text === undefined ? undefined : portOf(option, text));
+  const publicPort = further('public-port', wanted.publicPort);
+  const mqttPort = further('mqtt-port', wanted.mqttPort);
+  const coapPort = further('coap-port', wanted.coapPort);
   const home = join(directory, kind);
   makeDirectory(home);
   const lock = holdLock(join(home, `${kind}.lock`));
@@ -57,7 +60,7 @@ export async function joinFleet(
     const joining = join(home, 'joining');
     const credential = await enrolInto(kind, joining, token, credentialIn(home));
     await replaceFile(join(directory, 'root.pem'), credential.roots, 0o644);
-    if (!known) await replaceFile(file, yamlOf(kind, { port, publicPort, mqttPort }, wanted, credential));
+    if (!known) await replaceFile(file, yamlOf(kind, { port, publicPort, mqttPort, coapPort }, wanted, credential));
     writeCredential(credentialFileIn(home), credential);
     rmSync(joining, { recursive: true });
     tell(kind, directory, credential, known, output);
@@ -72,16 +75,17 @@ interface Ports {
   port: number;
   publicPort: number | undefined;
   mqttPort: number | undefined;
+  coapPort: number | undefined;
 }
 
 function yamlOf(
   kind: Joining,
-  { port, publicPort, mqttPort }: Ports,
+  { port, publicPort, mqttPort, coapPort }: Ports,
   { host, listen: listenHost }: Wanted,
   { authority }: Credential,
 ): string {
   const made = { host, listenHost, authorityPort: 0, authority };
-  if (kind === 'gate') return gateYaml({ ...made, gatePort: port, mqttPort });
+  if (kind === 'gate') return gateYaml({ ...made, gatePort: port, mqttPort, coapPort });
   return deskYaml({ ...made, deskPort: port, publicPort });
 }
 

@@ -99,10 +99,11 @@ async function openGate(directory: string, signal: AbortSignal, outside: Outside
   const { assembleGate } = await import('../assemble.ts');
   const files = new GatePolicyFiles(directory);
   const gate = await assembleGate(directory, files, signal, outside);
-  const { broken, port, mqttPort } = gate;
+  const { broken, port, mqttPort, coapPort } = gate;
   const { host } = files.config.listen;
+  const at = (scheme: string, port: number | undefined) => (port === undefined ? [] : [`${scheme}://${host}:${port}`]);
   return {
-    listening: [`https://${host}:${port}`, ...(mqttPort === undefined ? [] : [`mqtts://${host}:${mqttPort}`])],
+    listening: [...at('https', port), ...at('mqtts', mqttPort), ...at('coap', coapPort)],
     broken,
     close: () => gate[Symbol.asyncDispose](),
   };

@@ -30,16 +30,17 @@ export function gateYaml(made: {
   authorityPort: number;
   gatePort: number;
   mqttPort: number | undefined;
+  coapPort: number | undefined;
   authority?: string;
 }): string {
-  const { host, listenHost, authorityPort, gatePort, mqttPort } = made;
+  const { host, listenHost, authorityPort, gatePort, mqttPort, coapPort } = made;
   const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
   return `# What this gate expects, and of whom. It stays at the gate. Keys: docs/reference/configuration.md
 authority: ${authority}
 url: https://${urlHost(host)}:${gatePort}
 listen:
   host: ${JSON.stringify(listenHost)}
-  port: ${gatePort}${mqttPort === undefined ? '' : `\n  mqttPort: ${mqttPort}`}
+  port: ${gatePort}${optional('mqttPort', mqttPort)}${optional('coapPort', coapPort)}
 streams:
   telemetry:
     expect: { status: active }
@@ -64,6 +65,8 @@ listen:
   port: ${deskPort}${publicPort === undefined ? '' : `\n  publicPort: ${publicPort}`}
 `;
 }
+
+const optional = (key: string, port: number | undefined) => (port === undefined ? '' : `\n  ${key}: ${port}`);
 
 function urlHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;

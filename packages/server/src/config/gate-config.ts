@@ -63,6 +63,8 @@ export const GateFile = z.strictObject({
     port: Port.default(8443),
     /** Port where devices send over MQTT 3.1.1 and 5, with TLS; without it, nobody does. */
     mqttPort: Port.optional(),
+    /** Port (UDP) where sensors with a key credential send over CoAP, protected by OSCORE; without it, nobody does. */
+    coapPort: Port.optional(),
     /** Port where proxies ask that are gateways with the attribute `proxy: true`, and none without this. */
     decidePort: Port.optional(),
     /** Where proxies of this machine ask, and nowhere without this: the absolute path of a socket, of at most 103 bytes. Whoever may write to it may ask. */

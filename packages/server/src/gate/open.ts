@@ -13,6 +13,7 @@ import { Heads } from './following/heads.ts';
 import { Leasing } from './following/leasing.ts';
 import { Links } from './following/links.ts';
 import { Position } from './following/position.ts';
+import { SensorKeys } from './following/sensor-keys.ts';
 import { Advice } from './listeners/decide/advice.ts';
 import { Cuts } from './listeners/decide/cuts.ts';
 import { Intake } from './listeners/intake.ts';
@@ -65,6 +66,7 @@ class RunningGate implements Gate {
   readonly subject: string;
   port = 0;
   mqttPort: number | undefined;
+  coapPort: number | undefined;
   readonly #parts: GateParts;
   readonly #policies: Policies;
   /** In force: the last accepted one, as soon as the replica has what it looks at. */
@@ -158,10 +160,12 @@ class RunningGate implements Gate {
       ...{ directory, log, now: system.now },
       applied: () => (this.#follows() ? replica : undefined),
     });
+    const sensorKeys = new SensorKeys({ authority, link: () => this.#links.keys });
     this.#listeners = new Listeners({
       ...{ gate, ground, connections, verdicts, watching, metrics, status, sink, system, log, settings, intake },
       ...{ advice, cuts: this.#cuts },
       heads: () => this.#headsHeld(),
+      contextOf: (keyId, idContext) => sensorKeys.contextOf(keyId, idContext),
     });
     this.#feed = this.#makeFeed();
     this.#leasing = this.#makeLeasing(lease);
@@ -183,8 +187,8 @@ class RunningGate implements Gate {
     this.#settled = true;
     this.#reportApplied({ applied: replica.revision, hash: replica.hash });
     const held = await this.#credentials.obtainServer();
-    const { https, mqtt } = await this.#listeners.listen(held);
-    [this.port, this.mqttPort] = [https, mqtt];
+    const { https, mqtt, coap } = await this.#listeners.listen(held);
+    [this.port, this.mqttPort, this.coapPort] = [https, mqtt, coap];
     this.#credentials.keepServer(held, (next) => this.#listeners.swapCredential(next));
     this.#credentials.keepClient();
     this.#policies.watch();

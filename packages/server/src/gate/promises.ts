@@ -1,12 +1,13 @@
 import type { FiguresAddress } from '../telemetry/figures.ts';
 import type { DecideAddress } from './listeners/decide/decide-front.ts';
+import type { Listen } from './listeners/listeners.ts';
 import type { ListenerLimits } from './listeners/tls.ts';
 
 export interface GateSettings {
   authority: string;
   /** Where devices reach this gate. */
   url: string;
-  listen: { host: string; port: number; mqttPort?: number | undefined } & DecideAddress;
+  listen: Listen & DecideAddress;
   /** 0: for ever. */
   retainDays: number;
   /** Where figures are told without a client certificate; not given: nowhere. */
@@ -24,5 +25,6 @@ export interface Gate {
   readonly instance: string;
   readonly port: number;
   readonly mqttPort: number | undefined;
+  readonly coapPort: number | undefined;
   [Symbol.asyncDispose](): Promise<void>;
 }

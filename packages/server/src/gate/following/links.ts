@@ -7,11 +7,14 @@ export class Links {
   leases: Link;
   /** What rules find is told over one of its own too: a long report keeps nobody waiting. */
   edges: Link;
+  /** Strangers can make a gate ask for keys: nothing else waits behind that. */
+  keys: Link;
 
   constructor(credential: Credential) {
     this.feed = linkTo(credential);
     this.leases = linkTo(credential);
     this.edges = linkTo(credential);
+    this.keys = linkTo(credential);
   }
 
   /** With a renewed credential; what was made with the old one ends. */
@@ -20,11 +23,13 @@ export class Links {
     this.feed = linkTo(credential);
     this.leases = linkTo(credential);
     this.edges = linkTo(credential);
+    this.keys = linkTo(credential);
   }
 
   close(): void {
     this.feed.close();
     this.leases.close();
     this.edges.close();
+    this.keys.close();
   }
 }

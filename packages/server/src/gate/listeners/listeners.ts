@@ -1,4 +1,7 @@
+import { keyCredentialName } from '../../pki/pki.ts';
 import type { Log } from '../../telemetry/telemetry.ts';
+import { CoapListener } from './coap/listener.ts';
+import type { ContextOf } from './coap/openings.ts';
 import { type DecideAddress, DecideFront, type DecideParts } from './decide/decide-front.ts';
 import { DoorNotes } from './door-notes.ts';
 import { Front, type FrontParts } from './http/front.ts';
@@ -9,16 +12,25 @@ import type { ListenerLimits, ServerCredential } from './tls.ts';
 export interface OpenListener {
   /** For want of room: how many gave way, and how many were turned away. */
   readonly crowd: { displaced: number; turnedAway: number };
-  /** For new handshakes. */
-  swapCredential(credential: ServerCredential): void;
+  /** For new handshakes; what shows no certificate has none to swap. */
+  swapCredential?(credential: ServerCredential): void;
   /** Takes nothing new; what was taken is answered. */
   close(): Promise<void>;
 }
 
+/** Where devices send; a port that is not given is closed. */
+export interface Listen {
+  host: string;
+  port: number;
+  mqttPort?: number | undefined;
+  coapPort?: number | undefined;
+}
+
 export interface ListenersParts extends Omit<FrontParts & DecideParts, 'notes' | 'settings'> {
   log: Log;
+  contextOf: ContextOf;
   settings: {
-    listen: { host: string; port: number; mqttPort?: number | undefined } & DecideAddress;
+    listen: Listen & DecideAddress;
     limits: ListenerLimits;
   };
 }
@@ -27,6 +39,7 @@ export interface ListenersParts extends Omit<FrontParts & DecideParts, 'notes' |
 export interface Ports {
   https: number;
   mqtt: number | undefined;
+  coap: number | undefined;
 }
 
 /** Every way into the gate. */
@@ -44,7 +57,7 @@ export class Listeners {
     const https = await this.#front.listen(credential);
     this.#open.push(this.#front);
     await this.#listenToProxies(credential);
-    return { https, mqtt: await this.#listenMqtt(credential) };
+    return { https, mqtt: await this.#listenMqtt(credential), coap: await this.#listenCoap() };
   }
 
   async #listenMqtt(credential: ServerCredential): Promise<number | undefined> {
@@ -55,6 +68,20 @@ export class Listeners {
     const mqtt = new MqttListener(parts, credential, mqttPort);
     const port = await mqtt.listen();
     this.#open.push(mqtt);
+    return port;
+  }
+
+  async #listenCoap(): Promise<number | undefined> {
+    const { settings, metrics } = this.#parts;
+    const { host, coapPort } = settings.listen;
+    if (coapPort === undefined) return undefined;
+    const nameOf = (keyId: Buffer) => Buffer.from(keyCredentialName(keyId), 'hex');
+    const contextsMax = settings.limits.connectionsMax;
+    const coap = new CoapListener({ ...this.#parts, nameOf, contextsMax, host, port: coapPort });
+    const port = await coap.listen();
+    this.#open.push(coap);
+    const datagrams = { name: 'portcullis_gate_coap_datagrams_total', help: 'Datagrams by what became of them' };
+    metrics.labelled('counter', { ...datagrams, label: 'outcome' }, () => [...coap.counts]);
     return port;
   }
 
@@ -76,7 +103,7 @@ export class Listeners {
   }
 
   swapCredential(credential: ServerCredential): void {
-    for (const listener of this.#open) listener.swapCredential(credential);
+    for (const listener of this.#open) listener.swapCredential?.(credential);
   }
 
   async close(): Promise<void> {
