@@ -16,7 +16,7 @@ before(async () => {
     directory = join(house.home, 'copy');
     mkdirSync(directory, { mode: 0o700 });
     cpSync(join(house.fleet, 'gate'), join(directory, 'gate'), { recursive: true });
-    const settings = readFileSync(join(house.fleet, 'gate.yaml'), 'utf8');
+    const settings = readFileSync(join(house.fleet, 'gate.yaml'), 'utf8').replace(/^ {2}(mqtt|coap)Port: .*\n/gm, '');
     const [port, ofCopy] = [house.basePort + 3, house.basePort + 2];
     writeFileSync(join(directory, 'gate.yaml'), settings.replaceAll(String(port), String(ofCopy)));
     copyUrl = `https://localhost:${ofCopy}/v1/streams/telemetry/readings`;
