@@ -226,6 +226,18 @@ const limits: Record<string, Limit[]> = {
       'the page is shorter, and not the last',
     ),
     limit(
+      'how long a key credential is valid',
+      'server/src/key-credentials/create.ts#lifetimeMs',
+      'days',
+      'another one is made',
+    ),
+    limit(
+      'contexts of key credentials that a gate asks for at once; then 200 a second',
+      'server/src/api/open.ts#contextsAtOnce',
+      '',
+      '429 `rate_limited`',
+    ),
+    limit(
       'certificates that are looked at for a page',
       'server/src/revocation/list.ts#certificatesPerPageMax',
       '',

@@ -6,6 +6,8 @@ import type { AlertsRaised } from './promises.ts';
 
 export interface Expiring {
   fingerprint: string;
+  /** A certificate, or else a key credential. */
+  form: string;
   subject: string;
   kind: string;
   notAfter: number;
@@ -74,8 +76,9 @@ export async function lookAtCertificates(parts: WatchParts, signal?: AbortSignal
   await settleOthers(parts, found, now);
 }
 
-function alertOf({ fingerprint, subject, kind, notAfter }: Expiring, at: number) {
-  const says = `the certificate of ${kind} "${subject}" ends at ${timestamp(notAfter)}, and none follows it`;
+function alertOf({ fingerprint, form, subject, kind, notAfter }: Expiring, at: number) {
+  const what = form === 'certificate' ? form : 'key credential';
+  const says = `the ${what} of ${kind} "${subject}" ends at ${timestamp(notAfter)}, and none follows it`;
   const detail = { fingerprint, kind, notAfter: timestamp(notAfter) };
   return { kind: 'certificate_expiring', subject, key: fingerprint, at, says, detail } as const;
 }

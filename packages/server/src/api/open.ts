@@ -36,7 +36,8 @@ export interface Api extends Ports {
 /** A gate asks for one at each start, and once in the life of one. Each is a row, and an entry of the journal, for good. */
 const certificateRate = { burst: 60, everyMs: 20_000 };
 /** A gate that starts anew asks three times for each sensor that comes back; each is some 0.1 ms of work. */
-const contextRate = { burst: 3_000, everyMs: 5 };
+const contextsAtOnce = 3_000;
+const contextRate = { burst: contextsAtOnce, everyMs: 5 };
 /** Whoever scans all day is refused less often; what is refused beyond is answered and not kept. */
 const refusedRate = { burst: 1_000, everyMs: 1_000 };
 

@@ -33,6 +33,7 @@ export const archiveCertificates: Shelf = async (db, after, now) => {
     const archived = rows.map((row) => ({ ...row, archivedAt: now }));
     await db.insertInto('archivedCertificates').values(archived).execute();
     await db.deleteFrom('certificates').where('fingerprint', 'in', fingerprints).execute();
+    await db.deleteFrom('keyCredentials').where('fingerprint', 'in', fingerprints).execute();
   }
   return { moved: rows.length, next: rows.length === movedMax ? after : end?.subject };
 };

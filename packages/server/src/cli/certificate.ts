@@ -152,7 +152,7 @@ const certificateListing: Listing<CertificateView> = {
   columns: [
     { title: 'SUBJECT', priority: 1, value: ({ subject }) => subject },
     { title: 'KIND', priority: 4, value: ({ kind }) => kind },
-    { title: 'FORM', priority: 4, value: ({ form }) => form },
+    { title: 'FORM', priority: 3, value: ({ form }) => form },
     { title: 'FOR', priority: 5, value: ({ purpose }) => purpose },
     {
       title: 'STANDING',

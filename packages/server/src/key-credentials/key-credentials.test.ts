@@ -10,8 +10,12 @@ import {
   StandingsRequest,
 } from '@portcullis/contract';
 import { openRecords, putCertificate, putSubject, startedAt } from '../../test/records.ts';
+import { lookAtCertificates } from '../alerts/watches.ts';
+import { Rounds } from '../archive/archive.ts';
 import { fileSeal } from '../keys/keys.ts';
 import { deriveContext } from '../oscore/oscore.ts';
+import { expiringCertificates } from '../revocation/revocation.ts';
+import { createLog } from '../telemetry/telemetry.ts';
 import { openKeyCredentials } from './key-credentials.ts';
 
 const day = 86_400_000;
@@ -208,7 +212,7 @@ test('a key id is as short as the fleet lets it be, is never used twice, and is 
 });
 
 test('without the key that seals them no secret is opened, none is made, and none is lost', async (context) => {
-  const { create, contextOf, keyFile, reopened, change } = await open(context);
+  const { create, contextOf, keyFile, keyCredentials, change } = await open(context);
   const made = await create('sensor-1');
   const text = readFileSync(keyFile, 'utf8');
   const asked = { keyId: made.keyId, idContext };
@@ -220,16 +224,17 @@ test('without the key that seals them no secret is opened, none is made, and non
   ];
   for (const [spoil, why] of spoilt) {
     spoil();
-    const keyCredentials = reopened();
     await assert.rejects(keyCredentials.contextOf(asked), { code: 'key_unusable', message: why });
     const request = KeyCredentialRequest.parse({ subject: 'sensor-2' });
     await assert.rejects(keyCredentials.create(by, request), { code: 'key_unusable', message: why });
   }
   rmSync(keyFile);
   writeFileSync(keyFile, text, { mode: 0o600 });
-  assert.equal((await reopened().contextOf(asked)).fingerprint, made.fingerprint);
-  await contextOf(made);
+  assert.equal((await contextOf(made)).fingerprint, made.fingerprint);
+  rmSync(keyFile);
   await change({ action: 'revoke', subject: 'sensor-1' });
+  await contextOf(await create('sensor-2'));
+  assert.notEqual(readFileSync(keyFile, 'utf8'), text, 'where nothing is sealed any more there is a key again');
 });
 
 test('a sealed secret opens for its own credential alone', async (context) => {
@@ -246,4 +251,37 @@ test('a sealed secret opens for its own credential alone', async (context) => {
   );
   await assert.rejects(contextOf(one), { code: 'key_unusable' });
   await contextOf(two);
+});
+
+test('what ended long ago is archived without its secret, and its key id is taken still', async (context) => {
+  const { create, kept, list, records, clock } = await open(context);
+  const replaced = await create('sensor-1');
+  const ended = await create('sensor-2');
+  clock.now = startedAt + 3_800 * day;
+  const next = await create('sensor-1', { replace: true });
+  await putCertificate(records, 'sensor-2', 'its certificate', { notAfter: clock.now + 30 * day });
+  const rounds = new Rounds({ ...records, log: createLog({ role: 'authority', level: 'error' }) });
+  clock.now += 8 * day;
+  for (let isMore = true; isMore; ) isMore = await rounds.step();
+  const archived = (await list({ archived: '1' })).map(({ fingerprint }) => fingerprint);
+  assert.deepEqual(archived.toSorted(), [replaced.fingerprint, ended.fingerprint].toSorted());
+  assert.deepEqual(
+    (await kept()).map(({ fingerprint }) => fingerprint),
+    [next.fingerprint],
+  );
+});
+
+test('the end of a key credential rings by its own name', async (context) => {
+  const { create, clock, records, store } = await open(context);
+  await create('sensor-1');
+  clock.now = startedAt + 3_649 * day;
+  const asked = { now: clock.now, until: clock.now + 2 * day, limit: 10 };
+  const [found] = await store.read((db) => expiringCertificates(db, asked));
+  assert.deepEqual([found?.subject, found?.form], ['sensor-1', 'oscore']);
+  await lookAtCertificates({
+    ...{ ...records, expiring: expiringCertificates, expiringMs: 2 * day, verified: () => undefined },
+    log: createLog({ role: 'authority', level: 'error' }),
+  });
+  const { items } = await records.alerts.list({ limit: 10 } as never);
+  assert.match(items[0]?.says ?? '', /^the key credential of device "sensor-1" ends at /);
 });

@@ -9,14 +9,8 @@ const [keyBytes, ivBytes, tagBytes] = [32, 12, 16];
 
 /** AES-256-GCM under the key in one file: 64 hex digits, 0600. What is sealed: IV, ciphertext, tag. */
 export function fileSeal(file: string, { random }: Pick<System, 'random'>): Seal {
-  let known: Promise<KeyObject> | undefined;
-  const key = () => {
-    known ??= readKey(file).catch((error: unknown) => {
-      known = undefined;
-      throw error;
-    });
-    return known;
-  };
+  // Read each time: what was sealed with a key whose file is gone meanwhile would be lost with this process.
+  const key = () => readKey(file);
   return {
     async make() {
       // Of two at once the first makes it.

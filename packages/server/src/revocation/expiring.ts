@@ -4,6 +4,7 @@ import type { Reader } from '../storage/storage.ts';
 /** A certificate that ends soon while its subject has none that lasts longer. */
 export interface Expiring {
   fingerprint: string;
+  form: string;
   subject: string;
   kind: string;
   /** Milliseconds since 1970. */
@@ -18,7 +19,13 @@ export function expiringCertificates(
   return db
     .selectFrom('certificates')
     .innerJoin('subjects', 'subjects.id', 'certificates.subject')
-    .select(['certificates.fingerprint', 'certificates.subject', 'subjects.kind', 'certificates.notAfter'])
+    .select([
+      'certificates.fingerprint',
+      'certificates.form',
+      'certificates.subject',
+      'subjects.kind',
+      'certificates.notAfter',
+    ])
     .where('standing', '=', sql.lit('valid'))
     .where('purpose', '=', sql.lit('client'))
     .where(({ eb, refTuple, tuple }) =>

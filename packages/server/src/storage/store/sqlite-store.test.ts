@@ -169,6 +169,29 @@ test('a store that was made but not migrated says so, and upgrading makes it who
   assert.equal(await countOf(store), 0);
 });
 
+test('an upgraded store knows of each certificate, live and archived, that it is one', async (context) => {
+  const directory = await temporaryDirectory(context);
+  const database = new DatabaseSync(join(directory, 'store.db'));
+  for (const step of migrations.slice(0, 4)) database.exec(step);
+  database.exec(`PRAGMA user_version = 4;
+    INSERT INTO subjects (id, kind, createdAt, revision) VALUES ('truck-17', 'device', 0, 0);`);
+  const columns = 'fingerprint, serial, issuer, subject, purpose, der, notBefore, notAfter, standing';
+  const more = 'revision, changedAt, changedBy, issuedAt, confirmed, publicKey';
+  const values = `'f', 's', 'i', 'truck-17', 'client', x'30', 0, 1, 'valid', 0, 0, 'init', 0, 1, 'k'`;
+  database.exec(`INSERT INTO certificates (${columns}, ${more}) VALUES (${values})`);
+  database.exec(`INSERT INTO archivedCertificates (${columns}, ${more}, archivedAt) VALUES (${values}, 0)`);
+  database.close();
+  assert.equal(await upgradeSqliteStore(directory), migrations.length - 4);
+  await using store = await openSqliteStore(directory);
+  for (const table of ['certificates', 'archivedCertificates'] as const) {
+    const rows = await store.read((db) => db.selectFrom(table).select(['fingerprint', 'form']).execute());
+    assert.deepEqual(
+      rows.map((row) => ({ ...row })),
+      [{ fingerprint: 'f', form: 'certificate' }],
+    );
+  }
+});
+
 test('upgrading makes no store where none is', async (context) => {
   const directory = await temporaryDirectory(context);
   await assert.rejects(upgradeSqliteStore(directory), { code: 'fleet_missing' });
