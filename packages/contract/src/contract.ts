@@ -42,6 +42,7 @@ export * from './plain-text.ts';
 export * from './public.ts';
 export * from './readings.ts';
 export * from './reasons.ts';
+export * from './refused-readings.ts';
 export * from './sealed.ts';
 export * from './selections.ts';
 export * from './signal-answer.ts';

@@ -12,6 +12,7 @@ export interface ReadingOptions extends FleetOptions {
   limit?: string;
   follow?: boolean;
   csv?: boolean;
+  refused?: boolean;
   partial?: boolean;
 }
 

@@ -15,6 +15,8 @@ export type {
   ReadingPage,
   ReadingQuery,
   RefusalQuery,
+  RefusedReading,
+  RefusedReadingQuery,
   Sink,
   SinkNewest,
   SinkOutcome,

@@ -40,6 +40,8 @@ const slowDisk = (sink: Sink): Sink => ({
   told: (told) => sink.told(told),
   keepRefusals: (refusals) => sink.keepRefusals(refusals),
   refusals: (query) => sink.refusals(query),
+  keepRefused: (refused) => sink.keepRefused(refused),
+  refused: (query) => sink.refused(query),
   age: (before) => sink.age(before),
   prune: (before) => sink.prune(before),
   unprovenCount: () => sink.unprovenCount(),

@@ -1,5 +1,7 @@
 import { keyCredentialName } from '../../pki/pki.ts';
+import type { RefusedReading } from '../../storage/sink.ts';
 import type { Log } from '../../telemetry/telemetry.ts';
+import { RefusedKeeping } from '../recording/refused-keeping.ts';
 import { CoapListener } from './coap/listener.ts';
 import type { ContextOf } from './coap/openings.ts';
 import { type DecideAddress, DecideFront, type DecideParts } from './decide/decide-front.ts';
@@ -47,10 +49,12 @@ export class Listeners {
   readonly #parts: ListenersParts & { notes: DoorNotes };
   readonly #front: Front;
   readonly #open: OpenListener[] = [];
+  readonly #refused: RefusedKeeping;
 
   constructor(parts: ListenersParts) {
     this.#parts = { ...parts, notes: new DoorNotes({ ...parts, limits: parts.settings.limits }) };
     this.#front = new Front(this.#parts);
+    this.#refused = new RefusedKeeping(parts);
   }
 
   async listen(credential: ServerCredential): Promise<Ports> {
@@ -64,7 +68,8 @@ export class Listeners {
     const { mqttPort } = this.#parts.settings.listen;
     if (mqttPort === undefined) return undefined;
     const { system } = this.#parts;
-    const parts = { ...this.#parts, now: system.now, keepRefused: async () => false };
+    const keepRefused = (refused: RefusedReading) => this.#refused.keep(refused);
+    const parts = { ...this.#parts, now: system.now, keepRefused };
     const mqtt = new MqttListener(parts, credential, mqttPort);
     const port = await mqtt.listen();
     this.#open.push(mqtt);
@@ -108,5 +113,6 @@ export class Listeners {
 
   async close(): Promise<void> {
     await Promise.all(this.#open.map((listener) => listener.close()));
+    await this.#refused.stop();
   }
 }

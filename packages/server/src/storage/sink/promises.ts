@@ -1,4 +1,4 @@
-import type { ClockState, Side, VerdictView } from '@portcullis/contract';
+import type { ClockState, ReasonCode, Side, VerdictView } from '@portcullis/contract';
 
 /** One request's readings, column by column: they cross a thread. Times are milliseconds since 1970. */
 export interface SinkRequest {
@@ -132,6 +132,37 @@ export interface RefusalQuery {
   limit: number;
 }
 
+/** A message that was refused for good and acknowledged all the same. */
+export interface RefusedReading {
+  /** Milliseconds since 1970. */
+  at: number;
+  subject: string;
+  certificate: string;
+  topic: string;
+  stream: string | null;
+  id: string | null;
+  reason: ReasonCode;
+  told: string;
+  contentType: string | null;
+  payload: Uint8Array;
+}
+
+/** As it is shown. `bytes`: of its payload. */
+export type KeptRefused = Omit<RefusedReading, 'payload'> & {
+  bytes: number;
+  encoding: 'utf8' | 'base64';
+  payload: string;
+};
+
+export interface RefusedReadingQuery {
+  subject?: string | undefined;
+  stream?: string | undefined;
+  after?: string | undefined;
+  limit: number;
+}
+
+export type RefusedReadingPage = Page<KeptRefused>;
+
 /** `next` is null at the end; a page may hold few items, or none, and not be the last. */
 export interface Page<Item> {
   items: Item[];
@@ -156,6 +187,10 @@ export interface Sink {
   told(told: { edges: number[]; newest: SinkNewest[] }): Promise<void>;
   keepRefusals(refusals: VerdictView[]): Promise<void>;
   refusals(query: RefusalQuery): Promise<Page<VerdictView>>;
+  /** Durable when it resolves. The same message of the same subject is kept once; of too many, the oldest are not kept any more. */
+  keepRefused(refused: RefusedReading[]): Promise<void>;
+  /** Oldest first. */
+  refused(query: RefusedReadingQuery): Promise<RefusedReadingPage>;
   /** How many readings there are, and how many of them were received before. */
   age(before: number): Promise<{ older: number; present: number }>;
   /** Removes what was received before, and edges with it; resolves to how many readings. */

@@ -6,6 +6,9 @@ import type {
   ReadingPage,
   ReadingQuery,
   RefusalQuery,
+  RefusedReading,
+  RefusedReadingPage,
+  RefusedReadingQuery,
   SinkNewest,
   SinkOutcome,
   SinkRequest,
@@ -13,6 +16,7 @@ import type {
   UnsettledBatch,
   Untold,
 } from './promises.ts';
+import { RefusedReadings } from './refused-readings.ts';
 import { isSameReading, type StoredReading } from './sink-rows.ts';
 import { StoredReadings } from './stored-readings.ts';
 import { WatchedSenders } from './watched-senders.ts';
@@ -37,6 +41,7 @@ export class SinkDatabase {
   readonly #statements = new Map<string, StatementSync>();
   readonly #channels = new Map<string, number>();
   readonly #readings = new StoredReadings((text) => this.#sql(text));
+  readonly #refused = new RefusedReadings((text) => this.#sql(text));
   readonly #senders = new WatchedSenders((text) => this.#sql(text));
   /** The number of the next reading, once it was looked up. */
   #next: number | undefined;
@@ -209,6 +214,14 @@ export class SinkDatabase {
     return { items, next: rows.length === limit ? String(rows.at(-1)?.number) : null };
   }
 
+  keepRefused(refused: RefusedReading[]): void {
+    this.#transaction(() => this.#refused.keep(refused));
+  }
+
+  refused(query: RefusedReadingQuery): RefusedReadingPage {
+    return this.#refused.page(query);
+  }
+
   /** One turn through the readings after a number. */
   age(before: number, after: number): AgeTurn {
     const { first, last } = this.#sql(
@@ -237,8 +250,8 @@ export class SinkDatabase {
       const { changes: refusals } = this.#sql(
         'DELETE FROM refusals WHERE number IN (SELECT number FROM refusals ORDER BY number LIMIT ?) AND at < ?',
       ).run(rowsPrunedPerTurn, before);
-      const edges = this.#senders.prune(before);
-      const more = requests < due.length || due.length === rowsPrunedPerTurn || refusals === rowsPrunedPerTurn || edges;
+      const others = [refusals === rowsPrunedPerTurn, this.#senders.prune(before), this.#refused.prune(before)];
+      const more = requests < due.length || due.length === rowsPrunedPerTurn || others.includes(true);
       return { removed, more };
     });
   }
@@ -277,6 +290,7 @@ export class SinkDatabase {
       // What was made in this transaction is gone with it.
       this.#channels.clear();
       this.#senders.rolledBack();
+      this.#refused.rolledBack();
       this.#next = undefined;
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;

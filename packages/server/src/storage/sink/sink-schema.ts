@@ -80,4 +80,15 @@ export const sinkMigrations: readonly string[] = [
     FROM readings JOIN requests ON requests.number = readings.request
     WHERE requests.state <> 'quarantined' AND requests.batch <= (SELECT looked FROM progress);
   `,
+  `
+  -- Messages that were refused for good, and acknowledged once they were here. Numbers are cursors, so none is given twice. digest: of the
+  -- payload; the same one again is a repeat.
+  CREATE TABLE refusedReadings (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, subject TEXT NOT NULL, certificate TEXT NOT NULL, topic TEXT NOT NULL,
+    stream TEXT, id TEXT, reason TEXT NOT NULL, told TEXT NOT NULL, contentType TEXT, digest BLOB NOT NULL, bytes INTEGER NOT NULL,
+    payload BLOB NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX refusedReadingsByKey ON refusedReadings (subject, topic, digest);
+  CREATE INDEX refusedReadingsBySubject ON refusedReadings (subject, number, bytes);
+  `,
 ];

@@ -10,6 +10,7 @@ import { openSqliteSink } from '../sink.ts';
 import { temporaryDirectory } from '../store/store.contract.ts';
 import { edgesContract } from './edges.contract.ts';
 import { readingContract } from './reading.contract.ts';
+import { refusedContract } from './refused.contract.ts';
 import { readAll, requestOf, sinkContract, writeOf } from './sink.contract.ts';
 import { sinkMigrations } from './sink-schema.ts';
 
@@ -17,6 +18,7 @@ const engine = { name: 'sqlite', open: openSqliteSink };
 sinkContract(engine);
 edgesContract(engine);
 readingContract(engine);
+refusedContract(engine);
 
 const rowsOf = (from: number, count: number) =>
   Array.from({ length: count }, (_, index): [string, unknown] => [`r${from + index}`, { text: 'x'.repeat(200) }]);

@@ -3,7 +3,17 @@ import type { Worker } from 'node:worker_threads';
 import { PortcullisError, type VerdictView } from '@portcullis/contract';
 import { startThread } from '../../telemetry/telemetry.ts';
 import { holdLock, type Lock } from '../lock.ts';
-import type { Looked, ReadingQuery, RefusalQuery, Sink, SinkOutcome, SinkWrite, UnsettledBatch } from './promises.ts';
+import type {
+  Looked,
+  ReadingQuery,
+  RefusalQuery,
+  RefusedReading,
+  RefusedReadingQuery,
+  Sink,
+  SinkOutcome,
+  SinkWrite,
+  UnsettledBatch,
+} from './promises.ts';
 import type { AgeTurn } from './sink-database.ts';
 import type { Answer, Call } from './sink-worker.ts';
 
@@ -128,6 +138,14 @@ class SqliteSink implements Sink {
 
   refusals(query: RefusalQuery) {
     return this.#thread.call('refusals', query) as ReturnType<Sink['refusals']>;
+  }
+
+  async keepRefused(refused: RefusedReading[]) {
+    await this.#thread.call('keepRefused', refused);
+  }
+
+  refused(query: RefusedReadingQuery) {
+    return this.#thread.call('refused', query) as ReturnType<Sink['refused']>;
   }
 
   /** In turns, as pruning. */

@@ -20,6 +20,8 @@ export interface Call {
     | 'read'
     | 'keepRefusals'
     | 'refusals'
+    | 'keepRefused'
+    | 'refused'
     | 'age'
     | 'prune'
     | 'close';

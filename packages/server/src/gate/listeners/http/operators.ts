@@ -25,6 +25,7 @@ import type { OnRecord } from '../on-record.ts';
 import { toldOf } from '../told.ts';
 import { failureProblem, refuseMethod, send, sendJson, sendProblem } from './answers.ts';
 import type { Asked } from './listener.ts';
+import { refusedReadings } from './refused-readings.ts';
 import { serveReadings } from './stored-readings.ts';
 import type { Target } from './target.ts';
 import type { Exchange } from './transport.ts';
@@ -66,6 +67,7 @@ const routes: Record<string, Handler> = {
     sendJson(response, { items: explain(ExplainQuery.parse(query), ground, gate, now()) }),
   '/v1/verdicts': serveVerdicts,
   '/v1/readings': serveReadings,
+  '/v1/readings/refused': async (parts, query, { response }) => sendJson(response, await refusedReadings(parts, query)),
   '/v1/status': async ({ status }, query, { response }) => {
     NoQuery.parse(query);
     sendJson(response, await status());

@@ -1,6 +1,7 @@
 /** MQTT over real TLS: what is admitted is durable before it is acknowledged, and a cut is a cut. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { IPubackPacket } from 'mqtt-packet';
 import { MqttClient } from '../../../../test/mqtt-client.ts';
 import { OpenFront, until } from '../../../../test/open-front.ts';
 
@@ -96,3 +97,101 @@ test('a gate that stops acknowledges what it is committing, and says nothing els
     ['connack', 'puback'],
   );
 });
+
+const kept = async (gate: OpenFront) => (await gate.sink.refused({ limit: 100 })).items;
+
+for (const version of [4, 5] as const) {
+  test(`P8: MQTT ${version}: what will never be stored is kept as refused, and then acknowledged with why`, async (context) => {
+    const gate = await OpenFront.open(context);
+    const client = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'), version);
+    client.publish('streams/telemetry/r-1', '[1]', { messageId: 3 });
+    const { messageId, reasonCode, properties } = await client.hears('puback');
+    assert.equal(messageId, 3);
+    if (version === 5) {
+      assert.equal(reasonCode, 0x99);
+      assert.match(properties?.reasonString ?? '', /^reading_malformed: .*must be a JSON object/);
+      assert.deepEqual({ ...properties?.userProperties }, { reason: 'reading_malformed' });
+    }
+    const [row] = await kept(gate);
+    assert.deepEqual(
+      [row?.subject, row?.topic, row?.stream, row?.id, row?.reason, row?.payload],
+      ['truck-17', 'streams/telemetry/r-1', 'telemetry', 'r-1', 'reading_malformed', '[1]'],
+    );
+    assert.deepEqual(await gate.stored(), []);
+    client.publish('streams/telemetry/r-2', '{"n":1}', { messageId: 4 });
+    await until(() => client.heard.length === 3, 'the connection goes on');
+  });
+}
+
+test('a stream that does not admit its device while another one does, and a topic that is none: kept and acknowledged', async (context) => {
+  const streams = {
+    telemetry: { kinds: ['device' as const], expect: { status: 'active' } },
+    doors: { kinds: ['device' as const], expect: { guard: true } },
+  };
+  const gate = await OpenFront.open(context, { streams });
+  const client = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'));
+  const rows: [topic: string, payload: string, code: number, reason: string][] = [
+    ['streams/doors', '{}', 0x87, 'attribute_missing'],
+    ['streams/nowhere', '{}', 0x90, 'stream_unknown'],
+    ['elsewhere', '{}', 0x90, 'stream_unknown'],
+    ['streams/telemetry/a/b', '{}', 0x90, 'stream_unknown'],
+    ['streams/telemetry/a', '{"_id":"b"}', 0x99, 'reserved_member_misused'],
+    ['streams/telemetry', '{"_what":1}', 0x99, 'reserved_member_misused'],
+    ['streams/telemetry', `{"text":"${'x'.repeat(70_000)}"}`, 0x97, 'reading_too_large'],
+  ];
+  for (const [index, [topic, payload]] of rows.entries()) client.publish(topic, payload, { messageId: index + 1 });
+  await until(() => client.heard.length === rows.length + 1, 'each is acknowledged');
+  const told = client.heard.slice(1).map((packet) => {
+    const { messageId, reasonCode, properties } = packet as IPubackPacket;
+    return [messageId, reasonCode, properties?.userProperties?.reason];
+  });
+  assert.deepEqual(
+    told,
+    rows.map(([, , code, reason], index) => [index + 1, code, reason]),
+  );
+  assert.deepEqual(
+    (await kept(gate)).map(({ reason }) => reason),
+    rows.map(([, , , reason]) => reason),
+  );
+});
+
+test('P8: a repeat of what is kept as refused is kept once', async (context) => {
+  const gate = await OpenFront.open(context);
+  const client = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'));
+  for (const messageId of [1, 2, 3]) client.publish('streams/telemetry/r-1', 'no', { messageId });
+  await until(() => client.heard.length === 4, 'each is acknowledged');
+  assert.equal((await kept(gate)).length, 1);
+});
+
+test('P5: without a lease nothing is acknowledged, and the connection closes without a word', async (context) => {
+  const gate = await OpenFront.open(context);
+  const client = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'));
+  gate.lease.end();
+  client.publish('streams/telemetry/r-1', '{"n":1}');
+  await client.ends();
+  assert.deepEqual(
+    client.heard.map(({ cmd }) => cmd),
+    ['connack'],
+  );
+  assert.deepEqual([await kept(gate), await gate.stored()], [[], []]);
+});
+
+test('P8: a refused reading that can not be kept is not acknowledged', async (context) => {
+  const keepRefused = () => Promise.reject(new Error('no disk'));
+  const gate = await OpenFront.open(context, {
+    sink: (real) =>
+      new Proxy(real, { get: (sink, name) => (name === 'keepRefused' ? keepRefused : bound(sink, name)) }),
+  });
+  const client = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'));
+  client.publish('streams/telemetry/r-1', 'no');
+  await client.ends();
+  assert.deepEqual(
+    client.heard.map(({ cmd }) => cmd),
+    ['connack'],
+  );
+});
+
+const bound = (sink: OpenFront['sink'], name: string | symbol): unknown => {
+  const value: unknown = Reflect.get(sink, name);
+  return typeof value === 'function' ? value.bind(sink) : value;
+};

@@ -1,5 +1,5 @@
-import type { Problem, ReasonCode } from '@portcullis/contract';
 import type { IPublishPacket } from 'mqtt-packet';
+import type { RefusedReading } from '../../../storage/sink.ts';
 import { isAdmissible, type Refused } from '../../admission/admit.ts';
 import type { Connection } from '../../connections/connections.ts';
 import type { Intake } from '../intake.ts';
@@ -7,25 +7,13 @@ import { mediaTypeOf, parseReadings, type Readings, type Unreadable } from '../r
 import { Submission, type SubmissionParts, type Submitted } from '../submission.ts';
 import { toldOf } from '../told.ts';
 import { type Reply, replyTo } from './refusals.ts';
-import type { Say } from './say.ts';
+import { type Say, wordsOf } from './say.ts';
 import { type Target, targetOf } from './topic.ts';
 
 export interface PublicationParts extends SubmissionParts {
   intake: Pick<Intake, 'makeId'>;
   /** Durable before it resolves; false: there is no room for it now. */
-  keepRefused(refused: RefusedPublication): Promise<boolean>;
-}
-
-/** A message that will never be stored as a reading: what is kept of it. */
-export interface RefusedPublication {
-  subject: string;
-  certificate: string;
-  topic: string;
-  stream: string | null;
-  readingId: string | null;
-  reason: ReasonCode;
-  told: Problem;
-  payload: Buffer;
+  keepRefused(refused: RefusedReading): Promise<boolean>;
 }
 
 /** The connection that they come over. */
@@ -40,7 +28,7 @@ export interface Host {
   /** One was stored. */
   stored(): void;
   /** One was kept as refused. */
-  kept(refused: RefusedPublication): void;
+  kept(refused: RefusedReading): void;
 }
 
 /** One PUBLISH. */
@@ -50,6 +38,9 @@ interface Publication {
   answer: Buffer | undefined;
   settled: boolean;
 }
+
+/** Of a topic or a content type, which may have 65 535 bytes. */
+const topicKeptMax = 256;
 
 /** What a connection has published and not been told of. Acknowledgements leave in the order of what they acknowledge [MQTT-4.6.0-2]. */
 export class Publications {
@@ -113,18 +104,24 @@ export class Publications {
   /** Durable first: acknowledged means stored, or kept as refused (P8). */
   async #keep(publication: Publication, target: Target | undefined, refused: Refused, code: number): Promise<void> {
     const { connection, say } = this.#host;
-    const { topic, payload, qos, messageId } = publication.packet;
-    const told = toldOf(refused, connection, this.#parts.ground.replica);
-    const row: RefusedPublication = {
-      ...{ subject: connection.subjectId, certificate: connection.name, topic, stream: target?.stream ?? null },
-      ...{ readingId: target?.id ?? null, reason: refused.reason, told, payload: payload as Buffer },
+    const { topic, payload, qos, messageId, properties } = publication.packet;
+    const problem = toldOf(refused, connection, this.#parts.ground.replica);
+    // Bytes of its own: a view of what was received would take all of that along.
+    const row: RefusedReading = {
+      ...{ at: this.#parts.now(), subject: connection.subjectId, certificate: connection.name },
+      ...{ topic: topic.slice(0, topicKeptMax), stream: target?.stream ?? null, id: target?.id ?? null },
+      ...{ reason: refused.reason, told: wordsOf(problem) },
+      ...{
+        contentType: properties?.contentType?.slice(0, topicKeptMax) ?? null,
+        payload: new Uint8Array(payload as Buffer),
+      },
     };
     if (!(await this.#parts.keepRefused(row))) {
       this.#settle(publication, undefined);
       return this.#host.refused({ by: 'silence', later: true });
     }
     this.#host.kept(row);
-    this.#settle(publication, qos === 0 ? undefined : say.pubackRefused(messageId as number, code, told));
+    this.#settle(publication, qos === 0 ? undefined : say.pubackRefused(messageId as number, code, problem));
   }
 
   /** Without an answer its client sends it again when it is back. */

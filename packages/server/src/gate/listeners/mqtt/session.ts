@@ -1,4 +1,5 @@
 import type { IConnectPacket, Packet } from 'mqtt-packet';
+import type { RefusedReading } from '../../../storage/sink.ts';
 import type { Ground, Refused } from '../../admission/admit.ts';
 import type { Connection } from '../../connections/connections.ts';
 import type { Intake } from '../intake.ts';
@@ -9,7 +10,7 @@ import { type Decoder, decodeConnect } from './decode.ts';
 import type { Delays } from './delays.ts';
 import { codes, type Fault, malformed } from './fault.ts';
 import { type Frame, Frames, noRoom } from './frames.ts';
-import { type Host, type PublicationParts, Publications, type RefusedPublication } from './publications.ts';
+import { type Host, type PublicationParts, Publications } from './publications.ts';
 import { type Moment, type Reply, replyTo } from './refusals.ts';
 import { Say, wordsOf } from './say.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -216,8 +217,8 @@ export class Session implements Spoken, Host {
     this.#parts.delays.reset(this.connection.name);
   }
 
-  kept({ told, topic, readingId }: RefusedPublication): void {
-    this.#subscriptions.tell({ notice: 'refused', topic, id: readingId, reason: told.reason, told: wordsOf(told) });
+  kept({ topic, id, told }: RefusedReading): void {
+    this.#subscriptions.tell({ notice: 'refused', topic, id, told });
   }
 
   refused(reply: Exclude<Reply, { by: 'puback' }>): void {

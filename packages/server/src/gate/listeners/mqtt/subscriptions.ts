@@ -15,7 +15,7 @@ interface Host {
 
 /** What a device is told of itself. */
 export type Notice =
-  | { notice: 'refused'; topic: string; id: string | null; reason: string; told: string }
+  | { notice: 'refused'; topic: string; id: string | null; told: string }
   | { notice: 'renewal_due'; notAfter: string };
 
 /** 3.1.1 §3.9.3 */
