@@ -37,3 +37,12 @@ export const CertificateView = z.object({
   archivedAt: Timestamp.optional(),
 });
 export type CertificateView = z.infer<typeof CertificateView>;
+
+/** `GET /v1/certificates/{fingerprint}/leaf`: the certificate itself, in DER, base64. Its hash is the fingerprint that was asked for. */
+export const LeafAnswer = z.object({
+  certificate: z
+    .string()
+    .max(16_384)
+    .regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64'),
+});
+export type LeafAnswer = z.infer<typeof LeafAnswer>;

@@ -1,4 +1,5 @@
 /** The gate's listeners over real TLS and a real sink, with a replica and a lease that the test owns. */
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
@@ -6,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
-import type { Problem, SubjectId } from '@portcullis/contract';
+import { PortcullisError, type Problem, type SubjectId } from '@portcullis/contract';
 import { patienceMs } from '../../../test/patience.ts';
 import { type Ground, isAdmissible } from '../src/gate/admission/admit.ts';
 import { Connections } from '../src/gate/connections/connections.ts';
@@ -45,6 +46,7 @@ const telemetry: StreamConfig = { kinds: ['device'], expect: { status: 'active' 
 export interface FrontOptions {
   limits?: Partial<GateLimits>;
   streams?: Record<string, StreamConfig>;
+  retainDays?: number;
   /** Stands between the gate and its real sink. */
   sink?: (real: Sink) => Sink;
 }
@@ -71,10 +73,17 @@ export class OpenFront {
   readonly sink: Sink;
   readonly notes: DoorNotes;
   readonly listeners: Listeners;
+  /** What the authority would answer of a certificate, in DER; and how often it was asked. */
+  readonly leaves = new Map<string, Buffer>();
+  leavesAsked = 0;
   port = 0;
   mqttPort = 0;
 
-  private constructor(certificates: FleetCertificates, sink: Sink, { limits, streams = { telemetry } }: FrontOptions) {
+  private constructor(
+    certificates: FleetCertificates,
+    sink: Sink,
+    { limits, streams = { telemetry }, retainDays = 0 }: FrontOptions,
+  ) {
     this.certificates = certificates;
     this.sink = sink;
     const { replica } = this.fed;
@@ -89,7 +98,7 @@ export class OpenFront {
         url: 'https://localhost:2',
         listen: { host: '127.0.0.1', port: 0, mqttPort: 0 },
       },
-      ...{ retainDays: 0, streams, limits: { ...usual, ...limits } },
+      ...{ retainDays, streams, limits: { ...usual, ...limits } },
     };
     const bounds = { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax };
     this.recording = new SinkRecording({ sink, instance, lease: this.lease, bounds, log });
@@ -113,6 +122,8 @@ export class OpenFront {
     this.intake = new Intake(instance, bounds.bytesMax);
     this.notes = new DoorNotes({ ...{ ground, connections, verdicts, system, log }, limits: settings.limits });
     this.listeners = new Listeners({
+      instance,
+      leafOf: async (fingerprint) => this.#leafOf(fingerprint),
       gate,
       ground,
       connections,
@@ -151,6 +162,13 @@ export class OpenFront {
     return opened;
   }
 
+  #leafOf(fingerprint: string): Buffer {
+    this.leavesAsked++;
+    const leaf = this.leaves.get(fingerprint);
+    if (!leaf) throw new PortcullisError('server_unreachable', 'the authority does not answer');
+    return leaf;
+  }
+
   grant(leaseMs = 60_000): void {
     this.lease.granted(this.lease.sending(), leaseMs);
   }
@@ -164,6 +182,7 @@ export class OpenFront {
   /** A device that is known and admitted, unless `delta` says otherwise. */
   async device(subject: string, delta: Partial<Delta> = {}): Promise<Leaf> {
     const leaf = await this.certificates.leaf({ subject, ...(delta.kind && { kind: delta.kind }) });
+    this.leaves.set(leaf.fingerprint, new X509Certificate(leaf.cert).raw);
     this.change({ subject, attributes: { status: { value: 'active' } }, certificates: [leaf], ...delta });
     return leaf;
   }

@@ -3,6 +3,7 @@ import {
   CertificateView,
   ChangeAnswer,
   Fingerprint,
+  LeafAnswer,
   PortcullisError,
   page,
   StandingsRequest,
@@ -45,6 +46,20 @@ export const certificatesRoutes: readonly Route[] = [
       const row = await revocation.findEver(fingerprint);
       if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${fingerprint}"`);
       return certificateView(row);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/certificates/:fingerprint/leaf',
+    kinds: ['operator', 'gate'],
+    summary: 'The bytes of one certificate, for whoever checks what its key signed',
+    uses: ['revocation'],
+    schemas: { params: z.strictObject({ fingerprint: Fingerprint }) },
+    answer: LeafAnswer,
+    async handle({ revocation }, { params: { fingerprint } }) {
+      const row = await revocation.findEver(fingerprint);
+      if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${fingerprint}"`);
+      return { certificate: Buffer.from(row.der).toString('base64') };
     },
   }),
   route({

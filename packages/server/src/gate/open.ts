@@ -10,6 +10,7 @@ import { type Ground, isAdmissible } from './admission/admit.ts';
 import { Connections } from './connections/connections.ts';
 import { FeedFollower } from './following/follow.ts';
 import { Heads } from './following/heads.ts';
+import { askForLeaf } from './following/leaf.ts';
 import { Leasing } from './following/leasing.ts';
 import { Links } from './following/links.ts';
 import { Position } from './following/position.ts';
@@ -156,16 +157,14 @@ class RunningGate implements Gate {
     });
     const intake = new Intake(instance, limits.queueBytesMax);
     const status = gateStatus(told);
-    this.#heads = new Heads({
-      ...{ directory, log, now: system.now },
-      applied: () => (this.#follows() ? replica : undefined),
-    });
+    this.#heads = this.#makeHeads();
     const sensorKeys = new SensorKeys({ authority, link: () => this.#links.keys });
     this.#listeners = new Listeners({
-      ...{ gate, ground, connections, verdicts, watching, metrics, status, sink, system, log, settings, intake },
-      ...{ advice, cuts: this.#cuts },
+      ...{ gate, instance, ground, connections, verdicts, watching, metrics, status, sink, system, log },
+      ...{ settings, intake, advice, cuts: this.#cuts },
       heads: () => this.#headsHeld(),
       contextOf: (keyId, idContext) => sensorKeys.contextOf(keyId, idContext),
+      leafOf: (fingerprint) => askForLeaf(this.#links.leaves, authority, fingerprint),
     });
     this.#feed = this.#makeFeed();
     this.#leasing = this.#makeLeasing(lease);
@@ -195,6 +194,12 @@ class RunningGate implements Gate {
     this.#heads.start();
     this.#telling.start();
     this.#pruning = setInterval(() => void this.#retention.look(), pruneEveryMs).unref();
+  }
+
+  #makeHeads(): Heads {
+    const { directory, log, system } = this.#parts;
+    const { replica } = this.#ground;
+    return new Heads({ directory, log, now: system.now, applied: () => (this.#follows() ? replica : undefined) });
   }
 
   #makeLeasing(lease: Lease): Leasing {

@@ -9,12 +9,15 @@ export class Links {
   edges: Link;
   /** Strangers can make a gate ask for keys: nothing else waits behind that. */
   keys: Link;
+  /** Certificates of signers are asked for whenever a seal needs one. */
+  leaves: Link;
 
   constructor(credential: Credential) {
     this.feed = linkTo(credential);
     this.leases = linkTo(credential);
     this.edges = linkTo(credential);
     this.keys = linkTo(credential);
+    this.leaves = linkTo(credential);
   }
 
   /** With a renewed credential; what was made with the old one ends. */
@@ -24,6 +27,7 @@ export class Links {
     this.leases = linkTo(credential);
     this.edges = linkTo(credential);
     this.keys = linkTo(credential);
+    this.leaves = linkTo(credential);
   }
 
   close(): void {
@@ -31,5 +35,6 @@ export class Links {
     this.leases.close();
     this.edges.close();
     this.keys.close();
+    this.leaves.close();
   }
 }

@@ -8,6 +8,7 @@ import { type DecideAddress, DecideFront, type DecideParts } from './decide/deci
 import { DoorNotes } from './door-notes.ts';
 import { Front, type FrontParts } from './http/front.ts';
 import { MqttListener } from './mqtt/mqtt-listener.ts';
+import { Seals, type SealsParts } from './sealed/sealed.ts';
 import type { ListenerLimits, ServerCredential } from './tls.ts';
 
 /** One way in: bytes on one side, submissions on the other. */
@@ -28,12 +29,15 @@ export interface Listen {
   coapPort?: number | undefined;
 }
 
-export interface ListenersParts extends Omit<FrontParts & DecideParts, 'notes' | 'settings'> {
+export interface ListenersParts
+  extends Omit<FrontParts & DecideParts, 'notes' | 'seals' | 'settings'>,
+    Pick<SealsParts, 'instance' | 'leafOf'> {
   log: Log;
   contextOf: ContextOf;
   settings: {
     listen: Listen & DecideAddress;
     limits: ListenerLimits;
+    retainDays: number;
   };
 }
 
@@ -46,18 +50,23 @@ export interface Ports {
 
 /** Every way into the gate. */
 export class Listeners {
-  readonly #parts: ListenersParts & { notes: DoorNotes };
+  readonly #parts: ListenersParts & { notes: DoorNotes; seals: Seals };
   readonly #front: Front;
   readonly #open: OpenListener[] = [];
   readonly #refused: RefusedKeeping;
 
   constructor(parts: ListenersParts) {
-    this.#parts = { ...parts, notes: new DoorNotes({ ...parts, limits: parts.settings.limits }) };
+    const { system, settings } = parts;
+    const { now, monotonic } = system;
+    const notes = new DoorNotes({ ...parts, limits: settings.limits });
+    const seals = new Seals({ ...parts, now, monotonic, retainDays: settings.retainDays });
+    this.#parts = { ...parts, notes, seals };
     this.#front = new Front(this.#parts);
     this.#refused = new RefusedKeeping(parts);
   }
 
   async listen(credential: ServerCredential): Promise<Ports> {
+    this.#parts.seals.swapCredential(credential);
     const https = await this.#front.listen(credential);
     this.#open.push(this.#front);
     await this.#listenToProxies(credential);
@@ -108,6 +117,7 @@ export class Listeners {
   }
 
   swapCredential(credential: ServerCredential): void {
+    this.#parts.seals.swapCredential(credential);
     for (const listener of this.#open) listener.swapCredential?.(credential);
   }
 

@@ -62,6 +62,7 @@ export class Submission implements Incoming {
   /** `bytes`: of all of them as they came. */
   submit({ data, texts, ids, given, deviceTimes, clocks, sequences, runs }: Readings, bytes: number): void {
     const { ground, now } = this.#parts;
+    this.bearer.rowIn(ground.replica);
     this.data = data;
     [this.readings, this.bytes] = [data.length, bytes];
     const { subjectId: subject, name: certificate } = this.bearer;

@@ -28,14 +28,18 @@ export function refuseMethod(request: IncomingMessage, response: ServerResponse,
   send(response, failures.method_not_allowed.status, problemMediaType, body, false, { allow });
 }
 
-export function sendProblem(response: ServerResponse, problem: Problem, close: boolean): void {
-  send(response, problem.status, problemMediaType, JSON.stringify(problem), close, furtherHeaders[problem.status]);
+/** `accept`: what the route takes, where it is not readings. */
+const furtherOf = ({ status }: Problem, accept: string | undefined) =>
+  status === 415 && accept !== undefined ? { ...furtherHeaders[415], accept } : furtherHeaders[status];
+
+export function sendProblem(response: ServerResponse, problem: Problem, close: boolean, accept?: string): void {
+  send(response, problem.status, problemMediaType, JSON.stringify(problem), close, furtherOf(problem, accept));
 }
 
 /** All of the answer goes out, and that the connection ends with it; the caller ends both. */
-export function tellProblem(response: ServerResponse, problem: Problem): void {
+export function tellProblem(response: ServerResponse, problem: Problem, accept?: string): void {
   const body = JSON.stringify(problem);
-  response.writeHead(problem.status, headersOf(problemMediaType, body, true, furtherHeaders[problem.status]));
+  response.writeHead(problem.status, headersOf(problemMediaType, body, true, furtherOf(problem, accept)));
   response.write(body);
 }
 

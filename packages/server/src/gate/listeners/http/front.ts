@@ -10,11 +10,13 @@ import type { DoorNotes } from '../door-notes.ts';
 import type { Intake } from '../intake.ts';
 import type { OpenListener } from '../listeners.ts';
 import { OnRecord } from '../on-record.ts';
+import type { Seals } from '../sealed/sealed.ts';
 import type { ListenerLimits, ServerCredential } from '../tls.ts';
 import { refuseMethod } from './answers.ts';
 import { type Asked, Listener } from './listener.ts';
 import { type OperatorParts, serveOperator } from './operators.ts';
-import { ReadingExchange, type ReadingParts } from './reading-exchange.ts';
+import { ReadingExchange } from './reading-exchange.ts';
+import { SealedExchange, type SealedParts } from './sealed-exchange.ts';
 import { type Target, targetOf } from './target.ts';
 
 export interface FrontParts {
@@ -31,6 +33,7 @@ export interface FrontParts {
   notes: DoorNotes;
   settings: { listen: { host: string; port: number }; limits: ListenerLimits };
   intake: Intake;
+  seals: Seals;
 }
 
 const streamNameLengthMax = 63;
@@ -38,14 +41,15 @@ const streamNameLengthMax = 63;
 /** The gate's HTTP side: which request goes where. */
 export class Front implements OpenListener {
   readonly #parts: FrontParts;
-  readonly #readings: ReadingParts;
+  readonly #readings: SealedParts;
   readonly #operators: OperatorParts;
   #listener: Listener | undefined;
 
   constructor(parts: FrontParts) {
-    const { gate, ground, connections, verdicts, watching, metrics, status, heads, sink, system, intake } = parts;
+    const { gate, ground, connections, verdicts, watching, metrics, status, heads, sink, system, intake, seals } =
+      parts;
     this.#parts = parts;
-    this.#readings = { ground, verdicts, watching, intake, now: system.now };
+    this.#readings = { ground, verdicts, watching, intake, seals, now: system.now };
     this.#operators = {
       gate,
       ground,
@@ -85,18 +89,20 @@ export class Front implements OpenListener {
 
   #handle(asked: Asked): void {
     const target = targetOf(asked.request.url ?? '');
-    const stream = target && streamIn(target);
-    if (stream === undefined) serveOperator(this.#operators, asked, target);
-    else if (asked.request.method === 'POST') new ReadingExchange(this.#readings, asked, stream).start();
-    else refuseMethod(asked.request, asked.response, 'POST');
+    const into = target && intoStream(target);
+    if (into === undefined) serveOperator(this.#operators, asked, target);
+    else if (asked.request.method !== 'POST') refuseMethod(asked.request, asked.response, 'POST');
+    else if (into.what === 'readings') new ReadingExchange(this.#readings, asked, into.stream).start();
+    else new SealedExchange(this.#readings, asked, into.stream).start();
   }
 }
 
 const before = '/v1/streams/';
-const after = '/readings';
 
-function streamIn({ path, query }: Target): string | undefined {
-  if (query !== undefined || !path.startsWith(before) || !path.endsWith(after)) return undefined;
-  const name = path.slice(before.length, -after.length);
-  return name.includes('/') || name === '' ? undefined : name.slice(0, streamNameLengthMax + 1);
+/** What is sent to which stream. */
+function intoStream({ path, query }: Target): { stream: string; what: 'readings' | 'sealed' } | undefined {
+  if (query !== undefined || !path.startsWith(before)) return undefined;
+  const [name = '', what, ...rest] = path.slice(before.length).split('/', 3);
+  if ((what !== 'readings' && what !== 'sealed') || rest.length > 0 || name === '') return undefined;
+  return { stream: name.slice(0, streamNameLengthMax + 1), what };
 }
