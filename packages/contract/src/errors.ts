@@ -84,6 +84,7 @@ export const failures = {
   instances_too_many: { status: 409, retry: true, title: 'the gate has as many instances as may be known of one' },
   clock_too_far_off: { status: 409, retry: true, title: 'the clocks differ by more than five minutes' },
   desk_busy: { status: 503, retry: true, title: 'the desk relays as much as it may' },
+  carrier_full: { status: 503, retry: true, title: 'the carrier holds as much as it may' },
   look_ups_stale: { status: 503, retry: true, title: 'the desk has not heard from the authority for too long' },
   authority_unreachable: { status: 503, retry: true, title: 'the desk can not reach the authority' },
   authority_stopping: { status: 503, retry: true, title: 'the authority is stopping' },

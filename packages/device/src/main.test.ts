@@ -39,9 +39,11 @@ const lines = (...values: unknown[]) => values.map((value) => JSON.stringify({ v
 
 for (const [words, side] of [
   [[], /name a command/],
-  [['sned'], /"sned" is unknown; it must be one of \[enrol, send, outbox, run, export, verify\]/],
+  [['sned'], /"sned" is unknown; it must be one of \[enrol, send, run, carry, outbox, export, verify\]/],
   [['enrol'], /usage: portcullis-device enrol TOKEN\|@FILE\|-/],
   [['send'], /usage: portcullis-device send STREAM/],
+  [['carry'], /say where devices hand over: --listen HOST:PORT/],
+  [['carry', '--listen', '8088'], /say where devices hand over: --listen HOST:PORT/],
   [['run', 'now'], /usage: portcullis-device run/],
   [['send', 'telemetry', '--wait', 'long'], /--wait long is not a number of seconds/],
   [['run', '--metrics', '--interval', '0'], /from 0\.1 to 86400/],

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { PortcullisError } from '@portcullis/contract';
+import { carry } from './commands/carry-command.ts';
 import { enrolDevice } from './commands/enrol-command.ts';
 import { dropOutbox, listOutbox, retryOutbox } from './commands/outbox-command.ts';
 import { type Output, outputTo } from './commands/output.ts';
@@ -18,6 +19,7 @@ const help = `portcullis-device: the device's side of a fleet
   portcullis-device send STREAM [FILE|-]       send JSON lines from a file or a pipe
   portcullis-device run [--metrics]            stay until told to stop: send what waits, and renew; with --metrics
                                                send this machine's own load, memory, disk and temperature
+  portcullis-device carry --listen HOST:PORT   stay until told to stop: take what devices sealed, and carry it to a gate
   portcullis-device outbox list [STREAM]       what waits, for each stream
   portcullis-device outbox drop STREAM         throw away what waits for a stream
   portcullis-device outbox retry [STREAM]      send what waits now; with --refused what was refused, as it is
@@ -35,6 +37,7 @@ const help = `portcullis-device: the device's side of a fleet
                       at the first one (so with a file)
   --refused           outbox retry: the readings in refused.ndjson, once the schema or the condition is mended
   --stream STREAM     run --metrics: where the figures go (telemetry)
+  --listen HOST:PORT  carry: where devices hand over, in plain HTTP: what they sealed needs no other protection
   --root FILE         verify: the root certificate of the fleet; with --kept what it said then counts, also when it is not good any more
   --interval SECONDS  run --metrics: how often (1)
 
@@ -56,6 +59,7 @@ const options = {
   stream: { type: 'string', default: 'telemetry' },
   interval: { type: 'string', default: '1' },
   root: { type: 'string' },
+  listen: { type: 'string' },
   kept: { type: 'boolean', default: false },
   metrics: { type: 'boolean', default: false },
   replace: { type: 'boolean', default: false },
@@ -124,6 +128,10 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
         output,
       );
     }
+    case 'carry': {
+      operandsOf(operands, 0, 0, 'carry --listen HOST:PORT');
+      return carry({ directory: values.device, listen: values.listen }, output);
+    }
     case 'outbox':
       return outboxCommand(operands, values, output);
     case 'run': {
@@ -146,12 +154,12 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
     case undefined:
       throw new PortcullisError(
         'usage',
-        'name a command: enrol, send, outbox, run, export or verify (--help tells more)',
+        'name a command: enrol, send, run, carry, outbox, export or verify (--help tells more)',
       );
     default:
       throw new PortcullisError(
         'usage',
-        `command "${name}" is unknown; it must be one of [enrol, send, outbox, run, export, verify]`,
+        `command "${name}" is unknown; it must be one of [enrol, send, run, carry, outbox, export, verify]`,
       );
   }
 }

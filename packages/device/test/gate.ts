@@ -10,7 +10,7 @@ import { acknowledged, type Given, linesOf, type Received, startServer } from '.
 
 export const fleet = makeTestFleet();
 
-const gateOptions = {
+export const gateOptions = {
   key: fleet.gate.key,
   cert: fleet.gate.certificate + fleet.infrastructureIssuer.certificate,
   ca: fleet.root.certificate + fleet.deviceIssuer.certificate,
