@@ -11,12 +11,18 @@ const [keyBytes, ivBytes, tagBytes] = [32, 12, 16];
 export function fileSeal(file: string, { random }: Pick<System, 'random'>): Seal {
   // Read each time: what was sealed with a key whose file is gone meanwhile would be lost with this process.
   const key = () => readKey(file);
+  let making: Promise<void> | undefined;
   return {
-    async make() {
-      // Of two at once the first makes it.
-      await createFile(file, `${random(keyBytes).toString('hex')}\n`).catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code !== 'EEXIST') throw cause;
-      });
+    make() {
+      // Those that come meanwhile wait for the first: two would write the same file beside it.
+      making ??= createFile(file, `${random(keyBytes).toString('hex')}\n`)
+        .catch((cause: NodeJS.ErrnoException) => {
+          if (cause.code !== 'EEXIST') throw cause;
+        })
+        .finally(() => {
+          making = undefined;
+        });
+      return making;
     },
     async seal(secret, about) {
       const iv = random(ivBytes);
