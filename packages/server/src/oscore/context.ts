@@ -83,5 +83,7 @@ export function nonceOf({ commonIv }: SecurityContext, id: Buffer, partialIv: Bu
 }
 
 function exclusiveOr(target: Buffer, at: number, bytes: Buffer): void {
-  for (const [index, byte] of bytes.entries()) target[at + index] = (target[at + index] as number) ^ byte;
+  for (let index = 0; index < bytes.length; index++) {
+    target[at + index] = (target[at + index] as number) ^ (bytes[index] as number);
+  }
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { byteString } from './cbor-items.ts';
 import { algorithm, nonceOf, type SecurityContext } from './context.ts';
 import { type CoapOption, type Message, optionNumbers, parseRest, writeRest } from './message.ts';
 import { numberMax, numberOf, type Protection, partialIvOf, protectionOf, writeProtection } from './protection.ts';
@@ -110,14 +109,24 @@ function newPartialIv(number: number): Buffer {
 }
 
 const notAuthentic: OscoreRefused = { refused: 'not_authentic', detail: 'decryption failed' };
-/** Version, algorithms (RFC 8613 §5.4), within the Enc_structure of RFC 9052 §5.3. */
-const aadHead = Buffer.from([0x85, 0x01, 0x81, algorithm]);
+/** The Enc_structure of RFC 9052 §5.3 up to the external AAD, and of that version and algorithms (RFC 8613 §5.4). */
 const structureHead = Buffer.concat([Buffer.from([0x83, 0x68]), Buffer.from('Encrypt0'), Buffer.from([0x40])]);
-const noOptions = Buffer.from([0x40]);
+const externalHead = Buffer.from([0x85, 0x01, 0x81, algorithm]);
+const byteStringHead = 0x40;
 
+/** Every part is short enough for a head of one byte (RFC 8949 §3). */
 export function aadOf(requestKid: Buffer, requestPiv: Buffer): Buffer {
-  const external = Buffer.concat([aadHead, byteString(requestKid), byteString(requestPiv), noOptions]);
-  return Buffer.concat([structureHead, byteString(external)]);
+  const externalBytes = externalHead.length + 3 + requestKid.length + requestPiv.length;
+  const aad = Buffer.allocUnsafe(structureHead.length + 1 + externalBytes);
+  let at = structureHead.copy(aad);
+  aad[at++] = byteStringHead | externalBytes;
+  at += externalHead.copy(aad, at);
+  for (const part of [requestKid, requestPiv]) {
+    aad[at++] = byteStringHead | part.length;
+    at += part.copy(aad, at);
+  }
+  aad[at] = byteStringHead;
+  return aad;
 }
 
 function encrypted(key: Buffer, nonce: Buffer, aad: Buffer, { code, options, payload }: Message): Buffer {
