@@ -2,6 +2,7 @@
 import { cpus } from 'node:os';
 import { benchArrivals } from './arrivals.ts';
 import { benchBulk } from './bulk.ts';
+import { benchCoap } from './coap.ts';
 import { benchCommands } from './commands.ts';
 import { benchCut } from './cut.ts';
 import { benchDecide } from './decide.ts';
@@ -79,6 +80,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   public: {
     about: 'look-ups by code at a desk: from the cache, and each of another shipment; a bare server beside',
     run: async () => ({ rows: await benchPublic() }),
+  },
+  coap: {
+    about: 'sensors without X.509: what OSCORE costs, and the bytes of one reading over every way in',
+    run: async () => ({ rows: await benchCoap() }),
   },
   growth: {
     about: 'what a certificate takes as enrolled and after its renewals; with --base PATH an older tree beside',

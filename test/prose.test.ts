@@ -14,6 +14,9 @@ describe('prose', { concurrency: true }, () => {
   test('the way of a shipment in docs/start-shipment.md works by copy and paste', () =>
     asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/start-shipment.md'))));
 
+  test('a sensor without X.509 sends and is cut by copy and paste of docs/concepts/low-power.md', () =>
+    asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/concepts/low-power.md'))));
+
   test('the policy on the page about expectations is one that a gate takes', async () => {
     await asNewcomer(async (newcomer) => {
       await newcomer.run({ text: 'portcullis init', how: '' });

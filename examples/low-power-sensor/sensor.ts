@@ -50,8 +50,8 @@ export class Unprotected extends Error {
 }
 
 interface SensorParts {
-  flash: Flash;
-  radio: Radio;
+  flash: Pick<Flash, 'content' | 'change'>;
+  radio: Pick<Radio, 'ask'>;
   /** Numbers for which the flash is written once. */
   block?: number;
   /** Nothing but its being different each time is asked of it. */
@@ -64,8 +64,8 @@ const ownPartBytes = 8;
 const nothing = Buffer.alloc(0);
 
 export class Sensor {
-  readonly #flash: Flash;
-  readonly #radio: Radio;
+  readonly #flash: SensorParts['flash'];
+  readonly #radio: SensorParts['radio'];
   readonly #random: (bytes: number) => Buffer;
   readonly #numbers: SenderNumbers;
   #context: SecurityContext | undefined;
