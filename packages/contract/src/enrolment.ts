@@ -67,6 +67,11 @@ export const EnrolmentRequest = z.union([ProvenEnrolmentRequest, SecretEnrolment
 export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
 
 const GateUrls = z.array(z.url({ protocol: /^https$/ })).max(64);
+/** Where gates take MQTT. An authority of an earlier version does not say. */
+const MqttGateUrls = z
+  .array(z.url({ protocol: /^mqtts$/ }))
+  .max(64)
+  .optional();
 
 /** What a subject holds after enrolling or renewing. All certificates in PEM. */
 export const IssuedCredential = z.object({
@@ -81,6 +86,7 @@ export const IssuedCredential = z.object({
   renewAfter: Timestamp,
   notAfter: Timestamp,
   gates: GateUrls,
+  mqttGates: MqttGateUrls,
   /** For a gate: where the authority's API is. */
   authority: z.url({ protocol: /^https$/ }),
   enrolment: z.url({ protocol: /^https$/ }),
@@ -123,7 +129,7 @@ export type ConfirmationRequest = z.infer<typeof ConfirmationRequest>;
  */
 export const GatesRequest = ConfirmationRequest;
 export type GatesRequest = ConfirmationRequest;
-export const GateList = z.object({ gates: GateUrls });
+export const GateList = z.object({ gates: GateUrls, mqttGates: MqttGateUrls });
 export type GateList = z.infer<typeof GateList>;
 
 /** The one file that holds a subject's credential: what was issued, and the private key, which never travels. */

@@ -6,6 +6,7 @@ import { carry } from './commands/carry-command.ts';
 import { enrolDevice } from './commands/enrol-command.ts';
 import { dropOutbox, listOutbox, retryOutbox } from './commands/outbox-command.ts';
 import { type Output, outputTo } from './commands/output.ts';
+import { routeOf } from './commands/route.ts';
 import { runDevice } from './commands/run-command.ts';
 import { sendReadings } from './commands/send-command.ts';
 import { verifyAnswer } from './commands/verify-command.ts';
@@ -30,6 +31,8 @@ const help = `portcullis-device: the device's side of a fleet
   --replace           enrol: where a credential is, move it aside, with the readings of its subject
   --json              one JSON object instead of words; also when it fails
   --version           the version of this program
+  --mqtt              send, run, outbox retry: by MQTT 5 instead of HTTPS
+  --gate URL          send, run, outbox retry: to this gate instead of those that the credential names; may be given again
   --wait SECONDS      send, outbox retry: how long to go on without an acknowledgement once all is read, and to let a renewal
                       that is due end (10)
   --resume            send FILE: go on behind what the last send of this file took; --no-resume: send all of it anew
@@ -62,6 +65,8 @@ const options = {
   listen: { type: 'string' },
   kept: { type: 'boolean', default: false },
   metrics: { type: 'boolean', default: false },
+  mqtt: { type: 'boolean', default: false },
+  gate: { type: 'string', multiple: true },
   replace: { type: 'boolean', default: false },
   refused: { type: 'boolean', default: false },
   resume: { type: 'boolean' },
@@ -121,6 +126,7 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
           directory: values.device,
           stream: stream as string,
           file,
+          route: routeOf(values),
           waitMs: secondsOf('wait', values.wait),
           resume: values.resume,
           skipBad: values['skip-bad'],
@@ -139,7 +145,7 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
       const metrics = values.metrics
         ? { stream: values.stream, intervalMs: secondsOf('interval', values.interval, 0.1) }
         : undefined;
-      return runDevice({ directory: values.device, metrics }, output);
+      return runDevice({ directory: values.device, route: routeOf(values), metrics }, output);
     }
     case 'export': {
       const [target] = operandsOf(operands, 1, 1, 'export DIR');
@@ -178,7 +184,11 @@ function outboxCommand([name, ...operands]: string[], values: Values, output: Ou
     case 'retry': {
       const [stream] = operandsOf(operands, 0, 1, 'outbox retry [--refused] [STREAM]');
       return retryOutbox(
-        { directory, stream, refused: values.refused, waitMs: secondsOf('wait', values.wait) },
+        {
+          ...{ directory, stream, route: routeOf(values) },
+          refused: values.refused,
+          waitMs: secondsOf('wait', values.wait),
+        },
         output,
       );
     }

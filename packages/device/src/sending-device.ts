@@ -4,7 +4,9 @@ import { PortcullisError, StreamName } from '@portcullis/contract';
 import { type Credential, credentialFileIn, readCredential } from './credential/credential.ts';
 import { Renewing } from './credential/renewing.ts';
 import { makeDirectory } from './durable.ts';
+import { realNetwork } from './link/dial.ts';
 import { Link } from './link/link.ts';
+import { StrictConnector } from './link/strict-connector.ts';
 import { holdDirectory, type Lock } from './lock.ts';
 import { unknownSince } from './outbox/apart.ts';
 import { Clock } from './outbox/clock.ts';
@@ -19,6 +21,7 @@ import type { Tally } from './outbox/tally.ts';
 import type { Way } from './outbox/way.ts';
 import { realSystem, type System } from './system.ts';
 import { HttpsWay } from './ways/https-way.ts';
+import { MqttWay } from './ways/mqtt-way.ts';
 
 export interface DeviceOptions {
   directory: string;
@@ -26,6 +29,10 @@ export interface DeviceOptions {
   bounds?: OutboxBounds;
   onRefusal?: (refusal: Refusal) => void;
   onFailure?: (error: PortcullisError) => void;
+  /** How readings get to a gate: by HTTPS, where nothing is said. */
+  by?: 'https' | 'mqtt';
+  /** Instead of the gates that the credential names. */
+  gates?: readonly string[] | undefined;
   /** The one stream that matters now: what waits for others that no gate knows is left alone. */
   only?: string;
   /** What somebody should know, and no program has to. */
@@ -182,9 +189,19 @@ export class Device {
   }
 
   #makeWay(): Way {
-    const { roots, fleet } = this.#credential;
-    const link = new Link({ roots, fleet, role: 'gate', credential: this.#credential });
-    return new HttpsWay({ link, gates: () => this.#credential.gates, clock: this.#clock });
+    const { by, gates } = this.#options;
+    const { roots, fleet, subject } = this.#credential;
+    const trust = { roots, fleet, role: 'gate', credential: this.#credential } as const;
+    if (by === 'mqtt') {
+      const connector = new StrictConnector(trust, realNetwork, 'mqtt');
+      const known = () => gates ?? this.#credential.mqttGates ?? [];
+      return new MqttWay({ connector, gates: known, clientId: subject, clock: this.#clock });
+    }
+    return new HttpsWay({
+      link: new Link(trust),
+      gates: () => gates ?? this.#credential.gates,
+      clock: this.#clock,
+    });
   }
 
   /** Connections that were made with the old pair end: they would be refused once it is superseded (FIELD-NOTES A5). */

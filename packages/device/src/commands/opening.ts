@@ -3,6 +3,7 @@ import { Device } from '../sending-device.ts';
 import { OtherProcess } from '../socket/client.ts';
 import { type Destination, HeldDevice } from '../socket/destination.ts';
 import { sentenceOf } from './output.ts';
+import type { Route } from './route.ts';
 
 export interface Opened {
   destination: Destination;
@@ -13,13 +14,12 @@ export interface Opened {
 
 /** The device's own outbox, or the process that holds it and takes readings for it. @throws {PortcullisError} `store_locked` */
 export async function openDestination(
-  { directory, stream }: { directory: string; stream: string },
+  { directory, stream, route }: { directory: string; stream: string; route: Route },
   notice: (words: string) => void,
 ): Promise<Opened> {
   try {
     const device = await Device.open({
-      directory,
-      only: stream,
+      ...{ directory, ...route, only: stream },
       onRefusal: (refusal) => notice(`refused: ${sentenceOf(refusal)}`),
       onFailure: (error) => notice(`${error.message}; trying again`),
       onNotice: notice,

@@ -10,6 +10,7 @@ import type { Account } from '../socket/destination.ts';
 import { realSystem } from '../system.ts';
 import { openDestination } from './opening.ts';
 import { noticeChanges, type Output } from './output.ts';
+import type { Route } from './route.ts';
 import { untilSignalled } from './signals.ts';
 
 interface OutboxCommand {
@@ -59,7 +60,7 @@ export function dropOutbox({ directory, stream }: { directory: string; stream: s
 
 /** Sends what waits now, also for streams that no gate knew; with `refused` what was refused too, as it is. */
 export async function retryOutbox(
-  { directory, stream, refused, waitMs }: OutboxCommand & { refused: boolean; waitMs: number },
+  { directory, stream, route, refused, waitMs }: OutboxCommand & { route: Route; refused: boolean; waitMs: number },
   output: Output,
 ): Promise<number> {
   const stop = untilSignalled();
@@ -72,7 +73,10 @@ export async function retryOutbox(
   try {
     for (const name of streams) {
       const readings = wanted.filter((one) => one.stream === name);
-      const account = await retryStream({ directory, stream: name, readings, waitMs, signal: stop.signal }, notice);
+      const account = await retryStream(
+        { directory, stream: name, route, readings, waitMs, signal: stop.signal },
+        notice,
+      );
       for (const key of ['acknowledged', 'refused', 'kept'] as const) total[key] += account[key];
     }
     if (refused) file.giveBack(again.filter((one) => !wanted.includes(one)));
@@ -87,16 +91,17 @@ export async function retryOutbox(
 interface Retry {
   directory: string;
   stream: string;
+  route: Route;
   readings: RefusedReading[];
   waitMs: number;
   signal: AbortSignal;
 }
 
 async function retryStream(
-  { directory, stream, readings, waitMs, signal }: Retry,
+  { directory, stream, route, readings, waitMs, signal }: Retry,
   notice: (words: string) => void,
 ): Promise<Account> {
-  const { destination, close } = await openDestination({ directory, stream }, notice);
+  const { destination, close } = await openDestination({ directory, stream, route }, notice);
   try {
     await destination.retry();
     const { refusal } = await destination.put(readings.map(({ line }) => parseLine(line)));

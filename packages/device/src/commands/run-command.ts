@@ -4,19 +4,21 @@ import { Device } from '../sending-device.ts';
 import { Listener } from '../socket/listener.ts';
 import { readMetrics } from './metrics.ts';
 import { noticeChanges, type Output, sentenceOf } from './output.ts';
+import type { Route } from './route.ts';
 import { untilSignalled } from './signals.ts';
 
 interface RunCommand {
   directory: string;
+  route: Route;
   metrics: { stream: string; intervalMs: number } | undefined;
 }
 
 /** Stays until it is told to stop: sends what waits, renews the credential and, if asked, measures this machine. */
-export async function runDevice({ directory, metrics }: RunCommand, output: Output): Promise<number> {
+export async function runDevice({ directory, route, metrics }: RunCommand, output: Output): Promise<number> {
   const stop = untilSignalled();
   const notice = noticeChanges(output);
   const device = await Device.open({
-    directory,
+    ...{ directory, ...route },
     onRefusal: (refusal) => notice(`refused: ${sentenceOf(refusal)}`),
     onFailure: (error) => notice(`${error.message}; trying again`),
     onNotice: notice,

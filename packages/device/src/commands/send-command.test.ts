@@ -34,7 +34,8 @@ async function sendMany(gate: string, count: number, waitMs: number) {
     notice: (words) => said.notices.push(words),
     failure: () => assert.fail('no failure is printed'),
   };
-  const status = await sendReadings({ directory: deviceDirectory([gate]), stream: 'telemetry', file, waitMs }, output);
+  const asked = { directory: deviceDirectory([gate]), stream: 'telemetry', route: {}, file, waitMs };
+  const status = await sendReadings(asked, output);
   return { status, ...said };
 }
 

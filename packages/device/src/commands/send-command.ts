@@ -12,12 +12,14 @@ import { realSystem } from '../system.ts';
 import { Intake } from './intake.ts';
 import { type Opened, openDestination } from './opening.ts';
 import { noticeChanges, type Output, sentenceOf } from './output.ts';
+import type { Route } from './route.ts';
 import { untilSignalled } from './signals.ts';
 import { Progress, TakenFiles } from './taken.ts';
 
 export interface SendCommand {
   directory: string;
   stream: string;
+  route: Route;
   /** A path, or `-` for standard input. */
   file: string;
   /** How long to go on without an acknowledgement once the input has ended, and how long to wait for room in a full outbox. */

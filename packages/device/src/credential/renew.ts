@@ -52,11 +52,11 @@ export async function confirm({ credential, directory, signal }: Renewal): Promi
 
 /** The same pair, with the gates that there are now: on disk too, where they are others. */
 export async function findGates({ credential, directory, signal }: Renewal): Promise<Credential> {
-  const { gates } = await withLink(credential, signal, (link) =>
+  const { gates, mqttGates } = await withLink(credential, signal, (link) =>
     askWith(link, credential, { purpose: 'gates', path: '/v1/renewals/gates', shape: GateList }),
   );
-  if (gates.length === 0 || isDeepStrictEqual(gates, credential.gates)) return credential;
-  const next = { ...credential, gates };
+  const next = { ...credential, gates, ...(mqttGates && { mqttGates }) };
+  if (gates.length === 0 || isDeepStrictEqual(next, credential)) return credential;
   writeCredential(credentialFileIn(directory), next);
   return next;
 }

@@ -3,10 +3,10 @@ import { request } from 'node:https';
 import { PortcullisError } from '@portcullis/contract';
 import { realSystem } from '../system.ts';
 import { type Network, realNetwork } from './dial.ts';
-import { requireSafeEnvironment } from './environment.ts';
-import { StrictAgent, type Trust, unreachable } from './strict-agent.ts';
+import { StrictAgent } from './strict-agent.ts';
+import { brokenConnection, type Trust, unreachable } from './strict-connector.ts';
 
-export type { Trust } from './strict-agent.ts';
+export type { Trust } from './strict-connector.ts';
 
 export interface LinkRequest {
   url: string;
@@ -37,7 +37,6 @@ export class Link {
 
   /** @throws {PortcullisError} `environment_refused`, `credential_unusable` */
   constructor(trust: Trust, network: Network = realNetwork, now = realSystem.now) {
-    requireSafeEnvironment(process.env, process.versions.node);
     this.#ends = trust.credential?.notAfter;
     this.#now = now;
     this.#agent = new StrictAgent(trust, network);
@@ -101,7 +100,7 @@ export class Link {
       });
       sent.on('error', (error) => {
         signal.removeEventListener('abort', abort);
-        reject(signal.aborted ? timedOut(host, begun) : this.#withOwnEnd(asFailure(error, host, begun)));
+        reject(signal.aborted ? timedOut(host, begun) : this.#withOwnEnd(brokenConnection(error, host, begun)));
       });
       writeBody(sent, asked.body, onTaken);
     });
@@ -146,19 +145,6 @@ function hostOf(url: string): string {
   return parsed.port === '' ? `${parsed.host}:443` : parsed.host;
 }
 
-/** What goes wrong after the server was verified. TLS 1.3 lets a server refuse the client's certificate only then (FIELD-NOTES B4). */
-function asFailure(error: Error, host: string, begun: boolean): PortcullisError {
-  if (error instanceof PortcullisError) return error;
-  const { code = error.name } = error as NodeJS.ErrnoException;
-  if (!/ALERT/.test(code)) return unreachable(host, `the connection broke (${code})`, error, begun);
-  const alert = code
-    .replace(/^ERR_SSL_(TLSV1|TLSV13|SSLV3)_ALERT_/, '')
-    .toLowerCase()
-    .replaceAll('_', ' ');
-  const message = `"${host}" refused this certificate in the handshake: ${alert}`;
-  return new PortcullisError('not_authenticated', message, { cause: error });
-}
-
 function timedOut(host: string, begun: boolean): PortcullisError {
   return new PortcullisError('server_unreachable', `"${host}" did not answer in time`, { detail: { begun } });
 }
@@ -173,7 +159,7 @@ async function collect(answer: IncomingMessage, host: string, signal: AbortSigna
       chunks.push(chunk);
     }
   } catch (error) {
-    throw signal.aborted ? timedOut(host, true) : asFailure(error as Error, host, true);
+    throw signal.aborted ? timedOut(host, true) : brokenConnection(error as Error, host, true);
   }
   return Buffer.concat(chunks);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lineIn, lineOf, numbered, parseLine, writeReading } from './reading.ts';
+import { idIn, lineIn, lineOf, numbered, parseLine, writeReading } from './reading.ts';
 
 const stamp = { id: 'a', time: '2026-11-23T12:00:00Z', clock: 'unknown' } as const;
 const head = '{"_clock":"unknown","_id":"a","_time":"2026-11-23T12:00:00Z"';
@@ -41,6 +41,12 @@ for (const [line, message] of [
     assert.throws(() => parseLine(line), { code: 'usage', message });
   });
 }
+
+test('the id of a line is found with and without a number, and in one of version 0.1.0', () => {
+  const line = lineOf('{"_x":"_id","a":1}', { ...stamp, id: 'a:1' });
+  for (const one of [line, numbered(line, { run: 'r', sequence: 7 }), '{"a":1,"_id":"a:1"}'])
+    assert.equal(idIn(one), 'a:1');
+});
 
 test('half of a surrogate pair in an object is refused too', () => {
   assert.throws(() => writeReading({ a: '\ud800' }, {}), { code: 'usage', message: /surrogate/ });

@@ -84,6 +84,9 @@ export function numberIn(line: string): Numbered | undefined {
 /** No device writes into its data what a line begins with. */
 const lineNumber = /^\{"_clock":"[a-z]+","_sequence":(\d{1,16}),"_run":"([A-Za-z0-9_-]{1,32})"/;
 
+const lineId =
+  /^\{"_clock":"[a-z]+",(?:"_sequence":\d{1,16},"_run":"[A-Za-z0-9_-]{1,32}",)?"_id":"([A-Za-z0-9._:-]{1,128})"/;
+
 /** The run of a number that came without one. */
 const noRun = '0';
 const longestNumberBytes = `,"_sequence":${Number.MAX_SAFE_INTEGER},"_run":""`.length + 32;
@@ -98,6 +101,12 @@ export function lineIn(payload: string): string {
   if (payload.startsWith(lineStart)) return payload;
   const { data, id, time, clock } = JSON.parse(payload) as Stamp & { data: Record<string, unknown> };
   return JSON.stringify({ ...data, _id: id, _time: time, _clock: clock });
+}
+
+/** Of a line that an outbox holds. */
+export function idIn(line: string): string {
+  const [, id] = lineId.exec(line) ?? [];
+  return id ?? (JSON.parse(line) as { _id: string })._id;
 }
 
 function objectIn(text: string): { text: string; names: string[]; value: Record<string, unknown> } {

@@ -4,7 +4,7 @@ import type { System } from '../system.ts';
 import { GateChoice } from './gate-choice.ts';
 import type { Outbox, Waiting } from './outbox.ts';
 import { Portion } from './portion.ts';
-import type { Told, Way } from './way.ts';
+import type { Settled, Told, Way } from './way.ts';
 
 const batchReadingsMax = 5_000;
 
@@ -121,8 +121,8 @@ export class Sender {
     const way = this.#parts.way();
     const gate = this.#gates.current(way.gates);
     this.#asked = gate ?? '';
-    if (gate === undefined) return this.#failed(new PortcullisError('server_unreachable', 'no gate is known'), '');
-    const bytes = batch.reduce((sum, { line }) => sum + Buffer.byteLength(line) + 1, 0);
+    if (gate === undefined) return this.#failed(new PortcullisError('server_unreachable', way.noGate), '');
+    const bytes = bytesOf(batch);
     const timeoutMs = this.#portion.patienceMs(bytes);
     const start = this.#parts.system.monotonic();
     const elapsedMs = () => this.#parts.system.monotonic() - start;
@@ -130,8 +130,8 @@ export class Sender {
     try {
       const heard = await way.send(asked);
       if ('problem' in heard) return this.#refused(batch, heard, gate);
-      this.#portion.acknowledged(bytes, elapsedMs());
-      return this.#settle(batch, heard.settled, gate);
+      this.#portion.acknowledged(bytesOf(batch.slice(0, heard.settled.length)), elapsedMs());
+      return this.#settle(batch, heard, gate);
     } catch (error) {
       this.#noteLoss(error, gate, () => this.#portion.failed(bytes, elapsedMs()));
       throw error;
@@ -153,13 +153,15 @@ export class Sender {
     if (this.#abort.signal.aborted) return 0;
     this.#parts.onFailure(error);
     if (areAllGone) this.#missGates();
-    return this.#backOff.next(error.code === 'not_authenticated' ? paces.certificate : paces.network);
+    // Never at once: what else this process does has its turn.
+    return this.#backOff.next(error.code === 'not_authenticated' ? paces.certificate : paces.network, 1);
   }
 
   /** The first readings of the batch, in their order: stored ones go together, a refused one alone. */
-  #settle(batch: Peeked, settled: readonly (Problem | undefined)[], gate: string): number {
+  #settle(batch: Peeked, { settled, isRestLost = false }: Settled, gate: string): number {
     this.#backOff.acknowledged();
     this.#gates.acknowledged();
+    if (isRestLost) this.#gates.lost(gate);
     this.#isKnownTo(gate);
     this.#limit = batchReadingsMax;
     for (let at = 0; at < settled.length; ) {
@@ -239,6 +241,9 @@ export class Sender {
     return 0;
   }
 }
+
+/** As lines. */
+const bytesOf = (readings: Peeked) => readings.reduce((sum, { line }) => sum + Buffer.byteLength(line) + 1, 0);
 
 /** How many from there on are stored. */
 function runOf(settled: readonly (Problem | undefined)[], from: number): number {

@@ -8,6 +8,8 @@ import type { Waiting } from './outbox.ts';
 export interface Way {
   /** The gates that are reached so, as the credential in force names them now. */
   readonly gates: readonly string[];
+  /** What to say when there are none. */
+  readonly noGate: string;
   /**
    * @throws {PortcullisError} nothing is known of the readings: `server_unreachable` (`begun` in its detail: something had been sent;
    * `answered`: and the gate gave it up), `server_not_verified`, `not_authenticated`, `answer_malformed`
@@ -32,6 +34,8 @@ export type Heard = Settled | Told;
 /** What became of the first readings of the batch, one or more: each is stored, or refused for good. The others are sent again. */
 export interface Settled {
   settled: readonly (Problem | undefined)[];
+  /** Of some of the others it is not known: they were sent, and may be stored. */
+  isRestLost?: boolean;
 }
 
 /** Nothing was stored. A `line` in the problem names the reading that is at fault. */

@@ -22,6 +22,7 @@ interface HttpsParts {
 
 /** Readings as the lines of one request, which is stored whole or not at all. */
 export class HttpsWay implements Way {
+  readonly noGate = 'no gate is known';
   readonly #parts: HttpsParts;
 
   constructor(parts: HttpsParts) {
