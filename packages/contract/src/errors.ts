@@ -79,6 +79,7 @@ export const failures = {
   key_refused: { status: 422, retry: false, title: 'the public key is weaker than allowed or of an unknown type' },
   request_signature_invalid: { status: 422, retry: false, title: 'the request is not signed by its own key' },
   attributes_not_allowed: { status: 403, retry: true, title: 'the gate may not ask for these attributes' },
+  id_context_not_allowed: { status: 403, retry: false, title: 'the ID context is one that another gate made' },
   rate_limited: { status: 429, retry: true, title: 'too many requests from this address or subject' },
   revision_regressed: { status: 409, retry: false, title: 'the authority is behind this gate or on another history' },
   instances_too_many: { status: 409, retry: true, title: 'the gate has as many instances as may be known of one' },

@@ -22,6 +22,7 @@ export class OpenCoap {
     this.front = front;
     const { ground, verdicts, watching, connections } = front;
     this.listener = new CoapListener({
+      gate: 'gate-1',
       ...{ ground, verdicts, watching, connections, contextsMax: 1_000, host: '127.0.0.1', port: 0 },
       ...{ system: realSystem, log: createLog({ role: 'gate', level: 'silent' }), nameOf },
       contextOf: async (keyId, idContext) => this.#sensors.get(keyId.toString('hex'))?.asSeenByGate(idContext),

@@ -35,7 +35,7 @@ export const keyCredentialsRoutes: readonly Route[] = [
         const detail = { retryAfterSeconds: 1 };
         throw new PortcullisError('rate_limited', `"${peer.subject}" asks for contexts too often`, { detail });
       }
-      return keyCredentials.contextOf(query);
+      return keyCredentials.contextOf(peer.subject, query);
     },
   }),
 ];

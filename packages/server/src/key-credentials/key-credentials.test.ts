@@ -14,6 +14,7 @@ import { lookAtCertificates } from '../alerts/watches.ts';
 import { Rounds } from '../archive/archive.ts';
 import { fileSeal } from '../keys/keys.ts';
 import { deriveContext } from '../oscore/oscore.ts';
+import { contextMark } from '../pki/pki.ts';
 import { expiringCertificates } from '../revocation/revocation.ts';
 import { createLog } from '../telemetry/telemetry.ts';
 import { openKeyCredentials } from './key-credentials.ts';
@@ -31,7 +32,8 @@ async function open(context: TestContext) {
   const create = (subject: string, asked: object = {}) =>
     keyCredentials.create(by, KeyCredentialRequest.parse({ subject, ...asked }));
   const change = (request: object) => records.revocation.change(by, StandingsRequest.parse(request));
-  const contextOf = ({ keyId }: Pick<KeyCredentialCreated, 'keyId'>) => keyCredentials.contextOf({ keyId, idContext });
+  const contextOf = ({ keyId }: Pick<KeyCredentialCreated, 'keyId'>) =>
+    keyCredentials.contextOf('gate-1', { keyId, idContext });
   const kept = () => records.store.read((db) => db.selectFrom('keyCredentials').selectAll().execute());
   const list = async (query: object = {}) => (await records.revocation.list(CertificatesQuery.parse(query))).items;
   return { ...records, records, keyFile, reopened, keyCredentials, create, change, contextOf, kept, list };
@@ -75,6 +77,21 @@ test('a gate gets the context of the ID context that it names, as the sensor der
     commonIv: sensor.commonIv.toString('hex'),
   });
   assert.ok(!JSON.stringify(context1).includes(made.masterSecret));
+});
+
+test('one gate is given no context that another made: what a thief has of it poses as no sensor elsewhere', async (context) => {
+  const { create, keyCredentials } = await open(context);
+  const { keyId } = await create('sensor-1');
+  const made = (gate: string, bytes: number) =>
+    Buffer.concat([contextMark(gate), Buffer.alloc(bytes - 4, 7)]).toString('hex');
+  for (const bytes of [17, 24, 32]) {
+    await keyCredentials.contextOf('gate-1', { keyId, idContext: made('gate-1', bytes) });
+    await assert.rejects(keyCredentials.contextOf('gate-2', { keyId, idContext: made('gate-1', bytes) }), {
+      ...{ code: 'id_context_not_allowed', message: 'the ID context is not one that "gate-2" made' },
+    });
+  }
+  await keyCredentials.contextOf('gate-2', { keyId, idContext: made('gate-1', 16) });
+  assert.deepEqual(Object.fromEntries(keyCredentials.outcomes()), { given: 4, refused: 3 });
 });
 
 test('a context is given of what is valid alone; unknown, cut and ended ones are told by the same words', async (context) => {
@@ -224,7 +241,7 @@ test('without the key that seals them no secret is opened, none is made, and non
   ];
   for (const [spoil, why] of spoilt) {
     spoil();
-    await assert.rejects(keyCredentials.contextOf(asked), { code: 'key_unusable', message: why });
+    await assert.rejects(keyCredentials.contextOf('gate-1', asked), { code: 'key_unusable', message: why });
     const request = KeyCredentialRequest.parse({ subject: 'sensor-2' });
     await assert.rejects(keyCredentials.create(by, request), { code: 'key_unusable', message: why });
   }

@@ -18,17 +18,19 @@ export interface KeyCredentialParts {
   system: System;
 }
 
+const refusals: readonly string[] = ['key_credential_unknown', 'id_context_not_allowed'];
+
 export function openKeyCredentials(parts: KeyCredentialParts): KeyCredentials {
   const asked = { given: 0, refused: 0 };
   return {
     create: (by, request) => create(parts, by, request),
-    async contextOf(query) {
+    async contextOf(gate, query) {
       try {
-        const context = await contextOf(parts, query);
+        const context = await contextOf(parts, gate, query);
         asked.given++;
         return context;
       } catch (error) {
-        if (error instanceof PortcullisError && error.code === 'key_credential_unknown') asked.refused++;
+        if (error instanceof PortcullisError && refusals.includes(error.code)) asked.refused++;
         throw error;
       }
     },

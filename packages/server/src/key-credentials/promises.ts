@@ -7,8 +7,11 @@ export interface KeyCredentials {
    * `standing_held`, `subject_retired`, `key_unusable`
    */
   create(by: By, request: KeyCredentialRequest): Promise<KeyCredentialCreated>;
-  /** Changes nothing. One that is unknown and one that is not valid are told by the same words. @throws {PortcullisError} `key_credential_unknown`, `key_unusable` */
-  contextOf(asked: KeyContextQuery): Promise<KeyContext>;
+  /**
+   * Changes nothing. One that is unknown and one that is not valid are told by the same words; an ID context that another gate made is not for this
+   * one. @throws {PortcullisError} `key_credential_unknown`, `id_context_not_allowed`, `key_unusable`
+   */
+  contextOf(gate: string, asked: KeyContextQuery): Promise<KeyContext>;
   /** How many contexts were asked for, by what became of it. */
   outcomes(): [outcome: 'given' | 'refused', count: number][];
 }

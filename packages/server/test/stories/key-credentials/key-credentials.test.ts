@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { type CertificateView, KeyContext, type KeyCredentialCreated, type Kind } from '@portcullis/contract';
 import { credentialFileIn, enrol, Link, parseAnswer, problemOf, readCredential } from '@portcullis/device';
 import { deriveContext } from '../../../src/oscore/oscore.ts';
+import { contextMark } from '../../../src/pki/pki.ts';
 import { House } from '../../house.ts';
 import { Operator } from '../../operator.ts';
 
@@ -98,6 +99,8 @@ test('a gate alone is given contexts, and what it is given the sensor can derive
     [given.recipientKey, given.senderKey, given.commonIv],
     [senderKey, recipientKey, commonIv].map((key) => key.toString('hex')),
   );
+  const ofAnother = Buffer.concat([contextMark('gate-1'), Buffer.alloc(20)]).toString('hex');
+  assert.equal(await contextFor('gate', `keyId=${one.keyId}&idContext=${ofAnother}`), 'id_context_not_allowed');
   for (const kind of ['operator', 'device'] as const)
     assert.equal(await contextFor(kind, asked(one)), 'kind_not_allowed');
 });

@@ -4,10 +4,11 @@ import { test } from 'node:test';
 import { Challenges, challengeBytes } from './challenges.ts';
 
 const key = Buffer.of(1, 2);
+const mark = Buffer.of(1, 2, 3, 4);
 
 function open() {
   const clock = { now: 5_000 };
-  const challenges = new Challenges({ random: randomBytes, monotonic: () => clock.now });
+  const challenges = new Challenges({ mark, random: randomBytes, monotonic: () => clock.now });
   return { clock, challenges, answered: (own = randomBytes(8)) => Buffer.concat([challenges.make(key), own]) };
 }
 
@@ -25,6 +26,10 @@ test('a challenge is known again, for its key, for as long as a minute at least,
   assert.ok(!challenges.isOpen(key, late), 'its time is over');
 });
 
+test('a challenge has the mark of its gate', () => {
+  assert.deepEqual(open().challenges.make(key).subarray(0, 4), mark);
+});
+
 test('what was made elsewhere, or is longer or shorter than an answer to a challenge, is none', () => {
   const { challenges, answered } = open();
   assert.ok(!challenges.isOpen(key, open().answered()));
@@ -32,4 +37,7 @@ test('what was made elsewhere, or is longer or shorter than an answer to a chall
   assert.ok(challenges.isOpen(key, answered(randomBytes(16))));
   assert.ok(!challenges.isOpen(key, randomBytes(challengeBytes + 8)));
   assert.notDeepEqual(challenges.make(key), challenges.make(key));
+  const spoilt = answered();
+  spoilt.writeUInt8(0xff);
+  assert.ok(!challenges.isOpen(key, spoilt), 'the mark of another gate');
 });

@@ -1,6 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { contextMarkBytes } from '../../../pki/pki.ts';
 
 interface Parts {
+  /** What every challenge of this gate begins with, and of no other. */
+  mark: Buffer;
   random(bytes: number): Buffer;
   monotonic(): number;
 }
@@ -14,9 +17,9 @@ interface Period {
 
 /** A challenge is answered within one to two of these. */
 const periodMs = 60_000;
-const saltBytes = 8;
+const saltBytes = 4;
 const tagBytes = 8;
-export const challengeBytes = saltBytes + tagBytes;
+export const challengeBytes = contextMarkBytes + saltBytes + tagBytes;
 /** R3: as long as its being repeated is negligible (RFC 8613 appendix B.2). */
 const ownPartBytes = { min: 8, max: 16 };
 
@@ -34,8 +37,8 @@ export class Challenges {
   }
 
   make(keyId: Buffer): Buffer {
-    const salt = this.#parts.random(saltBytes);
-    return Buffer.concat([salt, tagOf(this.#newest().key, keyId, salt)]);
+    const salted = Buffer.concat([this.#parts.mark, this.#parts.random(saltBytes)]);
+    return Buffer.concat([salted, tagOf(this.#newest().key, keyId, salted)]);
   }
 
   /** Is it a challenge that was made here for this key, with a part of the sensor's own behind it, and was not taken yet? */
@@ -55,9 +58,10 @@ export class Challenges {
   #periodOf(keyId: Buffer, idContext: Buffer): Period | undefined {
     const ownBytes = idContext.length - challengeBytes;
     if (ownBytes < ownPartBytes.min || ownBytes > ownPartBytes.max) return undefined;
-    const [salt, tag] = [idContext.subarray(0, saltBytes), idContext.subarray(saltBytes, challengeBytes)];
+    const saltedBytes = contextMarkBytes + saltBytes;
+    const [salted, tag] = [idContext.subarray(0, saltedBytes), idContext.subarray(saltedBytes, challengeBytes)];
     this.#forgetOld();
-    return this.#periods.find(({ key }) => timingSafeEqual(tagOf(key, keyId, salt), tag));
+    return this.#periods.find(({ key }) => timingSafeEqual(tagOf(key, keyId, salted), tag));
   }
 
   #newest(): Period {
@@ -78,6 +82,6 @@ export class Challenges {
 
 const takenName = (keyId: Buffer, idContext: Buffer) => `${keyId.toString('hex')}:${idContext.toString('hex')}`;
 
-function tagOf(key: Buffer, keyId: Buffer, salt: Buffer): Buffer {
-  return createHmac('sha256', key).update(salt).update(keyId).digest().subarray(0, tagBytes);
+function tagOf(key: Buffer, keyId: Buffer, salted: Buffer): Buffer {
+  return createHmac('sha256', key).update(salted).update(keyId).digest().subarray(0, tagBytes);
 }

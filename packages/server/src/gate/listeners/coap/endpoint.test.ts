@@ -44,7 +44,7 @@ class Place {
       if (this.authority.isDown) throw new Error('the authority is down');
       return keyId.equals(this.sensor.keyId) ? this.sensor.asSeenByGate(idContext) : undefined;
     };
-    const challenges = new Challenges({ random: randomBytes, monotonic });
+    const challenges = new Challenges({ mark: Buffer.alloc(4), random: randomBytes, monotonic });
     const parts = {
       ...{ contexts: this.contexts, openings: new Openings({ contextOf, challenges, monotonic }), monotonic },
       fingerprintOf: (keyId: Buffer) =>

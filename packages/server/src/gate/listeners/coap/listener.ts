@@ -2,6 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { listenFailure } from '../../../bounds/bounds.ts';
+import { contextMark } from '../../../pki/pki.ts';
 import type { Replica } from '../../../replica/replica.ts';
 import type { Log, System } from '../../../telemetry/telemetry.ts';
 import type { Connections } from '../../connections/connections.ts';
@@ -14,6 +15,8 @@ import { type ContextOf, Openings } from './openings.ts';
 import { judgeRequest } from './reading-request.ts';
 
 export interface CoapParts extends Omit<SubmissionParts, 'now'> {
+  /** Its subject. */
+  gate: string;
   connections: Connections;
   contextOf: ContextOf;
   /** What the authority calls a key credential: its row in the replica. */
@@ -43,12 +46,13 @@ export class CoapListener implements OpenListener {
   #closing = false;
 
   constructor(parts: CoapParts) {
-    const { ground, verdicts, watching, connections, contextOf, contextsMax, system } = parts;
+    const { gate, ground, verdicts, watching, connections, contextOf, contextsMax, system } = parts;
     const submissions = { ground, verdicts, watching, now: system.now };
     const { monotonic, random } = system;
     this.#parts = parts;
     this.#contexts = new KeyContexts({ connections, contextsMax, monotonic });
-    const openings = new Openings({ contextOf, challenges: new Challenges({ random, monotonic }), monotonic });
+    const challenges = new Challenges({ mark: contextMark(gate), random, monotonic });
+    const openings = new Openings({ contextOf, challenges, monotonic });
     const send = (datagram: Buffer, to: Remote) => this.#send(datagram, to);
     const endpoint = new Endpoint(
       {
