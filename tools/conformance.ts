@@ -15,6 +15,7 @@ const parts: Record<string, string> = {
   network: 'docs/operating/network.md, on three machines made of network namespaces',
   containers: 'Containerfile and compose file, as far as that goes without an engine',
   operating: 'the other pages of docs/operating, from their first line to their last',
+  proxies: 'Debian’s nginx and HAProxy, which ask a gate, as docs/operating/behind-a-proxy.md configures them',
   'slow-link': 'a device behind a link of 2 KB/s that stands still and breaks',
   faults:
     'what a gate, the authority, a network and their clocks can do to a cut: real processes, and faults one at a time',

@@ -8,6 +8,7 @@ import { root, textOf, trackedFiles } from '../tree.ts';
 
 /** Pages whose blocks need more than an empty folder, and what runs them. */
 const runElsewhere: Record<string, string> = {
+  'docs/operating/behind-a-proxy.md': 'test/conformance/proxies.ts',
   'docs/operating/containers.md': 'test/conformance/containers.ts',
   'docs/operating/network.md': 'test/conformance/network.ts',
   'docs/operating/signals.md': 'test/conformance/monitoring.ts',

@@ -34,6 +34,7 @@ test('P6, P7, P8, P12: killed, paused and cut off at random, no gate breaks what
   assert.deepEqual(report.first, []);
   assert.equal(report.violations, 0);
   assert.ok(report.acknowledged > 100 && report.confirmed > 10, 'the run exercises something');
+  for (const [way, [acknowledged]] of Object.entries(report.ways)) assert.ok(acknowledged > 0, `something over ${way}`);
   assert.ok(Object.keys(report.faults).length > 3, 'faults were injected');
   assert.ok(report.renewals > 0, 'a device renewed meanwhile, through the desk');
   assert.ok(report.faults['desk killed'] || report.faults['desk paused'], 'and the desk was not spared');

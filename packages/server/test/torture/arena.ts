@@ -15,7 +15,7 @@ import { Passage } from '../passage.ts';
 import { setTerms } from '../stories/faults/scene.ts';
 import { lane, roles } from './carriers.ts';
 import { DeskChild } from './desk-child.ts';
-import { GateChild } from './gate-child.ts';
+import { decideSocketIn, GateChild } from './gate-child.ts';
 import { Monitor, monitoring } from './monitor.ts';
 import { Stores } from './stores.ts';
 import { Timeline } from './timeline.ts';
@@ -128,7 +128,11 @@ export class Arena {
 
   async #add(text: string, { port, ...made }: { name: string; directory: string; seed: number; port: number }) {
     const passage = await Passage.open(this.house.basePort);
-    const settings = text.replace(/^authority: .*$/m, `authority: https://localhost:${passage.port}`);
+    const where = `$1\n  mqttPort: ${port + 1}\n  coapPort: ${port + 2}\n  decideSocket: ${decideSocketIn(made.directory)}`;
+    const settings = text
+      .replace(/^authority: .*$/m, `authority: https://localhost:${passage.port}`)
+      .replaceAll(/^ {2}(mqttPort|coapPort|decideSocket): .*\n/gm, '')
+      .replace(/^( {2}port: \d+)$/m, where);
     this.gates.push(new GateChild({ ...made, settings, passage, url: `https://127.0.0.1:${port}` }));
   }
 

@@ -1,17 +1,24 @@
 /** The load: each device keeps a connection to each gate and sends over it, one request after another, each with ids of its own. */
-import { X509Certificate } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import { Agent, request } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
-import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Credential } from '@portcullis/device';
 import { Schedule } from '../simulation/schedule.ts';
 import type { Call } from './history.ts';
+import { MqttWay } from './mqtt-way.ts';
+import { AskingWay, HttpWay, type Identity, identityOf, type Place, type Way } from './way.ts';
+
+/** Each gate is reached over all of them, and each subject by another one at each gate. */
+const ways: Record<string, (place: Place, identity: Identity) => Way> = {
+  https: (place, identity) => new HttpWay(place, identity),
+  'mqtt 5': (place, identity) => new MqttWay(place, identity, 5),
+  'mqtt 3.1.1': (place, identity) => new MqttWay(place, identity, 4),
+  decide: (place, identity) => new AskingWay(place, identity),
+};
+const shares = ['https', 'mqtt 5', 'https', 'mqtt 3.1.1', 'https', 'mqtt 5', 'decide'];
 
 interface LoadParts {
   devices: readonly Credential[];
-  gates: readonly { name: string; url: string }[];
+  gates: readonly Place[];
   /** Requests of all together, when nothing is refused. */
   perSecond: number;
   seed: number;
@@ -19,11 +26,10 @@ interface LoadParts {
   label: string;
 }
 
-/** Longer than a gate is paused for. */
-const answerMsMax = 5_000;
 const recoveryMsMax = 20_000;
 const triedAgainMs = [400, 1_200] as const;
 /** Nobody listens there: the process has to start first. */
+const unreached = ['ECONNREFUSED', 'ENOENT'];
 const unreachedTriedAgainMs = [1_000, 3_000] as const;
 
 export class Load {
@@ -39,7 +45,8 @@ export class Load {
       const identity = identityOf(device);
       return gates.map((gate, which) => {
         const chance = new Schedule(seed * 100_000 + index * 16 + which);
-        return new Lane({ subject: device.subject, gate, identity, chance, label, restMs, calls: this.calls });
+        const way = shares[(index + which * 3) % shares.length] as string;
+        return new Lane({ subject: device.subject, gate, way, identity, chance, label, restMs, calls: this.calls });
       });
     });
   }
@@ -65,30 +72,21 @@ export class Load {
     await this.#running;
   }
 
-  /** What each lane still has is decided now: nothing is wrong any more. Resolves to those that a gate decides nothing for. */
-  async finish(): Promise<Call[]> {
-    const last = await Promise.all(this.#lanes.map((lane) => lane.finish()));
-    for (const lane of this.#lanes) lane.close();
-    return last.filter(({ status }) => status === 0 || status === 503);
+  /**
+   * What each lane still has is decided now: nothing is wrong any more. Resolves to those that a gate decides nothing for. `admitted`: where who
+   * is refused is told nothing, those count whom a gate had to admit.
+   */
+  async finish(): Promise<{ call: Call; tells: boolean }[]> {
+    const last = await Promise.all(this.#lanes.map(async (lane) => ({ call: await lane.finish(), tells: lane.tells })));
+    for (const lane of this.#lanes) lane.breakOff();
+    return last.filter(({ call }) => call.status === 0 || call.status === 503);
   }
-}
-
-interface Identity {
-  fingerprint: string;
-  context: SecureContext;
-}
-
-function identityOf({ key, certificate, issuer, roots }: Credential): Identity {
-  const { fingerprint256 } = new X509Certificate(certificate);
-  return {
-    fingerprint: fingerprint256.replaceAll(':', '').toLowerCase(),
-    context: createSecureContext({ key, cert: certificate + issuer, ca: roots, minVersion: 'TLSv1.3' }),
-  };
 }
 
 interface LaneParts {
   subject: string;
-  gate: { name: string; url: string };
+  gate: Place;
+  way: string;
   identity: Identity;
   chance: Schedule;
   label: string;
@@ -98,7 +96,7 @@ interface LaneParts {
 
 class Lane {
   readonly #parts: LaneParts;
-  #agent: Agent;
+  #way: Way;
   #identity: Identity;
   #next: Identity | undefined;
   #number = 0;
@@ -108,11 +106,15 @@ class Lane {
   constructor(parts: LaneParts) {
     this.#parts = parts;
     this.#identity = parts.identity;
-    this.#agent = agentOf(parts.identity);
+    this.#way = this.#makeWay();
   }
 
   get subject(): string {
     return this.#parts.subject;
+  }
+
+  get tells(): boolean {
+    return this.#way.tells;
   }
 
   use(identity: Identity): void {
@@ -120,7 +122,7 @@ class Lane {
   }
 
   breakOff(): void {
-    this.#agent.destroy();
+    this.#way.breakOff();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -129,7 +131,7 @@ class Lane {
     await rest(chance.between(0, restMs));
     while (!signal.aborted) {
       const { status, reason } = await this.#send();
-      const [least, most] = reason === 'ECONNREFUSED' ? unreachedTriedAgainMs : triedAgainMs;
+      const [least, most] = unreached.includes(reason) ? unreachedTriedAgainMs : triedAgainMs;
       await rest(status === 202 ? chance.between(0, 2 * restMs) : chance.between(least, most));
     }
   }
@@ -143,19 +145,15 @@ class Lane {
     }
   }
 
-  close(): void {
-    this.#agent.destroy();
-  }
-
   async #send(): Promise<Call> {
-    const { subject, gate, chance, calls } = this.#parts;
+    const { subject, gate, way, chance, calls } = this.#parts;
     this.#adopt();
     const { fingerprint: certificate } = this.#identity;
     if (this.#pending.length === 0) this.#pending = this.#newIds();
     const ids = this.#pending;
     const begin = performance.now();
-    const answer = await post(`${gate.url}/v1/streams/telemetry/readings`, this.#agent, ids);
-    const call = { gate: gate.name, subject, certificate, ids, begin, end: performance.now(), ...answer };
+    const answer = await this.#way.send(ids);
+    const call = { gate: gate.name, way, subject, certificate, ids, begin, end: performance.now(), ...answer };
     calls.push(call);
     // A refused one is given up as often as it is tried again.
     if (call.status === 202 || (call.status === 403 && chance.chance() < 0.5)) this.#pending = [];
@@ -164,41 +162,22 @@ class Lane {
 
   #adopt(): void {
     if (!this.#next) return;
-    this.#agent.destroy();
+    this.#way.breakOff();
     this.#identity = this.#next;
     this.#next = undefined;
-    this.#agent = agentOf(this.#identity);
+    this.#way = this.#makeWay();
+  }
+
+  #makeWay(): Way {
+    const { way, gate } = this.#parts;
+    return (ways[way] as (typeof ways)[string])(gate, this.#identity);
   }
 
   /** Most requests carry one reading, some carry several. */
   #newIds(): string[] {
     const { chance, label, subject } = this.#parts;
+    if (!this.#way.stores) return [];
     const many = chance.chance() < 0.9 ? 1 : Math.ceil(chance.between(1, 5));
     return Array.from({ length: many }, () => `${label}-${subject}-${++this.#number}`);
-  }
-}
-
-const agentOf = ({ context }: Identity) =>
-  new Agent({ keepAlive: true, maxSockets: 1, secureContext: context, maxCachedSessions: 0 });
-
-type Answer = Pick<Call, 'status' | 'reason' | 'revision'>;
-
-/** A connection that breaks, or takes too long, is an answer too: none. */
-async function post(url: string, agent: Agent, ids: string[]): Promise<Answer> {
-  const body = ids.map((id) => JSON.stringify({ _id: id, temperature: id.length })).join('\n');
-  const type = ids.length > 1 ? 'application/x-ndjson' : 'application/json';
-  const headers = { 'content-type': type, 'content-length': body.length };
-  try {
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const signal = AbortSignal.timeout(answerMsMax);
-      request(url, { method: 'POST', agent, headers, signal }, resolve).on('error', reject).end(body);
-    });
-    const chunks: Buffer[] = [];
-    for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
-    const said = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { reason?: string; revision?: number };
-    const judgedAt = answer.statusCode === 202 && said.revision !== undefined ? { revision: said.revision } : {};
-    return { status: answer.statusCode ?? 0, reason: said.reason ?? '', ...judgedAt };
-  } catch (error) {
-    return { status: 0, reason: (error as NodeJS.ErrnoException).code ?? (error as Error).name };
   }
 }

@@ -19,6 +19,8 @@ const listenMsMax = 120_000;
 const restartMs = 1_000;
 const lastLinesMax = 20;
 
+export const decideSocketIn = (directory: string) => join(directory, 'decide.sock');
+
 export class GateChild {
   /** Its subject's, but for a copy: two processes may have one identity. */
   readonly name: string;
@@ -47,6 +49,14 @@ export class GateChild {
     this.seed = made.seed;
     this.settings = made.settings;
     this.configure(made.settings);
+  }
+
+  get mqttPort(): number {
+    return Number(new URL(this.url).port) + 1;
+  }
+
+  get decideSocket(): string {
+    return decideSocketIn(this.directory);
   }
 
   get runs(): boolean {

@@ -8,6 +8,8 @@ import { countWhile, type Timeline } from './timeline.ts';
 
 export interface Call {
   gate: string;
+  /** Over what it was asked. */
+  way?: string;
   subject: string;
   /** The fingerprint that it was sent with. */
   certificate: string;

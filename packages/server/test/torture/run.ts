@@ -44,6 +44,8 @@ export interface Report {
   decided: number;
   refused: Record<string, number>;
   unanswered: Record<string, number>;
+  /** Over each transport: acknowledged, refused, and neither. */
+  ways: Record<string, [acknowledged: number, refused: number, undecided: number]>;
   changes: number;
   confirmed: number;
   failed: Record<string, number>;
@@ -89,14 +91,14 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
     await load.stop();
   }
   const end = performance.now();
-  const stuck = await load.finish();
+  const silent = await load.finish();
   await arena.stopGates();
   await arena.readJournal();
   const rows = arena.stores.rows();
   const violations = [
     ...violationsIn(arena, load.calls, flips.asked, rows),
     ...staleGates(load.calls, disturbances, { begin, end }),
-    ...(await ended(arena, stuck)),
+    ...(await ended(arena, stuckIn(arena, silent))),
     ...(await carriers.violations()),
   ];
   const faults = countsOf(disturbances.map(({ kind }) => kind));
@@ -177,6 +179,12 @@ function violationsIn(arena: Arena, calls: Call[], asked: Asked[], rows: Row[]):
   return violationsOf({ calls, changes, rows, timeline: arena.timeline });
 }
 
+/** Where nobody is told that he is refused, silence is wrong towards those alone whom the journal admits. */
+function stuckIn({ timeline }: Arena, last: { call: Call; tells: boolean }[]): Call[] {
+  const admitted = ({ certificate }: Call) => timeline.admissibleAt(certificate, Number.POSITIVE_INFINITY);
+  return last.filter(({ call, tells }) => tells || admitted(call)).map(({ call }) => call);
+}
+
 /** What must be so when everything is healed. */
 async function ended(arena: Arena, stuck: Call[]): Promise<Violation[]> {
   const verified = await finished('portcullis', 'journal', 'verify', arena.house.fleet);
@@ -221,12 +229,24 @@ function reportOf(options: RunOptions, calls: Call[], asked: Asked[], rows: Row[
     decided: shareOf(calls, isDecided),
     refused: countsOf(judged.map(({ status, reason }) => `${status} ${reason}`)),
     unanswered: countsOf(calls.filter(({ status }) => status === 0).map(({ reason }) => reason)),
+    ways: byWay(calls),
     changes: asked.length,
     confirmed: asked.filter(({ confirmed }) => confirmed !== undefined).length,
     failed: countsOf(asked.flatMap(({ failure }) => failure ?? [])),
     longestReceiptMs: Math.round(Math.max(0, ...asked.map(({ receipt }) => receipt?.elapsedMs ?? 0))),
     ...{ rows: rows.length, quarantined: inState('quarantined'), unproven: inState('unproven') },
   };
+}
+
+function byWay(calls: Call[]): Report['ways'] {
+  const ways = Map.groupBy(calls, ({ way = '' }) => way);
+  return Object.fromEntries(
+    [...ways].map(([way, own]) => {
+      const acknowledged = own.filter(({ status }) => status === 202).length;
+      const decided = own.filter(isDecided).length;
+      return [way, [acknowledged, decided - acknowledged, own.length - decided]];
+    }),
+  );
 }
 
 const shareOf = (calls: Call[], holds: (call: Call) => boolean) =>
