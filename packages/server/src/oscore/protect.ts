@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { algorithm, nonceOf, type SecurityContext } from './context.ts';
+import { algorithm, keyObjectOf, nonceOf, type SecurityContext } from './context.ts';
 import { type CoapOption, type Message, optionNumbers, parseRest, writeRest } from './message.ts';
 import { numberMax, numberOf, type Protection, partialIvOf, protectionOf, writeProtection } from './protection.ts';
 import { malformed, type OscoreRefused } from './refused.ts';
@@ -133,7 +133,7 @@ function encrypted(key: Buffer, nonce: Buffer, aad: Buffer, { code, options, pay
   const inside = (option: CoapOption) => !outside.has(option.number) && option.number !== optionNumbers.oscore;
   const rest = writeRest({ options: options.filter(inside), payload });
   const plaintext = Buffer.concat([Buffer.from([code]), rest]);
-  const sealing = createCipheriv(cipher, key, nonce, { authTagLength: tagBytes });
+  const sealing = createCipheriv(cipher, keyObjectOf(key), nonce, { authTagLength: tagBytes });
   sealing.setAAD(aad, { plaintextLength: plaintext.length });
   const ciphertext = sealing.update(plaintext);
   sealing.final();
@@ -143,7 +143,7 @@ function encrypted(key: Buffer, nonce: Buffer, aad: Buffer, { code, options, pay
 function decrypted(key: Buffer, nonce: Buffer, aad: Buffer, payload: Buffer): Message | OscoreRefused {
   const length = payload.length - tagBytes;
   if (length < 1) return malformed('the payload is shorter than a code and a tag');
-  const opening = createDecipheriv(cipher, key, nonce, { authTagLength: tagBytes });
+  const opening = createDecipheriv(cipher, keyObjectOf(key), nonce, { authTagLength: tagBytes });
   opening.setAuthTag(payload.subarray(length));
   opening.setAAD(aad, { plaintextLength: length });
   let plaintext: Buffer;

@@ -65,8 +65,8 @@ export const retryAfterSeconds = 10;
 const nothing = Buffer.alloc(0);
 
 /**
- * From datagrams to requests: what is decided before anybody knows who sends. No answer to a stranger is longer than what he sent, nothing is kept
- * for him, and he asks the authority no more than `Openings` lets him.
+ * From datagrams to requests: what is decided before anybody knows who sends. A stranger gets no more bytes than he sent, and one who recorded
+ * what a sensor sent no three times as many; nothing is kept for either, and the authority is asked no more than `Openings` lets them.
  */
 export class Endpoint {
   readonly counts = new Map<Outcome, number>();
