@@ -120,6 +120,8 @@ export const LeaseRequest = z.strictObject({
   clock: z.int().nonnegative(),
   /** Where devices reach this gate. */
   url: z.url({ protocol: /^https$/ }),
+  /** The same over MQTT, where it takes that. */
+  mqtt: z.url({ protocol: /^mqtts$/ }).optional(),
   counters: z.strictObject({
     connections: z.int().nonnegative(),
     admitted: z.int().nonnegative(),

@@ -54,6 +54,10 @@ export class House {
     return `https://localhost:${this.basePort + 3}`;
   }
 
+  get mqttUrl(): string {
+    return `mqtts://localhost:${this.basePort + 4}`;
+  }
+
   async startAuthority(environment: Record<string, string> = {}): Promise<void> {
     this.authority = new Running(launchOf('portcullis', environment), 'start', 'authority', this.fleet);
     await this.authority.line(/^authority listening/, patienceMs);

@@ -75,7 +75,7 @@ export const gatesRoutes: readonly Route[] = [
     schemas: { body: LeaseRequest },
     answer: LeaseAnswer,
     async handle({ feed, attributes }, { body, peer, by }) {
-      await attributes.announce(by, body.url);
+      await attributes.announce(by, body);
       // What it has applied is older than a cut that commits from here on: that one's receipt waits for this lease, or the
       // gate does not join (rules 4 and 5).
       return feed.renew(peer.subject, body);

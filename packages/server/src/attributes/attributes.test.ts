@@ -311,9 +311,13 @@ test('where a gate is reached is on record, and makes no revision', async (conte
   const records = await openRecords(context);
   await putSubject(records, 'gate-1', 'gate');
   const before = records.journal.head();
-  await records.attributes.announce({ actor: 'gate-1' }, 'https://gate.example:8443');
-  const url = () => records.store.read((db) => db.selectFrom('subjects').select('url').executeTakeFirst());
-  assert.deepEqual({ ...(await url()) }, { url: 'https://gate.example:8443' });
+  await records.attributes.announce({ actor: 'gate-1' }, { url: 'https://gate.example:8443' });
+  const where = () =>
+    records.store.read((db) => db.selectFrom('subjects').select(['url', 'mqttUrl']).executeTakeFirst());
+  assert.deepEqual({ ...(await where()) }, { url: 'https://gate.example:8443', mqttUrl: null });
+  const reached = { url: 'https://gate.example:8443', mqtt: 'mqtts://gate.example:8883' };
+  await records.attributes.announce({ actor: 'gate-1' }, reached);
+  assert.deepEqual({ ...(await where()) }, { url: reached.url, mqttUrl: reached.mqtt });
   assert.deepEqual(records.journal.head(), before);
 });
 

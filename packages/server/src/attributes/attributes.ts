@@ -50,6 +50,12 @@ export type Within = (change: ChangeTransaction) => Promise<number>;
 
 export type UndoDone = { revision: number; changed: number; left: LeftByUndo[] };
 
+/** Where a gate is reached: over HTTPS, and over MQTT where it takes that. */
+export interface Reached {
+  url: string;
+  mqtt?: string | undefined;
+}
+
 export interface Attributes {
   /** @throws {PortcullisError} `subject_unknown` */
   read(subject: string): Promise<SubjectView>;
@@ -87,7 +93,7 @@ export interface Attributes {
   valueAt(db: Reader, subject: string, name: string, at: number): Promise<AttributeValue | null>;
   valuesOf(db: Reader, subject: string): Promise<Record<string, AttributeValue>>;
   /** The actor's own record of where devices reach it: no gate decides by it. */
-  announce(by: By, url: string): Promise<void>;
+  announce(by: By, where: Reached): Promise<void>;
   /** The names and addresses of a gate's server certificate, where its token named some. */
   hostsOf(gate: string): Promise<string[] | undefined>;
   readonly gateReads: GateReadings;
@@ -191,13 +197,14 @@ function addresses(store: Store): Pick<Attributes, 'hostsOf' | 'announce'> {
       );
       return row?.hosts ? (JSON.parse(row.hosts) as string[]) : undefined;
     },
-    async announce({ actor: gate, requireAllowed }, url) {
-      if (announced.get(gate) === url) return;
+    async announce({ actor: gate, requireAllowed }, { url, mqtt = null }) {
+      const where = `${url} ${mqtt}`;
+      if (announced.get(gate) === where) return;
       await store.change(async (db) => {
         await requireAllowed?.(db);
-        await db.updateTable('subjects').set({ url }).where('id', '=', gate).execute();
+        await db.updateTable('subjects').set({ url, mqttUrl: mqtt }).where('id', '=', gate).execute();
       });
-      announced.set(gate, url);
+      announced.set(gate, where);
     },
   };
 }

@@ -1,4 +1,11 @@
-import { FleetName, type IssuedCredential, type Kind, PortcullisError, type SubjectId } from '@portcullis/contract';
+import {
+  FleetName,
+  type GateList,
+  type IssuedCredential,
+  type Kind,
+  PortcullisError,
+  type SubjectId,
+} from '@portcullis/contract';
 import { readCertificate, toPem } from '../pki/pki.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { EnrolmentParts } from './open.ts';
@@ -22,7 +29,7 @@ export async function credentialOf(
     bundleVersion: parts.issuance.bundle.version,
     renewAfter: timestamp(parts.issuance.renewAfter({ notBefore, notAfter })),
     notAfter: timestamp(notAfter),
-    gates: await gatesOf(parts),
+    ...(await gatesOf(parts)),
     authority: parts.authorityUrl,
     enrolment: parts.enrolmentUrl,
   };
@@ -44,12 +51,13 @@ export function atDesk(parts: EnrolmentParts, issued: IssuedCredential): IssuedC
  * Where gates were last seen to listen that could still serve: one that is cut off, or whose certificate ended, is named to nobody.
  * Before any gate was seen, what the configuration says.
  */
-export async function gatesOf(parts: EnrolmentParts): Promise<string[]> {
+export async function gatesOf(parts: EnrolmentParts): Promise<GateList> {
   const rows = await parts.store.read((db) =>
     db
       .selectFrom('subjects')
       .select(({ exists, selectFrom }) => [
         'url',
+        'mqttUrl',
         exists(
           selectFrom('certificates')
             .select('fingerprint')
@@ -66,8 +74,12 @@ export async function gatesOf(parts: EnrolmentParts): Promise<string[]> {
       .limit(gatesLookedAtMax)
       .execute(),
   );
-  const serving = rows.filter((row) => row.serves).map((row) => row.url as string);
-  return rows.length > 0 ? serving.slice(0, gatesNamedMax) : parts.gates;
+  const serving = rows.filter((row) => row.serves);
+  const named = (urls: (string | null)[]) => urls.filter((url) => url !== null).slice(0, gatesNamedMax);
+  return {
+    gates: rows.length > 0 ? named(serving.map(({ url }) => url)) : parts.gates,
+    mqttGates: named(serving.map(({ mqttUrl }) => mqttUrl)),
+  };
 }
 
 export function requestBytes(base64: string): Buffer {

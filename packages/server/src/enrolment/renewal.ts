@@ -202,5 +202,5 @@ async function setConfirmed(parts: EnrolmentParts, { subject, fingerprint }: Cer
 export async function listGates(parts: EnrolmentParts, asked: GatesRequest): Promise<GateList | SignedAnswer> {
   const { row, told } = await proven(parts, 'gates', asked);
   requireInTime(parts, row);
-  return told({ gates: await gatesOf(parts) });
+  return told(await gatesOf(parts));
 }

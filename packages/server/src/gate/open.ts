@@ -317,6 +317,7 @@ class RunningGate implements Gate {
       connectionsClosed: this.#connections.closed,
       clock: Math.floor(this.#parts.system.now()),
       url: this.#parts.settings.url,
+      ...(this.mqttPort !== undefined && { mqtt: mqttUrl(this.#parts.settings.url, this.mqttPort) }),
       counters: {
         ...{ admitted, refused, connections: this.#connections.size },
         ...{ overruns: this.#recording.overruns, unproven: this.#unproven + this.#recording.unproven },
@@ -345,6 +346,11 @@ class RunningGate implements Gate {
     this.#links.close();
     await this.#position.write();
   }
+}
+
+/** Beside HTTPS, at its own port. */
+function mqttUrl(url: string, port: number): string {
+  return `mqtts://${new URL(url).hostname}:${port}`;
 }
 
 async function until(condition: () => boolean, signal: AbortSignal): Promise<void> {

@@ -41,7 +41,7 @@ export class Leasing {
   #reported: Report | undefined;
   #said = '';
   /** What an authority of version 0.1.0 does not know: figures for people, and what it finds out otherwise. */
-  readonly #spare = new Spare('pruneWaits', 'refusedMost', 'hash');
+  readonly #spare = new Spare('pruneWaits', 'refusedMost', 'hash', 'mqtt');
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -65,7 +65,9 @@ export class Leasing {
     const limitMs = Math.max(2 * this.#everyMs, this.#answerMs);
     try {
       const answer = await this.#spare.ask((lacking) => {
-        const body = { ...state, counters: without(state.counters, lacking), instance };
+        const { mqtt, ...told } = state;
+        const more = mqtt === undefined || lacking.has('mqtt') ? {} : { mqtt };
+        const body = { ...told, ...more, counters: without(state.counters, lacking), instance };
         return exchange(link(), `${authority}/v1/leases`, body, LeaseAnswer, limitMs);
       });
       this.#answered(sent, answer);

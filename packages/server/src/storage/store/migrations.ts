@@ -104,4 +104,8 @@ export const migrations: readonly string[] = [
   ALTER TABLE archivedCertificates ADD COLUMN form TEXT NOT NULL DEFAULT 'certificate';
   CREATE TABLE keyCredentials (fingerprint TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Where a gate takes MQTT.
+  ALTER TABLE subjects ADD COLUMN mqttUrl TEXT;
+  `,
 ];

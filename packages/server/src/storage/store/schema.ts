@@ -88,6 +88,8 @@ export interface Schema
     revision: number;
     hosts: string | null;
     url: string | null;
+    /** Of a gate: where it takes MQTT. */
+    mqttUrl: ColumnType<string | null, string | null | undefined, string | null>;
     /** Of a gate: the attributes that it may ask of the feed, as JSON; null: any. */
     reads: ColumnType<string | null, string | null | undefined, string | null>;
     /** Of an operator: it changes nothing. */

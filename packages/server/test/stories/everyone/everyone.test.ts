@@ -238,6 +238,7 @@ test('where gates are is told to who proves the key of a valid certificate, and 
   const found = await findGates(stale);
   assert.ok([house.gateUrl, `https://localhost:${gateTwoPort}`].every((url) => found.gates.includes(url)));
   assert.ok(!found.gates.includes('https://gone.example:8443'));
+  assert.deepEqual(found.mqttGates, [house.mqttUrl], 'and of those that take MQTT where they do');
   assert.deepEqual(readCredential(credentialFileIn(device.directory)), found);
 
   const link = new Link({ roots, role: 'authority' });

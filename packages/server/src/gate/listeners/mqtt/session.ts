@@ -167,8 +167,8 @@ export class Session implements Spoken, Host {
   }
 
   #welcome(connect: IConnectPacket): void {
-    const { takeovers, makeClientId } = this.#parts;
-    const welcome = welcomeOf(connect, makeClientId);
+    const { takeovers, makeClientId, now } = this.#parts;
+    const welcome = welcomeOf(connect, makeClientId, now());
     if ('code' in welcome) return this.#refuseConnect(welcome, this.say.version);
     this.#transport.calm();
     this.#state = 'open';

@@ -20,6 +20,7 @@ interface Welcome {
 export function welcomeOf(
   { protocolVersion, clientId, clean, properties }: IConnectPacket,
   make: () => string,
+  now: number,
 ): Welcome | Fault {
   if (protocolVersion !== 5) {
     if (clientId !== '' || clean) return { clientId, properties: {} };
@@ -35,6 +36,8 @@ export function welcomeOf(
       ...{ receiveMaximum, maximumPacketSize: packetBytesMax, topicAliasMaximum: 0, maximumQoS: 1 },
       ...{ retainAvailable: false, wildcardSubscriptionAvailable: false, sharedSubscriptionAvailable: false },
       subscriptionIdentifiersAvailable: false,
+      // As the header of HTTP: a device without a clock of its own knows how far its own is off.
+      userProperties: { date: new Date(now).toUTCString() },
     },
   };
 }
