@@ -107,7 +107,7 @@ export const innerRooms: readonly InnerRooms[] = [
       credential: ['link'],
       seal: ['link', 'credential'],
       outbox: ['link'],
-      ways: ['link', 'outbox', 'seal'],
+      ways: ['link', 'credential', 'outbox', 'seal'],
       carrying: ['link', 'credential'],
       socket: ['outbox'],
       commands: ['link', 'credential', 'outbox', 'socket', 'carrying'],

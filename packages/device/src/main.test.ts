@@ -44,6 +44,11 @@ for (const [words, side] of [
   [['send'], /usage: portcullis-device send STREAM/],
   [['carry'], /say where devices hand over: --listen HOST:PORT/],
   [['carry', '--listen', '8088'], /say where devices hand over: --listen HOST:PORT/],
+  [
+    ['send', 'telemetry', '--via', 'https://gw.example'],
+    /--via "https:\/\/gw\.example" is not an address that begins with http:\/\//,
+  ],
+  [['send', 'telemetry', '--via', 'http://gw.example', '--mqtt'], /--via is a way of its own/],
   [['run', 'now'], /usage: portcullis-device run/],
   [['send', 'telemetry', '--wait', 'long'], /--wait long is not a number of seconds/],
   [['run', '--metrics', '--interval', '0'], /from 0\.1 to 86400/],

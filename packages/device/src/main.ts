@@ -33,6 +33,7 @@ const help = `portcullis-device: the device's side of a fleet
   --version           the version of this program
   --mqtt              send, run, outbox retry: by MQTT 5 instead of HTTPS
   --gate URL          send, run, outbox retry: to this gate instead of those that the credential names; may be given again
+  --via URL           send, run, outbox retry: sealed by this device, to whoever carries it to a gate; may be given again
   --wait SECONDS      send, outbox retry: how long to go on without an acknowledgement once all is read, and to let a renewal
                       that is due end (10)
   --resume            send FILE: go on behind what the last send of this file took; --no-resume: send all of it anew
@@ -67,6 +68,7 @@ const options = {
   metrics: { type: 'boolean', default: false },
   mqtt: { type: 'boolean', default: false },
   gate: { type: 'string', multiple: true },
+  via: { type: 'string', multiple: true },
   replace: { type: 'boolean', default: false },
   refused: { type: 'boolean', default: false },
   resume: { type: 'boolean' },

@@ -22,6 +22,7 @@ import type { Way } from './outbox/way.ts';
 import { realSystem, type System } from './system.ts';
 import { HttpsWay } from './ways/https-way.ts';
 import { MqttWay } from './ways/mqtt-way.ts';
+import { SealedWay } from './ways/sealed-way.ts';
 
 export interface DeviceOptions {
   directory: string;
@@ -29,8 +30,8 @@ export interface DeviceOptions {
   bounds?: OutboxBounds;
   onRefusal?: (refusal: Refusal) => void;
   onFailure?: (error: PortcullisError) => void;
-  /** How readings get to a gate: by HTTPS, where nothing is said. */
-  by?: 'https' | 'mqtt';
+  /** How readings get to a gate: by HTTPS, where nothing is said; `sealed`: to the carriers that `gates` names. */
+  by?: 'https' | 'mqtt' | 'sealed';
   /** Instead of the gates that the credential names. */
   gates?: readonly string[] | undefined;
   /** The one stream that matters now: what waits for others that no gate knows is left alone. */
@@ -192,6 +193,9 @@ export class Device {
     const { by, gates } = this.#options;
     const { roots, fleet, subject } = this.#credential;
     const trust = { roots, fleet, role: 'gate', credential: this.#credential } as const;
+    if (by === 'sealed') {
+      return new SealedWay({ carriers: gates ?? [], credential: this.#credential, system: this.#system });
+    }
     if (by === 'mqtt') {
       const connector = new StrictConnector(trust, realNetwork, 'mqtt');
       const known = () => gates ?? this.#credential.mqttGates ?? [];

@@ -4,13 +4,29 @@ import type { DeviceOptions } from '../sending-device.ts';
 /** How readings get to a gate, and to which, where the credential is not to say. */
 export type Route = Pick<DeviceOptions, 'by' | 'gates'>;
 
+interface Named {
+  mqtt: boolean;
+  gate?: string[] | undefined;
+  via?: string[] | undefined;
+}
+
 /** @throws {PortcullisError} `usage` */
-export function routeOf({ mqtt, gate = [] }: { mqtt: boolean; gate?: string[] | undefined }): Route {
-  const protocol = mqtt ? 'mqtts:' : 'https:';
-  const wrong = gate.find((url) => !URL.canParse(url) || new URL(url).protocol !== protocol);
-  if (wrong !== undefined) {
-    const other = mqtt ? 'with --mqtt' : 'without --mqtt';
-    throw new PortcullisError('usage', `--gate "${wrong}" is not an address that begins with ${protocol}// (${other})`);
+export function routeOf({ mqtt, gate = [], via = [] }: Named): Route {
+  if (via.length > 0) {
+    if (mqtt || gate.length > 0)
+      throw new PortcullisError('usage', '--via is a way of its own, beside --mqtt and --gate');
+    return { by: 'sealed', gates: addressesOf('via', via, 'http:', 'what is sealed needs no other protection') };
   }
-  return { by: mqtt ? 'mqtt' : 'https', ...(gate.length > 0 && { gates: gate.map((url) => url.replace(/\/$/, '')) }) };
+  const protocol = mqtt ? 'mqtts:' : 'https:';
+  const gates = addressesOf('gate', gate, protocol, mqtt ? 'with --mqtt' : 'without --mqtt');
+  return { by: mqtt ? 'mqtt' : 'https', ...(gates.length > 0 && { gates }) };
+}
+
+function addressesOf(option: string, urls: readonly string[], protocol: string, why: string): string[] {
+  const wrong = urls.find((url) => !URL.canParse(url) || new URL(url).protocol !== protocol);
+  if (wrong === undefined) return urls.map((url) => url.replace(/\/$/, ''));
+  throw new PortcullisError(
+    'usage',
+    `--${option} "${wrong}" is not an address that begins with ${protocol}// (${why})`,
+  );
 }
