@@ -34,6 +34,7 @@ export * from './journeys.ts';
 export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.ts';
 export * from './key-credentials.ts';
 export * from './labels.ts';
+export * from './missing-readings.ts';
 export * from './object-identifiers.ts';
 export { oneOf } from './one-of.ts';
 export * from './operations.ts';

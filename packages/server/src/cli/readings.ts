@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { realSystem } from '../telemetry/system.ts';
 import { withFleet } from './fleet-client.ts';
 import { FleetReadings } from './fleet-readings.ts';
+import { listMissing } from './missing-readings.ts';
 import type { Output } from './output.ts';
 import { listRefused } from './refused-readings.ts';
 import { type ReadingOptions, wantedBy } from './wanted-readings.ts';
@@ -24,10 +25,15 @@ export function readingsCommand(program: Command, output: Output): void {
       '--refused',
       'instead, what was acknowledged over MQTT and never stored, with why; of STREAM and SUBJECT where they are named',
     )
+    .option(
+      '--missing',
+      'instead, the numbers of devices that count their readings which never came, since when; of STREAM and SUBJECT where they are named',
+    )
     .option('--partial', 'exit status 0 although a gate is missing')
     .description('what all gates have stored, by the time of receipt, oldest first')
     .action(async (stream: string | undefined, options: ReadingOptions) => {
       if (options.refused) return withFleet(options, (client) => listRefused(client, output, stream, options));
+      if (options.missing) return withFleet(options, (client) => listMissing(client, output, stream, options));
       const wanted = wantedBy(stream, options, realSystem.now());
       if (options.csv && output.json) throw new PortcullisError('usage', '--csv and --json are two forms; name one');
       await withFleet(options, async (client) => {

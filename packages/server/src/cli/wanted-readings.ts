@@ -13,6 +13,7 @@ export interface ReadingOptions extends FleetOptions {
   follow?: boolean;
   csv?: boolean;
   refused?: boolean;
+  missing?: boolean;
   partial?: boolean;
 }
 

@@ -42,6 +42,8 @@ const slowDisk = (sink: Sink): Sink => ({
   refusals: (query) => sink.refusals(query),
   keepRefused: (refused) => sink.keepRefused(refused),
   refused: (query) => sink.refused(query),
+  missing: (query) => sink.missing(query),
+  oldestMissing: (before, limit) => sink.oldestMissing(before, limit),
   age: (before) => sink.age(before),
   prune: (before) => sink.prune(before),
   unprovenCount: () => sink.unprovenCount(),

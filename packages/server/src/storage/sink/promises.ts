@@ -163,6 +163,37 @@ export interface RefusedReadingQuery {
 
 export type RefusedReadingPage = Page<KeptRefused>;
 
+/** Numbers that never came; `since`: when the first after them did. */
+export interface MissingRange {
+  first: number;
+  last: number;
+  since: number;
+}
+
+/** One run of a sender's counting of a stream: between the lowest and the highest number every one is here but the missing. */
+export interface CountedRun {
+  subject: string;
+  stream: string;
+  run: string;
+  lowest: number;
+  highest: number;
+  receivedAt: number;
+  missing: MissingRange[];
+  /** How many more are missing, of ranges that are not kept any more. */
+  forgotten: number;
+}
+
+export type OldMissing = Pick<CountedRun, 'subject' | 'stream' | 'run'> & MissingRange;
+
+export interface MissingQuery {
+  subject?: string | undefined;
+  stream?: string | undefined;
+  after?: string | undefined;
+  limit: number;
+  /** Also runs of which nothing is missing. */
+  all?: boolean | undefined;
+}
+
 /** `next` is null at the end; a page may hold few items, or none, and not be the last. */
 export interface Page<Item> {
   items: Item[];
@@ -191,6 +222,10 @@ export interface Sink {
   keepRefused(refused: RefusedReading[]): Promise<void>;
   /** Oldest first. */
   refused(query: RefusedReadingQuery): Promise<RefusedReadingPage>;
+  /** What senders counted, and what of it is not here; readable readings alone. */
+  missing(query: MissingQuery): Promise<Page<CountedRun>>;
+  /** What has been missing for longest, if since before. */
+  oldestMissing(before: number, limit: number): Promise<OldMissing[]>;
   /** How many readings there are, and how many of them were received before. */
   age(before: number): Promise<{ older: number; present: number }>;
   /** Removes what was received before, and edges with it; resolves to how many readings. */

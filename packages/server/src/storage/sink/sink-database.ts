@@ -1,7 +1,11 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { VerdictView } from '@portcullis/contract';
+import { CountedReadings } from './counted-readings.ts';
 import type {
+  CountedRun,
   Looked,
+  MissingQuery,
+  OldMissing,
   Page,
   ReadingPage,
   ReadingQuery,
@@ -43,6 +47,7 @@ export class SinkDatabase {
   readonly #readings = new StoredReadings((text) => this.#sql(text));
   readonly #refused = new RefusedReadings((text) => this.#sql(text));
   readonly #senders = new WatchedSenders((text) => this.#sql(text));
+  readonly #counted = new CountedReadings((text) => this.#sql(text));
   /** The number of the next reading, once it was looked up. */
   #next: number | undefined;
 
@@ -63,11 +68,13 @@ export class SinkDatabase {
       return stored;
     });
     this.#senders.committed(batch);
+    this.#counted.committed(batch);
     return outcomes;
   }
 
   mark(looked: Looked): void {
     this.#transaction(() => this.#look(looked));
+    this.#counted.committed();
   }
 
   #look({ looked, quarantine, proven, unproven }: Looked): void {
@@ -77,12 +84,17 @@ export class SinkDatabase {
       );
       this.#sql("UPDATE requests SET state = 'quarantined' WHERE batch = ?").run(batch);
       this.#senders.quarantined(batch);
+      this.#counted.quarantined(batch);
     }
     for (const batch of unproven) {
       this.#sql("UPDATE requests SET state = 'unproven' WHERE batch = ? AND state = 'stored'").run(batch);
       this.#senders.unproven(batch);
     }
-    this.#sql('UPDATE progress SET looked = max(looked, ?), proven = max(proven, ?)').run(looked, proven);
+    this.#counted.readable(looked);
+    this.#sql('UPDATE progress SET looked = max(looked, ?1), proven = max(proven, ?2), counted = max(counted, ?1)').run(
+      looked,
+      proven,
+    );
     this.#senders.proven(proven);
   }
 
@@ -97,7 +109,10 @@ export class SinkDatabase {
     const number = Number(lastInsertRowid);
     const repeats = new Set<number>();
     const outcome = this.#insert(request, number, channel, repeats);
-    if ('stored' in outcome && outcome.stored > 0) this.#senders.note(request, repeats, batch, instance);
+    if ('stored' in outcome && outcome.stored > 0) {
+      this.#senders.note(request, repeats, batch, instance);
+      this.#counted.note(request, repeats, channel);
+    }
     if ('reused' in outcome) this.#sql('DELETE FROM readings WHERE request = ?').run(number);
     if ('reused' in outcome || outcome.stored === 0) this.#sql('DELETE FROM requests WHERE number = ?').run(number);
     return outcome;
@@ -173,6 +188,7 @@ export class SinkDatabase {
       }
       this.#look({ looked: batch, quarantine: [], proven: batch, unproven: [] });
     });
+    this.#counted.committed();
   }
 
   unprovenCount(): number {
@@ -222,6 +238,14 @@ export class SinkDatabase {
     return this.#refused.page(query);
   }
 
+  missing(query: MissingQuery): Page<CountedRun> {
+    return this.#counted.page(query);
+  }
+
+  oldestMissing(before: number, limit: number): OldMissing[] {
+    return this.#counted.oldest(before, limit);
+  }
+
   /** One turn through the readings after a number. */
   age(before: number, after: number): AgeTurn {
     const { first, last } = this.#sql(
@@ -250,7 +274,12 @@ export class SinkDatabase {
       const { changes: refusals } = this.#sql(
         'DELETE FROM refusals WHERE number IN (SELECT number FROM refusals ORDER BY number LIMIT ?) AND at < ?',
       ).run(rowsPrunedPerTurn, before);
-      const others = [refusals === rowsPrunedPerTurn, this.#senders.prune(before), this.#refused.prune(before)];
+      const others = [
+        refusals === rowsPrunedPerTurn,
+        this.#senders.prune(before),
+        this.#refused.prune(before),
+        this.#counted.prune(before),
+      ];
       const more = requests < due.length || due.length === rowsPrunedPerTurn || others.includes(true);
       return { removed, more };
     });
@@ -291,6 +320,7 @@ export class SinkDatabase {
       this.#channels.clear();
       this.#senders.rolledBack();
       this.#refused.rolledBack();
+      this.#counted.rolledBack();
       this.#next = undefined;
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;

@@ -91,4 +91,19 @@ export const sinkMigrations: readonly string[] = [
   CREATE UNIQUE INDEX refusedReadingsByKey ON refusedReadings (subject, topic, digest);
   CREATE INDEX refusedReadingsBySubject ON refusedReadings (subject, number, bytes);
   `,
+  `
+  -- Up to where each sender's counting of a stream is here, run by run, and which numbers before are not. counted: batches up to this one are in
+  -- it. forgotten: how many numbers are missing that no row tells of any more.
+  ALTER TABLE progress ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;
+  UPDATE progress SET counted = looked;
+  CREATE TABLE runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, channel INTEGER NOT NULL, run TEXT NOT NULL, lowest INTEGER NOT NULL, highest INTEGER NOT NULL,
+    receivedAt INTEGER NOT NULL, forgotten INTEGER NOT NULL DEFAULT 0, UNIQUE (channel, run)
+  ) STRICT;
+  CREATE INDEX runsByTime ON runs (receivedAt);
+  CREATE TABLE missing (
+    number INTEGER PRIMARY KEY, run INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, since INTEGER NOT NULL, UNIQUE (run, first)
+  ) STRICT;
+  CREATE INDEX missingByTime ON missing (since);
+  `,
 ];

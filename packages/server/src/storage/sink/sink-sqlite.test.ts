@@ -9,6 +9,7 @@ import type { Worker } from 'node:worker_threads';
 import { openSqliteSink } from '../sink.ts';
 import { temporaryDirectory } from '../store/store.contract.ts';
 import { edgesContract } from './edges.contract.ts';
+import { missingContract } from './missing.contract.ts';
 import { readingContract } from './reading.contract.ts';
 import { refusedContract } from './refused.contract.ts';
 import { readAll, requestOf, sinkContract, writeOf } from './sink.contract.ts';
@@ -19,6 +20,7 @@ sinkContract(engine);
 edgesContract(engine);
 readingContract(engine);
 refusedContract(engine);
+missingContract(engine);
 
 const rowsOf = (from: number, count: number) =>
   Array.from({ length: count }, (_, index): [string, unknown] => [`r${from + index}`, { text: 'x'.repeat(200) }]);

@@ -5,6 +5,7 @@ import { startThread } from '../../telemetry/telemetry.ts';
 import { holdLock, type Lock } from '../lock.ts';
 import type {
   Looked,
+  MissingQuery,
   ReadingQuery,
   RefusalQuery,
   RefusedReading,
@@ -146,6 +147,14 @@ class SqliteSink implements Sink {
 
   refused(query: RefusedReadingQuery) {
     return this.#thread.call('refused', query) as ReturnType<Sink['refused']>;
+  }
+
+  missing(query: MissingQuery) {
+    return this.#thread.call('missing', query) as ReturnType<Sink['missing']>;
+  }
+
+  oldestMissing(before: number, limit: number) {
+    return this.#thread.call('oldestMissing', before, limit) as ReturnType<Sink['oldestMissing']>;
   }
 
   /** In turns, as pruning. */

@@ -22,6 +22,8 @@ export interface Call {
     | 'refusals'
     | 'keepRefused'
     | 'refused'
+    | 'missing'
+    | 'oldestMissing'
     | 'age'
     | 'prune'
     | 'close';

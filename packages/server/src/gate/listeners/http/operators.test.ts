@@ -46,7 +46,10 @@ test('an operator may not send readings, and what no route serves is told what t
   assert.deepEqual([sent.status, sent.body.reason], [403, 'kind_not_admitted']);
   const nowhere = await gate.get(agent, '/v1/nowhere');
   assert.deepEqual([nowhere.status, nowhere.body.reason], [404, 'route_unknown']);
-  assert.match(nowhere.body.detail ?? '', /POST \/v1\/streams\/\{stream\}\/readings, GET \/v1\/explain/);
+  assert.match(
+    nowhere.body.detail ?? '',
+    /POST \/v1\/streams\/\{stream\}\/readings, POST \/v1\/streams\/\{stream\}\/sealed, GET \/v1\/explain/,
+  );
   assert.equal((await gate.ask(agent, 'DELETE', '/v1/readings')).status, 405);
   assert.equal((await gate.get(agent, '/toString')).status, 404);
   agent.destroy();

@@ -25,6 +25,7 @@ import type { OnRecord } from '../on-record.ts';
 import { toldOf } from '../told.ts';
 import { failureProblem, refuseMethod, send, sendJson, sendProblem } from './answers.ts';
 import type { Asked } from './listener.ts';
+import { missingReadings } from './missing-readings.ts';
 import { refusedReadings } from './refused-readings.ts';
 import { serveReadings } from './stored-readings.ts';
 import type { Target } from './target.ts';
@@ -68,6 +69,7 @@ const routes: Record<string, Handler> = {
   '/v1/verdicts': serveVerdicts,
   '/v1/readings': serveReadings,
   '/v1/readings/refused': async (parts, query, { response }) => sendJson(response, await refusedReadings(parts, query)),
+  '/v1/readings/missing': async (parts, query, { response }) => sendJson(response, await missingReadings(parts, query)),
   '/v1/status': async ({ status }, query, { response }) => {
     NoQuery.parse(query);
     sendJson(response, await status());
@@ -93,6 +95,7 @@ const routes: Record<string, Handler> = {
 const withoutLease = new Set(['/v1/heads']);
 const reads = new Set(['GET', 'HEAD']);
 export const operatorPaths = Object.keys(routes);
+const inward = ['POST /v1/streams/{stream}/readings', 'POST /v1/streams/{stream}/sealed'];
 
 /** Of those that were asked for: whoever is missing was not heard since `since`. */
 function sightingsOf(gate: SubjectId, { sightings }: Verdicts, subjects: string[]): SightingsView {
@@ -134,7 +137,7 @@ export function serveOperator(parts: OperatorParts, asked: Asked, target: Target
   throwAwayBody(request);
   const handler = target && Object.hasOwn(routes, target.path) ? routes[target.path] : undefined;
   if (!target || !handler) {
-    const known = ['POST /v1/streams/{stream}/readings', ...operatorPaths.map((path) => `GET ${path}`)];
+    const known = [...inward, ...operatorPaths.map((path) => `GET ${path}`)];
     return sendProblem(response, failureProblem('route_unknown', `the gate serves [${known.join(', ')}]`), false);
   }
   if (!reads.has(request.method ?? '')) return refuseMethod(request, response, [...reads].join(', '));
