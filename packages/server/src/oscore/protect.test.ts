@@ -134,9 +134,14 @@ test('a plaintext that is no message is refused, though its sender had the key',
   }
 });
 
-test('a wiped context has no key any more', () => {
-  const { client } = ends();
-  wipe(client);
-  for (const secret of [client.senderKey, client.recipientKey, client.commonIv])
-    assert.ok(secret.every((byte) => byte === 0));
+test('a wiped context has no key any more: it opens nothing and protects nothing', () => {
+  const { client, server } = ends();
+  const { outer } = protectRequest(client, 1, reading);
+  for (const context of [client, server]) {
+    wipe(context);
+    const secrets = [context.senderKey, context.recipientKey, context.commonIv];
+    assert.ok(secrets.every((secret) => secret.every((byte) => byte === 0)));
+  }
+  assert.equal(refusedWith(openRequest(server, outer)), 'not_authentic');
+  assert.throws(() => protectRequest(client, 2, reading), /wiped/);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { algorithm, keyObjectOf, nonceOf, type SecurityContext } from './context.ts';
+import { algorithm, nonceOf, type SecurityContext } from './context.ts';
 import { type CoapOption, type Message, optionNumbers, parseRest, writeRest } from './message.ts';
 import { numberMax, numberOf, type Protection, partialIvOf, protectionOf, writeProtection } from './protection.ts';
 import { malformed, type OscoreRefused } from './refused.ts';
@@ -42,7 +42,7 @@ export function protectRequest(
 ): ProtectedRequest {
   const piv = newPartialIv(number);
   const nonce = nonceOf(context, context.senderId, piv);
-  const payload = encrypted(context.senderKey, nonce, aadOf(context.senderId, piv), message);
+  const payload = encrypted(context, nonce, aadOf(context.senderId, piv), message);
   const option = {
     number: optionNumbers.oscore,
     value: writeProtection({ partialIv: piv, kidContext, kid: context.senderId }),
@@ -66,7 +66,7 @@ export function openRequest(
   const number = numberOf(piv);
   if (window && !window.isNew(number)) return { refused: 'replayed', detail: `the number ${number} was used` };
   const nonce = nonceOf(context, kid, piv);
-  const inner = decrypted(context.recipientKey, nonce, aadOf(kid, piv), outer.payload);
+  const inner = decrypted(context, nonce, aadOf(kid, piv), outer.payload);
   if ('refused' in inner) return inner;
   window?.mark(number);
   return { inner, piv, number };
@@ -86,7 +86,7 @@ export function protectAnswer(
   const nonce = partialIv
     ? nonceOf(context, context.senderId, partialIv)
     : nonceOf(context, context.recipientId, requestPiv);
-  const payload = encrypted(context.senderKey, nonce, aadOf(context.recipientId, requestPiv), inner);
+  const payload = encrypted(context, nonce, aadOf(context.recipientId, requestPiv), inner);
   const value = writeProtection({ partialIv, kidContext: own?.kidContext });
   return { code: outerCodes.answer, options: [{ number: optionNumbers.oscore, value }], payload };
 }
@@ -96,7 +96,7 @@ export function openAnswer(context: SecurityContext, requestPiv: Buffer, outer: 
   if (protection === undefined) return { refused: 'no_protection', detail: 'the message has no OSCORE option' };
   if ('refused' in protection) return protection;
   const nonce = answerNonce(context, requestPiv, protection);
-  return decrypted(context.recipientKey, nonce, aadOf(context.senderId, requestPiv), outer.payload);
+  return decrypted(context, nonce, aadOf(context.senderId, requestPiv), outer.payload);
 }
 
 function answerNonce(context: SecurityContext, requestPiv: Buffer, { partialIv }: Protection): Buffer {
@@ -129,21 +129,24 @@ export function aadOf(requestKid: Buffer, requestPiv: Buffer): Buffer {
   return aad;
 }
 
-function encrypted(key: Buffer, nonce: Buffer, aad: Buffer, { code, options, payload }: Message): Buffer {
+function encrypted({ held }: SecurityContext, nonce: Buffer, aad: Buffer, message: Message): Buffer {
+  assert.ok(held.sender, 'nothing is protected under keys that were wiped');
+  const { code, options, payload } = message;
   const inside = (option: CoapOption) => !outside.has(option.number) && option.number !== optionNumbers.oscore;
   const rest = writeRest({ options: options.filter(inside), payload });
   const plaintext = Buffer.concat([Buffer.from([code]), rest]);
-  const sealing = createCipheriv(cipher, keyObjectOf(key), nonce, { authTagLength: tagBytes });
+  const sealing = createCipheriv(cipher, held.sender, nonce, { authTagLength: tagBytes });
   sealing.setAAD(aad, { plaintextLength: plaintext.length });
   const ciphertext = sealing.update(plaintext);
   sealing.final();
   return Buffer.concat([ciphertext, sealing.getAuthTag()]);
 }
 
-function decrypted(key: Buffer, nonce: Buffer, aad: Buffer, payload: Buffer): Message | OscoreRefused {
+function decrypted({ held }: SecurityContext, nonce: Buffer, aad: Buffer, payload: Buffer): Message | OscoreRefused {
+  if (!held.recipient) return notAuthentic;
   const length = payload.length - tagBytes;
   if (length < 1) return malformed('the payload is shorter than a code and a tag');
-  const opening = createDecipheriv(cipher, keyObjectOf(key), nonce, { authTagLength: tagBytes });
+  const opening = createDecipheriv(cipher, held.recipient, nonce, { authTagLength: tagBytes });
   opening.setAuthTag(payload.subarray(length));
   opening.setAAD(aad, { plaintextLength: length });
   let plaintext: Buffer;
