@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isExactNumber } from '@portcullis/contract';
+import { encode } from 'cbor2';
 import fc from 'fast-check';
 import { mapPayload, payloadFormats } from './payloads.ts';
 
@@ -66,6 +67,31 @@ test('any float is read back from its text as it was', () => {
       const text = mapped(bytes, payloadFormats.cbor);
       const read = (JSON.parse(text) as { v: number }).v;
       assert.ok(Object.is(read, value) && isExactNumber(text.slice(5, -1)));
+    }),
+    { seed: 1 },
+  );
+});
+
+test('what another encoder writes, in as few bytes as it can, is the same value', () => {
+  const leaf = fc.oneof(
+    ...[fc.boolean(), fc.constant(null), fc.string({ unit: 'grapheme' })],
+    ...[fc.maxSafeInteger(), fc.double({ noNaN: true, noDefaultInfinity: true })],
+  );
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof({ maxDepth: 4 }, leaf, fc.array(tie('value'), { maxLength: 4 }), tie('object')),
+    object: fc.dictionary(fc.string(), tie('value'), { maxKeys: 4, noNullPrototype: true }),
+  }));
+  fc.assert(
+    fc.property(value, (any) => {
+      const text = mapped(Buffer.from(encode(any)), payloadFormats.cbor);
+      assert.deepEqual(JSON.parse(text), any);
+    }),
+    { seed: 1, numRuns: 500 },
+  );
+  const integers = fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n - 1n });
+  fc.assert(
+    fc.property(integers, (any) => {
+      assert.equal(mapped(Buffer.from(encode({ v: any })), payloadFormats.cbor), `{"v":${any}}`);
     }),
     { seed: 1 },
   );
