@@ -64,20 +64,22 @@ export class Openings {
     // A repeat of what is being asked for.
     if (this.#underWay.has(name)) return { refused: 'too_often' };
     if (this.#underWay.size >= underWayMax) return { refused: 'unavailable' };
-    if (!this.#mayAsk(keyId.toString('hex'), group)) return { refused: 'too_often' };
+    const isSecond = this.#parts.challenges.isOpen(keyId, idContext);
+    if (!this.#mayAsk(keyId.toString('hex'), group, isSecond)) return { refused: 'too_often' };
     this.#underWay.add(name);
     try {
-      if (this.#parts.challenges.isOpen(keyId, idContext)) return await this.#second(keyId, idContext, outer);
-      return await this.#first(keyId, idContext, outer);
+      return await (isSecond ? this.#second(keyId, idContext, outer) : this.#first(keyId, idContext, outer));
     } finally {
       this.#underWay.delete(name);
     }
   }
 
-  #mayAsk(keyId: string, group: string): boolean {
+  /** Who answers a challenge has paid for it: else one that begins anew too soon would come to the first step, and never beyond. */
+  #mayAsk(keyId: string, group: string, isSecond: boolean): boolean {
     const key = `${group} ${keyId}`;
-    if (!this.#perKey.has(key) || !this.#perGroup.has(group) || !this.#overall.has('')) return false;
-    this.#perKey.take(key);
+    if (!isSecond && !this.#perKey.has(key)) return false;
+    if (!this.#perGroup.has(group) || !this.#overall.has('')) return false;
+    if (!isSecond) this.#perKey.take(key);
     this.#perGroup.take(group);
     return this.#overall.take('');
   }
