@@ -115,6 +115,7 @@ export class OpenFront {
       ...{ watching, advice: this.advice, edgesTold: () => 0 },
       ...{ pruneWaiting: () => 0, unproven: () => 0, overruns: () => recording.overruns },
       crowd: () => this.listeners.crowd,
+      inUse: () => this.listeners.inUse,
       certificateEnds: () => timestamp(system.now() + 1_000_000),
       diskSpace: async () => ({ freeBytes: 1_000, totalBytes: 5_000 }),
     };

@@ -146,6 +146,7 @@ class RunningGate implements Gate {
       unproven: () => this.#unproven + recording.unproven,
       pruneWaiting: () => this.#retention.waiting,
       crowd: () => this.#listeners.crowd,
+      inUse: () => this.#listeners.inUse,
       certificateEnds: () => this.#credentials.client.notAfter,
     };
     const metrics = gateFigures(told);

@@ -40,6 +40,7 @@ function everyFigure(): Figures[] {
       advice: { counters: { admitted: 1, refused: 2 }, refusals: new Map([['not_decidable', 2]]) },
 
       crowd: () => ({ displaced: 0, turnedAway: 0 }),
+      inUse: () => [{ transport: 'mqtt', connections: 2 }],
       diskSpace,
     },
   };

@@ -11,10 +11,14 @@ import { MqttListener } from './mqtt/mqtt-listener.ts';
 import { Seals, type SealsParts } from './sealed/sealed.ts';
 import type { ListenerLimits, ServerCredential } from './tls.ts';
 
+type Transport = 'https' | 'mqtt' | 'coap' | 'decide';
+
 /** One way in: bytes on one side, submissions on the other. */
 export interface OpenListener {
   /** For want of room: how many gave way, and how many were turned away. */
   readonly crowd: { displaced: number; turnedAway: number };
+  /** What is spoken there, and over how many connections now. */
+  readonly inUse: { transport: Transport; connections: number };
   /** For new handshakes; what shows no certificate has none to swap. */
   swapCredential?(credential: ServerCredential): void;
   /** Takes nothing new; what was taken is answered. */
@@ -114,6 +118,11 @@ export class Listeners {
       total.turnedAway += crowd.turnedAway;
     }
     return total;
+  }
+
+  /** How many connections each of them has now. */
+  get inUse(): OpenListener['inUse'][] {
+    return this.#open.map(({ inUse }) => inUse);
   }
 
   swapCredential(credential: ServerCredential): void {

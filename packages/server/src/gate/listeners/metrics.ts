@@ -18,15 +18,23 @@ export interface MetricsParts {
   pruneWaiting(): number;
   /** Of a listener that was full, whatever the certificate. */
   crowd(): { displaced: number; turnedAway: number };
+  /** Of each listener. */
+  inUse(): { transport: string; connections: number }[];
   diskSpace(): Promise<DiskSpace>;
 }
 
 /** What the gate tells of itself to Prometheus. */
 export function gateFigures(parts: MetricsParts): Figures {
-  const { ground, connections, policies, crowd } = parts;
+  const { ground, connections, policies, crowd, inUse } = parts;
   const { replica, lease } = ground;
   const figures = new Figures();
   figures.gauge('portcullis_gate_connections', 'Open connections', () => connections.size);
+  const byTransport = {
+    name: 'portcullis_gate_transport_connections',
+    help: 'Open connections by what is spoken over them',
+  };
+  const openOf = () => inUse().map(({ transport, connections: open }): [string, number] => [transport, open]);
+  figures.labelled('gauge', { ...byTransport, label: 'transport' }, openOf);
   figures.gauge('portcullis_gate_revision', 'The revision that was applied last', () => replica.revision);
   const lag = () => replica.headRevision - replica.revision;
   figures.gauge('portcullis_gate_revision_lag', 'How far the authority is ahead', lag);

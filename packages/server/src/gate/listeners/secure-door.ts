@@ -56,6 +56,11 @@ export class SecureDoor<Own extends Held> {
     return this.#doorway;
   }
 
+  /** How many are open. */
+  get size(): number {
+    return this.#transports.size;
+  }
+
   transportOf(socket: Socket): Own | undefined {
     return this.#transports.get(socket);
   }

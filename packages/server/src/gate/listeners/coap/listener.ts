@@ -90,6 +90,11 @@ export class CoapListener implements OpenListener {
     return { displaced: this.#contexts.displaced, turnedAway: 0 };
   }
 
+  /** A context is a connection. */
+  get inUse() {
+    return { transport: 'coap' as const, connections: this.#contexts.size };
+  }
+
   /** Datagrams since the start, by what became of them. */
   get counts(): ReadonlyMap<Outcome, number> {
     return this.#endpoint.counts;

@@ -84,6 +84,10 @@ export class DecideFront implements OpenListener {
     return this.#listener?.crowd ?? { displaced: 0, turnedAway: 0 };
   }
 
+  get inUse() {
+    return { transport: 'decide' as const, connections: this.#listener?.size ?? 0 };
+  }
+
   swapCredential(credential: ServerCredential): void {
     this.#decisions?.trust(credential.trust);
     this.#listener?.swapCredential(credential);

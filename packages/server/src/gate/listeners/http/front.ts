@@ -79,6 +79,10 @@ export class Front implements OpenListener {
     return this.#listener?.crowd ?? { displaced: 0, turnedAway: 0 };
   }
 
+  get inUse() {
+    return { transport: 'https' as const, connections: this.#listener?.size ?? 0 };
+  }
+
   swapCredential(credential: ServerCredential): void {
     this.#listener?.swapCredential(credential);
   }

@@ -48,6 +48,10 @@ export class Listener {
     return this.#door.crowd;
   }
 
+  get size(): number {
+    return this.#door.size;
+  }
+
   async listen(): Promise<number> {
     const port = await this.#door.listen();
     this.#looking = setInterval(() => this.#endSlow(), lookMs(this.#parts.limits)).unref();

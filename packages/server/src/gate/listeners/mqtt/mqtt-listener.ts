@@ -71,6 +71,10 @@ export class MqttListener implements OpenListener {
     return this.#door.crowd;
   }
 
+  get inUse() {
+    return { transport: 'mqtt' as const, connections: this.#door.size };
+  }
+
   async listen(): Promise<number> {
     const port = await this.#door.listen();
     this.#looking = setInterval(() => this.#look(), lookMs).unref();
