@@ -4,10 +4,10 @@ import type { StatementSync } from 'node:sqlite';
 import type { KeptRefused, RefusedReading, RefusedReadingPage, RefusedReadingQuery } from './promises.ts';
 
 /** Whoever sends what is refused pushes out his own, long before anybody else's. */
-const bounds = {
-  ofOne: { rows: 1_000, bytes: 16 * 1_048_576 },
-  ofAll: { rows: 100_000, bytes: 256 * 1_048_576 },
-};
+const ofOneMax = 1_000;
+const ofOneBytesMax = 16 * 1_048_576;
+const ofAllMax = 100_000;
+const ofAllBytesMax = 256 * 1_048_576;
 /** What a row takes beside its payload. */
 const rowBytes = 512;
 /** A page ends with the row in which it becomes so long. */
@@ -70,12 +70,12 @@ export class RefusedReadings {
     ).get(subject) as unknown as Size;
     const oldest = () =>
       this.#sql('SELECT number, bytes FROM refusedReadings WHERE subject = ? ORDER BY number LIMIT 1').get(subject);
-    this.#bound(size, bounds.ofOne, oldest);
+    this.#bound(size, { rows: ofOneMax, bytes: ofOneBytesMax }, oldest);
   }
 
   #boundAll(): void {
     const oldest = () => this.#sql('SELECT number, bytes FROM refusedReadings ORDER BY number LIMIT 1').get();
-    this.#bound({ ...this.#size() }, bounds.ofAll, oldest);
+    this.#bound({ ...this.#size() }, { rows: ofAllMax, bytes: ofAllBytesMax }, oldest);
   }
 
   #bound(size: Size, most: Size, oldest: () => unknown): void {

@@ -1,7 +1,7 @@
 import { type SealForm, sealMediaTypes } from '@portcullis/contract';
 import { formOf } from '@portcullis/device/seal';
 import { judge, type Refused } from '../../admission/admit.ts';
-import { describe } from '../../admission/explain.ts';
+import { noteCarrierRefused } from '../sealed/carrier-refused.ts';
 import type { CarriedAnswer, Seals } from '../sealed/sealed.ts';
 import { BodyExchange } from './body-exchange.ts';
 import type { Asked } from './listener.ts';
@@ -44,10 +44,6 @@ export class SealedExchange extends BodyExchange {
   }
 
   protected noteRefused(refused: Refused): void {
-    const { ground, verdicts, now } = this.#parts;
-    verdicts.sightings.note(this.bearer.subjectId, { at: now(), verdict: 'refused' });
-    const stream = ground.policy.streams.has(this.#stream) ? this.#stream : null;
-    const describeRefusal = () => describe(refused, this.bearer, stream, ground.replica);
-    verdicts.refused(refused.reason, this.bearer.name, stream, 1, describeRefusal);
+    noteCarrierRefused(this.#parts, this.bearer, this.#stream, refused);
   }
 }

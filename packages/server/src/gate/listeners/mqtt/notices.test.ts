@@ -16,6 +16,7 @@ const noticesIn = (client: MqttClient) =>
 
 const topics: [topic: string, in5: number][] = [
   ['devices/truck-17/notices', 0],
+  ['devices/truck-17/acknowledgements', 0],
   ['devices/truck-18/notices', 0x87],
   ['devices/+/notices', 0xa2],
   ['#', 0xa2],
@@ -51,6 +52,20 @@ test('it is told what was refused, also in 3.1.1; who did not subscribe is told 
   assert.deepEqual(more, []);
   assert.deepEqual([notice?.notice, notice?.topic, notice?.id], ['refused', 'streams/telemetry/r-1', 'r-1']);
   assert.match(String(notice?.told), /^reading_malformed: /);
+});
+
+test('it is told when a stream admits it again', async (context) => {
+  const kinds = ['device' as const];
+  const streams = { telemetry: { kinds, expect: {} }, doors: { kinds, expect: { guard: true } } };
+  const gate = await OpenFront.open(context, { streams });
+  const client = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'));
+  subscribe(client, 'devices/truck-17/notices');
+  await client.hears('suback');
+  client.publish('streams/doors/r-1', '{}');
+  await until(() => noticesIn(client).length === 1, 'it is refused');
+  gate.change({ subject: 'truck-17', attributes: { guard: { value: true } } });
+  await until(() => noticesIn(client).length === 2, 'it is admitted');
+  assert.deepEqual(noticesIn(client)[1], { notice: 'admitted', stream: 'doors' });
 });
 
 test('it is told that its certificate is to be renewed, once', async (context) => {

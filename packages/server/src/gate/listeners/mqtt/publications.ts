@@ -4,13 +4,14 @@ import { isAdmissible, type Refused } from '../../admission/admit.ts';
 import type { Connection } from '../../connections/connections.ts';
 import type { Intake } from '../intake.ts';
 import { mediaTypeOf, parseReadings, type Readings, type Unreadable } from '../readings.ts';
-import { Submission, type SubmissionParts, type Submitted } from '../submission.ts';
+import { Submission, type Submitted } from '../submission.ts';
 import { toldOf } from '../told.ts';
+import { type Acknowledgements, type CarryingParts, carry } from './carrying.ts';
 import { type Reply, replyTo } from './refusals.ts';
 import { type Say, wordsOf } from './say.ts';
 import { type Target, targetOf } from './topic.ts';
 
-export interface PublicationParts extends SubmissionParts {
+export interface PublicationParts extends CarryingParts {
   intake: Pick<Intake, 'makeId'>;
   /** Durable before it resolves; false: there is no room for it now. */
   keepRefused(refused: RefusedReading): Promise<boolean>;
@@ -29,6 +30,8 @@ export interface Host {
   stored(): void;
   /** One was kept as refused. */
   kept(refused: RefusedReading): void;
+  /** What the gate says to those who sealed what was brought. */
+  carried(acknowledgements: Acknowledgements): void;
 }
 
 /** One PUBLISH. */
@@ -61,6 +64,7 @@ export class Publications {
     const publication: Publication = { packet, answer: undefined, settled: false };
     this.#open.push(publication);
     const target = targetOf(packet.topic);
+    if (target?.sealed) return this.#carry(publication, target);
     const sender = { bearer: this.#host.connection };
     const done = (result: Submitted) => this.#done(publication, target, result);
     const submission = new Submission(this.#parts, sender, target?.stream ?? packet.topic, done);
@@ -69,6 +73,15 @@ export class Publications {
     const readings = this.#read(packet, target);
     if ('reason' in readings) return this.#refuse(submission, publication, target, readings);
     submission.submit(readings, packet.payload.length);
+  }
+
+  #carry(publication: Publication, target: Target): void {
+    const { connection } = this.#host;
+    carry(this.#parts, connection, target.stream, publication.packet, (answer) => {
+      if ('refused' in answer) return this.#refused(publication, target, answer.refused);
+      this.#host.carried(answer);
+      this.#taken(publication);
+    });
   }
 
   #read({ payload, properties }: IPublishPacket, target: Target | undefined): Readings | Unreadable | Refused {
@@ -85,6 +98,10 @@ export class Publications {
 
   #done(publication: Publication, target: Target | undefined, result: Submitted): void {
     if ('refused' in result) return this.#refused(publication, target, result.refused);
+    this.#taken(publication);
+  }
+
+  #taken(publication: Publication): void {
     this.#host.stored();
     const { qos, messageId } = publication.packet;
     this.#settle(publication, qos === 0 ? undefined : this.#host.say.puback(messageId as number));

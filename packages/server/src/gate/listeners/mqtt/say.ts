@@ -13,6 +13,16 @@ export interface Wanted {
 /** So many bytes are shown of what was wrong. */
 const reasonBytesMax = 1_024;
 
+interface Said {
+  contentType: string;
+  correlationData?: Buffer | undefined;
+}
+
+const given = ({ contentType, correlationData }: Said) => ({
+  contentType,
+  ...(correlationData && { correlationData }),
+});
+
 /** Packets of the gate, as bytes. */
 export class Say {
   readonly version: Version;
@@ -80,9 +90,9 @@ export class Say {
     return Buffer.from([0xd0, 0]);
   }
 
-  /** A notice: JSON, with QoS 0. Undefined: it is longer than the client takes. */
-  notice(topic: string, payload: string): Buffer | undefined {
-    const properties = this.version === 5 ? { properties: { contentType: 'application/json' } } : {};
+  /** A message with QoS 0. Undefined: it is longer than the client takes. */
+  message(topic: string, payload: string | Buffer, said: Said): Buffer | undefined {
+    const properties = this.version === 5 ? { properties: given(said) } : {};
     const packet = { cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false, ...properties } as const;
     const made = generate(packet, { protocolVersion: this.version });
     return made.length <= this.#wanted.packetBytesMax ? made : undefined;

@@ -4,6 +4,7 @@ import type { Ground, Refused } from '../../admission/admit.ts';
 import type { Connection } from '../../connections/connections.ts';
 import type { Intake } from '../intake.ts';
 import { toldOf } from '../told.ts';
+import type { Acknowledgements } from './carrying.ts';
 import { checkConnect } from './connect-check.ts';
 import { connectRefused } from './connect-judgement.ts';
 import { type Decoder, decodeConnect } from './decode.ts';
@@ -217,8 +218,12 @@ export class Session implements Spoken, Host {
     this.#parts.delays.reset(this.connection.name);
   }
 
-  kept({ topic, id, told }: RefusedReading): void {
-    this.#subscriptions.tell({ notice: 'refused', topic, id, told });
+  kept(refused: RefusedReading): void {
+    this.#subscriptions.refused(refused);
+  }
+
+  carried(acknowledgements: Acknowledgements): void {
+    this.#subscriptions.tellCarrier(acknowledgements);
   }
 
   refused(reply: Exclude<Reply, { by: 'puback' }>): void {

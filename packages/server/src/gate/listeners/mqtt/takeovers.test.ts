@@ -62,7 +62,10 @@ test('however connections come and go, the newest of an identifier holds it: an 
       const made: { id: string; takenOver(): void; over: boolean; left: boolean }[] = [];
       for (const { come, id, which } of steps) {
         if (come) {
-          const held = { id, over: false, left: false, takenOver: () => void (held.over = true) };
+          const held = { id, over: false, left: false, takenOver };
+          function takenOver() {
+            held.over = true;
+          }
           takeovers.enter('certificate', id, held);
           made.push(held);
         } else {

@@ -26,7 +26,7 @@ const aliveMs = 60_000;
 /** [MQTT-3.1.2-22] of MQTT 5: one and a half. */
 const keepAliveTimes = 1.5;
 /** A reader that does not take its answers and notices loses its connection, not the gate its memory (FIELD-NOTES B13). */
-const unreadBytesMax = 65_536;
+const unreadBytesMax = 1_048_576;
 
 /** One TLS connection: what was heard and when, what is said, how it ends. */
 export class MqttTransport implements Transport {
