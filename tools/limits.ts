@@ -1,22 +1,10 @@
 /** The bounds that a user can meet, each read where it is defined: a page of them that differs from the code fails the reference's test. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Limit, limit } from './limit.ts';
+import { mqttLimits } from './limits-mqtt.ts';
 
 const root = join(import.meta.dirname, '..');
-
-interface Limit {
-  what: string;
-  /** The file and the constant, or the member of one, that says how much. */
-  file: string;
-  name: string;
-  unit: 'bytes' | 'characters' | 'seconds' | 'days' | '';
-  beyond: string;
-}
-
-const limit = (what: string, where: string, unit: Limit['unit'], beyond: string): Limit => {
-  const [file = '', name = ''] = where.split('#');
-  return { what, file: `packages/${file}`, name, unit, beyond };
-};
 
 const roomMade = 'one of the address that has most gives way, or the new one is turned away';
 
@@ -70,37 +58,7 @@ const limits: Record<string, Limit[]> = {
       'waits for `gate accept-prune`',
     ),
   ],
-  MQTT: [
-    limit('a CONNECT', 'server/src/gate/listeners/mqtt/wire-check.ts#connectBytesMax', 'bytes', 'closed'),
-    limit(
-      'messages of one connection under way',
-      'server/src/gate/listeners/mqtt/welcome.ts#receiveMaximum',
-      '',
-      'the rest waits in the network',
-    ),
-    limit('topic filters of one SUBSCRIBE', 'server/src/gate/listeners/mqtt/wire-check.ts#filtersMax', '', '0x97'),
-    limit('properties of one packet', 'server/src/gate/listeners/mqtt/walk.ts#propertiesMax', '', '0x81'),
-    limit(
-      'answers and notices that a client has not taken',
-      'server/src/gate/listeners/mqtt/transport.ts#unreadBytesMax',
-      'bytes',
-      'closed',
-    ),
-    limit(
-      'refused readings of one device that a gate keeps',
-      'server/src/storage/sink/refused-readings.ts#ofOneMax',
-      '',
-      'its oldest go',
-    ),
-    limit('their bytes', 'server/src/storage/sink/refused-readings.ts#ofOneBytesMax', 'bytes', 'its oldest go'),
-    limit(
-      'refused readings that a gate keeps',
-      'server/src/storage/sink/refused-readings.ts#ofAllMax',
-      '',
-      'the oldest go',
-    ),
-    limit('their bytes', 'server/src/storage/sink/refused-readings.ts#ofAllBytesMax', 'bytes', 'the oldest go'),
-  ],
+  MQTT: mqttLimits,
   'Policy of a gate': [
     limit('a CEL expression', 'server/src/expressions/condition.ts#textLengthMax', 'characters', 'the file is refused'),
     limit(
