@@ -64,6 +64,12 @@ function routes(): string {
       'the kinds of the stream',
       'One reading as JSON, or many as NDJSON; 202 once they are durable',
     ],
+    [
+      'gate',
+      '`POST /v1/streams/:stream/sealed`',
+      'whom `carry` of `gate.yaml` admits',
+      'Seals of others, as lines of JWS or a sequence of COSE_Sign1; 200 with a signed acknowledgement for each signer',
+    ],
     ...operatorPaths.map((path) => [
       'gate',
       `\`GET ${path}\``,

@@ -47,6 +47,7 @@ export interface FrontOptions {
   limits?: Partial<GateLimits>;
   streams?: Record<string, StreamConfig>;
   retainDays?: number;
+  carry?: StreamConfig;
   /** Stands between the gate and its real sink. */
   sink?: (real: Sink) => Sink;
 }
@@ -82,7 +83,7 @@ export class OpenFront {
   private constructor(
     certificates: FleetCertificates,
     sink: Sink,
-    { limits, streams = { telemetry }, retainDays = 0 }: FrontOptions,
+    { limits, streams = { telemetry }, retainDays = 0, carry }: FrontOptions,
   ) {
     this.certificates = certificates;
     this.sink = sink;
@@ -102,7 +103,7 @@ export class OpenFront {
     };
     const bounds = { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax };
     this.recording = new SinkRecording({ sink, instance, lease: this.lease, bounds, log });
-    const policy = compilePolicy(streams, 1);
+    const policy = compilePolicy(streams, 1, carry);
     const { recording, lease } = this;
     const ground = { replica, lease, policy, recording, validityTime: system.now };
     this.ground = ground;
