@@ -35,7 +35,7 @@ export class Radio {
       const over = (end: () => void) => {
         clearTimeout(timer);
         socket.off('message', onMessage);
-        socket.off('error', onError);
+        socket.off('close', onClose);
         end();
       };
       const send = () => {
@@ -53,10 +53,9 @@ export class Radio {
         const outcome = answer && read(answer);
         if (outcome !== undefined) over(() => resolve(outcome));
       };
-      // Nobody listens there: as if nothing came, for it may be there again when the message is repeated.
-      const onError = () => undefined;
+      const onClose = () => over(() => reject(new NotHeard('the radio was switched off')));
       socket.on('message', onMessage);
-      socket.on('error', onError);
+      socket.on('close', onClose);
       send();
     });
   }
@@ -86,6 +85,8 @@ export class Radio {
     this.#socket ??= (async () => {
       const { host, port } = this.#parts;
       const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+      // Nobody listens there: as if nothing came, for it may be there again when the message is repeated.
+      socket.on('error', () => undefined);
       // Nobody else's datagrams come in.
       socket.connect(port, host);
       await once(socket, 'connect');

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { TokenCreated } from '@portcullis/contract';
+import { KeyCredentialCreated, TokenCreated } from '@portcullis/contract';
 import { type Credential, enrol, exchange, Link } from '@portcullis/device';
 import { Command } from 'commander';
 import { z } from 'zod';
@@ -14,6 +14,7 @@ import { Operator } from '../operator.ts';
 import { Passage } from '../passage.ts';
 import { setTerms } from '../stories/faults/scene.ts';
 import { lane, roles } from './carriers.ts';
+import type { Keys } from './coap-way.ts';
 import { DeskChild } from './desk-child.ts';
 import { decideSocketIn, GateChild } from './gate-child.ts';
 import { Monitor, monitoring } from './monitor.ts';
@@ -44,6 +45,10 @@ export class Arena {
   readonly house = new House();
   readonly gates: GateChild[] = [];
   readonly devices: Credential[] = [];
+  /** Each device has one beside its certificate: what cuts the subject cuts both. */
+  readonly keys: Keys[] = [];
+  /** It carries what devices seal. */
+  gateway!: Credential;
   /** Indices of those that renewed; one renews once, for the authority gives no second successor so soon. */
   readonly renewed = new Set<number>();
   readonly timeline = new Timeline();
@@ -91,7 +96,9 @@ export class Arena {
     this.operator = new Operator(house.fleet);
     const names = Array.from({ length: gates }, (_, index) => `gate-${index + 1}`);
     await Promise.all([...names.map((name, index) => this.#join(name, seed + index)), this.#enrol(devices)]);
+    for (const { subject } of this.devices) this.keys.push(await this.#makeKeys(subject));
     this.monitor = await this.#enrolMonitor();
+    this.gateway = await this.#enrolGateway();
     this.checkpoints = await Promise.all(roles.map((role) => this.#enrolCheckpoint(role)));
     await this.#gather(crowd);
     this.gates.sort((a, b) => a.name.localeCompare(b.name));
@@ -152,6 +159,16 @@ export class Arena {
     const [token] = await this.#tokens([{ subject: 'monitor-1', kind: 'monitor' }]);
     const credential = await enrol({ token: token as string, directory: join(this.house.home, 'monitor-1') });
     return new Monitor(credential);
+  }
+
+  async #makeKeys(subject: string): Promise<Keys> {
+    const { link, credential } = this.operator;
+    return exchange(link, `${credential.authority}/v1/key-credentials`, { subject }, KeyCredentialCreated);
+  }
+
+  async #enrolGateway(): Promise<Credential> {
+    const [token] = await this.#tokens([{ subject: 'carrier-1', kind: 'gateway', attributes }]);
+    return enrol({ token: token as string, directory: join(this.house.home, 'carrier-1') });
   }
 
   async #enrolCheckpoint(role: string): Promise<Link> {

@@ -1,23 +1,40 @@
-/** The load: each device keeps a connection to each gate and sends over it, one request after another, each with ids of its own. */
+/** The load: each device keeps a connection to each gate, to each gate over another transport, and sends over it, one request after another, each with ids of its own. */
 import { setMaxListeners } from 'node:events';
+import { Agent } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Credential } from '@portcullis/device';
 import { Schedule } from '../simulation/schedule.ts';
+import { CoapWay, type Keys } from './coap-way.ts';
 import type { Call } from './history.ts';
 import { MqttWay } from './mqtt-way.ts';
+import { type Carrier, SealedWay } from './sealed-way.ts';
 import { AskingWay, HttpWay, type Identity, identityOf, type Place, type Way } from './way.ts';
 
+/** What a lane has to speak with. */
+interface Means {
+  place: Place;
+  identity: Identity;
+  keys: Keys;
+  carrier: Carrier;
+}
+
 /** Each gate is reached over all of them, and each subject by another one at each gate. */
-const ways: Record<string, (place: Place, identity: Identity) => Way> = {
-  https: (place, identity) => new HttpWay(place, identity),
-  'mqtt 5': (place, identity) => new MqttWay(place, identity, 5),
-  'mqtt 3.1.1': (place, identity) => new MqttWay(place, identity, 4),
-  decide: (place, identity) => new AskingWay(place, identity),
+const ways: Record<string, (means: Means) => Way> = {
+  https: ({ place, identity }) => new HttpWay(place, identity),
+  'mqtt 5': ({ place, identity }) => new MqttWay(place, identity, 5),
+  'mqtt 3.1.1': ({ place, identity }) => new MqttWay(place, identity, 4),
+  sealed: ({ place, identity, carrier }) => new SealedWay(place, identity, carrier),
+  coap: ({ place, keys }) => new CoapWay(place, keys),
+  decide: ({ place, identity }) => new AskingWay(place, identity),
 };
-const shares = ['https', 'mqtt 5', 'https', 'mqtt 3.1.1', 'https', 'mqtt 5', 'decide'];
+const shares = ['https', 'mqtt 5', 'sealed', 'coap', 'https', 'mqtt 3.1.1', 'decide'];
 
 interface LoadParts {
   devices: readonly Credential[];
+  /** Of the same subjects, in the same order. */
+  keys: readonly Keys[];
+  /** It carries what is sealed. */
+  gateway: Credential;
   gates: readonly Place[];
   /** Requests of all together, when nothing is refused. */
   perSecond: number;
@@ -35,18 +52,26 @@ const unreachedTriedAgainMs = [1_000, 3_000] as const;
 export class Load {
   readonly calls: Call[] = [];
   readonly #lanes: Lane[];
+  readonly #carriers: Carrier[];
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor({ devices, gates, perSecond, seed, label }: LoadParts) {
+  constructor({ devices, keys, gateway, gates, perSecond, seed, label }: LoadParts) {
     setMaxListeners(0, this.#stop.signal);
     const restMs = (devices.length * gates.length * 1_000) / perSecond;
+    const { context, fingerprint } = identityOf(gateway);
+    const carriers = gates.map(() => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 4, secureContext: context, maxCachedSessions: 0 });
+      return { subject: gateway.subject, fingerprint, agent };
+    });
+    this.#carriers = carriers;
     this.#lanes = devices.flatMap((device, index) => {
       const identity = identityOf(device);
       return gates.map((gate, which) => {
         const chance = new Schedule(seed * 100_000 + index * 16 + which);
         const way = shares[(index + which * 3) % shares.length] as string;
-        return new Lane({ subject: device.subject, gate, way, identity, chance, label, restMs, calls: this.calls });
+        const means = { place: gate, identity, keys: keys[index] as Keys, carrier: carriers[which] as Carrier };
+        return new Lane({ subject: device.subject, means, way, chance, label, restMs, calls: this.calls });
       });
     });
   }
@@ -61,6 +86,7 @@ export class Load {
   /** Every connection breaks at once, and all come back. */
   storm(): void {
     for (const lane of this.#lanes) lane.breakOff();
+    for (const { agent } of this.#carriers) agent.destroy();
   }
 
   start(): void {
@@ -72,22 +98,26 @@ export class Load {
     await this.#running;
   }
 
+  close(): void {
+    for (const lane of this.#lanes) lane.close();
+    for (const { agent } of this.#carriers) agent.destroy();
+  }
+
   /**
-   * What each lane still has is decided now: nothing is wrong any more. Resolves to those that a gate decides nothing for. `admitted`: where who
-   * is refused is told nothing, those count whom a gate had to admit.
+   * What each lane still has is decided now: nothing is wrong any more. Resolves to those that a gate decides nothing for, each
+   * with whether it would have been told that it is refused.
    */
   async finish(): Promise<{ call: Call; tells: boolean }[]> {
     const last = await Promise.all(this.#lanes.map(async (lane) => ({ call: await lane.finish(), tells: lane.tells })));
-    for (const lane of this.#lanes) lane.breakOff();
+    this.close();
     return last.filter(({ call }) => call.status === 0 || call.status === 503);
   }
 }
 
 interface LaneParts {
   subject: string;
-  gate: Place;
+  means: Means;
   way: string;
-  identity: Identity;
   chance: Schedule;
   label: string;
   restMs: number;
@@ -97,7 +127,7 @@ interface LaneParts {
 class Lane {
   readonly #parts: LaneParts;
   #way: Way;
-  #identity: Identity;
+  #means: Means;
   #next: Identity | undefined;
   #number = 0;
   /** Sent, and not known to be acknowledged: the next request repeats it. */
@@ -105,7 +135,7 @@ class Lane {
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
-    this.#identity = parts.identity;
+    this.#means = parts.means;
     this.#way = this.#makeWay();
   }
 
@@ -123,6 +153,11 @@ class Lane {
 
   breakOff(): void {
     this.#way.breakOff();
+  }
+
+  close(): void {
+    if (this.#way.close) this.#way.close();
+    else this.#way.breakOff();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -146,15 +181,21 @@ class Lane {
   }
 
   async #send(): Promise<Call> {
-    const { subject, gate, way, chance, calls } = this.#parts;
+    const { subject, means, way, chance, calls } = this.#parts;
     this.#adopt();
-    const { fingerprint: certificate } = this.#identity;
+    const { identity, keys, carrier } = this.#means;
+    const certificate = way === 'coap' ? keys.fingerprint : identity.fingerprint;
+    const gate = means.place.name;
     if (this.#pending.length === 0) this.#pending = this.#newIds();
     const ids = this.#pending;
     const begin = performance.now();
-    const answer = await this.#way.send(ids);
-    const call = { gate: gate.name, way, subject, certificate, ids, begin, end: performance.now(), ...answer };
+    const { carried, ...answer } = await this.#way.send(ids);
+    const asked = { gate, way, begin, end: performance.now() };
+    const call: Call = { ...asked, subject, certificate, ids, ...answer };
     calls.push(call);
+    // Whoever carries is judged for itself.
+    const { subject: by, fingerprint } = carrier;
+    if (carried) calls.push({ ...asked, way: 'carrying', subject: by, certificate: fingerprint, ids: [], ...carried });
     // A refused one is given up as often as it is tried again.
     if (call.status === 202 || (call.status === 403 && chance.chance() < 0.5)) this.#pending = [];
     return call;
@@ -162,22 +203,20 @@ class Lane {
 
   #adopt(): void {
     if (!this.#next) return;
-    this.#way.breakOff();
-    this.#identity = this.#next;
+    this.close();
+    this.#means = { ...this.#means, identity: this.#next };
     this.#next = undefined;
     this.#way = this.#makeWay();
   }
 
   #makeWay(): Way {
-    const { way, gate } = this.#parts;
-    return (ways[way] as (typeof ways)[string])(gate, this.#identity);
+    return (ways[this.#parts.way] as (typeof ways)[string])(this.#means);
   }
 
   /** Most requests carry one reading, some carry several. */
   #newIds(): string[] {
     const { chance, label, subject } = this.#parts;
-    if (!this.#way.stores) return [];
-    const many = chance.chance() < 0.9 ? 1 : Math.ceil(chance.between(1, 5));
+    const many = Math.min(this.#way.most, chance.chance() < 0.9 ? 1 : Math.ceil(chance.between(1, 5)));
     return Array.from({ length: many }, () => `${label}-${subject}-${++this.#number}`);
   }
 }

@@ -78,6 +78,13 @@ export class Flips {
 
   #pair(chance: Schedule): [Body, Body?] {
     if (chance.chance() < 0.02) return this.#bulk(chance);
+    if (chance.chance() < 0.02) {
+      const { subject } = this.#arena.gateway;
+      return [
+        { action: 'suspend', subject },
+        { action: 'resume', subject },
+      ];
+    }
     const [subject, ...others] = this.#some(chance, chance.chance() < 0.25 ? Math.ceil(chance.between(1, 8)) : 1);
     const kind = others.length > 0 ? 0 : chance.chance();
     if (kind > 0.995) return [{ action: 'revoke', subject: subject as string }];

@@ -55,6 +55,10 @@ export class GateChild {
     return Number(new URL(this.url).port) + 1;
   }
 
+  get coapPort(): number {
+    return this.mqttPort + 1;
+  }
+
   get decideSocket(): string {
     return decideSocketIn(this.directory);
   }

@@ -111,7 +111,7 @@ class Line {
 }
 
 export class MqttWay implements Way {
-  readonly stores = true;
+  readonly most = 5;
   /** What can be taken back ends the connection without a word. */
   readonly tells = false;
   readonly #place: Place;

@@ -77,7 +77,8 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
   await arena.settled();
   const flips = new Flips(arena, label);
   await flips.allowAll();
-  const load = new Load({ devices: arena.devices, gates, perSecond, seed, label });
+  const { devices, keys, gateway } = arena;
+  const load = new Load({ devices, keys, gateway, gates, perSecond, seed, label });
   const renewals = new Renewals(arena, load);
   const carriers = new Carriers(arena, label);
   const disturbances: Disturbance[] = [];
@@ -87,6 +88,9 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
     await disturb(arena, { flips, load, renewals, carriers }, options, (fault) => disturbances.push(fault));
     await arena.startGates(gates);
     await arena.settled();
+  } catch (error) {
+    load.close();
+    throw error;
   } finally {
     await load.stop();
   }

@@ -6,7 +6,10 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Credential } from '@portcullis/device';
 import type { Call } from './history.ts';
 
-export type Answer = Pick<Call, 'status' | 'reason' | 'revision'>;
+export interface Answer extends Pick<Call, 'status' | 'reason' | 'revision'> {
+  /** What became of whoever carried it. */
+  carried?: Pick<Call, 'status' | 'reason'>;
+}
 
 export interface Identity {
   credential: Credential;
@@ -19,17 +22,20 @@ export interface Place {
   name: string;
   url: string;
   mqttPort: number;
+  coapPort: number;
   decideSocket: string;
 }
 
 /** One connection, made when it is needed. */
 export interface Way {
-  /** What is stored when these are acknowledged: a proxy that asks sends none of them on. */
-  readonly stores: boolean;
+  /** So many readings go in one request; none where it is only asked for. */
+  readonly most: number;
   /** It tells who is refused; a transport that does not just ends. */
   readonly tells: boolean;
   send(ids: readonly string[]): Promise<Answer>;
   breakOff(): void;
+  /** For good, where that is more. */
+  close?(): void;
 }
 
 /** Longer than a gate is paused for. */
@@ -57,7 +63,7 @@ export async function orNone(asked: Promise<Answer>): Promise<Answer> {
 }
 
 export class HttpWay implements Way {
-  readonly stores = true;
+  readonly most = 5;
   readonly tells = true;
   readonly #agent: Agent;
   readonly #url: string;
@@ -94,7 +100,7 @@ export class HttpWay implements Way {
 
 /** A proxy on the gate's machine: it asks of each request whether its certificate is admitted. */
 export class AskingWay implements Way {
-  readonly stores = false;
+  readonly most = 0;
   readonly tells = true;
   readonly #socketPath: string;
   readonly #shown: string;
