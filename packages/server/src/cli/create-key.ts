@@ -1,11 +1,12 @@
-import { KeyCredentialCreated, PortcullisError, plainJson } from '@portcullis/contract';
+import { KeyCredentialCreated, KeyCredentialRequest, PortcullisError, plainJson } from '@portcullis/contract';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import { withFleet } from './fleet-client.ts';
 import type { Output } from './output.ts';
 import type { CreateOptions } from './token.ts';
+import { commonOf, requireOne, wantedOf } from './wanted-subjects.ts';
 
 /** What a key credential has not, since nothing is enrolled with it. */
-const ofTokens = { expires: '--expires', from: '--from', host: '--host', reads: '--reads' } as const;
+const ofTokens = { expires: '--expires', host: '--host', reads: '--reads' } as const;
 
 /** @throws {PortcullisError} `usage` */
 export function wantsKey({ credential = 'certificate', replace }: CreateOptions): boolean {
@@ -18,26 +19,35 @@ export function wantsKey({ credential = 'certificate', replace }: CreateOptions)
   return credential === 'oscore';
 }
 
-/** A key credential is valid at once: whoever reads what is printed can speak for the sensor. */
+/**
+ * A key credential is valid at once: whoever reads what is printed can speak for the sensor. Of many each is a change of its own, printed when it is
+ * made, so that what was made before one failed can be flashed.
+ */
 export async function createKey(subject: string | undefined, options: CreateOptions, output: Output): Promise<void> {
-  if (subject === undefined) throw new PortcullisError('usage', 'name the subject that gets the key credential');
   for (const [name, option] of Object.entries(ofTokens)) {
     if (options[name as keyof typeof ofTokens] === undefined) continue;
     throw new PortcullisError('usage', `${option} is for tokens; a key credential is valid at once`);
   }
-  const { attribute = [], label, kind, afterRevocation, replace, reason } = options;
+  const { attribute = [], from, replace, reason } = options;
+  requireOne(subject, from);
   requireAssignments(attribute);
   await withFleet(options, async (client) => {
     const { values } = await readAssignments(attribute, client, output);
-    if (label !== undefined && 'label' in values) {
-      throw new PortcullisError('usage', 'give the label once: with --label, or with --attribute label=TEXT');
+    const common = {
+      ...commonOf(options, values),
+      ...(replace && { replace }),
+      ...(reason !== undefined && { reason }),
+    };
+    for (const asked of wantedOf(KeyCredentialRequest, { what: 'the key credential', subject, from, common })) {
+      const made = await client.post('/v1/key-credentials', asked, KeyCredentialCreated);
+      if (from === undefined) tell(made, output);
+      else output.result(made, lineOf(made));
     }
-    const attributes = { status: 'active', ...values, ...(label !== undefined && { label }) };
-    const asked = { subject, kind, attributes, afterRevocation, replace, reason };
-    const made = await client.post('/v1/key-credentials', asked, KeyCredentialCreated);
-    tell(made, output);
   });
 }
+
+const lineOf = ({ subject, keyId, serverId, masterSecret, masterSalt }: KeyCredentialCreated) =>
+  [subject, keyId, serverId, masterSecret, masterSalt].join(' ');
 
 /** Its secret is on standard output alone, once. */
 function tell(made: KeyCredentialCreated, output: Output): void {

@@ -1,28 +1,15 @@
-import { readFileSync } from 'node:fs';
-import {
-  counted,
-  PortcullisError,
-  plainJson,
-  readExactJson,
-  TokenCreated,
-  TokenRequest,
-  TokenView,
-  tokensPerRequestMax,
-} from '@portcullis/contract';
+import { counted, plainJson, TokenCreated, TokenRequest, TokenView, tokensPerRequestMax } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import { each } from './change-options.ts';
 import { createKey, wantsKey } from './create-key.ts';
-import { durationOf } from './duration.ts';
 import { type FleetOptions, queryOf, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
-import { sentenceOf } from './wrong-words.ts';
+import { commonOf, requireOne, wantedOf } from './wanted-subjects.ts';
 
 const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated) });
 const TokenVoided = z.object({ voided: z.literal(true), changed: z.int().optional() });
-/** What a new subject has unless it is told otherwise; attributes that are given come beside it. */
-const usual = { status: 'active' };
 /** Of so many tokens each is spoken of. */
 const saidMax = 3;
 
@@ -115,16 +102,17 @@ export function tokenCommands(program: Command, output: Output): void {
 }
 
 async function createTokens(subject: string | undefined, options: CreateOptions, output: Output): Promise<void> {
-  if ((subject === undefined) === (options.from === undefined)) {
-    throw new PortcullisError('usage', 'name one subject, or a file of them with --from FILE');
-  }
   const { attribute = [], from: file, reason } = options;
+  requireOne(subject, file);
   requireAssignments(attribute);
   await withFleet(options, async (client) => {
     const { values, takenAsString } = await readAssignments(attribute, client, output);
-    const common = commonOf(options, values);
-    const wanted =
-      subject === undefined ? fileOf(file as string, common) : [check({ ...common, subject }, 'the token')];
+    const wanted = wantedOf(TokenRequest, {
+      what: 'the token',
+      subject,
+      from: file,
+      common: commonOf(options, values),
+    });
     const asked = Object.keys({ ...values, ...(options.label !== undefined && { label: options.label }) });
     const told = takenAsString.length > 0 ? { takenAsString } : {};
     for (let from = 0; from < wanted.length; from += tokensPerRequestMax) {
@@ -157,47 +145,4 @@ function givenWords(tokens: TokenCreated[], asked: readonly string[]): string[] 
     const given = Object.entries(attributes).map(([name, value]) => `${name}=${plainJson(value)}`);
     return `${subject} is new: ${kind} with ${given.join(', ') || 'no attribute'}; ${until}`;
   });
-}
-
-function commonOf(options: CreateOptions, given: Record<string, unknown>): Record<string, unknown> {
-  const { kind, label, expires, afterRevocation, host, reads } = options;
-  if (label !== undefined && 'label' in given) {
-    throw new PortcullisError('usage', 'give the label once: with --label, or with --attribute label=TEXT');
-  }
-  return {
-    ...(kind !== undefined && { kind }),
-    attributes: { ...usual, ...given, ...(label !== undefined && { label }) },
-    ...(expires !== undefined && { expiresSeconds: durationOf(expires) }),
-    ...(afterRevocation && { afterRevocation }),
-    ...(host && { hosts: host }),
-    ...(reads && { reads }),
-  };
-}
-
-function fileOf(file: string, common: Record<string, unknown>): z.infer<typeof TokenRequest>[] {
-  const lines = readFileSync(file === '-' ? 0 : file, 'utf8').split('\n');
-  return lines.flatMap((text, index) => {
-    const line = text.trim();
-    if (line === '') return [];
-    const { label, ...own } = line.startsWith('{') ? parseLine(line, index + 1) : { subject: line };
-    const labelled = label === undefined ? {} : { label };
-    const attributes = { ...(common.attributes as object), ...labelled, ...(own.attributes as object | undefined) };
-    return [check({ ...common, ...own, attributes }, `line ${index + 1}`)];
-  });
-}
-
-function parseLine(text: string, line: number): Record<string, unknown> {
-  const read = readExactJson(text);
-  if (!('refused' in read)) return read.value as Record<string, unknown>;
-  throw new PortcullisError('usage', `line ${line}: ${read.refused}`);
-}
-
-function check(token: Record<string, unknown>, where: string): z.infer<typeof TokenRequest> {
-  const parsed = TokenRequest.safeParse(token);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const [name = ''] = issue?.path ?? [];
-  const value = token[name as string];
-  const found = typeof value === 'string' ? `${String(name)} ${plainJson(value)}` : `"${issue?.path.join('.')}"`;
-  throw new PortcullisError('usage', `${where}: ${sentenceOf(found, issue?.message ?? 'does not fit')}`);
 }
