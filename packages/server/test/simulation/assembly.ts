@@ -1,7 +1,7 @@
 /** What a world is made of: the parts under test, and what it keeps of each process. */
 import { LeaseBook, type LeaseTerms } from '../../src/feed/lease-book.ts';
-import type { Ground } from '../../src/gate/admission/admit.ts';
-import type { Bearer } from '../../src/gate/connections/bearer.ts';
+import { type Ground, judge } from '../../src/gate/admission/admit.ts';
+import type { Connection } from '../../src/gate/connections/connections.ts';
 import { Recording, type RecordingParts } from '../../src/gate/recording/recording.ts';
 import { type Clocks, Lease, Replica } from '../../src/replica/replica.ts';
 import type { Disk, Row } from './disk.ts';
@@ -12,6 +12,7 @@ export interface Assembly {
   makeLease(clocks: Clocks): Lease;
   makeReplica(): Replica;
   makeRecording(parts: RecordingParts<Row>): Recording<Row>;
+  judge: typeof judge;
   /** Clocks run fast or slow by up to this share. */
   drift: number;
 }
@@ -21,6 +22,7 @@ export const realAssembly: Assembly = {
   makeLease: (clocks) => new Lease(clocks),
   makeReplica: () => new Replica(),
   makeRecording: (parts) => new Recording(parts),
+  judge,
   drift: 0.009,
 };
 
@@ -46,7 +48,9 @@ export interface Gate {
   /** It takes nothing more. */
   stopping: boolean;
   replica: Replica;
-  bearer: Bearer;
+  /** Of the device whose history it is, and of one that is always admitted. */
+  device: Connection;
+  other: Connection;
   ground: Ground;
   lease: Lease;
   recording: Recording<Row>;

@@ -7,6 +7,8 @@ export const deviceTime = Date.parse('2026-06-01T00:00:00.000Z');
 const at = new Date(deviceTime).toISOString();
 const validity = { notBefore: '2026-01-01T00:00:00.000Z', notAfter: '2027-01-01T00:00:00.000Z' };
 const fingerprint = fingerprintNamed('leaf');
+/** Of one that nothing is ever said against. */
+const steady = fingerprintNamed('steady');
 
 interface State {
   status: 'active' | 'off';
@@ -97,7 +99,12 @@ export class History {
     const origin = { revision, changedBy: 'operator-1', changedAt: at };
     const attributes = { status: { value: status, public: false, ...origin } };
     const certificates = [{ fingerprint, standing, ...validity, ...origin }];
-    const subjects = [{ subject: 'truck-17', kind: 'device', revision, attributes, certificates }];
+    const active = { status: { value: 'active', public: false, ...origin } };
+    const other = [{ fingerprint: steady, standing: 'valid', ...validity, ...origin }];
+    const subjects = [
+      { subject: 'truck-17', kind: 'device', revision, attributes, certificates },
+      { subject: 'truck-18', kind: 'device', revision, attributes: active, certificates: other },
+    ];
     return [
       { type: 'snapshot', fleet: 'simulated', revision, hash },
       { type: 'subjects', subjects },

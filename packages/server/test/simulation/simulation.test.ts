@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AttributeValue, FeedMessage } from '@portcullis/contract';
 import { LeaseBook } from '../../src/feed/lease-book.ts';
+import { judge } from '../../src/gate/admission/admit.ts';
 import { Recording } from '../../src/gate/recording/recording.ts';
 import { Lease, Replica } from '../../src/replica/replica.ts';
 import { type Assembly, realAssembly } from './assembly.ts';
@@ -175,6 +176,11 @@ class ReplicaThatSwitchesRowByRow extends Replica {
     return this.#isMerging ? this.#before : super.valueOf(subject, name);
   }
 }
+test('canary: who carries and is not judged is found by the simulator', () => {
+  const unseen: Partial<Assembly> = { judge: (arrival, ground) => judge({ ...arrival, carrier: undefined }, ground) };
+  assert.ok(new World(1, { ...realAssembly, ...unseen }).run().misjudged().length > 0);
+});
+
 const canariesOfParts = { 'prepared only': ReplicaThatLooksAhead, 'half in force': ReplicaThatSwitchesRowByRow };
 for (const [what, OtherReplica] of Object.entries(canariesOfParts)) {
   test(`canary: a bulk change that decides when it is ${what} is found by the simulator`, (context) => {

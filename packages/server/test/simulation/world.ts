@@ -5,8 +5,9 @@
  */
 import assert from 'node:assert/strict';
 import type { FeedMessage } from '@portcullis/contract';
-import { type Ground, judge } from '../../src/gate/admission/admit.ts';
+import type { Ground } from '../../src/gate/admission/admit.ts';
 import { Bearer } from '../../src/gate/connections/bearer.ts';
+import type { Connection } from '../../src/gate/connections/connections.ts';
 import { compilePolicy } from '../../src/gate/policy/policy.ts';
 import type { RecordingParts } from '../../src/gate/recording/recording.ts';
 import type { Replica } from '../../src/replica/replica.ts';
@@ -37,9 +38,15 @@ interface Draft {
 }
 
 const latest = (one = 0, other = 0) => Math.max(one, other) || undefined;
-const policy = compilePolicy({ telemetry: { kinds: ['device'], expect: { status: 'active' } } }, 1);
+const expected = { kinds: ['device' as const], expect: { status: 'active' } };
+const policy = compilePolicy({ telemetry: expected }, 1, expected);
 const stream = policy.streams.get('telemetry');
-const leaf = Buffer.from(fingerprintNamed('leaf'), 'hex');
+/** As one that the registry has made: here nothing is closed, and all that is decided is who may send. */
+const connectionNamed = (name: string) => new Bearer(Buffer.from(fingerprintNamed(name), 'hex')) as Connection;
+
+/** Who a reading is of, and who brings it: the device by itself, sealed and carried by the other one, or the other's carried by the device. */
+const roles = ['alone', 'carried', 'carries'] as const;
+type Role = (typeof roles)[number];
 
 export class World {
   readonly rows: Row[] = [];
@@ -228,7 +235,8 @@ export class World {
       connection: 0,
       lastDue: 0,
     };
-    Object.assign(gate, fresh, { replica, bearer: new Bearer(leaf), ground, lease, recording });
+    const [device, other] = [connectionNamed('leaf'), connectionNamed('steady')];
+    Object.assign(gate, fresh, { replica, device, other, ground, lease, recording });
     this.#gates.push(gate);
     this.#connect(gate);
     this.#repeat(gate, renewMs * 0.8, renewMs * 1.2, () => this.#renew(gate));
@@ -285,7 +293,8 @@ export class World {
   }
 
   #reading(gate: Gate): void {
-    if (gate.stopping || gate.settled !== 'yes' || this.#refusedAt(gate)) return;
+    const role = roles[this.rows.length % roles.length] as Role;
+    if (gate.stopping || gate.settled !== 'yes' || this.#refusedAt(gate, role)) return;
     const { revision } = gate.replica;
     const row: Row = { revision, batch: 0, readableAt: undefined, acknowledgedAt: undefined, proven: false };
     this.rows.push(row);
@@ -295,7 +304,7 @@ export class World {
       bytes: 1,
       judgeAgain: () => {
         row.revision = gate.replica.revision;
-        return this.#refusedAt(gate);
+        return this.#refusedAt(gate, role);
       },
       answer: (result) => {
         if ('outcome' in result) row.acknowledgedAt = this.#schedule.now;
@@ -303,8 +312,10 @@ export class World {
     });
   }
 
-  #refusedAt({ bearer, ground }: Gate) {
-    return judge({ bearer, stream, data: [] }, ground);
+  #refusedAt({ device, other, ground }: Gate, role: Role) {
+    const who = { alone: [device], carried: [device, other], carries: [other, device] } as const;
+    const [bearer, carrier] = who[role];
+    return this.#assembly.judge({ bearer, carrier, stream, data: [] }, ground);
   }
 
   #connect(gate: Gate): void {
