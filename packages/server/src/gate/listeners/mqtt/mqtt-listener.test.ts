@@ -1,5 +1,10 @@
 /** MQTT over real TLS: what is admitted is durable before it is acknowledged, and a cut is a cut. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { IPubackPacket } from 'mqtt-packet';
 import { MqttClient } from '../../../../test/mqtt-client.ts';
@@ -96,6 +101,27 @@ test('a gate that stops acknowledges what it is committing, and says nothing els
     client.heard.map(({ cmd }) => cmd),
     ['connack', 'puback'],
   );
+});
+
+test('a connection that is cut without a word is closed as TLS closes one: some clients come back from nothing else', async (context) => {
+  const gate = await OpenFront.open(context);
+  const leaf = await gate.device('truck-17');
+  const directory = mkdtempSync(join(tmpdir(), 'portcullis-mqtt-'));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const files = { 'key.pem': leaf.key, 'cert.pem': leaf.cert, 'root.pem': gate.certificates.rootPem };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text, { mode: 0o600 });
+  const words = `s_client -connect 127.0.0.1:${gate.mqttPort} -CAfile root.pem -cert cert.pem -key key.pem -quiet`;
+  const client = spawn('openssl', words.split(' '), { cwd: directory, stdio: ['pipe', 'pipe', 'pipe'] });
+  let told = '';
+  client.stderr.setEncoding('utf8').on('data', (piece: string) => {
+    told += piece;
+  });
+  const heard = once(client.stdout, 'data');
+  client.stdin.write(Buffer.from('101300044d5154540402003c0007747275636b2d31', 'hex'));
+  await heard;
+  gate.change({ subject: 'truck-17', attributes: { status: { value: 'stopped' } } });
+  await once(client, 'close');
+  assert.doesNotMatch(told, /unexpected eof/);
 });
 
 const kept = async (gate: OpenFront) => (await gate.sink.refused({ limit: 100 })).items;

@@ -142,17 +142,21 @@ export class MqttTransport implements Transport {
     else this.drop();
   }
 
-  /** The last that is said, and then it is closed from here, whatever the client does. */
+  /**
+   * The last that is said, and then it is closed from here, whatever the client does. TLS is told too (RFC 8446 §6.1): without it, mosquitto_sub
+   * takes the end for a failure of TLS, and does not come back.
+   */
   farewell(packet: Buffer | undefined): void {
     if (packet) this.write(packet);
     this.#socket.pause();
     this.#paused = true;
-    if (this.#socket.writableLength === 0) return this.drop();
-    this.#socket.end(() => this.drop());
-    this.after(farewellMs, () => this.drop());
+    this.#socket.end(() => this.#socket.destroy());
+    this.after(farewellMs, () => this.#socket.destroy());
   }
 
   drop(): void {
-    this.#socket.destroy();
+    // Whoever takes nothing is told nothing.
+    if (this.#socket.writableLength > 0) this.#socket.destroy();
+    else this.farewell(undefined);
   }
 }
