@@ -58,7 +58,9 @@ export const certificatesRoutes: readonly Route[] = [
     answer: LeafAnswer,
     async handle({ revocation }, { params: { fingerprint } }) {
       const row = await revocation.findEver(fingerprint);
-      if (!row) throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${fingerprint}"`);
+      // A key credential has no bytes that anybody may see.
+      if (row?.form !== 'certificate')
+        throw new PortcullisError('certificate_unknown', `the fleet has no certificate "${fingerprint}"`);
       return { certificate: Buffer.from(row.der).toString('base64') };
     },
   }),

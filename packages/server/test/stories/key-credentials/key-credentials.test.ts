@@ -117,6 +117,20 @@ test('a gate alone is given contexts, and what it is given the sensor can derive
     assert.equal(await contextFor(kind, asked(one)), 'kind_not_allowed');
 });
 
+test('a key credential has no leaf: what is asked for by its fingerprint is a standing alone', async () => {
+  const one = await made('sensor-6');
+  const at = async (path: string) => {
+    const url = `${operator.credential.authority}/v1/certificates/${one.fingerprint}${path}`;
+    return operator.link.request({ url, method: 'GET', timeoutMs: 60_000 });
+  };
+  assert.equal(problemOf(await at('/leaf')).code, 'certificate_unknown');
+  const shown = await house.json<CertificateView>('certificate', 'show', one.fingerprint);
+  assert.deepEqual(
+    shown.map(({ form, serial, standing }) => [form, serial, standing]),
+    [['oscore', one.keyId, 'valid']],
+  );
+});
+
 test('what is no question for a context is refused, and asks nothing of the store', async () => {
   const wrong = [
     ...['', 'keyId=', 'keyId=00', `keyId=&idContext=${idContext}`, `keyId=zz&idContext=${idContext}`],
