@@ -15,6 +15,7 @@ export const alertKinds = {
   silence: { severity: 'warning', lasts: true, title: 'no reading for too long' },
   late: { severity: 'warning', lasts: true, title: 'a step of a journey is late' },
   refusals: { severity: 'warning', lasts: true, title: 'a subject is refused again and again' },
+  missing: { severity: 'warning', lasts: true, title: 'readings that a device counted never came' },
   lease_lost: { severity: 'critical', lasts: true, title: 'a gate let its lease run out' },
   certificate_expiring: { severity: 'warning', lasts: true, title: 'a certificate ends soon, and none follows it' },
   clone_suspected: { severity: 'critical', lasts: false, title: 'two hold what one should' },

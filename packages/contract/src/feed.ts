@@ -138,6 +138,11 @@ export const LeaseRequest = z.strictObject({
       .array(z.strictObject({ subject: SubjectId, perMinute: z.int().positive(), reason: ReasonCode }))
       .max(20)
       .optional(),
+    /** Of whom readings that the device counted have been missing for longest. */
+    missing: z
+      .array(z.strictObject({ subject: SubjectId, readings: z.int().positive(), since: Timestamp }))
+      .max(50)
+      .optional(),
     /** Who asked it for its decisions a short while ago, and is no gate. `null`: by the socket. */
     advised: z.array(SubjectId.nullable()).max(20).optional(),
   }),

@@ -98,7 +98,8 @@ export async function assembleAuthority(
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const records = await assembleRecords(directory, config, stack, outside);
   const readText = textsIn(directory);
-  const ringing = { refusalsPerMinute: config.alerts.refusals.perMinute, expiringMs: config.alerts.expiring };
+  const { refusals, missing: missingMs, expiring: expiringMs } = config.alerts;
+  const ringing = { refusalsPerMinute: refusals.perMinute, missingMs, expiringMs };
   stack.use(openTelling({ ...records, ...config.alerts, fleet: config.fleet, readText, system, log }));
   const home = join(directory, 'authority');
   const gates = { deciding: () => false };

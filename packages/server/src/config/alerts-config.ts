@@ -132,6 +132,8 @@ export const AlertsConfig = z
     /** What is told to whom: to all that a route which fits names. Not given: all of it to all. */
     routes: z.array(Route).max(100).optional(),
     refusals: Refusals.default(Refusals.parse({})),
+    /** How long a reading may be missing, of those that its device counted, before it rings. */
+    missing: duration('1m', '365d').prefault('15m'),
     /** How long before its end a certificate that nothing follows rings. */
     expiring: duration('1h', '365d').prefault('7d'),
   })

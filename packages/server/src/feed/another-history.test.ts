@@ -24,6 +24,7 @@ test('P7 P12: a renewal or report of what was applied of another history counts 
     leaseMs: 5_000,
     patienceMs: 1_000,
     refusalsPerMinute: 30,
+    missingMs: 900_000,
   });
   const renew = (applied: number, hash: string) =>
     feed.renew('gate-1', {
@@ -64,6 +65,7 @@ test('a report of a gate of the version before, which says no hash, counts', asy
     leaseMs: 5_000,
     patienceMs: 1_000,
     refusalsPerMinute: 30,
+    missingMs: 900_000,
   });
   const { revision: applied, revisionHash: hash } = records.journal.head();
   const clock = records.clock.now;

@@ -14,7 +14,13 @@ async function opened(context: TestContext) {
   const able = new Set(['gate-1', 'gate-2']);
   const instances = () =>
     [...running].map((gate) => ({ gate, instance: 'a', remainingMs: 1, applied: 0, heldBefore: true }));
-  const parts = { ...records, log: pino({ level: 'silent' }), leaseMs: 3_600_000, refusalsPerMinute: 30 };
+  const parts = {
+    ...records,
+    log: pino({ level: 'silent' }),
+    leaseMs: 3_600_000,
+    refusalsPerMinute: 30,
+    missingMs: 900_000,
+  };
   const start = () => GateAlerts.open({ ...parts, book: { instances }, able: { at: () => [...able] } });
   const list = async (kind: AlertKind) =>
     (await records.alerts.list(AlertsQuery.parse({ kind }))).items.map((one) => [one.subject, one.settledAt]);
@@ -125,4 +131,29 @@ test('what gates told long ago counts no more, and what rang before a restart is
   next.look();
   await next.close();
   assert.deepEqual(await list('refusals'), [['truck-2', at(7 * minute)]]);
+});
+
+const missed = (...told: [subject: string, minutes: number][]) =>
+  ({
+    missing: told.map(([subject, minutes]) => ({ subject, readings: 3, since: at(-minutes * minute) })),
+  }) as unknown as LeaseRequest['counters'];
+
+test('what a device counted and a gate never got rings once it is late enough, and is over when no gate misses it', async (context) => {
+  const { start, list, clock } = await opened(context);
+  const gates = await start();
+  gates.renewed('gate-1', true, missed(['pump-1', 20], ['pump-2', 14]));
+  gates.renewed('gate-1', true, missed(['pump-1', 20], ['pump-2', 14]));
+  await gates.close();
+  assert.deepEqual(await list('missing'), [['pump-1', null]], 'one that waits for a minute more is on its way');
+  clock.now += 4 * minute;
+  gates.renewed('gate-1', true, missed(['pump-1', 20]));
+  gates.look();
+  await gates.close();
+  assert.deepEqual(await list('missing'), [['pump-1', null]]);
+  const next = await start();
+  clock.now += 6 * minute;
+  next.renewed('gate-1', true, none);
+  next.look();
+  await next.close();
+  assert.deepEqual(await list('missing'), [['pump-1', at(10 * minute)]], 'the next run knows of it');
 });

@@ -5,6 +5,7 @@ import type { Log, System } from '../telemetry/telemetry.ts';
 import type { AbleGates } from './able-gates.ts';
 import type { LeaseBook } from './lease-book.ts';
 import { LeaseWatch } from './lease-watch.ts';
+import { MissingReadings } from './missing-readings.ts';
 import { Refusals } from './refusals.ts';
 
 interface Parts {
@@ -15,19 +16,21 @@ interface Parts {
   leaseMs: number;
   /** So many refusals of one subject within a minute, at all gates together, ring. */
   refusalsPerMinute: number;
+  /** What has been missing for longer of what a device counted rings. */
+  missingMs: number;
   book: Pick<LeaseBook, 'instances'>;
   able: Pick<AbleGates, 'at'>;
 }
 
-/** What rings of what gates tell: a lease that is lost, a subject that is refused again and again. */
+/** What rings of what gates tell: a lease that is lost, a subject that is refused again and again, or whose readings are missing. */
 export class GateAlerts {
   readonly #leases: LeaseWatch;
   readonly #refusals: Refusals;
+  readonly #missing: MissingReadings;
   readonly #timer: NodeJS.Timeout;
 
-  private constructor(leases: LeaseWatch, refusals: Refusals, leaseMs: number) {
-    this.#leases = leases;
-    this.#refusals = refusals;
+  private constructor(leases: LeaseWatch, refusals: Refusals, missing: MissingReadings, leaseMs: number) {
+    [this.#leases, this.#refusals, this.#missing] = [leases, refusals, missing];
     this.#timer = setInterval(() => this.look(), leaseMs).unref();
   }
 
@@ -35,12 +38,14 @@ export class GateAlerts {
     const holds = (gate: string) => book.instances().some((one) => one.gate === gate && one.remainingMs > 0);
     const isAble = (gate: string) => able.at(parts.system.now()).includes(gate);
     const leases = await LeaseWatch.read({ ...parts, holds, isAble });
-    return new GateAlerts(leases, await Refusals.read({ ...parts, perMinute }), parts.leaseMs);
+    const refusals = await Refusals.read({ ...parts, perMinute });
+    return new GateAlerts(leases, refusals, await MissingReadings.read(parts), parts.leaseMs);
   }
 
-  renewed(gate: string, granted: boolean, { refusedMost = [] }: LeaseRequest['counters']): void {
+  renewed(gate: string, granted: boolean, { refusedMost = [], missing = [] }: LeaseRequest['counters']): void {
     if (granted) this.#leases.granted(gate);
     this.#refusals.note(gate, refusedMost);
+    this.#missing.note(gate, missing);
   }
 
   released(gate: string): void {
@@ -50,10 +55,11 @@ export class GateAlerts {
   look(): void {
     this.#leases.look();
     this.#refusals.look();
+    this.#missing.look();
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await Promise.all([this.#leases.written(), this.#refusals.written()]);
+    await Promise.all([this.#leases.written(), this.#refusals.written(), this.#missing.written()]);
   }
 }

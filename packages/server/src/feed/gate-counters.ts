@@ -56,6 +56,7 @@ export class GateCounters {
       admitted: _admitted,
       refused: _refused,
       refusedMost: _most,
+      missing: _missing,
       advised: _advised,
       pruneWaits = 0,
       ...told

@@ -26,7 +26,15 @@ async function open(context: TestContext) {
       .values(many.map((id) => ({ id, ...made })))
       .execute(),
   );
-  const feed = await openFeed({ ...records, log, fleet, leaseMs: 5_000, patienceMs: 1_000, refusalsPerMinute: 30 });
+  const feed = await openFeed({
+    ...records,
+    log,
+    fleet,
+    leaseMs: 5_000,
+    patienceMs: 1_000,
+    refusalsPerMinute: 30,
+    missingMs: 900_000,
+  });
   return { records, feed };
 }
 

@@ -20,7 +20,15 @@ async function open(context: TestContext, store?: (records: Records) => Store) {
   const records = await openRecords(context);
   await putSubject(records, 'truck-1');
   const parts = { ...records, ...(store && { store: store(records) }) };
-  const feed = await openFeed({ ...parts, log, fleet, leaseMs: 5_000, patienceMs: 1_000, refusalsPerMinute: 30 });
+  const feed = await openFeed({
+    ...parts,
+    log,
+    fleet,
+    leaseMs: 5_000,
+    patienceMs: 1_000,
+    refusalsPerMinute: 30,
+    missingMs: 900_000,
+  });
   return { records, feed };
 }
 

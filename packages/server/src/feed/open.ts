@@ -47,6 +47,8 @@ export interface FeedParts {
   alerts: AlertsRaised;
   /** So many refusals of one subject within a minute ring. */
   refusalsPerMinute: number;
+  /** What has been missing for longer of what a device counted rings. */
+  missingMs: number;
   /** Not given: this authority has no rules. */
   rules?: RulesToTell | undefined;
   codes: CodeChanges;

@@ -40,6 +40,7 @@ async function open(context: TestContext, given: { rules: ToldRules | undefined 
     leaseMs: 5_000,
     patienceMs: 1_000,
     refusalsPerMinute: 30,
+    missingMs: 900_000,
   };
   const rules = given.rules && { current: () => given.rules as ToldRules, onChange };
   const feed = await openFeed({ ...parts, rules });

@@ -20,6 +20,7 @@ test('P7: a batch is proven only if no receipt can be given before the answer is
     leaseMs: 5_000,
     patienceMs: 1_000,
     refusalsPerMinute: 30,
+    missingMs: 900_000,
   });
   const counters = {
     ...{ admitted: 0, refused: 0, connections: 0, overruns: 0, unproven: 0 },

@@ -24,6 +24,7 @@ import { type GateStatusParts, gateStatus } from './listeners/status.ts';
 import { Policies, type PolicySource } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Gate, GateSettings } from './promises.ts';
+import { MissingWatch } from './recording/missing-watch.ts';
 import { Retention } from './recording/retention.ts';
 import { settleLastBatches } from './recording/settlement.ts';
 import { SinkRecording } from './recording/sink-recording.ts';
@@ -88,6 +89,7 @@ class RunningGate implements Gate {
   readonly #advice: Advice;
   readonly #cuts = new Cuts();
   readonly #retention: Retention;
+  readonly #missing: MissingWatch;
   #figures: FiguresListener | undefined;
   #pruning: NodeJS.Timeout | undefined;
   /** The last revision that every commit in flight is behind: what is told to the authority (rule 8). */
@@ -156,6 +158,7 @@ class RunningGate implements Gate {
       authorityTime: () => this.#feed.authorityTime,
       now: () => system.now(),
     });
+    this.#missing = new MissingWatch({ sink, now: system.now, log });
     const intake = new Intake(instance, limits.queueBytesMax);
     const status = gateStatus(told);
     this.#heads = this.#makeHeads();
@@ -194,6 +197,7 @@ class RunningGate implements Gate {
     this.#policies.watch();
     this.#heads.start();
     this.#telling.start();
+    this.#missing.start();
     this.#pruning = setInterval(() => void this.#retention.look(), pruneEveryMs).unref();
   }
 
@@ -325,6 +329,7 @@ class RunningGate implements Gate {
         ...{ policy: this.#policy.number, policyRefused: this.#policies.refused },
         pruneWaits: this.#retention.waiting,
         refusedMost: this.#verdicts.refusedMost.most(),
+        ...(this.#missing.told.length > 0 && { missing: this.#missing.told }),
         ...(askers.length > 0 && { advised: askers }),
       },
     };
@@ -335,6 +340,7 @@ class RunningGate implements Gate {
     this.#credentials.stop();
     this.#policies.stop();
     clearInterval(this.#pruning);
+    this.#missing.stop();
     await this.#heads.stop();
     const recorded = this.#recording.stop();
     await this.#listeners.close();

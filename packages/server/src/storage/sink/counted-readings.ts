@@ -194,12 +194,12 @@ export class CountedReadings {
     return { items, next: rows.length === limit ? String(rows.at(-1)?.number) : null };
   }
 
-  /** Those that have been missing for longest, if since before. */
+  /** Of whom readings have been missing for longest, if since before. */
   oldest(before: number, limit: number): OldMissing[] {
     return this.#sql(
-      `SELECT subject, stream, run.run, missing.first, missing.last, missing.since
-       FROM missing JOIN runs AS run ON run.number = missing.run JOIN channels ON channels.number = run.channel
-       WHERE missing.since < ? ORDER BY missing.since LIMIT ?`,
+      `SELECT subject, sum(last - first + 1) AS readings, min(since) AS since
+       FROM missing JOIN runs ON runs.number = missing.run JOIN channels ON channels.number = runs.channel
+       WHERE since < ? GROUP BY subject ORDER BY min(since) LIMIT ?`,
     ).all(before, limit) as unknown as OldMissing[];
   }
 

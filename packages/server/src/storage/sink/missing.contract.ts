@@ -111,12 +111,12 @@ export function missingContract(engine: SinkEngine): void {
   promised('what is missing for longest is told first, and goes with the readings of its time', async (sink) => {
     await store(sink, 1, counted([1, 3], { receivedAt: 10 }), counted([1, 5], { receivedAt: 20, subject: 'truck-18' }));
     const ask = async (before: number) =>
-      (await sink.oldestMissing(before, 5)).map(({ subject, since }) => [subject, since]);
+      (await sink.oldestMissing(before, 5)).map(({ subject, readings, since }) => [subject, readings, since]);
     assert.deepEqual(await ask(100), [
-      ['truck-17', 10],
-      ['truck-18', 20],
+      ['truck-17', 1, 10],
+      ['truck-18', 3, 20],
     ]);
-    assert.deepEqual(await ask(15), [['truck-17', 10]]);
+    assert.deepEqual(await ask(15), [['truck-17', 1, 10]]);
     await sink.prune(15);
     assert.deepEqual(await missingOf(sink, true), ['truck-18 0: 1-5 without [2-4]']);
   });

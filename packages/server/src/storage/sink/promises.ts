@@ -183,7 +183,12 @@ export interface CountedRun {
   forgotten: number;
 }
 
-export type OldMissing = Pick<CountedRun, 'subject' | 'stream' | 'run'> & MissingRange;
+/** What is missing of one subject; `since`: the oldest of it. */
+export interface OldMissing {
+  subject: string;
+  readings: number;
+  since: number;
+}
 
 export interface MissingQuery {
   subject?: string | undefined;
@@ -224,7 +229,7 @@ export interface Sink {
   refused(query: RefusedReadingQuery): Promise<RefusedReadingPage>;
   /** What senders counted, and what of it is not here; readable readings alone. */
   missing(query: MissingQuery): Promise<Page<CountedRun>>;
-  /** What has been missing for longest, if since before. */
+  /** Of whom readings have been missing for longest, if since before. */
   oldestMissing(before: number, limit: number): Promise<OldMissing[]>;
   /** How many readings there are, and how many of them were received before. */
   age(before: number): Promise<{ older: number; present: number }>;
