@@ -59,7 +59,8 @@ interface SensorParts {
 }
 
 const post = 0x02;
-const unauthorized = 0x81;
+/** RFC 8613 §8.2: the gate has no context of this key (4.01), or one that this request is not of (4.00), which it made by a request whose answer was lost. */
+const anew: readonly number[] = [0x81, 0x80];
 const ownPartBytes = 8;
 const nothing = Buffer.alloc(0);
 
@@ -93,8 +94,8 @@ export class Sensor {
     if (this.#context) {
       const answer = await this.#ask(this.#context, message);
       if ('message' in answer) return told(answer.message);
-      // The gate was started anew, or had no more room for a sensor that it had not heard for long.
-      if (answer.unprotected !== unauthorized) throw new Unprotected(worded(answer.unprotected));
+      // The gate was started anew, had no more room for a sensor that it had not heard for long, or was not heard by it.
+      if (!anew.includes(answer.unprotected)) throw new Unprotected(worded(answer.unprotected));
     }
     return await this.#introduce(message);
   }

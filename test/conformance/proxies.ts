@@ -141,7 +141,6 @@ for (const [name, way] of Object.entries(ways)) {
     assert.equal(await ask(way), 200);
     const receipt = await set('truck-1', 'off');
     assert.match(receipt, /in force at every gate/);
-    assert.match(receipt, /asks gate-1: told, not confirmed/, 'the receipt names who asks');
     assert.equal(await ask(way), 403);
     assert.equal(await ask(way, 'truck-2'), 200, 'and nobody else');
     await set('truck-1', 'active');
@@ -190,6 +189,13 @@ for (const [name, way] of Object.entries(ways)) {
     assert.ok([0, 400].includes(await ask(way, '')), 'without a certificate there is nothing');
   });
 }
+
+test('a receipt names who asks, and counts on nobody of them', { skip }, async () => {
+  // A gate tells of them when it renews its lease.
+  const words = /proxy-1 asks gate-1: told, not confirmed/;
+  await eventually(async () => words.test(await set('truck-2', 'active')), 'proxy-1 is named');
+  assert.match(await set('truck-2', 'active'), /a proxy on its machine asks gate-1: told, not confirmed/);
+});
 
 test('what the page asks by hand is answered as it says', { skip }, async () => {
   const [byHand = '', , follow = ''] = blocks('sh').map(placed);

@@ -7,7 +7,7 @@ import { Schedule } from '../simulation/schedule.ts';
 import { CoapWay, type Keys } from './coap-way.ts';
 import type { Call } from './history.ts';
 import { MqttWay } from './mqtt-way.ts';
-import { type Carrier, SealedWay } from './sealed-way.ts';
+import { type Carrier, Numbering, SealedWay } from './sealed-way.ts';
 import { AskingWay, HttpWay, type Identity, identityOf, type Place, type Way } from './way.ts';
 
 /** What a lane has to speak with. */
@@ -16,6 +16,7 @@ interface Means {
   identity: Identity;
   keys: Keys;
   carrier: Carrier;
+  numbering: Numbering;
 }
 
 /** Each gate is reached over all of them, and each subject by another one at each gate. */
@@ -23,7 +24,7 @@ const ways: Record<string, (means: Means) => Way> = {
   https: ({ place, identity }) => new HttpWay(place, identity),
   'mqtt 5': ({ place, identity }) => new MqttWay(place, identity, 5),
   'mqtt 3.1.1': ({ place, identity }) => new MqttWay(place, identity, 4),
-  sealed: ({ place, identity, carrier }) => new SealedWay(place, identity, carrier),
+  sealed: ({ place, identity, carrier, numbering }) => new SealedWay(place, identity, carrier, numbering),
   coap: ({ place, keys }) => new CoapWay(place, keys),
   decide: ({ place, identity }) => new AskingWay(place, identity),
 };
@@ -70,7 +71,13 @@ export class Load {
       return gates.map((gate, which) => {
         const chance = new Schedule(seed * 100_000 + index * 16 + which);
         const way = shares[(index + which * 3) % shares.length] as string;
-        const means = { place: gate, identity, keys: keys[index] as Keys, carrier: carriers[which] as Carrier };
+        const means = {
+          place: gate,
+          identity,
+          keys: keys[index] as Keys,
+          carrier: carriers[which] as Carrier,
+          numbering: new Numbering(),
+        };
         return new Lane({ subject: device.subject, means, way, chance, label, restMs, calls: this.calls });
       });
     });

@@ -20,6 +20,20 @@ export interface Carrier {
   agent: Agent;
 }
 
+/** As an outbox has it: what is sent again keeps its numbers and its time, also under another certificate. */
+export class Numbering {
+  readonly #run = randomBytes(6).toString('hex');
+  #last: readonly string[] = [];
+  #seq = 0;
+  #time = 0;
+
+  of(ids: readonly string[]): Pick<Sealed, 'run' | 'seq' | 'time'> {
+    if (ids !== this.#last) [this.#seq, this.#time] = [this.#seq + (this.#last.length || 1), Date.now()];
+    this.#last = ids;
+    return { run: this.#run, seq: this.#seq, time: this.#time };
+  }
+}
+
 const statusOf = { certificate: 403, gate: 503, reading: 422 } as const;
 
 export class SealedWay implements Way {
@@ -30,13 +44,11 @@ export class SealedWay implements Way {
   readonly #signer: SealSigner;
   readonly #identity: Identity;
   readonly #form: SealForm;
-  readonly #run = randomBytes(6).toString('hex');
-  #sequence = 0;
-  #last: readonly string[] = [];
+  readonly #numbering: Numbering;
 
-  constructor({ url }: Place, identity: Identity, carrier: Carrier) {
+  constructor({ url }: Place, identity: Identity, carrier: Carrier, numbering: Numbering) {
     this.#url = `${url}/v1/streams/telemetry/sealed`;
-    [this.#carrier, this.#identity] = [carrier, identity];
+    [this.#carrier, this.#identity, this.#numbering] = [carrier, identity, numbering];
     const { key, certificate } = identity.credential;
     // Half of them bring their certificate along, of the others the gate asks for it.
     this.#form = identity.fingerprint < '8' ? 'jws' : 'cose';
@@ -52,12 +64,9 @@ export class SealedWay implements Way {
   breakOff(): void {}
 
   async #send(ids: readonly string[]): Promise<Answer> {
-    // What is sent again keeps its numbers.
-    if (ids !== this.#last) this.#sequence += this.#last.length || 1;
-    this.#last = ids;
-    const time = Date.now();
+    const numbered = this.#numbering.of(ids);
     const payload = Buffer.from(ids.map((id) => JSON.stringify(readingOf(id))).join('\n'));
-    const sealed = { stream: 'telemetry' as Sealed['stream'], run: this.#run, seq: this.#sequence, time, payload };
+    const sealed = { stream: 'telemetry' as Sealed['stream'], ...numbered, payload };
     const seal = makeSeal(this.#form, this.#signer, sealed);
     const { status, body } = await this.#carried(seal);
     if (status !== 200) {
@@ -65,7 +74,7 @@ export class SealedWay implements Way {
       const { reason = '' } = JSON.parse(body.toString()) as { reason?: string };
       return { status: 0, reason: `carrier: ${reason}`, carried: { status, reason } };
     }
-    return { ...answerOf(this.#verdictOf(seal, body, time)), carried: { status: 202, reason: '' } };
+    return { ...answerOf(this.#verdictOf(seal, body, numbered.time)), carried: { status: 202, reason: '' } };
   }
 
   #verdictOf(seal: Buffer, body: Buffer, since: number): SealVerdict | undefined {
