@@ -282,6 +282,8 @@ export const GateStatus = z.object({
   /** A gate of an earlier version does not name them. */
   streams: z.array(StreamName).optional(),
   connections: z.int().nonnegative(),
+  /** The same by what is spoken over them; a gate of an earlier version does not say. */
+  transports: z.record(z.string(), z.int().nonnegative()).optional(),
   /** Readings since it started, as `overruns`. */
   admitted: z.int().nonnegative(),
   refused: z.int().nonnegative(),

@@ -249,6 +249,15 @@ export class OpenFront {
   }
 }
 
+/** A sink that does some of it otherwise. */
+export function sinkWith(real: Sink, other: Partial<Sink>): Sink {
+  const get = (sink: Sink, name: string | symbol): unknown => {
+    const value: unknown = Reflect.get(Object.hasOwn(other, name) ? other : sink, name);
+    return typeof value === 'function' ? value.bind(sink) : value;
+  };
+  return new Proxy(real, { get });
+}
+
 interface PostOptions {
   stream?: string;
   headers?: Record<string, string>;

@@ -28,6 +28,7 @@ export function gateStatus(parts: GateStatusParts): () => Promise<GateStatus> {
         streams: [...policy.streams.keys()] as StreamName[],
       },
       ...{ connections: connections.size, admitted, refused },
+      transports: Object.fromEntries(parts.inUse().map(({ transport, connections: open }) => [transport, open])),
       ...{ overruns: parts.overruns(), unproven: parts.unproven(), pruneWaiting: parts.pruneWaiting() },
       certificateEnds: parts.certificateEnds(),
       disk: await parts.diskSpace(),

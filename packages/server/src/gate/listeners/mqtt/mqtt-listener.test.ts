@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { IPubackPacket } from 'mqtt-packet';
 import { MqttClient } from '../../../../test/mqtt-client.ts';
-import { OpenFront, until } from '../../../../test/open-front.ts';
+import { OpenFront, sinkWith, until } from '../../../../test/open-front.ts';
+import type { Sink } from '../../../storage/sink.ts';
 
 const placeOf = (gate: OpenFront) => ({ port: gate.mqttPort, ca: gate.certificates.rootPem });
 
@@ -90,13 +91,22 @@ test('P6: an attribute that changes ends the open connection without a word; cha
   assert.equal((await again.hears('connack')).reasonCode, 0);
 });
 
-test('a gate that stops acknowledges what it is committing, and says nothing else', async (context) => {
-  const gate = await OpenFront.open(context);
+test('P8: a gate that stops acknowledges what it is committing, and says nothing else', async (context) => {
+  const held: (() => void)[] = [];
+  const writing = (real: Sink): Sink['write'] => {
+    return async (write) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return real.write(write);
+    };
+  };
+  const gate = await OpenFront.open(context, { sink: (real) => sinkWith(real, { write: writing(real) }) });
   const client = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'));
-  client.publish('streams/telemetry', '{"n":1}', { messageId: 9 });
-  await client.hears('puback');
-  await gate.listeners.close();
+  client.publish('streams/telemetry/r-1', '{"n":1}', { messageId: 9 });
+  await until(() => held.length === 1, 'it is being committed');
+  const closed = gate.listeners.close();
+  held[0]?.();
   await client.ends();
+  await closed;
   assert.deepEqual(
     client.heard.map(({ cmd }) => cmd),
     ['connack', 'puback'],
@@ -204,10 +214,7 @@ test('P5: without a lease nothing is acknowledged, and the connection closes wit
 
 test('P8: a refused reading that can not be kept is not acknowledged', async (context) => {
   const keepRefused = () => Promise.reject(new Error('no disk'));
-  const gate = await OpenFront.open(context, {
-    sink: (real) =>
-      new Proxy(real, { get: (sink, name) => (name === 'keepRefused' ? keepRefused : bound(sink, name)) }),
-  });
+  const gate = await OpenFront.open(context, { sink: (real) => sinkWith(real, { keepRefused }) });
   const client = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'));
   client.publish('streams/telemetry/r-1', 'no');
   await client.ends();
@@ -216,8 +223,3 @@ test('P8: a refused reading that can not be kept is not acknowledged', async (co
     ['connack'],
   );
 });
-
-const bound = (sink: OpenFront['sink'], name: string | symbol): unknown => {
-  const value: unknown = Reflect.get(sink, name);
-  return typeof value === 'function' ? value.bind(sink) : value;
-};

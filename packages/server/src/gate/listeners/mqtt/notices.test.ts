@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import type { IPublishPacket } from 'mqtt-packet';
 import { day } from '../../../../test/fleet-certificates.ts';
 import { MqttClient } from '../../../../test/mqtt-client.ts';
-import { OpenFront, until } from '../../../../test/open-front.ts';
+import { OpenFront, sinkWith, until } from '../../../../test/open-front.ts';
+import type { Sink } from '../../../storage/sink.ts';
 
 const placeOf = (gate: OpenFront) => ({ port: gate.mqttPort, ca: gate.certificates.rootPem });
 const subscribe = (client: MqttClient, ...topics: string[]) =>
@@ -84,12 +85,21 @@ test('it is told that its certificate is to be renewed, once', async (context) =
 });
 
 test('A8: nothing is told while the gate knows nothing of its standing', async (context) => {
-  const gate = await OpenFront.open(context);
+  const held: (() => void)[] = [];
+  const holding = (real: Sink): Sink['keepRefused'] => {
+    return async (rows) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      await real.keepRefused(rows);
+    };
+  };
+  const gate = await OpenFront.open(context, { sink: (real) => sinkWith(real, { keepRefused: holding(real) }) });
   const client = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'), 4);
   subscribe(client, 'devices/truck-17/notices');
   await client.hears('suback');
   client.publish('streams/telemetry', 'no');
+  await until(() => held.length === 1, 'it is being kept');
   gate.lease.end();
-  await client.ends();
+  held[0]?.();
+  await client.hears('puback');
   assert.deepEqual(noticesIn(client), []);
 });
