@@ -5,8 +5,9 @@
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import { mqttProperties } from '../packages/server/src/gate/listeners/mqtt/mqtt.fuzz.ts';
+import { payloadProperties } from '../packages/server/src/payloads/payloads.fuzz.ts';
 
-const known: Record<string, Record<string, unknown>> = { mqtt: mqttProperties };
+const known: Record<string, Record<string, unknown>> = { mqtt: mqttProperties, payloads: payloadProperties };
 const runsAtOnce = 2_000;
 
 const { values, positionals } = parseArgs({
