@@ -6,11 +6,17 @@ import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Journal, openJournal, readHeadFile, verifyJournal } from '../../src/journal/journal.ts';
+import { fileSeal } from '../../src/keys/keys.ts';
 import { openSqliteStore, type Store } from '../../src/storage/storage.ts';
+import { realSystem } from '../../src/telemetry/telemetry.ts';
 import { openRecords, putCertificate, putSubject } from '../records.ts';
 
 /** A change that the process said was answered. */
-export type Answered = { revision: number; subject: string } & ({ value: number } | { standing: string });
+export type Answered = { revision: number; subject: string } & (
+  | { value: number }
+  | { standing: string }
+  | { made: string; replaced: string[] }
+);
 
 const program = fileURLToPath(new URL('./changing-process.ts', import.meta.url));
 
@@ -45,7 +51,14 @@ async function requireAnswered(store: Store, journal: Journal, answered: Answere
     const record = await journal.changeAt(one.revision);
     assert.ok(record, `revision ${one.revision} was answered and is gone`);
     if (one.subject === 'all') assert.equal(record.subjects.length, 100);
-    else if ('standing' in one) assert.equal(record.subjects[0]?.certificates?.[0]?.standing, one.standing);
+    else if ('made' in one) {
+      const certificates = record.subjects[0]?.certificates?.map(({ fingerprint, standing }) => [
+        fingerprint,
+        standing,
+      ]);
+      const replaced = one.replaced.map((fingerprint) => [fingerprint, 'superseded']);
+      assert.deepEqual(certificates, [...replaced, [one.made, 'valid']]);
+    } else if ('standing' in one) assert.equal(record.subjects[0]?.certificates?.[0]?.standing, one.standing);
     else {
       const row = await store.read((db) =>
         db.selectFrom('attributeHistory').selectAll().where('revision', '=', one.revision).executeTakeFirstOrThrow(),
@@ -78,6 +91,25 @@ async function requireTablesOfJournal(store: Store, journal: Journal): Promise<v
   });
 }
 
+/** Each key credential that could still be used has its secret, which opens, and no other has one. */
+async function requireSecrets(directory: string, store: Store): Promise<void> {
+  const seal = fileSeal(join(directory, 'credentials.key'), realSystem);
+  const { kept, usable } = await store.read(async (db) => ({
+    kept: await db.selectFrom('keyCredentials').selectAll().execute(),
+    usable: await db
+      .selectFrom('certificates')
+      .select('fingerprint')
+      .where('form', '=', 'oscore')
+      .where('standing', 'in', ['valid', 'suspended'])
+      .execute(),
+  }));
+  assert.deepEqual(
+    kept.map(({ fingerprint }) => fingerprint),
+    usable.map(({ fingerprint }) => fingerprint),
+  );
+  for (const { fingerprint, sealed } of kept) assert.equal((await seal.open(sealed, fingerprint)).length, 24);
+}
+
 test('P8 P12: kill -9 in the middle of many changes: what was answered is there, the rest is whole, and the journal verifies', async (context) => {
   const directory = await prepared(context);
   const answered: Answered[] = [];
@@ -94,6 +126,7 @@ test('P8 P12: kill -9 in the middle of many changes: what was answered is there,
     assert.equal(entries, journal.head().position);
     await requireAnswered(store, journal, answered);
     await requireTablesOfJournal(store, journal);
+    await requireSecrets(directory, store);
   }
   context.diagnostic(`${answered.length} changes were answered before four kills`);
 });

@@ -1,12 +1,14 @@
 /**
- * Run by the crash test: changes attributes and standings as fast as it can until it is killed, several at a time,
+ * Run by the crash test: changes attributes, standings and key credentials as fast as it can until it is killed, several at a time,
  * and says each change that was answered, one a line. `node changing-process.ts DIRECTORY`
  */
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AttributeName, SubjectId } from '@portcullis/contract';
+import { type AttributeName, KeyCredentialRequest, type SubjectId } from '@portcullis/contract';
 import { openAttributes } from '../../src/attributes/attributes.ts';
 import { openJournal } from '../../src/journal/journal.ts';
+import { openKeyCredentials } from '../../src/key-credentials/key-credentials.ts';
+import { fileSeal } from '../../src/keys/keys.ts';
 import { openRevocation } from '../../src/revocation/revocation.ts';
 import { openSqliteStore } from '../../src/storage/storage.ts';
 import { realSystem } from '../../src/telemetry/telemetry.ts';
@@ -18,6 +20,8 @@ const parts = { store, system: realSystem };
 const journal = await openJournal({ ...parts, headFile: join(directory, 'journal.head') });
 const attributes = await openAttributes({ directory, ...parts, journal, declared: {} });
 const revocation = openRevocation({ ...parts, journal });
+const seal = fileSeal(join(directory, 'credentials.key'), realSystem);
+const keyCredentials = openKeyCredentials({ ...parts, journal, attributes, revocation, seal });
 const by = { actor: 'operator-1' };
 const counter = 'counter' as AttributeName;
 
@@ -56,4 +60,11 @@ async function bulkWorker(): Promise<never> {
   for (let value = journal.head().revision; ; value++) await setMany(subjects, value);
 }
 
-await Promise.all([worker(0), worker(1), worker(2), worker(3), bulkWorker()]);
+async function keyWorker(subject: string): Promise<never> {
+  for (;;) {
+    const made = await keyCredentials.create(by, KeyCredentialRequest.parse({ subject, replace: true }));
+    say({ revision: made.revision, subject, made: made.fingerprint, replaced: made.replaced });
+  }
+}
+
+await Promise.all([worker(0), worker(1), worker(2), worker(3), keyWorker('device-4'), bulkWorker()]);
