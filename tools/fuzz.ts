@@ -4,10 +4,15 @@
  */
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
+import { sealProperties } from '../packages/device/src/seal/seal.fuzz.ts';
 import { mqttProperties } from '../packages/server/src/gate/listeners/mqtt/mqtt.fuzz.ts';
 import { payloadProperties } from '../packages/server/src/payloads/payloads.fuzz.ts';
 
-const known: Record<string, Record<string, unknown>> = { mqtt: mqttProperties, payloads: payloadProperties };
+const known: Record<string, Record<string, unknown>> = {
+  mqtt: mqttProperties,
+  payloads: payloadProperties,
+  seal: sealProperties,
+};
 const runsAtOnce = 2_000;
 
 const { values, positionals } = parseArgs({
