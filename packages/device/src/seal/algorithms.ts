@@ -19,10 +19,22 @@ export const isAlgorithm = (name: unknown): name is SealAlgorithm =>
 export const algorithmNumbered = (number: unknown): SealAlgorithm | undefined =>
   (Object.keys(algorithms) as SealAlgorithm[]).find((name) => algorithms[name].cose === number);
 
+/** Looking a key's details up takes as long as checking a signature with it. */
+const known = new WeakMap<KeyObject, SealAlgorithm | 'none'>();
+
 /** The one that a key signs with; undefined: with none that is taken. */
 export function algorithmOf(key: KeyObject): SealAlgorithm | undefined {
+  let algorithm = known.get(key);
+  if (algorithm === undefined) {
+    algorithm = lookedUp(key);
+    known.set(key, algorithm);
+  }
+  return algorithm === 'none' ? undefined : algorithm;
+}
+
+function lookedUp(key: KeyObject): SealAlgorithm | 'none' {
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA';
-  return key.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? 'ES256' : undefined;
+  return key.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? 'ES256' : 'none';
 }
 
 export function signedBytes(algorithm: SealAlgorithm, key: KeyObject, bytes: Uint8Array): Buffer {
