@@ -22,7 +22,8 @@ export function blocksOf(page: string, from = ''): Block[] {
   return [...found].map(([, how = '', block = '']) => ({ how, text: block }));
 }
 
-const environment = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` };
+const modules = join(root, 'node_modules');
+const environment = { ...process.env, NODE_PATH: modules, PATH: `${join(modules, '.bin')}:${process.env.PATH}` };
 /** `npx` looks for a package above the current folder; here the same commands are on the path. `examples` are those of this tree. */
 const local = (text: string) =>
   text.replaceAll(/\bnpx (portcullis)/g, '$1').replaceAll(/\bnode (examples\/)/g, `node ${root}/$1`);
@@ -100,6 +101,8 @@ export class Newcomer {
     return text
       .replace(/^portcullis init\b/m, `portcullis init --base-port ${this.#base}`)
       .replaceAll('localhost:8443', `localhost:${this.#base + 3}`)
+      .replaceAll('-p 8444 ', `-p ${this.#base + 4} `)
+      .replaceAll('localhost:8444', `localhost:${this.#base + 4}`)
       .replaceAll('localhost:8445', `localhost:${this.#base + 5}`)
       .replaceAll('localhost:8447', `localhost:${this.#base + 7}`)
       .replaceAll('--port 8453', `--port ${this.#base + 9}`);

@@ -1,10 +1,13 @@
 /** The blocks of the pages, run one after another as a newcomer would. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { freeBasePort } from '../tools/commands.ts';
 import { asNewcomer, blocksOf } from './newcomer.ts';
 import { root, textOf } from './tree.ts';
+
+const hasMosquitto = process.env.CI === 'true' || spawnSync('mosquitto_pub', ['-h']).error === undefined;
 
 /** Each in a folder of its own, side by side: most of the time each waits for a process to start. */
 describe('prose', { concurrency: true }, () => {
@@ -16,6 +19,11 @@ describe('prose', { concurrency: true }, () => {
 
   test('a sensor without X.509 sends and is cut by copy and paste of docs/concepts/low-power.md', () =>
     asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/concepts/low-power.md'))));
+
+  test('mosquitto_pub and mqtt.js send and are cut by copy and paste of docs/start-mqtt.md', async (context) => {
+    if (!hasMosquitto) return context.skip('needs mosquitto_pub (Debian: mosquitto-clients)');
+    await asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/start-mqtt.md')));
+  });
 
   test('the policy on the page about expectations is one that a gate takes', async () => {
     await asNewcomer(async (newcomer) => {

@@ -17,6 +17,7 @@ const parts: Record<string, string> = {
   operating: 'the other pages of docs/operating, from their first line to their last',
   proxies: 'Debian’s nginx and HAProxy, which ask a gate, as docs/operating/behind-a-proxy.md configures them',
   'slow-link': 'a device behind a link of 2 KB/s that stands still and breaks',
+  mqtt: 'Debian’s mosquitto_pub, mosquitto_sub and Mosquitto as a bridge, and mqtt.js, at a real gate: what they do with each answer',
   faults:
     'what a gate, the authority, a network and their clocks can do to a cut: real processes, and faults one at a time',
   monitoring:
