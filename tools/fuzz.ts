@@ -34,7 +34,8 @@ do {
     const found = await fc.check(property as fc.IProperty<unknown>, { seed, numRuns: runsAtOnce });
     runs += found.numRuns;
     if (!found.failed) continue;
-    console.error(`${sentence}\n${fc.defaultReportMessage(found)}`);
+    console.error(sentence, found.errorInstance);
+    console.error(fc.defaultReportMessage(found));
     process.exit(1);
   }
   seed++;

@@ -140,6 +140,7 @@ const afterConnect: [what: string, bytes: string, told: number][] = [
   ['an acknowledgement of nothing', packet('40', '0001'), 0x82],
   ['a PUBREL without its flags', packet('60', '0001'), 0x81],
   ['a PUBREL with identifier 0', packet('62', '0000'), 0x82],
+  ['a DISCONNECT with an unknown reason', packet('e0', '1a 00'), 0x81],
   ['a DISCONNECT with bytes left over', packet('e0', '00 00 00'), 0x81],
 ];
 

@@ -61,7 +61,9 @@ export class Say {
 
   /** The form without a code is a success in both versions (MQTT 5 §3.4.2.1). */
   puback(messageId: number): Buffer {
-    return Buffer.from([0x40, 2, messageId >> 8, messageId & 0xff]);
+    const packet = Buffer.allocUnsafe(4);
+    packet.writeUInt32BE(0x4002_0000 + messageId);
+    return packet;
   }
 
   pubackRefused(messageId: number, code: number, problem: Problem): Buffer {

@@ -144,15 +144,24 @@ function filter(walk: Walk, count: number): void {
   if (walk.text('a topic filter') === '') throw new Faulty(malformed('a topic filter is empty'));
 }
 
+/** MQTT 5 §3.6.2.1, and §3.14.2.1 of those that a client may send. */
+const pubrelCodes = [0x00, 0x92];
+const disconnectCodes = [...[0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90], ...[0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99]];
+
+function reasonCode(walk: Walk, allowed: readonly number[]): void {
+  const code = walk.byte();
+  if (!allowed.includes(code)) throw new Faulty(malformed(`the reason code ${code} does not belong here`));
+}
+
 function checkPubrel(walk: Walk, version: Version): void {
   identifier(walk);
-  if (version === 5 && walk.left > 0) walk.byte();
+  if (version === 5 && walk.left > 0) reasonCode(walk, pubrelCodes);
   if (version === 5 && walk.left > 0) walk.properties([31]);
   walk.end();
 }
 
 function checkDisconnect(walk: Walk, version: Version): void {
-  if (version === 5 && walk.left > 0) walk.byte();
+  if (version === 5 && walk.left > 0) reasonCode(walk, disconnectCodes);
   if (version === 5 && walk.left > 0) walk.properties([17, 28, 31]);
   walk.end();
 }
