@@ -65,7 +65,7 @@ function writeFiles(): void {
 }
 
 async function startNginx(): Promise<void> {
-  const [server = '', remote = ''] = blocks('nginx');
+  const [server = '', upstream = '', remote = ''] = blocks('nginx');
   const ours = server.replace('listen 9443', `listen ${port(ways.nginx)}`);
   const theirs = server
     .replace('listen 9443', `listen ${port(ways['nginx on another machine'])}`)
@@ -77,7 +77,10 @@ async function startNginx(): Promise<void> {
   const own = [`error_log ${file('nginx.log')};`, 'access_log off;', ...places].join('\n');
   const isRoot = process.getuid?.() === 0;
   const head = `daemon off; pid ${file('nginx.pid')}; ${isRoot ? 'user root root;' : ''} events {}\n`;
-  writeFileSync(file('nginx.conf'), `${head}http {\n${own}\n${placed(ours)}\n${placed(theirs)}\n}\n`);
+  writeFileSync(
+    file('nginx.conf'),
+    `${head}http {\n${own}\n${placed(upstream)}\n${placed(ours)}\n${placed(theirs)}\n}\n`,
+  );
   const words = ['-c', file('nginx.conf'), '-p', house.directory, '-e', file('nginx-start.log')];
   proxies.push(spawn('nginx', words, { env, stdio: 'inherit' }));
 }

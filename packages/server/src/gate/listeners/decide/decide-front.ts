@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { SubjectId } from '@portcullis/contract';
-import { boundAnswer, listenOnOwn } from '../../../bounds/bounds.ts';
+import { boundAnswer, listenOnOwn, throwAwayBody } from '../../../bounds/bounds.ts';
 import type { System } from '../../../telemetry/telemetry.ts';
 import { type Ground, judgeWithoutLease } from '../../admission/admit.ts';
 import { describe } from '../../admission/explain.ts';
@@ -125,6 +125,7 @@ export class DecideFront implements OpenListener {
     const { connection, request, response, transport } = asked;
     const refused = judgeWithoutLease({ bearer: connection, stream: ground.policy.ask, data: [] }, ground);
     if (!refused) return this.#serve(connection.subjectId as SubjectId, { request, response }, { transport });
+    throwAwayBody(request);
     verdicts.refused(refused.reason, connection.name, 'decide', 1, () =>
       describe(refused, connection, 'decide', ground.replica),
     );
