@@ -1,97 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { FedReplica, fingerprintNamed } from '../../../../test/fed-replica.ts';
+import { home, Place, stored } from '../../../../test/coap-place.ts';
+import { fingerprintNamed } from '../../../../test/fed-replica.ts';
 import { KeySensor, parsed, reading, uriPath } from '../../../../test/key-sensor.ts';
-import { type Message, messageTypes, type OpenedRequest, writeDatagram } from '../../../oscore/oscore.ts';
-import { Connections } from '../../connections/connections.ts';
-import { Challenges } from './challenges.ts';
-import { datagramBytesMax, Endpoint } from './endpoint.ts';
+import { messageTypes, writeDatagram } from '../../../oscore/oscore.ts';
+import { datagramBytesMax } from './endpoint.ts';
 import type { KeyContext } from './key-context.ts';
-import { KeyContexts } from './key-contexts.ts';
-import { Openings } from './openings.ts';
-
-const home = { address: '192.0.2.1', port: 5683 };
-const stored: Message = { code: 0x44, options: [], payload: Buffer.alloc(0) };
-
-interface Asked {
-  context: KeyContext;
-  opened: OpenedRequest;
-  answer(inner: Message): void;
-}
-
-/** An endpoint, one sensor that it knows, and what went out. */
-class Place {
-  readonly fed = new FedReplica();
-  readonly sensor = new KeySensor(Buffer.from('a1b2c3', 'hex'));
-  readonly sent: Buffer[] = [];
-  readonly asked: Asked[] = [];
-  readonly authority = { asked: 0, isDown: false };
-  clock = 1_000_000;
-  answersAtOnce = true;
-  readonly connections: Connections;
-  readonly contexts: KeyContexts;
-  readonly endpoint: Endpoint;
-
-  constructor(contextsMax = 100) {
-    this.fed.change([{ subject: 'sensor-1', certificates: [{ fingerprint: fingerprintNamed('sensor-1') }] }]);
-    const monotonic = () => this.clock;
-    const validityTime = () => this.fed.clock.now;
-    this.connections = new Connections({ replica: this.fed.replica, validityTime, isAdmissible: () => true });
-    this.contexts = new KeyContexts({ connections: this.connections, contextsMax, monotonic });
-    const contextOf = async (keyId: Buffer, idContext: Buffer) => {
-      this.authority.asked++;
-      if (this.authority.isDown) throw new Error('the authority is down');
-      return keyId.equals(this.sensor.keyId) ? this.sensor.asSeenByGate(idContext) : undefined;
-    };
-    const challenges = new Challenges({ mark: Buffer.alloc(4), random: randomBytes, monotonic });
-    const parts = {
-      ...{ contexts: this.contexts, openings: new Openings({ contextOf, challenges, monotonic }), monotonic },
-      fingerprintOf: (keyId: Buffer) =>
-        keyId.equals(this.sensor.keyId) ? Buffer.from(fingerprintNamed('sensor-1'), 'hex') : undefined,
-      onUnavailable: () => undefined,
-      onRequest: (context: KeyContext, opened: OpenedRequest, answer: (inner: Message) => void) => {
-        this.asked.push({ context, opened, answer });
-        if (this.answersAtOnce) answer(stored);
-      },
-      send: (datagram: Buffer) => void this.sent.push(datagram),
-    };
-    this.endpoint = new Endpoint(parts, 7);
-  }
-
-  /** What came back for it, once everything that it set off is over. */
-  async exchange(datagram: Buffer, from = home): Promise<Buffer | undefined> {
-    this.sent.length = 0;
-    this.endpoint.receive(datagram, from);
-    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
-    assert.ok(this.sent.length <= 1, 'one answer at most');
-    const [answer] = this.sent;
-    assert.ok((answer?.length ?? 0) <= 3 * datagram.length, `${answer?.length} bytes for ${datagram.length}`);
-    return answer;
-  }
-
-  async mustAnswer(datagram: Buffer, from = home): Promise<Buffer> {
-    const answer = await this.exchange(datagram, from);
-    assert.ok(answer, 'an answer came');
-    return answer;
-  }
-
-  async code(datagram: Buffer, from = home): Promise<number | undefined> {
-    const answer = await this.exchange(datagram, from);
-    return answer && parsed(answer).code;
-  }
-
-  /** Both requests of appendix B.2; resolves to the second. */
-  async introduce(inner = reading('temperature', '{"c":1}')): Promise<Buffer> {
-    const second = this.sensor.second(await this.mustAnswer(this.sensor.first()), inner);
-    assert.equal(this.sensor.opened(await this.mustAnswer(second)).code, 0x44);
-    return second;
-  }
-
-  count(outcome: Parameters<Endpoint['counts']['get']>[0]): number {
-    return this.endpoint.counts.get(outcome) ?? 0;
-  }
-}
 
 test('a sensor makes a context by two requests, and goes on with its key id alone', async () => {
   const place = new Place();
@@ -318,6 +233,43 @@ test('a context gives way to a newer one of its key, and to others when there is
   await place.introduce();
   assert.notEqual(place.contexts.of(place.sensor.keyId), before);
   assert.deepEqual([place.contexts.size, place.connections.size, place.contexts.displaced], [1, 1, 0]);
+  await place.introduce(reading('temperature', '{}'), place.another(Buffer.of(1)));
+  assert.deepEqual([place.contexts.size, place.connections.size, place.contexts.displaced], [1, 1, 1]);
+  assert.equal(await place.code(place.sensor.request(reading('temperature', '{}'))), 0x81);
+});
+
+test('a context that was not heard for a week is forgotten, and those that were are not', async (context) => {
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  const place = new Place();
+  await place.introduce();
+  const other = place.another(Buffer.of(1));
+  await place.introduce(reading('temperature', '{}'), other);
+  place.clock += 6 * 86_400_000;
+  await place.mustAnswer(place.sensor.request(reading('temperature', '{}')));
+  place.clock += 2 * 86_400_000;
+  context.mock.timers.tick(60_000);
+  assert.deepEqual([place.contexts.of(other.keyId), place.contexts.size, place.connections.size], [undefined, 1, 1]);
+});
+
+test('P8: what is under way when the gate stops is answered before the last context goes', async () => {
+  const place = new Place();
+  await place.introduce();
+  place.answersAtOnce = false;
+  await place.exchange(place.sensor.request(reading('temperature', '{}')));
+  const closed = place.contexts.close();
+  place.asked.at(-1)?.answer(stored);
+  assert.equal(place.sensor.opened(place.sent[0] as Buffer).code, 0x44);
+  await closed;
+  assert.equal(place.connections.size, 0);
+});
+
+test('a context does not outlive its key credential', async () => {
+  const place = new Place();
+  const certificates = [{ fingerprint: fingerprintNamed('sensor-1'), notAfter: place.fed.clock.now - 1 }];
+  place.fed.change([{ subject: 'sensor-1', certificates }]);
+  await place.introduce();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([place.connections.closed, place.connections.size, place.contexts.size], [1, 0, 0]);
 });
 
 test('P6: a context that is ended is gone with its keys: what comes next is from a stranger', async () => {
