@@ -56,9 +56,8 @@ function spoilt(original: Buffer, { at, by, cut }: { at: number; by: number; cut
 const payloadOf = (index: number) => `{"c":${index}}`;
 
 export const coapProperties = {
-  'any datagram gets an answer that is no longer than three of it, or none, and nothing is done for it': fc.asyncProperty(
-    fc.array(datagram, { maxLength: 8 }),
-    async (datagrams) => {
+  'any datagram gets an answer that is no longer than three of it, or none, and nothing is done for it':
+    fc.asyncProperty(fc.array(datagram, { maxLength: 8 }), async (datagrams) => {
       const place = new Place();
       for (const one of datagrams) {
         place.sent.length = 0;
@@ -69,11 +68,9 @@ export const coapProperties = {
         assert.ok(one.length <= datagramBytesMax || (place.sent[0]?.length ?? 0) <= 14);
       }
       assert.deepEqual([place.asked.length, place.contexts.size], [0, 0]);
-    },
-  ),
-  'of what a sensor sent, spoilt, cut, repeated and in any order, each is done as it was sent, and once': fc.asyncProperty(
-    fc.array(passage, { maxLength: 24 }),
-    async (passages) => {
+    }),
+  'of what a sensor sent, spoilt, cut, repeated and in any order, each is done as it was sent, and once':
+    fc.asyncProperty(fc.array(passage, { maxLength: 24 }), async (passages) => {
       const place = new Place();
       await place.introduce(reading('t', 'first'));
       const sent = Array.from({ length: 12 }, (_, index) => place.sensor.request(reading('t', payloadOf(index))));
@@ -85,8 +82,7 @@ export const coapProperties = {
         done.filter((payload) => !asked.has(payload)),
         [],
       );
-    },
-  ),
+    }),
   'what another implementation writes is read as it was meant, and what is written here is read by it': fc.property(
     message,
     ({ code, type, ...rest }) => {
@@ -102,7 +98,10 @@ export const coapProperties = {
       assert.deepEqual(parseDatagram(written), meant);
       const here = writeDatagram(meant);
       assert.deepEqual(here, written);
-      assert.deepEqual([parse(here).messageId, parse(here).token, parse(here).payload], [rest.messageId, rest.token, rest.payload]);
+      assert.deepEqual(
+        [parse(here).messageId, parse(here).token, parse(here).payload],
+        [rest.messageId, rest.token, rest.payload],
+      );
     },
   ),
 };
