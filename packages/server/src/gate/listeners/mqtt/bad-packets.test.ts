@@ -4,7 +4,8 @@ import { type TestContext, test } from 'node:test';
 import type { IConnackPacket, IDisconnectPacket } from 'mqtt-packet';
 import type { Leaf } from '../../../../test/fleet-certificates.ts';
 import { MqttClient } from '../../../../test/mqtt-client.ts';
-import { OpenFront, until } from '../../../../test/open-front.ts';
+import { OpenFront, sinkWith, until } from '../../../../test/open-front.ts';
+import type { Sink } from '../../../storage/sink.ts';
 
 interface Scene {
   gate: OpenFront;
@@ -234,6 +235,33 @@ test('a client that has more under way than it may is served all the same', asyn
     Array.from({ length: 2_000 }, (_, index) => index + 1),
   );
   assert.equal((await gate.stored()).length, 2_000);
+});
+
+test('P13: what one connection has under way is bounded in bytes too, and all of it is served', async (context) => {
+  const held: (() => void)[] = [];
+  const requests: number[] = [];
+  const write = (real: Sink): Sink['write'] => {
+    return async (batch) => {
+      requests.push(batch.requests.length);
+      await new Promise<void>((resolve) => held.push(resolve));
+      return real.write(batch);
+    };
+  };
+  const { gate, leaf, place } = await sceneOf(context, { sink: (real) => sinkWith(real, { write: write(real) }) });
+  const client = await MqttClient.connected(place, leaf);
+  const batch = `${JSON.stringify({ text: 'x'.repeat(60_000) })}\n`.repeat(50);
+  const contentType = 'application/x-ndjson';
+  const stored = (messageId: number) =>
+    client.publish('streams/telemetry', batch, { messageId, properties: { contentType } });
+  for (let messageId = 1; messageId <= 6; messageId++) stored(messageId);
+  await until(() => held.length === 1, 'the first is being committed');
+  // The others have the time in which somebody comes in.
+  for (const name of ['a', 'b', 'c', 'd']) await MqttClient.connected(place, await gate.device(name));
+  await until(() => {
+    for (const release of held.splice(0)) release();
+    return client.heard.length === 7;
+  }, 'all are acknowledged');
+  assert.ok(Math.max(...requests) <= 2, `at once: ${requests}`);
 });
 
 test('an end of a QoS 2 that began elsewhere is ended', async (context) => {

@@ -10,6 +10,7 @@ import { type Acknowledgements, type CarryingParts, carry } from './carrying.ts'
 import { type Reply, replyTo } from './refusals.ts';
 import { type Say, wordsOf } from './say.ts';
 import { type Target, targetOf } from './topic.ts';
+import { packetBytesMax, receiveMaximum } from './welcome.ts';
 
 export interface PublicationParts extends CarryingParts {
   intake: Pick<Intake, 'makeId'>;
@@ -50,6 +51,7 @@ export class Publications {
   readonly #parts: PublicationParts;
   readonly #host: Host;
   readonly #open: Publication[] = [];
+  #bytes = 0;
 
   constructor(parts: PublicationParts, host: Host) {
     [this.#parts, this.#host] = [parts, host];
@@ -60,9 +62,15 @@ export class Publications {
     return this.#open.length;
   }
 
+  /** No more are to be read for now: what is above waits in the network, and not here. */
+  get isFull(): boolean {
+    return this.#open.length >= receiveMaximum || this.#bytes >= packetBytesMax;
+  }
+
   take(packet: IPublishPacket): void {
     const publication: Publication = { packet, answer: undefined, settled: false };
     this.#open.push(publication);
+    this.#bytes += packet.payload.length;
     const target = targetOf(packet.topic);
     if (target?.sealed) return this.#carry(publication, target);
     const sender = { bearer: this.#host.connection };
@@ -147,6 +155,7 @@ export class Publications {
     publication.settled = true;
     while (this.#open[0]?.settled) {
       const first = this.#open.shift() as Publication;
+      this.#bytes -= first.packet.payload.length;
       if (first.answer) this.#host.write(first.answer);
     }
     this.#host.settled();

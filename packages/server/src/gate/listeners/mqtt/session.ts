@@ -17,7 +17,7 @@ import { Say, wordsOf } from './say.ts';
 import { Subscriptions } from './subscriptions.ts';
 import type { Takeovers } from './takeovers.ts';
 import type { MqttTransport, Spoken } from './transport.ts';
-import { packetBytesMax, receiveMaximum, wantedOf, welcomeOf } from './welcome.ts';
+import { packetBytesMax, wantedOf, welcomeOf } from './welcome.ts';
 import { checkPacket, type Version } from './wire-check.ts';
 
 export interface SessionParts extends PublicationParts {
@@ -95,7 +95,7 @@ export class Session implements Spoken, Host {
   #work(): void {
     if (this.#working) return;
     this.#working = true;
-    while (this.#reads && this.#publications.size < receiveMaximum) {
+    while (this.#reads && !this.#publications.isFull) {
       const next = this.#frames.next();
       if (next === undefined) break;
       if (next === noRoom) this.#overloaded();
@@ -103,7 +103,7 @@ export class Session implements Spoken, Host {
       else this.#take(next);
     }
     this.#working = false;
-    if (this.#reads && this.#publications.size < receiveMaximum) this.#transport.resume();
+    if (this.#reads && !this.#publications.isFull) this.#transport.resume();
     else if (this.#state !== 'over') this.#transport.pause();
   }
 

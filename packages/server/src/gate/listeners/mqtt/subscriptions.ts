@@ -100,7 +100,7 @@ export class Subscriptions {
 
   /** Now and then: what is told for its time has come. */
   look(): void {
-    if (!this.#on.has(this.#own.notices)) return;
+    if (this.#on.size === 0 || !this.#on.has(this.#own.notices)) return;
     this.#tellAdmitted();
     if (!this.#renewalTold) this.#tellRenewal();
   }
