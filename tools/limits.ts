@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Limit, limit } from './limit.ts';
+import { coapLimits } from './limits-coap.ts';
 import { mqttLimits } from './limits-mqtt.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -59,6 +60,7 @@ const limits: Record<string, Limit[]> = {
     ),
   ],
   MQTT: mqttLimits,
+  CoAP: coapLimits,
   'Policy of a gate': [
     limit('a CEL expression', 'server/src/expressions/condition.ts#textLengthMax', 'characters', 'the file is refused'),
     limit(
