@@ -47,6 +47,11 @@ export function atDesk(parts: EnrolmentParts, issued: IssuedCredential): IssuedC
   return { ...issued, enrolment: enrolmentUrlFor(parts, issued.kind) };
 }
 
+/** As the first release knows it, which takes no member that it does not know. */
+export function plainly<Told extends GateList>({ mqttGates: _, ...told }: Told): Omit<Told, 'mqttGates'> {
+  return told;
+}
+
 /**
  * Where gates were last seen to listen that could still serve: one that is cut off, or whose certificate ended, is named to nobody.
  * Before any gate was seen, what the configuration says.

@@ -17,7 +17,7 @@ import { readCertificate } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
 import type { Reader } from '../storage/storage.ts';
 import { suspectClone } from './clones.ts';
-import { atDesk, credentialOf, gatesOf, requestBytes } from './credential.ts';
+import { atDesk, credentialOf, gatesOf, plainly, requestBytes } from './credential.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
 import { sha256Hex, signedBy } from './proof.ts';
@@ -29,7 +29,7 @@ function refused(why: string): PortcullisError {
 export async function renew(parts: EnrolmentParts, asked: RenewalRequest): Promise<IssuedCredential | SignedAnswer> {
   const { row, told } = await proven(parts, 'renewal', asked, asked.request);
   const issued = await successor(parts, row, requestBytes(asked.request));
-  return told(asked.challenge === undefined ? issued : atDesk(parts, issued));
+  return told(asked.challenge === undefined ? plainly(issued) : atDesk(parts, issued));
 }
 
 async function successor(parts: EnrolmentParts, old: CertificateRow, request: Buffer): Promise<IssuedCredential> {
@@ -202,5 +202,6 @@ async function setConfirmed(parts: EnrolmentParts, { subject, fingerprint }: Cer
 export async function listGates(parts: EnrolmentParts, asked: GatesRequest): Promise<GateList | SignedAnswer> {
   const { row, told } = await proven(parts, 'gates', asked);
   requireInTime(parts, row);
-  return told(await gatesOf(parts));
+  const gates = await gatesOf(parts);
+  return told(asked.challenge === undefined ? plainly(gates) : gates);
 }

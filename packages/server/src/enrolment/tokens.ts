@@ -18,7 +18,7 @@ import { fromPem } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
 import type { Reader, Schema, Writer } from '../storage/storage.ts';
 import { aTurn, timestamp } from '../telemetry/telemetry.ts';
-import { atDesk, credentialOf, enrolmentUrlFor, requestBytes } from './credential.ts';
+import { atDesk, credentialOf, enrolmentUrlFor, plainly, requestBytes } from './credential.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
 import { keyOfProof, proofKeyOf, secretHash, sha256Hex, signedBy } from './proof.ts';
@@ -86,7 +86,7 @@ export async function enrol(
 ): Promise<IssuedCredential | SignedAnswer> {
   const bytes = requestBytes(request.request);
   if ('secret' in request)
-    return issueFor(parts, await tokenOf(parts, 'secretHash', secretHash(request.secret)), bytes);
+    return plainly(await issueFor(parts, await tokenOf(parts, 'secretHash', secretHash(request.secret)), bytes));
   const { proofKey, challenge, signature } = request;
   const asked = { purpose: 'enrolment' as const, challenge, about: sha256Hex(bytes) };
   const row = await tokenOf(parts, 'proofKey', proofKey);
