@@ -81,6 +81,12 @@ export function numberIn(line: string): Numbered | undefined {
   return sequence === undefined || run === undefined ? undefined : { run, sequence: Number(sequence) };
 }
 
+/** The line as it is for a gate that knows of no numbers. */
+export function unnumbered(line: string): string {
+  const found = lineNumber.exec(line)?.[0];
+  return found === undefined ? line : found.slice(0, found.indexOf(',')) + line.slice(found.length);
+}
+
 /** No device writes into its data what a line begins with. */
 const lineNumber = /^\{"_clock":"[a-z]+","_sequence":(\d{1,16}),"_run":"([A-Za-z0-9_-]{1,32})"/;
 

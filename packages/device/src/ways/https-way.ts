@@ -10,6 +10,7 @@ import {
 import { parseAnswer } from '../link/exchange.ts';
 import type { Link, LinkAnswer } from '../link/link.ts';
 import type { Clock } from '../outbox/clock.ts';
+import { unnumbered } from '../outbox/reading.ts';
 import type { Batch, Heard, Way } from '../outbox/way.ts';
 import { timerMsMax } from '../system.ts';
 
@@ -24,6 +25,8 @@ interface HttpsParts {
 export class HttpsWay implements Way {
   readonly noGate = 'no gate is known';
   readonly #parts: HttpsParts;
+  /** Gates of an earlier version, which refuse a reading for its number. */
+  readonly #numberless = new Set<string>();
 
   constructor(parts: HttpsParts) {
     this.#parts = parts;
@@ -33,12 +36,20 @@ export class HttpsWay implements Way {
     return this.#parts.gates();
   }
 
-  async send({ gate, stream, readings, timeoutMs, signal }: Batch): Promise<Heard> {
+  async send(batch: Batch): Promise<Heard> {
+    const heard = await this.#send(batch);
+    if (!isNumberRefused(heard) || this.#numberless.has(batch.gate)) return heard;
+    this.#numberless.add(batch.gate);
+    return this.#send(batch);
+  }
+
+  async #send({ gate, stream, readings, timeoutMs, signal }: Batch): Promise<Heard> {
+    const lineFor = this.#numberless.has(gate) ? unnumbered : (line: string) => line;
     const answer = await this.#parts.link.request({
       url: `${gate}/v1/streams/${stream}/readings`,
       method: 'POST',
       headers: { 'content-type': 'application/x-ndjson' },
-      body: Buffer.from(readings.map(({ line }) => line).join('\n')),
+      body: Buffer.from(readings.map(({ line }) => lineFor(line)).join('\n')),
       timeoutMs,
       signal,
     });
@@ -51,6 +62,12 @@ export class HttpsWay implements Way {
   close(): void {
     this.#parts.link.close();
   }
+}
+
+/** In the words of the versions that know no numbers. */
+function isNumberRefused(heard: Heard): boolean {
+  if (!('problem' in heard) || heard.problem.reason !== 'reserved_member_misused') return false;
+  return /^the member "_(sequence|run)" is unknown/.test(heard.problem.detail ?? '');
 }
 
 function heardIn(answer: LinkAnswer, sent: number): Heard {
