@@ -14,6 +14,7 @@ import { benchHostile } from './hostile.ts';
 import { benchPublic } from './public.ts';
 import { benchReadings } from './readings.ts';
 import { benchRules } from './rules.ts';
+import { benchSealed } from './sealed.ts';
 import { benchSend } from './send.ts';
 import { benchSignal } from './signal.ts';
 
@@ -47,6 +48,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   send: {
     about: 'a device that sends fifty thousand readings of a file; with --base PATH an older tree beside',
     run: async (words) => ({ rows: await benchSend(words) }),
+  },
+  sealed: {
+    about: 'sealed readings that a gateway carries, beside one bare verification; a hundred of them under one seal',
+    run: async () => ({ rows: await benchSealed() }),
   },
   cut: {
     about:

@@ -84,16 +84,17 @@ export class Newcomer {
     const child = spawn('bash', ['-c', `exec ${words}`], {
       cwd: this.#home,
       env: environment,
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#stays.push({ words: words.trim(), child });
     const lines: string[] = [];
     return new Promise((resolve, reject) => {
       child.once('exit', (status) => reject(new Error(`${words} ended with ${status}; it said:\n${lines.join('\n')}`)));
-      createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      const onLine = (line: string) => {
         lines.push(line);
         if (lines.filter((one) => pattern.test(one)).length >= count) resolve(lines);
-      });
+      };
+      for (const input of [child.stdout, child.stderr]) createInterface({ input }).on('line', onLine);
     });
   }
 
@@ -104,6 +105,7 @@ export class Newcomer {
       .replaceAll('-p 8444 ', `-p ${this.#base + 4} `)
       .replaceAll('localhost:8444', `localhost:${this.#base + 4}`)
       .replaceAll('localhost:8445', `localhost:${this.#base + 5}`)
+      .replaceAll('127.0.0.1:8449', `127.0.0.1:${this.#base + 9}`)
       .replaceAll('localhost:8447', `localhost:${this.#base + 7}`)
       .replaceAll('--port 8453', `--port ${this.#base + 9}`);
   }

@@ -25,6 +25,9 @@ describe('prose', { concurrency: true }, () => {
     await asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/start-mqtt.md')));
   });
 
+  test('a device seals, a gateway carries, either is cut by copy and paste of docs/concepts/gateways.md', () =>
+    asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/concepts/gateways.md'))));
+
   test('the policy on the page about expectations is one that a gate takes', async () => {
     await asNewcomer(async (newcomer) => {
       await newcomer.run({ text: 'portcullis init', how: '' });

@@ -105,7 +105,7 @@ test('P16: kill -9 loses nothing that was said to be kept, and nothing that a ga
     const { child, ended } = start('carry', '--device', directory, '--listen', '127.0.0.1:0');
     let told = '';
     child.stderr.on('data', (chunk: Buffer) => (told += chunk.toString()));
-    await until('it listens', () => /at http:\/\/127\.0\.0\.1:\d+/.test(told));
+    await until('it listens', () => /listening on http:\/\/127\.0\.0\.1:\d+/.test(told));
     return { child, ended, url: /http:\/\/127\.0\.0\.1:\d+/.exec(told)?.[0] ?? '' };
   };
   const first = await begin();

@@ -22,7 +22,9 @@ export async function carry({ directory, listen }: CarryCommand, output: Output)
   try {
     reception = await Reception.open(carrier, host, port);
     const name = isIP(host) === 6 ? `[${host}]` : host;
-    output.notice(`portcullis-device: carrying as ${carrier.credential.subject} at http://${name}:${reception.port}`);
+    output.notice(
+      `portcullis-device: carrying as ${carrier.credential.subject}, listening on http://${name}:${reception.port}`,
+    );
     if (!stop.signal.aborted) await once(stop.signal, 'abort');
   } finally {
     await reception?.close();
