@@ -11,6 +11,7 @@ import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
 import { benchGrowth } from './growth.ts';
 import { benchHostile } from './hostile.ts';
+import { benchMqtt } from './mqtt.ts';
 import { benchPublic } from './public.ts';
 import { benchReadings } from './readings.ts';
 import { benchRules } from './rules.ts';
@@ -40,6 +41,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   gate: {
     about: 'handshakes and durable readings; nginx and a bare server beside',
     run: async () => ({ rows: await benchGate() }),
+  },
+  mqtt: {
+    about: 'publishing with QoS 1; a bare server, this gate over HTTPS and Mosquitto beside',
+    run: () => benchMqtt(),
   },
   commands: {
     about: 'how long a command takes that asks the authority; with --base PATH an older tree beside',

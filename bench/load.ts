@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { connect, type TLSSocket } from 'node:tls';
 
 export interface Job {
+  /** What sends, where it is not `load.ts`. */
+  program?: string;
   port: number;
   path: string;
   pem: string;

@@ -54,8 +54,8 @@ async function furnish(house: House): Promise<Stage> {
 }
 
 /** Runs a load in a process of its own. */
-export async function load(job: Job): Promise<Done> {
-  const child = fork(join(import.meta.dirname, 'load.ts'), { execArgv });
+export async function load({ program = 'load.ts', ...job }: Job): Promise<Done> {
+  const child = fork(join(import.meta.dirname, program), { execArgv });
   const done = new Promise<Done>((resolve) => child.once('message', (message) => resolve(message as Done)));
   child.send(job);
   const result = await done;
@@ -64,8 +64,11 @@ export async function load(job: Job): Promise<Done> {
   return result;
 }
 
-export async function startBareServer({ pem, server }: Stage): Promise<{ child: ChildProcess; port: number }> {
-  const child = fork(join(import.meta.dirname, 'bare-server.ts'), [pem, server.key, server.cert], { execArgv });
+export async function startBareServer(
+  { pem, server }: Stage,
+  program = 'bare-server.ts',
+): Promise<{ child: ChildProcess; port: number }> {
+  const child = fork(join(import.meta.dirname, program), [pem, server.key, server.cert], { execArgv });
   const address = await new Promise<AddressInfo>((resolve) =>
     child.once('message', (message) => resolve(message as AddressInfo)),
   );
