@@ -29,6 +29,9 @@ export async function openDestination(
     const isHeld = error instanceof PortcullisError && error.code === 'store_locked';
     const destination = isHeld ? await OtherProcess.connect(directory, stream) : undefined;
     if (!destination) throw error;
+    if (route.by !== 'https' || route.gates) {
+      notice(`the process that holds "${directory}" takes the readings; they go the way that it was told`);
+    }
     return { destination, close: () => destination.close() };
   }
 }

@@ -163,9 +163,12 @@ test('while run holds the directory, send hands its lines to it and tells what b
   assert.equal(no.status, 1);
   assert.match(no.side, /refused: telemetry: condition_not_met: .*: value < 60 \(expected 60, found 99\)/);
   assert.match(no.out, /sent 1, acknowledged 0, refused 1, kept 0/);
+  const other = await run(['send', 'telemetry', '--via', 'http://127.0.0.1:9', '--device', directory], '{"value":1}\n');
+  assert.match(other.side, /they go the way that it was told/);
+  assert.equal(other.status, 0);
   daemon.child.kill('SIGTERM');
   assert.equal((await daemon.ended).status, 0);
-  assert.deepEqual(gate.values(), range(0, 5_000));
+  assert.deepEqual(gate.values(), [...range(0, 5_000), 1]);
 });
 
 test('a mistyped stream waits apart: others go on with status 0, and it can be listed, tried again and dropped', async () => {
