@@ -23,7 +23,8 @@ const answerBytesMax = 8 * 1024 * 1024;
  * signed is taken for an answer.
  */
 export class PlainClient {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  /** Each stream may wait for its answer. */
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
 
   /** @throws {PortcullisError} `server_unreachable` (`begun` in its detail), `answer_malformed` */
   async post({ url, headers, body, timeoutMs, signal }: PlainRequest): Promise<PlainAnswer> {
