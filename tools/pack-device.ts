@@ -45,18 +45,30 @@ function fillStage(): void {
   const contract = manifestIn(join(root, 'packages/contract'));
   copyPackage('packages/device', '', ['bin', 'dist']);
   copyPackage('packages/contract', 'node_modules/@portcullis/contract', ['package.json', 'dist']);
-  copyPackage('node_modules/zod', 'node_modules/zod', ['']);
+  const dependencies = { ...device.dependencies, ...contract.dependencies };
+  const bundled = closureOf(Object.keys(dependencies));
+  for (const name of bundled)
+    if (name !== contract.name) copyPackage(`node_modules/${name}`, `node_modules/${name}`, ['']);
   cpSync(join(root, 'LICENSE'), join(stage, 'LICENSE'));
   cpSync(join(root, 'docs/device-install.md'), join(stage, 'README.md'));
   cpSync(join(root, 'packaging/systemd/portcullis-device.service'), join(stage, 'systemd/portcullis-device.service'));
-  const dependencies = { ...device.dependencies, ...contract.dependencies };
   const packed = {
     ...device,
     files: [...(device.files ?? []), 'systemd'],
     dependencies,
-    bundleDependencies: Object.keys(dependencies),
+    bundleDependencies: bundled,
   };
   writeFileSync(join(stage, 'package.json'), `${JSON.stringify(packed, null, 2)}\n`);
+}
+
+/** What these need while they run, and what that needs; types are for compilers alone. */
+function closureOf(names: readonly string[], known = new Set<string>()): string[] {
+  for (const name of names) {
+    if (known.has(name) || name.startsWith('@types/')) continue;
+    known.add(name);
+    closureOf(Object.keys(manifestIn(join(root, 'node_modules', name)).dependencies ?? {}), known);
+  }
+  return [...known];
 }
 
 function copyPackage(from: string, to: string, parts: string[]): void {
