@@ -1,9 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectPlain } from 'node:net';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { generate, type Packet } from 'mqtt-packet';
+import { Operator } from '../packages/server/test/operator.ts';
 import { freeBasePort } from '../tools/commands.ts';
 import type { Result, Row } from './bench.ts';
+import { distributionOf, inShort } from './distribution.ts';
 import { type Measured, measure } from './gate.ts';
 import { rounded, thousands } from './measure.ts';
 import { openStage, type Stage, startBareServer } from './stage.ts';
@@ -47,6 +52,34 @@ tls_version tlsv1.3
   return { pid: child.pid as number, port, stop: () => child.kill() };
 }
 
+const device = 'truck-17';
+const cuts = 200;
+const closedMs = 25;
+
+/** From a change being sent to the close of an open connection of the device, which CONNECT was admitted on. */
+async function closings({ pem, house }: Stage): Promise<number[]> {
+  const operator = new Operator(house.fleet);
+  const file = (name: string) => readFileSync(join(pem, name));
+  const identity = { key: file('key.pem'), cert: file('cert.pem'), ca: file('root.pem') };
+  const hello = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5, clientId: 'cut', clean: true, keepalive: 60 };
+  const times: number[] = [];
+  for (let index = 0; index < cuts; index++) {
+    await operator.set(device, { status: 'active' });
+    const socket = connect({ host: 'localhost', port: house.basePort + 4, ...identity, minVersion: 'TLSv1.3' });
+    socket.write(generate(hello as Packet));
+    const [connack] = (await once(socket, 'data')) as [Buffer];
+    if (connack[0] !== 0x20 || connack[3] !== 0) throw new Error(`CONNECT was answered ${connack.toString('hex')}`);
+    const closed = once(socket, 'end').then(() => performance.now());
+    const sent = performance.now();
+    await operator.set(device, { status: 'off' });
+    times.push((await closed) - sent);
+    socket.destroy();
+  }
+  await operator.set(device, { status: 'active' });
+  operator.close();
+  return times;
+}
+
 const isOpen = (port: number) =>
   new Promise<boolean>((resolve) => {
     const socket = connectPlain(port, '127.0.0.1', () => {
@@ -60,7 +93,10 @@ const isOpen = (port: number) =>
 export async function benchMqtt(): Promise<Result> {
   const stage = await openStage();
   try {
-    return { rows: await measured(stage) };
+    const cut = distributionOf('change sent → open MQTT connection closed', await closings(stage));
+    const met = cut.p99 <= closedMs;
+    const row = { what: cut.what, ours: inShort(cut), peer: '', target: `p99 ≤ ${closedMs} ms`, met };
+    return { rows: [...(await measured(stage)), row], distributions: [cut] };
   } finally {
     await stage.close();
   }
