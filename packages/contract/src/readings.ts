@@ -76,13 +76,13 @@ export const ReadingView = z.object({
   instance: z.string(),
   policy: z.int(),
   revision: Revision,
-  /** The device counted it so, and in which run; null: it did not count. */
-  sequence: Sequence.nullable(),
-  run: SequenceRun.nullable(),
+  /** The device counted it so, and in which run; null: it did not count. A gate of an earlier version says neither, nor what follows. */
+  sequence: Sequence.nullable().default(null),
+  run: SequenceRun.nullable().default(null),
   /** It came with its device's own signature. */
-  sealed: z.boolean(),
+  sealed: z.boolean().default(false),
   /** Who brought it; null: its device itself. */
-  carriedBy: SubjectId.nullable(),
+  carriedBy: SubjectId.nullable().default(null),
   /** `unproven`: the process died between its commit and its look at the lease (P7). */
   proof: z.enum(['proven', 'unproven']),
   data: z.record(z.string(), z.unknown()),
