@@ -55,11 +55,12 @@ export class GateAlerts {
   look(): void {
     this.#leases.look();
     this.#refusals.look();
-    this.#missing.look();
+    this.#refusals.ringing.look();
+    this.#missing.ringing.look();
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await Promise.all([this.#leases.written(), this.#refusals.written(), this.#missing.written()]);
+    await Promise.all([this.#leases.written(), this.#refusals.ringing.written(), this.#missing.ringing.written()]);
   }
 }

@@ -25,6 +25,14 @@ interface Run {
   highest: number;
 }
 
+interface RunKey {
+  number: number;
+  channel: number;
+  run: string;
+}
+
+const keyOf = (channel: number, run: string) => `${channel} ${run}`;
+
 /**
  * Which numbers of a sender's own counting are here, and which before the highest are not: told of rows that are readable alone, so they are
  * counted in the transaction that makes their batch so. A crash leaves both or neither.
@@ -122,7 +130,7 @@ export class CountedReadings {
   }
 
   #find(channel: number, name: string): Run | undefined {
-    const key = `${channel} ${name}`;
+    const key = keyOf(channel, name);
     const known = this.#known.get(key);
     if (known) return known;
     const row = this.#sql('SELECT number, lowest, highest FROM runs WHERE channel = ? AND run = ?').get(channel, name);
@@ -140,17 +148,20 @@ export class CountedReadings {
     const { lastInsertRowid } = this.#sql(
       'INSERT INTO runs (channel, run, lowest, highest, receivedAt) VALUES (?,?,?,?,?)',
     ).run(channel, name, first, first, receivedAt);
+    const begun = Number(lastInsertRowid);
+    // The clock may have been set back: the one that begins is never the one that goes.
     const surplus = this.#sql(
-      'SELECT number FROM runs WHERE channel = ? ORDER BY receivedAt DESC, number DESC LIMIT -1 OFFSET ?',
-    ).all(channel, runsOfOneMax) as { number: number }[];
-    for (const { number } of surplus) this.#remove(number);
-    return this.#keep(`${channel} ${name}`, { number: Number(lastInsertRowid), lowest: first, highest: first });
+      `SELECT number, channel, run FROM runs WHERE channel = ? AND number <> ?
+       ORDER BY receivedAt DESC, number DESC LIMIT -1 OFFSET ?`,
+    ).all(channel, begun, runsOfOneMax - 1) as unknown as RunKey[];
+    for (const run of surplus) this.#remove(run);
+    return this.#keep(keyOf(channel, name), { number: begun, lowest: first, highest: first });
   }
 
-  #remove(run: number): void {
-    this.#sql('DELETE FROM missing WHERE run = ?').run(run);
-    this.#sql('DELETE FROM runs WHERE number = ?').run(run);
-    this.#known.clear();
+  #remove({ number, channel, run }: RunKey): void {
+    this.#sql('DELETE FROM missing WHERE run = ?').run(number);
+    this.#sql('DELETE FROM runs WHERE number = ?').run(number);
+    this.#known.delete(keyOf(channel, run));
   }
 
   #miss({ number }: Run, [first, last]: Range, since: number): void {
@@ -194,10 +205,10 @@ export class CountedReadings {
     return { items, next: rows.length === limit ? String(rows.at(-1)?.number) : null };
   }
 
-  /** Of whom readings have been missing for longest, if since before. */
+  /** Of whom readings have been missing for longest, if since before. A sender chooses its numbers: what no number of JavaScript holds is told as the largest. */
   oldest(before: number, limit: number): OldMissing[] {
     return this.#sql(
-      `SELECT subject, sum(last - first + 1) AS readings, min(since) AS since
+      `SELECT subject, CAST(min(total(last - first + 1), ${Number.MAX_SAFE_INTEGER}) AS INTEGER) AS readings, min(since) AS since
        FROM missing JOIN runs ON runs.number = missing.run JOIN channels ON channels.number = runs.channel
        WHERE since < ? GROUP BY subject ORDER BY min(since) LIMIT ?`,
     ).all(before, limit) as unknown as OldMissing[];
@@ -208,10 +219,10 @@ export class CountedReadings {
     const { changes } = this.#sql(
       'DELETE FROM missing WHERE number IN (SELECT number FROM missing WHERE since < ? ORDER BY since LIMIT ?)',
     ).run(before, prunedPerTurn);
-    const silent = this.#sql('SELECT number FROM runs WHERE receivedAt < ? ORDER BY receivedAt LIMIT ?').all(
-      ...[before, prunedPerTurn],
-    ) as { number: number }[];
-    for (const { number } of silent) this.#remove(number);
+    const silent = this.#sql(
+      'SELECT number, channel, run FROM runs WHERE receivedAt < ? ORDER BY receivedAt LIMIT ?',
+    ).all(before, prunedPerTurn) as unknown as RunKey[];
+    for (const run of silent) this.#remove(run);
     return Number(changes) === prunedPerTurn || silent.length === prunedPerTurn;
   }
 }

@@ -108,6 +108,26 @@ export function missingContract(engine: SinkEngine): void {
     assert.deepEqual([items.length, items[0]?.run], [16, 'r5']);
   });
 
+  promised('a run that begins while the clock is set back is kept, and counted on', async (sink) => {
+    for (let batch = 1; batch <= 16; batch++)
+      await store(sink, batch, counted([1, 3], { receivedAt: 100 + batch }, `r${batch}`));
+    await store(sink, 17, counted([1, 3], { receivedAt: 1 }, 'back'));
+    await store(sink, 18, counted([6], { receivedAt: 2 }, 'back'));
+    const of = (await missingOf(sink)).filter((line) => line.includes('back'));
+    assert.deepEqual(of, ['truck-17 back: 1-6 without [2 4-5]']);
+    assert.equal((await missingOf(sink)).length, 16);
+  });
+
+  promised('one sender that counts as far as numbers go keeps nobody from being told of', async (sink) => {
+    const far = Number.MAX_SAFE_INTEGER;
+    await store(sink, 1, counted([1, far]), counted([1, far], {}, 'b'), counted([1, 3], { subject: 'truck-18' }));
+    const told = await sink.oldestMissing(1e15, 5);
+    assert.deepEqual(told.map(({ subject, readings }) => [subject, readings]).toSorted(), [
+      ['truck-17', far],
+      ['truck-18', 1],
+    ]);
+  });
+
   promised('what is missing for longest is told first, and goes with the readings of its time', async (sink) => {
     await store(sink, 1, counted([1, 3], { receivedAt: 10 }), counted([1, 5], { receivedAt: 20, subject: 'truck-18' }));
     const ask = async (before: number) =>
