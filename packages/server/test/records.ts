@@ -12,6 +12,9 @@ import { openRevocation, type Revocation } from '../src/revocation/revocation.ts
 import { createSqliteStore, type Schema, type Store } from '../src/storage/storage.ts';
 import type { System } from '../src/telemetry/telemetry.ts';
 
+/** What a feed is opened with where a test is not about it. */
+export const feedUsual = { leaseMs: 5_000, patienceMs: 1_000, refusalsPerMinute: 30, missingMs: 900_000 };
+
 export const startedAt = Date.UTC(2030, 0, 1);
 const day = 86_400_000;
 

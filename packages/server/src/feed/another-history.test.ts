@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type AttributeName, FleetName, InstanceId } from '@portcullis/contract';
-import { openRecords, putSubject, subjectId } from '../../test/records.ts';
+import { feedUsual, openRecords, putSubject, subjectId } from '../../test/records.ts';
 import { createLog } from '../telemetry/telemetry.ts';
 import { openFeed } from './feed.ts';
 
@@ -17,15 +17,7 @@ test('P7 P12: a renewal or report of what was applied of another history counts 
   await putSubject(records, 'truck-1');
   const log = createLog({ role: 'authority', level: 'silent' });
   const fleet = FleetName.parse('fleet-1');
-  await using feed = await openFeed({
-    ...records,
-    log,
-    fleet,
-    leaseMs: 5_000,
-    patienceMs: 1_000,
-    refusalsPerMinute: 30,
-    missingMs: 900_000,
-  });
+  await using feed = await openFeed({ ...records, ...feedUsual, log, fleet });
   const renew = (applied: number, hash: string) =>
     feed.renew('gate-1', {
       ...{ instance, applied, hash, connectionsClosed: 0, clock: clock.now, url: 'https://localhost', counters },
@@ -58,15 +50,7 @@ test('a report of a gate of the version before, which says no hash, counts', asy
   const records = await openRecords(context);
   const log = createLog({ role: 'authority', level: 'silent' });
   const fleet = FleetName.parse('fleet-1');
-  await using feed = await openFeed({
-    ...records,
-    log,
-    fleet,
-    leaseMs: 5_000,
-    patienceMs: 1_000,
-    refusalsPerMinute: 30,
-    missingMs: 900_000,
-  });
+  await using feed = await openFeed({ ...records, ...feedUsual, log, fleet });
   const { revision: applied, revisionHash: hash } = records.journal.head();
   const clock = records.clock.now;
   const told = { instance, applied, hash, connectionsClosed: 0, clock, url: 'https://localhost', counters };

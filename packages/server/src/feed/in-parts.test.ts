@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { AttributesRequest, FeedMessage, FleetName, InstanceId } from '@portcullis/contract';
 import { sql } from 'kysely';
 import { eventually } from '../../test/house.ts';
-import { openRecords, putSubject, type Records, startedAt } from '../../test/records.ts';
+import { feedUsual, openRecords, putSubject, type Records, startedAt } from '../../test/records.ts';
 import { Replica } from '../replica/replica.ts';
 import { createLog } from '../telemetry/telemetry.ts';
 import type { Feed } from './feed.ts';
@@ -26,15 +26,7 @@ async function open(context: TestContext) {
       .values(many.map((id) => ({ id, ...made })))
       .execute(),
   );
-  const feed = await openFeed({
-    ...records,
-    log,
-    fleet,
-    leaseMs: 5_000,
-    patienceMs: 1_000,
-    refusalsPerMinute: 30,
-    missingMs: 900_000,
-  });
+  const feed = await openFeed({ ...records, ...feedUsual, log, fleet });
   return { records, feed };
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { FeedMessage, FleetName, InstanceId } from '@portcullis/contract';
 import { eventually } from '../../test/house.ts';
-import { openRecords, putSubject, type Records } from '../../test/records.ts';
+import { feedUsual, openRecords, putSubject, type Records } from '../../test/records.ts';
 import type { Store } from '../storage/storage.ts';
 import { createLog } from '../telemetry/telemetry.ts';
 import type { Feed } from './feed.ts';
@@ -20,15 +20,7 @@ async function open(context: TestContext, store?: (records: Records) => Store) {
   const records = await openRecords(context);
   await putSubject(records, 'truck-1');
   const parts = { ...records, ...(store && { store: store(records) }) };
-  const feed = await openFeed({
-    ...parts,
-    log,
-    fleet,
-    leaseMs: 5_000,
-    patienceMs: 1_000,
-    refusalsPerMinute: 30,
-    missingMs: 900_000,
-  });
+  const feed = await openFeed({ ...parts, ...feedUsual, log, fleet });
   return { records, feed };
 }
 

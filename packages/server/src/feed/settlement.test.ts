@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type AttributeName, FleetName, InstanceId } from '@portcullis/contract';
-import { openRecords, putSubject, subjectId } from '../../test/records.ts';
+import { feedUsual, openRecords, putSubject, subjectId } from '../../test/records.ts';
 import { createLog } from '../telemetry/telemetry.ts';
 import { openFeed } from './feed.ts';
 
@@ -13,15 +13,7 @@ test('P7: a batch is proven only if no receipt can be given before the answer is
   for (const subject of ['truck-1', 'truck-2']) await putSubject(records, subject);
   const log = createLog({ role: 'authority', level: 'error' });
   const fleet = FleetName.parse('fleet-1');
-  await using feed = await openFeed({
-    ...records,
-    log,
-    fleet,
-    leaseMs: 5_000,
-    patienceMs: 1_000,
-    refusalsPerMinute: 30,
-    missingMs: 900_000,
-  });
+  await using feed = await openFeed({ ...records, ...feedUsual, log, fleet });
   const counters = {
     ...{ admitted: 0, refused: 0, connections: 0, overruns: 0, unproven: 0 },
     policy: 1,
