@@ -4,6 +4,7 @@
  * - No option turns verification off (P2).
  * - The credential is renewed by itself, at the time that the authority chose.
  */
+export { certificateIn } from './credential/chain.ts';
 export { type Credential, credentialFileIn, readCredential, writeCredential } from './credential/credential.ts';
 export { enrol, requireOwn } from './credential/enrol.ts';
 export { exportCredential } from './credential/export.ts';

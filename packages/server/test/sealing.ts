@@ -32,6 +32,13 @@ export function sealOf(leaf: Leaf, readings: object | object[] | string, wish: W
   return makeSeal(form, signer, { stream: stream as Sealed['stream'], run, seq, time, payload: Buffer.from(lines) });
 }
 
+/** With other members in its header, and the signature that it had. */
+export function reheaded(seal: Buffer, changes: object): Buffer {
+  const [head = '', body, signature] = seal.toString().split('.');
+  const header = { ...(JSON.parse(Buffer.from(head, 'base64url').toString()) as object), ...changes };
+  return Buffer.from(`${Buffer.from(JSON.stringify(header)).toString('base64url')}.${body}.${signature}`);
+}
+
 export interface CarriedBack {
   status: number;
   type: string | undefined;

@@ -122,8 +122,7 @@ const recordReading: Step<Incoming> = (incoming, { recording }) => {
 
 /** P16: who carries is judged by the same steps, as one that sends to a stream of its own; whose seals it carries changes nothing of that. */
 const checkCarrier: Step = ({ carrier }, ground) => {
-  if (carrier === undefined) return undefined;
-  const refused = walk(carrierSteps, { bearer: carrier, stream: ground.policy.carry, data: [] }, ground);
+  const refused = carrier && judgeCarrier(carrier, ground);
   return refused && { ...refused, of: 'carrier' };
 };
 
@@ -146,6 +145,10 @@ export const admit = (incoming: Incoming, ground: Ground) => walk(steps, incomin
 
 /** The same way without recording: for `explain`, for operators, and for what waits while something changes. */
 export const judge = (arrival: Arrival, ground: Ground) => walk(judgingSteps, arrival, ground);
+
+/** Whether somebody may carry at all, whatever it brings. */
+export const judgeCarrier = (bearer: Bearer, ground: Ground) =>
+  walk(carrierSteps, { bearer, stream: ground.policy.carry, data: [] }, ground);
 
 /** The same for what is no decision, and is told whether or not the gate holds a lease. */
 export const judgeWithoutLease = (arrival: Arrival, ground: Ground) => walk(withoutLease, arrival, ground);

@@ -1,5 +1,6 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { objectIdentifiers, PortcullisError, shownCertificateLengthMax } from '@portcullis/contract';
+import { certificateIn } from '@portcullis/device';
 
 const block = /^-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END CERTIFICATE-----\s*$/;
 const base64 = /^[A-Za-z0-9+/]+={0,2}$/;
@@ -33,14 +34,6 @@ function unescaped(text: string): string {
     return decodeURIComponent(text);
   } catch {
     return '';
-  }
-}
-
-function certificateIn(der: Buffer): X509Certificate | undefined {
-  try {
-    return new X509Certificate(der);
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 import { type SealForm, sealMediaTypes } from '@portcullis/contract';
 import { formOf } from '@portcullis/device/seal';
-import { judge, type Refused } from '../../admission/admit.ts';
+import { judgeCarrier, type Refused } from '../../admission/admit.ts';
 import { noteCarrierRefused } from '../sealed/carrier-refused.ts';
 import type { CarriedAnswer, Seals } from '../sealed/sealed.ts';
 import { BodyExchange } from './body-exchange.ts';
@@ -24,8 +24,7 @@ export class SealedExchange extends BodyExchange {
   }
 
   protected judge(): Refused | undefined {
-    const { ground } = this.#parts;
-    return judge({ bearer: this.bearer, stream: ground.policy.carry, data: [] }, ground);
+    return judgeCarrier(this.bearer, this.#parts.ground);
   }
 
   protected takes(mediaType: string | undefined): boolean {

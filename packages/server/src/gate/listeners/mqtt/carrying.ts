@@ -1,7 +1,7 @@
 import { sealMediaTypes } from '@portcullis/contract';
 import { formOf } from '@portcullis/device/seal';
 import type { IPublishPacket } from 'mqtt-packet';
-import { judge, type Refused } from '../../admission/admit.ts';
+import { judgeCarrier, type Refused } from '../../admission/admit.ts';
 import type { Connection } from '../../connections/connections.ts';
 import { noteCarrierRefused } from '../sealed/carrier-refused.ts';
 import type { Seals } from '../sealed/sealed.ts';
@@ -29,8 +29,7 @@ export function carry(
 ): void {
   const { ground, seals } = parts;
   const form = formOf(properties?.contentType);
-  const refused =
-    judge({ bearer: carrier, stream: ground.policy.carry, data: [] }, ground) ?? (form ? undefined : notSealed);
+  const refused = judgeCarrier(carrier, ground) ?? (form ? undefined : notSealed);
   if (refused || !form) {
     noteCarrierRefused(parts, carrier, stream, refused ?? notSealed);
     return done({ refused: refused ?? notSealed });

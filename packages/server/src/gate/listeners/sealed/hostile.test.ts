@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import type { Agent } from 'node:https';
 import { type TestContext, test } from 'node:test';
 import { OpenFront } from '../../../../test/open-front.ts';
-import { carry, sealOf } from '../../../../test/sealing.ts';
+import { carry, reheaded, sealOf } from '../../../../test/sealing.ts';
+import { keyCredentialName } from '../../../pki/pki.ts';
 
 async function house(context: TestContext) {
   const gate = await OpenFront.open(context);
@@ -57,4 +58,20 @@ test('of a flood of wrong signatures no more than some are checked, and the even
   const told = Object.groupBy(verdicts, (verdict) => (verdict?.verdict === 'refused' ? verdict.reason : 'admitted'));
   assert.deepEqual([told.seal_signature_wrong?.length, told.gate_overloaded?.length], [64, 436]);
   assert.ok(rounds > 20, String(rounds));
+});
+
+test('a seal in the name of a key credential is nobody’s, also with the bytes that its name is the hash of', async (context) => {
+  const { gate, pump, agent } = await house(context);
+  const keyId = Buffer.from('0a0b', 'hex');
+  const fingerprint = keyCredentialName(keyId);
+  gate.change({ subject: 'sensor-1', certificates: [{ ...pump, fingerprint }] });
+  const brought = {
+    'x5t#S256': Buffer.from(fingerprint, 'hex').toString('base64url'),
+    x5c: [Buffer.concat([Buffer.from('oscore'), keyId]).toString('base64')],
+  };
+  const { verdicts } = await carry(gate, agent, [reheaded(sealOf(pump, {}), brought), sealOf(pump, {}, { seq: 2 })]);
+  assert.deepEqual(
+    verdicts.map((verdict) => (verdict?.verdict === 'refused' ? verdict.reason : 'admitted')),
+    ['signer_unavailable', 'admitted'],
+  );
 });

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { sealNameOf } from '@portcullis/device/seal';
 import { FleetCertificates, type Leaf } from '../../../../test/fleet-certificates.ts';
 import { type FrontOptions, OpenFront } from '../../../../test/open-front.ts';
-import { carry, sealOf } from '../../../../test/sealing.ts';
+import { carry, reheaded, sealOf } from '../../../../test/sealing.ts';
 import { readAll } from '../../../storage/sink/sink.contract.ts';
 
 interface House {
@@ -158,12 +158,6 @@ for (const [what, make, reason, reasonClass] of tampering) {
 function altered(seal: Buffer): Buffer {
   const [head, , signature] = seal.toString().split('.');
   return Buffer.from(`${head}.${Buffer.from('{"t":2}').toString('base64url')}.${signature}`);
-}
-
-function reheaded(seal: Buffer, changes: object): Buffer {
-  const [head = '', body, signature] = seal.toString().split('.');
-  const header = { ...(JSON.parse(Buffer.from(head, 'base64url').toString()) as object), ...changes };
-  return Buffer.from(`${Buffer.from(JSON.stringify(header)).toString('base64url')}.${body}.${signature}`);
 }
 
 async function forged(gate: OpenFront, pump: Leaf): Promise<Buffer> {

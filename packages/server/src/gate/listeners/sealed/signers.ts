@@ -1,5 +1,6 @@
-import { hash, type KeyObject, X509Certificate } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { type Fingerprint, PortcullisError } from '@portcullis/contract';
+import { certificateIn } from '@portcullis/device';
 import { Bearer } from '../../connections/bearer.ts';
 
 /** Whoever seals: as it is judged, and the key that its seals are checked with. */
@@ -76,10 +77,11 @@ export class Signers {
     }
   }
 
-  /** What came is the certificate of that fingerprint, or nothing. */
+  /** What came is the certificate of that fingerprint, or nothing: the name of a key credential is the hash of no certificate. */
   #learn(thumbprint: Buffer, der: Buffer | undefined): Signer | undefined {
-    if (!der || !hash('sha256', der, 'buffer').equals(thumbprint)) return undefined;
-    const signer = { bearer: new Bearer(Buffer.from(thumbprint)), key: new X509Certificate(der).publicKey };
+    const certificate = der && hash('sha256', der, 'buffer').equals(thumbprint) ? certificateIn(der) : undefined;
+    if (!certificate) return undefined;
+    const signer = { bearer: new Bearer(Buffer.from(thumbprint)), key: certificate.publicKey };
     this.#known.set(signer.bearer.name, signer);
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= this.#max) break;
