@@ -1,18 +1,17 @@
-import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { PortcullisError } from '@portcullis/contract';
 
 export interface PlainRequest {
   url: string;
   headers: Record<string, string>;
   body: Buffer;
-  /** How long nothing may be heard. */
+  /** How long the whole of it may take. */
   timeoutMs: number;
   signal: AbortSignal;
 }
 
 export interface PlainAnswer {
   status: number;
-  headers: IncomingHttpHeaders;
   body: Buffer;
 }
 
@@ -56,7 +55,7 @@ export class PlainClient {
         });
         answer.on('error', reject);
         answer.on('end', () => {
-          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) });
+          resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks) });
         });
       });
       sent.on('error', reject);

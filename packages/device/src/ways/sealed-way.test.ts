@@ -119,6 +119,17 @@ const gateway = fleet.deviceIssuer.issue({ uri: 'gateway/gw-1', purposes: ['clie
 const of = (handed: HandedOver, said: Said, by?: Pair, issuer?: string) =>
   signed(handed.seals.map(admittedOf), signerOf(handed), said, by, issuer);
 
+/** That it will never pass; `said` and what follows as for `of`. */
+const never = (handed: HandedOver, said: Said = {}, by?: Pair, issuer?: string) =>
+  signed([refusedOf(handed.seals[0] as Seal, 'reading', 'schema_not_met')], signerOf(handed), said, by, issuer);
+
+/** RFC 8725 §2.1: the same words, by nobody. */
+function unsigned({ status, body }: Answer): Answer {
+  const [head = '', payload] = String(body).split('.');
+  const header = { ...(JSON.parse(Buffer.from(head, 'base64url').toString()) as object), alg: 'none' };
+  return { status, body: `${Buffer.from(JSON.stringify(header)).toString('base64url')}.${payload}.\n` };
+}
+
 let earlier: Answer | undefined;
 const lies: Record<string, Answers> = {
   'it answers by itself that all is stored': () => ({
@@ -130,6 +141,14 @@ const lies: Record<string, Answers> = {
   'it refuses by itself, as if the reading would never pass': () => ({
     ...{ status: 400, body: '{"type":"about:blank","title":"no","status":400,"reason":"reading_malformed","line":1}' },
   }),
+  'it refuses in words of a gate that nobody signed': (handed) => unsigned(never(handed)),
+  'it refuses, and signs that with a certificate of a device': (handed) =>
+    never(handed, {}, device2, fleet.deviceIssuer.certificate),
+  'it gives a gate’s refusal of another seal': (handed) =>
+    never({ ...handed, seals: [{ ...(handed.seals[0] as Seal), name: 'a'.repeat(64) }] }),
+  'it gives a gate’s refusal of a time before the seal': (handed) =>
+    never(handed, { time: new Date(Date.now() - 86_400_000).toISOString() as never }),
+  'it gives a gate’s refusal for another stream': (handed) => never(handed, { stream: 'other' as never }),
   'it signs with a certificate of a gateway': (handed) => of(handed, {}, gateway, fleet.deviceIssuer.certificate),
   'it signs with a certificate of a device that is named like a gate': (handed) =>
     of(handed, {}, device2, fleet.deviceIssuer.certificate),
@@ -165,6 +184,24 @@ for (const [lie, answer] of Object.entries(lies)) {
     if (answer({ ...(carrier.handed[0] as HandedOver) }).status !== 202) assert.ok(failures.length >= 1);
   });
 }
+
+test('P16: what a gate said of one seal is played back for the next, byte for byte: that one stays', async () => {
+  let said: Answer | undefined;
+  const playedBack: Answers = (handed) => {
+    said ??= honest(handed);
+    return said;
+  };
+  const carrier = await startCarrier(playedBack, playedBack, playedBack, honest);
+  const { device } = await deviceWith(carrier.url, [1]);
+  await gone(device);
+  await device.send('telemetry', { value: 2 });
+  await gone(device);
+  assert.deepEqual(
+    carrier.handed.map(({ seals }) => seals.flatMap(({ readings }) => readings.map(({ value }) => value))),
+    [[1], [2], [2], [2]],
+  );
+  assert.deepEqual(device.counts, { acknowledged: 2, refused: 0 });
+});
 
 test('what a gate refuses for good is set aside, alone and in its order; the others of its seal pass', async () => {
   const carrier = await startCarrier((handed) => {
