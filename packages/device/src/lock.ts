@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { PortcullisError } from '@portcullis/contract';
@@ -26,6 +27,20 @@ export function holdDirectory(directory: string): Lock {
   } catch (cause) {
     database?.close();
     throw failureOf(directory, cause);
+  }
+}
+
+/** What works in an enrolled directory and holds it until it closes the lock. @throws {PortcullisError} also `credential_unusable` */
+export function openHeld<Opened>(directory: string, open: (lock: Lock) => Opened): Opened {
+  if (!existsSync(directory)) {
+    throw new PortcullisError('credential_unusable', `"${directory}" does not exist; enrol first`);
+  }
+  const lock = holdDirectory(directory);
+  try {
+    return open(lock);
+  } catch (error) {
+    lock.close();
+    throw error;
   }
 }
 

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PortcullisError, StreamName } from '@portcullis/contract';
 import { type Credential, credentialFileIn, readCredential } from './credential/credential.ts';
@@ -7,7 +6,7 @@ import { makeDirectory } from './durable.ts';
 import { realNetwork } from './link/dial.ts';
 import { Link } from './link/link.ts';
 import { StrictConnector } from './link/strict-connector.ts';
-import { holdDirectory, type Lock } from './lock.ts';
+import { type Lock, openHeld } from './lock.ts';
 import { unknownSince } from './outbox/apart.ts';
 import { Clock } from './outbox/clock.ts';
 import { type OutboxBounds, outboxBounds, type Put } from './outbox/outbox.ts';
@@ -77,16 +76,7 @@ export class Device {
 
   /** @throws {PortcullisError} `credential_unusable`, `store_locked`, `environment_refused` */
   static async open(options: DeviceOptions): Promise<Device> {
-    if (!existsSync(options.directory)) {
-      throw new PortcullisError('credential_unusable', `"${options.directory}" does not exist; enrol first`);
-    }
-    const lock = holdDirectory(options.directory);
-    try {
-      return new Device(options, lock);
-    } catch (error) {
-      lock.close();
-      throw error;
-    }
+    return openHeld(options.directory, (lock) => new Device(options, lock));
   }
 
   get credential(): Credential {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { counted, PortcullisError, Problem } from '@portcullis/contract';
 import { type Credential, credentialFileIn, readCredential } from '../credential/credential.ts';
@@ -6,7 +5,7 @@ import { Renewing } from '../credential/renewing.ts';
 import { BackOff, type Pace, paces } from '../link/back-off.ts';
 import { parseAnswer } from '../link/exchange.ts';
 import { Link, type LinkAnswer } from '../link/link.ts';
-import { holdDirectory, type Lock } from '../lock.ts';
+import { type Lock, openHeld } from '../lock.ts';
 import { realSystem, type System, timerMsMax } from '../system.ts';
 import { type Answer, type Parcel, Spool, type SpoolBounds, spoolBounds } from './spool.ts';
 
@@ -74,17 +73,7 @@ export class Carrier {
 
   /** @throws {PortcullisError} `credential_unusable`, `store_locked`, `environment_refused`, `disk_full` */
   static open(options: CarrierOptions): Carrier {
-    const { directory } = options;
-    if (!existsSync(directory)) {
-      throw new PortcullisError('credential_unusable', `"${directory}" does not exist; enrol first`);
-    }
-    const lock = holdDirectory(directory);
-    try {
-      return new Carrier(options, lock);
-    } catch (error) {
-      lock.close();
-      throw error;
-    }
+    return openHeld(options.directory, (lock) => new Carrier(options, lock));
   }
 
   get credential(): Credential {

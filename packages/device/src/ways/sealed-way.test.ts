@@ -241,26 +241,63 @@ test('what a gate does not admit now stays; it is judged anew, and a carrier is 
   assert.notEqual(first?.seals[0]?.name, second?.seals[0]?.name);
 });
 
-test('while a carrier keeps it the same bytes are asked for again, so that they are carried once', async () => {
+test('while no gate has answered the same bytes are handed over again, so that they are carried once', async () => {
   const kept: Answers = () => ({ status: 202, body: '{"kept":true}' });
-  const carrier = await startCarrier(kept, kept, honest);
+  const full: Answers = () => ({ status: 503 });
+  const carrier = await startCarrier(kept, full, full, honest);
   const { device } = await deviceWith(carrier.url, [1]);
   await gone(device);
   const names = carrier.handed.map(({ seals }) => seals[0]?.name);
-  assert.equal(new Set(names).size, 1);
+  assert.deepEqual([names.length, new Set(names).size], [4, 1]);
 });
 
-test('readings of an outbox that gave no numbers are sealed too, as a run of their own', async () => {
+test('the certificate travels until a gate has taken a seal of it, and again once one is refused', async () => {
+  const refused: Answers = (handed) =>
+    signed(
+      handed.seals.map((seal) => refusedOf(seal, 'gate', 'signer_unavailable')),
+      signerOf(handed),
+    );
+  const carrier = await startCarrier(honest, refused, honest);
+  const { device } = await deviceWith(carrier.url, [1]);
+  await gone(device);
+  await device.send('telemetry', { value: 2 });
+  await gone(device);
+  const brought = carrier.handed.map(({ seals }) => seals[0]?.message.header.chain.length);
+  assert.deepEqual(brought, [1, 0, 1]);
+});
+
+/** Of an outbox that has readings whose lines begin with these numbers, or none. */
+async function sealedOf(...numbers: string[]) {
   const carrier = await startCarrier(honest);
   const directory = deviceDirectory([]);
   const outbox = join(directory, 'outbox', 'telemetry');
   makeDirectory(outbox);
-  const lines = [1, 2].map(
-    (value) => `{"_clock":"unknown","_id":"r-${value}","_time":"2026-11-23T12:00:00Z","value":${value}}`,
+  const lines = numbers.map(
+    (number, at) => `{"_clock":"unknown",${number}"_id":"r-${at}","_time":"2026-11-23T12:00:00Z","value":${at}}`,
   );
   writeFileSync(join(outbox, '00000001.log'), Buffer.concat(lines.map(encodeRecord)));
   const { device } = await openDevice(directory, via(carrier.url));
   await gone(device);
+  return carrier;
+}
+
+test('within a seal the run is one and the numbers grow: where they do not, another begins', async () => {
+  const numbers = ['1 a', '2 a', '7 a', '7 a', '3 a', '4 b', '5 b'].map((one) => one.split(' '));
+  const carrier = await sealedOf(...numbers.map(([number, run]) => `"_sequence":${number},"_run":"${run}",`));
+  const seals = carrier.handed.flatMap((handed) => handed.seals);
+  assert.deepEqual(
+    seals.map(({ members: { run, seq }, readings }) => [run, seq, readings.length]),
+    [
+      ['a', 1, 3],
+      ['a', 7, 1],
+      ['a', 3, 1],
+      ['b', 4, 2],
+    ],
+  );
+});
+
+test('readings of an outbox that gave no numbers are sealed too, as a run of their own', async () => {
+  const carrier = await sealedOf('', '');
   const [{ members, readings } = assert.fail()] = carrier.handed[0]?.seals ?? [];
   assert.deepEqual([members.seq, members.run.length, readings.length], [1, 12, 2]);
 });

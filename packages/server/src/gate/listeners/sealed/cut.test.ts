@@ -113,8 +113,10 @@ test('after a renewal the same reading is sealed anew, and is stored once', asyn
 test('who may not carry is answered so, whatever it brings', async (context) => {
   const { gate, pump } = await house(context);
   const agent = gate.agent(pump);
-  const { status, problem } = await carry(gate, agent, [sealOf(pump, {})]);
-  assert.deepEqual([status, problem.reason], [403, 'kind_not_admitted']);
+  for (const seal of [sealOf(pump, {}), Buffer.from('no seal')]) {
+    const { status, problem } = await carry(gate, agent, [seal]);
+    assert.deepEqual([status, problem.reason], [403, 'kind_not_admitted']);
+  }
   agent.destroy();
 });
 
@@ -128,6 +130,22 @@ test('what a carrier must be is an expectation like any other, at once', async (
   gate.change({ subject: 'gateway-1', kind: 'gateway', attributes: { carries: { value: true } } });
   const { verdicts } = await carry(gate, agents[1] as Agent, [sealOf(pump, {})]);
   assert.equal(verdicts[0]?.verdict, 'admitted');
+});
+
+test('P6: whoever sends to no stream keeps its connection while it may carry, and no longer', async (context) => {
+  const { gate, pump, agents } = await house(context, { carry: { kinds: ['gateway'], expect: { carries: true } } });
+  const set = (carries: boolean, floor: number) => {
+    const attributes = { carries: { value: carries }, floor: { value: floor } };
+    gate.change({ subject: 'gateway-1', kind: 'gateway', attributes });
+  };
+  set(true, 1);
+  await carry(gate, agents[0] as Agent, [sealOf(pump, {})]);
+  set(true, 2);
+  const { verdicts } = await carry(gate, agents[0] as Agent, [sealOf(pump, {}, { seq: 2 })]);
+  assert.equal(verdicts[0]?.verdict, 'admitted');
+  assert.deepEqual([gate.connections.size, gate.connections.closed], [1, 0]);
+  set(false, 2);
+  await until(() => gate.connections.size === 0, 'its connection is closed');
 });
 
 test('without a lease nobody carries', async (context) => {
