@@ -1,38 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
+import { disk, fill, skip } from '../../test/small-disk.ts';
 import { BoundedFile } from './bounded-file.ts';
 import type { Damage } from './damage.ts';
 import { Outbox } from './outbox.ts';
+import { numberIn } from './reading.ts';
 import { encodeRecord } from './segment.ts';
-
-/** A disk of a few hundred KiB, or undefined where this user may not mount one. */
-function smallDisk(kibibytes = 512): string | undefined {
-  const directory = mkdtempSync(join(tmpdir(), 'portcullis-disk-'));
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs', directory]);
-  after(() => {
-    spawnSync('umount', ['--lazy', directory]);
-    rmdirSync(directory);
-  });
-  if (status !== 0) return undefined;
-  return directory;
-}
-
-const canMount = smallDisk() !== undefined;
-const skip = canMount || process.env.CI === 'true' ? false : 'this needs the right to mount a tmpfs';
-const disk = () => smallDisk() ?? assert.fail('no tmpfs could be mounted');
-
-/** Takes every byte that is left. */
-function fill(directory: string): void {
-  try {
-    for (;;) appendFileSync(join(directory, 'filler'), Buffer.alloc(4096));
-  } catch {
-    assert.equal(statfsSync(directory).bavail, 0);
-  }
-}
 
 const lineFor = (value: number) =>
   `{"_clock":"unknown","_id":"r-${value}","value":${value},"text":"${'x'.repeat(80)}"}`;
@@ -73,6 +49,28 @@ test('P13: with no free byte the cursor moves: what was acknowledged is not sent
   await again.put(lineFor(1));
   again.close();
   assert.equal(new Outbox(join(directory, 'outbox')).length, 1);
+});
+
+test('P16: what a full disk did not take had no number', { skip }, async () => {
+  const directory = disk();
+  const outbox = new Outbox(join(directory, 'outbox'));
+  await outbox.put(lineFor(0));
+  fill(directory);
+  let held = 1;
+  while (
+    await outbox.put(lineFor(held)).then(
+      () => true,
+      (error: { code: string }) => assert.equal(error.code, 'disk_full'),
+    )
+  )
+    held++;
+  rmSync(join(directory, 'filler'));
+  await outbox.put(lineFor(held));
+  const numbers = outbox.peek(1_000, 1_000_000).map(({ line }) => numberIn(line)?.sequence);
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: held + 1 }, (_, index) => index + 1),
+  );
 });
 
 test('P13: a full disk on which there is no cursor yet is emptied all the same', { skip }, () => {
