@@ -51,10 +51,13 @@ test('who may not carry, and what is no seal, is refused as any other message', 
   const pump = await gate.device('pump-1');
   const device = await MqttClient.connected(placeOf(gate), await gate.device('truck-17'));
   const seal = bodyOf([sealOf(pump, { t: 1 })], 'jws');
-  device.publish('streams/telemetry/sealed', seal, { properties: { contentType: sealMediaTypes.jws } });
-  const refused = await device.hears('puback');
-  assert.equal(refused.reasonCode, 0x87);
-  assert.deepEqual({ ...refused.properties?.userProperties }, { reason: 'kind_not_admitted' });
+  for (const [index, brought] of [seal, Buffer.from('no seal')].entries()) {
+    const properties = { contentType: sealMediaTypes.jws };
+    device.publish('streams/telemetry/sealed', brought, { messageId: index + 1, properties });
+    const refused = await device.hears('puback');
+    assert.equal(refused.reasonCode, 0x87);
+    assert.deepEqual({ ...refused.properties?.userProperties }, { reason: 'kind_not_admitted' });
+  }
   const carrier = await MqttClient.connected(placeOf(gate), await gate.device('gateway-1', { kind: 'gateway' }), 4);
   carrier.publish('streams/telemetry/sealed', seal);
   await carrier.hears('puback');
@@ -62,6 +65,7 @@ test('who may not carry, and what is no seal, is refused as any other message', 
   assert.deepEqual(
     items.map(({ subject, reason }) => [subject, reason]),
     [
+      ['truck-17', 'kind_not_admitted'],
       ['truck-17', 'kind_not_admitted'],
       ['gateway-1', 'media_type_unsupported'],
     ],
