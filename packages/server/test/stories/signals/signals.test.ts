@@ -114,6 +114,11 @@ test('"explain" and "subject show" name the hold; "resolved" does not let it go,
   assert.equal((await signal(over('truck-17'))).results[0]?.outcome, 'resolved');
   await house.authority?.stop();
   await house.startAuthority();
+  // Until then a gate may decide by the lease of the authority's earlier run, and this one knows of none to ask.
+  await eventually(
+    async () => (await operator.gates()).every(({ lease }) => lease === 'held'),
+    'both gates hold a lease of the new run',
+  );
   const [hold] = await holds();
   assert.deepEqual(
     [hold?.state, hold?.alert.state, hold?.reason],
