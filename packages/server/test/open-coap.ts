@@ -30,7 +30,11 @@ export class OpenCoap {
   }
 
   static async open(context: TestContext, options: FrontOptions = {}): Promise<OpenCoap> {
-    const opened = new OpenCoap(await OpenFront.open(context, options));
+    return OpenCoap.beside(await OpenFront.open(context, options), context);
+  }
+
+  static async beside(front: OpenFront, context: TestContext): Promise<OpenCoap> {
+    const opened = new OpenCoap(front);
     opened.port = await opened.listener.listen();
     context.after(async () => {
       await opened.listener.close();

@@ -48,6 +48,7 @@ export interface FrontOptions {
   streams?: Record<string, StreamConfig>;
   retainDays?: number;
   carry?: StreamConfig;
+  ask?: StreamConfig;
   /** Stands between the gate and its real sink. */
   sink?: (real: Sink) => Sink;
 }
@@ -83,7 +84,7 @@ export class OpenFront {
   private constructor(
     certificates: FleetCertificates,
     sink: Sink,
-    { limits, streams = { telemetry }, retainDays = 0, carry }: FrontOptions,
+    { limits, streams = { telemetry }, retainDays = 0, carry, ask }: FrontOptions,
   ) {
     this.certificates = certificates;
     this.sink = sink;
@@ -103,7 +104,7 @@ export class OpenFront {
     };
     const bounds = { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax };
     this.recording = new SinkRecording({ sink, instance, lease: this.lease, bounds, log });
-    const policy = compilePolicy(streams, 1, carry);
+    const policy = compilePolicy(streams, 1, carry, ask);
     const { recording, lease } = this;
     const ground = { replica, lease, policy, recording, validityTime: system.now };
     this.ground = ground;
