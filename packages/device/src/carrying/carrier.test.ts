@@ -37,15 +37,17 @@ async function startCarrier(gates: string[], bounds?: SpoolBounds, directory = d
 }
 
 interface Wish {
+  /** An address of this machine, in place of 127.0.0.1. */
+  from?: string;
   headers?: Record<string, string>;
   path?: string;
   method?: string;
   waitSeconds?: number;
 }
 
-async function handOver(url: string, body: string, { headers, path, method, waitSeconds = 30 }: Wish = {}) {
+async function handOver(url: string, body: string, { from, headers, path, method, waitSeconds = 30 }: Wish = {}) {
   const sent = request(`${url}${path ?? '/v1/streams/telemetry/sealed'}`, {
-    ...{ method: method ?? 'POST', agent: false },
+    ...{ method: method ?? 'POST', agent: false, localAddress: from },
     headers: { 'content-type': sealsType, prefer: `wait=${waitSeconds}`, ...headers },
   });
   sent.on('error', () => undefined);
@@ -156,7 +158,7 @@ test('one that no gate ever answers holds up none of the others', async () => {
 test('P13: it holds as much as it may, on disk and on its way, and says so', async () => {
   const gate = await startGate();
   await gate.close();
-  const bounds = { bytesMax: 100, parcelsMax: 2, answersMax: 2, answerBytesMax: 1000 };
+  const bounds = { bytesMax: 1000, parcelsMax: 4, answersMax: 2, answerBytesMax: 1000 };
   const { url, carrier } = await startCarrier([gate.url], bounds);
   const handed = [];
   for (const body of ['1', '2', '3']) handed.push(await handOver(url, body, { waitSeconds: 0 }));
@@ -168,6 +170,8 @@ test('P13: it holds as much as it may, on disk and on its way, and says so', asy
   assert.equal(carrier.kept, 2);
   const again = await handOver(url, '1', { waitSeconds: 0 });
   assert.equal(again.status, 202, 'what is there takes no more room');
+  const other = await handOver(url, '3', { waitSeconds: 0, from: '127.0.0.2' });
+  assert.deepEqual([other.status, carrier.kept], [202, 3], 'there is room for who brought nothing yet');
 });
 
 test('P13: of the answers that it keeps the oldest go', async () => {

@@ -19,6 +19,8 @@ export interface CarrierOptions {
 
 /** Asked again, it is judged again: an answer that is kept is not enough. */
 export interface Asked {
+  /** The address of who asks. */
+  from: string;
   anew: boolean;
   /** How long an answer is waited for. */
   waitMs: number;
@@ -90,13 +92,13 @@ export class Carrier {
     return this.#delivered;
   }
 
-  /** What a gate said of it; `kept`: it is on disk, and no gate has answered yet; `full`: there is no room for it. */
-  async take(parcel: Parcel, { anew, waitMs, signal }: Asked): Promise<Answer | 'kept' | 'full'> {
+  /** What a gate said of it; `kept`: it is on disk, and no gate has answered yet; `full`: there is no room for it, or none for more of who asks. */
+  async take(parcel: Parcel, { from, anew, waitMs, signal }: Asked): Promise<Answer | 'kept' | 'full'> {
     const name = Spool.nameOf(parcel);
     if (anew) this.#spool.forgetAnswer(name);
     const known = this.#spool.answerOf(name);
     if (known) return known;
-    if (!this.#spool.keep(name, parcel)) return 'full';
+    if (!this.#spool.keep(name, parcel, from)) return 'full';
     this.#pump();
     const enough = AbortSignal.any([signal, this.#abort.signal, AbortSignal.timeout(waitMs)]);
     await this.#settled(name, enough);

@@ -82,9 +82,10 @@ export class Reception {
       response.once('close', () => gone.abort());
       const anew = /\bno-cache\b/i.test(request.headers['cache-control'] ?? '');
       const signal = AbortSignal.any([gone.signal, this.#abort.signal]);
-      const answer = await this.#carrier.take(parcel, { anew, waitMs: waitMsOf(request), signal });
+      const { remoteAddress: from = '' } = request.socket;
+      const answer = await this.#carrier.take(parcel, { from, anew, waitMs: waitMsOf(request), signal });
       if (answer === 'full')
-        throw new PortcullisError('carrier_full', 'as much as may wait here does; come back later');
+        throw new PortcullisError('carrier_full', 'as much as may wait here of you does; come back later');
       if (answer === 'kept') json(response, 202, 'application/json', { kept: true });
       else this.#handOver(response, parcel, answer);
     } catch (error) {

@@ -33,8 +33,49 @@ export const spoolBounds: SpoolBounds = {
   answerBytesMax: 32 * 1024 * 1024,
 };
 
-/** In the order in which they came, by the hash of what they are. */
-type Kept = Map<string, { order: number; bytes: number }>;
+interface File {
+  order: number;
+  bytes: number;
+  /** Who brought it; undefined: an earlier process knew. */
+  from: string | undefined;
+}
+
+/** How many files, and of how many bytes. */
+interface Size {
+  files: number;
+  bytes: number;
+}
+
+/** In the order in which they came, by the hash of what they are, and what they come to. */
+class Kept extends Map<string, File> {
+  readonly #sizes = new Map<string | undefined, Size>();
+  bytes = 0;
+
+  /** Of all that one of them brought. */
+  of(from: string | undefined): Size {
+    return this.#sizes.get(from) ?? { files: 0, bytes: 0 };
+  }
+
+  override set(hash: string, file: File): this {
+    this.#count(this.get(hash), -1);
+    this.#count(file, 1);
+    return super.set(hash, file);
+  }
+
+  override delete(hash: string): boolean {
+    this.#count(this.get(hash), -1);
+    return super.delete(hash);
+  }
+
+  #count(file: File | undefined, times: 1 | -1): void {
+    if (!file) return;
+    const size = this.of(file.from);
+    const counted = { files: size.files + times, bytes: size.bytes + times * file.bytes };
+    if (counted.files === 0) this.#sizes.delete(file.from);
+    else this.#sizes.set(file.from, counted);
+    this.bytes += times * file.bytes;
+  }
+}
 
 const headBytesMax = 512;
 
@@ -45,8 +86,8 @@ const headBytesMax = 512;
 export class Spool {
   readonly #directory: string;
   readonly #bounds: SpoolBounds;
-  readonly #parcels: Kept = new Map();
-  readonly #answers: Kept = new Map();
+  readonly #parcels = new Kept();
+  readonly #answers = new Kept();
   #order = 0;
 
   constructor(directory: string, bounds: SpoolBounds = spoolBounds) {
@@ -56,7 +97,7 @@ export class Spool {
     const found = readdirSync(directory).flatMap(nameIn);
     for (const { order, hash, kind, name } of found.toSorted((one, other) => one.order - other.order)) {
       const { size: bytes } = statSync(join(directory, name));
-      (kind === 'answer' ? this.#answers : this.#parcels).set(hash, { order, bytes });
+      (kind === 'answer' ? this.#answers : this.#parcels).set(hash, { order, bytes, from: undefined });
       this.#order = Math.max(this.#order, order);
     }
     // A crash between the two: the answer came, and its parcel is done.
@@ -80,12 +121,24 @@ export class Spool {
     return this.#parcels.has(name);
   }
 
-  /** On disk once this returns. False: there is no room for it. */
-  keep(name: string, { stream, mediaType, body }: Parcel): boolean {
+  /** On disk once this returns. False: there is no room for it, or none for more of whoever brought it. */
+  keep(name: string, { stream, mediaType, body }: Parcel, from: string): boolean {
     if (this.#parcels.has(name)) return true;
+    const content = fileOf({ stream, mediaType }, body);
+    return this.#hasRoom(content.length, from) && this.#write(this.#parcels, name, 'parcel', content, from);
+  }
+
+  /**
+   * Who has something here has at most half of what the others leave: however much one brings, there is room for the next, and he has all
+   * the more the fewer they are.
+   */
+  #hasRoom(bytes: number, from: string): boolean {
     const { bytesMax, parcelsMax } = this.#bounds;
-    if (this.#parcels.size >= parcelsMax || bytesIn(this.#parcels) + body.length > bytesMax) return false;
-    return this.#write(this.#parcels, name, 'parcel', fileOf({ stream, mediaType }, body));
+    const own = this.#parcels.of(from);
+    const freeBytes = bytesMax - this.#parcels.bytes - bytes;
+    const freeFiles = parcelsMax - this.#parcels.size - 1;
+    if (own.files === 0) return freeBytes >= 0 && freeFiles >= 0;
+    return own.bytes + bytes <= freeBytes && own.files < freeFiles;
   }
 
   /** Undefined: it is not what was kept any more, and goes; whoever brought it has it still. */
@@ -107,7 +160,7 @@ export class Spool {
   answer(name: string, { status, mediaType, body }: Answer): boolean {
     const { answersMax, answerBytesMax } = this.#bounds;
     for (const oldest of this.#answers.keys()) {
-      if (this.#answers.size < answersMax && bytesIn(this.#answers) + body.length <= answerBytesMax) break;
+      if (this.#answers.size < answersMax && this.#answers.bytes + body.length <= answerBytesMax) break;
       this.#drop(this.#answers, oldest, 'answer');
     }
     this.#drop(this.#answers, name, 'answer');
@@ -116,10 +169,14 @@ export class Spool {
     return true;
   }
 
+  /** One that is damaged goes: what it was said of is carried once more. */
   answerOf(name: string): Answer | undefined {
     if (!this.#answers.has(name)) return undefined;
     const { head, body } = this.#read(this.#answers, name, 'answer');
-    return { status: Number(head.status), mediaType: String(head.mediaType), body };
+    const { status, mediaType } = head;
+    if (typeof status === 'number' && typeof mediaType === 'string') return { status, mediaType, body };
+    this.#drop(this.#answers, name, 'answer');
+    return undefined;
   }
 
   /** Its parcel is to be judged again when it comes again. */
@@ -127,7 +184,7 @@ export class Spool {
     this.#drop(this.#answers, name, 'answer');
   }
 
-  #write(kept: Kept, hash: string, kind: Kind, content: Buffer): boolean {
+  #write(kept: Kept, hash: string, kind: Kind, content: Buffer, from?: string): boolean {
     const order = ++this.#order;
     const file = this.#fileOf(order, hash, kind);
     try {
@@ -137,7 +194,7 @@ export class Spool {
       if (!noRoom.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
       return false;
     }
-    kept.set(hash, { order, bytes: content.length });
+    kept.set(hash, { order, bytes: content.length, from });
     return true;
   }
 
@@ -181,10 +238,4 @@ function headIn(text: string): Record<string, unknown> {
   } catch {
     return {};
   }
-}
-
-function bytesIn(kept: Kept): number {
-  let sum = 0;
-  for (const { bytes } of kept.values()) sum += bytes;
-  return sum;
 }
