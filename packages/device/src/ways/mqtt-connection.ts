@@ -23,7 +23,8 @@ const underWayMax = 256;
 /** What a gate answers is short: no more than this is held of what it has begun to say. */
 const answerBytesMax = 64 * 1024;
 const keepAliveSeconds = 60;
-const pingMs = 45_000;
+/** Silence is noticed at every second of these at the latest: within the keep alive [MQTT-3.1.2-20]. */
+const pingMs = 25_000;
 /** How long a DISCONNECT of ours may take to leave. */
 const goodbyeMs = 2_000;
 const version = { protocolVersion: 5 } as const;

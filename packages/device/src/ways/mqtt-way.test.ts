@@ -221,17 +221,36 @@ test('a reading that is more than the gate takes in one packet is moved aside, a
   );
 });
 
-test('what is not answered in time is given up with its connection', async () => {
-  const gate = await startMqttGate({ publish: () => 'hang' });
+function wayTo(gate: string, timeoutMs: number) {
   const credential = makeCredential([]);
   const { roots, fleet: name } = credential;
   const connector = new StrictConnector({ roots, fleet: name, role: 'gate', credential }, realNetwork, 'mqtt');
   const clock = new Clock(realSystem, () => 0);
-  const way = new MqttWay({ connector, gates: () => [gate.url], clientId: 'truck-17', clock });
+  const way = new MqttWay({ connector, gates: () => [gate], clientId: 'truck-17', clock });
   const readings = [{ line: '{"_clock":"unknown","_id":"a"}', place: { segment: 1, offset: 1 } }];
-  const batch = { gate: gate.url, stream: 'cold', readings, timeoutMs: 200, signal: limit() };
+  return { way, batch: { gate, stream: 'cold', readings, timeoutMs, signal: limit() } };
+}
+
+test('what is not answered in time is given up with its connection', async () => {
+  const gate = await startMqttGate({ publish: () => 'hang' });
+  const { way, batch } = wayTo(gate.url, 200);
   await assert.rejects(way.send(batch), { code: 'server_unreachable', detail: { begun: true }, message: /in time/ });
   await assert.rejects(way.send({ ...batch, signal: AbortSignal.abort() }), { code: 'server_unreachable' });
+  way.close();
+});
+
+test('who has nothing to send is heard of within the keep alive, whenever it sent last', async (context) => {
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  const gate = await startMqttGate();
+  const { way, batch } = wayTo(gate.url, patienceMs);
+  await way.send(batch);
+  const pings = () => gate.connections[0]?.filter(({ cmd }) => cmd === 'pingreq').length;
+  context.mock.timers.tick(46_000);
+  await way.send(batch);
+  context.mock.timers.tick(30_000);
+  await until('it is heard of', () => pings() === 1);
+  const [connect] = gate.connections[0] as [IConnectPacket];
+  assert.deepEqual([connect.keepalive, gate.connections.length], [60, 1]);
   way.close();
 });
 
