@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { AppliedReport, LeaseRequest } from '@portcullis/contract';
+import { AppliedReport, LeaseRequest, type SubjectId } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { z } from 'zod';
 import { until } from '../../../test/open-front.ts';
@@ -9,10 +9,11 @@ import { createLog, realSystem } from '../../telemetry/telemetry.ts';
 import { Leasing } from './leasing.ts';
 
 const hash = 'a'.repeat(64);
-const { pruneWaits: _later, ...counters } = LeaseRequest.shape.counters.shape;
+const later = { pruneWaits: true, refusedMost: true, missing: true, advised: true } as const;
+const counters = LeaseRequest.shape.counters.omit(later);
 /** What version 0.1.0 takes: strictly that. */
 const earlier: Record<string, z.ZodType> = {
-  '/v1/leases': LeaseRequest.omit({ mqtt: true }).extend({ counters: z.strictObject(counters) }),
+  '/v1/leases': LeaseRequest.omit({ mqtt: true }).extend({ counters }),
   '/v1/reports': AppliedReport.omit({ hash: true }),
   '/v1/leases/release': z.unknown(),
 };
@@ -51,7 +52,9 @@ function leasingAt(context: TestContext, authority: EarlierAuthority) {
       ...{ applied: 7, hash, connectionsClosed: 0, clock: 1, url: 'https://localhost:1', mqtt: 'mqtts://localhost:2' },
       counters: {
         ...{ connections: 0, admitted: 0, refused: 0, overruns: 0, unproven: 0 },
-        ...{ policy: 1, policyRefused: false, pruneWaits: 40_000 },
+        ...{ policy: 1, policyRefused: false, pruneWaits: 40_000, advised: [null] },
+        refusedMost: [{ subject: 'truck-17' as SubjectId, perMinute: 1, reason: 'stream_unknown' }],
+        missing: [{ subject: 'truck-17' as SubjectId, readings: 1, since: '2026-01-01T00:00:00.000Z' }],
       },
     }),
     follows: () => true,

@@ -41,7 +41,7 @@ export class Leasing {
   #reported: Report | undefined;
   #said = '';
   /** What an authority of version 0.1.0 does not know: figures for people, and what it finds out otherwise. */
-  readonly #spare = new Spare('pruneWaits', 'refusedMost', 'missing', 'hash', 'mqtt');
+  readonly #spare = new Spare('pruneWaits', 'refusedMost', 'missing', 'advised', 'hash', 'mqtt');
 
   constructor(parts: Parts) {
     this.#parts = parts;
