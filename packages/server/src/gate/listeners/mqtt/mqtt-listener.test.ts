@@ -5,11 +5,12 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { IPubackPacket } from 'mqtt-packet';
+import type { Delta } from '../../../../test/fed-replica.ts';
 import { MqttClient } from '../../../../test/mqtt-client.ts';
 import { OpenFront, sinkWith, until } from '../../../../test/open-front.ts';
-import type { Sink } from '../../../storage/sink.ts';
+import type { RefusedReading, Sink } from '../../../storage/sink.ts';
 
 const placeOf = (gate: OpenFront) => ({ port: gate.mqttPort, ca: gate.certificates.rootPem });
 
@@ -223,3 +224,53 @@ test('P8: a refused reading that can not be kept is not acknowledged', async (co
     ['connack'],
   );
 });
+
+/** A gate that refused one reading, whose keeping does not end before `letGo`. */
+async function keepingSlowly(context: TestContext, version: 4 | 5, delta: Partial<Delta>, payload: string) {
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  let begun = false;
+  const keepIn = (real: Sink) => async (rows: RefusedReading[]) => {
+    begun = true;
+    await held;
+    await real.keepRefused(rows);
+  };
+  const streams = {
+    telemetry: { kinds: ['device' as const], expect: { status: 'active' } },
+    doors: { kinds: ['device' as const], expect: {} },
+  };
+  const sink = (real: Sink) => sinkWith(real, { keepRefused: keepIn(real) });
+  const gate = await OpenFront.open(context, { streams, sink });
+  const leaf = await gate.device('truck-17', delta);
+  const client = await MqttClient.connected(placeOf(gate), leaf, version);
+  client.publish('streams/telemetry/r-1', payload);
+  await until(() => begun, 'it is being kept');
+  return { gate, leaf, client, letGo };
+}
+
+for (const version of [4, 5] as const) {
+  test(`P7: MQTT ${version}: what is kept as refused is acknowledged to nobody who was cut meanwhile`, async (context) => {
+    const { gate, leaf, client, letGo } = await keepingSlowly(context, version, {}, 'no');
+    gate.change({ subject: 'truck-17', certificates: [{ ...leaf, standing: 'revoked' }] });
+    letGo();
+    await client.ends();
+    const heard = client.heard.map(({ cmd }) => cmd);
+    assert.deepEqual(heard, version === 5 ? ['connack', 'disconnect'] : ['connack']);
+    assert.equal((await kept(gate)).length, 1);
+  });
+
+  test(`P8: MQTT ${version}: what was refused while its stream did not admit the device is not acknowledged once it does`, async (context) => {
+    const off = { attributes: { status: { value: 'off' } } };
+    const { gate, leaf, client, letGo } = await keepingSlowly(context, version, off, '{"n":1}');
+    gate.change({ subject: 'truck-17', attributes: { status: { value: 'active' } } });
+    letGo();
+    await client.ends();
+    assert.deepEqual(
+      client.heard.map(({ cmd }) => cmd),
+      ['connack'],
+    );
+    const again = await MqttClient.connected(placeOf(gate), leaf, version);
+    again.publish('streams/telemetry/r-1', '{"n":1}');
+    await again.hears('puback');
+    assert.deepEqual(await gate.stored(), [{ n: 1 }]);
+  });
+}

@@ -1,12 +1,14 @@
+import { reasons } from '@portcullis/contract';
 import type { IPublishPacket } from 'mqtt-packet';
 import type { RefusedReading } from '../../../storage/sink.ts';
-import { isAdmissible, type Refused } from '../../admission/admit.ts';
+import { isAdmissible, judge, judgeCarrier, type Refused } from '../../admission/admit.ts';
 import type { Connection } from '../../connections/connections.ts';
 import type { Intake } from '../intake.ts';
 import { mediaTypeOf, parseReadings, type Readings, type Unreadable } from '../readings.ts';
 import { Submission, type Submitted } from '../submission.ts';
 import { toldOf } from '../told.ts';
 import { type Acknowledgements, type CarryingParts, carry } from './carrying.ts';
+import { connectRefused } from './connect-judgement.ts';
 import { type Reply, replyTo } from './refusals.ts';
 import { type Say, wordsOf } from './say.ts';
 import { type Target, targetOf } from './topic.ts';
@@ -141,12 +143,25 @@ export class Publications {
         payload: new Uint8Array(payload as Buffer),
       },
     };
-    if (!(await this.#parts.keepRefused(row))) {
+    const kept = await this.#parts.keepRefused(row);
+    if (!kept || this.#isOutdated(refused, target)) {
       this.#settle(publication, undefined);
       return this.#host.refused({ by: 'silence', later: true });
     }
     this.#host.kept(row);
     this.#settle(publication, qos === 0 ? undefined : say.pubackRefused(messageId as number, code, problem));
+  }
+
+  /** P7: what was refused as things stood then is not acknowledged when they stand otherwise now, for it would be judged otherwise. */
+  #isOutdated({ reason }: Refused, target: Target | undefined): boolean {
+    const { ground } = this.#parts;
+    const { connection: bearer } = this.#host;
+    if (connectRefused(bearer, ground)) return true;
+    if (reasons[reason].class !== 'certificate') return false;
+    const now = target?.sealed
+      ? judgeCarrier(bearer, ground)
+      : judge({ bearer, stream: ground.policy.streams.get(target?.stream ?? ''), data: [] }, ground);
+    return now === undefined;
   }
 
   /** Without an answer its client sends it again when it is back. */
