@@ -1,5 +1,6 @@
 import { reasons, type SealForm, type SealVerdict, type StreamName } from '@portcullis/contract';
 import { messageRefused, type ReadSeal, readSeal, sealNameOf } from '@portcullis/device/seal';
+import type { Replica } from '../../../replica/replica.ts';
 import type { Refused } from '../../admission/admit.ts';
 import { describe } from '../../admission/explain.ts';
 import type { Bearer } from '../../connections/bearer.ts';
@@ -29,6 +30,8 @@ export interface Brought {
 export interface Judged {
   thumbprint: string | null;
   verdict: SealVerdict;
+  /** Of one that was admitted: by whom it is, and at which revision that was so last. */
+  admitted?: { bearer: Bearer; revision: number };
 }
 
 /** What became of all of them; `carrier`: it was refused itself, and those seals have no verdict. */
@@ -122,7 +125,8 @@ export class CarriedSeals {
   #end(seal: Buffer, read: ReadSeal, bearer: Bearer, result: Submitted): void {
     if ('refused' in result) return this.#tell(seal, read, bearer, result.refused);
     const { acknowledged: readings, revision } = result;
-    this.#settle(read, { seal: sealNameOf(seal), verdict: 'admitted', readings, revision });
+    const at = this.#parts.ground.replica.revision;
+    this.#settle(read, { seal: sealNameOf(seal), verdict: 'admitted', readings, revision }, { bearer, revision: at });
   }
 
   /** Its signer's reading is refused, or its carrier: then there is nothing to be said of the seal. */
@@ -147,9 +151,7 @@ export class CarriedSeals {
   }
 
   #verdictOf(seal: Buffer, refused: Refused, of: Bearer): SealVerdict {
-    const { type: _, status: __, reason, ...told } = toldOf(refused, of, this.#parts.ground.replica);
-    const { class: reasonClass } = reasons[reason as keyof typeof reasons];
-    return { seal: sealNameOf(seal), verdict: 'refused', class: reasonClass, reason, ...told } as SealVerdict;
+    return refusedVerdict(sealNameOf(seal), refused, of, this.#parts.ground.replica);
   }
 
   /** Under the carrier's name: whom the seal names has perhaps never heard of it. */
@@ -162,10 +164,18 @@ export class CarriedSeals {
     verdicts.refused(reason, carrier.name, known, 1, describeRefusal);
   }
 
-  #settle(read: ReadSeal | null, verdict: SealVerdict | undefined): void {
-    if (verdict) this.#judged.push({ thumbprint: read?.thumbprint.toString('hex') ?? null, verdict });
+  #settle(read: ReadSeal | null, verdict: SealVerdict | undefined, admitted?: Judged['admitted']): void {
+    const thumbprint = read?.thumbprint.toString('hex') ?? null;
+    if (verdict) this.#judged.push({ thumbprint, verdict, ...(admitted && { admitted }) });
     if (--this.#left === 0) this.#done({ judged: this.#judged, carrier: this.#carrier });
   }
+}
+
+/** As it is told to whom it concerns. */
+export function refusedVerdict(seal: SealVerdict['seal'], refused: Refused, of: Bearer, replica: Replica): SealVerdict {
+  const { type: _, status: __, reason, ...told } = toldOf(refused, of, replica);
+  const { class: reasonClass } = reasons[reason as keyof typeof reasons];
+  return { seal, verdict: 'refused', class: reasonClass, reason, ...told } as SealVerdict;
 }
 
 function otherStream(sealed: StreamName, brought: string): Refused {

@@ -1,7 +1,9 @@
 /** Whoever carries and whoever sealed are judged by the same steps, each time something changes: cutting either ends what is brought. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import type { Agent } from 'node:https';
 import { type TestContext, test } from 'node:test';
+import { PortcullisError } from '@portcullis/contract';
 import type { Leaf } from '../../../../test/fleet-certificates.ts';
 import { type FrontOptions, OpenFront, until } from '../../../../test/open-front.ts';
 import { type CarriedBack, carry, sealOf } from '../../../../test/sealing.ts';
@@ -76,6 +78,33 @@ test('a signer that is cut while its seal waits: its reading is refused, signed;
   );
   await refusedWith(second, 'attribute_not_expected', 'certificate');
   assert.deepEqual(await gate.stored(), [{ n: 1 }]);
+});
+
+/** The first seal of a request is stored, and the second one waits for the key of its signer; then `change`. */
+async function whileAnotherWaits(context: TestContext, change: (gate: OpenFront, signer: Leaf) => void) {
+  const { gate, pump, agents } = await house(context);
+  const valve = await gate.device('valve-1');
+  const leaf = Promise.withResolvers<Buffer>();
+  gate.leafOf = () => leaf.promise;
+  const seals = [sealOf(pump, { n: 1 }, { brings: true }), sealOf(valve, { n: 2 })];
+  const carried = carry(gate, agents[0] as Agent, seals);
+  await until(async () => (await gate.stored()).length === 1, 'the first is stored');
+  change(gate, pump);
+  if (gate.lease.holds()) leaf.resolve(new X509Certificate(valve.cert).raw);
+  else leaf.reject(new PortcullisError('server_unreachable', 'the authority does not answer'));
+  return await carried;
+}
+
+test('P7: a signer that is cut while another seal of the request is waited for is not told that its own is stored', async (context) => {
+  const answer = await whileAnotherWaits(context, (gate, pump) =>
+    gate.change({ subject: 'pump-1', certificates: [{ ...pump, standing: 'revoked' }] }),
+  );
+  await refusedWith(answer, 'not_admitted', 'certificate');
+  assert.equal(answer.verdicts[1]?.verdict, 'admitted');
+});
+
+test('P7: a lease that ends meanwhile too, for the signer may be cut', async (context) => {
+  await refusedWith(await whileAnotherWaits(context, ({ lease }) => lease.end()), 'replica_stale', 'gate');
 });
 
 test('a carrier that is cut while it carries: nothing more of what it brought is stored, and nothing is said of the seal', async (context) => {

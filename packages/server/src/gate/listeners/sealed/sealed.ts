@@ -10,11 +10,11 @@ import {
 import { bodyOf, type GateSigner, makeAcknowledgement, messagesIn } from '@portcullis/device/seal';
 import { fromPem } from '../../../pki/pki.ts';
 import { timestamp } from '../../../telemetry/telemetry.ts';
-import type { Refused } from '../../admission/admit.ts';
+import { judge, type Refused } from '../../admission/admit.ts';
 import type { Connection } from '../../connections/connections.ts';
 import type { SubmissionParts } from '../submission.ts';
 import type { ServerCredential } from '../tls.ts';
-import { type Carried, CarriedSeals, type Judged } from './carried.ts';
+import { type Carried, CarriedSeals, type Judged, refusedVerdict } from './carried.ts';
 import { Signers } from './signers.ts';
 import { Turns } from './turns.ts';
 
@@ -67,11 +67,21 @@ export class Seals {
     const left = [...bySigner(judged)];
     const made: Buffer[] = [];
     this.#turns.add(() => {
-      const [signer, seals] = left.pop() as [string | null, SealVerdict[]];
-      made.push(this.#acknowledgementOf(signer, seals, form, stream));
+      const [signer, seals] = left.pop() as [string | null, Judged[]];
+      const verdicts = seals.map((one) => this.#asOfNow(one, stream));
+      made.push(this.#acknowledgementOf(signer, verdicts, form, stream));
       if (left.length === 0) done({ acknowledgements: bodyOf(made, form) });
       return left.length > 0;
     });
+  }
+
+  /** P7: other seals of the request may have been waited for, and the signer cut meanwhile, or the lease lost: it is told what it would be told now. */
+  #asOfNow({ verdict, admitted }: Judged, name: string): SealVerdict {
+    const { ground } = this.#parts;
+    if (!admitted || (admitted.revision === ground.replica.revision && ground.lease.holds())) return verdict;
+    const { bearer } = admitted;
+    const refused = judge({ bearer, stream: ground.policy.streams.get(name), data: [] }, ground);
+    return refused ? refusedVerdict(verdict.seal, refused, bearer, ground.replica) : verdict;
   }
 
   #acknowledgementOf(signer: string | null, seals: SealVerdict[], form: SealForm, stream: string): Buffer {
@@ -88,12 +98,12 @@ const tooMany: Refused = {
   detail: `the body holds more than ${sealBounds.sealsMax} seals`,
 };
 
-function bySigner(judged: readonly Judged[]): Map<string | null, SealVerdict[]> {
-  const verdicts = new Map<string | null, SealVerdict[]>();
-  for (const { thumbprint, verdict } of judged) {
-    const known = verdicts.get(thumbprint);
-    if (known) known.push(verdict);
-    else verdicts.set(thumbprint, [verdict]);
+function bySigner(judged: readonly Judged[]): Map<string | null, Judged[]> {
+  const all = new Map<string | null, Judged[]>();
+  for (const one of judged) {
+    const known = all.get(one.thumbprint);
+    if (known) known.push(one);
+    else all.set(one.thumbprint, [one]);
   }
-  return verdicts;
+  return all;
 }
