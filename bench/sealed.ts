@@ -40,8 +40,7 @@ function bareVerification(): number {
   const bytes = Buffer.alloc(400, 1);
   const signature = sign('sha256', bytes, privateKey);
   const begun = process.cpuUsage();
-  for (let count = 0; count < verifications; count++)
-    verify('sha256', bytes, publicKey, signature);
+  for (let count = 0; count < verifications; count++) verify('sha256', bytes, publicKey, signature);
   const { user, system } = process.cpuUsage(begun);
   return (user + system) / verifications;
 }
