@@ -23,6 +23,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   enrolment: ['alerts', 'bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
   'key-credentials': ['pki', 'keys', 'oscore', 'storage', 'journal', 'attributes', 'revocation'],
   archive: ['issuance', 'storage'],
+  backup: ['storage', 'journal'],
   rules: ['expressions', 'storage', 'journal', 'attributes'],
   feed: ['alerts', 'storage', 'journal', 'attributes', 'revocation'],
   replica: [],

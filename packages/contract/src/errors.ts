@@ -106,6 +106,7 @@ export const failures = {
   store_damaged: { status: 500, retry: false, title: 'the store is damaged' },
   store_version: { status: 500, retry: false, title: 'the store was made by another version' },
   journal_damaged: { status: 500, retry: false, title: 'the journal was edited or cut' },
+  backup_damaged: { status: 500, retry: false, title: 'the file is no whole backup' },
   port_taken: { status: 500, retry: true, title: 'the port is taken' },
   key_unusable: { status: 500, retry: false, title: 'the key file can not be used' },
   credential_unusable: { status: 500, retry: false, title: 'the credential can not be used' },

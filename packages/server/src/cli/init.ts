@@ -1,14 +1,12 @@
-import { existsSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { FleetName, Host, PortcullisError } from '@portcullis/contract';
-import { diskFailure, makeDirectory, removeDirectories } from '@portcullis/device';
 import type { Command } from 'commander';
-import { putInPlace, realSystem } from '../telemetry/telemetry.ts';
+import { realSystem } from '../telemetry/telemetry.ts';
 import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { DeskPlace } from './fleet-directory.ts';
 import type { Output } from './output.ts';
-import { stopSignals } from './processes.ts';
+import { makeWhole, requireEmpty } from './whole-directory.ts';
 
 interface InitOptions extends FleetOptions {
   basePort: string;
@@ -65,50 +63,6 @@ function deskPlace(word: string): DeskPlace {
   const host = Host.safeParse(word);
   if (host.success) return { host: host.data };
   throw new PortcullisError('usage', `--desk ${word} is no place; it must be here, none, or a DNS name or address`);
-}
-
-function requireEmpty(directory: string): void {
-  const found = statSync(directory, { throwIfNoEntry: false });
-  if (!found) return;
-  if (!found.isDirectory())
-    throw new PortcullisError('fleet_exists', `"${directory}" is a file; choose another directory`);
-  if (readdirSync(directory).length === 0) return;
-  throw new PortcullisError('fleet_exists', `"${directory}" is not empty; choose another directory`);
-}
-
-/**
- * Made beside and put in its place as a whole: nothing half-made stands where a fleet should be, and what fails, or is interrupted,
- * leaves nothing behind. (What a kill leaves is named for what it is: `DIR.new-PID`.)
- */
-async function makeWhole(directory: string, make: (beside: string) => Promise<void>): Promise<void> {
-  const place = resolve(directory);
-  const beside = `${place}.new-${process.pid}`;
-  const above = makeDirectory(dirname(place));
-  const remove = () => {
-    if (existsSync(beside)) rmSync(beside, { recursive: true });
-    removeDirectories(above);
-  };
-  const interrupted = () => {
-    remove();
-    process.exit(1);
-  };
-  for (const signal of stopSignals) process.once(signal, interrupted);
-  try {
-    await make(beside);
-    if (existsSync(place)) rmdirSync(place);
-    await putInPlace(beside, place);
-  } catch (error) {
-    remove();
-    throw inItsOwnName(error, directory);
-  } finally {
-    for (const signal of stopSignals) process.removeListener(signal, interrupted);
-  }
-}
-
-/** What the disk said of the name beside is said of the one that was asked for. */
-function inItsOwnName(error: unknown, directory: string): unknown {
-  const cause = error instanceof PortcullisError && error.code === 'directory_unusable' ? error.cause : error;
-  return diskFailure(cause, directory);
 }
 
 function wordsOf({ fleet, directory, rootKey }: { fleet: string; directory: string; rootKey: string }): string {

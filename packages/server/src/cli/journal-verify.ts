@@ -111,7 +111,7 @@ function gatesIn(home: string): Promise<Gate[]> {
 const isOfARevision = ({ revision }: { revision: number }) => revision > 0;
 
 /** `REVISION:HASH`, a copy of the authority's head, or a gate's file of heads. @throws {PortcullisError} `usage` */
-function headsGiven(word: string): HeldHead[] {
+export function headsGiven(word: string): HeldHead[] {
   const [, revision, hash] = /^(\d+):([0-9a-f]{64})$/.exec(word) ?? [];
   if (revision !== undefined && hash !== undefined) return [{ revision: Number(revision), hash, by: word }];
   if (!existsSync(word)) {

@@ -9,3 +9,4 @@
  */
 export { openEnrolment } from './open.ts';
 export type { Enrolment } from './promises.ts';
+export { voidUnusedTokens } from './tokens.ts';

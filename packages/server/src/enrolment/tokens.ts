@@ -196,6 +196,15 @@ export async function revokeToken(parts: EnrolmentParts, by: By, id: string): Pr
   });
 }
 
+/**
+ * Of a restored store: it does not know which of these were used since it was copied, and one that was proves nothing any more (P9).
+ * Resolves to how many there were.
+ */
+export async function voidUnusedTokens(db: Writer): Promise<number> {
+  const unused = db.updateTable('tokens').set({ voided: 1 }).where('publicKey', 'is', null).where('voided', '=', 0);
+  return Number((await unused.executeTakeFirst()).numUpdatedRows);
+}
+
 async function isKnown(db: Writer, id: string): Promise<boolean> {
   for (const table of ['tokens', 'archivedTokens'] as const) {
     if (await db.selectFrom(table).select('id').where('id', '=', id).executeTakeFirst()) return true;

@@ -6,5 +6,6 @@
  * - Who is behind on another history is refused (`revision_regressed`).
  * Refuses to know: what gates expect, and how messages travel.
  */
+export { coverLeases } from './horizon.ts';
 export { openFeed } from './open.ts';
 export type { Feed, RulesToTell } from './promises.ts';

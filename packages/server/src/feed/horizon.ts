@@ -1,5 +1,13 @@
 import type { Store } from '../storage/storage.ts';
 
+/**
+ * Of a restored store: the authority that it was copied from may have granted leases since, and those are waited for before any receipt
+ * is given (rule 6).
+ */
+export async function coverLeases(store: Store, leaseMs: number): Promise<void> {
+  await (await Horizon.read(store)).cover(leaseMs);
+}
+
 /** How long the leases that were granted may last, on disk before they are granted (rule 6). */
 export class Horizon {
   readonly #store: Store;

@@ -20,5 +20,5 @@ export type {
   OpenDraft,
 } from './promises.ts';
 export { readVerifiedFile, type Verified, writeVerifiedFile } from './verified-file.ts';
-export { type HeldHead, type Verification, verifyJournal } from './verify.ts';
+export { type HeldHead, storedHeadOf, type Verification, verifyJournal } from './verify.ts';
 export type { EndVerification } from './verify-end.ts';

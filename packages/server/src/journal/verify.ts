@@ -103,6 +103,12 @@ export function cutAfter(reached: JournalHead, heads: HeldHead[]): string | unde
 
 export const storedHead = (db: Reader) => db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
 
+/** Where the journal of a store that nobody need hold ends. */
+export async function storedHeadOf(store: Pick<Store, 'snapshot'>): Promise<JournalHead> {
+  const { position, revision, hash, revisionHash } = await store.snapshot(storedHead);
+  return { position, revision, hash, revisionHash };
+}
+
 export function otherHead(stored: JournalHead, reached: JournalHead): string | undefined {
   const same =
     stored.position === reached.position &&

@@ -11,6 +11,7 @@ export type { Reader, Store, Writer } from './store/promises.ts';
 export type { Schema } from './store/schema.ts';
 export {
   checkSqliteStore,
+  copySqliteStore,
   createSqliteStore,
   openSqliteStore,
   readSqliteStore,

@@ -17,7 +17,24 @@ export async function createFile(file: string, content: string): Promise<void> {
   } finally {
     await unlink(next);
   }
-  await synced(dirname(file));
+  await syncDirectory(dirname(file));
+}
+
+/**
+ * A new file for its owner alone, in as many pieces as `write` says: all of it is on disk once this resolves. What a crash or an error leaves is a part
+ * of it, so it is made beside.
+ */
+export async function createInPieces(
+  file: string,
+  write: (append: (piece: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const handle = await open(file, 'wx', ownerAlone);
+  try {
+    await write((piece) => handle.writeFile(piece));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 /** At the end of a file, which is made if it is not there. A crash leaves a part of it at the end, or none. */
@@ -29,13 +46,13 @@ export async function appendTo(file: string, content: string): Promise<void> {
   } finally {
     await handle.close();
   }
-  await synced(dirname(file));
+  await syncDirectory(dirname(file));
 }
 
 /** What is whole beside takes its place at once, and has it after a power cut too once this resolves. */
 export async function putInPlace(beside: string, place: string): Promise<void> {
   await rename(beside, place);
-  await synced(dirname(place));
+  await syncDirectory(dirname(place));
 }
 
 /** What an earlier crash left half-written goes first, with whatever mode it had. */
@@ -53,7 +70,8 @@ async function written(file: string, content: string, mode: number): Promise<str
   return file;
 }
 
-async function synced(directory: string): Promise<void> {
+/** The names in it are what they are after a power cut too. */
+export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {
     await handle.sync();

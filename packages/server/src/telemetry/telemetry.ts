@@ -4,7 +4,7 @@
  * Refuses to know: every other room.
  */
 export { type DiskSpace, diskSpace } from './disk-space.ts';
-export { appendTo, createFile, putInPlace, replaceFile } from './durable-file.ts';
+export { appendTo, createFile, createInPieces, putInPlace, replaceFile, syncDirectory } from './durable-file.ts';
 export { goOn, type Pauses } from './go-on.ts';
 export { createLog, type Log, type LogDestination, type LogLevel, logFile } from './log.ts';
 export { prettyLine } from './pretty-log.ts';

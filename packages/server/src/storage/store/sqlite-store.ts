@@ -72,6 +72,26 @@ export function checkSqliteStore(directory: string): void {
   }
 }
 
+/**
+ * A copy of one committed state, whoever holds the store: nothing is locked, and the write-ahead log is kept as long as it takes. What was
+ * deleted is not in it. @throws {PortcullisError} `fleet_missing`, `store_version`, `store_damaged`, `disk_full`
+ */
+export function copySqliteStore(directory: string, target: string): void {
+  requireStore(directory);
+  const file = fileIn(directory);
+  const database = openDatabase(file, 'read');
+  try {
+    requireVersion(database, migrations.length);
+    database.prepare('VACUUM INTO ?').run(target);
+  } catch (error) {
+    asFailure(error, `"${file}"`);
+  } finally {
+    database.close();
+  }
+  // The copy has the mode of a store from its first opening on.
+  openDatabase(target, 'create').close();
+}
+
 async function snapshotOf<T>(file: string, work: (db: Reader) => Promise<T>): Promise<T> {
   const connection = connect(openDatabase(file, 'read'), 'begin');
   try {
