@@ -32,6 +32,7 @@ export * from './host.ts';
 export * from './identity.ts';
 export * from './journeys.ts';
 export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.ts';
+export * from './key-algorithms.ts';
 export * from './key-credentials.ts';
 export * from './labels.ts';
 export * from './missing-readings.ts';

@@ -10,6 +10,10 @@ export const objectIdentifiers = {
   ecdsaWithSha384: '1.2.840.10045.4.3.3',
   /** RFC 8410 §3 */
   ed25519: '1.3.101.112',
+  /** RFC 9881 §2: of the key and of the signature */
+  mlDsa44: '2.16.840.1.101.3.4.3.17',
+  mlDsa65: '2.16.840.1.101.3.4.3.18',
+  mlDsa87: '2.16.840.1.101.3.4.3.19',
   /** RFC 8017 appendix A */
   rsaEncryption: '1.2.840.113549.1.1.1',
   sha256WithRsaEncryption: '1.2.840.113549.1.1.11',

@@ -1,5 +1,5 @@
 import { createHash, verify, type X509Certificate } from 'node:crypto';
-import { Asked, answerBytes, PortcullisError, SignedAnswer } from '@portcullis/contract';
+import { Asked, answerBytes, digestOf, PortcullisError, SignedAnswer } from '@portcullis/contract';
 import { exchange } from '../link/exchange.ts';
 import type { Link } from '../link/link.ts';
 import { subjectNamesIn } from '../link/subject-names.ts';
@@ -84,7 +84,7 @@ function signerComplaint(
 
 function isSigned(signer: X509Certificate, payload: Buffer, signature: string): boolean {
   try {
-    return verify('sha256', answerBytes(payload), signer.publicKey, Buffer.from(signature, 'base64'));
+    return verify(digestOf(signer.publicKey), answerBytes(payload), signer.publicKey, Buffer.from(signature, 'base64'));
   } catch {
     return false;
   }

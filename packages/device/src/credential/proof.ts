@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { digestOf } from '@portcullis/contract';
 
 /** PKCS#8 of an Ed25519 key around its seed (RFC 8410 §7). */
 const seedPrefix = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -13,5 +14,6 @@ export function proofKeyOf(secret: string): { proofKey: string; prove(bytes: Buf
 
 /** By the key of a certificate. */
 export function signatureBy(keyPem: string, bytes: Buffer): string {
-  return sign('sha256', bytes, createPrivateKey(keyPem)).toString('base64');
+  const key = createPrivateKey(keyPem);
+  return sign(digestOf(key), bytes, key).toString('base64');
 }

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto';
-import { type Asked, answerBytes, type SignedAnswer } from '@portcullis/contract';
+import { type Asked, answerBytes, digestOf, type SignedAnswer } from '@portcullis/contract';
 import type { Issuance } from '../issuance/issuance.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
@@ -39,7 +39,7 @@ export class Answers {
   async signed(asked: Asked, told: object): Promise<SignedAnswer> {
     const { key, signer, signerIssuer } = await this.#key();
     const payload = Buffer.from(JSON.stringify({ ...told, ...asked }));
-    const signature = sign('sha256', answerBytes(payload), key).toString('base64');
+    const signature = sign(digestOf(key), answerBytes(payload), key).toString('base64');
     return { payload: payload.toString('base64'), signature, signer, signerIssuer };
   }
 

@@ -1,4 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { digestOf } from '@portcullis/contract';
 
 /** PKCS#8 of an Ed25519 key around its seed (RFC 8410 §7). */
 const seedPrefix = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -21,7 +22,7 @@ export function keyOfProof(proofKey: string): KeyObject {
 
 export function signedBy(key: KeyObject, bytes: Buffer, signature: string): boolean {
   try {
-    return verify(key.asymmetricKeyType === 'ed25519' ? null : 'sha256', bytes, key, Buffer.from(signature, 'base64'));
+    return verify(digestOf(key), bytes, key, Buffer.from(signature, 'base64'));
   } catch {
     return false;
   }

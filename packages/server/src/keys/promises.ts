@@ -1,14 +1,16 @@
+import type { KeyAlgorithm } from '@portcullis/contract';
 import type { SignatureMaker } from '../pki/pki.ts';
 
 export interface Signer extends SignatureMaker {
   readonly name: string;
+  readonly keyAlgorithm: KeyAlgorithm;
   /** SubjectPublicKeyInfo in DER. */
   readonly publicKey: Buffer;
 }
 
 export interface Keys {
-  /** @throws {PortcullisError} `key_unusable` where the name is taken */
-  create(name: string): Promise<Signer>;
+  /** Of P-256, unless another algorithm is given. @throws {PortcullisError} `key_unusable` where the name is taken */
+  create(name: string, algorithm?: KeyAlgorithm): Promise<Signer>;
   /** @throws {PortcullisError} `key_unusable` */
   open(name: string): Promise<Signer>;
 }

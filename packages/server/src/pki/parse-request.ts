@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { CertificationRequest } from '@peculiar/asn1-csr';
 import { AsnConvert } from '@peculiar/asn1-schema';
-import { objectIdentifiers, PortcullisError } from '@portcullis/contract';
+import { keyAlgorithms, objectIdentifiers, PortcullisError } from '@portcullis/contract';
 
 export interface ParsedRequest {
   /** SubjectPublicKeyInfo in DER: all that is used of a request (P1). */
@@ -15,10 +15,10 @@ const rsaBits = { min: 2_048, max: 8_192 } as const;
 
 /** Signature algorithm → the digest that `node:crypto` verifies with; null where the scheme has its own. */
 const digests: Record<string, string | null> = {
-  [objectIdentifiers.ecdsaWithSha256]: 'sha256',
   [objectIdentifiers.ecdsaWithSha384]: 'sha384',
   [objectIdentifiers.sha256WithRsaEncryption]: 'sha256',
   [objectIdentifiers.ed25519]: null,
+  ...Object.fromEntries(Object.values(keyAlgorithms).map(({ signature, digest }) => [signature, digest])),
 };
 
 /**
@@ -76,6 +76,9 @@ function requireAllowed(publicKey: Buffer): KeyObject {
       if (namedCurve === 'prime256v1' || namedCurve === 'secp384r1') return key;
       throw refused(`on the curve ${namedCurve}`);
     case 'ed25519':
+    case 'ml-dsa-44':
+    case 'ml-dsa-65':
+    case 'ml-dsa-87':
       return key;
     case 'rsa':
       if (modulusLength >= rsaBits.min && modulusLength <= rsaBits.max) return key;
@@ -86,7 +89,7 @@ function requireAllowed(publicKey: Buffer): KeyObject {
 }
 
 function refused(what: string, cause?: unknown): PortcullisError {
-  const allowed = `P-256, P-384, Ed25519, or RSA with ${rsaBits.min} to ${rsaBits.max} bits`;
+  const allowed = `P-256, P-384, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87, or RSA with ${rsaBits.min} to ${rsaBits.max} bits`;
   return new PortcullisError('key_refused', `the public key is ${what}; it must be ${allowed}`, { cause });
 }
 
@@ -95,7 +98,7 @@ function checkSignature(request: CertificationRequest, key: KeyObject): void {
   if (digest === undefined) {
     throw new PortcullisError(
       'request_signature_invalid',
-      `the request is signed with ${request.signatureAlgorithm.algorithm}; it must be ECDSA or RSA with SHA-256, ECDSA with SHA-384, or Ed25519`,
+      `the request is signed with ${request.signatureAlgorithm.algorithm}; it must be ECDSA or RSA with SHA-256, ECDSA with SHA-384, Ed25519, or ML-DSA`,
     );
   }
   const signed = request.certificationRequestInfoRaw ?? AsnConvert.serialize(request.certificationRequestInfo);

@@ -1,0 +1,51 @@
+/**
+ * What the certificates of a fleet are signed with and for: one name for the key and the signature that it makes. Whoever signs or verifies
+ * takes digest and identifier from here.
+ */
+import { z } from 'zod';
+import { objectIdentifiers } from './object-identifiers.ts';
+
+interface Facts {
+  /** As `node:crypto` names it. */
+  keyType: 'ec' | 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87';
+  namedCurve?: 'prime256v1';
+  /** Of the signature; its parameters are absent (RFC 5758 §3.2, RFC 9881 §2). */
+  signature: string;
+  /** What `node:crypto` is told to hash with; null: the scheme takes the message itself. */
+  digest: 'sha256' | null;
+}
+
+export const keyAlgorithms = {
+  'p-256': {
+    keyType: 'ec',
+    namedCurve: 'prime256v1',
+    signature: objectIdentifiers.ecdsaWithSha256,
+    digest: 'sha256',
+  },
+  'ml-dsa-44': { keyType: 'ml-dsa-44', signature: objectIdentifiers.mlDsa44, digest: null },
+  'ml-dsa-65': { keyType: 'ml-dsa-65', signature: objectIdentifiers.mlDsa65, digest: null },
+  'ml-dsa-87': { keyType: 'ml-dsa-87', signature: objectIdentifiers.mlDsa87, digest: null },
+} as const satisfies Record<string, Facts>;
+
+export type KeyAlgorithm = keyof typeof keyAlgorithms;
+
+export const KeyAlgorithm = z.enum(Object.keys(keyAlgorithms) as [KeyAlgorithm, ...KeyAlgorithm[]]);
+
+/** What a `KeyObject` says of itself. */
+interface KeyFacts {
+  asymmetricKeyType?: string | undefined;
+  asymmetricKeyDetails?: { namedCurve?: string | undefined } | undefined;
+}
+
+/** Undefined: a key of none of them. */
+export function keyAlgorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyFacts): KeyAlgorithm | undefined {
+  return KeyAlgorithm.options.find((name) => {
+    const { keyType, namedCurve }: Facts = keyAlgorithms[name];
+    return keyType === asymmetricKeyType && (keyType !== 'ec' || namedCurve === asymmetricKeyDetails?.namedCurve);
+  });
+}
+
+/** What `sign` and `verify` of `node:crypto` are told to hash with, for a key of any kind that is taken. */
+export function digestOf({ asymmetricKeyType }: KeyFacts): 'sha256' | null {
+  return asymmetricKeyType === 'ec' || asymmetricKeyType === 'rsa' ? 'sha256' : null;
+}
