@@ -26,7 +26,7 @@ const modules = join(root, 'node_modules');
 const environment = { ...process.env, NODE_PATH: modules, PATH: `${join(modules, '.bin')}:${process.env.PATH}` };
 /** `npx` looks for a package above the current folder; here the same commands are on the path. `examples` are those of this tree. */
 const local = (text: string) =>
-  text.replaceAll(/\bnpx (portcullis)/g, '$1').replaceAll(/\bnode (examples\/)/g, `node ${root}/$1`);
+  text.replaceAll(/\bnpx (portcullis|node\b)/g, '$1').replaceAll(/\bnode (examples\/)/g, `node ${root}/$1`);
 
 export class Newcomer {
   readonly #home: string;

@@ -5,9 +5,23 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { freeBasePort } from '../tools/commands.ts';
 import { asNewcomer, blocksOf } from './newcomer.ts';
-import { root, textOf } from './tree.ts';
+import { root, textOf, trackedFiles } from './tree.ts';
 
 const hasMosquitto = process.env.CI === 'true' || spawnSync('mosquitto_pub', ['-h']).error === undefined;
+
+test('TypeScript that a page runs is run by the Node of npm ci, whatever else the machine has', () => {
+  const lines = trackedFiles()
+    .filter((path) => path.endsWith('.md'))
+    .flatMap((path) =>
+      textOf(path)
+        .split('\n')
+        .map((line) => `${path}: ${line}`),
+    );
+  assert.deepEqual(
+    lines.filter((line) => /(?<!npx )\bnode (?:--\S+ )*[\w./-]+\.ts\b/.test(line)),
+    [],
+  );
+});
 
 /** Each in a folder of its own, side by side: most of the time each waits for a process to start. */
 describe('prose', { concurrency: true }, () => {
