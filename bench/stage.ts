@@ -41,11 +41,10 @@ export async function openStage(
 
 async function furnish(house: House): Promise<Stage> {
   const { directory: pem } = await house.pem(await house.device('truck-17'));
-  const settings = await readSqliteStore(join(house.fleet, 'authority')).snapshot((db) =>
-    db.selectFrom('settings').selectAll().execute(),
+  const issuers = await readSqliteStore(join(house.fleet, 'authority')).snapshot((db) =>
+    db.selectFrom('issuers').select('certificate').execute(),
   );
-  const setting = (name: string) => settings.find((row) => row.name === name)?.value ?? '';
-  writeFileSync(join(pem, 'trust.pem'), setting('roots') + setting('issuer-device') + setting('issuer-infrastructure'));
+  writeFileSync(join(pem, 'trust.pem'), issuers.map(({ certificate }) => certificate).join(''));
   const forged = await forge(house.fleet, { issuer: 'issuer-infrastructure', kind: 'gate', subject: 'gate-1' });
   const server = { key: join(house.home, 'server.key'), cert: join(house.home, 'server.pem') };
   writeFileSync(server.key, forged.key, { mode: 0o600 });

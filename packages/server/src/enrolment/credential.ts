@@ -18,13 +18,13 @@ export async function credentialOf(
   parts: EnrolmentParts,
   { subject, kind, der }: { subject: string; kind: Kind; der: Buffer },
 ): Promise<IssuedCredential> {
-  const { notBefore, notAfter } = readCertificate(der);
+  const { issuer, notBefore, notAfter } = readCertificate(der);
   return {
     fleet: FleetName.parse(parts.fleet),
     subject: subject as SubjectId,
     kind,
     certificate: toPem('CERTIFICATE', der),
-    issuer: parts.issuance.issuerOf(kind),
+    issuer: parts.issuance.issuerOf({ issuer }),
     roots: parts.issuance.bundle.roots,
     bundleVersion: parts.issuance.bundle.version,
     renewAfter: timestamp(parts.issuance.renewAfter({ notBefore, notAfter })),

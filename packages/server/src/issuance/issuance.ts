@@ -7,6 +7,7 @@
  */
 
 export type { SignedCertificate } from './issue.ts';
+export type { FleetIssuer } from './issuers.ts';
 export { type Label, type Labels, openLabels } from './labels.ts';
 export { makeFleet } from './make-fleet.ts';
 export { openIssuance } from './open.ts';

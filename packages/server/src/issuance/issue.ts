@@ -1,23 +1,12 @@
 /** How a certificate is made, in order: spend the permit, choose the time, store the serial, sign. */
 import assert from 'node:assert/strict';
 import { type Fingerprint, type Kind, PortcullisError, type Purpose, type SubjectId } from '@portcullis/contract';
-import type { Signer } from '../keys/keys.ts';
-import { fingerprintOf, makeCertificate, toPem } from '../pki/pki.ts';
+import { type CertificateFields, fingerprintOf, makeCertificate, toPem } from '../pki/pki.ts';
 import type { Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { Permit } from './check.ts';
+import { type FleetIssuer, issuingFor } from './issuers.ts';
 import { backdateMs, remainingMsMin } from './profiles.ts';
-
-/** One of the fleet's two issuers, ready to sign. */
-export interface Issuer {
-  /** The common name in its certificate. */
-  name: string;
-  fingerprint: Fingerprint;
-  certificate: Buffer;
-  notBefore: number;
-  notAfter: number;
-  signer: Signer;
-}
 
 export interface SignedCertificate {
   fingerprint: Fingerprint;
@@ -41,14 +30,20 @@ export interface SignedCertificate {
 export interface IssueParts {
   store: Store;
   system: System;
-  issuers: Record<string, Issuer>;
+  issuers: readonly FleetIssuer[];
+  /** What each certificate names, so that anybody can ask about it; nothing where a fleet answers nobody. */
+  addressesOf(issuer: FleetIssuer): CertificateFields['addresses'];
 }
 
 /** @throws {PortcullisError} `issuer_ended` */
-export async function issue({ store, system, issuers }: IssueParts, permit: Permit): Promise<SignedCertificate> {
+export async function issue(
+  { store, system, issuers, addressesOf }: IssueParts,
+  permit: Permit,
+): Promise<SignedCertificate> {
   // 1. The permit holds all that was checked; it can not be used again.
   const { subject, kind, profile, publicKey, uri, hosts } = Permit.spend(permit);
-  const issuer = issuers[profile.issuer] as Issuer;
+  const issuer = issuingFor(issuers, profile.issuer);
+  const addresses = addressesOf(issuer);
 
   // 2. Never before its issuer, never after it (RFC 5280 §6.1.3 would refuse the chain), and valid for clocks that are behind.
   const now = system.now();
@@ -73,6 +68,7 @@ export async function issue({ store, system, issuers }: IssueParts, permit: Perm
       purposes: [profile.purpose],
       uris: [uri],
       hosts,
+      ...(addresses && { addresses }),
     },
     issuer.signer,
   );
@@ -83,17 +79,17 @@ export async function issue({ store, system, issuers }: IssueParts, permit: Perm
     kind,
     purpose: profile.purpose,
     issuer: issuer.name,
-    issuerFingerprint: issuer.fingerprint,
+    issuerFingerprint: issuer.fingerprint as Fingerprint,
     notBefore,
     notAfter,
     publicKey,
     der,
     pem: toPem('CERTIFICATE', der),
-    issuerPem: toPem('CERTIFICATE', issuer.certificate),
+    issuerPem: issuer.pem,
   };
 }
 
-function issuerEnded({ name, notAfter }: Issuer): PortcullisError {
+function issuerEnded({ name, notAfter }: FleetIssuer): PortcullisError {
   const end = new Date(notAfter).toISOString();
   return new PortcullisError('issuer_ended', `"${name}" ends ${end}, and signs nothing in its last hour or after it`);
 }

@@ -54,7 +54,7 @@ for (const leftMs of [hour - 1, 40 * minute, 0, -day]) {
 test('each certificate says which issuer signed it, by the name in its certificate and by its fingerprint', async (context) => {
   const { issuance, end, issued } = await open(context);
   const { issuer, issuerFingerprint } = await issued(5 * day);
-  const facts = readCertificate(issuance.issuerOf('device'));
+  const facts = readCertificate(issuance.issuerOf({ issuer: 'fleet-1 device issuer' }));
   assert.deepEqual([issuer, issuerFingerprint], [facts.subject, facts.fingerprint]);
   assert.deepEqual(issuance.ends(), [
     { name: 'fleet-1 device issuer', notAfter: end },

@@ -47,14 +47,17 @@ export async function makeFleet({ store, keys, system, fleet }: Parts): Promise<
   const device = await issuerOf(await keys.create('issuer-device'), `${fleet} device issuer`);
   const infrastructure = await issuerOf(await keys.create('issuer-infrastructure'), `${fleet} infrastructure issuer`);
   const pem = (der: Buffer) => toPem('CERTIFICATE', der);
-  const settings = {
-    fleet,
-    bundleVersion: '1',
-    roots: pem(root),
-    'issuer-device': pem(device),
-    'issuer-infrastructure': pem(infrastructure),
-  };
-  const rows = Object.entries(settings).map(([name, value]) => ({ name, value }));
-  await store.change((db) => db.insertInto('settings').values(rows).execute());
+  const settings = { fleet, bundleVersion: '1', roots: pem(root) };
+  const made = { state: 'issuing', madeAt: now } as const;
+  const issuers = [
+    { key: 'root', role: 'root', certificate: pem(root), ...made },
+    { key: 'issuer-device', role: 'device', certificate: pem(device), ...made },
+    { key: 'issuer-infrastructure', role: 'infrastructure', certificate: pem(infrastructure), ...made },
+  ] as const;
+  await store.change(async (db) => {
+    const rows = Object.entries(settings).map(([name, value]) => ({ name, value }));
+    await db.insertInto('settings').values(rows).execute();
+    await db.insertInto('issuers').values(issuers).execute();
+  });
   return { root: settings.roots };
 }

@@ -2,40 +2,43 @@ import { createHash } from 'node:crypto';
 import { FleetName, PortcullisError } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Keys } from '../keys/keys.ts';
-import { fromPem, readCertificate } from '../pki/pki.ts';
+import type { CertificateFields } from '../pki/pki.ts';
 import type { Schema, Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { check } from './check.ts';
-import { type Issuer, issue, type SignedCertificate } from './issue.ts';
-import { profiles, renewedAfterMsMin } from './profiles.ts';
+import { issue, type SignedCertificate } from './issue.ts';
+import { type FleetIssuer, openIssuers } from './issuers.ts';
+import { renewedAfterMsMin } from './profiles.ts';
 import type { Issuance } from './promises.ts';
 
 interface Parts {
   store: Store;
   keys: Keys;
   system: System;
+  /** Where a desk publishes what is known of certificates: `http://NAME[:PORT]`. */
+  publicUrl?: string | undefined;
 }
 
-export async function openIssuance({ store, keys, system }: Parts): Promise<Issuance> {
+export async function openIssuance({ store, keys, system, publicUrl }: Parts): Promise<Issuance> {
   const settings = await readSettings(store);
-  const issuers = {
-    'issuer-device': await openIssuer(keys, 'issuer-device', settings),
-    'issuer-infrastructure': await openIssuer(keys, 'issuer-infrastructure', settings),
-  };
+  const issuers = await openIssuers(store, keys);
   const fleet = FleetName.parse(settings.get('fleet'));
-  const parts = { store, system, issuers };
+  const addressesOf = (issuer: FleetIssuer) => (publicUrl === undefined ? undefined : addressesAt(publicUrl, issuer));
+  const parts = { store, system, issuers, addressesOf };
+  const below = issuers.filter(({ role }) => role !== 'root');
   return {
     bundle: {
       version: Number(settings.get('bundleVersion')),
       roots: settings.get('roots') ?? '',
-      issuers: `${settings.get('issuer-device')}${settings.get('issuer-infrastructure')}`,
+      issuers: below.map(({ pem }) => pem).join(''),
     },
-    issuerOf: (kind) => settings.get(kind === 'authority' ? 'issuer-infrastructure' : profiles[kind].issuer) ?? '',
+    issuers: () => issuers,
+    issuerOf: (certificate) => below.find(({ name }) => name === certificate.issuer)?.pem ?? '',
     check: (request) => check(fleet, request),
     issue: (permit) => issue(parts, permit),
     record,
     recordOwn: (db, signed, actor) => recordOwn(db, signed, { revision: 0, at: system.now(), actor }),
-    ends: () => Object.values(issuers).map(({ name, notAfter }) => ({ name, notAfter })),
+    ends: () => below.map(({ name, notAfter }) => ({ name, notAfter })),
     renewAfter({ notBefore, notAfter }) {
       const share = 1 / 2 + (system.random(4).readUInt32BE() / 2 ** 32) * (2 / 3 - 1 / 2);
       const soonest = system.now() + Math.min(renewedAfterMsMin, (notAfter - notBefore) / 10);
@@ -44,24 +47,14 @@ export async function openIssuance({ store, keys, system }: Parts): Promise<Issu
   };
 }
 
+/** Each issuer has one list, one place for its certificate, and all have one responder. */
+function addressesAt(url: string, { key }: FleetIssuer): CertificateFields['addresses'] {
+  return { lists: [`${url}/crl/${key}.crl`], answers: [`${url}/ocsp`], issuers: [`${url}/ca/${key}.cer`] };
+}
+
 async function readSettings(store: Store): Promise<Map<string, string>> {
   const rows = await store.read((db) => db.selectFrom('settings').selectAll().execute());
   return new Map(rows.map(({ name, value }) => [name, value]));
-}
-
-async function openIssuer(keys: Keys, key: string, settings: Map<string, string>): Promise<Issuer> {
-  const [certificate] = fromPem('CERTIFICATE', settings.get(key) ?? '');
-  if (!certificate) throw new PortcullisError('store_damaged', `the store has no certificate of "${key}"`);
-  const facts = readCertificate(certificate);
-  const signer = await keys.open(key);
-  if (!signer.publicKey.equals(facts.publicKey)) {
-    throw new PortcullisError(
-      'key_unusable',
-      `the key "${key}" is not the one of its certificate; put the right file back`,
-    );
-  }
-  const { subject: name, fingerprint, notBefore, notAfter } = facts;
-  return { name, fingerprint, certificate, notBefore, notAfter, signer };
 }
 
 async function record(

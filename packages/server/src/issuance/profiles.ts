@@ -6,8 +6,8 @@ const day = 24 * hour;
 export interface Profile {
   purpose: Purpose;
   lifetimeMs: number;
-  /** The name of the issuer's key. */
-  issuer: 'issuer-device' | 'issuer-infrastructure';
+  /** Which issuers sign it. */
+  issuer: 'device' | 'infrastructure';
 }
 
 /** A fresh certificate is valid for clocks that are behind by this much (FIELD-NOTES D8). */
@@ -34,9 +34,9 @@ export const issuerLifetimeMs = 10 * 365 * day;
 const infrastructure = (lifetimeMs: number): Profile => ({
   purpose: 'client',
   lifetimeMs,
-  issuer: 'issuer-infrastructure',
+  issuer: 'infrastructure',
 });
-const device: Profile = { purpose: 'client', lifetimeMs: 30 * day, issuer: 'issuer-device' };
+const device: Profile = { purpose: 'client', lifetimeMs: 30 * day, issuer: 'device' };
 
 /** What a client certificate of each kind is. The authority itself is a server only. */
 export const profiles: Record<Exclude<Kind, 'authority'>, Profile> = {
@@ -51,14 +51,14 @@ export const profiles: Record<Exclude<Kind, 'authority'>, Profile> = {
 };
 
 /** The server certificates of gates, desks and the authority. */
-export const serverProfile: Profile = { purpose: 'server', lifetimeMs: 24 * hour, issuer: 'issuer-infrastructure' };
+export const serverProfile: Profile = { purpose: 'server', lifetimeMs: 24 * hour, issuer: 'infrastructure' };
 
 /** What a desk signs public answers with: good for that and nothing else. */
 export const publicationProfile: Profile = {
   purpose: 'publication',
   lifetimeMs: 30 * day,
-  issuer: 'issuer-infrastructure',
+  issuer: 'infrastructure',
 };
 
 /** The certificate on a label: it outlives any journey, since its key is gone and nobody can renew it. */
-export const labelProfile: Profile = { purpose: 'label', lifetimeMs: 2 * 365 * day, issuer: 'issuer-device' };
+export const labelProfile: Profile = { purpose: 'label', lifetimeMs: 2 * 365 * day, issuer: 'device' };

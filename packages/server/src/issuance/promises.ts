@@ -1,8 +1,8 @@
-import type { Kind } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
 import type { CheckRequest, Permit } from './check.ts';
 import type { SignedCertificate } from './issue.ts';
+import type { FleetIssuer } from './issuers.ts';
 
 /** The certificates that everybody trusts or needs for a chain, in PEM. */
 export interface Bundle {
@@ -13,8 +13,10 @@ export interface Bundle {
 
 export interface Issuance {
   readonly bundle: Bundle;
-  /** The certificate of the issuer that signs for this kind, in PEM. */
-  issuerOf(kind: Kind): string;
+  /** All that sign or signed, the root too, in the order in which they were made. */
+  issuers(): readonly FleetIssuer[];
+  /** The certificate of the issuer that signed this one, in PEM. `issuer`: the common name that it has there. */
+  issuerOf(certificate: { issuer: string }): string;
   /** @throws {PortcullisError} `request_malformed`, `key_refused`, `request_signature_invalid` */
   check(request: CheckRequest): Permit;
   /** @throws {PortcullisError} `issuer_ended`. Signs. The serial is on disk before; the certificate is nobody's until it is recorded. */

@@ -2,22 +2,31 @@ import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
+  AccessDescription,
   AlgorithmIdentifier,
   AttributeTypeAndValue,
   AttributeValue,
+  AuthorityInfoAccessSyntax,
   AuthorityKeyIdentifier,
   BasicConstraints,
   Certificate,
+  CRLDistributionPoints,
+  DistributionPoint,
+  DistributionPointName,
   ExtendedKeyUsage,
   Extension,
   Extensions,
   GeneralName,
+  id_ad_caIssuers,
+  id_ad_ocsp,
   id_ce_authorityKeyIdentifier,
   id_ce_basicConstraints,
+  id_ce_cRLDistributionPoints,
   id_ce_extKeyUsage,
   id_ce_keyUsage,
   id_ce_subjectAltName,
   id_ce_subjectKeyIdentifier,
+  id_pe_authorityInfoAccess,
   KeyIdentifier,
   KeyUsage,
   KeyUsageFlags,
@@ -55,6 +64,8 @@ export interface CertificateFields {
   uris?: string[];
   /** DNS names and addresses. */
   hosts?: string[];
+  /** Where whoever verifies finds its issuer's list (RFC 5280 §4.2.1.13), answers about it, and its issuer's certificate (§4.2.2.1). */
+  addresses?: { lists: string[]; answers: string[]; issuers: string[] };
 }
 
 /** The certificate in DER, signed. */
@@ -101,6 +112,24 @@ function extensionsOf(fields: CertificateFields): Extension[] {
     ),
     ...(purposes ? [extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage(purposes.flatMap(usagesOf)))] : []),
     ...(names.length > 0 ? [extension(id_ce_subjectAltName, false, new SubjectAlternativeName(names))] : []),
+    ...(fields.addresses ? addressesOf(fields.addresses) : []),
+  ];
+}
+
+function addressesOf({ lists, answers, issuers }: NonNullable<CertificateFields['addresses']>): Extension[] {
+  const uri = (address: string) => new GeneralName({ uniformResourceIdentifier: address });
+  const point = (address: string) =>
+    new DistributionPoint({ distributionPoint: new DistributionPointName({ fullName: [uri(address)] }) });
+  const access = (accessMethod: string) => (address: string) =>
+    new AccessDescription({ accessMethod, accessLocation: uri(address) });
+  const accesses = [...answers.map(access(id_ad_ocsp)), ...issuers.map(access(id_ad_caIssuers))];
+  return [
+    ...(lists.length > 0
+      ? [extension(id_ce_cRLDistributionPoints, false, new CRLDistributionPoints(lists.map(point)))]
+      : []),
+    ...(accesses.length > 0
+      ? [extension(id_pe_authorityInfoAccess, false, new AuthorityInfoAccessSyntax(accesses))]
+      : []),
   ];
 }
 

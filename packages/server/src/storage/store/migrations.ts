@@ -1,5 +1,6 @@
 import { alertsTables } from './tables/alerts.ts';
 import { heldTables } from './tables/held.ts';
+import { issuersTables } from './tables/issuers.ts';
 import { journeysTables } from './tables/journeys.ts';
 import { labelsTables } from './tables/labels.ts';
 import { publicationTables } from './tables/publication.ts';
@@ -108,4 +109,5 @@ export const migrations: readonly string[] = [
   -- Where a gate takes MQTT.
   ALTER TABLE subjects ADD COLUMN mqttUrl TEXT;
   `,
+  issuersTables,
 ];

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { AlertsTables } from './tables/alerts.ts';
 import type { HeldTables } from './tables/held.ts';
+import type { IssuersTables } from './tables/issuers.ts';
 import type { JourneysTables } from './tables/journeys.ts';
 import type { LabelsTables } from './tables/labels.ts';
 import type { PublicationTables } from './tables/publication.ts';
@@ -50,6 +51,7 @@ interface TokensTable {
 /** Times are milliseconds since 1970, flags are 0 or 1, JSON is text. */
 export interface Schema
   extends HeldTables,
+    IssuersTables,
     SignalsTables,
     RulesTables,
     AlertsTables,

@@ -32,29 +32,35 @@ export async function forge(
   { issuer, kind, subject, hosts = ['localhost'], ...rest }: Forgery,
 ): Promise<Forged> {
   const home = join(fleet, 'authority');
-  const settings = await readSqliteStore(home).snapshot((db) => db.selectFrom('settings').selectAll().execute());
-  const setting = (name: string) => settings.find((row) => row.name === name)?.value ?? '';
+  const { name, issuerPem } = await readSqliteStore(home).snapshot(async (db) => {
+    const fleetName = db.selectFrom('settings').select('value').where('name', '=', 'fleet');
+    const issuerRow = db.selectFrom('issuers').select('certificate').where('key', '=', issuer);
+    return {
+      name: (await fleetName.executeTakeFirstOrThrow()).value,
+      issuerPem: (await issuerRow.executeTakeFirstOrThrow()).certificate,
+    };
+  });
   const signer = await fileKeys(join(home, 'keys')).open(issuer);
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const [issuerDer] = fromPem('CERTIFICATE', setting(issuer));
+  const [issuerDer] = fromPem('CERTIFICATE', issuerPem);
   const now = Date.now();
   const der = await makeCertificate(
     {
       serial: Buffer.from(`40${'11'.repeat(15)}`, 'hex'),
-      issuer: `${setting('fleet')} ${issuer === 'issuer-device' ? 'device' : 'infrastructure'} issuer`,
+      issuer: `${name} ${issuer === 'issuer-device' ? 'device' : 'infrastructure'} issuer`,
       issuerPublicKey: readCertificate(issuerDer as Buffer).publicKey,
       subject,
       publicKey: publicKey.export({ type: 'spki', format: 'der' }),
       notBefore: now + (rest.from ?? -hour),
       notAfter: now + (rest.until ?? hour),
       purposes: [rest.purpose ?? 'server'],
-      uris: [subjectUri(setting('fleet') as FleetName, kind, subject as SubjectId)],
+      uris: [subjectUri(name as FleetName, kind, subject as SubjectId)],
       hosts,
     },
     signer,
   );
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-  return { key, cert: toPem('CERTIFICATE', der) + setting(issuer) };
+  return { key, cert: toPem('CERTIFICATE', der) + issuerPem };
 }
 
 export interface Proxy {

@@ -1,0 +1,66 @@
+/** Who signs. Each has a name and a key of its own: a new key never comes under an old name. */
+import { PortcullisError } from '@portcullis/contract';
+import type { Keys, Signer } from '../keys/keys.ts';
+import { fromPem, readCertificate } from '../pki/pki.ts';
+import type { Schema, Store } from '../storage/storage.ts';
+
+type Row = Schema['issuers'];
+
+/** A certificate authority of the fleet. */
+export interface FleetIssuer {
+  /** The name of its key. */
+  key: string;
+  role: Row['role'];
+  state: Row['state'];
+  /** The common name in its certificate. */
+  name: string;
+  fingerprint: string;
+  certificate: Buffer;
+  pem: string;
+  /** Milliseconds since 1970. */
+  notBefore: number;
+  notAfter: number;
+  /** Undefined: its key is not on this machine. */
+  signer: Signer | undefined;
+}
+
+/** One that signs: ready to. */
+export type Issuer = FleetIssuer & { signer: Signer };
+
+/** @throws {PortcullisError} `key_unusable` where one that signs has no key here, `store_damaged` */
+export async function openIssuers(store: Store, keys: Keys): Promise<FleetIssuer[]> {
+  const rows = await store.read((db) =>
+    db.selectFrom('issuers').selectAll().orderBy('madeAt').orderBy('key').execute(),
+  );
+  const issuers = await Promise.all(rows.map((row) => openIssuer(keys, row)));
+  for (const role of ['device', 'infrastructure']) {
+    if (issuers.some((one) => one.role === role && one.state === 'issuing')) continue;
+    throw new PortcullisError('store_damaged', `the store has no certificate of an issuer for "${role}"`);
+  }
+  return issuers;
+}
+
+async function openIssuer(keys: Keys, { key, role, state, certificate: pem, madeAt: _ }: Row): Promise<FleetIssuer> {
+  const [certificate] = fromPem('CERTIFICATE', pem);
+  if (!certificate) throw new PortcullisError('store_damaged', `the store has no certificate of "${key}"`);
+  const { publicKey, subject: name, fingerprint, notBefore, notAfter } = readCertificate(certificate);
+  const mustSign = role !== 'root' && state === 'issuing';
+  const signer = await keys.open(key).catch((error: unknown) => {
+    if (mustSign) throw error;
+    return undefined;
+  });
+  if (signer && !signer.publicKey.equals(publicKey)) {
+    throw new PortcullisError(
+      'key_unusable',
+      `the key "${key}" is not the one of its certificate; put the right file back`,
+    );
+  }
+  return { key, role, state, name, fingerprint, certificate, pem, notBefore, notAfter, signer };
+}
+
+/** The one that signs now: of several the newest. */
+export function issuingFor(issuers: readonly FleetIssuer[], role: Row['role']): Issuer {
+  return issuers.findLast(
+    (one): one is Issuer => one.role === role && one.state === 'issuing' && !!one.signer,
+  ) as Issuer;
+}
