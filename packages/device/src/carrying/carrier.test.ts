@@ -264,3 +264,21 @@ test('P13: of one address there are only so many connections, and others have th
     );
   assert.equal(status, 200, 'there is room again');
 });
+
+test('P13: bodies of one address that are on their way leave as much room for those of the others', async () => {
+  const gate = await startGate();
+  const { url } = await startCarrier([gate.url]);
+  const bytes = 4 * 1024 * 1024;
+  const statuses: (number | undefined)[] = [];
+  const bodies = Array.from({ length: 5 }, () => {
+    const headers = { 'content-type': sealsType, 'content-length': bytes };
+    const body = request(`${url}/v1/streams/telemetry/sealed`, { method: 'POST', agent: false, headers });
+    body.on('response', ({ statusCode }) => statuses.push(statusCode)).on('error', () => undefined);
+    body.write(Buffer.alloc(bytes - 1));
+    return body;
+  });
+  after(() => bodies.forEach((body) => void body.destroy()));
+  await until('one is too much', () => statuses.length > 0);
+  assert.deepEqual(statuses, [503]);
+  assert.equal((await handOver(url, 'a.b.c\n', { from: '127.0.0.2' })).status, 200);
+});

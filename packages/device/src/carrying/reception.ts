@@ -16,6 +16,12 @@ export const receptionBounds = {
   waitMsMax: 60_000,
 } as const;
 
+interface Neighbour {
+  connections: number;
+  /** Of bodies that are on their way. */
+  bytes: number;
+}
+
 /** How long an answer of a gate is waited for where nobody says (RFC 7240 §4.3). */
 const usualWaitMs = 5_000;
 
@@ -27,7 +33,8 @@ export class Reception {
   readonly #carrier: Carrier;
   readonly #server: Server;
   readonly #abort = new AbortController();
-  readonly #addresses = new Map<string, number>();
+  /** By address, while they have a connection. */
+  readonly #neighbours = new Map<string, Neighbour>();
   #bodiesBytes = 0;
 
   private constructor(carrier: Carrier) {
@@ -65,14 +72,13 @@ export class Reception {
 
   #count(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
-    const count = (this.#addresses.get(address) ?? 0) + 1;
-    this.#addresses.set(address, count);
+    const neighbour = this.#neighbours.get(address) ?? { connections: 0, bytes: 0 };
+    this.#neighbours.set(address, neighbour);
+    neighbour.connections++;
     socket.once('close', () => {
-      const left = (this.#addresses.get(address) ?? 1) - 1;
-      if (left > 0) this.#addresses.set(address, left);
-      else this.#addresses.delete(address);
+      if (--neighbour.connections === 0) this.#neighbours.delete(address);
     });
-    if (count > receptionBounds.connectionsPerAddressMax) socket.destroy();
+    if (neighbour.connections > receptionBounds.connectionsPerAddressMax) socket.destroy();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -112,21 +118,25 @@ export class Reception {
   }
 
   async #collect(request: IncomingMessage): Promise<Buffer> {
+    const neighbour = this.#neighbours.get(request.socket.remoteAddress ?? '') ?? { connections: 0, bytes: 0 };
     const chunks: Buffer[] = [];
     let bytes = 0;
     try {
       for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         bytes += chunk.length;
         this.#bodiesBytes += chunk.length;
+        neighbour.bytes += chunk.length;
         if (bytes > receptionBounds.bodyBytesMax) throw tooLarge();
-        if (this.#bodiesBytes > receptionBounds.bodiesBytesMax) {
-          throw new PortcullisError('carrier_full', 'too much is on its way here; come back later');
+        // Of what the others leave, one address has at most half.
+        if (neighbour.bytes > receptionBounds.bodiesBytesMax - this.#bodiesBytes) {
+          throw new PortcullisError('carrier_full', 'too much of yours is on its way here; come back later');
         }
         chunks.push(chunk);
       }
       return Buffer.concat(chunks);
     } finally {
       this.#bodiesBytes -= bytes;
+      neighbour.bytes -= bytes;
     }
   }
 }
