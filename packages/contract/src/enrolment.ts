@@ -138,6 +138,10 @@ export const CredentialFile = IssuedCredential.extend({
   key: z.string().max(16_384),
   /** Renewed, and not confirmed with the new key yet: the certificate before it is still valid too. */
   unconfirmed: z.literal(true).optional(),
+  /** The pair before an unconfirmed one: what is used until the new one was proven. An earlier version wrote none. */
+  previous: z
+    .object({ key: z.string().max(16_384), certificate: Certificate, issuer: Certificate, notAfter: Timestamp })
+    .optional(),
 });
 export type CredentialFile = z.infer<typeof CredentialFile>;
 

@@ -6,9 +6,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { patienceMs } from '../../../test/patience.ts';
+import type { Wish } from '../test/certificates.ts';
 import { startEnrolment } from '../test/enrolment.ts';
 import { deviceDirectory, fleet, impatient, openDevice, startGate } from '../test/gate.ts';
-import { refused, until } from '../test/servers.ts';
+import { acknowledged, type Given, type Received, refused, until } from '../test/servers.ts';
+import { credentialFileIn, readCredential } from './credential/credential.ts';
 import { Device } from './sending-device.ts';
 import { realSystem } from './system.ts';
 
@@ -140,6 +142,61 @@ test('a renewed device sends with the new certificate, over new connections (FIE
   assert.equal(serials.at(0), new X509Certificate(before).serialNumber);
   assert.equal(serials.at(-1), new X509Certificate(next.credential.certificate).serialNumber);
   assert.deepEqual(gate.values().toSorted(), [1, 2, 3]);
+});
+
+/** A device whose renewal is due, with the pair that it has. */
+async function dueDevice(gates: string[], leaf: Wish = {}) {
+  const authority = await startEnrolment(fleet);
+  authority.wishes.gates = gates;
+  authority.wishes.leaf = leaf;
+  const renewAfter = new Date(Date.now() - 1_000).toISOString();
+  const directory = deviceDirectory(gates, { enrolment: authority.server.url, renewAfter });
+  const { serialNumber } = new X509Certificate(readCredential(credentialFileIn(directory)).certificate);
+  return { authority, directory, serial: serialNumber };
+}
+
+test('D9: what is under way with the old pair is answered over its own connection before the new pair is confirmed', async () => {
+  let answer: () => void = assert.fail;
+  const slow = (received: Received) =>
+    new Promise<Given>((resolve) => {
+      answer = () => resolve(acknowledged(received));
+    });
+  const gate = await startGate([slow]);
+  const { authority, directory, serial } = await dueDevice([gate.url]);
+  const { device, failures } = await openDevice(directory);
+  await device.send('telemetry', { value: 1 });
+  await until(
+    'the batch and the proof',
+    () => gate.requests.some((seen) => seen.serial !== serial) && answer !== assert.fail,
+  );
+  const proven = gate.requests.length;
+  await device.send('other', { value: 2 });
+  await until('the other stream', () => gate.requests.length > proven);
+  assert.deepEqual([authority.confirmed.length, gate.requests.at(-1)?.path], [0, '/v1/streams/other/readings']);
+  answer();
+  await until('the confirmation', () => device.credential.unconfirmed === undefined);
+  await device.send('telemetry', { value: 3 });
+  await device.drained(limit());
+  assert.deepEqual(failures, []);
+  const sent = gate.requests
+    .filter(({ path }) => path.endsWith('/telemetry/readings'))
+    .map((seen) => seen.serial === serial);
+  assert.deepEqual(sent, [true, false]);
+  assert.deepEqual(gate.values(), [2, 1, 3]);
+});
+
+test('D9: a renewed pair that the gate refuses stays unused: readings go on with the old one, after another start too', async () => {
+  const gate = await startGate();
+  const { authority, directory, serial } = await dueDevice([gate.url], { from: -10, until: -1 });
+  for (const value of [1, 2]) {
+    const { device, failures } = await openDevice(directory);
+    await until('the refusal', () => failures.includes('server_unreachable'));
+    await device.send('telemetry', { value });
+    await device.drained(limit());
+    await device.close();
+  }
+  assert.deepEqual([gate.values(), new Set(gate.requests.map((seen) => seen.serial))], [[1, 2], new Set([serial])]);
+  assert.deepEqual(authority.confirmed, []);
 });
 
 test('P8: kill -9 of a sending device: what it was told to be durable is stored once', async () => {

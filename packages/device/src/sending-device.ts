@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { PortcullisError, StreamName } from '@portcullis/contract';
-import { type Credential, credentialFileIn, readCredential } from './credential/credential.ts';
+import { beforeRenewal, type Credential, credentialFileIn, readCredential } from './credential/credential.ts';
+import type { Proof } from './credential/prove.ts';
 import { Renewing } from './credential/renewing.ts';
 import { makeDirectory } from './durable.ts';
 import { realNetwork } from './link/dial.ts';
@@ -22,6 +23,9 @@ import { realSystem, type System } from './system.ts';
 import { HttpsWay } from './ways/https-way.ts';
 import { MqttWay } from './ways/mqtt-way.ts';
 import { SealedWay } from './ways/sealed-way.ts';
+
+/** How long what is under way with the old pair may take to be answered. */
+const drainMs = 10_000;
 
 export interface DeviceOptions {
   directory: string;
@@ -49,7 +53,11 @@ export class Device {
   readonly #clock: Clock;
   readonly #refusedFile: RefusedFile;
   #credential: Credential;
+  /** The same with the pair that connections are made with: until a renewed one was proven, the one before it. */
+  #inUse: Credential;
   #way: Way;
+  /** Those of a pair before, which still wait for answers. */
+  readonly #left = new Set<Way>();
   #last = 0;
   #count = 0;
   #closed = false;
@@ -60,13 +68,18 @@ export class Device {
     this.#lock = lock;
     this.#refusedFile = new RefusedFile(options.directory, this.#system);
     this.#credential = readCredential(credentialFileIn(options.directory));
+    this.#inUse = beforeRenewal(this.#credential);
     this.#clock = new Clock(this.#system, () => this.#renewing.notBefore);
-    this.#way = this.#makeWay();
+    this.#way = this.#makeWay(this.#inUse);
     this.#renewing = new Renewing({
       directory: options.directory,
       system: this.#system,
       credential: () => this.#credential,
-      adopt: (credential) => this.#adopt(credential),
+      adopt: (credential) => {
+        this.#credential = credential;
+      },
+      prove: (credential) => this.#prove(credential),
+      use: (credential) => this.#use(credential),
       adoptGates: (credential) => this.#adoptGates(credential),
       onFailure: (error) => options.onFailure?.(error),
     });
@@ -150,7 +163,7 @@ export class Device {
   async close(): Promise<void> {
     this.#closed = true;
     for (const stream of this.#streams.values()) stream.stop();
-    this.#way.close();
+    for (const way of [this.#way, ...this.#left]) way.close();
     await Promise.all([this.#renewing.stop(), ...[...this.#streams.values()].map((stream) => stream.close())]);
     this.#lock.close();
   }
@@ -179,17 +192,18 @@ export class Device {
     return stream;
   }
 
-  #makeWay(): Way {
+  /** `before`: when the way that it takes the place of has ended. */
+  #makeWay(credential: Credential, before?: Promise<void>): Way {
     const { by, gates } = this.#options;
-    const { roots, fleet, subject } = this.#credential;
-    const trust = { roots, fleet, role: 'gate', credential: this.#credential } as const;
+    const { roots, fleet, subject } = credential;
+    const trust = { roots, fleet, role: 'gate', credential } as const;
     if (by === 'sealed') {
-      return new SealedWay({ carriers: gates ?? [], credential: this.#credential, system: this.#system });
+      return new SealedWay({ carriers: gates ?? [], credential, system: this.#system });
     }
     if (by === 'mqtt') {
       const connector = new StrictConnector(trust, realNetwork, 'mqtt');
       const known = () => gates ?? this.#credential.mqttGates ?? [];
-      return new MqttWay({ connector, gates: known, clientId: subject, clock: this.#clock });
+      return new MqttWay({ connector, gates: known, clientId: subject, clock: this.#clock, before });
     }
     return new HttpsWay({
       link: new Link(trust),
@@ -198,12 +212,27 @@ export class Device {
     });
   }
 
-  /** Connections that were made with the old pair end: they would be refused once it is superseded (FIELD-NOTES A5). */
-  #adopt(credential: Credential): void {
+  async #prove(credential: Credential): Promise<Proof> {
+    const way = this.#makeWay(credential);
+    try {
+      return (await way.prove?.()) ?? { gate: '' };
+    } finally {
+      way.close();
+    }
+  }
+
+  /**
+   * Connections that were made with the old pair end once what they carry is answered: they would be refused when it is superseded
+   * (FIELD-NOTES A5). A sender that has something under way goes on with the new pair after that.
+   */
+  async #use(credential: Credential): Promise<void> {
     const old = this.#way;
-    this.#credential = credential;
-    this.#way = this.#makeWay();
-    old.close();
+    this.#left.add(old);
+    const ended = old.drain(drainMs);
+    this.#inUse = credential;
+    this.#way = this.#makeWay(credential, ended);
+    await ended;
+    this.#left.delete(old);
   }
 
   #adoptGates(credential: Credential): void {

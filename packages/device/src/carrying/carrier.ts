@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { counted, PortcullisError, Problem } from '@portcullis/contract';
-import { type Credential, credentialFileIn, readCredential } from '../credential/credential.ts';
+import { beforeRenewal, type Credential, credentialFileIn, readCredential } from '../credential/credential.ts';
+import { prove } from '../credential/prove.ts';
 import { Renewing } from '../credential/renewing.ts';
 import { BackOff, type Pace, paces } from '../link/back-off.ts';
 import { parseAnswer } from '../link/exchange.ts';
@@ -8,6 +9,9 @@ import { Link, type LinkAnswer } from '../link/link.ts';
 import { type Lock, openHeld } from '../lock.ts';
 import { realSystem, type System, timerMsMax } from '../system.ts';
 import { type Answer, type Parcel, Spool, type SpoolBounds, spoolBounds } from './spool.ts';
+
+/** How long what is under way with the old pair may take to be answered. */
+const drainMs = 10_000;
 
 export interface CarrierOptions {
   /** Of the gateway: its credential is there, and what it carries. */
@@ -46,6 +50,8 @@ export class Carrier {
   readonly #waiters = new Map<string, Set<() => void>>();
   #credential: Credential;
   #link: Link;
+  /** Those of a pair before, which still wait for answers. */
+  readonly #left = new Set<Link>();
   #turn: number;
   /** Failures in a row: as many as there are gates, and twice, means that none can be used. */
   #failures = 0;
@@ -58,14 +64,18 @@ export class Carrier {
     this.#lock = lock;
     this.#credential = readCredential(credentialFileIn(options.directory));
     this.#spool = new Spool(join(options.directory, 'carried'), options.bounds ?? spoolBounds);
-    this.#link = this.#makeLink();
+    this.#link = this.#makeLink(beforeRenewal(this.#credential));
     this.#backOff = new BackOff(this.#system);
     this.#turn = this.#system.random(2).readUInt16BE();
     this.#renewing = new Renewing({
       directory: options.directory,
       system: this.#system,
       credential: () => this.#credential,
-      adopt: (credential) => this.#adopt(credential),
+      adopt: (credential) => {
+        this.#credential = credential;
+      },
+      prove,
+      use: (credential) => this.#use(credential),
       adoptGates: (credential) => this.#adoptGates(credential),
       onFailure: (error) => this.#notice(error.message),
     });
@@ -114,7 +124,7 @@ export class Carrier {
   async close(): Promise<void> {
     this.#abort.abort();
     clearTimeout(this.#pause);
-    this.#link.close();
+    for (const link of [this.#link, ...this.#left]) link.close();
     await Promise.all([this.#renewing.stop(), ...this.#carrying.values()]);
     this.#lock.close();
   }
@@ -221,17 +231,18 @@ export class Carrier {
     this.#options.onNotice?.(words);
   }
 
-  #makeLink(): Link {
-    const { roots, fleet } = this.#credential;
-    return new Link({ roots, fleet, role: 'gate', credential: this.#credential });
+  #makeLink(credential: Credential): Link {
+    const { roots, fleet } = credential;
+    return new Link({ roots, fleet, role: 'gate', credential });
   }
 
   /** Connections that were made with the old pair end: they would be refused once it is superseded (FIELD-NOTES A5). */
-  #adopt(credential: Credential): void {
+  async #use(credential: Credential): Promise<void> {
     const old = this.#link;
-    this.#credential = credential;
-    this.#link = this.#makeLink();
-    old.close();
+    this.#link = this.#makeLink(credential);
+    this.#left.add(old);
+    await old.drain(drainMs);
+    this.#left.delete(old);
   }
 
   #adoptGates(credential: Credential): void {

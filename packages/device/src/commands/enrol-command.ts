@@ -31,7 +31,7 @@ export async function enrolDevice(
         renewAfter,
         gates,
         proven,
-        ...proof,
+        ...(proven ? { gate: proof.gate } : { why: proof.why }),
         ...(replaced !== undefined && { replaced }),
       },
       `enrolled as ${subject} of ${fleet} until ${notAfter}; ${words}`,

@@ -6,6 +6,19 @@ import { makeKey } from './request.ts';
 
 export type Credential = CredentialFile;
 
+/** What a connection is made with. */
+export type Pair = Pick<Credential, 'key' | 'certificate' | 'issuer' | 'notAfter'>;
+
+export const pairOf = ({ key, certificate, issuer, notAfter }: Credential): Pair => ({
+  ...{ key, certificate, issuer, notAfter },
+});
+
+/** The credential with the pair that was in force before a renewal that is not confirmed, where there is one. */
+export function beforeRenewal(credential: Credential): Credential {
+  const { unconfirmed, previous, ...confirmed } = credential;
+  return unconfirmed && previous ? { ...confirmed, ...previous } : credential;
+}
+
 export const credentialFileIn = (directory: string) => join(directory, 'credential.json');
 const pendingFileIn = (directory: string) => join(directory, 'pending.json');
 /** Of a credential that will replace another subject's: that one's renewal may have a pending key too. */

@@ -1,30 +1,27 @@
-import type { PortcullisError } from '@portcullis/contract';
 import { Link } from '../link/link.ts';
+import { type Proof, provenBy } from '../link/proof.ts';
 import type { Credential } from './credential.ts';
+
+export type { Proof } from '../link/proof.ts';
 
 const gateMs = 3_000;
 
-export type Proof = { gate: string } | { why: string };
-
-/**
- * Shows the pair to a gate by a handshake. TLS 1.3 refuses a client only after its own handshake (FIELD-NOTES B4), so that an answer,
- * whatever it says, is the proof. A gate that is down disproves nothing: the pair is kept either way.
- */
+/** Shows the pair to a gate by a handshake. The pair is kept either way. */
 export async function prove(credential: Credential): Promise<Proof> {
   const { roots, fleet, gates } = credential;
   const link = new Link({ roots, fleet, role: 'gate', credential });
-  let why = 'no gate is known';
   try {
-    for (const gate of gates) {
-      try {
-        await link.request({ url: `${gate}/`, timeoutMs: gateMs });
-        return { gate };
-      } catch (error) {
-        why = (error as PortcullisError).message;
-      }
-    }
-    return { why };
+    return await proveBy(link, gates);
   } finally {
     link.close();
   }
+}
+
+/**
+ * TLS 1.3 refuses a client only after its own handshake (FIELD-NOTES B4), so that an answer, whatever it says, is the proof.
+ */
+export function proveBy(link: Link, gates: readonly string[]): Promise<Proof> {
+  return provenBy(gates, async (gate) => {
+    await link.request({ url: `${gate}/`, timeoutMs: gateMs });
+  });
 }

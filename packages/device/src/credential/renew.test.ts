@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { temporaryDirectory } from '../../test/certificates.ts';
@@ -6,8 +7,9 @@ import { startEnrolment } from '../../test/enrolment.ts';
 import { refused, until } from '../../test/servers.ts';
 import { replaceFile } from '../durable.ts';
 import { realSystem, type System } from '../system.ts';
-import { type Credential, credentialFileIn, readCredential } from './credential.ts';
+import { beforeRenewal, type Credential, credentialFileIn, pairOf, readCredential } from './credential.ts';
 import { enrol } from './enrol.ts';
+import type { Proof } from './prove.ts';
 import { confirm, renew } from './renew.ts';
 import { Renewing } from './renewing.ts';
 
@@ -25,10 +27,11 @@ test('a renewal brings another key and certificate, which the old key signed for
   assert.notEqual(next.key, credential.key);
   assert.notEqual(next.certificate, credential.certificate);
   assert.equal(next.unconfirmed, true);
+  assert.deepEqual(next.previous, pairOf(credential));
   assert.deepEqual(stored(), next);
   const done = await confirm({ credential: next, directory });
   assert.equal(authority.confirmed.at(-1), next.certificate);
-  assert.equal(done.unconfirmed, undefined);
+  assert.deepEqual([done.unconfirmed, done.previous], [undefined, undefined]);
   assert.deepEqual(stored(), done);
 });
 
@@ -84,9 +87,15 @@ test('a renewed certificate of somebody else is not adopted', async () => {
   assert.deepEqual(stored(), credential);
 });
 
-function renewingOf(directory: string, first: Credential, system: System = realSystem) {
+function renewingOf(
+  directory: string,
+  first: Credential,
+  system: System = realSystem,
+  prove: () => Proof = () => ({ gate: 'https://gate.example' }),
+) {
   let credential = first;
   const failures: string[] = [];
+  const used: string[] = [];
   const renewing = new Renewing({
     directory,
     system,
@@ -94,13 +103,17 @@ function renewingOf(directory: string, first: Credential, system: System = realS
     adopt: (next) => {
       credential = next;
     },
+    prove: async () => prove(),
+    use: async ({ certificate }) => {
+      used.push(certificate);
+    },
     adoptGates: (next) => {
       credential = next;
     },
     onFailure: ({ code }) => failures.push(code),
   });
   after(() => renewing.stop());
-  return { renewing, failures, current: () => credential };
+  return { renewing, failures, used, current: () => credential };
 }
 
 const systemAt = (milliseconds: number, random: System['random'] = (bytes) => Buffer.alloc(bytes)): System => ({
@@ -252,4 +265,76 @@ test('a renewal that is due is waited for, one that fails or hangs no longer tha
   const idle = renewingOf(directory, credential);
   idle.renewing.start();
   await idle.renewing.settled(AbortSignal.timeout(60_000));
+});
+
+const away = { why: 'no answer', reached: false };
+const refusing = { why: 'certificate expired', reached: true };
+const hour = 3_600_000;
+
+/** A renewed pair that is not confirmed yet, whose own time begins now. */
+async function unproven() {
+  const { directory, credential, stored } = await enrolled();
+  Object.assign(authority.wishes, { gates: ['https://gate.example'], renewAfterMs: 400 * 24 * hour });
+  const next = await renew({ credential, directory });
+  Object.assign(authority.wishes, { gates: [], renewAfterMs: 15 * 24 * hour });
+  const issuedAt = +new X509Certificate(next.certificate).validFromDate + hour;
+  return { directory, credential, next, stored, issuedAt };
+}
+
+for (const [what, proof] of [
+  ['refuse it', refusing],
+  ['are away', away],
+] as const) {
+  test(`D9: a renewed pair is neither used nor confirmed while gates ${what}; the old one stays, on disk too`, async () => {
+    const { directory, credential, next, stored, issuedAt } = await unproven();
+    const before = authority.confirmed.length;
+    const { renewing, failures, used } = renewingOf(directory, next, systemAt(issuedAt + 23 * hour), () => proof);
+    renewing.start();
+    await renewing.settled(AbortSignal.timeout(60_000));
+    assert.deepEqual([failures, used, authority.confirmed.length], [['server_unreachable'], [], before]);
+    assert.deepEqual(pairOf(beforeRenewal(stored())), pairOf(credential));
+    await renewing.stop();
+  });
+}
+
+test('D9: gates that are away hold a renewed pair up for a day, gates that refuse it until the old one ends', async () => {
+  const { directory, next, issuedAt } = await unproven();
+  const at = async (system: System, proof: Proof) => {
+    const { renewing, used } = renewingOf(directory, next, system, () => proof);
+    renewing.start();
+    await renewing.settled(AbortSignal.timeout(60_000));
+    await renewing.stop();
+    return used.length;
+  };
+  const end = Date.parse(next.previous?.notAfter ?? '');
+  assert.equal(await at(systemAt(issuedAt + 25 * hour), refusing), 0);
+  assert.equal(await at(systemAt(end - 1_000), refusing), 0);
+  assert.equal(await at(systemAt(issuedAt + 25 * hour), away), 1);
+  assert.equal(await at(systemAt(end), refusing), 1);
+});
+
+test('who is told when to come again does not come sooner, however often the clock is looked at', async (t) => {
+  const { directory, credential } = await enrolled();
+  let clock = 0;
+  const system = { ...systemAt(Date.parse(credential.renewAfter)), monotonic: () => clock };
+  const { renewing, failures } = renewingOf(directory, credential, system);
+  authority.wishes.instead = [
+    { status: 0 },
+    { ...refused(429, 'renewal_too_soon'), headers: { 'retry-after': '300' } },
+  ];
+  const set = t.mock.method(globalThis, 'setTimeout');
+  renewing.start();
+  await renewing.settled(AbortSignal.timeout(60_000));
+  await until('the next look', () => set.mock.calls.some(({ arguments: [, ms] }) => ms === 60_000));
+  assert.deepEqual(failures, ['renewal_too_soon']);
+  const asked = authority.server.requests.length;
+  const look = async () => {
+    set.mock.calls.findLast(({ arguments: [, ms] }) => ms === 60_000)?.arguments[0]();
+    await new Promise(setImmediate);
+  };
+  for (clock = 60_000; clock < 300_000; clock += 60_000) await look();
+  assert.equal(authority.server.requests.length, asked);
+  await look();
+  await until('the next try', () => authority.server.requests.length > asked);
+  await renewing.stop();
 });

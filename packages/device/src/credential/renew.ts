@@ -11,14 +11,21 @@ import {
 import { exchange } from '../link/exchange.ts';
 import { Link } from '../link/link.ts';
 import { ask, newChallenge, type Question, sha256Hex } from './answer.ts';
-import { adoptCredential, type Credential, credentialFileIn, pendingKey, writeCredential } from './credential.ts';
+import {
+  adoptCredential,
+  type Credential,
+  credentialFileIn,
+  pairOf,
+  pendingKey,
+  writeCredential,
+} from './credential.ts';
 import { requireOwn } from './enrol.ts';
 import { signatureBy } from './proof.ts';
 import { makeRequest } from './request.ts';
 
 /**
- * A new key and certificate for the same subject, signed for by the old key, and on disk when this resolves. The old one is
- * superseded only when the new one is confirmed: a crash anywhere leaves a working pair and the same next step.
+ * A new key and certificate for the same subject, signed for by the old key, and on disk beside the old pair when this resolves. The
+ * old one is superseded only when the new one is confirmed: a crash anywhere leaves a working pair and the same next step.
  * @throws {PortcullisError} `renewal_refused`, `server_not_verified`, `server_unreachable`, `answer_not_verified`
  */
 export async function renew({ credential, directory, signal }: Renewal): Promise<Credential> {
@@ -32,7 +39,7 @@ export async function renew({ credential, directory, signal }: Renewal): Promise
       request,
       shape: IssuedCredential,
     });
-    return { ...issued, key, unconfirmed: true as const };
+    return { ...issued, key, unconfirmed: true as const, previous: pairOf(credential) };
   });
   requireOwn(next, subject);
   adoptCredential(directory, next);
@@ -41,7 +48,7 @@ export async function renew({ credential, directory, signal }: Renewal): Promise
 
 /** The first use of a renewed pair: supersedes the certificate before it. Repeating it does no harm. */
 export async function confirm({ credential, directory, signal }: Renewal): Promise<Credential> {
-  const { unconfirmed, ...confirmed } = credential;
+  const { unconfirmed, previous: _previous, ...confirmed } = credential;
   if (!unconfirmed) return credential;
   await withLink(credential, signal, (link) =>
     askWith(link, credential, { purpose: 'confirmation', path: '/v1/renewals/confirmation', shape: Confirmed }),

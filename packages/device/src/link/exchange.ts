@@ -27,7 +27,10 @@ export function problemOf(answer: LinkAnswer): PortcullisError {
     return new PortcullisError('answer_malformed', `the server answered ${answer.status} without saying why`);
   }
   const { reason, title, detail } = parsed.data;
-  return new PortcullisError(reason as never, detail ?? title, { detail: parsed.data });
+  // RFC 9110 §10.2.3: our servers give seconds.
+  const { 'retry-after': asked = '' } = answer.headers;
+  const retryAfter = /^\d{1,9}$/.test(asked) ? { retryAfterSeconds: Number(asked) } : {};
+  return new PortcullisError(reason as never, detail ?? title, { detail: { ...parsed.data, ...retryAfter } });
 }
 
 export function parseAnswer(answer: LinkAnswer): unknown {

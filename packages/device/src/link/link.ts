@@ -5,6 +5,7 @@ import { realSystem } from '../system.ts';
 import { type Network, realNetwork } from './dial.ts';
 import { StrictAgent } from './strict-agent.ts';
 import { brokenConnection, type Trust, unreachable } from './strict-connector.ts';
+import { UnderWay } from './under-way.ts';
 
 export type { Trust } from './strict-connector.ts';
 
@@ -33,6 +34,7 @@ export class Link {
   readonly #agent: StrictAgent;
   readonly #ends: string | undefined;
   readonly #now: () => number;
+  readonly #underWay = new UnderWay();
   #closed = false;
 
   /** @throws {PortcullisError} `environment_refused`, `credential_unusable` */
@@ -43,7 +45,11 @@ export class Link {
   }
 
   /** @throws {PortcullisError} `server_unreachable`, `server_not_verified`, `not_authenticated`, `answer_malformed` */
-  async request(asked: LinkRequest): Promise<LinkAnswer> {
+  request(asked: LinkRequest): Promise<LinkAnswer> {
+    return this.#underWay.during(this.#request(asked));
+  }
+
+  async #request(asked: LinkRequest): Promise<LinkAnswer> {
     const bound = new AbortController();
     const abort = () => bound.abort();
     const tooLate = () => {
@@ -66,6 +72,12 @@ export class Link {
   /** The answer's body as it comes; the caller reads it to its end or destroys it. */
   async stream(asked: LinkRequest & { signal: AbortSignal }): Promise<IncomingMessage> {
     return this.#send(asked, asked.signal);
+  }
+
+  /** Closes once what was asked has been answered, and at the latest after so many milliseconds. */
+  async drain(milliseconds: number): Promise<void> {
+    await this.#underWay.ended(milliseconds);
+    this.close();
   }
 
   /** Ends every connection, also those in use; there will be no other. */
@@ -110,9 +122,9 @@ export class Link {
   #withOwnEnd(failure: PortcullisError): PortcullisError {
     if (failure.code !== 'server_unreachable' || this.#ends === undefined) return failure;
     if (Date.parse(this.#ends) > this.#now()) return failure;
-    const { message, cause } = failure;
+    const { message, cause, detail } = failure;
     return new PortcullisError('server_unreachable', `${message}; the certificate of this side expired ${this.#ends}`, {
-      cause,
+      ...{ cause, detail },
     });
   }
 }

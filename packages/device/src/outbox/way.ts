@@ -1,4 +1,5 @@
 import type { Problem, ReasonClass } from '@portcullis/contract';
+import type { Proof } from '../link/proof.ts';
 import type { Waiting } from './outbox.ts';
 
 /**
@@ -15,6 +16,10 @@ export interface Way {
    * `answered`: and the gate gave it up), `server_not_verified`, `not_authenticated`, `answer_malformed`
    */
   send(batch: Batch): Promise<Heard>;
+  /** Shows the credential to a gate. A way that reaches no gate by itself has nothing to show it to. */
+  prove?(): Promise<Proof>;
+  /** Closes once what is being sent has been answered, and at the latest after so many milliseconds. */
+  drain(milliseconds: number): Promise<void>;
   /** Ends what is open; what is being sent fails. */
   close(): void;
 }

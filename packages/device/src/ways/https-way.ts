@@ -7,6 +7,7 @@ import {
   type ReasonCode,
   reasons,
 } from '@portcullis/contract';
+import { type Proof, proveBy } from '../credential/prove.ts';
 import { parseAnswer } from '../link/exchange.ts';
 import type { Link, LinkAnswer } from '../link/link.ts';
 import type { Clock } from '../outbox/clock.ts';
@@ -57,6 +58,14 @@ export class HttpsWay implements Way {
     if (answer.status === 408) throw tooSlow(gate);
     this.#parts.clock.heard(answer.headers.date);
     return heardIn(answer, readings.length);
+  }
+
+  prove(): Promise<Proof> {
+    return proveBy(this.#parts.link, this.gates);
+  }
+
+  drain(milliseconds: number): Promise<void> {
+    return this.#parts.link.drain(milliseconds);
   }
 
   close(): void {

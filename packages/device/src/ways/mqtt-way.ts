@@ -1,5 +1,7 @@
 import { PortcullisError } from '@portcullis/contract';
+import { type Proof, provenBy } from '../link/proof.ts';
 import { addressOf, type StrictConnector } from '../link/strict-connector.ts';
+import { UnderWay } from '../link/under-way.ts';
 import type { Clock } from '../outbox/clock.ts';
 import type { Batch, Heard, Way } from '../outbox/way.ts';
 import { MqttConnection } from './mqtt-connection.ts';
@@ -11,16 +13,20 @@ interface MqttParts {
   gates(): readonly string[];
   /** Free text: a gate knows a device by its certificate. With the same one a new connection takes the place of an old. */
   clientId: string;
+  /** When the connections of the same identifier that were there before have ended: a new one would end them at once. */
+  before?: Promise<void> | undefined;
   clock: Clock;
 }
 
 const portByDefault = 8883;
+const proofMs = 3_000;
 
 /** Each reading is a message of QoS 1, and each acknowledgement takes one out; all streams of a device share a connection to a gate. */
 export class MqttWay implements Way {
   readonly noGate = 'no gate is known that takes MQTT';
   readonly #parts: MqttParts;
   readonly #connections = new Map<string, Promise<MqttConnection>>();
+  readonly #underWay = new UnderWay();
   #isClosed = false;
 
   constructor(parts: MqttParts) {
@@ -31,8 +37,34 @@ export class MqttWay implements Way {
     return this.#parts.gates();
   }
 
-  async send(batch: Batch): Promise<Heard> {
+  send(batch: Batch): Promise<Heard> {
+    return this.#underWay.during(this.#send(batch));
+  }
+
+  async #send(batch: Batch): Promise<Heard> {
     return await new MqttSending(await this.#connectionTo(batch.gate), batch).run();
+  }
+
+  /** By a client identifier of its own: the connection that readings are sent over stays. */
+  prove(): Promise<Proof> {
+    return provenBy(this.gates, async (gate) => {
+      const { host, port } = placeOf(gate);
+      const { connector, clientId, clock } = this.#parts;
+      const connection = new MqttConnection(await connector.connect(host, port), addressOf(host, port));
+      const tooLate = setTimeout(() => connection.drop('did not answer in time'), proofMs);
+      connection.connect(`${clientId}-proof`, (time) => clock.heard(time));
+      await connection.room();
+      clearTimeout(tooLate);
+      const { end } = connection;
+      connection.close();
+      // What a gate tells, whatever it is, it tells after the handshake.
+      if (end && 'failure' in end) throw end.failure;
+    });
+  }
+
+  async drain(milliseconds: number): Promise<void> {
+    await this.#underWay.ended(milliseconds);
+    this.close();
   }
 
   close(): void {
@@ -55,7 +87,8 @@ export class MqttWay implements Way {
 
   async #open(gate: string): Promise<MqttConnection> {
     const { host, port } = placeOf(gate);
-    const { connector, clientId, clock } = this.#parts;
+    const { connector, clientId, clock, before } = this.#parts;
+    await before;
     const connection = new MqttConnection(await connector.connect(host, port), addressOf(host, port));
     if (this.#isClosed) connection.close();
     else connection.connect(clientId, (time) => clock.heard(time));

@@ -71,6 +71,11 @@ export class SealedWay implements Way {
     return heard;
   }
 
+  /** What is not acknowledged is sealed anew, whenever that is: nothing is waited for. */
+  async drain(): Promise<void> {
+    this.close();
+  }
+
   close(): void {
     this.#client.close();
   }
