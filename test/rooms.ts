@@ -21,6 +21,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   journeys: ['storage', 'journal', 'attributes'],
   signals: ['bounds', 'expressions', 'storage', 'journal', 'attributes', 'revocation'],
   enrolment: ['alerts', 'bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
+  imports: ['pki', 'issuance', 'revocation', 'attributes', 'storage', 'journal'],
   'key-credentials': ['pki', 'keys', 'oscore', 'storage', 'journal', 'attributes', 'revocation'],
   archive: ['issuance', 'storage'],
   backup: ['storage', 'journal'],

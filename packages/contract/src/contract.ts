@@ -30,6 +30,7 @@ export * from './feed.ts';
 export * from './holds.ts';
 export * from './host.ts';
 export * from './identity.ts';
+export * from './imports.ts';
 export * from './journeys.ts';
 export { type JsonRefused, JsonText, jsonDepthMax, readJson } from './json-text.ts';
 export * from './key-algorithms.ts';

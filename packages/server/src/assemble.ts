@@ -20,6 +20,7 @@ import { type Desk, openDesk } from './desk/desk.ts';
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
 import { type Gate, openGate } from './gate/gate.ts';
+import { type Imports, openImports } from './imports/imports.ts';
 import { type Issuance, type Labels, openIssuance, openLabels } from './issuance/issuance.ts';
 import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
 import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
@@ -53,6 +54,7 @@ export interface Records {
   enrolment: Enrolment;
   keyCredentials: KeyCredentials;
   codes: Codes;
+  imports: Imports;
   labels: Labels;
 }
 
@@ -76,7 +78,9 @@ export async function assembleRecords(
   const keyCredentials = openKeyCredentials({ ...parts, seal });
   const codes = openCodes({ journal, system });
   const labels = openLabels({ ...parts, makeKey: keyWithRequest });
-  return { alerts, store, journal, attributes, revocation, issuance, enrolment, keyCredentials, codes, labels };
+  const imports = openImports(parts);
+  const kept = { store, journal, alerts, attributes, revocation, issuance, enrolment, keyCredentials };
+  return { ...kept, codes, imports, labels };
 }
 
 function keyWithRequest(): { key: string; request: Buffer } {

@@ -8,6 +8,7 @@ import { arrive, ship, shippingOver } from '../../test/shipping.ts';
 import { alert, delivery, signalsOver, usualSignals } from '../../test/signals.ts';
 import { Buckets } from '../bounds/bounds.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
+import { openImports } from '../imports/imports.ts';
 import { openKeyCredentials } from '../key-credentials/key-credentials.ts';
 import { fileSeal } from '../keys/keys.ts';
 import { openCodes } from '../publication/codes.ts';
@@ -52,6 +53,7 @@ const firing = JSON.stringify({
 const requests: Record<string, Asked> = {
   '/v1/attributes': { ...operator, body: { subjects: ['truck-17'], set: { status: 'off' }, unset: [] } },
   '/v1/attribute-types/:name': { ...operator, body: { type: 'string' }, params: { name: 'level' } },
+  '/v1/imports': { ...operator, body: { rows: [{ subject: 'truck-99' }] } },
   '/v1/standings': { ...operator, body: { subject: 'truck-17', action: 'suspend' } },
   '/v1/subjects/:id/retire': { ...operator, body: {}, params: { id: 'truck-17' } },
   '/v1/changes/:revision/undo': { ...operator, body: {}, params: { revision: 4 } },
@@ -156,6 +158,7 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
       journeys,
       refusedArrivals,
       codes: openCodes(records),
+      imports: openImports({ ...records, fleet: 'fleet-1', issuance } as never),
       signals,
       intake,
       fleet: 'fleet-1',

@@ -6,6 +6,7 @@ import type { Attributes } from '../attributes/attributes.ts';
 import type { Buckets } from '../bounds/bounds.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Feed } from '../feed/feed.ts';
+import type { Imports } from '../imports/imports.ts';
 import type { Issuance, Labels } from '../issuance/issuance.ts';
 import type { By, Journal, Verified } from '../journal/journal.ts';
 import type { Journeys } from '../journeys/journeys.ts';
@@ -29,6 +30,7 @@ export interface Rooms {
   doors: Pick<Doors, 'list'>;
   enrolment: Enrolment;
   feed: Feed;
+  imports: Imports;
   intake: SignalIntake;
   issuance: Issuance;
   journal: Journal;

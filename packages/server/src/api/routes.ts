@@ -10,6 +10,7 @@ import { edgesRoutes } from './edges.ts';
 import { enrolmentRoutes } from './enrolments.ts';
 import { gatesRoutes } from './gates.ts';
 import { holdsRoutes } from './holds.ts';
+import { importRoutes } from './imports.ts';
 import { keyCredentialsRoutes } from './key-credentials.ts';
 import type { Route } from './route.ts';
 import { rulesRoutes } from './rules.ts';
@@ -26,6 +27,7 @@ export const apiRoutes: readonly Route[] = [
   ...subjectsRoutes,
   ...attributesRoutes,
   ...selectionRoutes,
+  ...importRoutes,
   ...certificatesRoutes,
   ...tokensRoutes,
   ...keyCredentialsRoutes,

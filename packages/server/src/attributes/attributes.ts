@@ -22,6 +22,7 @@ import type { By, ChangeRecord, ChangeTransaction, Journal } from '../journal/jo
 import type { Reader, Store, Writer } from '../storage/storage.ts';
 import { aTurn } from '../telemetry/telemetry.ts';
 import { isLaid, kindOf, lay, lift, readBeneath } from './beneath.ts';
+import { type Bringing, type Brought, lookAt } from './bring.ts';
 import { BulkChanges, valuesAtOnceMax } from './bulk-change.ts';
 import { changeAll, changeAttributes, planOf, type Ruled } from './change.ts';
 import { type Ensured, ensureSubject, type NewSubject } from './ensure-subject.ts';
@@ -78,6 +79,8 @@ export interface Attributes {
   retype(by: By, asked: { name: string; type: AttributeType }): Promise<{ changed: 0 | 1 }>;
   /** Makes a subject with its first attributes within a revision; never touches those of one that exists. A gate's hosts are set. */
   ensure(change: ChangeTransaction, subject: NewSubject): Promise<Ensured>;
+  /** What an import would do with each of these rows, looking alone: `write` does it, within a revision that began with this look. */
+  bring(db: Reader, rows: readonly Brought[]): Promise<Bringing>;
   /** What a part of the authority writes within a revision: names that are reserved too. Resolves to how many values are other than before. */
   put(change: ChangeTransaction, values: Put): Promise<number>;
   /** Who else writes it is refused: `attribute_reserved`. */
@@ -178,6 +181,7 @@ export async function openAttributes(parts: {
     types: () => merging.read((db) => listTypes(db, declared)),
     type: (name) => merging.read((db) => readType(db, name, declared)),
     retype: (by, asked) => merging.whole((requireWhole) => retype({ ...parts, requireWhole }, by, asked)),
+    bring: (db, rows) => lookAt(db, rows, ruled),
     ensure: (change, subject) => ensureSubject(change, subject, ruled),
     ...ownWrites(merging, ruled),
     ...addresses(store),
@@ -239,6 +243,7 @@ function ownWrites(merging: Merging, { declared, reserved }: Ruled): OwnWrites {
 const tooMany = () =>
   new PortcullisError('request_malformed', `holds are released with at most ${valuesAtOnceMax} values at once`);
 
+export type { Becomes, Bringing, Brought } from './bring.ts';
 export { valuesAtOnceMax } from './bulk-change.ts';
 export type { NewSubject } from './ensure-subject.ts';
 export type { LaidOver } from './merge.ts';

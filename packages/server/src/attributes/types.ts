@@ -22,27 +22,34 @@ export async function typesToFix(
     values.map(([name]) => name),
   );
   for (const [name, value] of values) {
-    const type = typeof value as AttributeType;
     const stored = inStore.get(name);
-    const fixed = (Object.hasOwn(declared, name) ? declared[name] : undefined) ?? stored ?? type;
-    if (fixed !== type) {
-      throw new PortcullisError(
-        'attribute_type_conflict',
-        `attribute "${name}" is a ${fixed} in this fleet, not a ${type}; ${name}:=JSON forces the type of a value, "attribute retype" gives the name another`,
-        { detail: { name, expected: fixed, found: type } },
-      );
-    }
+    const fixed = requireType(name, value, declaredOr(stored, name, declared));
     if (stored !== fixed) found.push({ name, type: fixed });
   }
   return found;
 }
 
-/** What values of this name are to be now; undefined: nobody ever said. */
-export async function typeOf(db: Reader, name: string, declared: Declared): Promise<AttributeType | undefined> {
-  return (Object.hasOwn(declared, name) ? declared[name] : undefined) ?? typeInStore(db, name);
+/** The type that the name has, or gets by this value. @throws {PortcullisError} `attribute_type_conflict` */
+export function requireType(name: string, value: AttributeValue, known: AttributeType | undefined): AttributeType {
+  const type = typeof value as AttributeType;
+  const fixed = known ?? type;
+  if (fixed === type) return fixed;
+  throw new PortcullisError(
+    'attribute_type_conflict',
+    `attribute "${name}" is a ${fixed} in this fleet, not a ${type}; ${name}:=JSON forces the type of a value, "attribute retype" gives the name another`,
+    { detail: { name, expected: fixed, found: type } },
+  );
 }
 
-async function typesInStore(db: Reader, names: readonly string[]): Promise<Map<string, AttributeType>> {
+export const declaredOr = (stored: AttributeType | undefined, name: string, declared: Declared) =>
+  (Object.hasOwn(declared, name) ? declared[name] : undefined) ?? stored;
+
+/** What values of this name are to be now; undefined: nobody ever said. */
+export async function typeOf(db: Reader, name: string, declared: Declared): Promise<AttributeType | undefined> {
+  return declaredOr(undefined, name, declared) ?? typeInStore(db, name);
+}
+
+export async function typesInStore(db: Reader, names: readonly string[]): Promise<Map<string, AttributeType>> {
   const found = new Map<string, AttributeType>();
   for (const some of chunks([...new Set(names)])) {
     const rows = await db.selectFrom('attributeTypes').selectAll().where('name', 'in', some).execute();

@@ -64,6 +64,7 @@ const operands: Record<string, string[]> = {
   step: ['pickup'],
   file: [join(home, 'none', 'lane.yaml')],
   shipment: ['box-1'],
+  'file|dir|-': [join(import.meta.dirname, 'cli.ts')],
 };
 
 /** Operands that may be left out, and are not in the usual case. */

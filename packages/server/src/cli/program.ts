@@ -35,6 +35,8 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   readings: async () => (await import('./readings.ts')).readingsCommand,
   journal: async () => (await import('./journal-commands.ts')).journalCommands,
   config: async () => (await import('./config-check.ts')).configCommands,
+  import: async () => (await import('./import.ts')).importCommand,
+  export: async () => (await import('./export.ts')).exportCommand,
   backup: async () => (await import('./backup.ts')).backupCommand,
   restore: async () => (await import('./restore.ts')).restoreCommand,
   upgrade: async () => (await import('./upgrade.ts')).upgradeCommand,

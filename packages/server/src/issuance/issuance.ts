@@ -12,4 +12,4 @@ export { type Label, type Labels, openLabels } from './labels.ts';
 export { makeFleet } from './make-fleet.ts';
 export { openIssuance } from './open.ts';
 export { issuerEndsSoonMs, renewalWindowMs, renewedEveryMs } from './profiles.ts';
-export type { Bundle, Issuance } from './promises.ts';
+export type { Bundle, ForeignCertificate, Issuance } from './promises.ts';

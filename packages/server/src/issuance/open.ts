@@ -9,7 +9,7 @@ import { check } from './check.ts';
 import { issue, type SignedCertificate } from './issue.ts';
 import { type FleetIssuer, openIssuers } from './issuers.ts';
 import { renewedAfterMsMin } from './profiles.ts';
-import type { Issuance } from './promises.ts';
+import type { ForeignCertificate, Issuance } from './promises.ts';
 
 interface Parts {
   store: Store;
@@ -37,6 +37,7 @@ export async function openIssuance({ store, keys, system, publicUrl }: Parts): P
     check: (request) => check(fleet, request),
     issue: (permit) => issue(parts, permit),
     record,
+    recordForeign,
     recordOwn: (db, signed, actor) => recordOwn(db, signed, { revision: 0, at: system.now(), actor }),
     ends: () => below.map(({ name, notAfter }) => ({ name, notAfter })),
     renewAfter({ notBefore, notAfter }) {
@@ -68,6 +69,16 @@ async function record(
   await change.db.updateTable('subjects').set({ revision }).where('id', '=', signed.subject).execute();
   if (signed.purpose === 'client') change.certificate(signed.subject, signed.kind, { ...signed, standing: 'valid' });
   else change.touched(signed.subject, signed.kind);
+}
+
+async function recordForeign(change: ChangeTransaction, foreign: ForeignCertificate): Promise<void> {
+  const { revision, at, actor } = change;
+  const { standing, subject, kind } = foreign;
+  if (standing === 'valid') await requireNotHeld(change.db, subject);
+  const row = rowOf({ ...foreign, purpose: 'client', pem: '', issuerPem: '' }, { revision, at, actor });
+  await insert(change.db, { ...row, standing, reason: change.reason });
+  await change.db.updateTable('subjects').set({ revision }).where('id', '=', subject).execute();
+  change.certificate(subject, kind, foreign);
 }
 
 /** A hold that a new certificate got around would hold nothing. */

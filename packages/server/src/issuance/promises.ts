@@ -11,6 +11,17 @@ export interface Bundle {
   issuers: string;
 }
 
+/** A client certificate that was not made here. */
+export interface ForeignCertificate
+  extends Pick<
+    SignedCertificate,
+    'fingerprint' | 'serial' | 'subject' | 'kind' | 'issuer' | 'issuerFingerprint' | 'notBefore' | 'notAfter'
+  > {
+  publicKey: Buffer;
+  der: Buffer;
+  standing: 'valid' | 'suspended' | 'revoked';
+}
+
 export interface Issuance {
   readonly bundle: Bundle;
   /** All that sign or signed, the root too, in the order in which they were made. */
@@ -23,6 +34,11 @@ export interface Issuance {
   issue(permit: Permit): Promise<SignedCertificate>;
   /** Puts a certificate on record within a revision, so that gates learn of one that a client shows. */
   record(change: ChangeTransaction, signed: SignedCertificate, renewal?: { renews: string }): Promise<void>;
+  /**
+   * Puts on record, within a revision, what one of the fleet's issuers signed elsewhere, with the standing that it has from then on: it has to be read
+   * with `pki` and found to be that issuer's before.
+   */
+  recordForeign(change: ChangeTransaction, foreign: ForeignCertificate): Promise<void>;
   /**
    * Puts on record what a gate, a desk or the authority has beside its client certificate: of one purpose it supersedes those that a gate or a
    * desk had. No gate decides by it, so it needs no revision.

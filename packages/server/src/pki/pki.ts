@@ -9,3 +9,4 @@ export { type CertificateFields, makeCertificate, type SignatureMaker } from './
 export { type ParsedRequest, parseRequest } from './parse-request.ts';
 export { fromPem, toPem } from './pem.ts';
 export { type CertificateFacts, fingerprintOf, readCertificate } from './read-certificate.ts';
+export { signedBy } from './signed-by.ts';

@@ -56,6 +56,11 @@ export function openRevocation({
       return suspended.length;
     },
     letGo,
+    async cut(change, action, fingerprint) {
+      const changed = await changeStandings(change, action, await targetsOf(change.db, { action, fingerprint }));
+      await requireOperatorLeft(change, changed.certificates, system.now());
+      return countOf(changed);
+    },
     isHeld,
     requireNotCut,
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),

@@ -46,6 +46,8 @@ export interface Revocation {
   hold(change: ChangeTransaction, subject: string): Promise<number>;
   /** Within a revision: what is underneath is in force again. Resolves to how many are valid again. */
   letGo(change: ChangeTransaction, subject: string): Promise<number>;
+  /** Within a revision: as `change` does of one certificate, with all that descends from it. Resolves to how many it changed. */
+  cut(change: ChangeTransaction, action: 'suspend' | 'revoke', fingerprint: Fingerprint): Promise<number>;
   isHeld(db: Reader, subject: string): Promise<boolean>;
   /** Who was cut gets no new credential unawares. @throws {PortcullisError} `after_revocation_required` */
   requireNotCut(db: Reader, subject: string): Promise<void>;
