@@ -31,7 +31,8 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   credentials: [],
   gate: ['bounds', 'expressions', 'replica', 'pki', 'storage', 'credentials', 'oscore', 'payloads'],
   publication: ['bounds', 'pki', 'storage', 'journal'],
-  desk: ['bounds', 'credentials', 'publication', 'trade'],
+  ocsp: ['bounds', 'pki'],
+  desk: ['bounds', 'credentials', 'ocsp', 'pki', 'publication', 'trade'],
   api: 'any door',
   cli: 'any door',
 };

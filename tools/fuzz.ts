@@ -7,11 +7,13 @@ import fc from 'fast-check';
 import { sealProperties } from '../packages/device/src/seal/seal.fuzz.ts';
 import { coapProperties } from '../packages/server/src/gate/listeners/coap/coap.fuzz.ts';
 import { mqttProperties } from '../packages/server/src/gate/listeners/mqtt/mqtt.fuzz.ts';
+import { ocspProperties } from '../packages/server/src/ocsp/ocsp.fuzz.ts';
 import { payloadProperties } from '../packages/server/src/payloads/payloads.fuzz.ts';
 
 const known: Record<string, Record<string, unknown>> = {
   coap: coapProperties,
   mqtt: mqttProperties,
+  ocsp: ocspProperties,
   payloads: payloadProperties,
   seal: sealProperties,
 };

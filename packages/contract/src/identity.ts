@@ -63,7 +63,7 @@ export const Standing = oneOf(['valid', 'suspended', 'revoked', 'superseded']);
 export type Standing = z.infer<typeof Standing>;
 
 /** What a leaf may be used for: its extended key usage. */
-export const Purpose = z.enum(['client', 'server', 'publication', 'label']);
+export const Purpose = z.enum(['client', 'server', 'publication', 'label', 'ocsp']);
 export type Purpose = z.infer<typeof Purpose>;
 
 /** The URI that each leaf carries as subject alternative name. */

@@ -21,6 +21,9 @@ export const objectIdentifiers = {
   clientAuth: '1.3.6.1.5.5.7.3.2',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   emailProtection: '1.3.6.1.5.5.7.3.4',
+  /** RFC 6960 §4.2.2.2 */
+  ocspSigning: '1.3.6.1.5.5.7.3.9',
+  ocspNoCheck: '1.3.6.1.5.5.7.48.1.5',
   /** RFC 9336 §3.1 */
   documentSigning: '1.3.6.1.5.5.7.3.36',
   /** RFC 5280 appendix A */

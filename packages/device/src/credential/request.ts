@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { type KeyAlgorithm, keyAlgorithmOf, keyAlgorithms, objectIdentifiers } from '@portcullis/contract';
-import { bitString, element, integer, objectIdentifier, sequence, set, utf8String } from './der.ts';
+import { der, type KeyAlgorithm, keyAlgorithmOf, keyAlgorithms, objectIdentifiers } from '@portcullis/contract';
+
+const { bitString, element, integer, objectIdentifier, sequence, set, utf8String } = der;
 
 /** A fresh key as PKCS#8 PEM. It is made here and never leaves (P1). */
 export function makeKey(algorithm: KeyAlgorithm = 'p-256'): string {

@@ -44,7 +44,7 @@ function hasEnded(row: ExpressionBuilder<Schema, 'certificates'>, now: number) {
   const neverUsed = row.and([row('confirmed', '=', 0), row('standing', '=', 'valid')]);
   return row.or([
     row.and([row('standing', '=', 'superseded'), row('changedAt', '<', now - supersededKeptMs)]),
-    row.and([row('purpose', 'in', ['server', 'publication']), row('notAfter', '<', now - serverKeptMs)]),
+    row.and([row('purpose', 'in', ['server', 'publication', 'ocsp']), row('notAfter', '<', now - serverKeptMs)]),
     row.and([ended, row.or([neverUsed, row.exists(laterOne(row))])]),
   ]);
 }

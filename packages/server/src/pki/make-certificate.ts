@@ -111,10 +111,18 @@ function extensionsOf(fields: CertificateFields): Extension[] {
       new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(keyIdentifier(fields.issuerPublicKey)) }),
     ),
     ...(purposes ? [extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage(purposes.flatMap(usagesOf)))] : []),
+    ...(purposes?.includes('ocsp') ? [noCheck] : []),
     ...(names.length > 0 ? [extension(id_ce_subjectAltName, false, new SubjectAlternativeName(names))] : []),
     ...(fields.addresses ? addressesOf(fields.addresses) : []),
   ];
 }
+
+/** Nobody asks about whoever answers (RFC 6960 §4.2.2.2.1); its value is NULL. */
+const noCheck = new Extension({
+  extnID: objectIdentifiers.ocspNoCheck,
+  critical: false,
+  extnValue: new OctetString(Uint8Array.of(0x05, 0x00)),
+});
 
 function addressesOf({ lists, answers, issuers }: NonNullable<CertificateFields['addresses']>): Extension[] {
   const uri = (address: string) => new GeneralName({ uniformResourceIdentifier: address });
@@ -142,6 +150,7 @@ const usages: Record<Purpose, readonly string[]> = {
   server: [objectIdentifiers.serverAuth],
   publication: [objectIdentifiers.documentSigning, objectIdentifiers.emailProtection],
   label: [objectIdentifiers.documentSigning],
+  ocsp: [objectIdentifiers.ocspSigning],
 };
 
 function usagesOf(purpose: Purpose): readonly string[] {

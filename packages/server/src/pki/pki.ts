@@ -1,5 +1,5 @@
 /**
- * Bytes ↔ certificates and certification requests (RFC 5280, RFC 2986).
+ * Bytes ↔ certificates, certification requests, and questions and answers about certificates (RFC 5280, RFC 2986, RFC 6960).
  * - What it encodes, strict verifiers accept; what it parses, it has checked to the last byte.
  * - Of a request nothing but the public key is handed on (P1).
  * Refuses to know: clocks, disks, networks, randomness, and who may have what.
@@ -7,6 +7,23 @@
 export { contextMark, contextMarkBytes, keyCredentialName } from './key-names.ts';
 export { type CertificateFields, makeCertificate, type SignatureMaker } from './make-certificate.ts';
 export { type ParsedRequest, parseRequest } from './parse-request.ts';
+export {
+  type CertificateId,
+  parseStatusRequest,
+  type StatusHash,
+  type StatusRequest,
+  statusRequestBytesMax,
+} from './parse-status-request.ts';
 export { fromPem, toPem } from './pem.ts';
 export { type CertificateFacts, fingerprintOf, readCertificate } from './read-certificate.ts';
 export { signedBy } from './signed-by.ts';
+export {
+  type IssuerHashes,
+  issuerHashes,
+  makeStatusAnswer,
+  revocationReasons,
+  type StatusRefusal,
+  type StatusSigner,
+  statusRefusals,
+  subjectOf,
+} from './status-answer.ts';

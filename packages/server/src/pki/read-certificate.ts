@@ -41,6 +41,7 @@ export function readCertificate(source: Uint8Array | string): CertificateFacts {
     purposes: [
       ...(usages.includes(objectIdentifiers.clientAuth) ? (['client'] as const) : []),
       ...(usages.includes(objectIdentifiers.serverAuth) ? (['server'] as const) : []),
+      ...(usages.includes(objectIdentifiers.ocspSigning) ? (['ocsp'] as const) : []),
       ...(usages.includes(objectIdentifiers.documentSigning)
         ? ([usages.includes(objectIdentifiers.emailProtection) ? 'publication' : 'label'] as const)
         : []),

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { Fingerprint, Revision, Timestamp } from './identity.ts';
+
+const Milliseconds = z.int().nonnegative();
+
+/**
+ * Of one certificate: the number of its issuer, its serial number, why it is not good (RFC 5280 §5.3.1; null: it is good), since when, and when
+ * it ends. A tuple, since there are a million of them.
+ */
+const ToldStanding = z.tuple([
+  z.int().min(0).max(255),
+  z.string().regex(/^(?:[0-9a-f]{2}){1,20}$/, 'must be 1 to 20 bytes in hex'),
+  z.int().min(0).max(10).nullable(),
+  Milliseconds,
+  Milliseconds,
+]);
+export type ToldStanding = z.infer<typeof ToldStanding>;
+
+export const standingsPerMessageMax = 1_000;
+
+/** `GET /v1/desk/standings`: NDJSON, one of these a line. */
+export const StandingsMessage = z.discriminatedUnion('type', [
+  /** Forget everything, once the next beat says that what follows is all. Numbers of issuers are places in this list. */
+  z.object({
+    type: z.literal('issuers'),
+    issuers: z.array(z.object({ fingerprint: Fingerprint, certificate: z.base64().max(32_768) })).max(256),
+  }),
+  z.object({ type: z.literal('standings'), items: z.array(ToldStanding).max(standingsPerMessageMax) }),
+  /** All that is known up to this revision was said. */
+  z.object({ type: z.literal('beat'), revision: Revision, time: Timestamp }),
+]);
+export type StandingsMessage = z.infer<typeof StandingsMessage>;
