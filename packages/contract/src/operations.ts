@@ -309,6 +309,26 @@ export const GateHeads = z.object({
 });
 export type GateHeads = z.infer<typeof GateHeads>;
 
+/** `GET /v1/cut` of a gate, also while it holds no lease. `from`: where the page before ended. */
+export const GateCutQuery = z.strictObject({ from: z.coerce.number().int().nonnegative().default(0) });
+/** What is suspended or revoked by what this gate knows last: of what it forgot, a day after its end, nothing. */
+export const GateCut = z.object({
+  gate: SubjectId,
+  revision: Revision,
+  items: z.array(
+    z.object({
+      fingerprint: Fingerprint,
+      subject: SubjectId,
+      standing: Standing,
+      revision: Revision,
+      changedAt: Timestamp,
+      changedBy: Actor,
+    }),
+  ),
+  next: z.int().nullable(),
+});
+export type GateCut = z.infer<typeof GateCut>;
+
 export const sightingsPerRequestMax = 500;
 /** `GET /v1/sightings?subjects=a,b,c` of a gate. */
 export const SightingsQuery = z.strictObject({

@@ -11,6 +11,7 @@ import { timestamp } from '../telemetry/system.ts';
 import { addManyOptions } from './change-options.ts';
 import { durationOf } from './duration.ts';
 import { type FleetClient, type FleetOptions, queryOf, sendChange, withFleet } from './fleet-client.ts';
+import type { ForgottenOptions } from './forgotten.ts';
 import type { Listing, Output } from './output.ts';
 import { subjectsOf } from './subjects-of.ts';
 import type { Colour } from './table.ts';
@@ -43,6 +44,17 @@ export function certificateCommands(program: Command, output: Output): void {
     .argument('<subject|fingerprint>')
     .description('show the certificates of a subject, or one')
     .action((name: string, options: FleetOptions) => showCertificates(name, options, output));
+  certificate
+    .command('forgotten')
+    .option('--repeat', 'suspend and revoke them again here')
+    .option('--reason <text>', 'why, for the journal')
+    .description(
+      'what gates know as suspended or revoked and this authority does not, after it was restored from a backup',
+    )
+    .action(async (options: ForgottenOptions) => {
+      const { forgotten } = await import('./forgotten.ts');
+      await forgotten(options, output);
+    });
   addActions(certificate, output);
 }
 

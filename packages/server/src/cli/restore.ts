@@ -137,5 +137,6 @@ ${voided}: which were used since is not known${bring.length > 0 ? `\n\nBring the
 
 Next:
   portcullis start authority ${directory}
+  portcullis certificate forgotten   what gates know as cut and this store does not
   portcullis gate accept-restore     on each gate that has seen more, once what must not be undone is repeated`;
 }

@@ -322,6 +322,19 @@ export class Replica {
     };
   }
 
+  /** What is suspended or revoked, of the rows from this one on: some milliseconds of work. `next`: where to go on; null: that was all. */
+  cutFrom(from: number): { items: (CertificateFact & { fingerprint: string })[]; next: number | null } {
+    const { certificates, standing } = this.#tables;
+    const items: (CertificateFact & { fingerprint: string })[] = [];
+    let row = from;
+    const end = Math.min(certificates.rows, from + lookedForCutMax);
+    for (; row < end && items.length < cutPerPageMax; row++) {
+      if (!cut.includes(standing.get(row))) continue;
+      items.push({ fingerprint: certificates.keyOf(row).toString('hex'), ...this.certificate(row) });
+    }
+    return { items, next: row < certificates.rows ? row : null };
+  }
+
   /** The value alone: what an expectation is compared with. */
   valueOf(subject: number, name: string): AttributeValue | undefined {
     const over = this.#over?.over(subject, name);
@@ -362,6 +375,10 @@ export class Replica {
 
 /** Certificates that one step looks at: at two beats a second a million of them are looked at in less than two minutes. */
 const lookedAtMax = 5_000;
+
+const lookedForCutMax = 50_000;
+const cutPerPageMax = 1_000;
+const cut: readonly number[] = [standings.indexOf('suspended'), standings.indexOf('revoked')];
 
 /** Fewer forgotten rows than these take no room to speak of. */
 const gapsMin = 1_000;

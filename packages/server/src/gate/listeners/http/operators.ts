@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import {
   Fingerprint,
+  GateCutQuery,
   type GateHeads,
   type GateStatus,
   oneOf,
@@ -78,6 +79,11 @@ const routes: Record<string, Handler> = {
     NoQuery.parse(query);
     sendJson(response, { gate, ...(await heads()) });
   },
+  '/v1/cut': ({ gate, ground }, query, { response }) => {
+    const { items, next } = ground.replica.cutFrom(GateCutQuery.parse(query).from);
+    const told = items.map(({ kind: _, notBefore: __, notAfter: ___, ...item }) => item);
+    sendJson(response, { gate, revision: ground.replica.revision, items: told, next });
+  },
   '/v1/trials': ({ gate, ground, connections }, query, { response }) => {
     const { subjects, trial } = TrialQuery.parse(query);
     const { revision } = ground.replica;
@@ -92,7 +98,7 @@ const routes: Record<string, Handler> = {
 };
 
 /** What proves something of the authority is told also when that one is away or not believed. */
-const withoutLease = new Set(['/v1/heads']);
+const withoutLease = new Set(['/v1/heads', '/v1/cut']);
 const reads = new Set(['GET', 'HEAD']);
 export const operatorPaths = Object.keys(routes);
 const inward = ['POST /v1/streams/{stream}/readings', 'POST /v1/streams/{stream}/sealed'];
