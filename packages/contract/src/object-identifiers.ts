@@ -17,6 +17,12 @@ export const objectIdentifiers = {
   /** RFC 8017 appendix A */
   rsaEncryption: '1.2.840.113549.1.1.1',
   sha256WithRsaEncryption: '1.2.840.113549.1.1.11',
+  /** RFC 8018 appendix A.4 */
+  pbes2: '1.2.840.113549.1.5.13',
+  /** RFC 7914 §7 */
+  scrypt: '1.3.6.1.4.1.11591.4.11',
+  /** NIST CSOR */
+  aes256Cbc: '2.16.840.1.101.3.4.1.42',
   /** RFC 5280 §4.2.1.12 */
   clientAuth: '1.3.6.1.5.5.7.3.2',
   serverAuth: '1.3.6.1.5.5.7.3.1',

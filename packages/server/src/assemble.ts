@@ -25,7 +25,7 @@ import { type Issuance, type Labels, openIssuance, openLabels } from './issuance
 import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
 import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
 import { type KeyCredentials, openKeyCredentials } from './key-credentials/key-credentials.ts';
-import { fileKeys, fileSeal } from './keys/keys.ts';
+import { fileSeal, openKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
 import { expiringCertificates, openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openRules, problemsOfExpressions, type Rules } from './rules/rules.ts';
@@ -39,6 +39,8 @@ export interface Outside {
   system?: System;
   /** A gate's disk: what stands before its sink. */
   disk?: (sink: Sink) => Sink;
+  /** Where systemd has put the credentials that it loaded for this service. */
+  credentials?: string | undefined;
   /** Where the log goes: standard error. */
   logTo?: LogDestination | undefined;
 }
@@ -62,7 +64,7 @@ export async function assembleRecords(
   directory: string,
   config: FleetConfig,
   stack: AsyncDisposableStack,
-  { system = realSystem, logTo }: Outside = {},
+  { system = realSystem, credentials = process.env.CREDENTIALS_DIRECTORY, logTo }: Outside = {},
 ): Promise<Records> {
   const home = join(directory, 'authority');
   const log = createLog({ role: 'authority', level: config.log }, logTo);
@@ -71,7 +73,8 @@ export async function assembleRecords(
   const attributes = stack.use(await openAttributes({ directory: home, store, journal, declared: config.attributes }));
   const alerts = openAlerts({ store, journal, system });
   const revocation = openRevocation({ store, journal, system });
-  const issuance = await openIssuance({ store, keys: fileKeys(join(home, 'keys')), system });
+  const keys = stack.use(openKeys({ directory, keys: config.keys, system, credentials }));
+  const issuance = await openIssuance({ store, keys, system });
   const parts = { ...config, alerts, store, journal, attributes, revocation, issuance, system, log };
   const enrolment = openEnrolment({ ...parts, makeKey: keyWithRequest });
   const seal = fileSeal(join(home, 'credentials.key'), system);

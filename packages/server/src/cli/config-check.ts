@@ -39,6 +39,8 @@ export function configCommands(program: Command, output: Output): void {
 async function checkAuthority(directory: string): Promise<{ files: string[]; warnings: string[] }> {
   const config = loadFleetConfig(directory);
   await checkTargets(directory, config);
+  const { checkKeeping } = await import('../keys/keys.ts');
+  await checkKeeping({ directory, keys: config.keys, credentials: process.env.CREDENTIALS_DIRECTORY });
   const journeys = new JourneyFiles(directory, config.attributes);
   const steps = new Set(journeys.load().flatMap((journey) => journey.steps.map(({ name }) => name)));
   const { problemsOfExpressions } = await import('../rules/rules.ts');

@@ -5,7 +5,7 @@ import { credentialFileIn, makeDirectory, writeCredential } from '@portcullis/de
 import { assembleRecords } from '../assemble.ts';
 import { loadDeskConfig, loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { makeFleet } from '../issuance/issuance.ts';
-import { fileKeys } from '../keys/keys.ts';
+import { type Keeping, openKeys } from '../keys/keys.ts';
 import { createSqliteStore } from '../storage/storage.ts';
 import { realSystem, replaceFile } from '../telemetry/telemetry.ts';
 import { issueLocally } from './issue-locally.ts';
@@ -17,7 +17,7 @@ export type DeskPlace = 'here' | 'none' | { host: string };
 /** All that a fleet begins with: root, issuers, the first operator, gate and desk, and the files of configuration. */
 export async function makeFleetDirectory(
   directory: string,
-  made: { fleet: FleetName; basePort: number; hosts: string[] | undefined; desk?: DeskPlace },
+  made: { fleet: FleetName; basePort: number; hosts: string[] | undefined; desk?: DeskPlace; keys?: Keeping },
 ): Promise<void> {
   const { fleet, basePort, desk = 'here' } = made;
   const hosts = made.hosts ?? [...new Set(['localhost', '127.0.0.1', '::1', ...ownName()])];
@@ -27,7 +27,7 @@ export async function makeFleetDirectory(
   const listenHost = hosts.every(isLoopback) || !made.hosts ? '127.0.0.1' : '0.0.0.0';
   const host = hosts[0] as string;
   const deskHost = desk === 'here' ? host : desk === 'none' ? undefined : desk.host;
-  await replaceFile(join(directory, 'fleet.yaml'), fleetYaml({ fleet, hosts, listenHost, basePort, deskHost }));
+  await replaceFile(join(directory, 'fleet.yaml'), fleetYaml({ ...made, hosts, listenHost, deskHost }));
   const beside = { host, listenHost, authorityPort: basePort };
   await replaceFile(
     join(directory, 'gate.yaml'),
@@ -44,7 +44,10 @@ export async function makeFleetDirectory(
   const config = loadFleetConfig(directory);
   const home = join(directory, 'authority');
   const store = await createSqliteStore(home);
-  const { root } = await makeFleet({ store, keys: fileKeys(join(home, 'keys')), system: realSystem, fleet });
+  const { CREDENTIALS_DIRECTORY: credentials } = process.env;
+  const keys = openKeys({ directory, keys: config.keys, system: realSystem, credentials });
+  const { root } = await makeFleet({ store, keys, system: realSystem, fleet });
+  await keys[Symbol.asyncDispose]();
   await store[Symbol.asyncDispose]();
   await replaceFile(join(directory, 'root.pem'), root, forEverybody);
   await using stack = new AsyncDisposableStack();

@@ -1,6 +1,7 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { FleetName, Host, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
+import type { Keeping } from '../keys/keys.ts';
 import { realSystem } from '../telemetry/telemetry.ts';
 import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
@@ -12,6 +13,7 @@ interface InitOptions extends FleetOptions {
   basePort: string;
   host?: string[];
   desk: string;
+  passphraseFile?: string;
 }
 
 export function initCommand(program: Command, output: Output): void {
@@ -33,6 +35,10 @@ export function initCommand(program: Command, output: Output): void {
       'where the desk is: on this machine, on one of that name which joins, or nowhere: devices then enrol at the authority, on N+1',
       'here',
     )
+    .option(
+      '--passphrase-file <file>',
+      'encrypt the key files: a file with the passphrase, mode 600, or credential:NAME as systemd has loaded it; the authority reads it at each start',
+    )
     .description('make a fleet: root, issuers, first operator, gate and desk, fleet.yaml, gate.yaml and desk.yaml')
     .action((dir: string | undefined, options: InitOptions) => init(directoryOf(options, dir), options, output));
 }
@@ -46,7 +52,8 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
   requireEmpty(directory);
   const fleet = FleetName.parse(`fleet-${realSystem.random(4).toString('hex')}`);
   const { makeFleetDirectory } = await import('./fleet-directory.ts');
-  await makeWhole(directory, (beside) => makeFleetDirectory(beside, { fleet, basePort, hosts: options.host, desk }));
+  const made = { fleet, basePort, hosts: options.host, desk, ...keepingOf(options) };
+  await makeWhole(directory, (beside) => makeFleetDirectory(beside, made));
   const rootKey = join(directory, 'authority/keys/root.pem');
   const result = {
     fleet,
@@ -56,6 +63,14 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
     rootKey,
   };
   output.result(result, wordsOf(result));
+}
+
+/** What is named stays where it is: it is found again from any directory. */
+function keepingOf({ passphraseFile }: InitOptions): { keys?: Keeping } {
+  if (passphraseFile === undefined) return {};
+  return {
+    keys: { passphraseFile: passphraseFile.startsWith('credential:') ? passphraseFile : resolve(passphraseFile) },
+  };
 }
 
 function deskPlace(word: string): DeskPlace {

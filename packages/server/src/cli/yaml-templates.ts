@@ -6,8 +6,10 @@ export function fleetYaml(made: {
   basePort: number;
   /** Where a desk is reached: it takes the port of enrolment. */
   deskHost: string | undefined;
+  /** How private keys are kept, where it is not in files as they are. */
+  keys?: object | undefined;
 }): string {
-  const { fleet, hosts, listenHost, basePort, deskHost } = made;
+  const { fleet, hosts, listenHost, basePort, deskHost, keys } = made;
   const host = urlHost(hosts[0] as string);
   const enrolmentPort = deskHost === undefined ? basePort + 1 : basePort + 8;
   const desk = deskHost === undefined ? '' : `\ndeskUrl: https://${urlHost(deskHost)}:${basePort + 1}`;
@@ -21,7 +23,7 @@ listen:
 authorityUrl: https://${host}:${basePort}
 enrolmentUrl: https://${host}:${enrolmentPort}${desk}
 gates: ["https://${host}:${basePort + 3}"]
-`;
+${keys === undefined ? '' : `keys: ${JSON.stringify(keys)}\n`}`;
 }
 
 export function gateYaml(made: {

@@ -11,6 +11,7 @@ import {
 import { z } from 'zod';
 import { AlertsConfig } from './alerts-config.ts';
 import { MetricsConfig } from './figures-address.ts';
+import { KeysConfig } from './keys-config.ts';
 import { readYaml } from './read-yaml.ts';
 import { AttributesSection, SignalsSection } from './signals-config.ts';
 
@@ -48,6 +49,7 @@ export const FleetFile = z.strictObject({
   patienceMs: z.int().min(50).max(600_000).default(1_000),
   /** Types of attribute names, or `{type, order}` with the values from the least strict to the strictest; a name that is not here gets the type of its first use. */
   attributes: AttributesSection.default({}),
+  keys: KeysConfig.optional(),
   /** Who may signal, and what follows. */
   signals: SignalsSection.default({}),
   alerts: AlertsConfig.default(AlertsConfig.parse({})),

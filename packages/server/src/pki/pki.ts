@@ -4,6 +4,7 @@
  * - Of a request nothing but the public key is handed on (P1).
  * Refuses to know: clocks, disks, networks, randomness, and who may have what.
  */
+export { encryptKey } from './encrypted-key.ts';
 export { contextMark, contextMarkBytes, keyCredentialName } from './key-names.ts';
 export { type CertificateFields, makeCertificate, type SignatureMaker } from './make-certificate.ts';
 export { type ParsedRequest, parseRequest } from './parse-request.ts';
