@@ -14,6 +14,8 @@ const parts: Record<string, string> = {
     'what checks a public answer in a few lines of shell, JavaScript and Python, on answers of a real desk',
   browser: 'what phones are shown, in a real browser (Debian: chromium)',
   network: 'docs/operating/network.md, on three machines made of network namespaces',
+  lists:
+    'what openssl, GnuTLS, NSS, strongSwan, nginx, HAProxy, curl and Node make of the lists of revoked certificates that a desk gives',
   containers: 'Containerfile and compose file, as far as that goes without an engine',
   operating: 'the other pages of docs/operating, from their first line to their last',
   proxies: 'Debian’s nginx and HAProxy, which ask a gate, as docs/operating/behind-a-proxy.md configures them',

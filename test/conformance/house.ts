@@ -16,13 +16,16 @@ export interface House extends AsyncDisposable {
   readings(subject: string): Promise<Record<string, unknown>[]>;
 }
 
-/** `configure`: what is in its directory before it starts. */
-export async function openHouse(configure: (fleet: string) => void = () => undefined): Promise<House> {
+/** `configure`: what is in its directory before it starts. `words`: what `init` is told beside its ports. */
+export async function openHouse(
+  configure: (fleet: string) => void = () => undefined,
+  ...words: string[]
+): Promise<House> {
   const directory = mkdtempSync(join(tmpdir(), 'portcullis-house-'));
   const fleet = join(directory, 'fleet');
   const basePort = await freeBasePort();
   const portcullis = (...words: string[]) => succeeded('portcullis', ...words, '--fleet', fleet);
-  await succeeded('portcullis', 'init', fleet, '--base-port', String(basePort));
+  await succeeded('portcullis', 'init', fleet, '--base-port', String(basePort), ...words);
   configure(fleet);
   const up = new Running('portcullis', 'up', fleet);
   await Promise.all(['authority', 'gate', 'desk'].map((role) => up.line(new RegExp(`^${role} listening`), startMs)));

@@ -27,7 +27,7 @@ import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
 import { type KeyCredentials, openKeyCredentials } from './key-credentials/key-credentials.ts';
 import { fileSeal, openKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
-import { expiringCertificates, openRevocation, type Revocation } from './revocation/revocation.ts';
+import { expiringCertificates, openLists, openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openRules, problemsOfExpressions, type Rules } from './rules/rules.ts';
 import { openSignalIntake, openSignals, proofsOf } from './signals/signals.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
@@ -74,7 +74,7 @@ export async function assembleRecords(
   const alerts = openAlerts({ store, journal, system });
   const revocation = openRevocation({ store, journal, system });
   const keys = stack.use(openKeys({ directory, keys: config.keys, system, credentials }));
-  const issuance = await openIssuance({ store, keys, system });
+  const issuance = await openIssuance({ store, keys, system, publicUrl: config.revocationUrl });
   const parts = { ...config, alerts, store, journal, attributes, revocation, issuance, system, log };
   const enrolment = openEnrolment({ ...parts, makeKey: keyWithRequest });
   const seal = fileSeal(join(home, 'credentials.key'), system);
@@ -127,8 +127,9 @@ export async function assembleAuthority(
   const intake = stack.use(
     openSignalIntake({ ...config, ...records, directory, receive: signals.receive, system, log }),
   );
+  const lists = stack.use(await openLists({ ...records, issuers: records.issuance.issuers, system, log }));
   const api = stack.use(
-    await openApi({ ...config, ...records, ...looks, feed, journeys, rules, signals, intake, system, log }),
+    await openApi({ ...config, ...records, ...looks, lists, feed, journeys, rules, signals, intake, system, log }),
   );
   const opened = stack.move();
   return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
@@ -188,6 +189,6 @@ export async function assembleDesk(
   stack.adopt(holdLock(join(home, 'desk.lock')), (lock) => lock.release());
   const desk = stack.use(await openDesk({ directory: home, settings, system, log }, signal));
   const opened = stack.move();
-  const { subject, port, publicPort, phonesPort } = desk;
-  return { subject, port, publicPort, phonesPort, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  const { subject, port, publicPort, phonesPort, revocationPort } = desk;
+  return { subject, port, publicPort, phonesPort, revocationPort, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

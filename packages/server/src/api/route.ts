@@ -12,7 +12,7 @@ import type { By, Journal, Verified } from '../journal/journal.ts';
 import type { Journeys } from '../journeys/journeys.ts';
 import type { KeyCredentials } from '../key-credentials/key-credentials.ts';
 import type { Codes } from '../publication/codes.ts';
-import type { Revocation } from '../revocation/revocation.ts';
+import type { Lists, Revocation } from '../revocation/revocation.ts';
 import type { Rules } from '../rules/rules.ts';
 import type { SignalIntake, Signals } from '../signals/signals.ts';
 import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
@@ -37,6 +37,7 @@ export interface Rooms {
   journeys: Journeys;
   keyCredentials: KeyCredentials;
   labels: Pick<Labels, 'statementOf'>;
+  lists: Pick<Lists, 'current' | 'mark'>;
   revocation: Revocation;
   signals: Signals;
   rules: Pick<Rules, 'acknowledge' | 'breaches' | 'excursions' | 'list' | 'take'>;

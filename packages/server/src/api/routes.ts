@@ -12,6 +12,7 @@ import { gatesRoutes } from './gates.ts';
 import { holdsRoutes } from './holds.ts';
 import { importRoutes } from './imports.ts';
 import { keyCredentialsRoutes } from './key-credentials.ts';
+import { revocationListsRoutes } from './revocation-lists.ts';
 import type { Route } from './route.ts';
 import { rulesRoutes } from './rules.ts';
 import { selectionRoutes } from './selections.ts';
@@ -29,6 +30,7 @@ export const apiRoutes: readonly Route[] = [
   ...selectionRoutes,
   ...importRoutes,
   ...certificatesRoutes,
+  ...revocationListsRoutes,
   ...tokensRoutes,
   ...keyCredentialsRoutes,
   ...changesRoutes,

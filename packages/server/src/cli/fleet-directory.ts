@@ -17,7 +17,14 @@ export type DeskPlace = 'here' | 'none' | { host: string };
 /** All that a fleet begins with: root, issuers, the first operator, gate and desk, and the files of configuration. */
 export async function makeFleetDirectory(
   directory: string,
-  made: { fleet: FleetName; basePort: number; hosts: string[] | undefined; desk?: DeskPlace; keys?: Keeping },
+  made: {
+    fleet: FleetName;
+    basePort: number;
+    hosts: string[] | undefined;
+    desk?: DeskPlace;
+    keys?: Keeping;
+    publicName?: string | undefined;
+  },
 ): Promise<void> {
   const { fleet, basePort, desk = 'here' } = made;
   const hosts = made.hosts ?? [...new Set(['localhost', '127.0.0.1', '::1', ...ownName()])];
@@ -37,7 +44,7 @@ export async function makeFleetDirectory(
   if (desk === 'here') {
     await replaceFile(
       join(directory, 'desk.yaml'),
-      deskYaml({ ...beside, deskPort: basePort + 1, publicPort: basePort + 2 }),
+      deskYaml({ ...beside, deskPort: basePort + 1, publicPort: basePort + 2, revocationPort: basePort + 9 }),
     );
     loadDeskConfig(directory);
   }
@@ -46,7 +53,7 @@ export async function makeFleetDirectory(
   const store = await createSqliteStore(home);
   const { CREDENTIALS_DIRECTORY: credentials } = process.env;
   const keys = openKeys({ directory, keys: config.keys, system: realSystem, credentials });
-  const { root } = await makeFleet({ store, keys, system: realSystem, fleet });
+  const { root } = await makeFleet({ store, keys, system: realSystem, fleet, publicUrl: config.revocationUrl });
   await keys[Symbol.asyncDispose]();
   await store[Symbol.asyncDispose]();
   await replaceFile(join(directory, 'root.pem'), root, forEverybody);

@@ -20,6 +20,7 @@ export interface JoinOptions {
   port: string;
   /** Of a desk. */
   publicPort?: string;
+  revocationPort?: string;
   /** Of a gate. */
   mqttPort?: string;
   coapPort?: string;
@@ -51,6 +52,7 @@ export async function joinFleet(
   const port = portOf('port', wanted.port);
   const further = (option: string, text: string | undefined) => (text === undefined ? undefined : portOf(option, text));
   const publicPort = further('public-port', wanted.publicPort);
+  const revocationPort = further('revocation-port', wanted.revocationPort);
   const mqttPort = further('mqtt-port', wanted.mqttPort);
   const coapPort = further('coap-port', wanted.coapPort);
   const home = join(directory, kind);
@@ -60,7 +62,8 @@ export async function joinFleet(
     const joining = join(home, 'joining');
     const credential = await enrolInto(kind, joining, token, credentialIn(home));
     await replaceFile(join(directory, 'root.pem'), credential.roots, 0o644);
-    if (!known) await replaceFile(file, yamlOf(kind, { port, publicPort, mqttPort, coapPort }, wanted, credential));
+    const ports = { port, publicPort, revocationPort, mqttPort, coapPort };
+    if (!known) await replaceFile(file, yamlOf(kind, ports, wanted, credential));
     writeCredential(credentialFileIn(home), credential);
     rmSync(joining, { recursive: true });
     tell(kind, directory, credential, known, output);
@@ -74,19 +77,20 @@ export async function joinFleet(
 interface Ports {
   port: number;
   publicPort: number | undefined;
+  revocationPort: number | undefined;
   mqttPort: number | undefined;
   coapPort: number | undefined;
 }
 
 function yamlOf(
   kind: Joining,
-  { port, publicPort, mqttPort, coapPort }: Ports,
+  { port, publicPort, revocationPort, mqttPort, coapPort }: Ports,
   { host, listen: listenHost }: Wanted,
   { authority }: Credential,
 ): string {
   const made = { host, listenHost, authorityPort: 0, authority };
   if (kind === 'gate') return gateYaml({ ...made, gatePort: port, mqttPort, coapPort });
-  return deskYaml({ ...made, deskPort: port, publicPort });
+  return deskYaml({ ...made, deskPort: port, publicPort, revocationPort });
 }
 
 function portOf(option: string, text: string): number {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { FleetName, Host, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
@@ -14,6 +15,7 @@ interface InitOptions extends FleetOptions {
   host?: string[];
   desk: string;
   passphraseFile?: string;
+  publicName?: string;
 }
 
 export function initCommand(program: Command, output: Output): void {
@@ -22,7 +24,7 @@ export function initCommand(program: Command, output: Output): void {
     .argument('[dir]')
     .option(
       '--base-port <number>',
-      'API and gate listen on N and N+3 (MQTT on N+4), the desk on N+1 and N+2, the authority for desks on N+8',
+      'API and gate listen on N and N+3 (MQTT on N+4), the desk on N+1, N+2 and N+9, the authority for desks on N+8',
       '8440',
     )
     .option(
@@ -39,20 +41,27 @@ export function initCommand(program: Command, output: Output): void {
       '--passphrase-file <file>',
       'encrypt the key files: a file with the passphrase, mode 600, or credential:NAME as systemd has loaded it; the authority reads it at each start',
     )
+    .option(
+      '--public-name <name>',
+      'a DNS name that stays: certificates name it, on N+9, for whoever asks for lists of revoked ones (none: they name nothing)',
+    )
     .description('make a fleet: root, issuers, first operator, gate and desk, fleet.yaml, gate.yaml and desk.yaml')
     .action((dir: string | undefined, options: InitOptions) => init(directoryOf(options, dir), options, output));
 }
 
 async function init(directory: string, options: InitOptions, output: Output): Promise<void> {
   const basePort = Number(options.basePort);
-  if (!Number.isInteger(basePort) || basePort < 1 || basePort > 65_527) {
-    throw new PortcullisError('usage', `--base-port ${options.basePort} is not a port; it must be from 1 to 65527`);
+  if (!Number.isInteger(basePort) || basePort < 1 || basePort > 65_526) {
+    throw new PortcullisError('usage', `--base-port ${options.basePort} is not a port; it must be from 1 to 65526`);
   }
   const desk = deskPlace(options.desk);
+  const { publicName } = options;
+  if (publicName !== undefined && (!Host.safeParse(publicName).success || isIP(publicName) !== 0))
+    throw new PortcullisError('usage', `--public-name ${publicName} is no DNS name; an address may not stay`);
   requireEmpty(directory);
   const fleet = FleetName.parse(`fleet-${realSystem.random(4).toString('hex')}`);
   const { makeFleetDirectory } = await import('./fleet-directory.ts');
-  const made = { fleet, basePort, hosts: options.host, desk, ...keepingOf(options) };
+  const made = { fleet, basePort, hosts: options.host, desk, publicName, ...keepingOf(options) };
   await makeWhole(directory, (beside) => makeFleetDirectory(beside, made));
   const rootKey = join(directory, 'authority/keys/root.pem');
   const result = {

@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   subject: async () => (await import('./subject.ts')).subjectCommands,
   certificate: async () => (await import('./certificate.ts')).certificateCommands,
   credential: async () => (await import('./certificate.ts')).credentialCommands,
+  revocation: async () => (await import('./revocation-commands.ts')).revocationCommands,
   attribute: async () => (await import('./attribute.ts')).attributeCommands,
   change: async () => (await import('./change-commands.ts')).changeCommands,
   arrival: async () => (await import('./arrival-commands.ts')).arrivalCommands,

@@ -118,6 +118,7 @@ async function openDesk(directory: string, signal: AbortSignal, outside: Outside
     listening: [
       ...[desk.port, desk.publicPort ?? []].flat().map((port) => `https://${config.listen.host}:${port}`),
       ...phones,
+      ...(desk.revocationPort === undefined ? [] : [`http://${config.listen.host}:${desk.revocationPort}`]),
     ],
     close: () => desk[Symbol.asyncDispose](),
   };

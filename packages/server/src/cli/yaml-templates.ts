@@ -8,11 +8,14 @@ export function fleetYaml(made: {
   deskHost: string | undefined;
   /** How private keys are kept, where it is not in files as they are. */
   keys?: object | undefined;
+  /** Where third parties find lists of revoked certificates, for as long as there are any. */
+  publicName?: string | undefined;
 }): string {
-  const { fleet, hosts, listenHost, basePort, deskHost, keys } = made;
+  const { fleet, hosts, listenHost, basePort, deskHost, keys, publicName } = made;
   const host = urlHost(hosts[0] as string);
   const enrolmentPort = deskHost === undefined ? basePort + 1 : basePort + 8;
   const desk = deskHost === undefined ? '' : `\ndeskUrl: https://${urlHost(deskHost)}:${basePort + 1}`;
+  const revocation = publicName === undefined ? '' : `\nrevocationUrl: http://${publicName}:${basePort + 9}`;
   return `# The authority of this fleet. Every key is described in docs/reference/configuration.md.
 fleet: ${fleet}
 hosts: [${hosts.map((name) => JSON.stringify(name)).join(', ')}]
@@ -21,7 +24,7 @@ listen:
   apiPort: ${basePort}
   enrolmentPort: ${enrolmentPort}
 authorityUrl: https://${host}:${basePort}
-enrolmentUrl: https://${host}:${enrolmentPort}${desk}
+enrolmentUrl: https://${host}:${enrolmentPort}${desk}${revocation}
 gates: ["https://${host}:${basePort + 3}"]
 ${keys === undefined ? '' : `keys: ${JSON.stringify(keys)}\n`}`;
 }
@@ -55,16 +58,17 @@ export function deskYaml(made: {
   authorityPort: number;
   deskPort: number;
   publicPort: number | undefined;
+  revocationPort: number | undefined;
   authority?: string;
 }): string {
-  const { host, listenHost, authorityPort, deskPort, publicPort } = made;
+  const { host, listenHost, authorityPort, deskPort, publicPort, revocationPort } = made;
   const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
   return `# What strangers reach. Keys: docs/reference/configuration.md
 authority: ${authority}
 url: https://${urlHost(host)}:${deskPort}
 listen:
   host: ${JSON.stringify(listenHost)}
-  port: ${deskPort}${publicPort === undefined ? '' : `\n  publicPort: ${publicPort}`}
+  port: ${deskPort}${optional('publicPort', publicPort)}${optional('revocationPort', revocationPort)}
 `;
 }
 

@@ -44,6 +44,8 @@ export const DeskFile = z.strictObject({
     port: Port.default(8441),
     /** Port of public look-ups (server certificate only). Left out: the desk answers none, and is told nothing. */
     publicPort: Port.optional(),
+    /** Port of lists of revoked certificates and of issuers' certificates, without TLS. Left out: the desk gives none. */
+    revocationPort: Port.optional(),
   }),
   public: PublicConfig.optional(),
   limits: Limits.default(Limits.parse({})),

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import {
   type AttributeType,
@@ -17,6 +18,11 @@ import { AttributesSection, SignalsSection } from './signals-config.ts';
 
 export const Port = z.int().min(0).max(65_535);
 export const HttpsUrl = z.url({ protocol: /^https$/, message: 'must be an https address' });
+/** Readers of lists know no TLS of ours, and an address in a certificate outlives many a machine: so it is a name (RFC 5280 §4.2.1.13). */
+export const RevocationUrl = z
+  .url({ protocol: /^http$/, message: 'must be an http address' })
+  .refine((url) => /^http:\/\/[^/?#@]+$/.test(url), 'must be http://NAME or http://NAME:PORT, and no more')
+  .refine((url) => isIP(new URL(url).hostname.replace(/^\[|\]$/g, '')) === 0, 'must have a DNS name, and no address');
 export const LogLevel = oneOf(['debug', 'info', 'warn', 'error']);
 
 /** `fleet.yaml`: the authority's own configuration. */
@@ -41,6 +47,8 @@ export const FleetFile = z.strictObject({
   enrolmentUrl: HttpsUrl,
   /** Where a desk is reached. Given: devices enrol and renew there. */
   deskUrl: HttpsUrl.optional(),
+  /** Where a desk's `listen.revocationPort` is reached: from then on certificates name their issuer's list and certificate there. */
+  revocationUrl: RevocationUrl.optional(),
   /** What devices are told of gates before any gate has announced itself. */
   gates: z.array(HttpsUrl).max(64).default([]),
   /** How long a gate may decide without hearing from the authority, in milliseconds. */

@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { Credentials, linkTo, type ServerCertificateHeld } from '../credentials/credentials.ts';
 import { type Log, type System, timestamp, version } from '../telemetry/telemetry.ts';
 import { Front } from './front.ts';
+import { HeldLists } from './held-lists.ts';
+import { PlainFront } from './plain-front.ts';
 import type { Desk, DeskSettings } from './promises.ts';
 import { PublicSide } from './public-side.ts';
 import { relay } from './relay.ts';
@@ -43,16 +45,23 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
   const enrolment = new Front(held, { limits, log, system, answer: (request) => relaying.answer(request) });
   const { subject } = credentials.client;
   const open = new PublicSide({ directory, settings, subject, link: () => link, relaying, held, system, log });
+  const lists = new HeldLists({ authority, link: () => link, log });
+  const publishing = new PlainFront({ limits, log, answer: (request) => lists.answer(request) });
   const stop = new AbortController();
   const close = async () => {
     stop.abort();
     credentials.stop();
-    await Promise.all([enrolment.close(), open.close()]);
+    lists.stop();
+    await Promise.all([enrolment.close(), open.close(), publishing.close()]);
     link.close();
   };
   try {
     const port = await enrolment.listen({ host: listen.host, port: listen.port });
     const ports = await open.listen();
+    const { revocationPort: wanted } = listen;
+    const revocationPort =
+      wanted === undefined ? undefined : await publishing.listen({ host: listen.host, port: wanted });
+    if (revocationPort !== undefined) void lists.keep();
     credentials.keepServer(held, (next) => {
       for (const front of [enrolment, open]) front.swap(next);
     });
@@ -72,7 +81,7 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
     void report();
     const reporting = setInterval(() => void report(), reportEveryMs).unref();
     stop.signal.addEventListener('abort', () => clearInterval(reporting));
-    return { subject, port, ...ports, [Symbol.asyncDispose]: close };
+    return { subject, port, ...ports, revocationPort, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import type { Told } from './answering.ts';
 import { Front } from './front.ts';
+import { PlainFront } from './plain-front.ts';
 import type { DeskLimits, PhonesSettings } from './promises.ts';
-import { ProxiedFront } from './proxied-front.ts';
 import { PublicCertificate } from './public-certificate.ts';
 
 interface Parts {
@@ -26,7 +27,8 @@ export interface Phones {
 export async function openPhones({ settings, ...parts }: Parts): Promise<Phones> {
   const { certificate, key } = settings;
   if (certificate === undefined || key === undefined) {
-    const front = new ProxiedFront(parts);
+    // On an address of this machine alone: a proxy of the user's stands before it, and ends TLS with a certificate of its own.
+    const front = new PlainFront({ ...parts, answer: (request) => parts.answer(request, visitorOf(request)) });
     return { port: await front.listen(settings), close: () => front.close() };
   }
   const { log } = parts;
@@ -44,4 +46,10 @@ export async function openPhones({ settings, ...parts }: Parts): Promise<Phones>
       await front.close();
     },
   };
+}
+
+/** The proxy appends whom it sees itself: the last one is its own word. It counts for who guesses codes, and for nothing else. */
+function visitorOf({ headers, socket }: IncomingMessage): string {
+  const last = [headers['x-forwarded-for'] ?? []].flat().join(',').split(',').at(-1)?.trim() ?? '';
+  return isIP(last) ? last : (socket.remoteAddress ?? '');
 }

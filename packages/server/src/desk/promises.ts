@@ -14,7 +14,7 @@ export interface DeskLimits {
 export interface DeskSettings {
   authority: string;
   url: string;
-  listen: { host: string; port: number; publicPort?: number | undefined };
+  listen: { host: string; port: number; publicPort?: number | undefined; revocationPort?: number | undefined };
   limits: DeskLimits;
   /** Where phones reach it; without a certificate a proxy stands before it. */
   public?: PhonesSettings | undefined;
@@ -35,5 +35,7 @@ export interface Desk {
   readonly publicPort: number | undefined;
   /** Where phones are answered; undefined: nowhere. */
   readonly phonesPort: number | undefined;
+  /** Where lists are; undefined: nowhere. */
+  readonly revocationPort: number | undefined;
   [Symbol.asyncDispose](): Promise<void>;
 }

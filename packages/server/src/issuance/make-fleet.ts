@@ -3,6 +3,7 @@ import type { Keys, Signer } from '../keys/keys.ts';
 import { makeCertificate, toPem } from '../pki/pki.ts';
 import type { Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
+import { addressesAt } from './addresses.ts';
 import { positiveSerial, wholeSecond } from './issue.ts';
 import { backdateMs, issuerLifetimeMs, rootLifetimeMs } from './profiles.ts';
 
@@ -11,10 +12,12 @@ interface Parts {
   keys: Keys;
   system: System;
   fleet: FleetName;
+  /** Where a desk publishes what is known of certificates. */
+  publicUrl?: string | undefined;
 }
 
 /** Makes the root and both issuers, and stores their certificates: the beginning of a fleet. The root's key signs nothing else. */
-export async function makeFleet({ store, keys, system, fleet }: Parts): Promise<{ root: string }> {
+export async function makeFleet({ store, keys, system, fleet, publicUrl }: Parts): Promise<{ root: string }> {
   const now = system.now();
   const notBefore = wholeSecond(now - backdateMs);
   const rootKey = await keys.create('root');
@@ -32,6 +35,7 @@ export async function makeFleet({ store, keys, system, fleet }: Parts): Promise<
     },
     rootKey,
   );
+  const addresses = publicUrl === undefined ? {} : { addresses: addressesAt(publicUrl, { key: 'root' }) };
   const issuerOf = async (key: Signer, subject: string) =>
     makeCertificate(
       {
@@ -41,6 +45,7 @@ export async function makeFleet({ store, keys, system, fleet }: Parts): Promise<
         publicKey: key.publicKey,
         notAfter: wholeSecond(now + issuerLifetimeMs),
         authority: { pathLength: 0 },
+        ...addresses,
       },
       rootKey,
     );

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { FleetName, PortcullisError } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Keys } from '../keys/keys.ts';
-import type { CertificateFields } from '../pki/pki.ts';
 import type { Schema, Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
+import { addressesAt } from './addresses.ts';
 import { check } from './check.ts';
 import { issue, type SignedCertificate } from './issue.ts';
 import { type FleetIssuer, openIssuers } from './issuers.ts';
@@ -46,11 +46,6 @@ export async function openIssuance({ store, keys, system, publicUrl }: Parts): P
       return Math.round(Math.max(notBefore + (notAfter - notBefore) * share, soonest));
     },
   };
-}
-
-/** Each issuer has one list, one place for its certificate, and all have one responder. */
-function addressesAt(url: string, { key }: FleetIssuer): CertificateFields['addresses'] {
-  return { lists: [`${url}/crl/${key}.crl`], answers: [`${url}/ocsp`], issuers: [`${url}/ca/${key}.cer`] };
 }
 
 async function readSettings(store: Store): Promise<Map<string, string>> {

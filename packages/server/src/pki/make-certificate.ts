@@ -1,11 +1,8 @@
-import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
   AccessDescription,
   AlgorithmIdentifier,
-  AttributeTypeAndValue,
-  AttributeValue,
   AuthorityInfoAccessSyntax,
   AuthorityKeyIdentifier,
   BasicConstraints,
@@ -30,8 +27,6 @@ import {
   KeyIdentifier,
   KeyUsage,
   KeyUsageFlags,
-  Name,
-  RelativeDistinguishedName,
   SubjectAlternativeName,
   SubjectKeyIdentifier,
   SubjectPublicKeyInfo,
@@ -40,6 +35,7 @@ import {
   Version,
 } from '@peculiar/asn1-x509';
 import { objectIdentifiers, type Purpose } from '@portcullis/contract';
+import { arrayBuffer, keyIdentifier, nameOf } from './certificate-parts.ts';
 
 /** What signs: the algorithm's identifier and the act. */
 export interface SignatureMaker {
@@ -159,21 +155,4 @@ function usagesOf(purpose: Purpose): readonly string[] {
 
 function extension(extnID: string, critical: boolean, value: object): Extension {
   return new Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
-}
-
-function nameOf(commonName: string): Name {
-  const value = new AttributeValue({ utf8String: commonName });
-  return new Name([
-    new RelativeDistinguishedName([new AttributeTypeAndValue({ type: objectIdentifiers.commonName, value })]),
-  ]);
-}
-
-/** RFC 7093 §2 method 1: the leftmost 160 bits of the SHA-256 of the key's bits. */
-function keyIdentifier(publicKey: Uint8Array): ArrayBuffer {
-  const key = AsnConvert.parse(publicKey, SubjectPublicKeyInfo).subjectPublicKey;
-  return arrayBuffer(createHash('sha256').update(new Uint8Array(key)).digest().subarray(0, 20));
-}
-
-function arrayBuffer(bytes: Uint8Array): ArrayBuffer {
-  return new Uint8Array(bytes).buffer;
 }

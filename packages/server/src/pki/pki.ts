@@ -1,5 +1,6 @@
 /**
- * Bytes ↔ certificates, certification requests, and questions and answers about certificates (RFC 5280, RFC 2986, RFC 6960).
+ * Bytes ↔ certificates, certification requests, lists of revoked certificates, and questions and answers about certificates (RFC 5280, RFC 2986,
+ * RFC 6960).
  * - What it encodes, strict verifiers accept; what it parses, it has checked to the last byte.
  * - Of a request nothing but the public key is handed on (P1).
  * Refuses to know: clocks, disks, networks, randomness, and who may have what.
@@ -7,6 +8,7 @@
 export { encryptKey } from './encrypted-key.ts';
 export { contextMark, contextMarkBytes, keyCredentialName } from './key-names.ts';
 export { type CertificateFields, makeCertificate, type SignatureMaker } from './make-certificate.ts';
+export { type ListFields, makeList } from './make-list.ts';
 export { type ParsedRequest, parseRequest } from './parse-request.ts';
 export {
   type CertificateId,

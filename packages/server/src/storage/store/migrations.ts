@@ -3,6 +3,7 @@ import { heldTables } from './tables/held.ts';
 import { issuersTables } from './tables/issuers.ts';
 import { journeysTables } from './tables/journeys.ts';
 import { labelsTables } from './tables/labels.ts';
+import { listsTables } from './tables/lists.ts';
 import { publicationTables } from './tables/publication.ts';
 import { rulesTables } from './tables/rules.ts';
 import { signalsTables } from './tables/signals.ts';
@@ -110,4 +111,5 @@ export const migrations: readonly string[] = [
   ALTER TABLE subjects ADD COLUMN mqttUrl TEXT;
   `,
   issuersTables,
+  listsTables,
 ];

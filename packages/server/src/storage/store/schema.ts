@@ -4,6 +4,7 @@ import type { HeldTables } from './tables/held.ts';
 import type { IssuersTables } from './tables/issuers.ts';
 import type { JourneysTables } from './tables/journeys.ts';
 import type { LabelsTables } from './tables/labels.ts';
+import type { ListsTables } from './tables/lists.ts';
 import type { PublicationTables } from './tables/publication.ts';
 import type { RulesTables } from './tables/rules.ts';
 import type { SignalsTables } from './tables/signals.ts';
@@ -52,6 +53,7 @@ interface TokensTable {
 export interface Schema
   extends HeldTables,
     IssuersTables,
+    ListsTables,
     SignalsTables,
     RulesTables,
     AlertsTables,

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { type AddressInfo, isIP } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { listenFailure } from '../bounds/bounds.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import { Answering, type Told } from './answering.ts';
@@ -9,17 +9,17 @@ import type { DeskLimits } from './promises.ts';
 interface Parts {
   limits: DeskLimits;
   log: Log;
-  answer(request: IncomingMessage, from: string): Promise<Told>;
+  answer(request: IncomingMessage): Promise<Told>;
 }
 
 const headerBytesMax = 16_384;
 
-/** Without TLS, on an address of this machine alone: a proxy of the user's stands before it, and ends TLS with a certificate of its own. */
-export class ProxiedFront {
+/** A listener without TLS. */
+export class PlainFront {
   readonly #server: Server;
 
   constructor({ limits, log, answer }: Parts) {
-    const answering = new Answering({ log, answer: (request) => answer(request, visitorOf(request)) });
+    const answering = new Answering({ log, answer });
     const times = { requestTimeout: limits.requestMs, headersTimeout: limits.requestMs, maxHeaderSize: headerBytesMax };
     this.#server = createServer(times, (request, response) => void answering.answer(request, response));
     this.#server.keepAliveTimeout = limits.idleMs;
@@ -44,10 +44,4 @@ export class ProxiedFront {
     this.#server.closeAllConnections();
     await closed;
   }
-}
-
-/** The proxy appends whom it sees itself: the last one is its own word. It counts for who guesses codes, and for nothing else. */
-function visitorOf({ headers, socket }: IncomingMessage): string {
-  const last = [headers['x-forwarded-for'] ?? []].flat().join(',').split(',').at(-1)?.trim() ?? '';
-  return isIP(last) ? last : (socket.remoteAddress ?? '');
 }

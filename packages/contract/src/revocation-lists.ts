@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { Timestamp } from './identity.ts';
+
+const Base64 = z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64');
+
+/** An issuer, and its newest list of revoked and suspended certificates (RFC 5280 §5); `list` is null while it has none. */
+export const IssuerList = z.object({
+  /** The name of its key, and of its files. */
+  issuer: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be the name of an issuer'),
+  /** The common name in its certificate. */
+  name: z.string(),
+  role: z.enum(['device', 'infrastructure', 'root']),
+  /** DER. */
+  certificate: Base64,
+  list: z
+    .object({
+      number: z.int().min(1),
+      thisUpdate: Timestamp,
+      nextUpdate: Timestamp,
+      entries: z.int().min(0),
+      /** The whole of it. */
+      der: Base64,
+    })
+    .nullable(),
+});
+export type IssuerList = z.infer<typeof IssuerList>;
+
+/** `items` is left out where the mark is the one that is held already: there is nothing new. */
+export const RevocationLists = z.object({ mark: z.string(), items: z.array(IssuerList).optional() });
+export type RevocationLists = z.infer<typeof RevocationLists>;
+
+export const RevocationListsQuery = z.strictObject({
+  held: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
+    .optional(),
+});

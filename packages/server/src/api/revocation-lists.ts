@@ -1,0 +1,32 @@
+import { type IssuerList, RevocationLists, RevocationListsQuery } from '@portcullis/contract';
+import type { FleetIssuer } from '../issuance/issuance.ts';
+import type { RevocationList } from '../revocation/revocation.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
+import { type Route, route } from './route.ts';
+
+export const revocationListsRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/revocation-lists',
+    kinds: ['operator', 'desk', 'monitor'],
+    summary:
+      'Each issuer with its newest list of revoked and suspended certificates; nothing, where that is held already',
+    uses: ['issuance', 'lists'],
+    schemas: { query: RevocationListsQuery },
+    answer: RevocationLists,
+    async handle({ issuance, lists }, { query }) {
+      const { mark } = lists;
+      if (query.held === mark) return { mark };
+      const made = new Map(lists.current().map((list) => [list.issuer, list]));
+      return { mark, items: issuance.issuers().map((issuer) => itemOf(issuer, made.get(issuer.key))) };
+    },
+  }),
+];
+
+function itemOf({ key: issuer, name, role, certificate }: FleetIssuer, made: RevocationList | undefined): IssuerList {
+  const list = made && {
+    ...{ number: made.number, thisUpdate: timestamp(made.thisUpdate), nextUpdate: timestamp(made.nextUpdate) },
+    ...{ entries: made.entries, der: Buffer.from(made.der).toString('base64') },
+  };
+  return { issuer, name, role, certificate: certificate.toString('base64'), list: list ?? null };
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type IssuerList, PortcullisError, RevocationLists } from '@portcullis/contract';
+import { type Link, parseAnswer, problemOf } from '@portcullis/device';
+import type { Log } from '../telemetry/telemetry.ts';
+import type { Told } from './answering.ts';
+import { pathOf } from './front.ts';
+
+interface Parts {
+  authority: string;
+  link(): Link;
+  log: Log;
+}
+
+interface Kept {
+  body: Buffer;
+  type: string;
+  etag: string;
+  /** Milliseconds since 1970; undefined: it never changes. */
+  since: number | undefined;
+}
+
+const askEveryMs = 2_000;
+/** So long a cache may give a list without asking: a revocation reaches whoever loads lists no later. */
+const maxAgeSeconds = 300;
+const [listType, certificateType] = ['application/pkix-crl', 'application/pkix-cert'];
+
+/** Lists and issuers' certificates, as the authority made them, for anybody: from memory. */
+export class HeldLists {
+  readonly #parts: Parts;
+  readonly #stop = new AbortController();
+  #byPath: ReadonlyMap<string, Kept> = new Map();
+  #mark: string | undefined;
+  #said = '';
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Until it is stopped. */
+  async keep(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await this.#ask().then(
+        () => {
+          this.#said = '';
+        },
+        (error: Error) => {
+          if (error.message !== this.#said && !this.#stop.signal.aborted)
+            this.#parts.log.info({ err: error }, 'the authority gave no lists of revoked certificates; asking again');
+          this.#said = error.message;
+        },
+      );
+      await pause(askEveryMs, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  async #ask(): Promise<void> {
+    const { authority, link } = this.#parts;
+    const held = this.#mark === undefined ? '' : `?held=${this.#mark}`;
+    const answer = await link().request({ url: `${authority}/v1/revocation-lists${held}`, method: 'GET' });
+    if (answer.status !== 200) throw problemOf(answer);
+    const parsed = RevocationLists.safeParse(parseAnswer(answer));
+    if (!parsed.success)
+      throw new PortcullisError('answer_malformed', 'what the authority told of lists does not fit its schema');
+    const { mark, items } = parsed.data;
+    if (!items) return;
+    this.#byPath = new Map(items.flatMap(pathsOf));
+    this.#mark = mark;
+  }
+
+  /** @throws {PortcullisError} `route_unknown`, `method_not_allowed`, `request_malformed` */
+  async answer(request: IncomingMessage): Promise<Told> {
+    const path = pathOf(request);
+    const kept = this.#byPath.get(path);
+    if (!kept)
+      throw new PortcullisError(
+        'route_unknown',
+        'there are /crl/ISSUER.crl and /ca/ISSUER.cer, of the issuers of this fleet',
+      );
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      throw new PortcullisError('method_not_allowed', `${path} takes [GET, HEAD]`, { detail: { allow: 'GET, HEAD' } });
+    const { body, type, etag, since } = kept;
+    const headers = {
+      'content-type': type,
+      etag,
+      'cache-control': `public, max-age=${maxAgeSeconds}`,
+      ...(since !== undefined && { 'last-modified': new Date(since).toUTCString() }),
+    };
+    return isHeld(request, kept) ? { status: 304, headers, body: '' } : { status: 200, headers, body };
+  }
+}
+
+/** RFC 9110 §13.2.2: a tag says more than a time. */
+function isHeld({ headers }: IncomingMessage, { etag, since }: Kept): boolean {
+  const tags = headers['if-none-match'];
+  if (tags !== undefined) return tags.split(',').some((tag) => [etag, `W/${etag}`, '*'].includes(tag.trim()));
+  const time = Date.parse(headers['if-modified-since'] ?? '');
+  return since !== undefined && time >= Math.floor(since / 1_000) * 1_000;
+}
+
+function pathsOf({ issuer, certificate, list }: IssuerList): [string, Kept][] {
+  const own: [string, Kept] = [`/ca/${issuer}.cer`, keptOf(certificate, certificateType, undefined)];
+  if (!list) return [own];
+  return [own, [`/crl/${issuer}.crl`, keptOf(list.der, listType, Date.parse(list.thisUpdate))]];
+}
+
+function keptOf(base64: string, type: string, since: number | undefined): Kept {
+  const body = Buffer.from(base64, 'base64');
+  return { body, type, since, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
+}

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { CertificateList } from '@peculiar/asn1-x509';
+import { FleetName } from '@portcullis/contract';
+import { makeKey, makeRequest } from '@portcullis/device';
+import { openRecords, putSubject, type Records, subjectId } from '../../../test/records.ts';
+import { makeFleet, openIssuance } from '../../issuance/issuance.ts';
+import { fileKeys, type Signer } from '../../keys/keys.ts';
+import { createLog } from '../../telemetry/telemetry.ts';
+import { backdateMs, type Lists, lifetimeMs, openLists, type RevocationList } from './lists.ts';
+
+const day = 86_400_000;
+const by = { actor: 'operator-1' };
+
+async function openHouse(context: TestContext) {
+  const records = await openRecords(context);
+  const { directory, store, journal, system } = records;
+  mkdirSync(join(directory, 'keys'));
+  const keys = fileKeys(join(directory, 'keys'));
+  await makeFleet({ store, keys, system, fleet: FleetName.parse('fleet-1') });
+  const issuance = await openIssuance({ store, keys, system });
+  const log = createLog({ role: 'authority', level: 'silent' });
+  const open = async () => {
+    const lists = await openLists({ store, journal, issuers: issuance.issuers, system, log });
+    context.after(() => lists[Symbol.asyncDispose]());
+    await lists.settled();
+    return lists;
+  };
+  /** A device with a certificate; its serial. */
+  const device = async (subject: string): Promise<string> => {
+    await putSubject(records, subject);
+    const request = makeRequest(makeKey(), subject);
+    const signed = await issuance.issue(issuance.check({ subject, kind: 'device', request }));
+    await journal.change({ ...by, action: 'test' }, (change) => issuance.record(change, signed));
+    return signed.serial;
+  };
+  return { ...records, issuance, open, device, keys };
+}
+
+const listOf = (lists: Lists, issuer = 'issuer-device') =>
+  lists.current().find((one) => one.issuer === issuer) as RevocationList;
+
+function serialsOn({ der }: RevocationList): string[] {
+  const { tbsCertList } = AsnConvert.parse(Buffer.from(der), CertificateList);
+  return (tbsCertList.revokedCertificates ?? []).map(({ userCertificate }) =>
+    Buffer.from(userCertificate).toString('hex'),
+  );
+}
+
+const changed = (records: Records, action: 'revoke' | 'suspend' | 'resume', subject: string) =>
+  records.revocation.change(by, { action, subject: subjectId(subject) } as never);
+
+test('each issuer has a list of its own, the root too, with the times that readers want', async (context) => {
+  const house = await openHouse(context);
+  const lists = await house.open();
+  assert.deepEqual(
+    lists
+      .current()
+      .map(({ issuer, number, entries }) => [issuer, number, entries])
+      .toSorted(),
+    [
+      ['issuer-device', 1, 0],
+      ['issuer-infrastructure', 1, 0],
+      ['root', 1, 0],
+    ],
+  );
+  const { thisUpdate, nextUpdate } = listOf(lists);
+  assert.equal(thisUpdate, house.clock.now - backdateMs);
+  assert.equal(nextUpdate, house.clock.now + lifetimeMs.device);
+});
+
+test('revoked and suspended ones are on it; who is resumed leaves it; who is superseded never was', async (context) => {
+  const house = await openHouse(context);
+  const [one, two] = [await house.device('truck-1'), await house.device('truck-2')];
+  await house.device('truck-3');
+  const lists = await house.open();
+  assert.deepEqual(serialsOn(listOf(lists)), []);
+  await changed(house, 'suspend', 'truck-1');
+  await changed(house, 'revoke', 'truck-2');
+  await lists.settled();
+  assert.deepEqual(serialsOn(listOf(lists)).toSorted(), [one, two].toSorted());
+  await changed(house, 'resume', 'truck-1');
+  await lists.settled();
+  assert.deepEqual(serialsOn(listOf(lists)), [two]);
+  assert.equal(listOf(lists).number, 3);
+  assert.equal(listOf(lists, 'issuer-infrastructure').number, 1, 'nothing happened there');
+});
+
+test('by itself a second after a revocation, and at half of its life', async (context) => {
+  const house = await openHouse(context);
+  const serial = await house.device('truck-1');
+  context.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const lists = await house.open();
+  await changed(house, 'revoke', 'truck-1');
+  assert.deepEqual(serialsOn(listOf(lists)), [], 'a revocation waits for no list');
+  // Followers are told after the commit.
+  const passed = async (ms: number, until: () => boolean) => {
+    for (context.mock.timers.tick(ms); !until(); context.mock.timers.tick(ms))
+      await new Promise((resolve) => setImmediate(resolve));
+  };
+  await passed(1_000, () => serialsOn(listOf(lists)).length > 0);
+  assert.deepEqual(serialsOn(listOf(lists)), [serial]);
+  const { number } = listOf(lists);
+  house.clock.now += lifetimeMs.device / 2 + 1;
+  await passed(60_000, () => listOf(lists).number > number);
+  assert.equal(listOf(lists).thisUpdate, house.clock.now - backdateMs);
+});
+
+test('who ended stands on one more list, and then on none (RFC 5280 §3.3)', async (context) => {
+  const house = await openHouse(context);
+  const serial = await house.device('truck-1');
+  const lists = await house.open();
+  await changed(house, 'revoke', 'truck-1');
+  await lists.settled();
+  house.clock.now += 31 * day;
+  await lists.settled();
+  assert.deepEqual(serialsOn(listOf(lists)), [serial]);
+  house.clock.now += day;
+  await lists.settled();
+  assert.deepEqual(serialsOn(listOf(lists)), []);
+});
+
+test('its number goes on after a restart, and what was made before is there at once', async (context) => {
+  const house = await openHouse(context);
+  const serial = await house.device('truck-1');
+  const before = await house.open();
+  await changed(house, 'revoke', 'truck-1');
+  await before.settled();
+  await before[Symbol.asyncDispose]();
+  const { number, der } = listOf(before);
+  const again = await openLists({
+    ...house,
+    issuers: () => [],
+    log: createLog({ role: 'authority', level: 'silent' }),
+  });
+  assert.ok(Buffer.from(listOf(again).der).equals(der));
+  await again[Symbol.asyncDispose]();
+  const after = await house.open();
+  assert.ok(listOf(after).number > number);
+  assert.deepEqual(serialsOn(listOf(after)), [serial]);
+  assert.notEqual(before.mark, after.mark);
+});
+
+test('a list that can not be signed now leaves the one before, and no other without', async (context) => {
+  const house = await openHouse(context);
+  await house.device('truck-1');
+  const { store, journal, system } = house;
+  let broken = false;
+  const breakable = ({ sign, ...signer }: Signer): Signer => ({
+    ...signer,
+    sign: async (bytes) => {
+      if (broken) throw new Error('the token is gone');
+      return sign(bytes);
+    },
+  });
+  const issuers = () =>
+    house.issuance.issuers().map((issuer) => ({
+      ...issuer,
+      signer: issuer.signer && issuer.role === 'device' ? breakable(issuer.signer) : issuer.signer,
+    }));
+  const log = createLog({ role: 'authority', level: 'silent' });
+  const lists = await openLists({ store, journal, issuers, system, log });
+  context.after(() => lists[Symbol.asyncDispose]());
+  await lists.settled();
+  broken = true;
+  await changed(house, 'revoke', 'truck-1');
+  house.clock.now += day;
+  await lists.settled();
+  assert.equal(listOf(lists).number, 1);
+  assert.equal(listOf(lists, 'issuer-infrastructure').number, 2);
+  broken = false;
+  await lists.settled();
+  assert.equal(listOf(lists).entries, 1);
+});
