@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type IssuerList, PortcullisError, RevocationLists } from '@portcullis/contract';
 import type { Command } from 'commander';
@@ -40,16 +39,17 @@ async function exportTo(directory: string, issuers: readonly IssuerList[], outpu
     const who = lacking.join(', ');
     throw new PortcullisError('server_unreachable', `the authority has no list of [${who}]: nobody here can sign it`);
   }
-  const [{ toPem }, { replaceFile }] = await Promise.all([
+  const [{ toPem }, { replaceFile }, { makeDirectory }] = await Promise.all([
     import('../pki/pki.ts'),
     import('../telemetry/telemetry.ts'),
+    import('@portcullis/device'),
   ]);
   const pem = (label: string, base64: string) => toPem(label, Buffer.from(base64, 'base64'));
   const files = {
     issuers: join(directory, 'issuers.pem'),
     lists: join(directory, 'lists.pem'),
   };
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   await replaceFile(files.issuers, issuers.map(({ certificate }) => pem('CERTIFICATE', certificate)).join(''), 0o644);
   await replaceFile(files.lists, issuers.map(({ list }) => pem('X509 CRL', list?.der ?? '')).join(''), 0o644);
   const ends = issuers.map(({ list }) => list?.nextUpdate ?? '').toSorted();
