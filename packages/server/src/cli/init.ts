@@ -1,26 +1,24 @@
 import { isIP } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { FleetName, Host, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
-import type { Keeping } from '../keys/keys.ts';
 import { realSystem } from '../telemetry/telemetry.ts';
 import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { DeskPlace } from './fleet-directory.ts';
+import { type KeepingOptions, keepingOf, withKeepingOptions } from './keeping-options.ts';
 import type { Output } from './output.ts';
 import { makeWhole, requireEmpty } from './whole-directory.ts';
 
-interface InitOptions extends FleetOptions {
+interface InitOptions extends FleetOptions, KeepingOptions {
   basePort: string;
   host?: string[];
   desk: string;
-  passphraseFile?: string;
   publicName?: string;
 }
 
 export function initCommand(program: Command, output: Output): void {
-  program
-    .command('init')
+  withKeepingOptions(program.command('init'))
     .argument('[dir]')
     .option(
       '--base-port <number>',
@@ -36,10 +34,6 @@ export function initCommand(program: Command, output: Output): void {
       '--desk <here|host|none>',
       'where the desk is: on this machine, on one of that name which joins, or nowhere: devices then enrol at the authority, on N+1',
       'here',
-    )
-    .option(
-      '--passphrase-file <file>',
-      'encrypt the key files: a file with the passphrase, mode 600, or credential:NAME as systemd has loaded it; the authority reads it at each start',
     )
     .option(
       '--public-name <name>',
@@ -63,7 +57,7 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
   const { makeFleetDirectory } = await import('./fleet-directory.ts');
   const made = { fleet, basePort, hosts: options.host, desk, publicName, ...keepingOf(options) };
   await makeWhole(directory, (beside) => makeFleetDirectory(beside, made));
-  const rootKey = join(directory, 'authority/keys/root.pem');
+  const rootKey = made.keys?.pkcs11 ? undefined : join(directory, 'authority/keys/root.pem');
   const result = {
     fleet,
     directory,
@@ -74,14 +68,6 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
   output.result(result, wordsOf(result));
 }
 
-/** What is named stays where it is: it is found again from any directory. */
-function keepingOf({ passphraseFile }: InitOptions): { keys?: Keeping } {
-  if (passphraseFile === undefined) return {};
-  return {
-    keys: { passphraseFile: passphraseFile.startsWith('credential:') ? passphraseFile : resolve(passphraseFile) },
-  };
-}
-
 function deskPlace(word: string): DeskPlace {
   if (word === 'here' || word === 'none') return word;
   const host = Host.safeParse(word);
@@ -89,11 +75,23 @@ function deskPlace(word: string): DeskPlace {
   throw new PortcullisError('usage', `--desk ${word} is no place; it must be here, none, or a DNS name or address`);
 }
 
-function wordsOf({ fleet, directory, rootKey }: { fleet: string; directory: string; rootKey: string }): string {
+function wordsOf({
+  fleet,
+  directory,
+  rootKey,
+}: {
+  fleet: string;
+  directory: string;
+  rootKey: string | undefined;
+}): string {
+  const keys =
+    rootKey === undefined
+      ? 'The keys of the root and of both issuers are in the token, and nowhere else: keep a copy of it as its maker describes.'
+      : `Take this key offline now: ${rootKey}
+  It signed the two issuers and signs nothing else; everything runs without it. Keep it where no network reaches.`;
   return `made ${fleet} in ${directory}
 
-Take this key offline now: ${rootKey}
-  It signed the two issuers and signs nothing else; everything runs without it. Keep it where no network reaches.
+${keys}
 
 Next:
   portcullis up ${directory}

@@ -21,7 +21,12 @@ function fleetDirectory(after: (end: () => unknown) => void): string {
 }
 
 function keysIn(directory: string, passphraseFile?: string, credentials?: string): Keys {
-  return openKeys({ directory, keys: { passphraseFile }, system: { random: randomBytes }, credentials });
+  return openKeys({
+    directory,
+    keys: { passphraseFile },
+    system: { random: randomBytes, monotonic: () => performance.now() },
+    credentials,
+  });
 }
 
 for (const [keeper, passphraseFile] of [

@@ -1,0 +1,40 @@
+import { resolve } from 'node:path';
+import { PortcullisError } from '@portcullis/contract';
+import type { Command } from 'commander';
+import type { Keeping } from '../keys/keys.ts';
+
+/** How private keys are to be kept: of whatever command makes some. */
+export interface KeepingOptions {
+  passphraseFile?: string;
+  pkcs11Module?: string;
+  pkcs11Token?: string;
+  pkcs11PinFile?: string;
+}
+
+export function withKeepingOptions(command: Command): Command {
+  return command
+    .option(
+      '--passphrase-file <file>',
+      'encrypt the key files: a file with the passphrase, mode 600, or credential:NAME as systemd has loaded it; it is read at each start',
+    )
+    .option('--pkcs11-module <file>', 'keep the keys in a token: the PKCS#11 module of its maker, which p11-kit loads')
+    .option('--pkcs11-token <name>', 'its label, or its serial number')
+    .option('--pkcs11-pin-file <file>', 'a file with its PIN, mode 600, or credential:NAME');
+}
+
+/** What is named stays where it is: it is found again from any directory. */
+export function keepingOf({ passphraseFile, pkcs11Module, pkcs11Token, pkcs11PinFile }: KeepingOptions): {
+  keys?: Keeping;
+} {
+  const named = [pkcs11Module, pkcs11Token, pkcs11PinFile].filter((word) => word !== undefined);
+  if (named.length > 0 && (named.length < 3 || passphraseFile !== undefined)) {
+    const why = '--pkcs11-module, --pkcs11-token and --pkcs11-pin-file go together, and not with --passphrase-file';
+    throw new PortcullisError('usage', why);
+  }
+  const placeOf = (source: string) => (source.startsWith('credential:') ? source : resolve(source));
+  if (pkcs11Module !== undefined && pkcs11Token !== undefined && pkcs11PinFile !== undefined) {
+    const pkcs11 = { module: resolve(pkcs11Module), token: pkcs11Token, pinFile: placeOf(pkcs11PinFile) };
+    return { keys: { pkcs11 } };
+  }
+  return passphraseFile === undefined ? {} : { keys: { passphraseFile: placeOf(passphraseFile) } };
+}
