@@ -33,6 +33,8 @@ export const CertificateView = z.object({
   /** The common name of who signed it; of a key credential, which nobody signs, its form. */
   issuer: z.string(),
   revision: Revision,
+  /** Of a revoked one: a name of RFC 5280 §5.3.1. */
+  reasonCode: z.string().optional(),
   /** Of one that ended long ago: since when nothing that decides reads it. */
   archivedAt: Timestamp.optional(),
 });

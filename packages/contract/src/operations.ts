@@ -8,6 +8,7 @@ import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectI
 import { oneOf } from './one-of.ts';
 import { archived, pageQuery } from './pages.ts';
 import { StreamName } from './readings.ts';
+import { RevocationReason } from './revocation-lists.ts';
 
 /** What operators ask of the authority's API and what they are answered. One shape per resource, the same as the commands print. */
 
@@ -148,6 +149,7 @@ export const StandingsRequest = z.strictObject({
   subject: SubjectId.optional(),
   subjects: z.array(SubjectId).min(1).max(standingsPerChangeMax).optional(),
   fingerprint: Fingerprint.optional(),
+  reasonCode: RevocationReason.optional(),
   ...preconditions,
   reason: ReasonText.optional(),
   dryRun,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Timestamp } from './identity.ts';
+import { oneOf } from './one-of.ts';
 
 const Base64 = z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64');
 
@@ -35,3 +36,16 @@ export const RevocationListsQuery = z.strictObject({
     .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
     .optional(),
 });
+
+/** Why a certificate is revoked, as verifiers know it (RFC 5280 §5.3.1); a hold is a suspension, which has its own action. With `revoke` alone; left out: unspecified. */
+export const RevocationReason = oneOf([
+  'unspecified',
+  'keyCompromise',
+  'cACompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+  'aACompromise',
+]);
+export type RevocationReason = z.infer<typeof RevocationReason>;

@@ -85,7 +85,7 @@ export function certificateRow(subject: string, name: string, given: Partial<Cer
     },
     form: 'certificate',
     ...{ der: Buffer.from(name), notBefore: startedAt - day, notAfter: startedAt + 30 * day, standing: 'valid' },
-    ...{ revision: 0, changedAt: startedAt, changedBy: 'init', reason: null, issuedAt: startedAt },
+    ...{ revision: 0, changedAt: startedAt, changedBy: 'init', reason: null, reasonCode: null, issuedAt: startedAt },
     ...{ renews: null, confirmed: 1, publicKey: fingerprint },
     ...given,
   };

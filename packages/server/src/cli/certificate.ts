@@ -2,6 +2,7 @@ import {
   CertificateView,
   FleetView,
   PortcullisError,
+  RevocationReason,
   readFingerprint,
   type StandingsRequest,
   standingsPerChangeMax,
@@ -23,6 +24,10 @@ const actions: Record<Action, string> = {
   resume: 'take a suspension back',
   revoke: 'cut it off, for ever',
 };
+
+interface StandingOptions extends ManyOptions {
+  reasonCode?: string;
+}
 
 interface ListOptions extends FleetOptions {
   subject?: string;
@@ -90,10 +95,15 @@ async function listCredentials(options: ListOptions, output: Output): Promise<vo
 
 function addActions(noun: Command, output: Output): void {
   for (const [action, description] of Object.entries(actions)) {
-    addManyOptions(noun.command(action))
+    const command = addManyOptions(noun.command(action));
+    if (action === 'revoke') {
+      const codes = RevocationReason.options.join(', ');
+      command.option('--reason-code <code>', `what verifiers are told (RFC 5280): ${codes}`);
+    }
+    command
       .argument('[subject|fingerprint]', 'whose, unless --where says; @FILE or - with a subject a line')
       .description(description)
-      .action((name: string | undefined, options: ManyOptions) =>
+      .action((name: string | undefined, options: StandingOptions) =>
         changeStanding(action as Action, name, options, output),
       );
   }
@@ -102,19 +112,20 @@ function addActions(noun: Command, output: Output): void {
 async function changeStanding(
   action: Action,
   name: string | undefined,
-  options: ManyOptions,
+  options: StandingOptions,
   output: Output,
 ): Promise<void> {
   const fingerprint = name === undefined ? undefined : readFingerprint(name);
   const isOne = name !== undefined && !/^[@-]/.test(name);
-  const one = { action, ...(fingerprint ? { fingerprint } : { subject: name }) };
+  const code = options.reasonCode === undefined ? {} : { reasonCode: options.reasonCode };
+  const one = { action, ...code, ...(fingerprint ? { fingerprint } : { subject: name }) };
   const change = { path: '/v1/standings', body: one, done: `${action} ${name}` };
   if (fingerprint && options.dryRun)
     throw new PortcullisError('usage', '--dry-run is for subjects; name the subject of that certificate');
   if (isOne && options.where === undefined && !options.dryRun) return sendChange(options, change, output);
   const subjects = name === undefined ? undefined : await subjectsOf([name]);
   const many = { ...ofStandings(action), subjects };
-  await sendToMany(options, { ...many, body: { action }, done: (who) => `${action} ${who}` }, output);
+  await sendToMany(options, { ...many, body: { action, ...code }, done: (who) => `${action} ${who}` }, output);
 }
 
 function ofStandings(action: Action) {

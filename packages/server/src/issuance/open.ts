@@ -114,6 +114,7 @@ function rowOf(signed: SignedCertificate, by: { revision: number; at: number; ac
     changedAt: by.at,
     changedBy: by.actor,
     reason: null,
+    reasonCode: null,
     issuedAt: by.at,
     renews: null,
     confirmed: 1,

@@ -24,12 +24,16 @@ export function openRevocation({
 }): Revocation {
   return {
     async change(by, request) {
+      const { reasonCode } = request;
+      if (reasonCode !== undefined && request.action !== 'revoke')
+        throw new PortcullisError('request_malformed', `a reason code is for "revoke"; "${request.action}" has none`);
       const entry = { ...by, action: `certificates.${request.action}` };
       const { result, revision } = await journal
         .change(entry, async (change) => {
           const named = await targetsOf(change.db, request);
-          const changed = await changeStandings(change, request.action, named);
+          const changed = await changeStandings(change, request.action, named, { reasonCode });
           if (request.action !== 'resume') await requireOperatorLeft(change, changed.certificates, system.now());
+          if (reasonCode !== undefined) change.about({ reasonCode });
           if (countOf(changed) === 0) unchanged(change, named);
           if (request.dryRun) throw new Rehearsed(changed, change.revision - 1);
           return changed;
@@ -40,7 +44,10 @@ export function openRevocation({
     async retire(by, subject): Promise<StandingChange> {
       const { result, revision } = await journal.change({ ...by, action: 'subject.retire' }, async (change) => {
         const named = await ofSubjects(change.db, [subject]);
-        const { certificates: open, tokens } = await changeStandings(change, 'revoke', named, { final: true });
+        const { certificates: open, tokens } = await changeStandings(change, 'revoke', named, {
+          final: true,
+          reasonCode: 'cessationOfOperation',
+        });
         const closed = await closeRecord(change, named);
         await requireOperatorLeft(change, open, system.now());
         const changed = open.length + tokens + closed;

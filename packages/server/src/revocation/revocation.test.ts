@@ -332,3 +332,23 @@ test('many subjects are cut in one revision; what is final among them is left', 
     code: 'last_operator',
   });
 });
+
+test('why it is revoked stays with the certificate and in the journal, and is for revoke alone', async (context) => {
+  const records = await openRecords(context);
+  await putSubject(records, 'truck-1');
+  const fingerprint = await putCertificate(records, 'truck-1', 'one');
+  const { revocation, journal } = records;
+  const asked = { subject: subjectId('truck-1'), reasonCode: 'keyCompromise' } as const;
+  const by = { actor: 'operator-1' };
+  for (const action of ['suspend', 'resume'] as const)
+    await assert.rejects(revocation.change(by, { ...asked, action } as never), {
+      code: 'request_malformed',
+      message: /revoke/,
+    });
+  const { revision } = await revocation.change(by, { ...asked, action: 'revoke' } as never);
+  assert.equal((await revocation.find(fingerprint))?.reasonCode, 'keyCompromise');
+  assert.deepEqual((await journal.changeAt(revision))?.about, { reasonCode: 'keyCompromise' });
+  const other = { ...asked, reasonCode: 'superseded', action: 'revoke' };
+  await revocation.change(by, other as never);
+  assert.equal((await revocation.find(fingerprint))?.reasonCode, 'keyCompromise', 'what is final stays as it is');
+});

@@ -33,6 +33,7 @@ export function certificateView(row: CertificateRow): CertificateView {
     notAfter: timestamp(row.notAfter),
     issuer: row.issuer,
     revision: row.revision,
+    ...(row.reasonCode !== null && { reasonCode: row.reasonCode }),
     ...(row.archivedAt !== undefined && { archivedAt: timestamp(row.archivedAt) }),
   };
 }

@@ -1,4 +1,4 @@
-import type { Kind, Standing } from '@portcullis/contract';
+import type { Kind, RevocationReason, Standing } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
 import type { CertificateRow } from './promises.ts';
@@ -11,12 +11,13 @@ export async function setStandings(
   change: ChangeTransaction,
   rows: CertificateRow[],
   standing: Standing,
+  reasonCode: RevocationReason | null = null,
 ): Promise<void> {
   const { db, revision, at, actor, reason } = change;
   for (let from = 0; from < rows.length; from += perStatement) {
     const some = rows.slice(from, from + perStatement);
     const fingerprints = some.map((row) => row.fingerprint);
-    const set = { standing, revision, changedAt: at, changedBy: actor, reason };
+    const set = { standing, revision, changedAt: at, changedBy: actor, reason, reasonCode };
     await db.updateTable('certificates').set(set).where('fingerprint', 'in', fingerprints).execute();
     if (isFinal(standing)) await forgetKeys(db, fingerprints);
     await touch(change, some);

@@ -1,4 +1,10 @@
-import { type Kind, PortcullisError, type Standing, type StandingsRequest } from '@portcullis/contract';
+import {
+  type Kind,
+  PortcullisError,
+  type RevocationReason,
+  type Standing,
+  type StandingsRequest,
+} from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
 import { changeBeneath, heldOf } from './held.ts';
@@ -35,7 +41,7 @@ export async function changeStandings(
   change: ChangeTransaction,
   action: StandingsRequest['action'],
   targets: readonly Target[],
-  { final = targets.length > 1 } = {},
+  { final = targets.length > 1, reasonCode }: { final?: boolean; reasonCode?: RevocationReason | undefined } = {},
 ): Promise<ChangedStandings> {
   const { from, to } = transitions[action];
   const held = await heldOf(
@@ -52,7 +58,7 @@ export async function changeStandings(
   const [first] = targets;
   const isHeld = first !== undefined && held.has(first.subject) && action !== 'revoke';
   if (!final && first && !isHeld && certificates.length + tokens + beneath === 0) requireNotFinal(first, action);
-  await setStandings(change, certificates, to);
+  await setStandings(change, certificates, to, reasonCode ?? null);
   return { certificates, tokens, beneath };
 }
 
@@ -77,7 +83,7 @@ export async function setStanding(change: ChangeTransaction, row: CertificateRow
   const { db, revision, at, actor, reason } = change;
   const { numUpdatedRows } = await db
     .updateTable('certificates')
-    .set({ standing, revision, changedAt: at, changedBy: actor, reason })
+    .set({ standing, revision, changedAt: at, changedBy: actor, reason, reasonCode: null })
     .where('fingerprint', '=', row.fingerprint)
     .where('standing', 'in', ['valid', 'suspended'])
     .executeTakeFirst();

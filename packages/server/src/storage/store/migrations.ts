@@ -112,4 +112,9 @@ export const migrations: readonly string[] = [
   `,
   issuersTables,
   listsTables,
+  `
+  -- Why a certificate is revoked, for verifiers.
+  ALTER TABLE certificates ADD COLUMN reasonCode TEXT;
+  ALTER TABLE archivedCertificates ADD COLUMN reasonCode TEXT;
+  `,
 ];

@@ -13,6 +13,8 @@ interface CertificatesTable {
   fingerprint: string;
   /** What `fingerprint` is of: a certificate, or the key id of a key credential. */
   form: string;
+  /** Of a revoked one: the name that RFC 5280 §5.3.1 has for why; null: unspecified. */
+  reasonCode: string | null;
   serial: string;
   issuer: string;
   /** Of the issuer's certificate; not known of those that earlier versions issued. */
