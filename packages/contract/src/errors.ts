@@ -72,6 +72,11 @@ export const failures = {
   },
   last_operator: { status: 409, retry: false, title: 'the last operator with a valid certificate can not be cut' },
   token_refused: { status: 403, retry: false, title: 'the token is not one that can be used' },
+  certificate_refused: {
+    status: 500,
+    retry: false,
+    title: 'what would have been signed is not what was permitted; nothing was signed',
+  },
   issuer_ended: { status: 503, retry: true, title: 'the issuer is at its end; the fleet needs another one' },
   renewal_refused: { status: 403, retry: false, title: 'the certificate can not be renewed' },
   renewal_unconfirmed: { status: 409, retry: true, title: 'a certificate that was not confirmed renews nothing' },

@@ -6,6 +6,7 @@ import type { Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { Permit } from './check.ts';
 import { type FleetIssuer, issuingFor } from './issuers.ts';
+import { lint } from './lint.ts';
 import { backdateMs, remainingMsMin } from './profiles.ts';
 
 export interface SignedCertificate {
@@ -35,7 +36,7 @@ export interface IssueParts {
   addressesOf(issuer: FleetIssuer): CertificateFields['addresses'];
 }
 
-/** @throws {PortcullisError} `issuer_ended` */
+/** @throws {PortcullisError} `issuer_ended`, `certificate_refused` */
 export async function issue(
   { store, system, issuers, addressesOf }: IssueParts,
   permit: Permit,
@@ -55,22 +56,20 @@ export async function issue(
   const serial = positiveSerial(system.random(16));
   await reserveSerial(store, issuer.name, serial, now);
 
-  // 4. The signature. What comes out is not on record yet: no gate admits it until somebody records it.
+  // 4. The signature, of what was looked at once more. What comes out is not on record yet: no gate admits it until somebody records it.
+  const issuerPublicKey = issuer.signer.publicKey;
+  const permitted = { serial, subject, publicKey, notBefore, notAfter };
   const der = await makeCertificate(
     {
-      serial,
-      issuer: issuer.name,
-      issuerPublicKey: issuer.signer.publicKey,
-      subject,
-      publicKey,
-      notBefore,
-      notAfter,
-      purposes: [profile.purpose],
-      uris: [uri],
-      hosts,
+      ...{ ...permitted, issuer: issuer.name, issuerPublicKey, purposes: [profile.purpose], uris: [uri], hosts },
       ...(addresses && { addresses }),
     },
     issuer.signer,
+    (body) =>
+      lint(body, {
+        ...{ ...permitted, purpose: profile.purpose, lifetimeMs: profile.lifetimeMs, uri, hosts, addresses },
+        issuer: { ...issuer, publicKey: issuerPublicKey, algorithm: issuer.signer.algorithm },
+      }),
   );
   return {
     fingerprint: fingerprintOf(der),

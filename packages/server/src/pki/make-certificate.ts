@@ -64,8 +64,12 @@ export interface CertificateFields {
   addresses?: { lists: string[]; answers: string[]; issuers: string[] };
 }
 
-/** The certificate in DER, signed. */
-export async function makeCertificate(fields: CertificateFields, signer: SignatureMaker): Promise<Buffer> {
+/** The certificate in DER, signed. `check` sees what would be signed, and may throw: then nothing is. */
+export async function makeCertificate(
+  fields: CertificateFields,
+  signer: SignatureMaker,
+  check: (body: Buffer) => void = () => undefined,
+): Promise<Buffer> {
   const algorithm = new AlgorithmIdentifier({ algorithm: signer.algorithm });
   const body = new TBSCertificate({
     version: Version.v3,
@@ -78,6 +82,7 @@ export async function makeCertificate(fields: CertificateFields, signer: Signatu
     extensions: new Extensions(extensionsOf(fields)),
   });
   const bytes = AsnConvert.serialize(body);
+  check(Buffer.from(bytes));
   const certificate = new Certificate({
     tbsCertificate: body,
     signatureAlgorithm: algorithm,

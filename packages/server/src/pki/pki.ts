@@ -18,6 +18,7 @@ export {
   statusRequestBytesMax,
 } from './parse-status-request.ts';
 export { fromPem, toPem } from './pem.ts';
+export { type BodyExtension, type CertificateBody, keyBitsIn, readBody } from './read-body.ts';
 export { type CertificateFacts, fingerprintOf, readCertificate } from './read-certificate.ts';
 export { signedBy } from './signed-by.ts';
 export {
