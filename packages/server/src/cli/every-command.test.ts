@@ -95,7 +95,7 @@ function completed({ words, command }: { words: string[]; command: Command }): s
 }
 
 /** These run processes of their own, make something, or ask with another credential: they have tests of their own. */
-const apart = ['init', 'up', 'start', 'gate join', 'desk join', 'arrival record'];
+const apart = ['init', 'up', 'start', 'gate join', 'desk join', 'arrival record', 'root create', 'root sign'];
 const usual = leaves.filter(({ words }) => !apart.includes(words.join(' ')));
 
 /** Also those of a list are the last line. */

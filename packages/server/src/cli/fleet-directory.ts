@@ -3,30 +3,75 @@ import { join } from 'node:path';
 import { type FleetName, Host } from '@portcullis/contract';
 import { credentialFileIn, makeDirectory, writeCredential } from '@portcullis/device';
 import { assembleRecords } from '../assemble.ts';
-import { loadDeskConfig, loadFleetConfig, loadGateConfig } from '../config/config.ts';
+import { type FleetConfig, loadDeskConfig, loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { makeFleet } from '../issuance/issuance.ts';
-import { type Keeping, openKeys } from '../keys/keys.ts';
-import { createSqliteStore } from '../storage/storage.ts';
-import { realSystem, replaceFile } from '../telemetry/telemetry.ts';
+import { type Keeping, type Keys, openKeys } from '../keys/keys.ts';
+import { createSqliteStore, type Store } from '../storage/storage.ts';
+import { realSystem, replaceFile, type System } from '../telemetry/telemetry.ts';
 import { issueLocally } from './issue-locally.ts';
 import { deskYaml, fleetYaml, gateYaml } from './yaml-templates.ts';
 
 /** On this machine, on another one that joins, or nowhere: then devices enrol at the authority itself. */
 export type DeskPlace = 'here' | 'none' | { host: string };
 
+export interface WantedFleet {
+  fleet: FleetName;
+  basePort: number;
+  hosts: string[] | undefined;
+  desk?: DeskPlace;
+  keys?: Keeping;
+  publicName?: string | undefined;
+}
+
+/** Where the certificates of root and issuers come from: what the store begins with is put into it. */
+export type Beginning = (parts: {
+  store: Store;
+  keys: Keys;
+  system: System;
+  fleet: FleetName;
+  publicUrl: string | undefined;
+}) => Promise<{ root: string }>;
+
 /** All that a fleet begins with: root, issuers, the first operator, gate and desk, and the files of configuration. */
 export async function makeFleetDirectory(
   directory: string,
-  made: {
-    fleet: FleetName;
-    basePort: number;
-    hosts: string[] | undefined;
-    desk?: DeskPlace;
-    keys?: Keeping;
-    publicName?: string | undefined;
-  },
+  made: WantedFleet,
+  begin: Beginning = makeFleet,
 ): Promise<void> {
-  const { fleet, basePort, desk = 'here' } = made;
+  const config = await writeConfiguration(directory, made);
+  const { fleet } = made;
+  const home = join(directory, 'authority');
+  const store = await createSqliteStore(home);
+  const keys = keysOf(directory, config.keys);
+  const { root } = await begin({ store, keys, system: realSystem, fleet, publicUrl: config.revocationUrl });
+  await keys[Symbol.asyncDispose]();
+  await store[Symbol.asyncDispose]();
+  await replaceFile(join(directory, 'root.pem'), root, forEverybody);
+  await using stack = new AsyncDisposableStack();
+  const records = await assembleRecords(directory, config, stack);
+  await records.journal.change({ actor: 'authority', action: 'fleet.init' }, (change) =>
+    records.attributes.ensure(change, { subject: 'authority', kind: 'authority', attributes: {} }),
+  );
+  writeCredential(
+    join(directory, 'operator.json'),
+    await issueLocally(records, config, { subject: 'operator-1', kind: 'operator' }),
+  );
+  const { desk = 'here' } = made;
+  for (const kind of ['gate', ...(desk === 'here' ? ['desk' as const] : [])] as const) {
+    const credential = await issueLocally(records, config, { subject: `${kind}-1`, kind });
+    writeCredential(credentialFileIn(join(directory, kind)), credential);
+  }
+}
+
+/** The keys of the fleet that this directory is, or will be. */
+export function keysOf(directory: string, keys: Keeping | undefined): Keys & AsyncDisposable {
+  const { CREDENTIALS_DIRECTORY: credentials } = process.env;
+  return openKeys({ directory, keys, system: realSystem, credentials });
+}
+
+/** The directory with its files of configuration, which are valid. */
+export async function writeConfiguration(directory: string, made: WantedFleet): Promise<FleetConfig> {
+  const { basePort, desk = 'here' } = made;
   const hosts = made.hosts ?? [...new Set(['localhost', '127.0.0.1', '::1', ...ownName()])];
   for (const inner of ['', 'authority', 'authority/keys', 'gate', ...(desk === 'here' ? ['desk'] : [])]) {
     makeDirectory(join(directory, inner));
@@ -48,28 +93,7 @@ export async function makeFleetDirectory(
     );
     loadDeskConfig(directory);
   }
-  const config = loadFleetConfig(directory);
-  const home = join(directory, 'authority');
-  const store = await createSqliteStore(home);
-  const { CREDENTIALS_DIRECTORY: credentials } = process.env;
-  const keys = openKeys({ directory, keys: config.keys, system: realSystem, credentials });
-  const { root } = await makeFleet({ store, keys, system: realSystem, fleet, publicUrl: config.revocationUrl });
-  await keys[Symbol.asyncDispose]();
-  await store[Symbol.asyncDispose]();
-  await replaceFile(join(directory, 'root.pem'), root, forEverybody);
-  await using stack = new AsyncDisposableStack();
-  const records = await assembleRecords(directory, config, stack);
-  await records.journal.change({ actor: 'authority', action: 'fleet.init' }, (change) =>
-    records.attributes.ensure(change, { subject: 'authority', kind: 'authority', attributes: {} }),
-  );
-  writeCredential(
-    join(directory, 'operator.json'),
-    await issueLocally(records, config, { subject: 'operator-1', kind: 'operator' }),
-  );
-  for (const kind of ['gate', ...(desk === 'here' ? ['desk' as const] : [])] as const) {
-    const credential = await issueLocally(records, config, { subject: `${kind}-1`, kind });
-    writeCredential(credentialFileIn(join(directory, kind)), credential);
-  }
+  return loadFleetConfig(directory);
 }
 
 /** None where what the machine is called is no DNS name. */

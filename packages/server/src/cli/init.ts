@@ -5,8 +5,9 @@ import type { Command } from 'commander';
 import { realSystem } from '../telemetry/telemetry.ts';
 import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
-import type { DeskPlace } from './fleet-directory.ts';
+import type { DeskPlace, WantedFleet } from './fleet-directory.ts';
 import { type KeepingOptions, keepingOf, withKeepingOptions } from './keeping-options.ts';
+import { madeWords } from './made-words.ts';
 import type { Output } from './output.ts';
 import { makeWhole, requireEmpty } from './whole-directory.ts';
 
@@ -15,6 +16,8 @@ interface InitOptions extends FleetOptions, KeepingOptions {
   host?: string[];
   desk: string;
   publicName?: string;
+  rootRequest?: string;
+  rootAnswer?: string;
 }
 
 export function initCommand(program: Command, output: Output): void {
@@ -39,11 +42,37 @@ export function initCommand(program: Command, output: Output): void {
       '--public-name <name>',
       'a DNS name that stays: certificates name it, on N+9, for whoever asks for lists of revoked ones (none: they name nothing)',
     )
+    .option(
+      '--root-request <file>',
+      "the root is on another machine: make the issuers' keys, and write what it is asked for",
+    )
+    .option('--root-answer <file>', 'what "portcullis root sign" answered: make the fleet that the request was for')
     .description('make a fleet: root, issuers, first operator, gate and desk, fleet.yaml, gate.yaml and desk.yaml')
     .action((dir: string | undefined, options: InitOptions) => init(directoryOf(options, dir), options, output));
 }
 
 async function init(directory: string, options: InitOptions, output: Output): Promise<void> {
+  requireEmpty(directory);
+  const { rootRequest, rootAnswer } = options;
+  if (rootAnswer !== undefined) {
+    const { goOn } = await import('./root-elsewhere.ts');
+    return goOn(directory, rootAnswer, output);
+  }
+  const made = wantedFleet(options);
+  if (rootRequest !== undefined) {
+    const { begin } = await import('./root-elsewhere.ts');
+    return begin(directory, made, rootRequest, output);
+  }
+  const { makeFleetDirectory } = await import('./fleet-directory.ts');
+  await makeWhole(directory, (beside) => makeFleetDirectory(beside, made));
+  const rootKey = made.keys?.pkcs11 ? undefined : join(directory, 'authority/keys/root.pem');
+  const { fleet } = made;
+  const [root, operator] = [join(directory, 'root.pem'), join(directory, 'operator.json')];
+  const result = { fleet, directory, root, operator, rootKey };
+  output.result(result, wordsOf(result));
+}
+
+function wantedFleet(options: InitOptions): WantedFleet {
   const basePort = Number(options.basePort);
   if (!Number.isInteger(basePort) || basePort < 1 || basePort > 65_526) {
     throw new PortcullisError('usage', `--base-port ${options.basePort} is not a port; it must be from 1 to 65526`);
@@ -52,20 +81,8 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
   const { publicName } = options;
   if (publicName !== undefined && (!Host.safeParse(publicName).success || isIP(publicName) !== 0))
     throw new PortcullisError('usage', `--public-name ${publicName} is no DNS name; an address may not stay`);
-  requireEmpty(directory);
   const fleet = FleetName.parse(`fleet-${realSystem.random(4).toString('hex')}`);
-  const { makeFleetDirectory } = await import('./fleet-directory.ts');
-  const made = { fleet, basePort, hosts: options.host, desk, publicName, ...keepingOf(options) };
-  await makeWhole(directory, (beside) => makeFleetDirectory(beside, made));
-  const rootKey = made.keys?.pkcs11 ? undefined : join(directory, 'authority/keys/root.pem');
-  const result = {
-    fleet,
-    directory,
-    root: join(directory, 'root.pem'),
-    operator: join(directory, 'operator.json'),
-    rootKey,
-  };
-  output.result(result, wordsOf(result));
+  return { fleet, basePort, hosts: options.host, desk, publicName, ...keepingOf(options) };
 }
 
 function deskPlace(word: string): DeskPlace {
@@ -89,11 +106,5 @@ function wordsOf({
       ? 'The keys of the root and of both issuers are in the token, and nowhere else: keep a copy of it as its maker describes.'
       : `Take this key offline now: ${rootKey}
   It signed the two issuers and signs nothing else; everything runs without it. Keep it where no network reaches.`;
-  return `made ${fleet} in ${directory}
-
-${keys}
-
-Next:
-  portcullis up ${directory}
-  portcullis token create my-device --fleet ${directory}`;
+  return madeWords(fleet, directory, keys);
 }

@@ -11,7 +11,7 @@ export { type GateConfig, GateFile, loadGateConfig } from './gate-config.ts';
 export { GatePolicyFiles } from './gate-policy-files.ts';
 export { JourneyFile } from './journey-file.ts';
 export { JourneyFiles, readJourney } from './journey-files.ts';
-export type { KeysConfig } from './keys-config.ts';
+export { KeysConfig } from './keys-config.ts';
 export { type Problem as RuleProblem, RuleFile } from './rule-config.ts';
 export { loadRule, RuleFiles } from './rule-files.ts';
 export { type SignalsConfig, SignalsSection } from './signals-config.ts';

@@ -9,7 +9,18 @@
 export type { SignedCertificate } from './issue.ts';
 export type { FleetIssuer } from './issuers.ts';
 export { type Label, type Labels, openLabels } from './labels.ts';
-export { makeFleet } from './make-fleet.ts';
+export { makeFleet, storeFleet } from './make-fleet.ts';
 export { openIssuance } from './open.ts';
 export { issuerEndsSoonMs, renewalWindowMs, renewedEveryMs } from './profiles.ts';
 export type { Bundle, ForeignCertificate, Issuance } from './promises.ts';
+export { makeRoot, type Root } from './root.ts';
+export {
+  answerRequest,
+  askRoot,
+  parseRootAnswer,
+  parseRootRequest,
+  type RootAnswer,
+  type RootRequest,
+  type ShownKey,
+  takeAnswer,
+} from './root-ceremony.ts';

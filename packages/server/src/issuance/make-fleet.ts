@@ -1,11 +1,19 @@
 import type { FleetName } from '@portcullis/contract';
 import type { Keys, Signer } from '../keys/keys.ts';
-import { makeCertificate, toPem } from '../pki/pki.ts';
+import { toPem } from '../pki/pki.ts';
 import type { Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
-import { addressesAt } from './addresses.ts';
-import { positiveSerial, wholeSecond } from './issue.ts';
-import { backdateMs, issuerLifetimeMs, rootLifetimeMs } from './profiles.ts';
+import { makeRoot, type Root, signIssuer } from './root.ts';
+
+/** The issuers that a fleet begins with: the names of their keys, and what they sign for. */
+export const firstIssuers = [
+  { key: 'issuer-device', role: 'device' },
+  { key: 'issuer-infrastructure', role: 'infrastructure' },
+] as const;
+export type FirstIssuer = (typeof firstIssuers)[number];
+
+/** An issuer's name is its own: a key that comes later comes under another. */
+export const issuerName = (fleet: FleetName, { role }: FirstIssuer) => `${fleet} ${role} issuer`;
 
 interface Parts {
   store: Store;
@@ -14,55 +22,47 @@ interface Parts {
   fleet: FleetName;
   /** Where a desk publishes what is known of certificates. */
   publicUrl?: string | undefined;
+  /** One that there is already; else one is made, whose key lies beside the others. */
+  root?: Root | undefined;
 }
 
 /** Makes the root and both issuers, and stores their certificates: the beginning of a fleet. The root's key signs nothing else. */
-export async function makeFleet({ store, keys, system, fleet, publicUrl }: Parts): Promise<{ root: string }> {
-  const now = system.now();
-  const notBefore = wholeSecond(now - backdateMs);
-  const rootKey = await keys.create('root');
-  const rootName = `${fleet} root`;
-  const serial = () => positiveSerial(system.random(16));
-  const below = { issuer: rootName, issuerPublicKey: rootKey.publicKey, notBefore };
-  const root = await makeCertificate(
-    {
-      ...below,
-      serial: serial(),
-      subject: rootName,
-      publicKey: rootKey.publicKey,
-      notAfter: wholeSecond(now + rootLifetimeMs),
-      authority: { pathLength: 1 },
-    },
-    rootKey,
-  );
-  const addresses = publicUrl === undefined ? {} : { addresses: addressesAt(publicUrl, { key: 'root' }) };
-  const issuerOf = async (key: Signer, subject: string) =>
-    makeCertificate(
-      {
-        ...below,
-        serial: serial(),
-        subject,
-        publicKey: key.publicKey,
-        notAfter: wholeSecond(now + issuerLifetimeMs),
-        authority: { pathLength: 0 },
-        ...addresses,
-      },
-      rootKey,
-    );
-  const device = await issuerOf(await keys.create('issuer-device'), `${fleet} device issuer`);
-  const infrastructure = await issuerOf(await keys.create('issuer-infrastructure'), `${fleet} infrastructure issuer`);
+export async function makeFleet(parts: Parts): Promise<{ root: string }> {
+  const { store, keys, system, fleet, publicUrl } = parts;
+  const root = parts.root ?? (await makeRoot({ keys, system, fleet }));
+  const issuers: Begun['issuers'] = [];
+  for (const issuer of firstIssuers) {
+    const signer: Signer = await keys.create(issuer.key);
+    const wanted = { subject: issuerName(fleet, issuer), publicKey: signer.publicKey, publicUrl };
+    issuers.push({ ...issuer, certificate: await signIssuer(root, wanted, system) });
+  }
+  return storeFleet(store, { fleet, root: root.certificate, issuers }, system);
+}
+
+export interface Begun {
+  fleet: FleetName;
+  /** In DER, as those of the issuers. */
+  root: Buffer;
+  issuers: (FirstIssuer & { certificate: Buffer })[];
+}
+
+/** What a store begins with. */
+export async function storeFleet(
+  store: Store,
+  { fleet, root, issuers }: Begun,
+  system: System,
+): Promise<{ root: string }> {
   const pem = (der: Buffer) => toPem('CERTIFICATE', der);
   const settings = { fleet, bundleVersion: '1', roots: pem(root) };
-  const made = { state: 'issuing', madeAt: now } as const;
-  const issuers = [
-    { key: 'root', role: 'root', certificate: pem(root), ...made },
-    { key: 'issuer-device', role: 'device', certificate: pem(device), ...made },
-    { key: 'issuer-infrastructure', role: 'infrastructure', certificate: pem(infrastructure), ...made },
-  ] as const;
+  const made = { state: 'issuing', madeAt: system.now() } as const;
+  const rows = [
+    { key: 'root', role: 'root', certificate: pem(root), ...made } as const,
+    ...issuers.map(({ key, role, certificate }) => ({ key, role, certificate: pem(certificate), ...made })),
+  ];
   await store.change(async (db) => {
-    const rows = Object.entries(settings).map(([name, value]) => ({ name, value }));
-    await db.insertInto('settings').values(rows).execute();
-    await db.insertInto('issuers').values(issuers).execute();
+    const named = Object.entries(settings).map(([name, value]) => ({ name, value }));
+    await db.insertInto('settings').values(named).execute();
+    await db.insertInto('issuers').values(rows).execute();
   });
   return { root: settings.roots };
 }

@@ -12,8 +12,10 @@ export interface Keeping {
 }
 
 interface Parts {
-  /** The fleet's. */
+  /** What relative paths are from: the fleet's, or the root's. */
   directory: string;
+  /** Where key files lie, from there. */
+  folder?: string;
   keys?: Keeping | undefined;
   system: Pick<System, 'random' | 'monotonic'>;
   /** Where systemd has put what it loaded for this service. */
@@ -21,17 +23,27 @@ interface Parts {
 }
 
 /** The authority's keys, where its configuration keeps them. */
-export function openKeys({ directory, keys = {}, system, credentials }: Parts): Keys & AsyncDisposable {
+export function openKeys({
+  directory,
+  folder = 'authority/keys',
+  keys = {},
+  system,
+  credentials,
+}: Parts): Keys & AsyncDisposable {
   const secret = (source: string) => () => readSecret({ source, directory, credentials });
   const { passphraseFile, pkcs11 } = keys;
   if (pkcs11) return tokenKeys({ ...pkcs11, pin: secret(pkcs11.pinFile), system });
   const encryption = passphraseFile === undefined ? undefined : { ...system, passphrase: secret(passphraseFile) };
-  const files = fileKeys(join(directory, 'authority/keys'), encryption);
+  const files = fileKeys(join(directory, folder), encryption);
   return { ...files, [Symbol.asyncDispose]: async () => undefined };
 }
 
 /** That the secret can be read. @throws {PortcullisError} `key_unusable` */
-export async function checkKeeping({ directory, keys = {}, credentials }: Omit<Parts, 'system'>): Promise<void> {
+export async function checkKeeping({
+  directory,
+  keys = {},
+  credentials,
+}: Omit<Parts, 'system' | 'folder'>): Promise<void> {
   const source = keys.pkcs11?.pinFile ?? keys.passphraseFile;
   if (source !== undefined) await readSecret({ source, directory, credentials });
 }

@@ -4,8 +4,11 @@ import { AsnConvert } from '@peculiar/asn1-schema';
 import {
   AttributeTypeAndValue,
   AttributeValue,
+  Certificate,
+  id_ce_subjectKeyIdentifier,
   Name,
   RelativeDistinguishedName,
+  SubjectKeyIdentifier,
   SubjectPublicKeyInfo,
 } from '@peculiar/asn1-x509';
 import { objectIdentifiers } from '@portcullis/contract';
@@ -25,4 +28,15 @@ export function keyIdentifier(publicKey: Uint8Array): ArrayBuffer {
 
 export function arrayBuffer(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer;
+}
+
+const bodyIn = (certificate: Uint8Array) => AsnConvert.parse(certificate, Certificate).tbsCertificate;
+
+/** The subject's name as its certificate has it, whoever wrote that. */
+export const subjectNameIn = (certificate: Uint8Array): Name => bodyIn(certificate).subject;
+
+/** As the certificate says it (RFC 5280 §4.2.1.2); undefined: it does not. */
+export function keyIdentifierIn(certificate: Uint8Array): ArrayBuffer | undefined {
+  const said = bodyIn(certificate).extensions?.find(({ extnID }) => extnID === id_ce_subjectKeyIdentifier);
+  return said && AsnConvert.parse(said.extnValue.buffer, SubjectKeyIdentifier).buffer;
 }

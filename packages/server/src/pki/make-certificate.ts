@@ -35,7 +35,7 @@ import {
   Version,
 } from '@peculiar/asn1-x509';
 import { objectIdentifiers, type Purpose } from '@portcullis/contract';
-import { arrayBuffer, keyIdentifier, nameOf } from './certificate-parts.ts';
+import { arrayBuffer, keyIdentifier, keyIdentifierIn, nameOf, subjectNameIn } from './certificate-parts.ts';
 
 /** What signs: the algorithm's identifier and the act. */
 export interface SignatureMaker {
@@ -49,6 +49,8 @@ export interface CertificateFields {
   serial: Uint8Array;
   issuer: string;
   issuerPublicKey: Uint8Array;
+  /** The issuer's certificate in DER, where another maker wrote it: its name and its key's identifier are taken from there as they are. */
+  issuerCertificate?: Uint8Array;
   subject: string;
   /** SubjectPublicKeyInfo in DER. */
   publicKey: Uint8Array;
@@ -75,7 +77,7 @@ export async function makeCertificate(
     version: Version.v3,
     serialNumber: arrayBuffer(fields.serial),
     signature: algorithm,
-    issuer: nameOf(fields.issuer),
+    issuer: fields.issuerCertificate ? subjectNameIn(fields.issuerCertificate) : nameOf(fields.issuer),
     validity: new Validity({ notBefore: new Date(fields.notBefore), notAfter: new Date(fields.notAfter) }),
     subject: nameOf(fields.subject),
     subjectPublicKeyInfo: AsnConvert.parse(fields.publicKey, SubjectPublicKeyInfo),
@@ -109,7 +111,7 @@ function extensionsOf(fields: CertificateFields): Extension[] {
     extension(
       id_ce_authorityKeyIdentifier,
       false,
-      new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(keyIdentifier(fields.issuerPublicKey)) }),
+      new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(issuerIdentifier(fields)) }),
     ),
     ...(purposes ? [extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage(purposes.flatMap(usagesOf)))] : []),
     ...(purposes?.includes('ocsp') ? [noCheck] : []),
@@ -124,6 +126,10 @@ const noCheck = new Extension({
   critical: false,
   extnValue: new OctetString(Uint8Array.of(0x05, 0x00)),
 });
+
+function issuerIdentifier({ issuerCertificate, issuerPublicKey }: CertificateFields): ArrayBuffer {
+  return (issuerCertificate && keyIdentifierIn(issuerCertificate)) ?? keyIdentifier(issuerPublicKey);
+}
 
 function addressesOf({ lists, answers, issuers }: NonNullable<CertificateFields['addresses']>): Extension[] {
   const uri = (address: string) => new GeneralName({ uniformResourceIdentifier: address });

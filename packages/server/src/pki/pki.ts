@@ -9,6 +9,7 @@ export { encryptKey } from './encrypted-key.ts';
 export { contextMark, contextMarkBytes, keyCredentialName } from './key-names.ts';
 export { type CertificateFields, makeCertificate, type SignatureMaker } from './make-certificate.ts';
 export { type ListFields, makeList } from './make-list.ts';
+export { makeRequest } from './make-request.ts';
 export { type ParsedRequest, parseRequest } from './parse-request.ts';
 export {
   type CertificateId,
@@ -18,6 +19,7 @@ export {
   statusRequestBytesMax,
 } from './parse-status-request.ts';
 export { fromPem, toPem } from './pem.ts';
+export { type AuthorityFacts, readAuthority } from './read-authority.ts';
 export { type BodyExtension, type CertificateBody, keyBitsIn, readBody } from './read-body.ts';
 export { type CertificateFacts, fingerprintOf, readCertificate } from './read-certificate.ts';
 export { signedBy } from './signed-by.ts';

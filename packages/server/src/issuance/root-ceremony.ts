@@ -1,0 +1,198 @@
+/**
+ * Where the root's key is on another machine, files are carried: the issuers ask in one, the root answers in another. Neither holds a secret; what makes
+ * either good is that the people who carry them compare the hashes of the keys that both machines show.
+ */
+import { createHash, X509Certificate } from 'node:crypto';
+import { FleetName, PortcullisError } from '@portcullis/contract';
+import { z } from 'zod';
+import type { Keys } from '../keys/keys.ts';
+import { fromPem, makeRequest, parseRequest, readAuthority, readCertificate, toPem } from '../pki/pki.ts';
+import type { System } from '../telemetry/telemetry.ts';
+import { type Begun, firstIssuers, issuerName } from './make-fleet.ts';
+import { type Root, signIssuer } from './root.ts';
+
+const Pem = z.string().max(32_768);
+const KeyName = z.enum(firstIssuers.map(({ key }) => key));
+
+/** What a fleet asks its root for. */
+const RootRequest = z.strictObject({
+  format: z.literal('portcullis-root-request-1'),
+  fleet: FleetName,
+  publicUrl: z
+    .url({ protocol: /^http$/ })
+    .max(1_024)
+    .optional(),
+  issuers: z.array(z.strictObject({ key: KeyName, request: Pem })).length(firstIssuers.length),
+});
+export type RootRequest = z.infer<typeof RootRequest>;
+
+/** What the root answers. */
+const RootAnswer = z.strictObject({
+  format: z.literal('portcullis-root-answer-1'),
+  fleet: FleetName,
+  root: Pem,
+  issuers: z.array(z.strictObject({ key: KeyName, certificate: Pem })).length(firstIssuers.length),
+});
+export type RootAnswer = z.infer<typeof RootAnswer>;
+
+/** SHA-256 of a key (SubjectPublicKeyInfo), as people compare it. */
+export interface ShownKey {
+  name: string;
+  sha256: string;
+}
+
+const shown = (name: string, publicKey: Buffer): ShownKey => ({
+  name,
+  sha256: createHash('sha256').update(publicKey).digest('hex'),
+});
+
+/** Makes the issuers' keys. @throws {PortcullisError} `key_unusable` */
+export async function askRoot({
+  keys,
+  fleet,
+  publicUrl,
+}: {
+  keys: Keys;
+  fleet: FleetName;
+  publicUrl?: string | undefined;
+}): Promise<{ request: RootRequest; keys: ShownKey[] }> {
+  const asked: RootRequest['issuers'] = [];
+  const made: ShownKey[] = [];
+  for (const issuer of firstIssuers) {
+    const signer = await keys.create(issuer.key);
+    const subject = issuerName(fleet, issuer);
+    const request = await makeRequest({ subject, publicKey: signer.publicKey }, signer);
+    asked.push({ key: issuer.key, request: toPem('CERTIFICATE REQUEST', request) });
+    made.push(shown(subject, signer.publicKey));
+  }
+  const request: RootRequest = {
+    format: 'portcullis-root-request-1',
+    fleet,
+    ...(publicUrl && { publicUrl }),
+    issuers: asked,
+  };
+  return { request, keys: made };
+}
+
+/** @throws {PortcullisError} `file_unusable` */
+export function parseRootRequest(text: string): RootRequest {
+  return parsed(RootRequest, text, 'request to a root, as "portcullis init --root-request" writes it');
+}
+
+/** @throws {PortcullisError} `file_unusable` */
+export function parseRootAnswer(text: string): RootAnswer {
+  return parsed(RootAnswer, text, 'answer of a root, as "portcullis root sign" writes it');
+}
+
+function parsed<Value>(shape: z.ZodType<Value>, text: string, what: string): Value {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw unusable(`this is no ${what}: it is not JSON`, cause);
+  }
+  const result = shape.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw unusable(`this is no ${what}: "${issue?.path.join('.')}": ${issue?.message}`);
+}
+
+/** At the root. Names and limits are those that each fleet has: of a request nothing is taken but its keys (P1). */
+export async function answerRequest(
+  root: Root,
+  request: RootRequest,
+  system: System,
+): Promise<{ answer: RootAnswer; keys: ShownKey[] }> {
+  const { fleet, publicUrl } = request;
+  const issuers: RootAnswer['issuers'] = [];
+  const signed: ShownKey[] = [];
+  for (const issuer of firstIssuers) {
+    const asked = request.issuers.find(({ key }) => key === issuer.key);
+    const [der] = fromPem('CERTIFICATE REQUEST', asked?.request ?? '');
+    if (!der) throw unusable(`it has no request for "${issuer.key}"`);
+    const { publicKey } = parseRequest(der);
+    const subject = issuerName(fleet, issuer);
+    const certificate = await signIssuer(root, { subject, publicKey, publicUrl }, system);
+    issuers.push({ key: issuer.key, certificate: toPem('CERTIFICATE', certificate) });
+    signed.push(shown(subject, publicKey));
+  }
+  const answer = {
+    format: 'portcullis-root-answer-1',
+    fleet,
+    root: toPem('CERTIFICATE', root.certificate),
+    issuers,
+  } as const;
+  return { answer, keys: signed };
+}
+
+/**
+ * At the fleet: what came back is for its own keys, by one root that is what it says, and good now.
+ * @throws {PortcullisError} `file_unusable`, `key_unusable`
+ */
+export async function takeAnswer(
+  answer: RootAnswer,
+  { keys, fleet, now }: { keys: Keys; fleet: FleetName; now: number },
+): Promise<{ begun: Begun; root: ShownKey }> {
+  if (answer.fleet !== fleet) throw unusable(`it is for ${answer.fleet}, and this is ${fleet}`);
+  const root = oneCertificate(answer.root, 'root');
+  const { selfSigned, authority, mayCertify, name } = readAuthority(root);
+  if (!selfSigned || !authority || mayCertify !== true) throw unusable(`"${name}" is no root`);
+  const rootFacts = readCertificate(root);
+  requireGood(rootFacts, now);
+  const issuers: Begun['issuers'] = [];
+  for (const issuer of firstIssuers) {
+    const answered = answer.issuers.find(({ key }) => key === issuer.key);
+    const certificate = oneCertificate(answered?.certificate ?? '', issuer.key);
+    requireIssuer(certificate, { root, subject: issuerName(fleet, issuer), now });
+    const { publicKey } = await keys.open(issuer.key);
+    if (!publicKey.equals(readCertificate(certificate).publicKey)) {
+      throw unusable(`its certificate of "${issuer.key}" is for another key: it answers an earlier request`);
+    }
+    issuers.push({ ...issuer, certificate });
+  }
+  return { begun: { fleet, root, issuers }, root: shown(name, rootFacts.publicKey) };
+}
+
+function requireIssuer(
+  certificate: Buffer,
+  { root, subject, now }: { root: Buffer; subject: string; now: number },
+): void {
+  const facts = readCertificate(certificate);
+  const { authority, mayCertify, pathLength, signedBy } = {
+    ...readAuthority(certificate),
+    signedBy: isSignedBy(certificate, root),
+  };
+  if (facts.subject !== subject) throw unusable(`it names "${facts.subject}" where "${subject}" was asked for`);
+  if (!signedBy) throw unusable(`its root did not sign "${subject}"`);
+  if (!authority || mayCertify !== true || pathLength !== 0) {
+    throw unusable(`"${subject}" must be an authority that signs certificates, with no other below it (path length 0)`);
+  }
+  requireGood(facts, now);
+}
+
+function isSignedBy(certificate: Buffer, root: Buffer): boolean {
+  const [below, above] = [certificate, root].map((der) => new X509Certificate(der)) as [
+    X509Certificate,
+    X509Certificate,
+  ];
+  return below.checkIssued(above) && below.verify(above.publicKey);
+}
+
+function requireGood(
+  { subject, notBefore, notAfter }: { subject: string; notBefore: number; notAfter: number },
+  now: number,
+): void {
+  if (notBefore <= now && now < notAfter) return;
+  const [from, to] = [notBefore, notAfter].map((time) => new Date(time).toISOString());
+  throw unusable(`"${subject}" is good from ${from} to ${to}, which is not now: look at the clocks of both machines`);
+}
+
+function oneCertificate(text: string, what: string): Buffer {
+  const [der, ...more] = fromPem('CERTIFICATE', text);
+  if (!der || more.length > 0) throw unusable(`it must hold one certificate of "${what}"`);
+  return der;
+}
+
+function unusable(why: string, cause?: unknown): PortcullisError {
+  return new PortcullisError('file_unusable', why, { cause });
+}

@@ -1,0 +1,70 @@
+/** What a root does: it signs the fleet's issuers, and nothing else. Its key may be on another machine than theirs. */
+import type { FleetName } from '@portcullis/contract';
+import type { Keys, Signer } from '../keys/keys.ts';
+import { makeCertificate } from '../pki/pki.ts';
+import type { System } from '../telemetry/telemetry.ts';
+import { addressesAt } from './addresses.ts';
+import { positiveSerial, wholeSecond } from './issue.ts';
+import { backdateMs, issuerLifetimeMs, rootLifetimeMs } from './profiles.ts';
+
+export interface Root {
+  /** Its common name. */
+  name: string;
+  /** In DER. */
+  certificate: Buffer;
+  signer: Signer;
+  /** Milliseconds since 1970: nothing that it signs goes beyond these. */
+  notBefore: number;
+  notAfter: number;
+}
+
+/** A new key `root`, and its certificate. @throws {PortcullisError} `key_unusable` where there is one */
+export async function makeRoot({
+  keys,
+  system,
+  fleet,
+}: {
+  keys: Keys;
+  system: System;
+  fleet: FleetName;
+}): Promise<Root> {
+  const signer = await keys.create('root');
+  const name = `${fleet} root`;
+  const now = system.now();
+  const [notBefore, notAfter] = [wholeSecond(now - backdateMs), wholeSecond(now + rootLifetimeMs)];
+  const certificate = await makeCertificate(
+    {
+      ...{ issuer: name, issuerPublicKey: signer.publicKey, subject: name, publicKey: signer.publicKey },
+      ...{ notBefore, notAfter, serial: positiveSerial(system.random(16)), authority: { pathLength: 1 } },
+    },
+    signer,
+  );
+  return { name, certificate, signer, notBefore, notAfter };
+}
+
+export interface WantedIssuer {
+  subject: string;
+  /** SubjectPublicKeyInfo in DER. */
+  publicKey: Buffer;
+  /** Where a desk publishes what is known of certificates. */
+  publicUrl?: string | undefined;
+}
+
+/** The certificate of an issuer, in DER. */
+export async function signIssuer(
+  root: Root,
+  { subject, publicKey, publicUrl }: WantedIssuer,
+  system: System,
+): Promise<Buffer> {
+  const now = system.now();
+  return makeCertificate(
+    {
+      ...{ issuer: root.name, issuerPublicKey: root.signer.publicKey, issuerCertificate: root.certificate },
+      ...{ subject, publicKey, serial: positiveSerial(system.random(16)), authority: { pathLength: 0 } },
+      notBefore: wholeSecond(Math.max(now - backdateMs, root.notBefore)),
+      notAfter: wholeSecond(Math.min(now + issuerLifetimeMs, root.notAfter)),
+      ...(publicUrl !== undefined && { addresses: addressesAt(publicUrl, { key: 'root' }) }),
+    },
+    root.signer,
+  );
+}
