@@ -105,6 +105,7 @@ export class Newcomer {
       .replaceAll('-p 8444 ', `-p ${this.#base + 4} `)
       .replaceAll('localhost:8444', `localhost:${this.#base + 4}`)
       .replaceAll('localhost:8445', `localhost:${this.#base + 5}`)
+      .replaceAll('localhost:8446', `localhost:${this.#base + 6}`)
       .replaceAll('127.0.0.1:8449', `127.0.0.1:${this.#base + 9}`)
       .replaceAll('localhost:8447', `localhost:${this.#base + 7}`)
       .replaceAll('--port 8453', `--port ${this.#base + 9}`);

@@ -23,6 +23,9 @@ test('TypeScript that a page runs is run by the Node of npm ci, whatever else th
   );
 });
 
+const hasCurl =
+  process.env.CI === 'true' || ['curl', 'openssl'].every((one) => spawnSync(one, ['version']).error === undefined);
+
 /** Each in a folder of its own, side by side: most of the time each waits for a process to start. */
 describe('prose', { concurrency: true }, () => {
   test('the tour of docs/start.md works by copy and paste', () =>
@@ -37,6 +40,11 @@ describe('prose', { concurrency: true }, () => {
   test('mosquitto_pub and mqtt.js send and are cut by copy and paste of docs/start-mqtt.md', async (context) => {
     if (!hasMosquitto) return context.skip('needs mosquitto_pub (Debian: mosquitto-clients)');
     await asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/start-mqtt.md')));
+  });
+
+  test('a device enrols, renews, sends and is cut by curl and openssl alone, by copy and paste of docs/start-est.md', async (context) => {
+    if (!hasCurl) return context.skip('needs curl and openssl');
+    await asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/start-est.md')));
   });
 
   test('a device seals, a gateway carries, either is cut by copy and paste of docs/concepts/gateways.md', () =>

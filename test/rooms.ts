@@ -57,6 +57,7 @@ export const askingCommands: readonly string[] = [
   'certificate',
   'checkpoint-commands',
   'explain',
+  'factory-commands',
   'gate-commands',
   'journal-commands',
   'journey-commands',

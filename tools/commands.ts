@@ -149,7 +149,7 @@ const portsInARow = 16;
 export async function freeBasePort(): Promise<number> {
   for (;;) {
     const base = portsFrom + portsInARow * Math.floor((Math.random() * (portsUntil - portsFrom)) / portsInARow);
-    const wanted = [0, 1, 2, 3, 4, 5, 7, 8, 9].map((offset) => freePort(base + offset).catch(() => undefined));
+    const wanted = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((offset) => freePort(base + offset).catch(() => undefined));
     if (!(await Promise.all(wanted)).includes(undefined)) return base;
   }
 }

@@ -208,7 +208,7 @@ const limits: Record<string, Limit[]> = {
       'seconds',
       'it is committed; a slow gate is sent the rest',
     ),
-    limit('tokens of one request', 'contract/src/operations.ts#tokensPerRequestMax', '', 'the command sends several'),
+    limit('tokens of one request', 'contract/src/tokens.ts#tokensPerRequestMax', '', 'the command sends several'),
     limit('items of a page', 'contract/src/pages.ts#pageItemsMax', '', '`next` has the place where the next begins'),
     limit(
       'subjects that are looked at for a page',

@@ -5,13 +5,15 @@
 #   device.sh send DIR STREAM        send standard input, JSON objects one a line, in one request
 #   device.sh renew DIR [--now]      a new key and certificate, when the authority said so (or now): signed for by the old key,
 #                                    and confirmed with the new one
+#   device.sh est DIR URL ROOT GATE < USER:SECRET      the first by EST (RFC 7030): URL of the desk's EST, ROOT a file with the fleet's root
+#                                    certificate, brought by a trusted way, GATE the URL of a gate. It renews by EST too
 #
 # It keeps no readings: what was not acknowledged (exit status 1) is the caller's to send again.
 # A secret is never an argument of a program: arguments are seen by every user of the machine.
 set -eu
 umask 077
 
-usage() { sed -n '4,8s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '4,10s/^# //p' "$0" >&2; exit 2; }
 die() { echo "device.sh: $*" >&2; exit 1; }
 
 work=$(mktemp -d)
@@ -80,15 +82,21 @@ verify_server() {
   [ "$(wc -c < "$work/pin")" -eq 44 ] || die "the key of \"$authority\" can not be read; nothing was sent"
 }
 
-# $1: url with path, $2: roots, $3: content type, then further options of curl; standard input: the body. Leaves $work/answer and
-# $work/status.
-post() {
-  url=$1 roots=$2 type=$3
-  shift 3
+# curl as every request needs it. $1: url with path, $2: roots, then further options. Leaves $work/answer and $work/status.
+ask_server() {
+  url=$1 roots=$2
+  shift 2
   rm -f "$work/answer" "$work/status"
   curl --disable --silent --show-error --proto =https --tlsv1.3 --noproxy '*' --capath /nonexistent --cacert "$roots" \
-    --pinnedpubkey "sha256//$(cat "$work/pin")" --max-time 60 --max-filesize 1048576 --header "content-type: $type" \
-    --data-binary @- --output "$work/answer" --write-out '%{http_code}' "$@" "$url" > "$work/status" || die "no answer from $url"
+    --pinnedpubkey "sha256//$(cat "$work/pin")" --max-time 60 --max-filesize 1048576 \
+    --output "$work/answer" --write-out '%{http_code}' "$@" "$url" > "$work/status" || die "no answer from $url"
+}
+
+# $1: url with path, $2: roots, $3: content type, then further options of curl; standard input: the body.
+post() {
+  post_url=$1 post_roots=$2 type=$3
+  shift 3
+  ask_server "$post_url" "$post_roots" --header "content-type: $type" --data-binary @- "$@"
 }
 
 # Dies with the reason unless the last answer has the status $1.
@@ -149,6 +157,11 @@ adopt() {
     die "the certificate that was issued is not one of \"$2\" for this key"
   cat "$made/certificate.pem" "$made/issuer.pem" > "$made/chain.pem"
   [ "$3" = no ] || : > "$made/unconfirmed"
+  put_in_place "$1"
+}
+
+# Puts $made, with the key that waited for it, beside the credential before, and under the name "current" in one step. $1: directory
+put_in_place() {
   new=$(mktemp -d "$1/credential.XXXXXX")
   cp "$made"/* "$new/"
   cp "$1/pending.pem" "$new/key.pem"
@@ -216,6 +229,7 @@ send() {
 renew() {
   now=$1/current
   [ -e "$now/key.pem" ] || die "there is no credential in \"$1\"; enrol first"
+  if [ -e "$now/est" ]; then est_renew "$1" "$2"; return; fi
   subject=$(cat "$now/subject")
   url=$(cat "$now/enrolment")
   fleet=$(sed 's/\./\\./g' "$now/fleet")
@@ -258,9 +272,90 @@ nonce() {
 
 escaped() { awk '{ printf "%s\\n", $0 }' "$1"; }
 
+# The certificates in an answer of EST: PKCS#7 in base64, as PEM. $1: file
+certificates_in() {
+  openssl base64 -d -A < "$1" | openssl pkcs7 -inform DER -print_certs 2> /dev/null | sed -n '/^-----BEGIN/,/^-----END/p'
+}
+
+# Checks what EST issued for the key that waits, and puts it in place. $1: directory, $2: file of the answer, then what stays as it is: $3: URL,
+# $4: roots, $5: gates (files)
+adopt_by_est() {
+  made=$work/made
+  rm -rf "$made"
+  mkdir "$made"
+  certificates_in "$2" > "$made/certificate.pem"
+  cp "$3" "$made/est"
+  cp "$4" "$made/roots.pem"
+  cp "$5" "$made/gates"
+  ask_server "$(cat "$3")/.well-known/est/cacerts" "$4"
+  demand 200
+  certificates_in "$work/answer" > "$work/authorities.pem"
+  openssl verify -x509_strict -no-CApath -no-CAstore -CAfile "$4" -untrusted "$work/authorities.pem" "$made/certificate.pem" \
+    > "$work/why" 2>&1 || die 'the certificate that was issued could not be verified'
+  [ "$(public_key_of "$made/certificate.pem")" = "$(openssl pkey -in "$1/pending.pem" -pubout)" ] ||
+    die 'the certificate that was issued is not for this key'
+  names_of "$made/certificate.pem" | sed -n 's|^URI:spiffe://||p' | tr / '\n' > "$work/uri"
+  for name in fleet kind subject; do
+    sed -n 1p "$work/uri" > "$made/$name"
+    sed -i 1d "$work/uri"
+  done
+  issuer=$(openssl x509 -in "$made/certificate.pem" -noout -issuer_hash)
+  awk -v to="$work/authority." '/^-----BEGIN/ { n++ } { print > (to n) }' "$work/authorities.pem"
+  for one in "$work"/authority.*; do
+    [ "$(openssl x509 -in "$one" -noout -subject_hash)" != "$issuer" ] || cp "$one" "$made/issuer.pem"
+  done
+  cat "$made/certificate.pem" "$made/issuer.pem" > "$made/chain.pem"
+  put_in_place "$1"
+}
+
+est_enrol() {
+  [ ! -e "$1/current" ] || die "\"$1\" holds a credential already; enrol into another directory"
+  mkdir -p "$1"
+  { printf 'user = "'; tr -d '\n"\\'; printf '"\n'; } > "$work/user"
+  echo "$2" > "$work/est"
+  echo "$4" > "$work/gates"
+  key=$(pending_key "$1")
+  verify_server "$2" "$3" desk '[a-z0-9][a-z0-9._-]{0,62}'
+  request_for "$key" device | post "$2/.well-known/est/simpleenroll" "$3" application/pkcs10 --config "$work/user"
+  demand 200
+  mv "$work/answer" "$work/issued"
+  adopt_by_est "$1" "$work/issued" "$work/est" "$3" "$work/gates"
+  echo "enrolled as $(cat "$1/current/subject")"
+}
+
+# A request whose challengePassword is the present key's signature for the new one: without it an operator would have to approve it. OpenSSL
+# takes attributes from a file alone. $1: new key, $2: directory of the present credential
+vouched_request() {
+  present=$(openssl x509 -in "$2/certificate.pem" -outform DER | sha256)
+  wanted=$(openssl pkey -in "$1" -pubout -outform DER | sha256)
+  vouched=$(printf 'portcullis est renewal v1\n%s\n%s' "$present" "$wanted" | signature "$2/key.pem")
+  printf '%s\n' '[req]' 'prompt = no' 'distinguished_name = name' 'attributes = attributes' '[name]' 'CN = device' \
+    '[attributes]' "challengePassword = $vouched" > "$work/request.conf"
+  openssl req -new -key "$1" -config "$work/request.conf" -outform DER | base64_of
+}
+
+# EST says no time: renewed in the last half of 30 days. The first use of the new certificate confirms it.
+est_renew() {
+  now=$1/current
+  if [ "$2" = when-due ] && openssl x509 -in "$now/certificate.pem" -noout -checkend 1296000 > /dev/null; then
+    echo "$(cat "$now/subject") is not due"
+    return 0
+  fi
+  url=$(cat "$now/est")
+  key=$(pending_key "$1")
+  verify_server "$url" "$now/roots.pem" desk "$(sed 's/\./\\./g' "$now/fleet")"
+  vouched_request "$key" "$now" | post "$url/.well-known/est/simplereenroll" "$now/roots.pem" application/pkcs10 \
+    --cert "$now/chain.pem" --key "$now/key.pem"
+  demand 200
+  mv "$work/answer" "$work/issued"
+  adopt_by_est "$1" "$work/issued" "$now/est" "$now/roots.pem" "$now/gates"
+  echo "renewed $(cat "$1/current/subject")"
+}
+
 [ $# -ge 2 ] || usage
 case $1/$# in
   enrol/2) enrol "$2" ;;
+  est/5) est_enrol "$2" "$3" "$4" "$5" ;;
   send/3) send "$2" "$3" ;;
   renew/2) renew "$2" when-due ;;
   renew/3) [ "$3" = --now ] || usage; renew "$2" now ;;

@@ -17,6 +17,7 @@ export * from './desk.ts';
 export * from './edges.ts';
 export * from './enrolment.ts';
 export * from './errors.ts';
+export * from './est.ts';
 export {
   InexactNumber,
   inexactNumberIn,
@@ -54,4 +55,5 @@ export * from './signal-answer.ts';
 export * from './signals.ts';
 export * from './signed-answer.ts';
 export * from './standings-feed.ts';
+export * from './tokens.ts';
 export * from './told-rules.ts';

@@ -35,4 +35,7 @@ export const objectIdentifiers = {
   /** RFC 5280 appendix A */
   commonName: '2.5.4.3',
   organizationName: '2.5.4.10',
+  serialNumber: '2.5.4.5',
+  /** RFC 2985 §5.4.1 */
+  challengePassword: '1.2.840.113549.1.9.7',
 } as const;

@@ -189,6 +189,7 @@ export async function assembleDesk(
   stack.adopt(holdLock(join(home, 'desk.lock')), (lock) => lock.release());
   const desk = stack.use(await openDesk({ directory: home, settings, system, log }, signal));
   const opened = stack.move();
-  const { subject, port, publicPort, phonesPort, revocationPort } = desk;
-  return { subject, port, publicPort, phonesPort, revocationPort, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  const { subject, port, publicPort, phonesPort, estPort, revocationPort } = desk;
+  const ports = { port, publicPort, phonesPort, estPort, revocationPort };
+  return { subject, ...ports, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

@@ -107,7 +107,7 @@ export async function putToken({ store }: Records, subject: string, id: string, 
   await store.change((db) =>
     db
       .insertInto('tokens')
-      .values({ ...row, voided: 0 })
+      .values({ ...row, voided: 0, est: 0 })
       .execute(),
   );
 }

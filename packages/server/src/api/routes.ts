@@ -8,6 +8,7 @@ import { deskArrivalsRoutes } from './desk-arrivals.ts';
 import { desksRoutes } from './desks.ts';
 import { edgesRoutes } from './edges.ts';
 import { enrolmentRoutes } from './enrolments.ts';
+import { estRoutes } from './est.ts';
 import { gatesRoutes } from './gates.ts';
 import { holdsRoutes } from './holds.ts';
 import { importRoutes } from './imports.ts';
@@ -39,6 +40,7 @@ export const apiRoutes: readonly Route[] = [
   ...gatesRoutes,
   ...edgesRoutes,
   ...desksRoutes,
+  ...estRoutes,
   ...codesRoutes,
   ...holdsRoutes,
   ...signalRoutes,

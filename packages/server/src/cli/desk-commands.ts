@@ -22,6 +22,7 @@ export function deskCommands(program: Command, output: Output): void {
       '--revocation-port <number>',
       'where lists of revoked certificates are, for example 8449; left out: nowhere',
     )
+    .option('--est-port <number>', 'where devices enrol by EST, for example 8446; left out: nowhere')
     .option('--host <name>', 'where devices reach it; one of the names of its token', 'localhost')
     .option('--listen <address>', 'the address that it binds', '127.0.0.1')
     .option('--replace', 'give the desk of this directory a new credential, though it has one that is not over')
@@ -29,7 +30,7 @@ export function deskCommands(program: Command, output: Output): void {
       'make the directory of a desk, or give the desk of a directory a new credential; "portcullis start desk DIR" runs it',
     )
     .action(async (dir: string, word: string, options: JoinOptions, command: Command) => {
-      const given = ['port', 'publicPort', 'revocationPort', 'host', 'listen'].filter(
+      const given = ['port', 'publicPort', 'estPort', 'revocationPort', 'host', 'listen'].filter(
         (name) => command.getOptionValueSource(name) === 'cli',
       );
       const { joinFleet } = await import('./gate-join.ts');

@@ -64,6 +64,7 @@ const operands: Record<string, string[]> = {
   step: ['pickup'],
   file: [join(home, 'none', 'lane.yaml')],
   shipment: ['box-1'],
+  'ca.pem': [join(fleet, 'root.pem')],
   'file|dir|-': [join(import.meta.dirname, 'cli.ts')],
 };
 
@@ -71,6 +72,7 @@ const operands: Record<string, string[]> = {
 const optional: Record<string, string[]> = {
   'alert retry': ['--all'],
   'token create': ['truck-18'],
+  'subject approve': ['truck-17'],
   'certificate suspend': ['truck-17'],
   'certificate resume': ['truck-17'],
   'certificate revoke': ['truck-17'],

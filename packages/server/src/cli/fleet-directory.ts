@@ -89,7 +89,10 @@ export async function writeConfiguration(directory: string, made: WantedFleet): 
   if (desk === 'here') {
     await replaceFile(
       join(directory, 'desk.yaml'),
-      deskYaml({ ...beside, deskPort: basePort + 1, publicPort: basePort + 2, revocationPort: basePort + 9 }),
+      deskYaml({
+        ...{ ...beside, deskPort: basePort + 1, publicPort: basePort + 2 },
+        ...{ estPort: basePort + 6, revocationPort: basePort + 9 },
+      }),
     );
     loadDeskConfig(directory);
   }

@@ -21,6 +21,7 @@ export interface JoinOptions {
   /** Of a desk. */
   publicPort?: string;
   revocationPort?: string;
+  estPort?: string;
   /** Of a gate. */
   mqttPort?: string;
   coapPort?: string;
@@ -53,6 +54,7 @@ export async function joinFleet(
   const further = (option: string, text: string | undefined) => (text === undefined ? undefined : portOf(option, text));
   const publicPort = further('public-port', wanted.publicPort);
   const revocationPort = further('revocation-port', wanted.revocationPort);
+  const estPort = further('est-port', wanted.estPort);
   const mqttPort = further('mqtt-port', wanted.mqttPort);
   const coapPort = further('coap-port', wanted.coapPort);
   const home = join(directory, kind);
@@ -62,7 +64,7 @@ export async function joinFleet(
     const joining = join(home, 'joining');
     const credential = await enrolInto(kind, joining, token, credentialIn(home));
     await replaceFile(join(directory, 'root.pem'), credential.roots, 0o644);
-    const ports = { port, publicPort, revocationPort, mqttPort, coapPort };
+    const ports = { port, publicPort, estPort, revocationPort, mqttPort, coapPort };
     if (!known) await replaceFile(file, yamlOf(kind, ports, wanted, credential));
     writeCredential(credentialFileIn(home), credential);
     rmSync(joining, { recursive: true });
@@ -78,19 +80,20 @@ interface Ports {
   port: number;
   publicPort: number | undefined;
   revocationPort: number | undefined;
+  estPort: number | undefined;
   mqttPort: number | undefined;
   coapPort: number | undefined;
 }
 
 function yamlOf(
   kind: Joining,
-  { port, publicPort, revocationPort, mqttPort, coapPort }: Ports,
+  { port, publicPort, estPort, revocationPort, mqttPort, coapPort }: Ports,
   { host, listen: listenHost }: Wanted,
   { authority }: Credential,
 ): string {
   const made = { host, listenHost, authorityPort: 0, authority };
   if (kind === 'gate') return gateYaml({ ...made, gatePort: port, mqttPort, coapPort });
-  return deskYaml({ ...made, deskPort: port, publicPort, revocationPort });
+  return deskYaml({ ...made, deskPort: port, publicPort, estPort, revocationPort });
 }
 
 function portOf(option: string, text: string): number {

@@ -25,7 +25,7 @@ export function initCommand(program: Command, output: Output): void {
     .argument('[dir]')
     .option(
       '--base-port <number>',
-      'API and gate listen on N and N+3 (MQTT on N+4), the desk on N+1, N+2 and N+9, the authority for desks on N+8',
+      'API and gate listen on N and N+3 (MQTT on N+4), the desk on N+1, N+2, N+6 (EST) and N+9, the authority for desks on N+8',
       '8440',
     )
     .option(

@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   gate: async () => (await import('./gate-commands.ts')).gateCommands,
   desk: async () => (await import('./desk-commands.ts')).deskCommands,
   token: async () => (await import('./token.ts')).tokenCommands,
+  factory: async () => (await import('./factory-commands.ts')).factoryCommands,
   operator: async () => (await import('./operator.ts')).operatorCommands,
   subject: async () => (await import('./subject.ts')).subjectCommands,
   certificate: async () => (await import('./certificate.ts')).certificateCommands,

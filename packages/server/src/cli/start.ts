@@ -116,7 +116,9 @@ async function openDesk(directory: string, signal: AbortSignal, outside: Outside
   const phones = desk.phonesPort === undefined ? [] : [phonesAddress(config.public, desk.phonesPort)];
   return {
     listening: [
-      ...[desk.port, desk.publicPort ?? []].flat().map((port) => `https://${config.listen.host}:${port}`),
+      ...[desk.port, desk.publicPort ?? [], desk.estPort ?? []]
+        .flat()
+        .map((port) => `https://${config.listen.host}:${port}`),
       ...phones,
       ...(desk.revocationPort === undefined ? [] : [`http://${config.listen.host}:${desk.revocationPort}`]),
     ],

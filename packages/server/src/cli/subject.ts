@@ -1,5 +1,6 @@
 import { plainJson, SubjectView } from '@portcullis/contract';
 import type { Command } from 'commander';
+import { approvalCommands } from './approval.ts';
 import { addChangeOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, heldWords, queryOf, sendChange, withFleet } from './fleet-client.ts';
 import { requireAttribute } from './known-names.ts';
@@ -46,6 +47,7 @@ export function subjectCommands(program: Command, output: Output): void {
         ]);
       });
     });
+  approvalCommands(subject, output);
   addChangeOptions(subject.command('retire'))
     .argument('<subject>')
     .description('revoke everything it has, and close its record')

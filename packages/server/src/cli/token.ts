@@ -37,6 +37,7 @@ export interface CreateOptions extends FleetOptions {
   expires?: string;
   from?: string;
   afterRevocation?: boolean;
+  est?: boolean;
   host?: string[];
   reads?: string[];
   reason?: string;
@@ -60,6 +61,7 @@ export function tokenCommands(program: Command, output: Output): void {
     .option('--expires <duration>', 'how long it can be used: 90s, 15m, 1h, 7d (1h)')
     .option('--from <file>', 'many: a subject id or a JSON object a line')
     .option('--after-revocation', 'although the subject has a suspended or revoked certificate')
+    .option('--est', 'it may be used by EST at a desk, which learns it; prints SUBJECT:SECRET, user and password')
     .option(
       '--host <name>',
       'of a gate or a desk: a DNS name or address of its server certificate, repeatable (of a new one: localhost, 127.0.0.1, ::1)',
@@ -121,11 +123,17 @@ async function createTokens(subject: string | undefined, options: CreateOptions,
       for (const one of tokens)
         output.result(
           { ...one, ...told, ...(one.attributes === null && asked.length > 0 && { notSet: asked }) },
-          file === undefined ? one.token : `${one.subject} ${one.token}`,
+          wordsOf(one, options),
         );
       if (!output.json) for (const words of givenWords(tokens, asked)) output.notice(words);
     }
   });
+}
+
+/** The secret of one for EST is typed into a program that does not know our tokens. */
+function wordsOf({ subject, secret, token }: TokenCreated, { est, from }: CreateOptions): string {
+  if (est) return `${subject}:${secret}`;
+  return from === undefined ? token : `${subject} ${token}`;
 }
 
 /** Of a few what each was given, of many how many are new. */

@@ -10,7 +10,7 @@ const usual = { status: 'active' };
 
 /** What the options say of each. @throws {PortcullisError} `usage` */
 export function commonOf(options: CreateOptions, given: Record<string, unknown>): Record<string, unknown> {
-  const { kind, label, expires, afterRevocation, host, reads } = options;
+  const { kind, label, expires, afterRevocation, est, host, reads } = options;
   if (label !== undefined && 'label' in given) {
     throw new PortcullisError('usage', 'give the label once: with --label, or with --attribute label=TEXT');
   }
@@ -19,6 +19,7 @@ export function commonOf(options: CreateOptions, given: Record<string, unknown>)
     attributes: { ...usual, ...given, ...(label !== undefined && { label }) },
     ...(expires !== undefined && { expiresSeconds: durationOf(expires) }),
     ...(afterRevocation && { afterRevocation }),
+    ...(est && { est }),
     ...(host && { hosts: host }),
     ...(reads && { reads }),
   };

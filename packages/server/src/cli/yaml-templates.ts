@@ -58,17 +58,18 @@ export function deskYaml(made: {
   authorityPort: number;
   deskPort: number;
   publicPort: number | undefined;
+  estPort: number | undefined;
   revocationPort: number | undefined;
   authority?: string;
 }): string {
-  const { host, listenHost, authorityPort, deskPort, publicPort, revocationPort } = made;
+  const { host, listenHost, authorityPort, deskPort, publicPort, estPort, revocationPort } = made;
   const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
   return `# What strangers reach. Keys: docs/reference/configuration.md
 authority: ${authority}
 url: https://${urlHost(host)}:${deskPort}
 listen:
   host: ${JSON.stringify(listenHost)}
-  port: ${deskPort}${optional('publicPort', publicPort)}${optional('revocationPort', revocationPort)}
+  port: ${deskPort}${optional('publicPort', publicPort)}${optional('estPort', estPort)}${optional('revocationPort', revocationPort)}
 `;
 }
 

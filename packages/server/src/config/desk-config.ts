@@ -46,6 +46,8 @@ export const DeskFile = z.strictObject({
     publicPort: Port.optional(),
     /** Port of lists of revoked certificates and of issuers' certificates, without TLS. Left out: the desk gives none. */
     revocationPort: Port.optional(),
+    /** Port where devices enrol and renew by EST (RFC 7030), with a client certificate or none. Left out: nowhere. */
+    estPort: Port.optional(),
   }),
   public: PublicConfig.optional(),
   limits: Limits.default(Limits.parse({})),

@@ -49,13 +49,15 @@ export class Answering {
     if (status >= 500 && !expected.includes(known.code))
       this.#parts.log.warn({ err: error }, 'a request was not answered');
     const problem: Problem = { type: 'about:blank', title, status, reason: known.code, detail: known.message };
+    const body = JSON.stringify(problem);
     response.writeHead(status, {
       'content-type': problemMediaType,
+      'content-length': Buffer.byteLength(body),
       'cache-control': 'no-store',
       connection: 'close',
       ...(retry && { 'retry-after': '1' }),
       ...(known.code === 'method_not_allowed' && { allow: known.detail.allow as string }),
     });
-    response.end(JSON.stringify(problem));
+    response.end(body);
   }
 }

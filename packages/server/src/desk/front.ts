@@ -7,6 +7,7 @@ import { PortcullisError } from '@portcullis/contract';
 import { type BytesRefused, type Doorway, guarded, listenFailure, refuseBytes } from '../bounds/bounds.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { Answering, type Told } from './answering.ts';
+import { asked } from './asked-certificates.ts';
 import type { DeskLimits } from './promises.ts';
 
 export interface Identity {
@@ -22,6 +23,8 @@ interface Parts {
   answer(request: IncomingMessage): Promise<Told>;
   /** TLS 1.2 too: for phones, which are asked for nothing that they have to keep to themselves. */
   oldPhones?: boolean;
+  /** By EST: TLS 1.2 too (FINDINGS B8), and a client certificate is asked for, though nobody has to have one. */
+  est?: boolean;
 }
 
 /** A handshake takes the loop about a millisecond. */
@@ -104,8 +107,11 @@ export function pathOf({ url = '' }: IncomingMessage): string {
 }
 
 /** No tickets, no resumption, TLS 1.3 (P3); with TLS 1.2, no renegotiation. */
-function secureOptions({ key, certificate }: Identity, { oldPhones = false }: Pick<Parts, 'oldPhones'>) {
+function secureOptions(
+  { key, certificate }: Identity,
+  { oldPhones = false, est = false }: Pick<Parts, 'oldPhones' | 'est'>,
+) {
   const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
-  const minVersion = oldPhones ? 'TLSv1.2' : 'TLSv1.3';
-  return { key, cert: certificate, minVersion, secureOptions, ALPNProtocols: ['http/1.1'] } as const;
+  const minVersion = oldPhones || est ? 'TLSv1.2' : 'TLSv1.3';
+  return { key, cert: certificate, minVersion, secureOptions, ALPNProtocols: ['http/1.1'], ...(est && asked) } as const;
 }

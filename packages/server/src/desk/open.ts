@@ -4,6 +4,7 @@ import { exchange } from '@portcullis/device';
 import { z } from 'zod';
 import { Credentials, linkTo, type ServerCertificateHeld } from '../credentials/credentials.ts';
 import { type Log, type System, timestamp, version } from '../telemetry/telemetry.ts';
+import { EstSide } from './est-side.ts';
 import { Front } from './front.ts';
 import { HeldLists } from './held-lists.ts';
 import { PlainFront } from './plain-front.ts';
@@ -47,23 +48,24 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
   const open = new PublicSide({ directory, settings, subject, link: () => link, relaying, held, system, log });
   const lists = new HeldLists({ authority, link: () => link, log });
   const publishing = new PlainFront({ limits, log, answer: (request) => lists.answer(request) });
+  const est = new EstSide({ settings, link: () => link, relaying, held, system, log });
   const stop = new AbortController();
   const close = async () => {
     stop.abort();
     credentials.stop();
     lists.stop();
-    await Promise.all([enrolment.close(), open.close(), publishing.close()]);
+    await Promise.all([enrolment.close(), open.close(), est.close(), publishing.close()]);
     link.close();
   };
   try {
     const port = await enrolment.listen({ host: listen.host, port: listen.port });
-    const ports = await open.listen();
+    const ports = { ...(await open.listen()), estPort: await est.listen() };
     const { revocationPort: wanted } = listen;
     const revocationPort =
       wanted === undefined ? undefined : await publishing.listen({ host: listen.host, port: wanted });
     if (revocationPort !== undefined) void lists.keep();
     credentials.keepServer(held, (next) => {
-      for (const front of [enrolment, open]) front.swap(next);
+      for (const front of [enrolment, open, est]) front.swap(next);
     });
     credentials.keepClient();
     const startedAt = timestamp(system.now());

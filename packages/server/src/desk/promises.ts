@@ -14,7 +14,13 @@ export interface DeskLimits {
 export interface DeskSettings {
   authority: string;
   url: string;
-  listen: { host: string; port: number; publicPort?: number | undefined; revocationPort?: number | undefined };
+  listen: {
+    host: string;
+    port: number;
+    publicPort?: number | undefined;
+    estPort?: number | undefined;
+    revocationPort?: number | undefined;
+  };
   limits: DeskLimits;
   /** Where phones reach it; without a certificate a proxy stands before it. */
   public?: PhonesSettings | undefined;
@@ -33,6 +39,8 @@ export interface Desk {
   readonly port: number;
   /** Undefined: it answers no look-ups. */
   readonly publicPort: number | undefined;
+  /** Where EST is spoken; undefined: nowhere. */
+  readonly estPort: number | undefined;
   /** Where phones are answered; undefined: nowhere. */
   readonly phonesPort: number | undefined;
   /** Where lists are; undefined: nowhere. */

@@ -8,7 +8,7 @@ import {
   DeskRenewalRequest,
   PortcullisError,
 } from '@portcullis/contract';
-import { type Link, problemOf } from '@portcullis/device';
+import { type Link, type LinkAnswer, problemOf } from '@portcullis/device';
 import type { z } from 'zod';
 import type { Told } from './answering.ts';
 
@@ -51,15 +51,19 @@ export async function relay({ path, from, body }: Relayed, { authority, link, re
       // What went wrong between desk and authority is nothing that a stranger is told.
       throw new PortcullisError('authority_unreachable', 'the desk can not reach the authority; try again', { cause });
     });
-  if (answer.status === 403 && ownFault.has(problemOf(answer).code)) {
-    throw new PortcullisError('authority_unreachable', 'the authority takes nothing from this desk; try another');
-  }
+  requireTaken(answer);
   const retryAfter = answer.headers['retry-after'];
   const headers = {
     'content-type': answer.headers['content-type'] ?? 'application/json',
     ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
   };
   return { status: answer.status, headers, body: answer.body };
+}
+
+/** @throws {PortcullisError} `authority_unreachable` where it is the desk that the authority refuses */
+export function requireTaken(answer: LinkAnswer): void {
+  if (answer.status !== 403 || !ownFault.has(problemOf(answer).code)) return;
+  throw new PortcullisError('authority_unreachable', 'the authority takes nothing from this desk; try another');
 }
 
 function parseJson(body: Buffer): unknown {

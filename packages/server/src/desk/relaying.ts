@@ -33,13 +33,18 @@ export class Relaying {
     const path = pathOf(request);
     if (!relayedPaths.has(path)) throw new PortcullisError('route_unknown', 'a desk has no such route');
     requireMethod(request, path, 'POST');
-    const body = await bodyOf(request);
+    const body = await bodyOf(request, bodyBytesMax);
+    return this.taken(request, from, () => this.#parts.relay({ path, from, body }));
+  }
+
+  /** For the time of this work, which asks the authority, the request has a place. @throws {PortcullisError} `desk_busy` */
+  async taken<T>(request: IncomingMessage, from: string, work: () => Promise<T>): Promise<T> {
     const group = addressGroup(from);
     if (this.#places.isFull || this.#places.countOf(group) >= this.#parts.limits.relayedPerAddressMax)
       throw new PortcullisError('desk_busy', 'the desk relays as much as it may; try again in a moment');
     this.#places.take(group, request);
     try {
-      const told = await this.#parts.relay({ path, from, body });
+      const told = await work();
       this.#relayed++;
       return told;
     } finally {
@@ -49,12 +54,12 @@ export class Relaying {
 }
 
 /** @throws {PortcullisError} `request_too_large`, `request_malformed` */
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
-  const body = new GrowingBody(bodyBytesMax);
+export async function bodyOf(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const body = new GrowingBody(bytesMax);
   try {
     for await (const piece of request) {
       const refused = body.add(piece as Buffer);
-      if (refused) throw new PortcullisError('request_too_large', `a desk takes ${bodyBytesMax} bytes`);
+      if (refused) throw new PortcullisError('request_too_large', `a desk takes ${bytesMax} bytes`);
     }
   } catch (error) {
     if (error instanceof PortcullisError) throw error;

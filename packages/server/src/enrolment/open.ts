@@ -7,6 +7,7 @@ import type { Revocation } from '../revocation/revocation.ts';
 import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { Answers, type MakeKey } from './answers.ts';
+import { openEst } from './est/est.ts';
 import { Nonces } from './nonces.ts';
 import type { Enrolment } from './promises.ts';
 import { confirm, listGates, renew } from './renewal.ts';
@@ -60,6 +61,7 @@ export function openEnrolment(given: Parts): Enrolment {
     nonce: () => nonces.make(),
     renew: (address, request) => bounded(address, () => renew(parts, request)),
     confirm: (address, request) => bounded(address, () => confirm(parts, request)),
+    est: openEst(parts, bounded),
     gates: (address, request) => bounded(address, () => listGates(parts, request)),
   };
 }

@@ -13,6 +13,7 @@ import type {
 } from '@portcullis/contract';
 import type { z } from 'zod';
 import type { By } from '../journal/journal.ts';
+import type { Est } from './est/est.ts';
 
 /** An answer is signed for everybody but a device of the first release, which could not tell. */
 export interface Enrolment {
@@ -31,4 +32,6 @@ export interface Enrolment {
   confirm(address: string, request: ConfirmationRequest): Promise<{ confirmed: true } | SignedAnswer>;
   /** Changes nothing. @throws {PortcullisError} `renewal_refused`, `rate_limited` */
   gates(address: string, request: GatesRequest): Promise<GateList | SignedAnswer>;
+  /** The same for who speaks EST (RFC 7030). */
+  readonly est: Est;
 }

@@ -54,6 +54,16 @@ async function successor(parts: EnrolmentParts, old: CertificateRow, request: Bu
   return credential(parts, old, der);
 }
 
+/**
+ * By EST, which has no confirmation: that a certificate was used confirms it, here as at a gate. Resolves to the next one, PEM.
+ * `row`: of a certificate whose key its holder used in a handshake.
+ */
+export async function renewUsed(parts: EnrolmentParts, row: CertificateRow, request: Buffer): Promise<string> {
+  const isFirstUse = row.confirmed !== 1 && row.standing === 'valid';
+  if (isFirstUse) await setConfirmed(parts, requireInTime(parts, row));
+  return (await successor(parts, isFirstUse ? { ...row, confirmed: 1 } : row, request)).certificate;
+}
+
 /** The same key gets the same certificate, however often and late it asks: a lost answer burns nothing. */
 async function successorOf(db: Reader, renews: string, publicKey: string): Promise<{ der: Uint8Array } | undefined> {
   return db
@@ -143,7 +153,7 @@ function requireUsable(parts: EnrolmentParts, row: CertificateRow | undefined): 
   requireConfirmed(requireInTime(parts, row));
 }
 
-function requireInTime({ system }: EnrolmentParts, row: CertificateRow | undefined): CertificateRow {
+export function requireInTime({ system }: EnrolmentParts, row: CertificateRow | undefined): CertificateRow {
   if (row?.standing !== 'valid') throw refused(`its standing is ${row?.standing}`);
   if (system.now() > row.notAfter + renewalWindowMs) throw expiredTooLongAgo();
   requireNotArchived(row);

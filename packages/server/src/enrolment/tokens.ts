@@ -19,6 +19,7 @@ import type { CertificateRow } from '../revocation/revocation.ts';
 import type { Reader, Schema, Writer } from '../storage/storage.ts';
 import { aTurn, timestamp } from '../telemetry/telemetry.ts';
 import { atDesk, credentialOf, enrolmentUrlFor, plainly, requestBytes } from './credential.ts';
+import { allowEst, requireEstKind } from './est/allowed.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
 import { keyOfProof, proofKeyOf, secretHash, sha256Hex, signedBy } from './proof.ts';
@@ -50,8 +51,9 @@ async function createToken(
   change: ChangeTransaction,
   asked: TokenRequest,
 ): Promise<TokenCreated> {
-  const { subject, kind, hosts, reads, readOnly } = asked;
+  const { subject, kind, hosts, reads, readOnly, est = false } = asked;
   const attributes = asked.attributes ?? { status: 'active' };
+  if (est) requireEstKind(subject, kind);
   const ensured = await parts.attributes.ensure(change, { subject, kind, attributes, hosts, reads, readOnly });
   if (!asked.afterRevocation) await parts.revocation.requireNotCut(change.db, subject);
   const secret = parts.system.random(32).toString('base64url');
@@ -65,8 +67,10 @@ async function createToken(
       proofKey: proofKeyOf(secret),
       publicKey: null,
       fingerprint: null,
+      est: Number(est),
     })
     .execute();
+  if (est) await allowEst(change, subject);
   const roots = fromPem('CERTIFICATE', parts.issuance.bundle.roots).map((der) => der.toString('base64'));
   const token = formatToken({ url: enrolmentUrlFor(parts, kind), subject, secret, roots });
   const named = ensured.hosts && { hosts: ensured.hosts };
@@ -75,7 +79,7 @@ async function createToken(
 }
 
 /** Every way in which a token can not be used ends here, with the same words. */
-function refused(): PortcullisError {
+export function refused(): PortcullisError {
   return new PortcullisError('token_refused', 'the token is not one that can be used; ask the operator for a new one');
 }
 
@@ -94,7 +98,11 @@ export async function enrol(
   return parts.answers.signed(asked, atDesk(parts, await issueFor(parts, row, bytes)));
 }
 
-async function tokenOf(parts: EnrolmentParts, by: 'secretHash' | 'proofKey', value: string): Promise<Schema['tokens']> {
+export async function tokenOf(
+  parts: EnrolmentParts,
+  by: 'secretHash' | 'proofKey',
+  value: string,
+): Promise<Schema['tokens']> {
   const row = await parts.store.read((db) =>
     db.selectFrom('tokens').selectAll().where(by, '=', value).executeTakeFirst(),
   );
@@ -102,7 +110,11 @@ async function tokenOf(parts: EnrolmentParts, by: 'secretHash' | 'proofKey', val
   return row;
 }
 
-async function issueFor(parts: EnrolmentParts, row: Schema['tokens'], request: Buffer): Promise<IssuedCredential> {
+export async function issueFor(
+  parts: EnrolmentParts,
+  row: Schema['tokens'],
+  request: Buffer,
+): Promise<IssuedCredential> {
   const now = parts.system.now();
   const kind = row.kind as Kind;
   const permit = parts.issuance.check({ subject: row.subject, kind, request });

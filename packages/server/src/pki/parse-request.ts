@@ -2,10 +2,13 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { CertificationRequest } from '@peculiar/asn1-csr';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { keyAlgorithms, objectIdentifiers, PortcullisError } from '@portcullis/contract';
+import { requireDer } from './strict-der.ts';
 
 export interface ParsedRequest {
   /** SubjectPublicKeyInfo in DER: all that is used of a request (P1). */
   publicKey: Buffer;
+  /** Text of its challengePassword (RFC 2985 §5.4.1): by EST the proof of who holds the key before it. Else nothing is asked of it. */
+  challengePassword?: string;
   /** What else the request held; none of it is used. */
   ignored: string[];
 }
@@ -41,26 +44,33 @@ export function parseRequest(bytes: Uint8Array): ParsedRequest {
     ...(information.subject.length > 0 ? ['subject'] : []),
     ...(information.attributes.length > 0 ? ['attributes'] : []),
   ];
-  return { publicKey, ignored };
+  const challengePassword = challengeIn(information.attributes);
+  return { publicKey, ...(challengePassword !== undefined && { challengePassword }), ignored };
 }
 
 function decode(bytes: Uint8Array): CertificationRequest {
   try {
-    const request = AsnConvert.parse(bytes, CertificationRequest);
-    // A parser that stops early would sign over what nobody read: what was parsed must be all that came.
-    if (outerLength(bytes) !== bytes.length) throw new Error('bytes follow the request');
-    return request;
+    // A parser that stops early, or reads more than one form, would sign over what nobody read.
+    requireDer(bytes);
+    return AsnConvert.parse(bytes, CertificationRequest);
   } catch (cause) {
     throw new PortcullisError('request_malformed', 'this is not a PKCS#10 request in DER', { cause });
   }
 }
 
-/** The length that the outermost SEQUENCE says (X.690 §8.1.3). */
-function outerLength(bytes: Uint8Array): number {
-  const first = bytes[1] ?? 0;
-  if (first < 0x80) return first + 2;
-  const size = first & 0x7f;
-  return Buffer.from(bytes).readUIntBE(2, Math.min(Math.max(size, 1), 6)) + 2 + size;
+/** PrintableString, or UTF8String: the forms of a DirectoryString that anybody writes. */
+const textTags: readonly number[] = [0x13, 0x0c];
+
+/** Of several, or of another form: none. */
+function challengeIn(attributes: CertificationRequest['certificationRequestInfo']['attributes']): string | undefined {
+  const [value, ...others] = attributes
+    .filter(({ type }) => type === objectIdentifiers.challengePassword)
+    .flatMap(({ values }) => values);
+  if (!value || others.length > 0) return undefined;
+  const bytes = Buffer.from(value);
+  const [tag = 0, length = 0] = bytes;
+  if (!textTags.includes(tag)) return undefined;
+  return bytes.subarray(length < 0x80 ? 2 : 2 + (length & 0x7f)).toString('utf8');
 }
 
 function requireAllowed(publicKey: Buffer): KeyObject {

@@ -5,6 +5,8 @@
  * - Of a request nothing but the public key is handed on (P1).
  * Refuses to know: clocks, disks, networks, randomness, and who may have what.
  */
+
+export { certsOnly } from './certs-only.ts';
 export { encryptKey } from './encrypted-key.ts';
 export { contextMark, contextMarkBytes, keyCredentialName } from './key-names.ts';
 export { type CertificateFields, makeCertificate, type SignatureMaker } from './make-certificate.ts';
@@ -33,3 +35,5 @@ export {
   statusRefusals,
   subjectOf,
 } from './status-answer.ts';
+export { requireDer } from './strict-der.ts';
+export { type Presented, verifyPresented } from './verify-presented.ts';

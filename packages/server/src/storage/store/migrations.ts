@@ -1,4 +1,5 @@
 import { alertsTables } from './tables/alerts.ts';
+import { estTables } from './tables/est.ts';
 import { heldTables } from './tables/held.ts';
 import { issuersTables } from './tables/issuers.ts';
 import { journeysTables } from './tables/journeys.ts';
@@ -117,4 +118,5 @@ export const migrations: readonly string[] = [
   ALTER TABLE certificates ADD COLUMN reasonCode TEXT;
   ALTER TABLE archivedCertificates ADD COLUMN reasonCode TEXT;
   `,
+  estTables,
 ];

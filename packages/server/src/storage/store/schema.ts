@@ -1,5 +1,6 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { AlertsTables } from './tables/alerts.ts';
+import type { EstTables } from './tables/est.ts';
 import type { HeldTables } from './tables/held.ts';
 import type { IssuersTables } from './tables/issuers.ts';
 import type { JourneysTables } from './tables/journeys.ts';
@@ -49,6 +50,8 @@ interface TokensTable {
   publicKey: string | null;
   fingerprint: string | null;
   voided: number;
+  /** It may be used by EST. */
+  est: number;
 }
 
 /** Times are milliseconds since 1970, flags are 0 or 1, JSON is text. */
@@ -61,7 +64,8 @@ export interface Schema
     AlertsTables,
     JourneysTables,
     LabelsTables,
-    PublicationTables {
+    PublicationTables,
+    EstTables {
   /** One row: where the history stands. It is changed in each transaction that appends, which makes commit order revision order. */
   head: { id: 1; position: number; revision: number; hash: string; revisionHash: string };
   journal: {
@@ -138,6 +142,6 @@ export interface Schema
   keyCredentials: { fingerprint: string; sealed: Uint8Array };
   tokens: TokensTable;
   /** Without what could prove a secret. */
-  archivedTokens: Omit<TokensTable, 'secretHash' | 'proofKey'> & { archivedAt: number };
+  archivedTokens: Omit<TokensTable, 'secretHash' | 'proofKey' | 'est'> & { archivedAt: number };
   settings: { name: string; value: string };
 }

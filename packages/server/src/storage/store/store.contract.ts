@@ -156,6 +156,7 @@ export function storeContract(engine: StoreEngine): void {
       createdAt: 0,
       expiresAt: 1,
       voided: 0,
+      est: 0,
     };
     await assert.rejects(store.change((db) => db.insertInto('tokens').values(token).execute()));
   });

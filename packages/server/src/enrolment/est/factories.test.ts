@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { type TestContext, test } from 'node:test';
+import { FactoryRequest } from '@portcullis/contract';
+import { makeKey, makeRequest } from '@portcullis/device';
+import { estFleet, leafIn, operator } from '../../../test/est-fleet.ts';
+import { Factory, type Made, skip } from '../../../test/factory.ts';
+
+async function withFactory(context: TestContext, factory: Factory, more: object = {}) {
+  const fleet = await estFleet(context);
+  const add = (name: string, authorities: string, other: object = more) =>
+    fleet.est.addFactory(operator, FactoryRequest.parse({ name, authorities, ...other }));
+  await add('maker', factory.certificate);
+  const enrol = async (chain: readonly Pick<Made, 'der'>[], key = makeKey()) =>
+    leafIn(await fleet.ask('enrol', makeRequest(key, 'x'), { chain: chain.map(({ der }) => der.toString('base64')) }));
+  const valuesOf = async (subject: string) =>
+    Object.fromEntries((await fleet.attributes.read(subject)).attributes.map(({ name, value }) => [name, value]));
+  return { ...fleet, add, enrol, valuesOf };
+}
+
+test('a factory’s certificate enrols a subject that waits, by its serial number, until it is approved', {
+  skip,
+}, async (context) => {
+  const factory = new Factory();
+  const { enrol, valuesOf, est, journal } = await withFactory(context, factory);
+  const leaf = new X509Certificate(await enrol([factory.device()]));
+  assert.equal(leaf.subjectAltName, 'URI:spiffe://fleet-1/device/maker-sn-0001');
+  assert.deepEqual(await valuesOf('maker-sn-0001'), { serial: 'SN-0001', status: 'pending' });
+  const [waiting] = (await est.listPending({ limit: 10 })).items;
+  assert.deepEqual([waiting?.subject, waiting?.what, waiting?.factory], ['maker-sn-0001', 'factory', 'maker']);
+  await enrol([factory.device({ subject: '/serialNumber=SN-0002' })]);
+  const before = journal.head().revision;
+  const { revision, changed } = await est.approve(operator, { subjects: ['maker-sn-0001', 'maker-sn-0002'] as never });
+  assert.deepEqual([revision, changed], [before + 1, 2], 'one revision');
+  assert.deepEqual(await valuesOf('maker-sn-0002'), { serial: 'SN-0002', status: 'active' });
+  assert.deepEqual((await est.listPending({ limit: 10 })).items, []);
+});
+
+test('the serial number may become an attribute, and what it becomes may have others', { skip }, async (context) => {
+  const factory = new Factory();
+  const more = { serialBecomes: 'attribute', kind: 'gateway', into: { status: 'new', site: 'berlin' } };
+  const { enrol, valuesOf } = await withFactory(context, factory, more);
+  const device = factory.device();
+  const leaf = new X509Certificate(await enrol([device]));
+  const subject = `maker-${new X509Certificate(device.der).fingerprint256.replaceAll(':', '').toLowerCase().slice(0, 16)}`;
+  assert.equal(leaf.subjectAltName, `URI:spiffe://fleet-1/gateway/${subject}`);
+  assert.deepEqual(await valuesOf(subject), { serial: 'SN-0001', status: 'new', site: 'berlin' });
+});
+
+test('P9: a factory’s certificate enrols once: the same key is answered again, another never, also after a revocation', {
+  skip,
+}, async (context) => {
+  const factory = new Factory();
+  const { enrol, revocation } = await withFactory(context, factory);
+  const [device, key] = [factory.device(), makeKey()];
+  const refused = { code: 'factory_refused' };
+  const first = await enrol([device], key);
+  assert.deepEqual(await enrol([device], key), first);
+  await assert.rejects(enrol([device]), refused);
+  await revocation.change(operator, { action: 'revoke', subjects: ['maker-sn-0001'] } as never);
+  await assert.rejects(enrol([device], key), refused);
+  await assert.rejects(enrol([device]), refused);
+});
+
+test('a factory’s certificate never names a subject that is there', { skip }, async (context) => {
+  const factory = new Factory();
+  const { enrol, enrolled } = await withFactory(context, factory);
+  await enrolled('maker-sn-0001');
+  await assert.rejects(enrol([factory.device()]), { code: 'subject_exists' });
+  await enrol([factory.device({ subject: '/serialNumber=SN-0002' })]);
+  const same = factory.device({ subject: '/serialNumber=sn 0002' });
+  await assert.rejects(enrol([same]), { code: 'subject_exists' }, 'written otherwise');
+});
+
+test('what no factory vouches for enrols nothing', { skip }, async (context) => {
+  const factory = new Factory();
+  const between = new Factory('Line 1', factory);
+  const narrow = new Factory('Narrow', factory, {
+    extensions: ['basicConstraints=critical,CA:true,pathlen:0', 'keyUsage=critical,keyCertSign'],
+  });
+  const { enrol, enrolled, clock, est, add } = await withFactory(context, factory);
+  const other = new Factory('Factory');
+  await enrol([between.device({ subject: '/serialNumber=1' }), between]);
+  await enrol([narrow.device({ subject: '/serialNumber=2' }), narrow]);
+  const belowNarrow = new Factory('Below', narrow);
+  const maker = factory.device();
+  const device = ['basicConstraints=critical,CA:false'];
+  for (const [what, chain] of [
+    ['of somebody else with the same name', [other.device()]],
+    ['of somebody else, whose authority is sent along', [other.device(), other]],
+    ['without the one between', [between.device()]],
+    ['below one that may have none below', [belowNarrow.device(), belowNarrow, narrow]],
+    ['an authority itself', [between]],
+    ['made by a device', [factory.device({ by: maker }), maker]],
+    ['that may not sign', [factory.device({ extensions: [...device, 'keyUsage=critical,keyEncipherment'] })]],
+    ['for servers', [factory.device({ extensions: [...device, 'extendedKeyUsage=serverAuth'] })]],
+    [
+      'with a demand that nobody knows',
+      [factory.device({ extensions: [...device, '1.3.6.1.4.1.99999.1=critical,DER:0500'] })],
+    ],
+    ['signed with SHA-1', [factory.device({ digest: 'sha1' })]],
+    ['without a serial number', [factory.device({ subject: '/CN=device' })]],
+    ['whose serial number is no part of an id', [factory.device({ subject: `/serialNumber=${'9'.repeat(60)}` })]],
+    ['of the fleet itself', [await enrolled('truck-1')]],
+    ['that can not be read', [{ der: Buffer.from('nothing') }]],
+  ] as const) {
+    await assert.rejects(enrol(chain), { code: 'factory_refused' }, what);
+  }
+  const late = factory.device({ days: 1, subject: '/serialNumber=3' });
+  clock.now += 2 * 86_400_000;
+  await assert.rejects(enrol([late]), { code: 'factory_refused' }, 'that ended');
+  await est.removeFactory(operator, 'maker');
+  await assert.rejects(
+    enrol([factory.device({ subject: '/serialNumber=4' })]),
+    { code: 'factory_refused' },
+    'of one that was removed',
+  );
+  await assert.rejects(est.removeFactory(operator, 'maker'), { code: 'factory_unknown' });
+  await add('maker', other.certificate);
+  await enrol([other.device({ subject: '/serialNumber=4' })]);
+  assert.equal((await est.listFactories())[0]?.enrolled, 3);
+});
+
+test('a factory is added with authorities of its own, which may issue and are in force', { skip }, async (context) => {
+  const factory = new Factory();
+  const { add, issuance } = await withFactory(context, factory);
+  const malformed = { code: 'request_malformed' };
+  await assert.rejects(add('maker', factory.certificate), { code: 'factory_exists' });
+  await assert.rejects(add('one', ''), malformed);
+  await assert.rejects(add('one', factory.device().certificate), malformed);
+  await assert.rejects(add('one', issuance.bundle.roots), malformed);
+  await assert.rejects(add('one', issuance.bundle.issuers), malformed);
+  await assert.rejects(add('one', factory.certificate.repeat(9)), malformed);
+  assert.throws(() => FactoryRequest.parse({ name: 'A', authorities: factory.certificate }));
+});
+
+test('P6: two devices that ask with one factory’s certificate at once become one subject with one certificate', {
+  skip,
+}, async (context) => {
+  const factory = new Factory();
+  const { enrol, store } = await withFactory(context, factory);
+  const device = factory.device();
+  const settled = await Promise.allSettled([enrol([device]), enrol([device]), enrol([device])]);
+  assert.equal(settled.filter(({ status }) => status === 'fulfilled').length, 1);
+  const { length } = await store.read((db) => db.selectFrom('certificates').select('fingerprint').execute());
+  assert.equal(length, 1);
+});
