@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type FleetName, Host } from '@portcullis/contract';
 import { credentialFileIn, makeDirectory, writeCredential } from '@portcullis/device';
-import { assembleRecords } from '../assemble.ts';
+import { assembleRecords, type Records } from '../assemble.ts';
 import { type FleetConfig, loadDeskConfig, loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { makeFleet } from '../issuance/issuance.ts';
 import { type Keeping, type Keys, openKeys } from '../keys/keys.ts';
@@ -37,6 +37,7 @@ export async function makeFleetDirectory(
   directory: string,
   made: WantedFleet,
   begin: Beginning = makeFleet,
+  check: (records: Records, config: FleetConfig) => Promise<void> = async () => undefined,
 ): Promise<void> {
   const config = await writeConfiguration(directory, made);
   const { fleet } = made;
@@ -49,6 +50,7 @@ export async function makeFleetDirectory(
   await replaceFile(join(directory, 'root.pem'), root, forEverybody);
   await using stack = new AsyncDisposableStack();
   const records = await assembleRecords(directory, config, stack);
+  await check(records, config);
   await records.journal.change({ actor: 'authority', action: 'fleet.init' }, (change) =>
     records.attributes.ensure(change, { subject: 'authority', kind: 'authority', attributes: {} }),
   );

@@ -18,6 +18,9 @@ interface InitOptions extends FleetOptions, KeepingOptions {
   publicName?: string;
   rootRequest?: string;
   rootAnswer?: string;
+  importIssuer?: string;
+  importKey?: string;
+  importPassphraseFile?: string;
 }
 
 export function initCommand(program: Command, output: Output): void {
@@ -47,6 +50,12 @@ export function initCommand(program: Command, output: Output): void {
       "the root is on another machine: make the issuers' keys, and write what it is asked for",
     )
     .option('--root-answer <file>', 'what "portcullis root sign" answered: make the fleet that the request was for')
+    .option(
+      '--import-issuer <file>',
+      'an authority that there is already becomes the root: its self-signed certificate, in PEM',
+    )
+    .option('--import-key <file>', 'its key in PEM, mode 600: it signs the two issuers, and is kept nowhere')
+    .option('--import-passphrase-file <file>', 'a file with the passphrase of that key, mode 600')
     .description('make a fleet: root, issuers, first operator, gate and desk, fleet.yaml, gate.yaml and desk.yaml')
     .action((dir: string | undefined, options: InitOptions) => init(directoryOf(options, dir), options, output));
 }
@@ -62,6 +71,10 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
   if (rootRequest !== undefined) {
     const { begin } = await import('./root-elsewhere.ts');
     return begin(directory, made, rootRequest, output);
+  }
+  if (options.importIssuer !== undefined) {
+    const { makeBelow } = await import('./brought-authority.ts');
+    return makeBelow(directory, made, { ...options, importIssuer: options.importIssuer }, output);
   }
   const { makeFleetDirectory } = await import('./fleet-directory.ts');
   await makeWhole(directory, (beside) => makeFleetDirectory(beside, made));

@@ -6,6 +6,7 @@
  * Refuses to know: who may ask (enrolment), and whether a certificate is still good (revocation).
  */
 
+export { broughtRoot } from './brought-root.ts';
 export type { SignedCertificate } from './issue.ts';
 export type { FleetIssuer } from './issuers.ts';
 export { type Label, type Labels, openLabels } from './labels.ts';

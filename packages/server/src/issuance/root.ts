@@ -1,6 +1,6 @@
 /** What a root does: it signs the fleet's issuers, and nothing else. Its key may be on another machine than theirs. */
 import type { FleetName } from '@portcullis/contract';
-import type { Keys, Signer } from '../keys/keys.ts';
+import type { BroughtSigner, Keys } from '../keys/keys.ts';
 import { makeCertificate } from '../pki/pki.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { addressesAt } from './addresses.ts';
@@ -12,7 +12,7 @@ export interface Root {
   name: string;
   /** In DER. */
   certificate: Buffer;
-  signer: Signer;
+  signer: BroughtSigner;
   /** Milliseconds since 1970: nothing that it signs goes beyond these. */
   notBefore: number;
   notAfter: number;

@@ -39,7 +39,7 @@ import { arrayBuffer, keyIdentifier, keyIdentifierIn, nameOf, subjectNameIn } fr
 
 /** What signs: the algorithm's identifier and the act. */
 export interface SignatureMaker {
-  /** Object identifier of the signature algorithm; its parameters are absent (RFC 5758 §3.2). */
+  /** Object identifier of the signature algorithm; its parameters are absent (RFC 5758 §3.2), but for RSA, whose are NULL (RFC 4055 §5). */
   readonly algorithm: string;
   sign(bytes: Uint8Array): Promise<Uint8Array>;
 }
@@ -72,7 +72,7 @@ export async function makeCertificate(
   signer: SignatureMaker,
   check: (body: Buffer) => void = () => undefined,
 ): Promise<Buffer> {
-  const algorithm = new AlgorithmIdentifier({ algorithm: signer.algorithm });
+  const algorithm = new AlgorithmIdentifier({ algorithm: signer.algorithm, ...parametersOf(signer) });
   const body = new TBSCertificate({
     version: Version.v3,
     serialNumber: arrayBuffer(fields.serial),
@@ -126,6 +126,11 @@ const noCheck = new Extension({
   critical: false,
   extnValue: new OctetString(Uint8Array.of(0x05, 0x00)),
 });
+
+/** NULL is written for null, and nothing for undefined. */
+function parametersOf({ algorithm }: SignatureMaker): { parameters?: null } {
+  return algorithm === objectIdentifiers.sha256WithRsaEncryption ? { parameters: null } : {};
+}
 
 function issuerIdentifier({ issuerCertificate, issuerPublicKey }: CertificateFields): ArrayBuffer {
   return (issuerCertificate && keyIdentifierIn(issuerCertificate)) ?? keyIdentifier(issuerPublicKey);
