@@ -9,6 +9,7 @@ const root = join(import.meta.dirname, '..');
 const parts: Record<string, string> = {
   pack: 'each package, packed and installed in an empty folder; the device on Node 22, without a network',
   devices: 'the devices of examples/, against a real house and against servers that lie',
+  est: 'EST by a device of shell alone, strongSwan, curl and openssl, at a real desk; and what comes there that is none',
   gateways: 'what devices seal, through a gateway that is honest and one that lies in each way there is',
   'public-answers':
     'what checks a public answer in a few lines of shell, JavaScript and Python, on answers of a real desk',

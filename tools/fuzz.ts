@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import { sealProperties } from '../packages/device/src/seal/seal.fuzz.ts';
+import { estProperties } from '../packages/server/src/enrolment/est/est.fuzz.ts';
 import { coapProperties } from '../packages/server/src/gate/listeners/coap/coap.fuzz.ts';
 import { mqttProperties } from '../packages/server/src/gate/listeners/mqtt/mqtt.fuzz.ts';
 import { ocspProperties } from '../packages/server/src/ocsp/ocsp.fuzz.ts';
@@ -12,6 +13,7 @@ import { payloadProperties } from '../packages/server/src/payloads/payloads.fuzz
 
 const known: Record<string, Record<string, unknown>> = {
   coap: coapProperties,
+  est: estProperties,
   mqtt: mqttProperties,
   ocsp: ocspProperties,
   payloads: payloadProperties,
