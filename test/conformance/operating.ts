@@ -10,6 +10,7 @@ import { root, textOf, trackedFiles } from '../tree.ts';
 const runElsewhere: Record<string, string> = {
   'docs/operating/behind-a-proxy.md': 'test/conformance/proxies.ts',
   'docs/operating/containers.md': 'test/conformance/containers.ts',
+  'docs/operating/keys.md': 'test/conformance/keys.ts',
   'docs/operating/network.md': 'test/conformance/network.ts',
   'docs/operating/signals.md': 'test/conformance/monitoring.ts',
   'docs/operating/services.md': 'test/conformance/services.ts',

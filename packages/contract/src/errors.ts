@@ -83,6 +83,7 @@ export const failures = {
   factory_refused: { status: 403, retry: false, title: 'the client certificate is not one that may enrol' },
   nothing_pending: { status: 409, retry: false, title: 'nothing of the subject waits to be approved' },
   issuer_ended: { status: 503, retry: true, title: 'the issuer is at its end; the fleet needs another one' },
+  issuer_unavailable: { status: 503, retry: true, title: 'the issuer can not sign now: its key is not to be reached' },
   renewal_refused: { status: 403, retry: false, title: 'the certificate can not be renewed' },
   renewal_unconfirmed: { status: 409, retry: true, title: 'a certificate that was not confirmed renews nothing' },
   renewal_too_soon: { status: 429, retry: true, title: 'the subject renewed a short while ago' },

@@ -57,7 +57,23 @@ export function initCommand(program: Command, output: Output): void {
     .option('--import-key <file>', 'its key in PEM, mode 600: it signs the two issuers, and is kept nowhere')
     .option('--import-passphrase-file <file>', 'a file with the passphrase of that key, mode 600')
     .description('make a fleet: root, issuers, first operator, gate and desk, fleet.yaml, gate.yaml and desk.yaml')
-    .action((dir: string | undefined, options: InitOptions) => init(directoryOf(options, dir), options, output));
+    .action((dir: string | undefined, options: InitOptions, command: Command) => {
+      requireAlone(command);
+      return init(directoryOf(options, dir), options, output);
+    });
+}
+
+/** What was asked for with the request is not asked for again; and there is one root. */
+function requireAlone(command: Command): void {
+  const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli');
+  const flags = given.flatMap(({ long }) => long ?? []);
+  const others = flags.filter((flag) => flag !== '--root-answer');
+  if (flags.includes('--root-answer') && others.length > 0) {
+    throw new PortcullisError('usage', `--root-answer goes alone: ${others.join(', ')} went with --root-request`);
+  }
+  if (flags.includes('--root-request') && flags.includes('--import-issuer')) {
+    throw new PortcullisError('usage', '--root-request and --import-issuer each name a root, and a fleet has one');
+  }
 }
 
 async function init(directory: string, options: InitOptions, output: Output): Promise<void> {

@@ -1,11 +1,11 @@
 /** How a certificate is made, in order: spend the permit, choose the time, store the serial, sign. */
 import assert from 'node:assert/strict';
 import { type Fingerprint, type Kind, PortcullisError, type Purpose, type SubjectId } from '@portcullis/contract';
-import { type CertificateFields, fingerprintOf, makeCertificate, toPem } from '../pki/pki.ts';
+import { type CertificateFields, fingerprintOf, makeCertificate, type SignatureMaker, toPem } from '../pki/pki.ts';
 import type { Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { Permit } from './check.ts';
-import { type FleetIssuer, issuingFor } from './issuers.ts';
+import { type FleetIssuer, type Issuer, issuingFor } from './issuers.ts';
 import { lint } from './lint.ts';
 import { backdateMs, remainingMsMin } from './profiles.ts';
 
@@ -64,7 +64,7 @@ export async function issue(
       ...{ ...permitted, issuer: issuer.name, issuerPublicKey, purposes: [profile.purpose], uris: [uri], hosts },
       ...(addresses && { addresses }),
     },
-    issuer.signer,
+    ableToSign(issuer),
     (body) =>
       lint(body, {
         ...{ ...permitted, purpose: profile.purpose, lifetimeMs: profile.lifetimeMs, uri, hosts, addresses },
@@ -91,6 +91,16 @@ export async function issue(
 function issuerEnded({ name, notAfter }: FleetIssuer): PortcullisError {
   const end = new Date(notAfter).toISOString();
   return new PortcullisError('issuer_ended', `"${name}" ends ${end}, and signs nothing in its last hour or after it`);
+}
+
+/** A token may be away for a while: whoever asks is told to ask again, and the log what the token is and says. */
+function ableToSign({ name, signer }: Issuer): SignatureMaker {
+  const { algorithm } = signer;
+  const sign = (bytes: Uint8Array) =>
+    signer.sign(bytes).catch((cause: unknown) => {
+      throw new PortcullisError('issuer_unavailable', `"${name}" can not sign now`, { cause });
+    });
+  return { algorithm, sign };
 }
 
 /** Certificates carry whole seconds (RFC 5280 §4.1.2.5). */

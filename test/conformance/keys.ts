@@ -1,0 +1,62 @@
+/** docs/operating/keys.md from its first line to its last, with Debian's SoftHSM2 as the token; and a house whose token goes away. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { enrol } from '@portcullis/device';
+import { eventually } from '../../packages/server/test/house.ts';
+import { openHouse, skippedWithout } from './house.ts';
+
+const module = '/usr/lib/softhsm/libsofthsm2.so';
+const works = (...[program, ...words]: string[]) => spawnSync(program as string, words).error === undefined;
+const present =
+  existsSync(module) &&
+  works('softhsm2-util', '--version') &&
+  works('p11-kit', '--help') &&
+  works('openssl', 'version');
+const skip = skippedWithout(present, 'SoftHSM2, p11-kit and openssl (Debian: softhsm2, p11-kit, openssl)');
+
+const home = mkdtempSync(join(tmpdir(), 'portcullis-keys-'));
+after(() => rmSync(home, { recursive: true, force: true }));
+const tokens = join(home, 'tokens');
+mkdirSync(tokens);
+writeFileSync(join(home, 'softhsm2.conf'), `directories.tokendir = ${tokens}\nlog.level = ERROR\n`);
+process.env.SOFTHSM2_CONF = join(home, 'softhsm2.conf');
+// It hands the environment on, as it is when it is loaded.
+const { asNewcomer, blocksOf } = await import('../newcomer.ts');
+
+test('docs/operating/keys.md works from its first line to its last', { skip }, () =>
+  asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/operating/keys.md'))),
+);
+
+test('while the token is away nothing is issued, all else goes on, and it issues again without a restart', {
+  skip,
+}, async () => {
+  execFileSync(
+    'softhsm2-util',
+    ['--init-token', '--free', '--label', 'away', '--so-pin', '47114711', '--pin', '4711'],
+    { stdio: 'pipe' },
+  );
+  const pin = join(home, 'pin');
+  writeFileSync(pin, '4711\n', { mode: 0o600 });
+  const words = ['--pkcs11-module', module, '--pkcs11-token', 'away', '--pkcs11-pin-file', pin];
+  await using house = await openHouse(undefined, ...words);
+  const enrolNow = async (subject: string) =>
+    enrol({ token: (await house.token(subject)).trim(), directory: join(house.directory, subject) });
+  await enrolNow('truck-1');
+  renameSync(tokens, `${tokens}-away`);
+  mkdirSync(tokens);
+  await assert.rejects(enrolNow('truck-2'), { code: 'issuer_unavailable' });
+  assert.match(await house.portcullis('attribute', 'set', 'truck-1', 'status=held', '--wait'), /revision/);
+  rmSync(tokens, { recursive: true });
+  renameSync(`${tokens}-away`, tokens);
+  // For a second after a failure it is not tried again.
+  const taken = () =>
+    enrolNow('truck-3').then(
+      () => true,
+      (error: { code: string }) => error.code !== 'issuer_unavailable' && assert.fail(String(error)),
+    );
+  await eventually(taken, 'a certificate is issued again');
+});
