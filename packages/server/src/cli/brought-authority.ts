@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
 import { readTextFile } from '../config/config.ts';
 import { broughtRoot, makeFleet } from '../issuance/issuance.ts';
@@ -28,7 +29,11 @@ export async function makeBelow(directory: string, made: WantedFleet, brought: B
   const passphrase =
     importPassphraseFile === undefined
       ? undefined
-      : await readSecret({ source: importPassphraseFile, directory: '.', credentials: undefined });
+      : await readSecret({
+          source: resolve(importPassphraseFile),
+          directory: resolve(directory),
+          credentials: undefined,
+        });
   const signer = await broughtKey(importKey, passphrase);
   const { root, warnings } = broughtRoot(readTextFile(importIssuer, false), signer, realSystem.now());
   await makeWhole(directory, (beside) =>

@@ -13,10 +13,11 @@ const passphrase = 'correct horse battery staple';
 
 /** A fleet's directory, with keys as its configuration says. */
 function fleetDirectory(after: (end: () => unknown) => void): string {
-  const directory = mkdtempSync(join(tmpdir(), 'portcullis-keys-'));
-  after(() => rmSync(directory, { recursive: true, force: true }));
+  const home = mkdtempSync(join(tmpdir(), 'portcullis-keys-'));
+  after(() => rmSync(home, { recursive: true, force: true }));
+  const directory = join(home, 'fleet');
   mkdirSync(join(directory, 'authority/keys'), { recursive: true });
-  writeFileSync(join(directory, 'passphrase'), `${passphrase}\n`, { mode: 0o600 });
+  writeFileSync(join(home, 'passphrase'), `${passphrase}\n`, { mode: 0o600 });
   return directory;
 }
 
@@ -31,7 +32,7 @@ function keysIn(directory: string, passphraseFile?: string, credentials?: string
 
 for (const [keeper, passphraseFile] of [
   ['key files', undefined],
-  ['encrypted key files', 'passphrase'],
+  ['encrypted key files', '../passphrase'],
 ] as const) {
   keysContract({
     keeper,
@@ -48,7 +49,7 @@ for (const [keeper, passphraseFile] of [
 
 test('an encrypted key file is PBES2 by scrypt and AES-256, and OpenSSL opens it with the passphrase alone', async (context) => {
   const directory = fleetDirectory((end) => context.after(end));
-  const { publicKey } = await keysIn(directory, 'passphrase').create('root');
+  const { publicKey } = await keysIn(directory, '../passphrase').create('root');
   const file = join(directory, 'authority/keys/root.pem');
   const words = execFileSync('openssl', ['asn1parse', '-in', file], { encoding: 'utf8' });
   for (const word of ['PBES2', 'scrypt', 'aes-256-cbc']) assert.ok(words.includes(word), word);
@@ -70,7 +71,7 @@ test('a key that OpenSSL encrypted is read, whichever of its ways', async (conte
       input: plain,
     });
     writeFileSync(join(directory, `authority/keys/${name}.pem`), pem, { mode: 0o600 });
-    const signer = await keysIn(directory, 'passphrase').open(name);
+    const signer = await keysIn(directory, '../passphrase').open(name);
     assert.ok(signer.publicKey.equals(publicHalf(plain)));
   }
 });
@@ -87,9 +88,9 @@ const publicHalf = (pem: string | Buffer) => {
 test('a key file that can not be used says why, what to do, and nothing of the secret', async (context) => {
   const directory = fleetDirectory((end) => context.after(end));
   const inKeys = (name: string) => join(directory, `authority/keys/${name}.pem`);
-  await keysIn(directory, 'passphrase').create('sealed');
+  await keysIn(directory, '../passphrase').create('sealed');
   await keysIn(directory).create('plain');
-  writeFileSync(join(directory, 'other'), 'another passphrase', { mode: 0o600 });
+  writeFileSync(join(directory, '../other'), 'another passphrase', { mode: 0o600 });
   writeFileSync(inKeys('damaged'), readFileSync(inKeys('sealed'), 'utf8').replace(/.{8}(?=\n-----END)/, 'AAAAAAAA'), {
     mode: 0o600,
   });
@@ -97,9 +98,9 @@ test('a key file that can not be used says why, what to do, and nothing of the s
   chmodSync(inKeys('open'), 0o640);
   for (const [name, secret, said] of [
     ['sealed', undefined, /is encrypted; name its passphrase in "keys\.passphraseFile"/],
-    ['plain', 'passphrase', /is not encrypted.*openssl pkcs8 -topk8 -scrypt/],
-    ['sealed', 'other', /the passphrase is another one, or the file is damaged/],
-    ['damaged', 'passphrase', /the passphrase is another one, or the file is damaged/],
+    ['plain', '../passphrase', /is not encrypted.*openssl pkcs8 -topk8 -scrypt/],
+    ['sealed', '../other', /the passphrase is another one, or the file is damaged/],
+    ['damaged', '../passphrase', /the passphrase is another one, or the file is damaged/],
     ['open', undefined, /has mode 640; it must be 600/],
   ] as const) {
     await assert.rejects(keysIn(directory, secret).open(name), (error: Error & { code: string }) => {
@@ -113,27 +114,29 @@ test('a key file that can not be used says why, what to do, and nothing of the s
 
 test('a passphrase is one line of a file for its owner alone, or what systemd loaded', async (context) => {
   const directory = fleetDirectory((end) => context.after(end));
-  const { publicKey } = await keysIn(directory, 'passphrase').create('issuer');
+  const { publicKey } = await keysIn(directory, '../passphrase').create('issuer');
   const write = (name: string, content: string, mode = 0o600) => {
-    writeFileSync(join(directory, name), content);
-    chmodSync(join(directory, name), mode);
+    writeFileSync(join(directory, '..', name), content);
+    chmodSync(join(directory, '..', name), mode);
   };
-  mkdirSync(join(directory, 'loaded'));
+  mkdirSync(join(directory, '../loaded'));
   // As systemd shows what it loaded for a service that has an account of its own.
   write('loaded/passphrase', passphrase, 0o440);
   write('group', passphrase, 0o640);
   write('two-lines', `${passphrase}\n\n`);
   write('empty', '\n');
   write('long', 'x'.repeat(1_025));
-  const signer = await keysIn(directory, 'credential:passphrase', join(directory, 'loaded')).open('issuer');
+  const signer = await keysIn(directory, 'credential:passphrase', join(directory, '../loaded')).open('issuer');
   assert.ok(signer.publicKey.equals(publicKey));
   for (const [source, said] of [
-    ['group', /has mode 640; it must be 600/],
-    ['two-lines', /must hold one line/],
-    ['empty', /must hold one line/],
-    ['long', /at most 1024 bytes/],
-    ['loaded', /must be a regular file/],
-    ['gone', /can not be read \(ENOENT\)/],
+    ['../group', /has mode 640; it must be 600/],
+    ['../two-lines', /must hold one line/],
+    ['../empty', /must hold one line/],
+    ['../long', /at most 1024 bytes/],
+    ['../loaded', /must be a regular file/],
+    ['fleet.yaml', /must lie outside of/],
+    ['authority/../x/y', /must lie outside of/],
+    ['../gone', /can not be read \(ENOENT\)/],
     ['credential:passphrase', /LoadCredential=passphrase:FILE/],
     ['credential:../passphrase', /names no credential/],
   ] as const) {

@@ -1,7 +1,7 @@
 /** Passphrases and PINs: in a file for its owner alone, or what systemd has loaded for this service; never in the environment itself. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
 
 const credentialPrefix = 'credential:';
@@ -9,7 +9,7 @@ const credentialName = /^[A-Za-z0-9._-]{1,255}$/;
 const bytesMax = 1_024;
 
 export interface SecretPlace {
-  /** A path, from `directory` if it is relative; or `credential:NAME`. */
+  /** A path, from `directory` if it is relative, and not to what lies in it; or `credential:NAME`. */
   source: string;
   directory: string;
   /** `$CREDENTIALS_DIRECTORY` (systemd.exec(5)); undefined: no systemd gave any. */
@@ -38,7 +38,12 @@ export async function readSecret(place: SecretPlace): Promise<string> {
 }
 
 function fileOf({ source, directory, credentials }: SecretPlace): { file: string; loaded: boolean } {
-  if (!source.startsWith(credentialPrefix)) return { file: resolve(directory, source), loaded: false };
+  if (!source.startsWith(credentialPrefix)) {
+    const file = resolve(directory, source);
+    const way = relative(directory, file);
+    if (way.startsWith('..') || isAbsolute(way)) return { file, loaded: false };
+    throw unusable(file, `must lie outside of "${directory}": it would be in each copy of that, and in each backup`);
+  }
   const name = source.slice(credentialPrefix.length);
   if (!credentialName.test(name) || name.startsWith('.')) {
     throw new PortcullisError(

@@ -42,12 +42,12 @@ interface Opened {
 }
 
 function keysIn(
-  { token, pinFile = 'pin', monotonic = realSystem.monotonic }: Opened,
+  { token, pinFile = '../pin', monotonic = realSystem.monotonic }: Opened,
   after: (end: () => unknown) => void,
 ): Keys {
   const system = { ...realSystem, monotonic };
   const keys = openKeys({
-    directory: home,
+    directory: join(home, 'fleet'),
     keys: { pkcs11: { module, token, pinFile } },
     system,
     credentials: undefined,
@@ -100,11 +100,11 @@ test('a wrong PIN is tried once, by whichever of many calls, and by no later sta
   const token = makeToken();
   const after = (end: () => unknown) => context.after(end);
   tool(token, '--keypairgen', '--key-type', 'EC:prime256v1', '--label', 'issuer-device', '--id', '07');
-  const wrong = keysIn({ token, pinFile: 'wrong-pin' }, after);
+  const wrong = keysIn({ token, pinFile: '../wrong-pin' }, after);
   const refused = { code: 'key_unusable', message: /refuses the PIN in "pinFile" \(0xa0\); it is not tried again/ };
   await Promise.all(Array.from({ length: 8 }, () => assert.rejects(wrong.open('issuer-device'), refused)));
   const untouched = { code: 'key_unusable', message: /nothing is tried until a login succeeds.*pkcs11-tool --module/ };
-  for (const pinFile of ['wrong-pin', 'pin']) {
+  for (const pinFile of ['../wrong-pin', '../pin']) {
     await assert.rejects(keysIn({ token, pinFile }, after).open('issuer-device'), untouched);
   }
   tool(token, '--list-objects');
@@ -181,8 +181,8 @@ test('a process of the module that is killed is followed by another, and its key
 
 test('a module that can not be loaded, that dies or says nothing useful is told of', { skip }, async (context) => {
   const open = (path: string) => {
-    const keys = { pkcs11: { module: path, token: 'fleet', pinFile: 'pin' } };
-    const opened = openKeys({ directory: home, keys, system: realSystem, credentials: undefined });
+    const keys = { pkcs11: { module: path, token: 'fleet', pinFile: '../pin' } };
+    const opened = openKeys({ directory: join(home, 'fleet'), keys, system: realSystem, credentials: undefined });
     context.after(() => opened[Symbol.asyncDispose]());
     return opened.open('issuer-device');
   };
