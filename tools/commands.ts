@@ -36,9 +36,12 @@ const run = promisify(execFile);
 const stopMsMax = 30_000;
 
 /** Runs one command to its end, whatever its exit status. */
-export async function finished(program: Program, ...words: string[]): Promise<Finished> {
+export async function finished(program: Program | Launch, ...words: string[]): Promise<Finished> {
+  const { file, options = [], environment } = typeof program === 'string' ? launchOf(program) : program;
   try {
-    const { stdout, stderr } = await run(process.execPath, [files[program], ...words], { maxBuffer: 64 * 1024 * 1024 });
+    const { stdout, stderr } = await run(process.execPath, [...options, file, ...words], {
+      ...{ maxBuffer: 64 * 1024 * 1024, env: { ...process.env, ...environment } },
+    });
     return { status: 0, out: stdout, error: stderr };
   } catch (error) {
     const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AttributeName } from './attributes.ts';
-import { Challenge, ConfirmationRequest, ProvenEnrolmentRequest, RenewalRequest } from './enrolment.ts';
+import { Challenge, ConfirmationRequest, ProvenEnrolmentRequest, RenewalRequest, TimeRequest } from './enrolment.ts';
 import { Kind, Revision, SubjectId, Timestamp } from './identity.ts';
 import { PublicJourney } from './journeys.ts';
 import { PublicAttribute, PublicCertificate } from './public.ts';
@@ -13,6 +13,7 @@ export const DeskNonceRequest = z.strictObject({});
 export const DeskRenewalRequest = RenewalRequest.extend(signed);
 export const DeskConfirmationRequest = ConfirmationRequest.extend(signed);
 export const DeskGatesRequest = DeskConfirmationRequest;
+export const DeskTimeRequest = TimeRequest;
 
 /** What a desk hands on. `from`: where it came from, as the desk says it: what failed tries are counted by. */
 export const relayed = <Asked extends z.ZodType>(asked: Asked) =>

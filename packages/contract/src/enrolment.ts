@@ -132,6 +132,11 @@ export type GatesRequest = ConfirmationRequest;
 export const GateList = z.object({ gates: GateUrls, mqttGates: MqttGateUrls });
 export type GateList = z.infer<typeof GateList>;
 
+/** `POST /v1/time`: from anybody, about nobody. The answer is signed as all are, so that a device whose clock is wrong can believe it. */
+export const TimeRequest = z.strictObject({ challenge: Challenge });
+export type TimeRequest = z.infer<typeof TimeRequest>;
+export const TimeTold = z.object({ at: Timestamp });
+
 /** The one file that holds a subject's credential: what was issued, and the private key, which never travels. */
 export const CredentialFile = IssuedCredential.extend({
   /** PKCS#8 in PEM. */

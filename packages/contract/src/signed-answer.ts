@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Challenge } from './enrolment.ts';
 
 /** What is asked for: in what is signed, so that a signature for one purpose is none for another. */
-export const EnrolmentPurpose = z.enum(['enrolment', 'renewal', 'confirmation', 'gates']);
+export const EnrolmentPurpose = z.enum(['enrolment', 'renewal', 'confirmation', 'gates', 'time']);
 export type EnrolmentPurpose = z.infer<typeof EnrolmentPurpose>;
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
@@ -11,7 +11,7 @@ const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex dig
 export const Asked = z.object({
   purpose: EnrolmentPurpose,
   challenge: Challenge,
-  /** SHA-256 of the PKCS#10 request in DER; where none travels, of the certificate in DER. */
+  /** SHA-256 of the PKCS#10 request in DER; where none travels, of the certificate in DER; for the time, of nothing. */
   about: Sha256,
 });
 export type Asked = z.infer<typeof Asked>;

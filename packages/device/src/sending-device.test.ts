@@ -103,6 +103,19 @@ test('a device whose clock is before the making of its certificate says so on ea
   assert.deepEqual([gate.stored[0]?._clock, gate.stored[0]?._time], ['unsynchronized', '1970-01-02T00:00:00.000Z']);
 });
 
+test('D7: a device whose clock is wrong asks the authority for the time, and dates its readings by that', async () => {
+  const authority = await startEnrolment(fleet);
+  const gate = await startGate();
+  const directory = deviceDirectory([gate.url], { enrolment: authority.server.url });
+  const { device } = await openDevice(directory, { system: { ...impatient, now: () => performance.now() } });
+  await until('the time', () => authority.server.requests.some(({ path }) => path === '/v1/time'));
+  await until('a dated reading', () => {
+    void device.send('telemetry', {});
+    return gate.stored.at(-1)?._clock === 'synchronized';
+  });
+  assert.ok(Math.abs(Date.parse(String(gate.stored.at(-1)?._time)) - Date.now()) < 60_000);
+});
+
 test('once a verified gate has told the time, readings say that the clock is right', async () => {
   const gate = await startGate();
   const { device } = await openDevice(deviceDirectory([gate.url]));

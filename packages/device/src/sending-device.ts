@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { PortcullisError, StreamName } from '@portcullis/contract';
 import { beforeRenewal, type Credential, credentialFileIn, readCredential } from './credential/credential.ts';
+import { KnownTime } from './credential/known-time.ts';
 import type { Proof } from './credential/prove.ts';
 import { Renewing } from './credential/renewing.ts';
 import { makeDirectory } from './durable.ts';
@@ -51,6 +52,7 @@ export class Device {
   readonly #streams = new Map<string, Stream>();
   readonly #renewing: Renewing;
   readonly #clock: Clock;
+  readonly #time: KnownTime;
   readonly #refusedFile: RefusedFile;
   #credential: Credential;
   /** The same with the pair that connections are made with: until a renewed one was proven, the one before it. */
@@ -69,11 +71,13 @@ export class Device {
     this.#refusedFile = new RefusedFile(options.directory, this.#system);
     this.#credential = readCredential(credentialFileIn(options.directory));
     this.#inUse = beforeRenewal(this.#credential);
-    this.#clock = new Clock(this.#system, () => this.#renewing.notBefore);
+    this.#time = new KnownTime(this.#system);
+    this.#clock = new Clock({ system: this.#system, time: this.#time, notBefore: () => this.#renewing.notBefore });
     this.#way = this.#makeWay(this.#inUse);
     this.#renewing = new Renewing({
       directory: options.directory,
       system: this.#system,
+      time: this.#time,
       credential: () => this.#credential,
       adopt: (credential) => {
         this.#credential = credential;
@@ -82,6 +86,7 @@ export class Device {
       use: (credential) => this.#use(credential),
       adoptGates: (credential) => this.#adoptGates(credential),
       onFailure: (error) => options.onFailure?.(error),
+      onTime: () => this.#retry(),
     });
     this.#resumeStreams();
     this.#renewing.start();
@@ -136,7 +141,7 @@ export class Device {
   async put(stream: string, readings: Written[], tally?: Tally): Promise<Put> {
     if (this.#closed) throw new PortcullisError('usage', 'the device is closed');
     const known = this.stream(stream);
-    const now = new Date(this.#system.now()).toISOString();
+    const now = new Date(this.#time.now()).toISOString();
     const clock = this.#clock.state;
     const lines = readings.map(({ text, given }) =>
       lineOf(text, { ...given, id: given.id ?? this.#makeId(), time: given.time ?? now, clock }),
@@ -183,7 +188,10 @@ export class Device {
       refusedFile: this.#refusedFile,
       system: this.#system,
       onRefusal: (refusal) => onRefusal?.(refusal),
-      onFailure: (error) => onFailure?.(error),
+      onFailure: (error) => {
+        this.#renewing.failed(error);
+        onFailure?.(error);
+      },
       onGatesMissing: () => this.#renewing.askForGates(),
       onGatesFound: () => this.#renewing.gatesFound(),
       onNotice: (words) => onNotice?.(words),
@@ -196,7 +204,7 @@ export class Device {
   #makeWay(credential: Credential, before?: Promise<void>): Way {
     const { by, gates } = this.#options;
     const { roots, fleet, subject } = credential;
-    const trust = { roots, fleet, role: 'gate', credential } as const;
+    const trust = { roots, fleet, role: 'gate', credential, moment: this.#time.moment } as const;
     if (by === 'sealed') {
       return new SealedWay({ carriers: gates ?? [], credential, system: this.#system });
     }
@@ -237,6 +245,10 @@ export class Device {
 
   #adoptGates(credential: Credential): void {
     this.#credential = credential;
+    this.#retry();
+  }
+
+  #retry(): void {
     for (const stream of this.#streams.values()) stream.retry();
   }
 

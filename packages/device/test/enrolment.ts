@@ -27,6 +27,8 @@ export interface EnrolmentWishes {
   more: Record<string, unknown>;
   /** What whoever carries the answers makes of one. */
   meddle: (answer: SignedAnswer, path: string) => unknown;
+  /** What it says that the time is; milliseconds since 1970. */
+  time: () => number;
 }
 
 /** Nothing is added, and nobody meddles. */
@@ -37,10 +39,18 @@ const purposes: Record<string, EnrolmentPurpose> = {
   '/v1/renewals': 'renewal',
   '/v1/renewals/confirmation': 'confirmation',
   '/v1/renewals/gates': 'gates',
+  '/v1/time': 'time',
 };
 
 export async function startEnrolment(fleet = makeTestFleet()) {
-  const wishes: EnrolmentWishes = { instead: [], leaf: {}, gates: [], renewAfterMs: 15 * 86_400_000, ...calm() };
+  const wishes: EnrolmentWishes = {
+    instead: [],
+    leaf: {},
+    gates: [],
+    renewAfterMs: 15 * 86_400_000,
+    time: Date.now,
+    ...calm(),
+  };
   const issued = new Map<string, string>();
   const confirmed: string[] = [];
   const nonces = new Set<string>();
@@ -73,8 +83,10 @@ export async function startEnrolment(fleet = makeTestFleet()) {
   /** What was asked, as its signer must have put it. */
   const askedBy = (path: string, { challenge = '', request, certificate = '' }: Record<string, string>): Asked => ({
     ...{ purpose: purposes[path] as EnrolmentPurpose, challenge },
-    about: sha256Hex(request === undefined ? new X509Certificate(certificate).raw : Buffer.from(request, 'base64')),
+    about: sha256Hex(path === '/v1/time' ? Buffer.alloc(0) : aboutOf(request, certificate)),
   });
+  const aboutOf = (request: string | undefined, certificate: string) =>
+    request === undefined ? new X509Certificate(certificate).raw : Buffer.from(request, 'base64');
   const isSigned = (path: string, asked: Record<string, string>) => {
     const { certificate = '', nonce = '', signature = '' } = asked;
     const bytes = proofBytes(askedBy(path, asked), nonce);
@@ -117,6 +129,7 @@ export async function startEnrolment(fleet = makeTestFleet()) {
     },
     '/v1/renewals/gates': (asked, path) =>
       isSigned(path, asked) ? { status: 200, body: { gates: wishes.gates } } : refused(403, 'renewal_refused'),
+    '/v1/time': () => ({ status: 200, body: { at: new Date(wishes.time()).toISOString() } }),
   };
   const answer = ({ path, body }: Received) => {
     const asked = JSON.parse(body) as Record<string, string>;

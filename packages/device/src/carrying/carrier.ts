@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { counted, PortcullisError, Problem } from '@portcullis/contract';
 import { beforeRenewal, type Credential, credentialFileIn, readCredential } from '../credential/credential.ts';
+import { KnownTime } from '../credential/known-time.ts';
 import { prove } from '../credential/prove.ts';
 import { Renewing } from '../credential/renewing.ts';
 import { BackOff, type Pace, paces } from '../link/back-off.ts';
@@ -44,6 +45,7 @@ export class Carrier {
   readonly #lock: Lock;
   readonly #spool: Spool;
   readonly #renewing: Renewing;
+  readonly #time: KnownTime;
   readonly #backOff: BackOff;
   readonly #abort = new AbortController();
   readonly #carrying = new Map<string, Promise<void>>();
@@ -64,20 +66,23 @@ export class Carrier {
     this.#lock = lock;
     this.#credential = readCredential(credentialFileIn(options.directory));
     this.#spool = new Spool(join(options.directory, 'carried'), options.bounds ?? spoolBounds);
+    this.#time = new KnownTime(this.#system);
     this.#link = this.#makeLink(beforeRenewal(this.#credential));
     this.#backOff = new BackOff(this.#system);
     this.#turn = this.#system.random(2).readUInt16BE();
     this.#renewing = new Renewing({
       directory: options.directory,
       system: this.#system,
+      time: this.#time,
       credential: () => this.#credential,
       adopt: (credential) => {
         this.#credential = credential;
       },
-      prove,
+      prove: (credential) => prove(credential, this.#time),
       use: (credential) => this.#use(credential),
       adoptGates: (credential) => this.#adoptGates(credential),
       onFailure: (error) => this.#notice(error.message),
+      onTime: () => this.#goOn(),
     });
     this.#renewing.start();
     this.#pump();
@@ -204,6 +209,7 @@ export class Carrier {
   }
 
   #failed(error: Error): void {
+    this.#renewing.failed(error);
     this.#turn++;
     this.#failures++;
     if (this.#failures >= 2 * this.#credential.gates.length) this.#renewing.askForGates();
@@ -233,7 +239,7 @@ export class Carrier {
 
   #makeLink(credential: Credential): Link {
     const { roots, fleet } = credential;
-    return new Link({ roots, fleet, role: 'gate', credential });
+    return new Link({ roots, fleet, role: 'gate', credential, moment: this.#time.moment });
   }
 
   /** Connections that were made with the old pair end: they would be refused once it is superseded (FIELD-NOTES A5). */

@@ -1,7 +1,9 @@
 import { enrol } from '../credential/enrol.ts';
+import { KnownTime } from '../credential/known-time.ts';
 import { prove } from '../credential/prove.ts';
 import { makeDirectory } from '../durable.ts';
 import { holdDirectory } from '../lock.ts';
+import { realSystem } from '../system.ts';
 import type { Output } from './output.ts';
 
 /** Enrols, and shows the new pair to a gate. The pair is on disk before that: a gate that is down loses nothing. */
@@ -11,15 +13,16 @@ export async function enrolDevice(
 ): Promise<number> {
   makeDirectory(directory);
   const lock = holdDirectory(directory);
+  const time = new KnownTime(realSystem);
   try {
     let replaced: string | undefined;
     const onReplaced = (where: string) => {
       replaced = where;
       output.notice(`portcullis-device: what was there before is in "${where}"`);
     };
-    const credential = await enrol({ token, directory, replace, onReplaced });
+    const credential = await enrol({ token, directory, replace, onReplaced, time });
     const { subject, kind, fleet, notAfter, renewAfter, gates } = credential;
-    const proof = await prove(credential);
+    const proof = await prove(credential, time);
     const proven = 'gate' in proof;
     const words = proven ? `${proof.gate} takes it` : `no gate has seen it yet: ${proof.why}`;
     output.result(

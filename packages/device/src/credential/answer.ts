@@ -2,9 +2,10 @@ import { createHash, verify, type X509Certificate } from 'node:crypto';
 import { Asked, answerBytes, digestOf, PortcullisError, SignedAnswer } from '@portcullis/contract';
 import { exchange } from '../link/exchange.ts';
 import type { Link } from '../link/link.ts';
+import { areValidWithin, type Moment } from '../link/moment.ts';
 import { subjectNamesIn } from '../link/subject-names.ts';
 import { realSystem, type System } from '../system.ts';
-import { certificateIn, chainComplaint, isValidAt } from './chain.ts';
+import { certificateIn, chainComplaint } from './chain.ts';
 
 export interface AnswerTrust {
   /** The fleet's roots in PEM: the only ones that are trusted. */
@@ -22,6 +23,8 @@ export interface Question<Value> extends AnswerTrust {
   body: object;
   asked: Asked;
   shape: Shape<Value>;
+  /** What the signer is judged by; undefined: the system's clock. */
+  moment?: Moment | undefined;
 }
 
 export const newChallenge = (system: System = realSystem) => system.random(32).toString('base64url');
@@ -32,13 +35,16 @@ export const sha256Hex = (bytes: Uint8Array) => createHash('sha256').update(byte
  * What the authority itself answered to this very question. Who carries it (a desk, or somebody who took one over) can withhold it
  * and can change nothing. @throws {PortcullisError} `answer_not_verified`, and those of `exchange`
  */
-export async function ask<Value>(link: Link, { url, body, asked, shape, ...trust }: Question<Value>): Promise<Value> {
+export async function ask<Value>(
+  link: Link,
+  { url, body, asked, shape, moment, ...trust }: Question<Value>,
+): Promise<Value> {
   const answer = await exchange(link, url, body, SignedAnswer).catch((error: unknown) => {
     // 200 and no signature: of another, or of an authority that is older than this device.
     if (!(error instanceof PortcullisError) || error.code !== 'answer_malformed') throw error;
     throw new PortcullisError('answer_malformed', `${error.message}: a signed answer is expected`, { cause: error });
   });
-  const parsed = shape.safeParse(verifiedPayload(answer, asked, trust));
+  const parsed = shape.safeParse(verifiedPayload(answer, asked, trust, moment));
   if (parsed.success) return parsed.data;
   throw new PortcullisError('answer_malformed', `what the authority signed at ${url} does not fit its schema`);
 }
@@ -48,11 +54,11 @@ export function verifiedPayload(
   answer: SignedAnswer,
   asked: Asked,
   { roots, fleet }: AnswerTrust,
-  { now }: Pick<System, 'now'> = realSystem,
+  moment: Moment = { from: realSystem.now(), until: realSystem.now() },
 ): unknown {
   const [signer, issuer] = [certificateIn(answer.signer), certificateIn(answer.signerIssuer)];
   if (!signer || !issuer) throw notVerified('it came without the certificates of a signer');
-  const complaint = signerComplaint(signer, issuer, { roots, fleet }, now());
+  const complaint = signerComplaint(signer, issuer, { roots, fleet }, moment);
   if (complaint !== undefined) throw notVerified(complaint);
   const payload = Buffer.from(answer.payload, 'base64');
   if (!isSigned(signer, payload, answer.signature)) throw notVerified('its signature is not by the key it names');
@@ -65,12 +71,12 @@ export function verifiedPayload(
   return told;
 }
 
-/** Root → issuer → signer, at this moment, with the authority's role: no other certificate of the fleet signs answers. */
+/** Root → issuer → signer, both valid together within the moment, with the authority's role: no other certificate of the fleet signs answers. */
 function signerComplaint(
   signer: X509Certificate,
   issuer: X509Certificate,
   { roots, fleet }: AnswerTrust,
-  now: number,
+  moment: Moment,
 ): string | undefined {
   const names = subjectNamesIn(signer.subjectAltName);
   if (!names.some((name) => name.kind === 'authority' && (fleet === undefined || name.fleet === fleet))) {
@@ -78,8 +84,9 @@ function signerComplaint(
   }
   const why = chainComplaint(signer, issuer, roots);
   if (why !== undefined) return `the certificate of its signer ${why}`;
-  const isCurrent = [signer, issuer].every((certificate) => isValidAt(certificate, now));
-  return isCurrent ? undefined : "its signer's certificate is not valid now (is this machine's clock right?)";
+  return areValidWithin([signer, issuer], moment)
+    ? undefined
+    : "its signer's certificate is not valid now (is this machine's clock right?)";
 }
 
 function isSigned(signer: X509Certificate, payload: Buffer, signature: string): boolean {

@@ -3,8 +3,10 @@ import { existsSync } from 'node:fs';
 import { IssuedCredential, PortcullisError, parseToken, proofBytes } from '@portcullis/contract';
 import { makeDirectory } from '../durable.ts';
 import { Link } from '../link/link.ts';
+import type { Moment } from '../link/moment.ts';
 import { subjectNamesIn } from '../link/subject-names.ts';
 import { ask, newChallenge, sha256Hex } from './answer.ts';
+import { certificatesIn } from './chain.ts';
 import {
   adoptCredential,
   type Credential,
@@ -14,6 +16,7 @@ import {
   readCredential,
   replacingKey,
 } from './credential.ts';
+import type { KnownTime } from './known-time.ts';
 import { moveAside } from './move-aside.ts';
 import { proofKeyOf } from './proof.ts';
 import { makeRequest } from './request.ts';
@@ -25,6 +28,8 @@ export interface Enrolment {
   replace?: boolean;
   /** Where the credential before this one is now. */
   onReplaced?: (where: string) => void;
+  /** Where the system's clock may be wrong: then the authority is asked for the time first. */
+  time?: KnownTime;
 }
 
 /**
@@ -34,7 +39,7 @@ export interface Enrolment {
  * @throws {PortcullisError} `usage` (not a token), `credential_exists`, `server_not_verified`, `server_unreachable`, `token_refused`,
  * `answer_not_verified`
  */
-export async function enrol({ token, directory, replace = false, onReplaced }: Enrolment): Promise<Credential> {
+export async function enrol({ token, directory, replace = false, onReplaced, time }: Enrolment): Promise<Credential> {
   const { url, subject, secret, roots } = parseToken(token);
   makeDirectory(directory);
   const old = existing(directory);
@@ -42,9 +47,12 @@ export async function enrol({ token, directory, replace = false, onReplaced }: E
   // The one before may have been moved aside already, by a try that ended there.
   const key = old || hasReplacingKey(directory) ? replacingKey(directory) : pendingKey(directory);
   const trust = { roots: roots.map(pemOf).join('') };
-  const link = new Link({ ...trust, role: 'enroller' });
+  const link = new Link({ ...trust, role: 'enroller', moment: time?.moment });
   try {
-    const credential = { ...(await issuedFor(link, { url, secret, trust, request: makeRequest(key, subject) })), key };
+    const request = makeRequest(key, subject);
+    const work = () => issuedFor(link, { ...{ url, secret, trust, request }, moment: time?.moment() });
+    const authority = () => ({ ...trust, enrolment: url, floor: firstMoment(trust.roots) });
+    const credential = { ...(await (time ? time.withIt(authority, work) : work())), key };
     requireOwn(credential, subject);
     const aside = old && moveAside(directory, old, credential);
     adoptCredential(directory, credential);
@@ -60,16 +68,20 @@ interface Asking {
   secret: string;
   trust: { roots: string };
   request: Buffer;
+  moment: Moment | undefined;
 }
 
 /** Only a signature by the secret travels, over this request and a challenge that the answer must name. */
-function issuedFor(link: Link, { url, secret, trust, request }: Asking): Promise<IssuedCredential> {
+function issuedFor(link: Link, { url, secret, trust, request, moment }: Asking): Promise<IssuedCredential> {
   const { proofKey, prove } = proofKeyOf(secret);
   const asked = { purpose: 'enrolment' as const, challenge: newChallenge(), about: sha256Hex(request) };
   const { challenge } = asked;
   const body = { proofKey, challenge, request: request.toString('base64'), signature: prove(proofBytes(asked)) };
-  return ask(link, { ...trust, url: `${url}/v1/enrolments`, body, asked, shape: IssuedCredential });
+  return ask(link, { ...trust, url: `${url}/v1/enrolments`, body, asked, shape: IssuedCredential, moment });
 }
+
+/** It is not earlier than when the last of the roots was made. */
+const firstMoment = (roots: string) => Math.max(...certificatesIn(roots).map(({ validFromDate }) => +validFromDate));
 
 function existing(directory: string): Credential | undefined {
   const file = credentialFileIn(directory);

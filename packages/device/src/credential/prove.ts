@@ -1,15 +1,16 @@
 import { Link } from '../link/link.ts';
 import { type Proof, provenBy } from '../link/proof.ts';
 import type { Credential } from './credential.ts';
+import type { KnownTime } from './known-time.ts';
 
 export type { Proof } from '../link/proof.ts';
 
 const gateMs = 3_000;
 
 /** Shows the pair to a gate by a handshake. The pair is kept either way. */
-export async function prove(credential: Credential): Promise<Proof> {
+export async function prove(credential: Credential, time?: KnownTime): Promise<Proof> {
   const { roots, fleet, gates } = credential;
-  const link = new Link({ roots, fleet, role: 'gate', credential });
+  const link = new Link({ roots, fleet, role: 'gate', credential, moment: time?.moment });
   try {
     return await proveBy(link, gates);
   } finally {

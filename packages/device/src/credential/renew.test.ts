@@ -9,6 +9,7 @@ import { replaceFile } from '../durable.ts';
 import { realSystem, type System } from '../system.ts';
 import { beforeRenewal, type Credential, credentialFileIn, pairOf, readCredential } from './credential.ts';
 import { enrol } from './enrol.ts';
+import { KnownTime } from './known-time.ts';
 import type { Proof } from './prove.ts';
 import { confirm, renew } from './renew.ts';
 import { Renewing } from './renewing.ts';
@@ -99,6 +100,7 @@ function renewingOf(
   const renewing = new Renewing({
     directory,
     system,
+    time: new KnownTime(system),
     credential: () => credential,
     adopt: (next) => {
       credential = next;
@@ -158,12 +160,10 @@ test('a failed renewal is tried again', async () => {
 });
 
 test('a time that is 400 days away asks for nothing now, and no timer is longer than an hour (FIELD-NOTES K4)', async (t) => {
+  authority.wishes.renewAfterMs = 400 * 86_400_000;
   const { directory, credential } = await enrolled();
-  const { renewing } = renewingOf(
-    directory,
-    credential,
-    systemAt(Date.parse(credential.renewAfter) - 400 * 86_400_000),
-  );
+  authority.wishes.renewAfterMs = 15 * 86_400_000;
+  const { renewing } = renewingOf(directory, credential, systemAt(Date.now()));
   const set = t.mock.method(globalThis, 'setTimeout');
   const before = authority.server.requests.length;
   renewing.start();
@@ -337,4 +337,17 @@ test('who is told when to come again does not come sooner, however often the clo
   await look();
   await until('the next try', () => authority.server.requests.length > asked);
   await renewing.stop();
+});
+
+test('D7: by a clock that is before its own certificate nothing is renewed before the time is known; then what is due is', async () => {
+  const { directory, credential } = await enrolled();
+  const { renewing, current } = renewingOf(directory, credential, { ...systemAt(0), monotonic: () => 0 });
+  authority.wishes.time = () => Date.parse(credential.renewAfter) + 1;
+  authority.wishes.renewAfterMs = 400 * 86_400_000;
+  const asked = authority.server.requests.length;
+  renewing.start();
+  await until('a confirmed renewal', () => current() !== credential && current().unconfirmed === undefined);
+  await renewing.stop();
+  Object.assign(authority.wishes, { time: Date.now, renewAfterMs: 15 * 86_400_000 });
+  assert.equal(authority.server.requests[asked]?.path, '/v1/time');
 });

@@ -20,6 +20,7 @@ import {
   writeCredential,
 } from './credential.ts';
 import { requireOwn } from './enrol.ts';
+import type { KnownTime } from './known-time.ts';
 import { signatureBy } from './proof.ts';
 import { makeRequest } from './request.ts';
 
@@ -28,9 +29,9 @@ import { makeRequest } from './request.ts';
  * old one is superseded only when the new one is confirmed: a crash anywhere leaves a working pair and the same next step.
  * @throws {PortcullisError} `renewal_refused`, `server_not_verified`, `server_unreachable`, `answer_not_verified`
  */
-export async function renew({ credential, directory, signal }: Renewal): Promise<Credential> {
+export async function renew({ credential, directory, signal, time }: Renewal): Promise<Credential> {
   const { subject } = credential;
-  const next = await withLink(credential, signal, async (link) => {
+  const next = await withLink(credential, { signal, time }, async (link) => {
     const key = pendingKey(directory);
     const request = makeRequest(key, subject);
     const issued = await askWith(link, credential, {
@@ -38,6 +39,7 @@ export async function renew({ credential, directory, signal }: Renewal): Promise
       path: '/v1/renewals',
       request,
       shape: IssuedCredential,
+      moment: time?.moment(),
     });
     return { ...issued, key, unconfirmed: true as const, previous: pairOf(credential) };
   });
@@ -47,20 +49,26 @@ export async function renew({ credential, directory, signal }: Renewal): Promise
 }
 
 /** The first use of a renewed pair: supersedes the certificate before it. Repeating it does no harm. */
-export async function confirm({ credential, directory, signal }: Renewal): Promise<Credential> {
+export async function confirm({ credential, directory, signal, time }: Renewal): Promise<Credential> {
   const { unconfirmed, previous: _previous, ...confirmed } = credential;
   if (!unconfirmed) return credential;
-  await withLink(credential, signal, (link) =>
-    askWith(link, credential, { purpose: 'confirmation', path: '/v1/renewals/confirmation', shape: Confirmed }),
+  await withLink(credential, { signal, time }, (link) =>
+    askWith(link, credential, {
+      ...{ purpose: 'confirmation', path: '/v1/renewals/confirmation', shape: Confirmed },
+      moment: time?.moment(),
+    }),
   );
   adoptCredential(directory, confirmed);
   return confirmed;
 }
 
 /** The same pair, with the gates that there are now: on disk too, where they are others. */
-export async function findGates({ credential, directory, signal }: Renewal): Promise<Credential> {
-  const { gates, mqttGates } = await withLink(credential, signal, (link) =>
-    askWith(link, credential, { purpose: 'gates', path: '/v1/renewals/gates', shape: GateList }),
+export async function findGates({ credential, directory, signal, time }: Renewal): Promise<Credential> {
+  const { gates, mqttGates } = await withLink(credential, { signal, time }, (link) =>
+    askWith(link, credential, {
+      ...{ purpose: 'gates', path: '/v1/renewals/gates', shape: GateList },
+      moment: time?.moment(),
+    }),
   );
   const next = { ...credential, gates, ...(mqttGates && { mqttGates }) };
   if (gates.length === 0 || isDeepStrictEqual(next, credential)) return credential;
@@ -68,13 +76,15 @@ export async function findGates({ credential, directory, signal }: Renewal): Pro
   return next;
 }
 
-interface Renewal {
+export interface Renewal {
   credential: Credential;
   directory: string;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
+  /** Where the system's clock may be wrong. */
+  time?: KnownTime | undefined;
 }
 
-interface Wanted<Value> extends Pick<Question<Value>, 'shape'> {
+interface Wanted<Value> extends Pick<Question<Value>, 'shape' | 'moment'> {
   purpose: EnrolmentPurpose;
   path: string;
   request?: Buffer;
@@ -84,7 +94,7 @@ interface Wanted<Value> extends Pick<Question<Value>, 'shape'> {
 async function askWith<Value>(
   link: Link,
   { key, certificate, enrolment, roots, fleet }: Credential,
-  { purpose, path, request, shape }: Wanted<Value>,
+  { purpose, path, request, shape, moment }: Wanted<Value>,
 ): Promise<Value> {
   const { nonce } = await exchange(link, `${enrolment}/v1/renewals/nonce`, {}, RenewalNonce);
   const about = sha256Hex(request ?? new X509Certificate(certificate).raw);
@@ -94,15 +104,15 @@ async function askWith<Value>(
     ...{ certificate, nonce, challenge: asked.challenge, signature },
     ...(request && { request: request.toString('base64') }),
   };
-  return ask(link, { url: `${enrolment}${path}`, body, asked, shape, roots, fleet });
+  return ask(link, { url: `${enrolment}${path}`, body, asked, shape, moment, roots, fleet });
 }
 
 async function withLink<T>(
   { roots, fleet }: Credential,
-  signal: AbortSignal | undefined,
+  { signal, time }: Pick<Renewal, 'signal' | 'time'>,
   work: (link: Link) => Promise<T>,
 ): Promise<T> {
-  const link = new Link({ roots, fleet, role: 'enroller' });
+  const link = new Link({ roots, fleet, role: 'enroller', moment: time?.moment });
   const close = () => link.close();
   signal?.addEventListener('abort', close);
   try {

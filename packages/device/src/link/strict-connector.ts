@@ -8,8 +8,10 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { type Kind, PortcullisError } from '@portcullis/contract';
+import { complaintAt } from './chain-at.ts';
 import { dial, type Network } from './dial.ts';
 import { requireSafeEnvironment } from './environment.ts';
+import type { Moment } from './moment.ts';
 import { subjectNamesIn } from './subject-names.ts';
 
 export interface Trust {
@@ -20,6 +22,11 @@ export interface Trust {
   /** What the server must be: a gate can not pose as the authority. `enroller`: the authority, or a desk that relays to it. */
   role: Extract<Kind, 'authority' | 'gate'> | 'enroller';
   /** `notAfter`: RFC 3339; given, a failure after it says that this side's certificate has expired. */
+  /**
+   * When the system's clock is known to be wrong: the time to judge by, or between which times it is. Undefined, or none given: the
+   * system's.
+   */
+  moment?: (() => Moment | undefined) | undefined;
   credential?: { key: string; certificate: string; issuer: string; notAfter?: string | undefined } | undefined;
 }
 
@@ -90,15 +97,16 @@ export class StrictConnector {
       throw error instanceof PortcullisError ? error : unreachable(where, error.code ?? error.message, error);
     });
     below.setNoDelay(true);
-    const socket = connect({ ...this.#connectionOptions(host), host, socket: below });
+    const moment = this.#trust.moment?.();
+    const socket = connect({ ...this.#connectionOptions(host, moment), host, socket: below });
     await secured(socket, where, signal);
-    const why = this.#complaint(socket, host);
+    const why = this.#complaint(socket, host, moment);
     if (why === undefined) return { socket, below };
     socket.destroy();
     throw unverified(where, why);
   }
 
-  #connectionOptions(host: string): ConnectionOptions {
+  #connectionOptions(host: string, moment: Moment | undefined): ConnectionOptions {
     const { roots, credential } = this.#trust;
     return {
       ca: roots,
@@ -107,19 +115,20 @@ export class StrictConnector {
       ALPNProtocols: [this.#protocol],
       // RFC 6066 §3: a server name is never an address.
       servername: isIP(host) ? '' : host,
-      rejectUnauthorized: true,
+      // OpenSSL judges by the system's clock. Where that is wrong what it says of time is judged anew, with all else, before a byte is sent.
+      rejectUnauthorized: moment === undefined,
       checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
     };
   }
 
   /** What TLS was told to check is checked again on what it reports: a skipped check is seen here. */
-  #complaint(socket: TLSSocket, host: string): string | undefined {
-    if (!socket.encrypted || !socket.authorized) return 'TLS did not authorize the server';
+  #complaint(socket: TLSSocket, host: string, moment: Moment | undefined): string | undefined {
+    if (!socket.encrypted || !isAuthorized(socket, moment)) return 'TLS did not authorize the server';
     if (socket.isSessionReused()) return 'the session was resumed';
     if (socket.getProtocol() !== 'TLSv1.3') return `the protocol is ${socket.getProtocol()}`;
     const peer = socket.getPeerCertificate(true);
     if (peer.raw === undefined) return 'the server sent no certificate';
-    return checkServerIdentity(host, peer)?.message ?? this.#roleComplaint(peer) ?? this.#chainComplaint(peer);
+    return checkServerIdentity(host, peer)?.message ?? this.#roleComplaint(peer) ?? this.#chainComplaint(peer, moment);
   }
 
   #roleComplaint({ subjectaltname }: DetailedPeerCertificate): string | undefined {
@@ -131,17 +140,20 @@ export class StrictConnector {
   }
 
   /** From the leaf up, each signed by the next, to a root of the fleet. */
-  #chainComplaint(peer: DetailedPeerCertificate): string | undefined {
+  #chainComplaint(peer: DetailedPeerCertificate, moment: Moment | undefined): string | undefined {
     let last = new X509Certificate(peer.raw);
     let shown = peer;
+    const chain = [last];
     for (let depth = 0; depth < chainLengthMax; depth++) {
       const { fingerprint256 } = last;
-      if (this.#roots.some((root) => root.fingerprint256 === fingerprint256 || signs(root, last))) return undefined;
+      const root = this.#roots.find((one) => one.fingerprint256 === fingerprint256 || signs(one, last));
+      if (root) return moment && complaintAt([...chain.filter((one) => !isSame(one, root)), root], moment);
       if (!shown.issuerCertificate?.raw || shown.issuerCertificate === shown) break;
       shown = shown.issuerCertificate;
       const issuer = new X509Certificate(shown.raw);
       if (!signs(issuer, last)) break;
       last = issuer;
+      chain.push(issuer);
     }
     return "its chain does not end at one of the fleet's roots";
   }
@@ -167,6 +179,8 @@ function secured(socket: TLSSocket, where: string, signal: AbortSignal): Promise
   });
 }
 
+const isSame = (one: X509Certificate, other: X509Certificate) => one.fingerprint256 === other.fingerprint256;
+
 function signs(issuer: X509Certificate, subject: X509Certificate): boolean {
   return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
 }
@@ -176,9 +190,9 @@ function certificatesIn(pem: string): X509Certificate[] {
   return blocks.map((block) => new X509Certificate(block));
 }
 
-function unverified(where: string, why: string, cause?: unknown): PortcullisError {
+function unverified(where: string, why: string, cause?: unknown, detail = {}): PortcullisError {
   const message = `"${where}" could not be verified: ${why}; nothing was sent`;
-  return new PortcullisError('server_not_verified', message, { cause });
+  return new PortcullisError('server_not_verified', message, { cause, detail });
 }
 
 /** `begun`: of a request something had been sent, so that it may have been heeded, and tells something of the link. */
@@ -202,16 +216,27 @@ export function addressOf(host: string, port: number): string {
 }
 
 const networkCodes = /^(ECONN|EHOST|ENET|EAI_|ENOTFOUND|ETIMEDOUT|EPIPE|EADDRNOTAVAIL|EACCES)/;
-/** With a wrong clock nothing can be verified, and nothing is sent (FIELD-NOTES D7). */
+/** By a wrong clock nothing can be verified, and nothing is sent (FIELD-NOTES D7). */
 const clockCodes = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
+
+/** By OpenSSL; where it judged by a clock that is wrong, its word on the time counts for nothing. */
+function isAuthorized({ authorized, authorizationError }: TLSSocket, moment: Moment | undefined): boolean {
+  // Node says its code, whatever its types say.
+  return authorized || (moment !== undefined && clockCodes.has(String(authorizationError)));
+}
+
+/** Whether it failed by time alone, as far as OpenSSL told: the system's clock may be wrong. */
+export function isByClock(error: unknown): boolean {
+  return error instanceof PortcullisError && error.code === 'server_not_verified' && error.detail.clock === true;
+}
 
 /** What went wrong before the server was verified. */
 function handshakeFailure(error: Error, where: string): PortcullisError {
   if (error instanceof PortcullisError) return error;
   const { code = '' } = error as NodeJS.ErrnoException;
   if (networkCodes.test(code)) return unreachable(where, code, error);
-  const hint = clockCodes.has(code) ? " (is this machine's clock right?)" : '';
-  return unverified(where, `${error.message}${hint}`, error);
+  if (!clockCodes.has(code)) return unverified(where, error.message, error);
+  return unverified(where, `${error.message} (is this machine's clock right?)`, error, { clock: true });
 }
 
 /** What goes wrong after the server was verified. TLS 1.3 lets a server refuse the client's certificate only then (FIELD-NOTES B4). */

@@ -15,7 +15,11 @@ function clockAt(wall: number) {
     time.wall += milliseconds;
     time.monotonic += milliseconds;
   };
-  return { clock: new Clock(system, () => start - 3_600_000), time, pass };
+  return {
+    clock: new Clock({ system, time: { now: system.now, isCorrected: false }, notBefore: () => start - 3_600_000 }),
+    time,
+    pass,
+  };
 }
 
 test('a clock that is before the making of its own certificate is not synchronized', () => {

@@ -314,7 +314,11 @@ function senderOf(gates: string[], system: System, outbox: Outbox) {
   const told = { refusals: [] as string[], missing: 0, found: 0 };
   const credential = makeCredential(gates);
   const link = new Link({ roots: credential.roots, fleet: credential.fleet, role: 'gate', credential });
-  const way = new HttpsWay({ link, gates: () => gates, clock: new Clock(system, () => 0) });
+  const way = new HttpsWay({
+    link,
+    gates: () => gates,
+    clock: new Clock({ system, time: { now: system.now, isCorrected: false }, notBefore: () => 0 }),
+  });
   const sender = new Sender({
     ...{ stream: 'cold', outbox, system, counts: { acknowledged: 0, refused: 0 } },
     way: () => way,

@@ -225,7 +225,11 @@ function wayTo(gate: string, timeoutMs: number) {
   const credential = makeCredential([]);
   const { roots, fleet: name } = credential;
   const connector = new StrictConnector({ roots, fleet: name, role: 'gate', credential }, realNetwork, 'mqtt');
-  const clock = new Clock(realSystem, () => 0);
+  const clock = new Clock({
+    system: realSystem,
+    time: { now: realSystem.now, isCorrected: false },
+    notBefore: () => 0,
+  });
   const way = new MqttWay({ connector, gates: () => [gate], clientId: 'truck-17', clock });
   const readings = [{ line: '{"_clock":"unknown","_id":"a"}', place: { segment: 1, offset: 1 } }];
   return { way, batch: { gate, stream: 'cold', readings, timeoutMs, signal: limit() } };

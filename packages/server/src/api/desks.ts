@@ -5,6 +5,7 @@ import {
   DeskNonceRequest,
   DeskRenewalRequest,
   DeskReportRequest,
+  DeskTimeRequest,
   DeskView,
   RenewalNonce,
   relayed,
@@ -63,6 +64,15 @@ export const desksRoutes: readonly Route[] = [
     schemas: { body: relayed(DeskGatesRequest) },
     answer: SignedAnswer,
     handle: ({ enrolment }, { body }) => enrolment.gates(body.from, body.asked),
+  }),
+  route({
+    ...desk,
+    path: '/v1/desk/time',
+    summary: 'A question for the time that a desk relays',
+    uses: ['enrolment'],
+    schemas: { body: relayed(DeskTimeRequest) },
+    answer: SignedAnswer,
+    handle: ({ enrolment }, { body }) => enrolment.time(body.asked),
   }),
   route({
     method: 'GET',

@@ -8,6 +8,7 @@ import {
   RenewalNonce,
   RenewalRequest,
   SignedAnswer,
+  TimeRequest,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { type Route, route } from './route.ts';
@@ -70,5 +71,16 @@ export const enrolmentRoutes: readonly Route[] = [
     answer: z.union([SignedAnswer, GateList]),
     bodyBytesMax,
     handle: ({ enrolment }, { body, request }) => enrolment.gates(request.ip, body),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/time',
+    kinds: [],
+    summary: 'The time, signed, for whoever has a wrong clock and can verify no server by it',
+    uses: ['enrolment'],
+    schemas: { body: TimeRequest },
+    answer: SignedAnswer,
+    bodyBytesMax,
+    handle: ({ enrolment }, { body }) => enrolment.time(body),
   }),
 ];

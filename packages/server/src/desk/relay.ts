@@ -6,6 +6,7 @@ import {
   DeskLookRequest,
   DeskNonceRequest,
   DeskRenewalRequest,
+  DeskTimeRequest,
   PortcullisError,
 } from '@portcullis/contract';
 import { type Link, type LinkAnswer, problemOf } from '@portcullis/device';
@@ -19,6 +20,7 @@ export const relayedPaths: ReadonlyMap<string, z.ZodType> = new Map<string, z.Zo
   ['/v1/renewals', DeskRenewalRequest],
   ['/v1/renewals/confirmation', DeskConfirmationRequest],
   ['/v1/renewals/gates', DeskGatesRequest],
+  ['/v1/time', DeskTimeRequest],
   ['/v1/arrivals', DeskArrivalRequest],
   ['/v1/looks', DeskLookRequest],
 ]);

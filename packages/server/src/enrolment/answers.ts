@@ -36,9 +36,10 @@ export class Answers {
     this.#parts = parts;
   }
 
-  async signed(asked: Asked, told: object): Promise<SignedAnswer> {
+  /** `told`: what is said, or what says it once the key is there. */
+  async signed(asked: Asked, told: object | (() => object)): Promise<SignedAnswer> {
     const { key, signer, signerIssuer } = await this.#key();
-    const payload = Buffer.from(JSON.stringify({ ...told, ...asked }));
+    const payload = Buffer.from(JSON.stringify({ ...(typeof told === 'function' ? told() : told), ...asked }));
     const signature = sign(digestOf(key), answerBytes(payload), key).toString('base64');
     return { payload: payload.toString('base64'), signature, signer, signerIssuer };
   }

@@ -11,6 +11,7 @@ import { openEst } from './est/est.ts';
 import { Nonces } from './nonces.ts';
 import type { Enrolment } from './promises.ts';
 import { confirm, listGates, renew } from './renewal.ts';
+import { tellTime } from './time.ts';
 import { createTokens, enrol, listTokens, revokeToken } from './tokens.ts';
 import { Tries } from './tries.ts';
 
@@ -63,5 +64,6 @@ export function openEnrolment(given: Parts): Enrolment {
     confirm: (address, request) => bounded(address, () => confirm(parts, request)),
     est: openEst(parts, bounded),
     gates: (address, request) => bounded(address, () => listGates(parts, request)),
+    time: ({ challenge }) => tellTime(parts, challenge),
   };
 }

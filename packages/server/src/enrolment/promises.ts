@@ -6,6 +6,7 @@ import type {
   IssuedCredential,
   RenewalRequest,
   SignedAnswer,
+  TimeRequest,
   TokenCreated,
   TokensQuery,
   TokensRequest,
@@ -34,4 +35,6 @@ export interface Enrolment {
   gates(address: string, request: GatesRequest): Promise<GateList | SignedAnswer>;
   /** The same for who speaks EST (RFC 7030). */
   readonly est: Est;
+  /** What time it is, for anybody. It changes nothing, and names nobody. */
+  time(request: TimeRequest): Promise<SignedAnswer>;
 }
