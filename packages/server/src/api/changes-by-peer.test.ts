@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Kind } from '@portcullis/contract';
+import { FleetCertificates } from '../../test/fleet-certificates.ts';
 import { openRecords, putCertificate, putSubject, putToken, type Records, subjectId } from '../../test/records.ts';
 import { coldChain, RuledFleet } from '../../test/ruled-fleet.ts';
 import { arrive, ship, shippingOver } from '../../test/shipping.ts';
@@ -49,6 +50,9 @@ const firing = JSON.stringify({
   ],
 });
 
+const { rootPem: authorities } = await FleetCertificates.make();
+const maker = { name: 'maker', kind: 'device', serialBecomes: 'subject', authorities };
+
 /** For each route that puts something on record, who asks for what. */
 const requests: Record<string, Asked> = {
   '/v1/attributes': { ...operator, body: { subjects: ['truck-17'], set: { status: 'off' }, unset: [] } },
@@ -62,6 +66,9 @@ const requests: Record<string, Asked> = {
   '/v1/gates/:id/reads': { ...operator, body: { reads: ['level'] }, params: { id: 'gate-1' } },
   '/v1/holds/release': { ...operator, body: { subject: 'truck-1', reason: 'looked at it' } },
   '/v1/holds/apply': { ...operator, body: { subject: 'truck-2', reason: 'it is so' } },
+  '/v1/factories': { ...operator, body: { ...maker, into: { status: 'pending' } } },
+  '/v1/factories/:name/removal': { ...operator, body: {}, params: { name: 'other' } },
+  '/v1/approvals': { ...operator, body: { subjects: ['truck-17'] } },
   '/v1/alerts/retry': { ...operator, body: {} },
   '/v1/alerts/test': { ...operator, body: {} },
   '/v1/breaches/acknowledge': { ...operator, body: { subject: 'truck-17', reason: 'seen' } },
@@ -92,6 +99,7 @@ const carried = [
   'report',
   'arrivals',
   'looks',
+  'est',
 ];
 const withoutRecord = [
   ...['/v1/leases/release', '/v1/reports', '/v1/settlements', '/v1/signals/:source/trial'],
@@ -115,6 +123,12 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
     await records.attributes.change({ actor: 'operator-1' }, { subjects: ['truck-17'], ...change } as never);
   }
   await putToken(records, 'truck-17', 'token-1');
+  await records.store.change(async (db) => {
+    const asked = { sender: 'a', request: 'r', subject: 'truck-17', publicKey: 'k', askedAt: 0, approvedAt: null };
+    await db.insertInto('estRequests').values(asked).execute();
+    const row = { ...maker, name: 'other', into: '{}', addedAt: 0, removed: 0 };
+    await db.insertInto('factories').values(row).execute();
+  });
   for (const id of ['operator-1', 'op-4', 'gate-1']) await putCertificate(records, id, id);
   // One that is over its limit, and one that is not.
   const two = usualSignals.replace('1000 in', '1 in') + usualSignals.replace('plant', 'mill');
