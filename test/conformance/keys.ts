@@ -1,12 +1,13 @@
 /** docs/operating/keys.md from its first line to its last, with Debian's SoftHSM2 as the token; and a house whose token goes away. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { enrol } from '@portcullis/device';
 import { eventually } from '../../packages/server/test/house.ts';
+import { succeeded } from '../../tools/commands.ts';
 import { openHouse, skippedWithout } from './house.ts';
 
 const module = '/usr/lib/softhsm/libsofthsm2.so';
@@ -59,4 +60,47 @@ test('while the token is away nothing is issued, all else goes on, and it issues
       (error: { code: string }) => error.code !== 'issuer_unavailable' && assert.fail(String(error)),
     );
   await eventually(taken, 'a certificate is issued again');
+});
+
+/** As a company has one: its own name, a key of RSA, and what its names are constrained to. */
+function authority(name: string, constraints: string): string[] {
+  const [key, certificate] = [join(home, `${name}.key`), join(home, `${name}.pem`)];
+  const subject = ['-subj', '/C=DE/O=Example AG/CN=Example CA', '-days', '7300'];
+  const extensions = [
+    '-addext',
+    'keyUsage=critical,keyCertSign,cRLSign',
+    '-addext',
+    `nameConstraints=critical,${constraints}`,
+  ];
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', certificate, ...subject, ...extensions],
+    { stdio: 'pipe' },
+  );
+  chmodSync(key, 0o600);
+  return ['--import-issuer', certificate, '--import-key', key];
+}
+
+test('below an authority that allows its names a house admits devices, and asks for its key no more', {
+  skip,
+}, async () => {
+  const words = authority('allows', 'permitted;DNS:localhost,permitted;IP:127.0.0.0/255.0.0.0');
+  await using house = await openHouse(undefined, '--host', 'localhost', '--host', '127.0.0.1', ...words);
+  rmSync(join(home, 'allows.key'));
+  const directory = join(house.directory, 'truck-1');
+  await enrol({ token: (await house.token('truck-1')).trim(), directory });
+  const reading = join(house.directory, 'reading.json');
+  writeFileSync(reading, '{"temperature":4.2}');
+  await succeeded('portcullis-device', 'send', 'telemetry', reading, '--device', directory);
+  assert.equal((await house.readings('truck-1')).length, 1);
+});
+
+test('below an authority that does not allow its names no fleet is made', { skip }, async () => {
+  const fleet = join(home, 'refused');
+  const words = ['init', fleet, '--host', 'localhost', ...authority('forbids', 'permitted;DNS:example.org')];
+  await assert.rejects(succeeded('portcullis', ...words), /refused by TLS \(permitted subtree violation\)/);
+  assert.deepEqual(
+    readdirSync(home).filter((name) => name.startsWith('refused')),
+    [],
+  );
 });
