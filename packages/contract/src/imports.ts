@@ -13,15 +13,17 @@ const attributesMax = 256;
 const certificatesMax = 16;
 const pemLengthMax = 32_768;
 
+const certificateMembers = {
+  /** In PEM. One that the fleet does not know is taken if one of its issuers signed it. */
+  certificate: z.string().max(pemLengthMax).optional(),
+  /** Of one that the fleet knows; SHA-256 in hex. */
+  fingerprint: Fingerprint.optional(),
+  /** Left out: valid where it is new, and as it is where it is known. */
+  standing: oneOf(Standing.exclude(['superseded']).options).optional(),
+};
+
 const ImportedCertificate = z
-  .strictObject({
-    /** In PEM. One that the fleet does not know is taken if one of its issuers signed it. */
-    certificate: z.string().max(pemLengthMax).optional(),
-    /** Of one that the fleet knows; SHA-256 in hex. */
-    fingerprint: Fingerprint.optional(),
-    /** Left out: valid where it is new, and as it is where it is known. */
-    standing: oneOf(Standing.exclude(['superseded']).options).optional(),
-  })
+  .strictObject(certificateMembers)
   .refine(({ certificate, fingerprint }) => (certificate === undefined) !== (fingerprint === undefined), {
     error: 'name a certificate either by itself or by its fingerprint',
   });
@@ -80,4 +82,10 @@ export const ExportQuery = z.strictObject({
   kind: Kind.optional(),
 });
 export type ExportQuery = z.infer<typeof ExportQuery>;
-export const ExportPage = page(ImportRow);
+/** The same as it is answered, where a later version may say more. */
+export const ExportRow = z.object({
+  ...ImportRow.shape,
+  certificates: z.array(z.object(certificateMembers)).optional(),
+});
+export type ExportRow = z.infer<typeof ExportRow>;
+export const ExportPage = page(ExportRow);

@@ -1,4 +1,4 @@
-import { AttributeTypeView, ImportRow, PortcullisError, plainJson } from '@portcullis/contract';
+import { AttributeTypeView, ExportRow, PortcullisError, plainJson } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { csvField } from './csv.ts';
 import { type FleetClient, type FleetOptions, queryOf, withFleet } from './fleet-client.ts';
@@ -30,9 +30,9 @@ async function giveOut({ format, kind, ...options }: ExportOptions, output: Outp
   });
 }
 
-async function* rowsOf(client: FleetClient, kinds: readonly string[]): AsyncGenerator<[ImportRow]> {
+async function* rowsOf(client: FleetClient, kinds: readonly string[]): AsyncGenerator<[ExportRow]> {
   for (const kind of kinds)
-    for await (const row of client.pages(`/v1/exports${queryOf({ kind })}`, ImportRow)) yield [row];
+    for await (const row of client.pages(`/v1/exports${queryOf({ kind })}`, ExportRow)) yield [row];
 }
 
 async function namesOf(client: FleetClient): Promise<AttributeTypeView[]> {
@@ -52,7 +52,7 @@ class CsvSheet {
     this.header = `${['subject', 'kind', 'public', 'certificate', 'standing', ...attributes].join(',')}\n`;
   }
 
-  lineOf({ subject, kind, attributes = {}, public: isPublic = [], certificates = [] }: ImportRow): string {
+  lineOf({ subject, kind, attributes = {}, public: isPublic = [], certificates = [] }: ExportRow): string {
     const values = attributes as Record<string, unknown>;
     const fields = [
       subject,
