@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { openRecords, putSubject } from '../../../test/records.ts';
+import { openRecords, putSubject, type Records } from '../../../test/records.ts';
 import { arrive, ship, shippingOver } from '../../../test/shipping.ts';
 import { alert, delivery, signalsOver } from '../../../test/signals.ts';
 import { beginNext } from '../../alerts/queue.ts';
 import { routeSome } from '../../alerts/routing.ts';
+import { listPending } from '../../enrolment/est/pending.ts';
 import { PublicFeed } from '../../feed/public-feed.ts';
 import { JourneyClock } from '../../journeys/clock.ts';
 import { stepsOf, Versions } from '../../journeys/shipment.ts';
@@ -35,6 +36,8 @@ test('each index over a part of a table is used by the queries that it is for', 
     await beginNext(db, manner, system.now());
     await expiringCertificates(db, { now: 0, until: 1, limit: 1 });
   });
+  await putPending(records);
+  await listPending(records as never, { limit: 10 });
   const signals = await signalsOver(records);
   context.after(() => signals[Symbol.asyncDispose]());
   await signals.receive('plant', delivery(alert('truck-1')));
@@ -75,6 +78,9 @@ test('each index over a part of a table is used by the queries that it is for', 
     [/from "alertMessages" where .*"triedSince" is null/, /USING INDEX alertMessagesOpen/],
     [/from "alertMessages" where .*"dueAt" is not null and "dueAt" <= \?/, /USING INDEX alertMessagesDue/],
     [/"certificates"\."notAfter", "certificates"\."fingerprint"\) > /, /USING INDEX certificatesByEnd/],
+    [/distinct "subject" from "factoryEnrolments" /, /USING (COVERING )?INDEX factoryEnrolmentsPending/],
+    [/distinct "subject" from "estRequests" /, /USING (COVERING )?INDEX estRequestsPending/],
+    [/from "estRequests" where "approvedAt" is null and "subject" in/, /USING (COVERING )?INDEX estRequestsPending/],
     [/from "draftParts"/, /USING (COVERING )?INDEX draftPartsToMerge/],
     [/from "attributes" where "visibility"/, /USING COVERING INDEX attributesPublic/],
     [/from "certificates" .*"purpose" = 'client' and "notAfter" > \?/, /USING (COVERING )?INDEX certificatesByEnd/],
@@ -97,3 +103,9 @@ test('each index over a part of a table is used by the queries that it is for', 
     for (const [text, plan] of of(words)) assert.match(plan, index, `${text}\n${plan}`);
   }
 });
+
+/** Something waits: of nobody nothing more is asked. */
+async function putPending({ store }: Records): Promise<void> {
+  const asked = { sender: 'a', request: 'r', subject: 'truck-1', publicKey: 'k', askedAt: 0, approvedAt: null };
+  await store.change((db) => db.insertInto('estRequests').values(asked).execute());
+}
