@@ -40,7 +40,7 @@ function placed(text: string): string {
     .replaceAll('/etc/nginx', house.directory)
     .replaceAll('/etc/haproxy', house.directory)
     .replaceAll('127.0.0.1:9000', `127.0.0.1:${port(13)}`)
-    .replaceAll('gate.example:8449', `localhost:${port(6)}`)
+    .replaceAll('gate.example:8449', `localhost:${port(14)}`)
     .replaceAll('gate.example', 'localhost')
     .replaceAll('device.pem', file('truck-1', 'pem', 'cert.pem'));
 }
@@ -103,7 +103,7 @@ before(async () => {
     const path = join(fleet, 'gate.yaml');
     const yaml = readFileSync(path, 'utf8');
     const own = Number(/ port: (\d+)/.exec(yaml)?.[1]);
-    const where = `  decideSocket: ${join(fleet, '..', 'decide.sock')}\n  decidePort: ${own + 3}\n`;
+    const where = `  decideSocket: ${join(fleet, '..', 'decide.sock')}\n  decidePort: ${own + 11}\n`;
     writeFileSync(path, yaml.replace(/listen:\n/, `listen:\n${where}`));
   });
   for (const name of ['truck-1', 'truck-2']) await member(name, '--attribute', 'status=active');
