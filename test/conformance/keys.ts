@@ -1,11 +1,24 @@
 /** docs/operating/keys.md from its first line to its last, with Debian's SoftHSM2 as the token; and a house whose token goes away. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createPublicKey, verify } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { enrol } from '@portcullis/device';
+import { openKeys } from '../../packages/server/src/keys/keys.ts';
+import { realSystem } from '../../packages/server/src/telemetry/system.ts';
 import { eventually } from '../../packages/server/test/house.ts';
 import { succeeded } from '../../tools/commands.ts';
 import { openHouse, skippedWithout } from './house.ts';
@@ -103,4 +116,29 @@ test('below an authority that does not allow its names no fleet is made', { skip
     readdirSync(home).filter((name) => name.startsWith('refused')),
     [],
   );
+});
+
+test('a token that does not answer is waited for 20 s, then its process is ended, and another signs', {
+  skip,
+}, async () => {
+  execFileSync(
+    'softhsm2-util',
+    ['--init-token', '--free', '--label', 'hangs', '--so-pin', '47114711', '--pin', '4711'],
+    {
+      stdio: 'pipe',
+    },
+  );
+  writeFileSync(join(home, 'pin'), '4711\n', { mode: 0o600 });
+  const pkcs11 = { module, token: 'hangs', pinFile: '../pin' };
+  const parts = { directory: join(home, 'fleet'), system: realSystem, credentials: undefined };
+  await using keys = openKeys({ ...parts, keys: { pkcs11 } });
+  const signer = await keys.create('issuer-device');
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
+  const [remote] = children.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(module));
+  process.kill(Number(remote), 'SIGSTOP');
+  const began = performance.now();
+  const key = createPublicKey({ key: signer.publicKey, format: 'der', type: 'spki' });
+  assert.ok(verify('sha256', Buffer.from('bytes'), key, await signer.sign(Buffer.from('bytes'))));
+  assert.ok(performance.now() - began > 19_000);
+  assert.ok(!existsSync(`/proc/${remote}/cmdline`) || readFileSync(`/proc/${remote}/cmdline`, 'utf8') === '');
 });
