@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { FleetName } from '@portcullis/contract';
 import { fileKeys } from '../keys/keys.ts';
+import { fromPem, toPem } from '../pki/pki.ts';
 import { createSqliteStore } from '../storage/storage.ts';
 import { realSystem } from '../telemetry/telemetry.ts';
 import {
@@ -89,6 +90,19 @@ test('an answer is taken for the keys that asked, by the root that signed it, wh
   await take(answer);
 });
 
+test('a later issuer is signed by the same request, under a name of its own', async (context) => {
+  const { asked, root } = await ceremony(context);
+  const [first] = asked.request.issuers as [(typeof asked.request.issuers)[number]];
+  const later = { ...first, key: 'issuer-device-2', name: 'fleet-1 second device issuer' };
+  const request = parseRootRequest(JSON.stringify({ ...asked.request, issuers: [later] }));
+  const { answer, keys } = await answerRequest(root, request, realSystem);
+  assert.deepEqual(
+    keys.map(({ name }) => name),
+    [later.name],
+  );
+  assert.equal(answer.issuers[0]?.key, 'issuer-device-2');
+});
+
 test('what is carried is checked to its last member', async (context) => {
   const { asked, answer, root } = await ceremony(context);
   const { request } = asked;
@@ -96,16 +110,26 @@ test('what is carried is checked to its last member', async (context) => {
     ['', /it is not JSON/],
     ['{}', /"format"/],
     [JSON.stringify({ ...request, more: 1 }), /more/],
-    [JSON.stringify({ ...request, issuers: request.issuers.slice(1) }), /"issuers"/],
+    [JSON.stringify({ ...request, issuers: [] }), /"issuers"/],
     [JSON.stringify({ ...request, publicUrl: 'https://fleet.example.org' }), /"publicUrl"/],
     [JSON.stringify(answer), /"format"/],
   ] as const) {
     assert.throws(() => parseRootRequest(text), { code: 'file_unusable', message: said });
   }
   const [first, second] = request.issuers as [(typeof request.issuers)[number], (typeof request.issuers)[number]];
-  const twice = { ...request, issuers: [first, { ...second, key: first.key }] };
-  await assert.rejects(answerRequest(root, twice, realSystem), { message: /no request for "issuer-infrastructure"/ });
-  const bits = first.request.replace(/.(?=\n-----END)/, (one) => (one === 'A' ? 'B' : 'A'));
+  for (const [changed, said] of [
+    [{ key: first.key }, /asks twice for "issuer-device"/],
+    [{ name: first.name }, /asks twice for "fleet-1 device issuer"/],
+    [{ name: 'fleet-2 device issuer' }, /no name of an issuer of fleet-1/],
+    [{ name: 'fleet-1 root' }, /no name of an issuer of fleet-1/],
+    [{ request: 'nothing' }, /no request in PEM for "issuer-infrastructure"/],
+  ] as const) {
+    const refused = parseRootRequest(JSON.stringify({ ...request, issuers: [first, { ...second, ...changed }] }));
+    await assert.rejects(answerRequest(root, refused, realSystem), { code: 'file_unusable', message: said });
+  }
+  const [der] = fromPem('CERTIFICATE REQUEST', first.request) as [Buffer];
+  der[der.length - 1] = (der.at(-1) as number) ^ 1;
+  const bits = toPem('CERTIFICATE REQUEST', der);
   const damaged = { ...request, issuers: [{ ...first, request: bits }, second] };
   await assert.rejects(answerRequest(root, damaged, realSystem), (error: { code: string }) =>
     error.code.startsWith('request_'),

@@ -12,7 +12,11 @@ import { type Begun, firstIssuers, issuerName } from './make-fleet.ts';
 import { type Root, signIssuer } from './root.ts';
 
 const Pem = z.string().max(32_768);
-const KeyName = z.enum(firstIssuers.map(({ key }) => key));
+const KeyName = z.string().regex(/^issuer-[a-z0-9][a-z0-9-]{0,54}$/);
+/** A common name has at most 64 characters (RFC 5280 appendix A, ub-common-name). */
+const IssuerName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/);
+/** Those that a fleet begins with are two; later ones ask in the same form. */
+const issuersMax = 64;
 
 /** What a fleet asks its root for. */
 const RootRequest = z.strictObject({
@@ -22,7 +26,10 @@ const RootRequest = z.strictObject({
     .url({ protocol: /^http$/ })
     .max(1_024)
     .optional(),
-  issuers: z.array(z.strictObject({ key: KeyName, request: Pem })).length(firstIssuers.length),
+  issuers: z
+    .array(z.strictObject({ key: KeyName, name: IssuerName, request: Pem }))
+    .min(1)
+    .max(issuersMax),
 });
 export type RootRequest = z.infer<typeof RootRequest>;
 
@@ -31,7 +38,10 @@ const RootAnswer = z.strictObject({
   format: z.literal('portcullis-root-answer-1'),
   fleet: FleetName,
   root: Pem,
-  issuers: z.array(z.strictObject({ key: KeyName, certificate: Pem })).length(firstIssuers.length),
+  issuers: z
+    .array(z.strictObject({ key: KeyName, certificate: Pem }))
+    .min(1)
+    .max(issuersMax),
 });
 export type RootAnswer = z.infer<typeof RootAnswer>;
 
@@ -62,7 +72,7 @@ export async function askRoot({
     const signer = await keys.create(issuer.key);
     const subject = issuerName(fleet, issuer);
     const request = await makeRequest({ subject, publicKey: signer.publicKey }, signer);
-    asked.push({ key: issuer.key, request: toPem('CERTIFICATE REQUEST', request) });
+    asked.push({ key: issuer.key, name: subject, request: toPem('CERTIFICATE REQUEST', request) });
     made.push(shown(subject, signer.publicKey));
   }
   const request: RootRequest = {
@@ -97,23 +107,25 @@ function parsed<Value>(shape: z.ZodType<Value>, text: string, what: string): Val
   throw unusable(`this is no ${what}: "${issue?.path.join('.')}": ${issue?.message}`);
 }
 
-/** At the root. Names and limits are those that each fleet has: of a request nothing is taken but its keys (P1). */
+/**
+ * At the root. An issuer gets a name of its fleet and the limits that each has: of what is in a request's PKCS#10 nothing is taken but its key (P1).
+ * @throws {PortcullisError} `file_unusable`, and those of `parseRequest`
+ */
 export async function answerRequest(
   root: Root,
   request: RootRequest,
   system: System,
 ): Promise<{ answer: RootAnswer; keys: ShownKey[] }> {
   const { fleet, publicUrl } = request;
+  requireOwnNames(root, request);
   const issuers: RootAnswer['issuers'] = [];
   const signed: ShownKey[] = [];
-  for (const issuer of firstIssuers) {
-    const asked = request.issuers.find(({ key }) => key === issuer.key);
-    const [der] = fromPem('CERTIFICATE REQUEST', asked?.request ?? '');
-    if (!der) throw unusable(`it has no request for "${issuer.key}"`);
+  for (const { key, name: subject, request: asked } of request.issuers) {
+    const [der] = fromPem('CERTIFICATE REQUEST', asked);
+    if (!der) throw unusable(`it has no request in PEM for "${key}"`);
     const { publicKey } = parseRequest(der);
-    const subject = issuerName(fleet, issuer);
     const certificate = await signIssuer(root, { subject, publicKey, publicUrl }, system);
-    issuers.push({ key: issuer.key, certificate: toPem('CERTIFICATE', certificate) });
+    issuers.push({ key, certificate: toPem('CERTIFICATE', certificate) });
     signed.push(shown(subject, publicKey));
   }
   const answer = {
@@ -123,6 +135,18 @@ export async function answerRequest(
     issuers,
   } as const;
   return { answer, keys: signed };
+}
+
+/** Each has a name of its own, which says whose it is; none has the root's. */
+function requireOwnNames(root: Root, { fleet, issuers }: RootRequest): void {
+  for (const { name } of issuers) {
+    const own = name.startsWith(`${fleet} `) && name.endsWith(' issuer') && name !== root.name;
+    if (!own) throw unusable(`"${name}" is no name of an issuer of ${fleet}; it must be "${fleet} … issuer"`);
+  }
+  for (const member of ['key', 'name'] as const) {
+    const twice = issuers.find((one, index) => issuers.findIndex((other) => other[member] === one[member]) < index);
+    if (twice) throw unusable(`it asks twice for "${twice[member]}"`);
+  }
 }
 
 /**
