@@ -36,7 +36,7 @@ before(async () => {
   directory = mkdtempSync(join(tmpdir(), 'portcullis-browser-'));
   fleet = join(directory, 'fleet');
   const base = await freeBasePort();
-  port = base + 9;
+  port = base + 15;
   authority = await FleetCertificates.make('public-authority');
   await succeeded('portcullis', 'init', fleet, '--base-port', String(base));
   await renewed();
