@@ -119,7 +119,7 @@ export const failures = {
   journal_damaged: { status: 500, retry: false, title: 'the journal was edited or cut' },
   backup_damaged: { status: 500, retry: false, title: 'the file is no whole backup' },
   port_taken: { status: 500, retry: true, title: 'the port is taken' },
-  key_unusable: { status: 500, retry: false, title: 'the key file can not be used' },
+  key_unusable: { status: 500, retry: false, title: 'the key can not be used' },
   credential_unusable: { status: 500, retry: false, title: 'the credential can not be used' },
   credential_exists: { status: 500, retry: false, title: 'the directory already holds a credential' },
   server_not_verified: { status: 500, retry: true, title: 'the server could not be verified; nothing was sent' },
