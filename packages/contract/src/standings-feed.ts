@@ -30,3 +30,18 @@ export const StandingsMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('beat'), revision: Revision, time: Timestamp }),
 ]);
 export type StandingsMessage = z.infer<typeof StandingsMessage>;
+
+/** `POST /v1/ocsp-certificates`: of the one key that a desk signs answers about certificates with, a certificate from each issuer whose key is at hand. */
+export const OcspCertificates = z.object({
+  items: z.array(
+    z.object({
+      /** Of the certificate of the issuer that signed it (RFC 6960 §4.2.2.2). */
+      issuer: Fingerprint,
+      /** PEM. */
+      certificate: z.string(),
+      renewAfter: Timestamp,
+      notAfter: Timestamp,
+    }),
+  ),
+});
+export type OcspCertificates = z.infer<typeof OcspCertificates>;

@@ -115,7 +115,7 @@ export async function assembleAuthority(
   const { evidence, proven, toTell } = rules;
   const journeyFiles = new JourneyFiles(directory, config.attributes);
   const journeys = stack.use(await openJourneys({ ...records, source: journeyFiles, evidence, system, log }));
-  const told = { ...ringing, rules: toTell, journeys };
+  const told = { ...ringing, rules: toTell, journeys, issuers: records.issuance.issuers };
   const feed = stack.use(await openFeed({ ...config, ...records, ...told, directory: home, system, log }));
   gates.deciding = () => feed.leases().held > 0;
   const signals = stack.use(await openSignals({ ...config, ...records, proven, system, log }));

@@ -87,6 +87,7 @@ const requests: Record<string, Asked> = {
   '/v1/leases': { ...gate, body: lease },
   '/v1/signals/:source': { ...monitor, body: Buffer.from(firing), params: { source: 'mill' } },
   '/v1/publication-certificates': { ...desk, body: { request: '' } },
+  '/v1/ocsp-certificates': { ...desk, body: { request: '' } },
 };
 /** What gates tell of themselves is kept in memory alone. */
 /** A desk carries what others ask, who prove it themselves; of its own it puts nothing on record. */
@@ -100,6 +101,7 @@ const carried = [
   'arrivals',
   'looks',
   'est',
+  'time',
 ];
 const withoutRecord = [
   ...['/v1/leases/release', '/v1/reports', '/v1/settlements', '/v1/signals/:source/trial'],
@@ -108,6 +110,7 @@ const withoutRecord = [
 
 const issuance = {
   bundle: { version: 1, roots: '', issuers: '' },
+  issuers: () => [{ fingerprint: '', signer: {}, notAfter: Number.POSITIVE_INFINITY }],
   check: () => ({}),
   issue: async () => ({ fingerprint: '', pem: '', issuerPem: '', notBefore: 0, notAfter: 0 }),
   recordOwn: async () => undefined,

@@ -84,6 +84,15 @@ export const desksRoutes: readonly Route[] = [
     handle: (rooms, call) => streamed(rooms, call, (write, signal) => rooms.feed.tellPublic(write, signal)),
   }),
   route({
+    method: 'GET',
+    path: '/v1/desk/standings',
+    kinds: ['desk'],
+    summary: 'How each certificate stands: all of them, then what changes, live (NDJSON)',
+    uses: ['feed', 'journal', 'log', 'revocation', 'system'],
+    schemas: {},
+    handle: (rooms, call) => streamed(rooms, call, (write, signal) => rooms.feed.tellStandings(write, signal)),
+  }),
+  route({
     ...desk,
     path: '/v1/desk/report',
     summary: 'How a desk stands, each few seconds',

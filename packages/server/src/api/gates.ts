@@ -181,7 +181,7 @@ async function issuePublicationCertificate(
 }
 
 /** @throws {PortcullisError} `rate_limited` */
-function requireSeldom(issued: Rooms['serverCertificates'], subject: string): void {
+export function requireSeldom(issued: Rooms['serverCertificates'], subject: string): void {
   if (issued.take(subject)) return;
   const detail = { retryAfterSeconds: 60 };
   throw new PortcullisError('rate_limited', `"${subject}" asks for certificates too often; wait a minute`, { detail });

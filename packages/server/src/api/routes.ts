@@ -13,6 +13,7 @@ import { gatesRoutes } from './gates.ts';
 import { holdsRoutes } from './holds.ts';
 import { importRoutes } from './imports.ts';
 import { keyCredentialsRoutes } from './key-credentials.ts';
+import { ocspCertificatesRoutes } from './ocsp-certificates.ts';
 import { revocationListsRoutes } from './revocation-lists.ts';
 import type { Route } from './route.ts';
 import { rulesRoutes } from './rules.ts';
@@ -32,6 +33,7 @@ export const apiRoutes: readonly Route[] = [
   ...importRoutes,
   ...certificatesRoutes,
   ...revocationListsRoutes,
+  ...ocspCertificatesRoutes,
   ...tokensRoutes,
   ...keyCredentialsRoutes,
   ...changesRoutes,

@@ -9,6 +9,7 @@ import {
   type PublicFeedMessage,
   type SettlementAnswer,
   type SettlementRequest,
+  type StandingsMessage,
   type SubjectId,
 } from '@portcullis/contract';
 import type { z } from 'zod';
@@ -31,6 +32,7 @@ import type { CodeChanges, PublicJourneys } from './public-subjects.ts';
 import { Receipts } from './receipts.ts';
 import { RecentHashes } from './recent-hashes.ts';
 import { Snapshots } from './snapshots.ts';
+import { StandingsFeed, type ToldIssuer } from './standings-feed.ts';
 import { Tally } from './tally.ts';
 
 export interface FeedParts {
@@ -54,12 +56,15 @@ export interface FeedParts {
   codes: CodeChanges;
   /** Not given: this authority has no journeys. */
   journeys?: PublicJourneys | undefined;
+  /** Who signed certificates. The same list for as long as it says the same. Not given: no desk is told of certificates. */
+  issuers?: (() => readonly ToldIssuer[]) | undefined;
 }
 
 /** A gate whose clock is further off than this judges validity by the wrong time. */
 const clockDifferenceMsMax = 300_000;
 /** A settlement reads no more revisions than these; an older batch stays unproven. */
 const settledRevisionsMax = 50_000;
+const nobody: readonly ToldIssuer[] = [];
 
 export async function openFeed(parts: FeedParts): Promise<Feed> {
   const horizon = await Horizon.read(parts.store);
@@ -169,6 +174,15 @@ class AuthorityFeed implements Feed {
       return write(`${JSON.stringify(message)}\n`);
     };
     await new PublicFeed({ ...this.#parts, now: system.now, write: told, signal }).run();
+  }
+
+  async tellStandings(write: (piece: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { system, issuers = () => nobody } = this.#parts;
+    const told = (message: StandingsMessage) => {
+      signal.throwIfAborted();
+      return write(`${JSON.stringify(message)}\n`);
+    };
+    await new StandingsFeed({ ...this.#parts, issuers, now: system.now, write: told, signal }).run();
   }
 
   /** Those of gates whose lease runs. */

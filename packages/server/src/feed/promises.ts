@@ -40,6 +40,8 @@ export interface Feed {
   ): Promise<void>;
   /** What is public, to a desk, in the same form: no lease comes of it, and no receipt waits for it. */
   tellPublic(write: (piece: string) => Promise<void>, signal: AbortSignal): Promise<void>;
+  /** The standing of each certificate, to a desk that answers questions about them, in the same form. */
+  tellStandings(write: (piece: string) => Promise<void>, signal: AbortSignal): Promise<void>;
   /** @throws {PortcullisError} `revision_regressed`, `clock_too_far_off`, `instances_too_many` */
   renew(gate: string, request: LeaseRequest): Promise<LeaseAnswer>;
   /** One of another history counts for nothing. @throws {PortcullisError} `revision_regressed` */

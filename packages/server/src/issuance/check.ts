@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { type FleetName, type Kind, PortcullisError, type SubjectId, subjectUri } from '@portcullis/contract';
 import { parseRequest } from '../pki/pki.ts';
-import { labelProfile, type Profile, profiles, publicationProfile, serverProfile } from './profiles.ts';
+import { labelProfile, ocspProfile, type Profile, profiles, publicationProfile, serverProfile } from './profiles.ts';
 
 export interface CheckRequest {
   subject: string;
@@ -15,6 +15,8 @@ export interface CheckRequest {
   publication?: true;
   /** Given: a certificate whose key signs one statement, and authenticates nobody. */
   label?: true;
+  /** Given: a desk's certificate for answers in the name of the issuer with this certificate, by fingerprint. */
+  answersFor?: string;
 }
 
 /** What a permit permits: everything that will be signed but serial and time. */
@@ -25,6 +27,8 @@ export interface Permitted {
   publicKey: Buffer;
   uri: string;
   hosts: string[];
+  /** The fingerprint of the certificate of the issuer that has to sign it; undefined: whichever signs for the profile. */
+  issuer: string | undefined;
 }
 
 /** Only `check` can make one, and it is spent by the first `issue`. */
@@ -58,10 +62,12 @@ export function check(fleet: FleetName, asked: CheckRequest): Permit {
   const subject = asked.subject as SubjectId;
   const profile = profileOf(asked);
   const uri = subjectUri(fleet, asked.kind, subject);
-  return Permit.of({ subject, kind: asked.kind, profile, publicKey, uri, hosts: asked.hosts ?? [] });
+  const { kind, hosts = [], answersFor: issuer } = asked;
+  return Permit.of({ subject, kind, profile, publicKey, uri, hosts, issuer });
 }
 
-function profileOf({ kind, hosts, publication, label }: CheckRequest): Profile {
+function profileOf({ kind, hosts, publication, label, answersFor }: CheckRequest): Profile {
+  if (answersFor !== undefined) return ocspProfile;
   if (publication) return publicationProfile;
   if (label) return labelProfile;
   return hosts ? serverProfile : clientProfile(kind);

@@ -5,7 +5,7 @@ import { type CertificateFields, fingerprintOf, makeCertificate, type SignatureM
 import type { Store, Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { Permit } from './check.ts';
-import { type FleetIssuer, type Issuer, issuingFor } from './issuers.ts';
+import { type FleetIssuer, type Issuer, issuingFor, signerNamed } from './issuers.ts';
 import { lint } from './lint.ts';
 import { backdateMs, remainingMsMin } from './profiles.ts';
 
@@ -42,9 +42,10 @@ export async function issue(
   permit: Permit,
 ): Promise<SignedCertificate> {
   // 1. The permit holds all that was checked; it can not be used again.
-  const { subject, kind, profile, publicKey, uri, hosts } = Permit.spend(permit);
-  const issuer = issuingFor(issuers, profile.issuer);
-  const addresses = addressesOf(issuer);
+  const { subject, kind, profile, publicKey, uri, hosts, issuer: named } = Permit.spend(permit);
+  const issuer = named === undefined ? issuingFor(issuers, profile.issuer) : signerNamed(issuers, named);
+  // Nobody asks about whoever answers.
+  const addresses = profile.purpose === 'ocsp' ? undefined : addressesOf(issuer);
 
   // 2. Never before its issuer, never after it (RFC 5280 §6.1.3 would refuse the chain), and valid for clocks that are behind.
   const now = system.now();

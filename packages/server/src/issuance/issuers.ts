@@ -15,6 +15,9 @@ export interface FleetIssuer {
   /** The common name in its certificate. */
   name: string;
   fingerprint: string;
+  /** Of its certificate, in hex, and the common name of who signed that. */
+  serial: string;
+  issuer: string;
   certificate: Buffer;
   pem: string;
   /** Milliseconds since 1970. */
@@ -43,7 +46,8 @@ export async function openIssuers(store: Store, keys: Keys): Promise<FleetIssuer
 async function openIssuer(keys: Keys, { key, role, state, certificate: pem, madeAt: _ }: Row): Promise<FleetIssuer> {
   const [certificate] = fromPem('CERTIFICATE', pem);
   if (!certificate) throw new PortcullisError('store_damaged', `the store has no certificate of "${key}"`);
-  const { publicKey, subject: name, fingerprint, notBefore, notAfter } = readCertificate(certificate);
+  const { publicKey, subject: name, ...facts } = readCertificate(certificate);
+  const { fingerprint, serial, issuer, notBefore, notAfter } = facts;
   const mustSign = role !== 'root' && state === 'issuing';
   const signer = await keys.open(key).catch((error: unknown) => {
     if (mustSign) throw error;
@@ -55,7 +59,7 @@ async function openIssuer(keys: Keys, { key, role, state, certificate: pem, made
       `the key "${key}" is not the one of its certificate; put the right file back`,
     );
   }
-  return { key, role, state, name, fingerprint, certificate, pem, notBefore, notAfter, signer };
+  return { key, role, state, name, fingerprint, serial, issuer, certificate, pem, notBefore, notAfter, signer };
 }
 
 /** The one that signs now: of several the newest. */
@@ -63,4 +67,11 @@ export function issuingFor(issuers: readonly FleetIssuer[], role: Row['role']): 
   return issuers.findLast(
     (one): one is Issuer => one.role === role && one.state === 'issuing' && !!one.signer,
   ) as Issuer;
+}
+
+/** Also one that issues no more, for what has to be said in its name. @throws {PortcullisError} `key_unusable` where its key is not here */
+export function signerNamed(issuers: readonly FleetIssuer[], fingerprint: string): Issuer {
+  const found = issuers.find((one): one is Issuer => one.fingerprint === fingerprint && !!one.signer);
+  if (found) return found;
+  throw new PortcullisError('key_unusable', `the key of the issuer with the certificate "${fingerprint}" is not here`);
 }

@@ -62,3 +62,6 @@ export const publicationProfile: Profile = {
 
 /** The certificate on a label: it outlives any journey, since its key is gone and nobody can renew it. */
 export const labelProfile: Profile = { purpose: 'label', lifetimeMs: 2 * 365 * day, issuer: 'device' };
+
+/** What one issuer delegates answering questions about its certificates to: short, since nobody asks about it (RFC 6960 §4.2.2.2.1). */
+export const ocspProfile: Profile = { purpose: 'ocsp', lifetimeMs: 14 * day, issuer: 'infrastructure' };

@@ -49,10 +49,24 @@ async function requireEnd(db: Reader, head: JournalHead): Promise<void> {
   );
 }
 
+/** What is told is committed and will be answered: a listener that throws is a bug, and stops the process instead. */
+function tell<Told>(listeners: Iterable<(told: Told) => void>, told: Told): void {
+  for (const listener of listeners) {
+    try {
+      listener(told);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+}
+
 class StoredJournal implements Journal {
   readonly drafts: Drafts;
   readonly #parts: Parts;
   readonly #listeners = new Set<(record: ChangeRecord) => void>();
+  readonly #noteListeners = new Set<(said: Readonly<Record<string, unknown>>) => void>();
   #head: JournalHead;
   #headTimer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -70,6 +84,11 @@ class StoredJournal implements Journal {
   onChange(listener: (record: ChangeRecord) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onNote(listener: (said: Readonly<Record<string, unknown>>) => void): () => void {
+    this.#noteListeners.add(listener);
+    return () => this.#noteListeners.delete(listener);
   }
 
   async change<T>(
@@ -104,7 +123,7 @@ class StoredJournal implements Journal {
     if (head) this.#committed(head);
     // Who is told of the change finds no draft any more that it could still send.
     if (record?.draft) this.drafts.committed();
-    if (record) this.#tell(record);
+    if (record) tell(this.#listeners, record);
     return { result, revision: since };
   }
 
@@ -121,31 +140,19 @@ class StoredJournal implements Journal {
     return this.#append(db, before, { ...entry, revision: null, at, body });
   }
 
-  /** The change is committed and will be answered: a listener that throws is a bug, and stops the process instead. */
-  #tell(record: ChangeRecord): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(record);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
-  }
-
   async note<T>(entry: Note<T>, work: (db: Writer) => Promise<T>): Promise<T> {
-    const { result, head } = await this.#parts.store.change(async (db) => {
+    const { result, head, said } = await this.#parts.store.change(async (db) => {
       const before = await readHead(db);
       await entry.requireAllowed?.(db);
       const result = await work(db);
       const said = typeof entry.body === 'function' ? entry.body(result) : (entry.body ?? {});
-      if (said === undefined) return { result, head: undefined };
+      if (said === undefined) return { result, head: undefined, said };
       const body = JSON.stringify({ reason: entry.reason ?? null, ...said });
       const at = this.#parts.system.now();
-      return { result, head: await this.#append(db, before, { ...entry, revision: null, at, body }) };
+      return { result, head: await this.#append(db, before, { ...entry, revision: null, at, body }), said };
     });
     if (head) this.#committed(head);
+    if (said) tell(this.#noteListeners, said);
     return result;
   }
 

@@ -132,6 +132,8 @@ export interface Journal {
   head(): JournalHead;
   /** Called after each commit that made a revision, in order. Returns how to stop. */
   onChange(listener: (record: ChangeRecord) => void): () => void;
+  /** Called after each commit of a note, with what it says. Returns how to stop. */
+  onNote(listener: (said: Readonly<Record<string, unknown>>) => void): () => void;
   /** The records of the revisions after this one, oldest first: so many, fewer where they are large, and one where there is one. */
   changes(after: number, limit: number): Promise<ChangeRecord[]>;
   /** What they take in bytes, counted over at most so many of them. */

@@ -1,0 +1,215 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type StandingsMessage, standingsPerMessageMax, type ToldStanding } from '@portcullis/contract';
+import type { Attributes } from '../attributes/attributes.ts';
+import type { ChangeRecord, Journal } from '../journal/journal.ts';
+import type { Reader, Store } from '../storage/storage.ts';
+import { timestamp } from '../telemetry/telemetry.ts';
+import { toldReason } from './told-reason.ts';
+
+/** Who signed certificates, and is signed for itself. */
+export interface ToldIssuer {
+  /** Its common name, and that of who signed its certificate. */
+  name: string;
+  issuer: string;
+  /** Of its certificate. */
+  fingerprint: string;
+  serial: string;
+  certificate: Buffer;
+  notBefore: number;
+  notAfter: number;
+}
+
+interface Parts {
+  store: Store;
+  journal: Pick<Journal, 'onChange' | 'onNote' | 'head' | 'deltasOf'>;
+  attributes: Pick<Attributes, 'merged' | 'isBetween'>;
+  issuers(): readonly ToldIssuer[];
+  now(): number;
+  write(message: StandingsMessage): Promise<void>;
+  signal: AbortSignal;
+}
+
+const beatMs = 500;
+/** What changes within this is one look at the store. */
+const gatherMs = 20;
+/** Subjects of which all certificates are read at once: each has a few. */
+const subjectsAtOnce = 100;
+/** More than these are told by all that there is, from the start. */
+const touchedMax = 50_000;
+
+const columns = [
+  'fingerprint',
+  'serial',
+  'issuer',
+  'issuerFingerprint',
+  'standing',
+  'reasonCode',
+  'changedAt',
+  'notAfter',
+] as const;
+type Row = Awaited<ReturnType<typeof rowsAfter>>[number];
+
+/**
+ * The standing of each certificate, told to a desk: all of them, then those of each subject that a change touched, read anew from the store.
+ * Nothing here has an order that matters but the beat, which says up to which revision all was told.
+ */
+export class StandingsFeed {
+  readonly #parts: Parts;
+  /** Subjects, and certificates that have no revision. */
+  readonly #touched = { subject: new Set<string>(), fingerprint: new Set<string>() };
+  #bulk: ChangeRecord[] = [];
+  #heard: number;
+  #issuers: readonly ToldIssuer[] = [];
+  #anew = true;
+  #beatDue = true;
+  #wake: () => void = () => undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#heard = parts.journal.head().revision;
+  }
+
+  async run(): Promise<void> {
+    const { journal, signal } = this.#parts;
+    const stops = [journal.onChange((record) => this.#hear(record)), journal.onNote((said) => this.#hearNote(said))];
+    // A commit between the two is heard of by neither.
+    this.#heard = journal.head().revision;
+    const beat = setInterval(() => this.#nudge({ beatDue: true }), beatMs);
+    const aborted = () => this.#wake();
+    signal.addEventListener('abort', aborted);
+    try {
+      while (!signal.aborted) await this.#step();
+    } finally {
+      for (const stop of stops) stop();
+      clearInterval(beat);
+      signal.removeEventListener('abort', aborted);
+    }
+  }
+
+  #hear(record: ChangeRecord): void {
+    this.#heard = record.revision;
+    for (const { subject } of record.subjects) this.#touched.subject.add(subject);
+    if (record.draft) this.#bulk.push(record);
+    // The beat that follows is what a desk answers to.
+    this.#nudge({ beatDue: true });
+  }
+
+  /** What a certificate is recorded by that has no revision. */
+  #hearNote({ fingerprint, fingerprints }: Readonly<Record<string, unknown>>): void {
+    const named = [fingerprint, ...(Array.isArray(fingerprints) ? fingerprints : [])];
+    for (const one of named) if (typeof one === 'string') this.#touched.fingerprint.add(one);
+    this.#nudge({ beatDue: false });
+  }
+
+  #nudge({ beatDue }: { beatDue: boolean }): void {
+    this.#beatDue ||= beatDue;
+    if (this.#touched.subject.size + this.#touched.fingerprint.size > touchedMax) this.#anew = true;
+    this.#wake();
+  }
+
+  async #step(): Promise<void> {
+    const { subject, fingerprint } = this.#touched;
+    if (this.#anew || this.#parts.issuers() !== this.#issuers) return this.#tellAll();
+    const bulk = this.#bulk.shift();
+    if (bulk) return this.#tellBulk(bulk);
+    if (subject.size + fingerprint.size > 0) {
+      await pause(gatherMs, undefined, { signal: this.#parts.signal }).catch(() => undefined);
+      await this.#tellOf('subject', taken(subject));
+      return this.#tellOf('fingerprint', taken(fingerprint));
+    }
+    if (this.#beatDue) {
+      this.#beatDue = false;
+      const { write, now } = this.#parts;
+      return write({ type: 'beat', revision: this.#heard, time: timestamp(now()) });
+    }
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** What changes meanwhile is heard, and told after it. */
+  async #tellAll(): Promise<void> {
+    const { write, issuers, signal } = this.#parts;
+    this.#anew = false;
+    this.#beatDue = true;
+    this.#bulk = [];
+    for (const named of Object.values(this.#touched)) named.clear();
+    this.#issuers = issuers();
+    const told = this.#issuers.map(({ fingerprint, certificate }) => ({
+      fingerprint: fingerprint as never,
+      certificate: certificate.toString('base64'),
+    }));
+    await write({ type: 'issuers', issuers: told });
+    await this.#write(this.#issuers.map(asRow));
+    for (let after = ''; !signal.aborted; ) {
+      const rows = await this.#read((db) => rowsAfter(db, after));
+      const last = rows.at(-1);
+      if (!last) return;
+      await this.#write(rows);
+      after = last.fingerprint;
+    }
+  }
+
+  async #tellBulk(record: ChangeRecord): Promise<void> {
+    for await (const deltas of this.#parts.journal.deltasOf(record)) {
+      for (let from = 0; from < deltas.length; from += subjectsAtOnce)
+        await this.#tellOf(
+          'subject',
+          deltas.slice(from, from + subjectsAtOnce).map(({ subject }) => subject),
+        );
+      if (this.#parts.signal.aborted) return;
+    }
+  }
+
+  async #tellOf(column: 'subject' | 'fingerprint', named: readonly string[]): Promise<void> {
+    if (named.length === 0) return;
+    await this.#write(await this.#read((db) => certificates(db).where(column, 'in', named).execute()));
+  }
+
+  async #write(rows: readonly Row[]): Promise<void> {
+    const items = rows.map((row) => this.#told(row)).filter((item) => item !== undefined);
+    for (let from = 0; from < items.length; from += standingsPerMessageMax)
+      await this.#parts.write({ type: 'standings', items: items.slice(from, from + standingsPerMessageMax) });
+  }
+
+  /** Undefined: who signed it is no issuer of the fleet any more. */
+  #told(row: Row): ToldStanding | undefined {
+    const { issuerFingerprint, issuer: name } = row;
+    const issuer = this.#issuers.findIndex((one) =>
+      issuerFingerprint === null ? one.name === name : one.fingerprint === issuerFingerprint,
+    );
+    if (issuer === -1) return undefined;
+    return [issuer, row.serial, toldReason(row), row.changedAt, row.notAfter];
+  }
+
+  /** What a bulk change put in force is in the rows once it is merged. */
+  async #read<Found>(work: (db: Reader) => Promise<Found>): Promise<Found> {
+    const { store, attributes } = this.#parts;
+    for (;;) {
+      await attributes.merged();
+      const found = await store.read(async (db) => ((await attributes.isBetween(db)) ? undefined : await work(db)));
+      if (found !== undefined) return found;
+    }
+  }
+}
+
+function taken(named: Set<string>): string[] {
+  const some = [...named].slice(0, subjectsAtOnce);
+  for (const one of some) named.delete(one);
+  return some;
+}
+
+const certificates = (db: Reader) => db.selectFrom('certificates').select(columns).where('form', '=', 'certificate');
+
+function rowsAfter(db: Reader, after: string) {
+  return certificates(db)
+    .where('fingerprint', '>', after)
+    .orderBy('fingerprint')
+    .limit(standingsPerMessageMax)
+    .execute();
+}
+
+const asRow = ({ fingerprint, serial, issuer, notBefore, notAfter }: ToldIssuer): Row => ({
+  ...{ fingerprint, serial, issuer, issuerFingerprint: null, standing: 'valid' },
+  ...{ reasonCode: null, changedAt: notBefore, notAfter },
+});
