@@ -90,3 +90,30 @@ test('the library that reads lists finds in one of a thousand what was put in, t
   );
   assert.ok(Buffer.from(AsnConvert.serialize(AsnConvert.parse(list, CertificateList))).equals(list));
 });
+
+test('a list of 150 000 is made, and others have their turns meanwhile', async (context) => {
+  const directory = mkdtempSync(join(tmpdir(), 'portcullis-list-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  const signer = await fileKeys(directory).create('issuer');
+  const count = 150_000;
+  const entries = Array.from({ length: count }, (_, index) => {
+    const serial = Buffer.alloc(16, 0x41);
+    serial.writeUInt32BE(index, 12);
+    return { serial, revokedAt: now };
+  });
+  let turns = 0;
+  let over = false;
+  const turn = () => {
+    turns++;
+    if (!over) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const names = { issuer: 'one', issuerPublicKey: signer.publicKey };
+  const list = await makeList({ ...names, number: 1, thisUpdate: now, nextUpdate: now + hour, entries }, signer);
+  over = true;
+  assert.ok(turns > 50, `${turns} turns`);
+  const file = join(directory, 'long.crl');
+  writeFileSync(file, list);
+  assert.match(read('crl', '-inform', 'DER', '-in', file, '-noout', '-crlnumber'), /0x0?1/);
+  assert.equal(list.toString('latin1').split('A'.repeat(12)).length - 1, count);
+});

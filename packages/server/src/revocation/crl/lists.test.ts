@@ -175,3 +175,39 @@ test('a list that can not be signed now leaves the one before, and no other with
   await lists.settled();
   assert.equal(listOf(lists).entries, 1);
 });
+
+test('what is revoked while a list is being signed comes on the next, without waiting for the next look', async (context) => {
+  const house = await openHouse(context);
+  const serials = [await house.device('truck-1'), await house.device('truck-2')];
+  const { store, journal, system } = house;
+  let held: PromiseWithResolvers<void> | undefined;
+  let asked = 0;
+  const issuers = () =>
+    house.issuance.issuers().map(({ signer, ...issuer }) => ({ ...issuer, signer: signer && waiting(signer) }));
+  const waiting = ({ sign, ...signer }: Signer): Signer => ({
+    ...signer,
+    sign: async (bytes) => {
+      asked++;
+      await held?.promise;
+      return sign(bytes);
+    },
+  });
+  context.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const log = createLog({ role: 'authority', level: 'silent' });
+  const lists = await openLists({ store, journal, issuers, system, log });
+  context.after(() => lists[Symbol.asyncDispose]());
+  await lists.settled();
+  const turns = async (until: () => boolean) => {
+    while (!until()) await new Promise((resolve) => setImmediate(resolve));
+  };
+  held = Promise.withResolvers();
+  asked = 0;
+  await changed(house, 'revoke', 'truck-1');
+  for (; asked === 0; context.mock.timers.tick(1_000)) await new Promise((resolve) => setImmediate(resolve));
+  await changed(house, 'revoke', 'truck-2');
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+  context.mock.timers.tick(1_000);
+  held.resolve();
+  await turns(() => listOf(lists).entries === 2);
+  assert.deepEqual(serialsOn(listOf(lists)).toSorted(), serials.toSorted());
+});

@@ -49,6 +49,8 @@ export const lifetimeMs = { device: day, infrastructure: day, root: 180 * day } 
 const debounceMs = 1_000;
 const lookMs = 60_000;
 const retryMs = 10_000;
+/** Of a long list, in one turn of the loop. */
+const rowsInATurn = 5_000;
 
 /**
  * Lists for third parties, made in the background (P11): a revocation waits for none of them. What was made before is served until the
@@ -116,6 +118,8 @@ class KeptLists implements Lists {
     this.#isRunning = true;
     this.#running = this.#run().finally(() => {
       this.#isRunning = false;
+      // What changed meanwhile, if its wake-up came meanwhile too; after a failure a later one is set.
+      if (this.#dirty && !this.#soon) this.#wake();
     });
   }
 
@@ -172,7 +176,10 @@ class KeptLists implements Lists {
     digests.set(row, entries.digest);
   }
 
-  /** What ended before the list before this one is left out: it stood on one after its end (RFC 5280 §3.3). */
+  /**
+   * What ended before the list before this one is left out: it stood on one after its end (RFC 5280 §3.3). All that is asked for stands in
+   * the index of those that are cut, and nothing else is read; the issuer of a key credential is its form, and no issuer here.
+   */
   async #entriesOf(issuer: string, since: number): Promise<Entries> {
     const rows = await this.#parts.store.read((db) =>
       db
@@ -180,15 +187,18 @@ class KeptLists implements Lists {
         .select(['serial', 'changedAt'])
         .where('issuer', '=', issuer)
         .where('standing', 'in', [sql.lit('revoked' as const), sql.lit('suspended' as const)])
-        .where('form', '=', 'certificate')
         .where('notAfter', '>=', since)
-        .orderBy('serial')
         .execute(),
     );
-    return {
-      list: rows.map(({ serial, changedAt }) => ({ serial: Buffer.from(serial, 'hex'), revokedAt: changedAt })),
-      digest: rows.map(({ serial, changedAt }) => `${serial}${changedAt}`).join(),
-    };
+    const list: Entries['list'] = [];
+    const hash = createHash('sha256');
+    const sorted = rows.toSorted((one, other) => (one.serial < other.serial ? -1 : 1));
+    for (const [index, { serial, changedAt }] of sorted.entries()) {
+      list.push({ serial: Buffer.from(serial, 'hex'), revokedAt: changedAt });
+      hash.update(`${serial} ${changedAt}\n`);
+      if (index % rowsInATurn === rowsInATurn - 1) await aTurn();
+    }
+    return { list, digest: hash.digest('hex') };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

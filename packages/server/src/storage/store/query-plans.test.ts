@@ -11,7 +11,9 @@ import { listPending } from '../../enrolment/est/pending.ts';
 import { PublicFeed } from '../../feed/public-feed.ts';
 import { JourneyClock } from '../../journeys/clock.ts';
 import { stepsOf, Versions } from '../../journeys/shipment.ts';
-import { expiringCertificates } from '../../revocation/revocation.ts';
+import { fileKeys } from '../../keys/keys.ts';
+import { expiringCertificates, openLists } from '../../revocation/revocation.ts';
+import { createLog } from '../../telemetry/telemetry.ts';
 
 test('each index over a part of a table is used by the queries that it is for', async (context) => {
   const texts = new Set<string>();
@@ -36,6 +38,7 @@ test('each index over a part of a table is used by the queries that it is for', 
     await beginNext(db, manner, system.now());
     await expiringCertificates(db, { now: 0, until: 1, limit: 1 });
   });
+  await putList(records);
   await putPending(records);
   await listPending(records as never, { limit: 10 });
   const signals = await signalsOver(records);
@@ -84,6 +87,10 @@ test('each index over a part of a table is used by the queries that it is for', 
     [/from "draftParts"/, /USING (COVERING )?INDEX draftPartsToMerge/],
     [/from "attributes" where "visibility"/, /USING COVERING INDEX attributesPublic/],
     [/from "certificates" .*"purpose" = 'client' and "notAfter" > \?/, /USING (COVERING )?INDEX certificatesByEnd/],
+    [
+      /from "certificates" where "issuer" = \? and "standing" in/,
+      /USING (COVERING )?INDEX certificatesCut \(issuer=\?\)/,
+    ],
     [/\("notAfter", "fingerprint"\) > /, /USING COVERING INDEX certificatesByEnd/],
     [/from "shipments" where "ringAt" is not null/, /USING (COVERING )?INDEX shipmentsByRing/],
     [/from "shipments" inner join .*"stopped" = 0 and "course" = \?/, /USING (COVERING )?INDEX shipmentsByCourse/],
@@ -108,4 +115,18 @@ test('each index over a part of a table is used by the queries that it is for', 
 async function putPending({ store }: Records): Promise<void> {
   const asked = { sender: 'a', request: 'r', subject: 'truck-1', publicKey: 'k', askedAt: 0, approvedAt: null };
   await store.change((db) => db.insertInto('estRequests').values(asked).execute());
+}
+
+async function putList({ directory, store, journal, system }: Records): Promise<void> {
+  const signer = await fileKeys(directory).create('issuer');
+  const issuer = {
+    key: 'issuer',
+    name: 'issuer',
+    role: 'device' as const,
+    notAfter: system.now() + 86_400_000,
+    signer,
+  };
+  const log = createLog({ role: 'authority', level: 'silent' });
+  await using lists = await openLists({ store, journal, issuers: () => [issuer], system, log });
+  await lists.settled();
 }
