@@ -313,6 +313,15 @@ export const AuthorityStatus = z.object({
     /** When somebody last verified all of it, and up to where it held. */
     verified: z.object({ at: Timestamp, entries: z.int().nonnegative(), whole: z.boolean() }).nullable(),
   }),
+  /** Where what it does is shipped to, how many transactions wait, and since when and why it fails. Undefined: it is not, or an older authority does not say. */
+  shipping: z
+    .object({
+      directory: z.string(),
+      waiting: z.int().nonnegative(),
+      failingSince: Timestamp.nullable(),
+      why: z.string().nullable(),
+    })
+    .optional(),
   /** What signs, and when it ends: nothing that it signed outlives it. An older authority does not say. */
   issuers: z.array(z.object({ name: z.string(), notAfter: Timestamp })).optional(),
   /** Connections of each listener: open now, and since the start those that made room when it was full or were not let in. An older authority does not say. */

@@ -8,6 +8,7 @@ import { type Alerts, openAlerts, openTelling, openWatches } from './alerts/aler
 import { type Api, openApi } from './api/api.ts';
 import { openArchive } from './archive/archive.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
+import { openShipping, type Shipping } from './backup/backup.ts';
 import {
   type DeskConfig,
   type FleetConfig,
@@ -68,7 +69,9 @@ export async function assembleRecords(
 ): Promise<Records> {
   const home = join(directory, 'authority');
   const log = createLog({ role: 'authority', level: config.log }, logTo);
-  const store = stack.use(await openSqliteStore(home));
+  const isShipped = config.journal.ship !== undefined;
+  const capture = isShipped ? { newId: () => system.random(8).toString('hex') } : undefined;
+  const store = stack.use(await openSqliteStore(home, capture));
   const journal = stack.use(await openJournal({ store, system, headFile: join(home, 'journal.head') }));
   const attributes = stack.use(await openAttributes({ directory: home, store, journal, declared: config.attributes }));
   const alerts = openAlerts({ store, journal, system });
@@ -104,6 +107,8 @@ export async function assembleAuthority(
   const { system = realSystem, logTo } = outside;
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const records = await assembleRecords(directory, config, stack, outside);
+  // It closes after whoever changes something.
+  const shipping = stack.use(openFleetShipping(config, { ...records, system, log }));
   const readText = textsIn(directory);
   const { refusals, missing: missingMs, expiring: expiringMs } = config.alerts;
   const ringing = { refusalsPerMinute: refusals.perMinute, missingMs, expiringMs };
@@ -123,7 +128,7 @@ export async function assembleAuthority(
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
   const expiring = expiringCertificates;
   stack.use(openWatches({ ...records, ...ringing, expiring, verified: seen.verified, system, log }));
-  const looks = { ...seen, diskSpace: () => diskSpace(home) };
+  const looks = { ...seen, diskSpace: () => diskSpace(home), shipping: async () => shipping?.state() };
   const intake = stack.use(
     openSignalIntake({ ...config, ...records, directory, receive: signals.receive, system, log }),
   );
@@ -133,6 +138,13 @@ export async function assembleAuthority(
   );
   const opened = stack.move();
   return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+function openFleetShipping(
+  { fleet, journal: { ship } }: FleetConfig,
+  parts: Pick<Records, 'store' | 'journal'> & { system: System; log: Log },
+): Shipping | undefined {
+  return ship === undefined ? undefined : openShipping({ ...parts, fleet, directory: ship });
 }
 
 type RulesGiven = Records & { system: System; log: Log; isGateDeciding(): boolean };

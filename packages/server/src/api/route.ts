@@ -1,4 +1,4 @@
-import type { Kind } from '@portcullis/contract';
+import type { AuthorityStatus, Kind } from '@portcullis/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Alerts } from '../alerts/alerts.ts';
@@ -48,6 +48,8 @@ export interface Rooms {
   startedAt: number;
   /** What is left of the disk that the store is on. */
   diskSpace(): Promise<DiskSpace>;
+  /** How what is stored gets to another disk; undefined: it does not. */
+  shipping(): Promise<AuthorityStatus['shipping']>;
   /** What was found when somebody last looked at all of the journal. */
   verified(): Verified | undefined;
   /** Names and addresses of a gate's server certificate when its token named none. */

@@ -8,7 +8,18 @@ export const statusRoutes: readonly Route[] = [
     path: '/v1/status',
     kinds: ['operator'],
     summary: 'How the authority stands: its disk, the end of its journal, what certificates end soon',
-    uses: ['doors', 'fleet', 'issuance', 'journal', 'revocation', 'system', 'startedAt', 'diskSpace', 'verified'],
+    uses: [
+      'doors',
+      'fleet',
+      'issuance',
+      'journal',
+      'revocation',
+      'system',
+      'startedAt',
+      'diskSpace',
+      'shipping',
+      'verified',
+    ],
     schemas: { query: StatusQuery },
     answer: AuthorityStatus,
     handle: (rooms, { query }) => statusOf(rooms, query.endingWithin),
@@ -17,12 +28,22 @@ export const statusRoutes: readonly Route[] = [
 
 type Looked = Pick<
   Rooms,
-  'doors' | 'fleet' | 'issuance' | 'journal' | 'revocation' | 'system' | 'startedAt' | 'diskSpace' | 'verified'
+  | 'doors'
+  | 'fleet'
+  | 'issuance'
+  | 'journal'
+  | 'revocation'
+  | 'system'
+  | 'startedAt'
+  | 'diskSpace'
+  | 'shipping'
+  | 'verified'
 >;
 
 async function statusOf(rooms: Looked, within: number): Promise<AuthorityStatus> {
   const { fleet, issuance, journal, revocation, system, startedAt } = rooms;
-  const [disk, end, ending] = await Promise.all([
+  const [shipping, disk, end, ending] = await Promise.all([
+    rooms.shipping(),
     rooms.diskSpace(),
     journal.verifyEnd(),
     revocation.ending(within * 1000),
@@ -31,6 +52,7 @@ async function statusOf(rooms: Looked, within: number): Promise<AuthorityStatus>
     ...{ fleet: fleet as AuthorityStatus['fleet'], version, startedAt: timestamp(startedAt) },
     ...{ time: timestamp(system.now()), revision: journal.head().revision, disk },
     journal: { ...end, verified: rooms.verified() ?? null },
+    ...(shipping && { shipping }),
     listeners: rooms.doors.list(),
     issuers: issuance.ends().map(({ name, notAfter }) => ({ name, notAfter: timestamp(notAfter) })),
     ending: { within, ...ending },

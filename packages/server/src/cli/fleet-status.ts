@@ -87,7 +87,7 @@ function issuersEnding(issuers: AuthorityStatus['issuers'], time: string, within
   return ending.map(({ name, notAfter }) => `the issuer "${name}" ends ${notAfter}, and with it all that it signed`);
 }
 
-function wrongWithAuthority({ time, disk, journal, issuers, ending }: AuthorityStatus): string[] {
+function wrongWithAuthority({ time, disk, journal, issuers, ending, shipping }: AuthorityStatus): string[] {
   const { broken, verified } = journal;
   return [
     ...(isShort(disk)
@@ -96,6 +96,11 @@ function wrongWithAuthority({ time, disk, journal, issuers, ending }: AuthorityS
     ...(broken ? [`the journal does not hold at entry ${broken.position}: ${broken.why}`] : []),
     ...(verified && !verified.whole
       ? [`the journal was found damaged at ${verified.at}, after ${counted(verified.entries, 'entry', 'entries')}`]
+      : []),
+    ...(shipping?.failingSince
+      ? [
+          `what the authority does is not shipped since ${shipping.failingSince}, ${shipping.waiting} transactions wait: ${shipping.why}`,
+        ]
       : []),
     ...issuersEnding(issuers, time, issuerWrongMs),
     ...ending.others.map(({ subject, kind, notAfter }) => `the certificate of ${kind} ${subject} ends ${notAfter}`),

@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs';
 import { chmod, copyFile, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { counted, PortcullisError } from '@portcullis/contract';
 import { makeDirectory } from '@portcullis/device';
 import type { Command } from 'commander';
-import { type Manifest, readBackup } from '../backup/backup.ts';
+import { type Manifest, type Replayed, readBackup, replay } from '../backup/backup.ts';
 import { loadFleetConfig } from '../config/config.ts';
 import { voidUnusedTokens } from '../enrolment/enrolment.ts';
 import { coverLeases } from '../feed/feed.ts';
@@ -20,6 +21,7 @@ interface RestoreOptions extends FleetOptions {
   sha256?: string;
   head?: string[];
   keys?: string;
+  segments?: string;
 }
 
 export function restoreCommand(program: Command, output: Output): void {
@@ -28,6 +30,10 @@ export function restoreCommand(program: Command, output: Output): void {
     .argument('<file>', 'a backup that "portcullis backup" made')
     .argument('<dir>', 'the directory of the fleet: empty, or not there')
     .option('--keys <dir>', 'where the keys are that are not in the backup: key files as they stood in authority/keys')
+    .option(
+      '--segments <dir>',
+      'what was shipped since; left out: the directory that "journal.ship" of the fleet names, where it is there',
+    )
     .option('--sha256 <hex>', 'what the backup said of itself when it was made')
     .option(
       '--head <FILE|REVISION:HASH>',
@@ -47,14 +53,19 @@ async function restore(file: string, directory: string, options: RestoreOptions,
     makeDirectory(beside);
     restored = await restoreInto(beside, file, options, output);
   }).finally(() => output.progress(''));
-  const { manifest, tokensVoided, keysMissing } = restored as Restored;
+  const { manifest, replayed, ...rest } = restored as Restored;
   const { fleet, madeAt, head } = manifest;
-  const result = { fleet, directory, madeAt, revision: head.revision, hash: head.hash, tokensVoided, keysMissing };
+  const { segments, transactions } = replayed;
+  const result = { fleet, directory, madeAt, backupRevision: head.revision, segments, transactions, ...rest };
   output.result(result, wordsOf(result));
 }
 
 interface Restored {
   manifest: Manifest;
+  replayed: Replayed;
+  /** Where it stands, with all that was shipped. */
+  revision: number;
+  hash: string;
   tokensVoided: number;
   keysMissing: string[];
 }
@@ -63,7 +74,7 @@ interface Restored {
 async function restoreInto(
   directory: string,
   file: string,
-  { sha256, head, keys }: RestoreOptions,
+  { sha256, head, keys, segments }: RestoreOptions,
   output: Output,
 ): Promise<Restored> {
   output.progress('reading the backup');
@@ -75,11 +86,16 @@ async function restoreInto(
     );
   }
   const keysMissing = await bringKeys(directory, manifest.keysLeftOut, keys);
-  output.progress('reading its store and journal');
   const home = join(directory, 'authority');
+  output.progress('doing again what was shipped since');
+  const replayed = await replay(home, manifest, segments ?? shippedTo(directory));
+  if (segments !== undefined && replayed.segments === 0) {
+    throw new PortcullisError('file_unusable', `"${segments}" holds nothing that follows the backup "${file}"`);
+  }
+  output.progress('reading its store and journal');
   checkSqliteStore(home);
   await requireJournal(home, file, manifest.head, head);
-  return { manifest, keysMissing, tokensVoided: await settle(directory, manifest) };
+  return { manifest, keysMissing, replayed, ...(await settle(directory, manifest, replayed)) };
 }
 
 async function requireJournal(home: string, file: string, head: Manifest['head'], given: string[] = []): Promise<void> {
@@ -92,14 +108,28 @@ async function requireJournal(home: string, file: string, head: Manifest['head']
 }
 
 /** What the store can not know is taken for the worse: leases that run, tokens that were used. */
-async function settle(directory: string, { madeAt, head }: Manifest): Promise<number> {
+async function settle(directory: string, { madeAt, head }: Manifest, { transactions }: Replayed) {
   const home = join(directory, 'authority');
   const { leaseMs } = loadFleetConfig(directory);
   await using store = await openSqliteStore(home);
   await using journal = await openJournal({ store, system: realSystem, headFile: join(home, 'journal.head') });
   await coverLeases(store, leaseMs);
-  const body = (tokensVoided: number) => ({ madeAt, revision: head.revision, tokensVoided });
-  return journal.note({ actor: 'authority', action: 'fleet.restore', body }, voidUnusedTokens);
+  const { revision, revisionHash: hash } = journal.head();
+  const body = (voided: number) => ({
+    madeAt,
+    backupRevision: head.revision,
+    revision,
+    transactions,
+    tokensVoided: voided,
+  });
+  const tokensVoided = await journal.note({ actor: 'authority', action: 'fleet.restore', body }, voidUnusedTokens);
+  return { tokensVoided, revision, hash };
+}
+
+/** Where it is there: it may have been lost with the machine. */
+function shippedTo(directory: string): string | undefined {
+  const { ship } = loadFleetConfig(directory).journal;
+  return ship !== undefined && existsSync(ship) ? ship : undefined;
 }
 
 /** Resolves to those that are still to be brought. The root's is not: everything runs without it. */
@@ -124,15 +154,25 @@ interface Told {
   fleet: string;
   directory: string;
   madeAt: string;
+  backupRevision: number;
+  segments: number;
+  transactions: number;
   revision: number;
   tokensVoided: number;
   keysMissing: string[];
 }
 
-function wordsOf({ fleet, directory, madeAt, revision, tokensVoided, keysMissing }: Told): string {
+function wordsOf(told: Told): string {
+  const { fleet, directory, madeAt, backupRevision, segments, transactions, revision, tokensVoided, keysMissing } =
+    told;
   const voided = counted(tokensVoided, 'token that nobody had used is void', 'tokens that nobody had used are void');
   const bring = keysMissing.map((name) => `  ${join(directory, name)}`);
-  return `restored ${fleet} in ${directory} as it was at revision ${revision}, ${madeAt}
+  const since =
+    segments === 0
+      ? 'nothing that was shipped since is done again'
+      : `${counted(transactions, 'transaction')} of ${counted(segments, 'segment')} done again: it is at revision ${revision}`;
+  return `restored ${fleet} in ${directory} as it was at revision ${backupRevision}, ${madeAt}
+${since}
 ${voided}: which were used since is not known${bring.length > 0 ? `\n\nBring these keys, mode 600, before you start it:\n${bring.join('\n')}` : ''}
 
 Next:

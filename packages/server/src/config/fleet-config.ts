@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import {
   type AttributeType,
   type AttributeValue,
@@ -62,6 +62,13 @@ export const FleetFile = z.strictObject({
   signals: SignalsSection.default({}),
   alerts: AlertsConfig.default(AlertsConfig.parse({})),
   metrics: MetricsConfig.optional(),
+  /** What becomes of the journal, and of all that is stored with it. */
+  journal: z
+    .strictObject({
+      /** A directory, by its absolute path, on another disk or machine: what each transaction did is put there in files, within a second, so that a restored backup is brought up to it. */
+      ship: z.string().min(1).max(4_096).refine(isAbsolute, 'must be an absolute path').optional(),
+    })
+    .default({}),
   /** How much the authority says on standard error. */
   log: LogLevel.default('info'),
 });

@@ -7,6 +7,14 @@
  * Refuses to know: what any row means.
  */
 export { holdLock, type Lock } from './lock.ts';
+export {
+  applyChangesets,
+  forgetGeneration,
+  type Generation,
+  generationIn,
+  readGeneration,
+  renewGeneration,
+} from './store/changesets.ts';
 export type { Reader, Store, Writer } from './store/promises.ts';
 export type { Schema } from './store/schema.ts';
 export {

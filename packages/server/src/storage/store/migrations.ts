@@ -1,4 +1,5 @@
 import { alertsTables } from './tables/alerts.ts';
+import { changesetsTables } from './tables/changesets.ts';
 import { estTables } from './tables/est.ts';
 import { heldTables } from './tables/held.ts';
 import { issuersTables } from './tables/issuers.ts';
@@ -119,4 +120,5 @@ export const migrations: readonly string[] = [
   ALTER TABLE archivedCertificates ADD COLUMN reasonCode TEXT;
   `,
   estTables,
+  changesetsTables,
 ];

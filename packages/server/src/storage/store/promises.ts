@@ -14,9 +14,9 @@ export interface Store {
   snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T>;
   /**
    * Durable before it resolves; rolled back when `work` throws. Without `durable` a crash may lose it, as long as no durable one has
-   * followed: those that follow never survive without it.
+   * followed: those that follow never survive without it. `captured`: false for what is no part of what is shipped.
    */
-  change<T>(work: (db: Writer) => Promise<T>, how?: { durable?: boolean }): Promise<T>;
+  change<T>(work: (db: Writer) => Promise<T>, how?: { durable?: boolean; captured?: boolean }): Promise<T>;
   /** The same, durable, for small changes of which many come at once: those of one turn of the event loop share a flush of the disk. */
   changeTogether<T>(work: (db: Writer) => Promise<T>): Promise<T>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { AlertsTables } from './tables/alerts.ts';
+import type { ChangesetsTables } from './tables/changesets.ts';
 import type { EstTables } from './tables/est.ts';
 import type { HeldTables } from './tables/held.ts';
 import type { IssuersTables } from './tables/issuers.ts';
@@ -56,7 +57,8 @@ interface TokensTable {
 
 /** Times are milliseconds since 1970, flags are 0 or 1, JSON is text. */
 export interface Schema
-  extends HeldTables,
+  extends ChangesetsTables,
+    HeldTables,
     IssuersTables,
     ListsTables,
     SignalsTables,

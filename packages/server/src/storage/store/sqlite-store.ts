@@ -5,6 +5,7 @@ import { PortcullisError } from '@portcullis/contract';
 import { Kysely } from 'kysely';
 import { holdLock, type Lock } from '../lock.ts';
 import { asFailure, checkTables, migrate, openDatabase, requireVersion } from '../sqlite-database.ts';
+import { Capture, continueGeneration, endGeneration } from './changesets.ts';
 import { migrations } from './migrations.ts';
 import type { Reader, Store, Writer } from './promises.ts';
 import type { Schema } from './schema.ts';
@@ -40,12 +41,15 @@ function upgrade(directory: string): number {
   }
 }
 
-/** Only opens. @throws {PortcullisError} `fleet_missing`, `store_locked`, `store_version`, `store_damaged` */
-export async function openSqliteStore(directory: string): Promise<Store> {
+/**
+ * Only opens. `capture`: what each transaction does is kept until it is shipped; it names what begins where nothing was kept before.
+ * @throws {PortcullisError} `fleet_missing`, `store_locked`, `store_version`, `store_damaged`
+ */
+export async function openSqliteStore(directory: string, capture?: { newId(): string }): Promise<Store> {
   requireStore(directory);
   const lock = holdLock(join(directory, 'store.lock'));
   try {
-    return new SqliteStore(fileIn(directory), lock);
+    return new SqliteStore(fileIn(directory), lock, capture);
   } catch (error) {
     lock.release();
     throw error;
@@ -144,13 +148,17 @@ class SqliteStore implements Store {
   readonly #writer: Connection;
   readonly #reader: Connection;
   #tail: Promise<unknown> = Promise.resolve();
+  readonly #captures: boolean;
   #syncs = true;
   readonly #together = new Together((work) => this.change(work));
 
-  constructor(file: string, lock: Lock) {
+  constructor(file: string, lock: Lock, capture?: { newId(): string }) {
     this.#file = file;
     this.#lock = lock;
     this.#writer = connect(openWriter(file), 'begin immediate');
+    this.#captures = capture !== undefined;
+    if (capture) continueGeneration(this.#writer.database, capture.newId);
+    else endGeneration(this.#writer.database);
     this.#reader = connect(openDatabase(file, 'read'), 'begin');
   }
 
@@ -164,13 +172,26 @@ class SqliteStore implements Store {
   }
 
   /** The writer runs one change at a time: each waits for the one before it, whether that one succeeded or not. */
-  change<T>(work: (db: Writer) => Promise<T>, { durable = true } = {}): Promise<T> {
+  change<T>(work: (db: Writer) => Promise<T>, { durable = true, captured = true } = {}): Promise<T> {
+    const done = this.#captures && captured ? (db: Writer) => this.#captured(db, work) : work;
     const next = this.#tail.then(() => {
       this.#sync(durable);
-      return this.#writer.db.transaction().execute(work).catch(asFailure);
+      return this.#writer.db.transaction().execute(done).catch(asFailure);
     });
     this.#tail = next.catch(() => undefined);
     return next;
+  }
+
+  async #captured<T>(db: Writer, work: (db: Writer) => Promise<T>): Promise<T> {
+    const capture = new Capture(this.#writer.database);
+    try {
+      const result = await work(db);
+      capture.keep();
+      return result;
+    } catch (error) {
+      capture.drop();
+      throw error;
+    }
   }
 
   changeTogether<T>(work: (db: Writer) => Promise<T>): Promise<T> {
