@@ -44,7 +44,7 @@ export const DeskFile = z.strictObject({
     port: Port.default(8441),
     /** Port of public look-ups (server certificate only). Left out: the desk answers none, and is told nothing. */
     publicPort: Port.optional(),
-    /** Port of lists of revoked certificates and of issuers' certificates, without TLS. Left out: the desk gives none. */
+    /** Port of lists of revoked certificates, of issuers' certificates and of answers by OCSP, without TLS. Left out: the desk gives none. */
     revocationPort: Port.optional(),
     /** Port where devices enrol and renew by EST (RFC 7030), with a client certificate or none. Left out: nowhere. */
     estPort: Port.optional(),

@@ -1,25 +1,28 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { PublicFeedMessage } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
+import type { z } from 'zod';
 import { MessageStream } from '../credentials/credentials.ts';
 import type { Log } from '../telemetry/telemetry.ts';
-import type { PublicRecord } from './public-record.ts';
 
-interface Parts {
-  authority: string;
+/** What a line is, and what keeps what is told. */
+interface Parts<Message extends { type: string }> {
+  url: string;
+  shape: z.ZodType<Message>;
   link(): Link;
-  record: PublicRecord;
+  record: { hear(message: Message): void; brokeOff(): void };
   log: Log;
 }
 
 const firstPauseMs = 250;
 const longestPauseMs = 5_000;
 
-const read = (line: Buffer) => PublicFeedMessage.parse(JSON.parse(line.toString('utf8')));
-
 /** Keeps the record fed until the signal ends it: whatever breaks, it asks again, and begins with all. */
-export async function follow({ authority, link, record, log }: Parts, stop: AbortSignal): Promise<void> {
-  const asked = { url: `${authority}/v1/desk/feed`, accept: 'application/x-ndjson', read };
+export async function follow<Message extends { type: string }>(
+  { url, shape, link, record, log }: Parts<Message>,
+  stop: AbortSignal,
+): Promise<void> {
+  const read = (line: Buffer) => shape.parse(JSON.parse(line.toString('utf8')));
+  const asked = { url, accept: 'application/x-ndjson', read };
   let pauseMs = firstPauseMs;
   let said = '';
   while (!stop.aborted) {
@@ -31,7 +34,8 @@ export async function follow({ authority, link, record, log }: Parts, stop: Abor
       }
     } catch (error) {
       const { message } = error as Error;
-      if (!stop.aborted && message !== said) log.info({ err: error }, 'what is public is not told; asking again');
+      if (!stop.aborted && message !== said)
+        log.info({ err: error }, 'the authority tells the desk nothing; asking again');
       said = message;
     }
     record.brokeOff();

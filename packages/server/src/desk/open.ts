@@ -7,6 +7,7 @@ import { type Log, type System, timestamp, version } from '../telemetry/telemetr
 import { EstSide } from './est-side.ts';
 import { Front } from './front.ts';
 import { HeldLists } from './held-lists.ts';
+import { OcspSide } from './ocsp-side.ts';
 import { PlainFront } from './plain-front.ts';
 import type { Desk, DeskSettings } from './promises.ts';
 import { PublicSide } from './public-side.ts';
@@ -47,13 +48,19 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
   const { subject } = credentials.client;
   const open = new PublicSide({ directory, settings, subject, link: () => link, relaying, held, system, log });
   const lists = new HeldLists({ authority, link: () => link, log });
-  const publishing = new PlainFront({ limits, log, answer: (request) => lists.answer(request) });
+  const ageMsMax = limits.publicAgeMs;
+  const ocsp = new OcspSide({ authority, subject, link: () => link, ageMsMax, system, log });
+  const publishing = new PlainFront({
+    ...{ limits, log },
+    answer: (request) => (ocsp.takes(request) ? ocsp : lists).answer(request),
+  });
   const est = new EstSide({ settings, link: () => link, relaying, held, system, log });
   const stop = new AbortController();
   const close = async () => {
     stop.abort();
     credentials.stop();
     lists.stop();
+    ocsp.stop();
     await Promise.all([enrolment.close(), open.close(), est.close(), publishing.close()]);
     link.close();
   };
@@ -63,7 +70,10 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
     const { revocationPort: wanted } = listen;
     const revocationPort =
       wanted === undefined ? undefined : await publishing.listen({ host: listen.host, port: wanted });
-    if (revocationPort !== undefined) void lists.keep();
+    if (revocationPort !== undefined) {
+      void lists.keep();
+      ocsp.keep();
+    }
     credentials.keepServer(held, (next) => {
       for (const front of [enrolment, open, est]) front.swap(next);
     });

@@ -1,3 +1,4 @@
+import { PublicFeedMessage } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import type { ServerCertificateHeld } from '../credentials/credentials.ts';
 import { issuersIn, Publication } from '../publication/publication.ts';
@@ -67,7 +68,8 @@ export class PublicSide {
     this.#phones = await this.#openPhones();
     const phonesPort = this.#phones?.port;
     if (publicPort === undefined && phonesPort === undefined) return { publicPort, phonesPort };
-    void follow({ authority: settings.authority, link, record: this.#record, log }, this.#stop.signal);
+    const url = `${settings.authority}/v1/desk/feed`;
+    void follow({ url, shape: PublicFeedMessage, link, record: this.#record, log }, this.#stop.signal);
     void this.#key.keep();
     return { publicPort, phonesPort };
   }
