@@ -1,4 +1,4 @@
-/** Lists of revoked certificates, read by programs that we did not write: the good one is taken, the revoked and the suspended one found. */
+/** Lists of revoked certificates and answers about them, read by programs that we did not write: the good one is taken, the revoked and the suspended one found. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ import { type House, openHouse, skippedWithout } from './house.ts';
 
 const env = { ...process.env, PATH: `/usr/sbin:${process.env.PATH}` };
 const here = (...[program, ...words]: string[]) => spawnSync(program as string, words, { env }).error === undefined;
-const needed = ['openssl', 'curl', 'nginx', 'haproxy', 'certtool', 'crlutil', 'certutil', 'pki'];
+const needed = ['openssl', 'curl', 'nginx', 'haproxy', 'certtool', 'ocsptool', 'crlutil', 'certutil', 'pki'];
 const skip = skippedWithout(
   needed.every((program) => here(program, '--version')),
   'openssl, curl, nginx, haproxy, certtool, crlutil and pki (Debian: nginx-light, haproxy, gnutls-bin, libnss3-tools, strongswan-pki)',
@@ -64,7 +64,7 @@ before(async () => {
     );
   }
   for (const who of ['suspended', 'resumed'] as const) await house.portcullis('certificate', 'suspend', devices[who]);
-  await house.portcullis('certificate', 'revoke', devices.revoked);
+  await house.portcullis('certificate', 'revoke', devices.revoked, '--reason-code', 'keyCompromise');
   await house.portcullis('certificate', 'resume', devices.resumed);
   const entries = async () => {
     const lines = await house.portcullis('revocation', 'list', '--json');
@@ -73,6 +73,8 @@ before(async () => {
   };
   await eventually(async () => (await entries()) === cut.length, 'both are on the list');
   await house.portcullis('revocation', 'export', file('export'));
+  writeFileSync(file('issuer.cer'), (await fetched('/ca/issuer-device.cer')).body);
+  said('openssl', 'x509', '-in', file('issuer.cer'), '-inform', 'DER', '-out', file('issuer.pem'));
   const published = async () => (await fetched('/crl/issuer-device.crl')).body;
   const exported = () => said('openssl', 'crl', '-inform', 'DER', '-in', file('device.crl'), '-noout', '-text');
   await eventually(async () => {
@@ -148,6 +150,40 @@ for (const who of everybody) {
     );
   });
 
+  const standing = { good: 'good', revoked: 'revoked', suspended: 'revoked', resumed: 'good' }[who];
+  test(`openssl ocsp, with the hash of old and a newer one: ${who}`, { skip }, () => {
+    const question = [
+      'ocsp',
+      '-issuer',
+      file('issuer.pem'),
+      '-url',
+      url('/ocsp'),
+      '-CAfile',
+      file('export', 'issuers.pem'),
+    ];
+    for (const hash of ['-sha1', '-sha256']) {
+      const told = said('openssl', ...question, hash, '-cert', pem(who, 'leaf.pem'));
+      assert.match(told, /Response verify OK/);
+      assert.match(told, new RegExp(`leaf.pem: ${standing}\n`));
+      if (who === 'suspended') assert.match(told, /Reason: certificateHold/);
+      if (who === 'revoked') assert.match(told, /Reason: keyCompromise/);
+    }
+  });
+
+  test(`GnuTLS ocsptool: ${who}`, { skip }, () => {
+    const files = [
+      '--load-issuer',
+      file('issuer.pem'),
+      '--load-cert',
+      pem(who, 'leaf.pem'),
+      '--load-trust',
+      file('export', 'issuers.pem'),
+    ];
+    const told = said('ocsptool', `--ask=${url('/ocsp')}`, '--nonce', ...files);
+    assert.match(told, /Verifying OCSP Response: Success/);
+    assert.match(told, new RegExp(`Certificate Status: ${standing}`));
+  });
+
   test(`NSS certutil: ${who}`, { skip }, () => {
     const database = file(`nss-${who}`);
     mkdirSync(database);
@@ -169,6 +205,42 @@ for (const who of everybody) {
     }
   });
 }
+
+test('what was never issued is revoked, and what is no question is refused as RFC 6960 has it', { skip }, async () => {
+  const question = [
+    'ocsp',
+    '-issuer',
+    file('issuer.pem'),
+    '-url',
+    url('/ocsp'),
+    '-CAfile',
+    file('export', 'issuers.pem'),
+  ];
+  assert.match(said('openssl', ...question, '-serial', '0x4711'), /0x4711: revoked\s.*1970/s);
+  const other = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-subj',
+    '/CN=other',
+  ];
+  said('openssl', ...other, '-keyout', file('other.key'), '-out', file('other.pem'));
+  const elsewhere = ['ocsp', '-issuer', file('other.pem'), '-url', url('/ocsp'), '-serial', '1'];
+  assert.match(said('openssl', ...elsewhere), /unauthorized \(6\)/);
+  const asked = (body: string, type: string) =>
+    fetch(url('/ocsp'), { method: 'POST', body, headers: { 'content-type': type } });
+  const malformed = await asked('no question', 'application/ocsp-request');
+  assert.deepEqual(
+    [malformed.status, [...new Uint8Array(await malformed.arrayBuffer())]],
+    [200, [0x30, 3, 0x0a, 1, 1]],
+  );
+  assert.equal((await asked('no question', 'text/plain')).status, 400);
+  assert.ok((await asked('x'.repeat(200_000), 'application/ocsp-request')).status >= 400);
+});
 
 test('curl with --crlfile takes a server whose certificate is good, and no other', { skip }, async () => {
   for (const who of ['good', 'revoked'] as const) {
