@@ -24,7 +24,7 @@ const parts: Record<string, string> = {
   'slow-link': 'a device behind a link of 2 KB/s that stands still and breaks',
   mqtt: 'Debian’s mosquitto_pub, mosquitto_sub and Mosquitto as a bridge, and mqtt.js, at a real gate: what they do with each answer',
   'business-stories':
-    'labels that are scanned, a rule on what two gates heard, signals that hold and let go: the stories that take longest',
+    'labels that are scanned, a rule on what two gates heard, signals that hold and let go, desks, alerts, a wrong clock: the stories that take longest',
   faults:
     'what a gate, the authority, a network and their clocks can do to a cut: real processes, and faults one at a time',
   monitoring:
@@ -38,7 +38,7 @@ const parts: Record<string, string> = {
 
 /** Whose tests are no file of test/conformance. */
 const elsewhere: Record<string, string> = {
-  'business-stories': 'packages/server/test/stories/{labels,roaming,signals}/*.test.ts',
+  'business-stories': 'packages/server/test/stories/{alerts,desk,labels,roaming,signals,wrong-clock}/*.test.ts',
   faults: 'packages/server/test/stories/faults/*.test.ts',
 };
 

@@ -103,6 +103,9 @@ test('a list of 150 000 is made, and others have their turns meanwhile', async (
   });
   let turns = 0;
   let over = false;
+  context.after(() => {
+    over = true;
+  });
   const turn = () => {
     turns++;
     if (!over) setImmediate(turn);
