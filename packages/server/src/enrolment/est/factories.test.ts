@@ -47,6 +47,25 @@ test('the serial number may become an attribute, and what it becomes may have ot
   assert.deepEqual(await valuesOf(subject), { serial: 'SN-0001', status: 'new', site: 'berlin' });
 });
 
+test('IEEE 802.1AR: what a factory made never ends, and may name the hardware that it is in', {
+  skip,
+}, async (context) => {
+  const factory = new Factory();
+  const { enrol } = await withFactory(context, factory);
+  const toYear9998 = Math.floor((Date.UTC(9998, 0, 1) - Date.now()) / 86_400_000);
+  const extensions = [
+    'basicConstraints=critical,CA:false',
+    'keyUsage=critical,digitalSignature,keyEncipherment',
+    'subjectAltName=otherName:1.3.6.1.5.5.7.8.4;UTF8:module 7',
+  ];
+  for (const algorithm of ['P-256', 'P-384', 'rsa2048']) {
+    const subject = `/O=Maker/serialNumber=${algorithm}`;
+    const device = factory.device({ subject, days: toYear9998, algorithm, extensions });
+    const leaf = new X509Certificate(await enrol([device]));
+    assert.equal(leaf.subjectAltName, `URI:spiffe://fleet-1/device/maker-${algorithm.toLowerCase()}`);
+  }
+});
+
 test('P9: a factory’s certificate enrols once: the same key is answered again, another never, also after a revocation', {
   skip,
 }, async (context) => {
