@@ -95,22 +95,29 @@ function takeApart(
   readings: Readings,
   makeId: () => string,
 ): Unreadable | undefined {
-  const names = Object.keys(members).filter(isReserved);
+  const names = Object.keys(members);
+  let [data, text]: [Record<string, unknown>, string | undefined] = [members, undefined];
   let reserved: ReturnType<typeof ReservedMembers.parse> = {};
-  if (names.length > 0) {
-    const misused = misuse(Object.fromEntries(names.map((name) => [name, members[name]])));
+  if (names.some(isReserved)) {
+    const taken: Record<string, unknown> = {};
+    data = {};
+    for (const name of names) {
+      if (!isReserved(name)) data[name] = members[name];
+      else if (Object.hasOwn(ReservedMembers.shape, name)) taken[name] = members[name];
+      else return { reason: 'reserved_member_misused', detail: unknownMember(name) };
+    }
+    const misused = misuse(taken);
     if (typeof misused === 'string') return { reason: 'reserved_member_misused', detail: misused };
-    reserved = misused;
-    for (const name of names) delete members[name];
+    [reserved, text] = [misused, read.without(isReserved)];
   }
-  const text = names.length > 0 ? read.without(isReserved) : read.compact();
+  text ??= read.compact();
   readings.ids.push(reserved._id ?? makeId());
   readings.given.push(reserved._id !== undefined);
   readings.deviceTimes.push(reserved._time === undefined ? null : Date.parse(reserved._time));
   readings.clocks.push(reserved._clock ?? 'unknown');
   readings.sequences.push(reserved._sequence ?? null);
   readings.runs.push(reserved._sequence === undefined ? null : (reserved._run ?? sequenceRunUsual));
-  readings.data.push(inexactNumberIn(text) === undefined ? members : tracedReading(text));
+  readings.data.push(inexactNumberIn(text) === undefined ? data : tracedReading(text));
   readings.texts.push(text);
   return undefined;
 }
@@ -118,11 +125,10 @@ function takeApart(
 const underscore = 0x5f;
 const isReserved = (name: string) => name.charCodeAt(0) === underscore;
 
+const unknownMember = (name: string) =>
+  `the member "${name.slice(0, 64).toWellFormed()}" is unknown; reserved are [${Object.keys(ReservedMembers.shape).join(', ')}]`;
+
 function misuse(members: Record<string, unknown>): ReturnType<typeof ReservedMembers.parse> | string {
-  const unknown = Object.keys(members).find((name) => !Object.hasOwn(ReservedMembers.shape, name));
-  if (unknown !== undefined) {
-    return `the member "${unknown.slice(0, 64).toWellFormed()}" is unknown; reserved are [${Object.keys(ReservedMembers.shape).join(', ')}]`;
-  }
   const parsed = ReservedMembers.safeParse(members);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

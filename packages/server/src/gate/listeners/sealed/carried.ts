@@ -53,6 +53,8 @@ export class CarriedSeals {
   readonly #brought: Brought;
   readonly #done: (carried: Carried) => void;
   readonly #judged: Judged[] = [];
+  /** Stored together once the last was looked at: a commit for each few would cost as much as a signature. */
+  readonly #verified: (() => void)[] = [];
   #carrier: Refused | undefined;
   #next = 0;
   #left: number;
@@ -79,7 +81,9 @@ export class CarriedSeals {
     else if (this.#wrong >= wrongMax) this.#refuse(seal, read, { reason: 'gate_overloaded' });
     else if (read.members.stream !== stream) this.#refuseSeal(seal, read, otherStream(read.members.stream, stream));
     else this.#findSigner(seal, read);
-    return this.#next < seals.length;
+    const more = this.#next < seals.length;
+    if (!more) this.#submitVerified();
+    return more;
   }
 
   #findSigner(seal: Buffer, read: ReadSeal): void {
@@ -93,6 +97,7 @@ export class CarriedSeals {
       turns.add(() => {
         if (signer) this.#verify(seal, read, signer);
         else this.#refuse(seal, read, { reason: 'signer_unavailable' });
+        if (this.#next >= this.#brought.seals.length) this.#submitVerified();
         return false;
       }),
     );
@@ -110,7 +115,11 @@ export class CarriedSeals {
       submission.noteRefused(refused);
       return this.#end(seal, read, bearer, { refused });
     }
-    submission.submit(readings as Exclude<typeof readings, Refused>, seal.length);
+    this.#verified.push(() => submission.submit(readings as Exclude<typeof readings, Refused>, seal.length));
+  }
+
+  #submitVerified(): void {
+    for (const submit of this.#verified.splice(0)) submit();
   }
 
   /** Of what was stored then the rows may be gone, and with them the ids by which a repeat is known. */

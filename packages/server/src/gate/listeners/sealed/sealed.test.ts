@@ -4,9 +4,10 @@ import type { Agent } from 'node:https';
 import { type TestContext, test } from 'node:test';
 import { sealNameOf } from '@portcullis/device/seal';
 import { FleetCertificates, type Leaf } from '../../../../test/fleet-certificates.ts';
-import { type FrontOptions, OpenFront } from '../../../../test/open-front.ts';
+import { type FrontOptions, OpenFront, sinkWith } from '../../../../test/open-front.ts';
 import { carry, reheaded, sealOf } from '../../../../test/sealing.ts';
 import { readAll } from '../../../storage/sink/sink.contract.ts';
+import type { Sink } from '../../../storage/sink.ts';
 
 interface House {
   gate: OpenFront;
@@ -71,6 +72,21 @@ for (const form of ['jws', 'cose'] as const) {
     assert.equal(gate.leavesAsked, 2);
   });
 }
+
+test('the seals of one request are stored by one commit', async (context) => {
+  const writes: number[] = [];
+  const counted = (real: Sink) =>
+    sinkWith(real, {
+      write(write) {
+        writes.push(write.requests.length);
+        return real.write(write);
+      },
+    });
+  const { gate, pump, agent } = await house(context, { sink: counted });
+  const seals = Array.from({ length: 30 }, (_, seq) => sealOf(pump, { seq }, { seq, brings: true }));
+  await carry(gate, agent, seals);
+  assert.deepEqual(writes, [30]);
+});
 
 test('the certificate that comes along is taken where its hash is the thumbprint, and the authority is not asked', async (context) => {
   const { gate, pump, agent } = await house(context);
