@@ -11,6 +11,7 @@ import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
 import { benchGrowth } from './growth.ts';
 import { benchHostile } from './hostile.ts';
+import { benchIssue } from './issue.ts';
 import { benchMqtt } from './mqtt.ts';
 import { benchPublic } from './public.ts';
 import { benchReadings } from './readings.ts';
@@ -70,6 +71,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   bulk: {
     about: 'a change of a hundred thousand subjects; with --base PATH an older tree beside',
     run: async (words) => ({ rows: await benchBulk(words) }),
+  },
+  issue: {
+    about: 'certificates from requests, many at once, each durable; CFSSL beside',
+    run: async () => ({ rows: await benchIssue() }),
   },
   arrivals: {
     about: 'arrivals of shipments, many at once, each durable; bare inserts beside',
