@@ -12,7 +12,12 @@ const files: Record<
 > = {
   'fleet.yaml': {
     ...{ shape: FleetFile, sources: ['fleet-config.ts', 'figures-address.ts'] },
-    sections: { alerts: 'alerts-config.ts', keys: 'keys-config.ts', signals: 'signals-config.ts' },
+    sections: {
+      alerts: 'alerts-config.ts',
+      keys: 'keys-config.ts',
+      profiles: 'profiles-config.ts',
+      signals: 'signals-config.ts',
+    },
   },
   'desk.yaml': {
     ...{ shape: DeskFile, sources: ['desk-config.ts'] },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PortcullisError } from './errors.ts';
 import { FleetName, Kind, SubjectId, Timestamp } from './identity.ts';
+import { KeyAlgorithm } from './key-algorithms.ts';
 
 const Base64 = z
   .string()
@@ -16,10 +17,13 @@ export const EnrolmentToken = z.object({
   secret: TokenSecret,
   /** Root certificates in DER, base64: the only ones that the device trusts for enrolling. */
   roots: z.array(Base64).min(1).max(4),
+  /** What the device makes as its key. Not given, or none that this version knows: P-256. */
+  keys: KeyAlgorithm.optional().catch(undefined),
 });
 export type EnrolmentToken = z.infer<typeof EnrolmentToken>;
 
-const tokenLengthMax = 16_384;
+/** Four roots of ML-DSA-87, and the rest. */
+const tokenLengthMax = 65_536;
 
 export function formatToken(token: EnrolmentToken): string {
   return Buffer.from(JSON.stringify(token)).toString('base64url');

@@ -2,8 +2,8 @@
  * What the certificates of a fleet are signed with and for: one name for the key and the signature that it makes. Whoever signs or verifies
  * takes digest and identifier from here.
  */
-import { z } from 'zod';
 import { objectIdentifiers } from './object-identifiers.ts';
+import { oneOf } from './one-of.ts';
 
 interface Facts {
   /** As `node:crypto` names it. */
@@ -29,7 +29,7 @@ export const keyAlgorithms = {
 
 export type KeyAlgorithm = keyof typeof keyAlgorithms;
 
-export const KeyAlgorithm = z.enum(Object.keys(keyAlgorithms) as [KeyAlgorithm, ...KeyAlgorithm[]]);
+export const KeyAlgorithm = oneOf(Object.keys(keyAlgorithms) as [KeyAlgorithm, ...KeyAlgorithm[]]);
 
 /** What a `KeyObject` says of itself. */
 interface KeyFacts {

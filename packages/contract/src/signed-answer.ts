@@ -39,10 +39,10 @@ export const SignedAnswer = z.object({
     .string()
     .max(262_144)
     .regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64'),
-  /** ECDSA with SHA-256 over `answerBytes`, DER, base64. */
+  /** Over `answerBytes`, base64: ECDSA with SHA-256, in DER, or ML-DSA. */
   signature: z
     .string()
-    .max(1_024)
+    .max(8_192)
     .regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64'),
   /** Of the key that signed, and who issued it, in PEM. */
   signer: z.string().max(16_384),

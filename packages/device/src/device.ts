@@ -10,7 +10,7 @@ export { enrol, requireOwn } from './credential/enrol.ts';
 export { exportCredential } from './credential/export.ts';
 export { type Proof, prove } from './credential/prove.ts';
 export { confirm, findGates, renew } from './credential/renew.ts';
-export { makeKey, makeRequest } from './credential/request.ts';
+export { algorithmOfKey, makeKey, makeRequest } from './credential/request.ts';
 export { tokenFrom } from './credential/token-word.ts';
 export { diskFailure, makeDirectory, removeDirectories } from './durable.ts';
 export { exchange, parseAnswer, problemOf } from './link/exchange.ts';

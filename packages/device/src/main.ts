@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { PortcullisError } from '@portcullis/contract';
+import { KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import { carry } from './commands/carry-command.ts';
 import { enrolDevice } from './commands/enrol-command.ts';
 import { dropOutbox, listOutbox, retryOutbox } from './commands/outbox-command.ts';
@@ -28,6 +28,7 @@ const help = `portcullis-device: the device's side of a fleet
   portcullis-device verify FILE|- --root FILE  check a public answer or a label's statement, without a network
 
   --device DIR        where credential and outbox are (PORTCULLIS_DEVICE, else ./device)
+  --keys ALGORITHM    enrol: what key is made: p-256, ml-dsa-44, ml-dsa-65 or ml-dsa-87 (what the token says)
   --replace           enrol: where a credential is, move it aside, with the readings of its subject
   --json              one JSON object instead of words; also when it fails
   --version           the version of this program
@@ -69,6 +70,7 @@ const options = {
   mqtt: { type: 'boolean', default: false },
   gate: { type: 'string', multiple: true },
   via: { type: 'string', multiple: true },
+  keys: { type: 'string' },
   replace: { type: 'boolean', default: false },
   refused: { type: 'boolean', default: false },
   resume: { type: 'boolean' },
@@ -117,7 +119,10 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
     case 'enrol': {
       const [token] = operandsOf(operands, 1, 1, 'enrol TOKEN|@FILE|-');
       return enrolDevice(
-        { token: await tokenFrom(token as string), directory: values.device, replace: values.replace },
+        {
+          ...{ token: await tokenFrom(token as string), directory: values.device, replace: values.replace },
+          keys: keysOf(values),
+        },
         output,
       );
     }
@@ -197,6 +202,12 @@ function outboxCommand([name, ...operands]: string[], values: Values, output: Ou
     default:
       throw new PortcullisError('usage', `outbox "${name ?? ''}" is unknown; it must be one of [list, drop, retry]`);
   }
+}
+
+function keysOf({ keys }: Values): KeyAlgorithm | undefined {
+  const parsed = KeyAlgorithm.optional().safeParse(keys);
+  if (parsed.success) return parsed.data;
+  throw new PortcullisError('usage', `--keys ${parsed.error.issues[0]?.message}`);
 }
 
 function operandsOf(operands: string[], least: number, most: number, usage: string): string[] {

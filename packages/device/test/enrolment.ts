@@ -133,8 +133,10 @@ export async function startEnrolment(fleet = makeTestFleet()) {
   };
   const answer = ({ path, body }: Received) => {
     const asked = JSON.parse(body) as Record<string, string>;
-    const made = routes[path]?.(asked, path) ?? refused(404, 'route_unknown');
     const given = wishes.instead.shift();
+    // What is refused is not looked at.
+    if (typeof given === 'object' && given.status >= 400) return given;
+    const made = routes[path]?.(asked, path) ?? refused(404, 'route_unknown');
     if (given !== undefined && (typeof given !== 'object' || given.status !== 0)) return given;
     if (made.status !== 200 || purposes[path] === undefined) return made;
     const whole = signed(askedBy(path, asked), { ...(made.body as object), ...wishes.more });

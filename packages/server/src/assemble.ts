@@ -3,6 +3,7 @@
  * reverse, whatever fails on the way.
  */
 import { join } from 'node:path';
+import type { KeyAlgorithm } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { type Alerts, openAlerts, openTelling, openWatches } from './alerts/alerts.ts';
 import { type Api, openApi } from './api/api.ts';
@@ -77,20 +78,26 @@ export async function assembleRecords(
   const alerts = openAlerts({ store, journal, system });
   const revocation = openRevocation({ store, journal, system });
   const keys = stack.use(openKeys({ directory, keys: config.keys, system, credentials }));
-  const issuance = await openIssuance({ store, keys, system, publicUrl: config.revocationUrl });
+  const issuance = await openIssuance({
+    store,
+    keys,
+    system,
+    publicUrl: config.revocationUrl,
+    profiles: config.profiles,
+  });
   const parts = { ...config, alerts, store, journal, attributes, revocation, issuance, system, log };
-  const enrolment = openEnrolment({ ...parts, makeKey: keyWithRequest });
+  const enrolment = openEnrolment({ ...parts, makeKey: () => keyWithRequest(issuance.keysOf('authority')) });
   const seal = fileSeal(join(home, 'credentials.key'), system);
   const keyCredentials = openKeyCredentials({ ...parts, seal });
   const codes = openCodes({ journal, system });
-  const labels = openLabels({ ...parts, makeKey: keyWithRequest });
+  const labels = openLabels({ ...parts, makeKey: () => keyWithRequest(issuance.keysOf('shipment')) });
   const imports = openImports(parts);
   const kept = { store, journal, alerts, attributes, revocation, issuance, enrolment, keyCredentials };
   return { ...kept, codes, imports, labels };
 }
 
-function keyWithRequest(): { key: string; request: Buffer } {
-  const key = makeKey();
+function keyWithRequest(algorithm: KeyAlgorithm): { key: string; request: Buffer } {
+  const key = makeKey(algorithm);
   return { key, request: makeRequest(key, 'authority') };
 }
 

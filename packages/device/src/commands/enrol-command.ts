@@ -1,3 +1,4 @@
+import type { KeyAlgorithm } from '@portcullis/contract';
 import { enrol } from '../credential/enrol.ts';
 import { KnownTime } from '../credential/known-time.ts';
 import { prove } from '../credential/prove.ts';
@@ -8,9 +9,10 @@ import type { Output } from './output.ts';
 
 /** Enrols, and shows the new pair to a gate. The pair is on disk before that: a gate that is down loses nothing. */
 export async function enrolDevice(
-  { token, directory, replace }: { token: string; directory: string; replace: boolean },
+  asked: { token: string; directory: string; replace: boolean; keys: KeyAlgorithm | undefined },
   output: Output,
 ): Promise<number> {
+  const { directory } = asked;
   makeDirectory(directory);
   const lock = holdDirectory(directory);
   const time = new KnownTime(realSystem);
@@ -20,7 +22,7 @@ export async function enrolDevice(
       replaced = where;
       output.notice(`portcullis-device: what was there before is in "${where}"`);
     };
-    const credential = await enrol({ token, directory, replace, onReplaced, time });
+    const credential = await enrol({ ...asked, onReplaced, time });
     const { subject, kind, fleet, notAfter, renewAfter, gates } = credential;
     const proof = await prove(credential, time);
     const proven = 'gate' in proof;

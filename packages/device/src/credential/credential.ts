@@ -1,8 +1,8 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CredentialFile, PendingKey, PortcullisError } from '@portcullis/contract';
+import { CredentialFile, KeyAlgorithm, PendingKey, PortcullisError } from '@portcullis/contract';
 import { readSecretFile, replaceFile } from '../durable.ts';
-import { makeKey } from './request.ts';
+import { algorithmOfKey, makeKey } from './request.ts';
 
 export type Credential = CredentialFile;
 
@@ -41,24 +41,40 @@ export function writeCredential(file: string, credential: Credential): void {
   replaceFile(file, `${JSON.stringify(credential, null, 2)}\n`);
 }
 
-/** The key that waits for its certificate: the one of an earlier try where there is one. */
-export function pendingKey(directory: string): string {
-  return keyIn(pendingFileIn(directory));
+/** The key that waits for its certificate: the one of an earlier try where there is one of this algorithm. */
+export function pendingKey(directory: string, algorithm: KeyAlgorithm = 'p-256'): string {
+  return keyIn(pendingFileIn(directory), algorithm);
 }
 
 /** One was made, and what it was made for did not end: the token is good for this key alone. */
 export const hasReplacingKey = (directory: string) => existsSync(replacingFileIn(directory));
 
-export function replacingKey(directory: string): string {
-  return keyIn(replacingFileIn(directory));
+export function replacingKey(directory: string, algorithm: KeyAlgorithm): string {
+  return keyIn(replacingFileIn(directory), algorithm);
 }
 
-function keyIn(file: string): string {
+/** What is guessed may not be what the authority takes: its refusal says what is (`expected`), and that is tried once. */
+export async function withKeyTaken<Result>(
+  guessed: KeyAlgorithm,
+  work: (algorithm: KeyAlgorithm) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work(guessed);
+  } catch (error) {
+    if (!(error instanceof PortcullisError) || error.code !== 'key_refused') throw error;
+    const { expected } = error.detail;
+    const taken = KeyAlgorithm.safeParse(Array.isArray(expected) ? expected[0] : undefined);
+    if (!taken.success || taken.data === guessed) throw error;
+    return work(taken.data);
+  }
+}
+
+function keyIn(file: string, algorithm: KeyAlgorithm): string {
   if (existsSync(file)) {
     const parsed = PendingKey.safeParse(parseJson(readSecretFile(file)));
-    if (parsed.success) return parsed.data.key;
+    if (parsed.success && algorithmOfKey(parsed.data.key) === algorithm) return parsed.data.key;
   }
-  const key = makeKey();
+  const key = makeKey(algorithm);
   replaceFile(file, `${JSON.stringify({ key })}\n`);
   return key;
 }

@@ -58,6 +58,25 @@ test('a token that is refused leaves no credential and says so by its code', asy
   assert.equal(existsSync(credentialFileIn(directory)), false);
 });
 
+test('whose kind of key is not taken makes one that is, as the refusal says, and asks once more', async () => {
+  const [directory, before] = [newDirectory(), authority.server.requests.length];
+  const problem = { type: 'about:blank', title: 'no' };
+  const refusal = (expected: string[]) => ({
+    status: 422,
+    body: { ...problem, status: 422, reason: 'key_refused', expected },
+  });
+  const asked = (more: object = {}) => enrol({ token: authority.token, directory, ...more });
+  authority.wishes.instead = [refusal(['ml-dsa-44']), refusal(['ml-dsa-65'])];
+  await assert.rejects(asked(), { code: 'key_refused' });
+  assert.equal(createPrivateKey(pendingIn(directory)).asymmetricKeyType, 'ml-dsa-44');
+  authority.wishes.instead = [refusal(['ml-dsa-44'])];
+  await assert.rejects(asked({ keys: 'ml-dsa-87' }), { code: 'key_refused' });
+  assert.equal(createPrivateKey(pendingIn(directory)).asymmetricKeyType, 'ml-dsa-87', 'as it was told');
+  authority.wishes.instead = [refusal(['rsa-1024'])];
+  await assert.rejects(asked(), { code: 'key_refused' });
+  assert.equal(authority.server.requests.length - before, 4);
+});
+
 for (const [what, leaf] of [
   ['another subject', { uri: 'device/truck-18' }],
   ['a subject that begins with the same name', { uri: 'device/truck-17b' }],

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { IssuedCredential, PortcullisError, parseToken, proofBytes } from '@portcullis/contract';
+import { IssuedCredential, type KeyAlgorithm, PortcullisError, parseToken, proofBytes } from '@portcullis/contract';
 import { makeDirectory } from '../durable.ts';
 import { Link } from '../link/link.ts';
 import type { Moment } from '../link/moment.ts';
@@ -15,6 +15,7 @@ import {
   pendingKey,
   readCredential,
   replacingKey,
+  withKeyTaken,
 } from './credential.ts';
 import type { KnownTime } from './known-time.ts';
 import { moveAside } from './move-aside.ts';
@@ -28,6 +29,8 @@ export interface Enrolment {
   replace?: boolean;
   /** Where the credential before this one is now. */
   onReplaced?: (where: string) => void;
+  /** What key is made; not given: what the token says. */
+  keys?: KeyAlgorithm | undefined;
   /** Where the system's clock may be wrong: then the authority is asked for the time first. */
   time?: KnownTime;
 }
@@ -37,22 +40,33 @@ export interface Enrolment {
  * asked for again. The token's root is the only trusted one: nothing is sent to a server that it does not vouch for.
  * The token's secret goes nowhere, and what comes back is the authority's own or is not taken.
  * @throws {PortcullisError} `usage` (not a token), `credential_exists`, `server_not_verified`, `server_unreachable`, `token_refused`,
- * `answer_not_verified`
+ * `answer_not_verified`, `key_refused`
  */
-export async function enrol({ token, directory, replace = false, onReplaced, time }: Enrolment): Promise<Credential> {
-  const { url, subject, secret, roots } = parseToken(token);
+export async function enrol({
+  token,
+  directory,
+  replace = false,
+  onReplaced,
+  ...asked
+}: Enrolment): Promise<Credential> {
+  const { url, subject, secret, roots, keys: told = 'p-256' } = parseToken(token);
+  const { keys, time } = asked;
   makeDirectory(directory);
   const old = existing(directory);
   if (old && !replace) throw occupied(directory, old);
   // The one before may have been moved aside already, by a try that ended there.
-  const key = old || hasReplacingKey(directory) ? replacingKey(directory) : pendingKey(directory);
+  const keyOf = old || hasReplacingKey(directory) ? replacingKey : pendingKey;
   const trust = { roots: roots.map(pemOf).join('') };
   const link = new Link({ ...trust, role: 'enroller', moment: time?.moment });
   try {
-    const request = makeRequest(key, subject);
-    const work = () => issuedFor(link, { ...{ url, secret, trust, request }, moment: time?.moment() });
     const authority = () => ({ ...trust, enrolment: url, floor: firstMoment(trust.roots) });
-    const credential = { ...(await (time ? time.withIt(authority, work) : work())), key };
+    const issuedOf = async (algorithm: KeyAlgorithm) => {
+      const key = keyOf(directory, algorithm);
+      const request = makeRequest(key, subject);
+      const work = () => issuedFor(link, { ...{ url, secret, trust, request }, moment: time?.moment() });
+      return { ...(await (time ? time.withIt(authority, work) : work())), key };
+    };
+    const credential = await (keys === undefined ? withKeyTaken(told, issuedOf) : issuedOf(keys));
     requireOwn(credential, subject);
     const aside = old && moveAside(directory, old, credential);
     adoptCredential(directory, credential);

@@ -17,32 +17,35 @@ import {
   credentialFileIn,
   pairOf,
   pendingKey,
+  withKeyTaken,
   writeCredential,
 } from './credential.ts';
 import { requireOwn } from './enrol.ts';
 import type { KnownTime } from './known-time.ts';
 import { signatureBy } from './proof.ts';
-import { makeRequest } from './request.ts';
+import { algorithmOfKey, makeRequest } from './request.ts';
 
 /**
- * A new key and certificate for the same subject, signed for by the old key, and on disk beside the old pair when this resolves. The
+ * A new key, of the same algorithm for as long as that is taken, and certificate for the same subject, signed for by the old key, and on disk beside the old pair when this resolves. The
  * old one is superseded only when the new one is confirmed: a crash anywhere leaves a working pair and the same next step.
  * @throws {PortcullisError} `renewal_refused`, `server_not_verified`, `server_unreachable`, `answer_not_verified`
  */
 export async function renew({ credential, directory, signal, time }: Renewal): Promise<Credential> {
   const { subject } = credential;
-  const next = await withLink(credential, { signal, time }, async (link) => {
-    const key = pendingKey(directory);
-    const request = makeRequest(key, subject);
-    const issued = await askWith(link, credential, {
-      purpose: 'renewal',
-      path: '/v1/renewals',
-      request,
-      shape: IssuedCredential,
-      moment: time?.moment(),
-    });
-    return { ...issued, key, unconfirmed: true as const, previous: pairOf(credential) };
-  });
+  const next = await withLink(credential, { signal, time }, (link) =>
+    withKeyTaken(algorithmOfKey(credential.key) ?? 'p-256', async (algorithm) => {
+      const key = pendingKey(directory, algorithm);
+      const request = makeRequest(key, subject);
+      const issued = await askWith(link, credential, {
+        purpose: 'renewal',
+        path: '/v1/renewals',
+        request,
+        shape: IssuedCredential,
+        moment: time?.moment(),
+      });
+      return { ...issued, key, unconfirmed: true as const, previous: pairOf(credential) };
+    }),
+  );
   requireOwn(next, subject);
   adoptCredential(directory, next);
   return next;

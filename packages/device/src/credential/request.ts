@@ -8,6 +8,9 @@ export function makeKey(algorithm: KeyAlgorithm = 'p-256'): string {
   return freshKey(algorithm).export({ type: 'pkcs8', format: 'pem' }) as string;
 }
 
+/** What a key in PEM is of; undefined: of none that is made here. */
+export const algorithmOfKey = (keyPem: string) => keyAlgorithmOf(createPrivateKey(keyPem));
+
 function freshKey(algorithm: KeyAlgorithm): KeyObject {
   const { keyType } = keyAlgorithms[algorithm];
   if (keyType === 'ec') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;

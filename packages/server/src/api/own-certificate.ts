@@ -20,7 +20,7 @@ export class OwnCertificate {
 
   async obtain(): Promise<ServerIdentity> {
     const { issuance, journal, hosts } = this.#rooms;
-    const key = makeKey();
+    const key = makeKey(issuance.keysOf('authority'));
     const request = makeRequest(key, 'authority');
     const signed = await issuance.issue(issuance.check({ subject: 'authority', kind: 'authority', request, hosts }));
     const entry = {

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type FleetName, Host } from '@portcullis/contract';
+import { type FleetName, Host, type KeyAlgorithm } from '@portcullis/contract';
 import { credentialFileIn, makeDirectory, writeCredential } from '@portcullis/device';
 import { assembleRecords, type Records } from '../assemble.ts';
 import { type FleetConfig, loadDeskConfig, loadFleetConfig, loadGateConfig } from '../config/config.ts';
@@ -21,6 +21,8 @@ export interface WantedFleet {
   desk?: DeskPlace;
   keys?: Keeping;
   publicName?: string | undefined;
+  /** Of the keys of root and issuers. */
+  algorithm?: KeyAlgorithm | undefined;
 }
 
 /** Where the certificates of root and issuers come from: what the store begins with is put into it. */
@@ -30,6 +32,7 @@ export type Beginning = (parts: {
   system: System;
   fleet: FleetName;
   publicUrl: string | undefined;
+  algorithm?: KeyAlgorithm | undefined;
 }) => Promise<{ root: string }>;
 
 /** All that a fleet begins with: root, issuers, the first operator, gate and desk, and the files of configuration. */
@@ -40,11 +43,11 @@ export async function makeFleetDirectory(
   check: (records: Records, config: FleetConfig) => Promise<void> = async () => undefined,
 ): Promise<void> {
   const config = await writeConfiguration(directory, made);
-  const { fleet } = made;
+  const { fleet, algorithm } = made;
   const home = join(directory, 'authority');
   const store = await createSqliteStore(home);
   const keys = keysOf(directory, config.keys);
-  const { root } = await begin({ store, keys, system: realSystem, fleet, publicUrl: config.revocationUrl });
+  const { root } = await begin({ store, keys, system: realSystem, fleet, publicUrl: config.revocationUrl, algorithm });
   await keys[Symbol.asyncDispose]();
   await store[Symbol.asyncDispose]();
   await replaceFile(join(directory, 'root.pem'), root, forEverybody);

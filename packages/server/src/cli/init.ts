@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { FleetName, Host, PortcullisError } from '@portcullis/contract';
+import { FleetName, Host, KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { realSystem } from '../telemetry/telemetry.ts';
 import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { DeskPlace, WantedFleet } from './fleet-directory.ts';
-import { type KeepingOptions, keepingOf, withKeepingOptions } from './keeping-options.ts';
+import { type KeepingOptions, keepingOf, keyAlgorithm, withKeepingOptions } from './keeping-options.ts';
 import { madeWords } from './made-words.ts';
 import type { Output } from './output.ts';
 import { makeWhole, requireEmpty } from './whole-directory.ts';
@@ -16,6 +16,7 @@ interface InitOptions extends FleetOptions, KeepingOptions {
   host?: string[];
   desk: string;
   publicName?: string;
+  keys: string;
   rootRequest?: string;
   rootAnswer?: string;
   importIssuer?: string;
@@ -44,6 +45,11 @@ export function initCommand(program: Command, output: Output): void {
     .option(
       '--public-name <name>',
       'a DNS name that stays: certificates name it, on N+9, for whoever asks for lists of revoked ones (none: they name nothing)',
+    )
+    .option(
+      '--keys <algorithm>',
+      `what the keys of root and issuers are of, and with them those of the fleet: ${KeyAlgorithm.options.join(', ')}`,
+      'p-256',
     )
     .option(
       '--root-request <file>',
@@ -111,7 +117,8 @@ function wantedFleet(options: InitOptions): WantedFleet {
   if (publicName !== undefined && (!Host.safeParse(publicName).success || isIP(publicName) !== 0))
     throw new PortcullisError('usage', `--public-name ${publicName} is no DNS name; an address may not stay`);
   const fleet = FleetName.parse(`fleet-${realSystem.random(4).toString('hex')}`);
-  return { fleet, basePort, hosts: options.host, desk, publicName, ...keepingOf(options) };
+  const algorithm = keyAlgorithm(options.keys, options);
+  return { fleet, basePort, hosts: options.host, desk, publicName, algorithm, ...keepingOf(options) };
 }
 
 function deskPlace(word: string): DeskPlace {

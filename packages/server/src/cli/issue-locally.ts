@@ -17,7 +17,7 @@ export async function issueLocally(
   { subject, kind, readOnly }: Wanted,
 ): Promise<Credential> {
   const { issuance, journal, attributes } = records;
-  const key = makeKey();
+  const key = makeKey(issuance.keysOf(kind));
   const signed = await issuance.issue(issuance.check({ subject, kind, request: makeRequest(key, subject) }));
   await journal.change(
     { actor: 'authority', action: 'certificates.issue', reason: 'issued on the store itself' },

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { PortcullisError } from '@portcullis/contract';
+import { KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import type { Keeping } from '../keys/keys.ts';
 
@@ -20,6 +20,14 @@ export function withKeepingOptions(command: Command): Command {
     .option('--pkcs11-module <file>', 'keep the keys in a token: the PKCS#11 module of its maker, which p11-kit loads')
     .option('--pkcs11-token <name>', 'its label, or its serial number')
     .option('--pkcs11-pin-file <file>', 'a file with its PIN, mode 600, or credential:NAME');
+}
+
+/** @throws {PortcullisError} `usage` */
+export function keyAlgorithm(word: string, { pkcs11Module }: KeepingOptions): KeyAlgorithm {
+  const parsed = KeyAlgorithm.safeParse(word);
+  if (!parsed.success) throw new PortcullisError('usage', `--keys ${parsed.error.issues[0]?.message}`);
+  if (parsed.data === 'p-256' || pkcs11Module === undefined) return parsed.data;
+  throw new PortcullisError('usage', `--keys ${word} is not kept in a token; with --pkcs11-module it must be p-256`);
 }
 
 /** What is named stays where it is: it is found again from any directory. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { FleetName, PortcullisError } from '@portcullis/contract';
+import { FleetName, type KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import { makeDirectory } from '@portcullis/device';
 import { z } from 'zod';
 import { KeysConfig, readTextFile } from '../config/config.ts';
@@ -35,14 +35,14 @@ export function readRequest(file: string): RootRequest {
 export async function makeRootDirectory(
   directory: string,
   fleet: FleetName,
-  keeping: { keys?: Keeping },
+  { algorithm, ...keeping }: { keys?: Keeping; algorithm: KeyAlgorithm },
 ): Promise<Root> {
   requireEmpty(directory);
   let root: Root | undefined;
   await makeWhole(directory, async (beside) => {
     makeDirectory(join(beside, 'keys'));
     await using keys = keysIn(beside, keeping.keys);
-    root = await makeRoot({ keys, system: realSystem, fleet });
+    root = await makeRoot({ keys, system: realSystem, fleet, algorithm });
     await createFile(join(beside, 'root.pem'), toPem('CERTIFICATE', root.certificate));
     const file = { format: 'portcullis-root-1', fleet, ...keeping };
     await createFile(join(beside, 'root.json'), `${JSON.stringify(file, null, 2)}\n`);

@@ -5,7 +5,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { copyFile, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { FleetName, Host, PortcullisError } from '@portcullis/contract';
+import { FleetName, Host, KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import { makeDirectory } from '@portcullis/device';
 import { z } from 'zod';
 import { KeysConfig, readTextFile } from '../config/config.ts';
@@ -27,6 +27,7 @@ const Wanted = z.strictObject({
   desk: z.union([z.enum(['here', 'none']), z.strictObject({ host: Host })]),
   keys: KeysConfig.optional(),
   publicName: Host.optional(),
+  algorithm: KeyAlgorithm.optional(),
 });
 
 const waitingFor = (directory: string) => `${resolve(directory)}.waiting`;
@@ -43,7 +44,7 @@ export async function begin(directory: string, made: WantedFleet, file: string, 
   await makeWhole(waiting, async (beside) => {
     const { keys: keeping, revocationUrl: publicUrl } = await writeConfiguration(beside, made);
     await using keys = keysOf(beside, keeping);
-    const asked = await askRoot({ keys, fleet: made.fleet, publicUrl });
+    const asked = await askRoot({ keys, fleet: made.fleet, publicUrl, algorithm: made.algorithm });
     shown = asked.keys;
     await createFile(join(beside, wantedFile), `${JSON.stringify(made)}\n`);
     await writeNew(file, asked.request);

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { KeyAlgorithm } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { FleetOptions } from './fleet-client.ts';
-import { type KeepingOptions, keepingOf, withKeepingOptions } from './keeping-options.ts';
+import { type KeepingOptions, keepingOf, keyAlgorithm, withKeepingOptions } from './keeping-options.ts';
 import type { Output } from './output.ts';
 
 export function rootCommands(program: Command, output: Output): void {
@@ -10,8 +11,9 @@ export function rootCommands(program: Command, output: Output): void {
   withKeepingOptions(root.command('create'))
     .argument('<dir>')
     .argument('<request>')
+    .option('--keys <algorithm>', `what its key is of: ${KeyAlgorithm.options.join(', ')}`, 'p-256')
     .description('make the root of the fleet that a request names: a key, and its certificate')
-    .action((dir: string, request: string, options: FleetOptions & KeepingOptions) =>
+    .action((dir: string, request: string, options: FleetOptions & RootOptions) =>
       create(dir, request, options, output),
     );
   root
@@ -25,10 +27,17 @@ export function rootCommands(program: Command, output: Output): void {
     .action((dir: string, request: string, answer: string) => sign(dir, request, answer, output));
 }
 
-async function create(directory: string, request: string, options: KeepingOptions, output: Output): Promise<void> {
+interface RootOptions extends KeepingOptions {
+  keys: string;
+}
+
+async function create(directory: string, request: string, options: RootOptions, output: Output): Promise<void> {
   const { makeRootDirectory, readRequest } = await import('./root-directory.ts');
   const { fleet } = readRequest(request);
-  const root = await makeRootDirectory(directory, fleet, keepingOf(options));
+  const root = await makeRootDirectory(directory, fleet, {
+    ...keepingOf(options),
+    algorithm: keyAlgorithm(options.keys, options),
+  });
   const result = {
     root: root.name,
     directory,

@@ -9,7 +9,7 @@ import type { FleetConfig } from '../config/config.ts';
 
 /** Certificates that are never put on record: no gate admits them. */
 async function shown(issuance: Records['issuance'], subject: string, hosts: string[] | undefined) {
-  const key = makeKey();
+  const key = makeKey(issuance.keysOf(hosts ? 'authority' : 'device'));
   const request = makeRequest(key, subject);
   const asked = hosts
     ? ({ subject, kind: 'authority', request, hosts } as const)

@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { AlertsConfig } from './alerts-config.ts';
 import { MetricsConfig } from './figures-address.ts';
 import { KeysConfig } from './keys-config.ts';
+import { ProfilesSection } from './profiles-config.ts';
 import { readYaml } from './read-yaml.ts';
 import { AttributesSection, SignalsSection } from './signals-config.ts';
 
@@ -58,6 +59,8 @@ export const FleetFile = z.strictObject({
   /** Types of attribute names, or `{type, order}` with the values from the least strict to the strictest; a name that is not here gets the type of its first use. */
   attributes: AttributesSection.default({}),
   keys: KeysConfig.optional(),
+  /** By kind of subject (no checkpoint's, whose page knows P-256 alone), what its certificates are like. */
+  profiles: ProfilesSection.default({}),
   /** Who may signal, and what follows. */
   signals: SignalsSection.default({}),
   alerts: AlertsConfig.default(AlertsConfig.parse({})),

@@ -83,6 +83,7 @@ interface Inner {
   shape?: Record<string, z.ZodType>;
   innerType?: z.ZodType;
   valueType?: z.ZodType;
+  keyType?: { _zod: { def: { entries?: object } } };
   element?: z.ZodType;
   options?: z.ZodType[];
 }
@@ -93,7 +94,7 @@ function keysAt(shape: z.ZodType, path: PropertyKey[]): string[] {
   if (inner.innerType) return keysAt(inner.innerType, path);
   const [first, ...rest] = path;
   if (inner.options) return inner.options.flatMap((option) => keysAt(option, path));
-  if (first === undefined) return Object.keys(inner.shape ?? {});
+  if (first === undefined) return Object.keys(inner.shape ?? inner.keyType?._zod.def.entries ?? {});
   const next = inner.shape?.[String(first)] ?? inner.valueType ?? inner.element;
   return next ? keysAt(next, rest) : [];
 }

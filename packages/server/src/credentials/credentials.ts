@@ -8,6 +8,7 @@ import { createPublicKey, X509Certificate } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Kind, PortcullisError, ServerCertificate } from '@portcullis/contract';
 import {
+  algorithmOfKey,
   type Credential,
   confirm,
   credentialFileIn,
@@ -103,9 +104,14 @@ export class Credentials {
     this.#parts.onRenewed(this.#client);
   }
 
+  /** A fresh one, for what the process is beside a client: of the algorithm that the authority takes from it as one. */
+  makeKey(): string {
+    return makeKey(algorithmOfKey(this.#client.key));
+  }
+
   /** A fresh key each time: it lives in memory alone. */
   async obtainServer(): Promise<ServerCertificateHeld> {
-    const key = makeKey();
+    const key = this.makeKey();
     const request = makeRequest(key, this.#client.subject).toString('base64');
     const url = `${this.#parts.authority}/v1/server-certificates`;
     const issued = await exchange(this.#parts.link(), url, { request }, ServerCertificate);

@@ -9,7 +9,7 @@ import {
   PortcullisError,
   StandingsMessage,
 } from '@portcullis/contract';
-import { exchange, type Link, makeKey, makeRequest } from '@portcullis/device';
+import { exchange, type Link, makeRequest } from '@portcullis/device';
 import { GrowingBody } from '../bounds/bounds.ts';
 import { type Delegate, KnownStandings, Responder, type StatusAnswered } from '../ocsp/ocsp.ts';
 import { fromPem, statusRequestBytesMax, subjectOf } from '../pki/pki.ts';
@@ -22,6 +22,7 @@ interface Parts {
   authority: string;
   subject: string;
   link(): Link;
+  makeKey(): string;
   /** So long after the authority's last word nothing is said any more. */
   ageMsMax: number;
   system: Pick<System, 'now' | 'monotonic'>;
@@ -77,7 +78,7 @@ export class OcspSide {
 
   /** Resolves to when to ask again: milliseconds since 1970. */
   async #delegate(): Promise<number> {
-    const { authority, subject, link, system, log } = this.#parts;
+    const { authority, subject, link, makeKey, system, log } = this.#parts;
     try {
       const key = makeKey();
       const body = { request: makeRequest(key, subject).toString('base64') };

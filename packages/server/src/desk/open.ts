@@ -46,10 +46,11 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
   });
   const enrolment = new Front(held, { limits, log, system, answer: (request) => relaying.answer(request) });
   const { subject } = credentials.client;
-  const open = new PublicSide({ directory, settings, subject, link: () => link, relaying, held, system, log });
+  const makeKey = () => credentials.makeKey();
+  const open = new PublicSide({ directory, settings, subject, link: () => link, makeKey, relaying, held, system, log });
   const lists = new HeldLists({ authority, link: () => link, log });
   const ageMsMax = limits.publicAgeMs;
-  const ocsp = new OcspSide({ authority, subject, link: () => link, ageMsMax, system, log });
+  const ocsp = new OcspSide({ authority, subject, link: () => link, makeKey, ageMsMax, system, log });
   const publishing = new PlainFront({
     ...{ limits, log },
     answer: (request) => (ocsp.takes(request) ? ocsp : lists).answer(request),

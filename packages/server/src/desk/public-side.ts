@@ -19,6 +19,7 @@ interface Parts {
   settings: DeskSettings;
   subject: string;
   link(): Link;
+  makeKey(): string;
   relaying: Relaying;
   held: ServerCertificateHeld;
   system: System;
@@ -37,12 +38,12 @@ export class PublicSide {
   #phones: Phones | undefined;
 
   constructor(parts: Parts) {
-    const { directory, settings, subject, link, relaying, held, system, log } = parts;
+    const { directory, settings, subject, link, makeKey, relaying, held, system, log } = parts;
     const { authority, limits } = settings;
     this.#parts = parts;
     this.#issuers = issuersIn(held.trust);
     this.#record = new PublicRecord(system.monotonic);
-    this.#key = new PublicationKey({ directory, authority, subject, link, system, log });
+    this.#key = new PublicationKey({ directory, authority, subject, link, makeKey, system, log });
     const lookUps = new LookUps({ record: this.#record, ageMsMax: limits.lookUpAgeMs, system });
     const publication = new Publication({
       source: this.#record,

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FleetName, PublicationCertificate } from '@portcullis/contract';
-import { exchange, type Link, makeKey, makeRequest } from '@portcullis/device';
+import { exchange, type Link, makeRequest } from '@portcullis/device';
 import { z } from 'zod';
 import type { Signing } from '../publication/publication.ts';
 import { type Log, replaceFile, type System } from '../telemetry/telemetry.ts';
@@ -12,6 +12,7 @@ interface Parts {
   authority: string;
   subject: string;
   link(): Link;
+  makeKey(): string;
   system: Pick<System, 'now'>;
   log: Log;
 }
@@ -58,7 +59,7 @@ export class PublicationKey {
 
   async #renew(): Promise<number> {
     try {
-      const { authority, subject, link } = this.#parts;
+      const { authority, subject, link, makeKey } = this.#parts;
       const key = makeKey();
       const request = makeRequest(key, subject).toString('base64');
       const url = `${authority}/v1/publication-certificates`;

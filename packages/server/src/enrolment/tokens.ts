@@ -72,7 +72,13 @@ async function createToken(
     .execute();
   if (est) await allowEst(change, subject);
   const roots = fromPem('CERTIFICATE', parts.issuance.bundle.roots).map((der) => der.toString('base64'));
-  const token = formatToken({ url: enrolmentUrlFor(parts, kind), subject, secret, roots });
+  const token = formatToken({
+    url: enrolmentUrlFor(parts, kind),
+    subject,
+    secret,
+    roots,
+    keys: parts.issuance.keysOf(kind),
+  });
   const named = ensured.hosts && { hosts: ensured.hosts };
   const given = ensured.made === 'created' ? attributes : null;
   return { token, id, subject, kind, secret, expiresAt: timestamp(expiresAt), attributes: given, ...named };

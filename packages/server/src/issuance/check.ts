@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { type FleetName, type Kind, PortcullisError, type SubjectId, subjectUri } from '@portcullis/contract';
+import { createHash, createPublicKey } from 'node:crypto';
+import {
+  type FleetName,
+  type KeyAlgorithm,
+  type Kind,
+  keyAlgorithmOf,
+  PortcullisError,
+  type SubjectId,
+  subjectUri,
+} from '@portcullis/contract';
 import { parseRequest } from '../pki/pki.ts';
 import { labelProfile, ocspProfile, type Profile, profiles, publicationProfile, serverProfile } from './profiles.ts';
 
@@ -57,13 +65,24 @@ export class Permit {
   }
 }
 
-export function check(fleet: FleetName, asked: CheckRequest): Permit {
+/** `taken`: of the kind that asks, what its keys may be of; undefined: whatever a request may bring. */
+export function check(fleet: FleetName, asked: CheckRequest, taken: readonly KeyAlgorithm[] | undefined): Permit {
   const { publicKey } = parseRequest(asked.request);
   const subject = asked.subject as SubjectId;
   const profile = profileOf(asked);
+  // The others are made by our own processes, as the client's own key is.
+  if (taken && profile.purpose === 'client') requireTaken(publicKey, asked.kind, taken);
   const uri = subjectUri(fleet, asked.kind, subject);
   const { kind, hosts = [], answersFor: issuer } = asked;
   return Permit.of({ subject, kind, profile, publicKey, uri, hosts, issuer });
+}
+
+function requireTaken(spki: Buffer, kind: Kind, taken: readonly KeyAlgorithm[]): void {
+  const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  const found = keyAlgorithmOf(key) ?? `of ${key.asymmetricKeyType}`;
+  if (taken.some((one) => one === found)) return;
+  const words = `the public key is ${found}; of a ${kind} it must be one of [${taken.join(', ')}]`;
+  throw new PortcullisError('key_refused', words, { detail: { expected: taken, found } });
 }
 
 function profileOf({ kind, hosts, publication, label, answersFor }: CheckRequest): Profile {

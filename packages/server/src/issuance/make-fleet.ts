@@ -1,4 +1,4 @@
-import type { FleetName } from '@portcullis/contract';
+import type { FleetName, KeyAlgorithm } from '@portcullis/contract';
 import type { Keys, Signer } from '../keys/keys.ts';
 import { toPem } from '../pki/pki.ts';
 import type { Store } from '../storage/storage.ts';
@@ -24,15 +24,17 @@ interface Parts {
   publicUrl?: string | undefined;
   /** One that there is already; else one is made, whose key lies beside the others. */
   root?: Root | undefined;
+  /** Of the keys that are made; not given: P-256. */
+  algorithm?: KeyAlgorithm | undefined;
 }
 
 /** Makes the root and both issuers, and stores their certificates: the beginning of a fleet. The root's key signs nothing else. */
 export async function makeFleet(parts: Parts): Promise<{ root: string }> {
-  const { store, keys, system, fleet, publicUrl } = parts;
-  const root = parts.root ?? (await makeRoot({ keys, system, fleet }));
+  const { store, keys, system, fleet, publicUrl, algorithm } = parts;
+  const root = parts.root ?? (await makeRoot({ keys, system, fleet, algorithm }));
   const issuers: Begun['issuers'] = [];
   for (const issuer of firstIssuers) {
-    const signer: Signer = await keys.create(issuer.key);
+    const signer: Signer = await keys.create(issuer.key, algorithm);
     const wanted = { subject: issuerName(fleet, issuer), publicKey: signer.publicKey, publicUrl };
     issuers.push({ ...issuer, certificate: await signIssuer(root, wanted, system) });
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { FleetName, PortcullisError } from '@portcullis/contract';
+import { FleetName, type KeyAlgorithm, type Kind, PortcullisError } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Schema, Store, Writer } from '../storage/storage.ts';
@@ -7,8 +7,8 @@ import type { System } from '../telemetry/telemetry.ts';
 import { addressesAt } from './addresses.ts';
 import { check } from './check.ts';
 import { issue, type SignedCertificate } from './issue.ts';
-import { type FleetIssuer, openIssuers } from './issuers.ts';
-import { renewedAfterMsMin } from './profiles.ts';
+import { type FleetIssuer, issuingFor, openIssuers } from './issuers.ts';
+import { profiles as profilesOf, renewedAfterMsMin, serverProfile } from './profiles.ts';
 import type { ForeignCertificate, Issuance } from './promises.ts';
 
 interface Parts {
@@ -17,15 +17,23 @@ interface Parts {
   system: System;
   /** Where a desk publishes what is known of certificates: `http://NAME[:PORT]`. */
   publicUrl?: string | undefined;
+  /** By kind: what its keys are of. */
+  profiles?: Partial<Record<Kind, { keys: readonly KeyAlgorithm[] } | undefined>>;
 }
 
-export async function openIssuance({ store, keys, system, publicUrl }: Parts): Promise<Issuance> {
+export async function openIssuance({ store, keys, system, publicUrl, profiles = {} }: Parts): Promise<Issuance> {
   const settings = await readSettings(store);
   const issuers = await openIssuers(store, keys);
   const fleet = FleetName.parse(settings.get('fleet'));
   const addressesOf = (issuer: FleetIssuer) => (publicUrl === undefined ? undefined : addressesAt(publicUrl, issuer));
   const parts = { store, system, issuers, addressesOf };
   const below = issuers.filter(({ role }) => role !== 'root');
+  const keysOf = (kind: Kind): KeyAlgorithm => {
+    const { issuer } = kind === 'authority' ? serverProfile : profilesOf[kind];
+    return (
+      profiles[kind]?.keys[0] ?? (kind === 'checkpoint' ? 'p-256' : issuingFor(issuers, issuer).signer.keyAlgorithm)
+    );
+  };
   return {
     bundle: {
       version: Number(settings.get('bundleVersion')),
@@ -34,7 +42,8 @@ export async function openIssuance({ store, keys, system, publicUrl }: Parts): P
     },
     issuers: () => issuers,
     issuerOf: (certificate) => below.find(({ name }) => name === certificate.issuer)?.pem ?? '',
-    check: (request) => check(fleet, request),
+    keysOf,
+    check: (request) => check(fleet, request, profiles[request.kind]?.keys),
     issue: (permit) => issue(parts, permit),
     record,
     recordForeign,

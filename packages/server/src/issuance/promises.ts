@@ -1,3 +1,4 @@
+import type { KeyAlgorithm, Kind } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Writer } from '../storage/storage.ts';
 import type { CheckRequest, Permit } from './check.ts';
@@ -28,6 +29,8 @@ export interface Issuance {
   issuers(): readonly FleetIssuer[];
   /** The certificate of the issuer that signed this one, in PEM. `issuer`: the common name that it has there. */
   issuerOf(certificate: { issuer: string }): string;
+  /** What a new key of this kind of subject is made of. */
+  keysOf(kind: Kind): KeyAlgorithm;
   /** @throws {PortcullisError} `request_malformed`, `key_refused`, `request_signature_invalid` */
   check(request: CheckRequest): Permit;
   /** @throws {PortcullisError} `issuer_ended`. Signs. The serial is on disk before; the certificate is nobody's until it is recorded. */

@@ -3,7 +3,7 @@
  * either good is that the people who carry them compare the hashes of the keys that both machines show.
  */
 import { createHash, X509Certificate } from 'node:crypto';
-import { FleetName, PortcullisError } from '@portcullis/contract';
+import { FleetName, type KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
 import type { Keys } from '../keys/keys.ts';
 import { fromPem, makeRequest, parseRequest, readAuthority, readCertificate, toPem } from '../pki/pki.ts';
@@ -61,15 +61,18 @@ export async function askRoot({
   keys,
   fleet,
   publicUrl,
+  algorithm,
 }: {
   keys: Keys;
   fleet: FleetName;
   publicUrl?: string | undefined;
+  /** Of the keys that are made; not given: P-256. */
+  algorithm?: KeyAlgorithm | undefined;
 }): Promise<{ request: RootRequest; keys: ShownKey[] }> {
   const asked: RootRequest['issuers'] = [];
   const made: ShownKey[] = [];
   for (const issuer of firstIssuers) {
-    const signer = await keys.create(issuer.key);
+    const signer = await keys.create(issuer.key, algorithm);
     const subject = issuerName(fleet, issuer);
     const request = await makeRequest({ subject, publicKey: signer.publicKey }, signer);
     asked.push({ key: issuer.key, name: subject, request: toPem('CERTIFICATE REQUEST', request) });

@@ -1,5 +1,5 @@
 /** What a root does: it signs the fleet's issuers, and nothing else. Its key may be on another machine than theirs. */
-import type { FleetName } from '@portcullis/contract';
+import type { FleetName, KeyAlgorithm } from '@portcullis/contract';
 import type { BroughtSigner, Keys } from '../keys/keys.ts';
 import { makeCertificate } from '../pki/pki.ts';
 import type { System } from '../telemetry/telemetry.ts';
@@ -23,12 +23,15 @@ export async function makeRoot({
   keys,
   system,
   fleet,
+  algorithm,
 }: {
   keys: Keys;
   system: System;
   fleet: FleetName;
+  /** Of its key; not given: P-256. */
+  algorithm?: KeyAlgorithm | undefined;
 }): Promise<Root> {
-  const signer = await keys.create('root');
+  const signer = await keys.create('root', algorithm);
   const name = `${fleet} root`;
   const now = system.now();
   const [notBefore, notAfter] = [wholeSecond(now - backdateMs), wholeSecond(now + rootLifetimeMs)];
