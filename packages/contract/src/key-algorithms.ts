@@ -34,7 +34,7 @@ export const KeyAlgorithm = oneOf(Object.keys(keyAlgorithms) as [KeyAlgorithm, .
 /** What a `KeyObject` says of itself. */
 interface KeyFacts {
   asymmetricKeyType?: string | undefined;
-  asymmetricKeyDetails?: { namedCurve?: string | undefined } | undefined;
+  asymmetricKeyDetails?: { namedCurve?: string | undefined; modulusLength?: number | undefined } | undefined;
 }
 
 /** Undefined: a key of none of them. */
@@ -48,4 +48,29 @@ export function keyAlgorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyF
 /** What `sign` and `verify` of `node:crypto` are told to hash with, for a key of any kind that is taken. */
 export function digestOf({ asymmetricKeyType }: KeyFacts): 'sha256' | null {
   return asymmetricKeyType === 'ec' || asymmetricKeyType === 'rsa' ? 'sha256' : null;
+}
+
+/** ECDSA and RSA (PKCS#1 v1.5) with SHA-256, SHA-384 or SHA-512; Ed25519; ML-DSA: all that a certificate of anybody may be signed with. */
+export const certificateSignatures: readonly string[] = [
+  objectIdentifiers.ecdsaWithSha256,
+  objectIdentifiers.ecdsaWithSha384,
+  objectIdentifiers.ecdsaWithSha512,
+  objectIdentifiers.sha256WithRsaEncryption,
+  objectIdentifiers.sha384WithRsaEncryption,
+  objectIdentifiers.sha512WithRsaEncryption,
+  objectIdentifiers.ed25519,
+  objectIdentifiers.mlDsa44,
+  objectIdentifiers.mlDsa65,
+  objectIdentifiers.mlDsa87,
+];
+
+const rsaBitsMin = 2_048;
+/** P-256, P-384 and P-521, as OpenSSL names them. */
+const curves = ['prime256v1', 'secp384r1', 'secp521r1'];
+
+/** Whether a key is one that a certificate may be about: of at least 112 bits of strength (NIST SP 800-57 part 1 §5.6.1). */
+export function isStrongKey({ asymmetricKeyType = '', asymmetricKeyDetails }: KeyFacts): boolean {
+  if (asymmetricKeyType === 'rsa') return (asymmetricKeyDetails?.modulusLength ?? 0) >= rsaBitsMin;
+  if (asymmetricKeyType === 'ec') return curves.includes(asymmetricKeyDetails?.namedCurve ?? '');
+  return asymmetricKeyType === 'ed25519' || asymmetricKeyType.startsWith('ml-dsa-');
 }

@@ -8,6 +8,7 @@ export const objectIdentifiers = {
   /** RFC 5758 §3.2 */
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
   ecdsaWithSha384: '1.2.840.10045.4.3.3',
+  ecdsaWithSha512: '1.2.840.10045.4.3.4',
   /** RFC 8410 §3 */
   ed25519: '1.3.101.112',
   /** RFC 9881 §2: of the key and of the signature */
@@ -17,6 +18,8 @@ export const objectIdentifiers = {
   /** RFC 8017 appendix A */
   rsaEncryption: '1.2.840.113549.1.1.1',
   sha256WithRsaEncryption: '1.2.840.113549.1.1.11',
+  sha384WithRsaEncryption: '1.2.840.113549.1.1.12',
+  sha512WithRsaEncryption: '1.2.840.113549.1.1.13',
   /** RFC 8018 appendix A.4 */
   pbes2: '1.2.840.113549.1.5.13',
   /** RFC 7914 §7 */

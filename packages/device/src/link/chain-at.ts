@@ -3,7 +3,7 @@
  * wrong: OpenSSL judges by that clock alone. It takes less than OpenSSL does: chains of a fleet hold nothing else.
  */
 import type { X509Certificate } from 'node:crypto';
-import { objectIdentifiers } from '@portcullis/contract';
+import { certificateSignatures, der, isStrongKey, objectIdentifiers } from '@portcullis/contract';
 import { type Facts, factsOf, hasUsage, pathLengthIn } from './extensions.ts';
 import { areValidWithin, type Moment } from './moment.ts';
 
@@ -11,18 +11,21 @@ const basicConstraints = '551d13';
 const keyUsage = '551d0f';
 /** What is understood here; RFC 5280 §4.2 refuses whatever else is critical. With alternative names and extended usages. */
 const understood = new Set([basicConstraints, keyUsage, '551d11', '551d25']);
-/** Of what certificates are about: an issuer that has any is nothing for this judgement. */
-const nameConstraints = '551d1e';
+/**
+ * What narrows a certificate or what is below it, critical or not, and is not judged here: nameConstraints (RFC 5280 §4.2.1.10),
+ * nsCertType, proxyCertInfo (RFC 3820 §3.8), addresses and numbers of networks (RFC 3779 §2, §3).
+ */
+const narrowing = [
+  ...['2.5.29.30', '2.16.840.1.113730.1.1', '1.3.6.1.5.5.7.1.14'],
+  ...['1.3.6.1.5.5.7.1.7', '1.3.6.1.5.5.7.1.8'],
+].map(identifierHex);
 const [digitalSignature, keyCertSign] = [0, 5];
-const rsaBitsMin = 2_048;
+const signatures = certificateSignatures.map(identifierHex);
 
-/** ECDSA and RSA (PKCS#1 v1.5) with SHA-256, SHA-384 or SHA-512; Ed25519; ML-DSA: the hex of their DER content. */
-const signatures = new Set([
-  ...['02', '03', '04'].map((last) => `2a8648ce3d0403${last}`),
-  ...['0b', '0c', '0d'].map((last) => `2a864886f70d0101${last}`),
-  '2b6570',
-  ...['11', '12', '13'].map((last) => `6086480165030403${last}`),
-]);
+/** The hex of its DER content. */
+function identifierHex(dotted: string): string {
+  return der.objectIdentifier(dotted).subarray(2).toString('hex');
+}
 
 /** Why it is none, of a chain from the leaf up to the root, in which each is signed by the next; undefined: it is one. */
 export function complaintAt(chain: readonly X509Certificate[], moment: Moment): string | undefined {
@@ -37,11 +40,11 @@ export function complaintAt(chain: readonly X509Certificate[], moment: Moment): 
 function formComplaint(certificate: X509Certificate, depth: number): string | undefined {
   const facts = factsOf(certificate.raw);
   const unknown = [...facts.extensions].find(([name, { critical }]) => critical && !understood.has(name));
-  if (unknown || facts.extensions.has(nameConstraints)) return 'its chain has an extension that is not understood here';
-  if (!signatures.has(facts.signature)) return 'its chain has a signature of an algorithm that is not taken here';
-  const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
-  const isWeak = asymmetricKeyType === 'rsa' && (asymmetricKeyDetails?.modulusLength ?? 0) < rsaBitsMin;
-  if (isWeak) return 'its chain has a key that is too short';
+  if (unknown || narrowing.some((name) => facts.extensions.has(name)))
+    return 'its chain has an extension that is not understood here';
+  if (!signatures.includes(facts.signature)) return 'its chain has a signature of an algorithm that is not taken here';
+  if (!isStrongKey(certificate.publicKey))
+    return 'its chain has a key that is too weak or of an algorithm that is not taken here';
   return depth === 0 ? leafComplaint(certificate, facts) : issuerComplaint(certificate, facts, depth);
 }
 

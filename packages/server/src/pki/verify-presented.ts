@@ -12,7 +12,7 @@ import {
   KeyUsage,
   KeyUsageFlags,
 } from '@peculiar/asn1-x509';
-import { objectIdentifiers } from '@portcullis/contract';
+import { certificateSignatures, isStrongKey, objectIdentifiers } from '@portcullis/contract';
 import { fingerprintOf } from './read-certificate.ts';
 
 /** Who proved in a handshake to hold the key of a certificate that the fleet did not issue. */
@@ -37,16 +37,6 @@ const known: readonly string[] = [
   id_ce_extKeyUsage,
   id_ce_subjectAltName,
   id_ce_certificatePolicies,
-];
-/** With SHA-256 and more: ECDSA, RSA with PKCS#1 v1.5 and Ed25519. */
-const signatures: readonly string[] = [
-  objectIdentifiers.ecdsaWithSha256,
-  objectIdentifiers.ecdsaWithSha384,
-  '1.2.840.10045.4.3.4',
-  objectIdentifiers.sha256WithRsaEncryption,
-  '1.2.840.113549.1.1.12',
-  '1.2.840.113549.1.1.13',
-  objectIdentifiers.ed25519,
 ];
 const anyExtendedKeyUsage = '2.5.29.37.0';
 
@@ -114,7 +104,8 @@ function mayAuthenticate({ certificate, parsed }: One): boolean {
 
 function isGood({ certificate, parsed }: One, now: number): boolean {
   if (now < Date.parse(certificate.validFrom) || now > Date.parse(certificate.validTo)) return false;
-  if (!signatures.includes(parsed.signatureAlgorithm.algorithm)) return false;
+  if (!certificateSignatures.includes(parsed.signatureAlgorithm.algorithm) || !isStrongKey(certificate.publicKey))
+    return false;
   const extensions = parsed.tbsCertificate.extensions ?? [];
   return extensions.every(({ extnID, critical }) =>
     critical ? known.includes(extnID) : extnID !== id_ce_nameConstraints,
