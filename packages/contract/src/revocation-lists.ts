@@ -37,15 +37,21 @@ export const RevocationListsQuery = z.strictObject({
     .optional(),
 });
 
+/** Why a certificate is not good, as RFC 5280 §5.3.1 numbers it. */
+export const reasonNumbers = {
+  unspecified: 0,
+  keyCompromise: 1,
+  cACompromise: 2,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+  certificateHold: 6,
+  privilegeWithdrawn: 9,
+  aACompromise: 10,
+} as const;
+
+const { certificateHold: _, ...given } = reasonNumbers;
+
 /** Why a certificate is revoked, as verifiers know it (RFC 5280 §5.3.1); a hold is a suspension, which has its own action. With `revoke` alone; left out: unspecified. */
-export const RevocationReason = oneOf([
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'privilegeWithdrawn',
-  'aACompromise',
-]);
+export const RevocationReason = oneOf(Object.keys(given) as (keyof typeof given)[]);
 export type RevocationReason = z.infer<typeof RevocationReason>;

@@ -1,22 +1,14 @@
-import { createPrivateKey, sign } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { setTimeout as pause } from 'node:timers/promises';
-import {
-  digestOf,
-  keyAlgorithmOf,
-  keyAlgorithms,
-  OcspCertificates,
-  PortcullisError,
-  StandingsMessage,
-} from '@portcullis/contract';
-import { exchange, type Link, makeRequest } from '@portcullis/device';
+import { OcspCertificates, PortcullisError, StandingsMessage } from '@portcullis/contract';
+import { exchange, type Link } from '@portcullis/device';
 import { GrowingBody } from '../bounds/bounds.ts';
-import { type Delegate, KnownStandings, Responder, type StatusAnswered } from '../ocsp/ocsp.ts';
-import { fromPem, statusRequestBytesMax, subjectOf } from '../pki/pki.ts';
+import { KnownStandings, Responder, type StatusAnswered } from '../ocsp/ocsp.ts';
+import { statusRequestBytesMax } from '../pki/pki.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import type { Told } from './answering.ts';
 import { follow } from './following.ts';
 import { requireMethod } from './front.ts';
+import { OcspDelegates } from './ocsp-delegates.ts';
 
 interface Parts {
   authority: string;
@@ -29,9 +21,6 @@ interface Parts {
   log: Log;
 }
 
-/** A far end is looked at again each minute (FIELD-NOTES K4). */
-const lookMsMax = 60_000;
-const retryMs = 5_000;
 const prefix = '/ocsp';
 const [questionType, answerType] = ['application/ocsp-request', 'application/ocsp-response'];
 /** So long a cache may give an answer without asking: a revocation reaches whoever asks by GET no later. */
@@ -43,14 +32,24 @@ export class OcspSide {
   readonly #known: KnownStandings;
   readonly #responder: Responder;
   readonly #stop = new AbortController();
-  #delegates: ReadonlyMap<string, Delegate> = new Map();
-  #said = '';
+  readonly #delegates: OcspDelegates;
 
   constructor(parts: Parts) {
-    const { system, ageMsMax } = parts;
+    const { system, ageMsMax, authority, link } = parts;
     this.#parts = parts;
-    this.#known = new KnownStandings({ system, onChange: (place) => this.#responder.forget(place) });
-    const delegateOf = (issuer: string) => this.#delegates.get(issuer);
+    this.#known = new KnownStandings({
+      system,
+      onChange: (place) => {
+        this.#responder.forget(place);
+        if (!place) this.#delegates.hear(this.#known.issuers);
+      },
+    });
+    this.#delegates = new OcspDelegates({
+      ...parts,
+      ask: (request) => exchange(link(), `${authority}/v1/ocsp-certificates`, { request }, OcspCertificates),
+      onChange: () => this.#responder.forget(),
+    });
+    const delegateOf = (issuer: string) => this.#delegates.of(issuer);
     this.#responder = new Responder({ known: this.#known, delegateOf, ageMsMax, system });
   }
 
@@ -59,42 +58,11 @@ export class OcspSide {
     const { authority, link, log } = this.#parts;
     const followed = { url: `${authority}/v1/desk/standings`, shape: StandingsMessage, record: this.#known, link, log };
     void follow(followed, this.#stop.signal);
-    void this.#keepDelegates();
+    void this.#delegates.keep(this.#stop.signal);
   }
 
   stop(): void {
     this.#stop.abort();
-  }
-
-  async #keepDelegates(): Promise<void> {
-    const { signal } = this.#stop;
-    const { now } = this.#parts.system;
-    while (!signal.aborted) {
-      const renewAt = await this.#delegate();
-      while (renewAt > now() && !signal.aborted)
-        await pause(Math.min(renewAt - now(), lookMsMax), undefined, { signal, ref: false }).catch(() => undefined);
-    }
-  }
-
-  /** Resolves to when to ask again: milliseconds since 1970. */
-  async #delegate(): Promise<number> {
-    const { authority, subject, link, makeKey, system, log } = this.#parts;
-    try {
-      const key = makeKey();
-      const body = { request: makeRequest(key, subject).toString('base64') };
-      const told = await exchange(link(), `${authority}/v1/ocsp-certificates`, body, OcspCertificates);
-      this.#delegates = new Map(told.items.map((one) => [one.issuer, delegateBy(key, one)]));
-      this.#responder.forget();
-      this.#said = '';
-      const dates = told.items.map(({ renewAfter }) => Date.parse(renewAfter));
-      return Math.max(Math.min(...dates), system.now() + retryMs);
-    } catch (error) {
-      const { message } = error as Error;
-      if (!this.#stop.signal.aborted && message !== this.#said)
-        log.warn({ err: error }, "couldn't get certificates for answers about certificates; trying again");
-      this.#said = message;
-      return system.now() + retryMs;
-    }
   }
 
   takes({ url = '' }: IncomingMessage): boolean {
@@ -122,19 +90,6 @@ export class OcspSide {
       'cache-control': `public, max-age=${Math.min(maxAgeSeconds, leftSeconds)}, no-transform, must-revalidate`,
     };
   }
-}
-
-function delegateBy(key: string, { certificate: pem, notAfter }: OcspCertificates['items'][number]): Delegate {
-  const [certificate] = fromPem('CERTIFICATE', pem);
-  const privateKey = createPrivateKey(key);
-  const name = keyAlgorithmOf(privateKey);
-  if (!certificate || !name) throw new PortcullisError('answer_malformed', 'there is no certificate in the answer');
-  const digest = digestOf(privateKey);
-  return {
-    ...{ name: subjectOf(certificate).name, certificate, notAfter: Date.parse(notAfter) },
-    algorithm: keyAlgorithms[name].signature,
-    sign: (bytes) => sign(digest, bytes, privateKey),
-  };
 }
 
 /** RFC 6960 appendix A.1.1: base64, percent-encoded; a slash of its own is not the path's, so the path is split before it is decoded. */

@@ -1,32 +1,16 @@
 /** What crosses to a desk that answers questions about certificates: how each stands, and each time that it changes. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { FleetName, StandingsMessage } from '@portcullis/contract';
-import { makeKey, makeRequest } from '@portcullis/device';
+import { StandingsMessage } from '@portcullis/contract';
 import { eventually } from '../../test/house.ts';
-import { openRecords, putSubject } from '../../test/records.ts';
-import { makeFleet, openIssuance } from '../issuance/issuance.ts';
-import { fileKeys } from '../keys/keys.ts';
+import { openIssuing } from '../../test/issuing-records.ts';
 import { StandingsFeed } from './standings-feed.ts';
 
 const by = { actor: 'operator-1' };
 
 async function open(context: TestContext) {
-  const records = await openRecords(context);
-  const { directory, store, journal, system } = records;
-  mkdirSync(join(directory, 'keys'));
-  const keys = fileKeys(join(directory, 'keys'));
-  await makeFleet({ store, keys, system, fleet: FleetName.parse('fleet-1') });
-  const issuance = await openIssuance({ store, keys, system });
-  const device = async (subject: string) => {
-    await putSubject(records, subject);
-    const request = makeRequest(makeKey(), subject);
-    const signed = await issuance.issue(issuance.check({ subject, kind: 'device', request }));
-    await journal.change({ ...by, action: 'test' }, (change) => issuance.record(change, signed));
-    return signed.serial;
-  };
+  const records = await openIssuing(context);
+  const { journal, system, issuance, device } = records;
   /** By serial number: why it is not good, as it was told last. */
   const told = new Map<string, number | null>();
   let [issuers, beat] = [0, -1];
@@ -51,7 +35,7 @@ async function open(context: TestContext) {
     await records.revocation.change(by, { action, subject, ...code } as never);
     await eventually(() => beat === journal.head().revision, 'the change was told');
   };
-  return { device, told, listen, changed, issuersTold: () => issuers };
+  return { ...records, device, told, listen, changed, issuersTold: () => issuers };
 }
 
 test('all certificates are told first, the issuers among them; then what each change touched, with why', async (context) => {
@@ -69,4 +53,26 @@ test('all certificates are told first, the issuers among them; then what each ch
   assert.deepEqual([told.get(one), told.get(two)], [1, 0]);
   const three = await device('truck-3');
   await eventually(() => told.get(three) === null, 'a new one is told');
+});
+
+test('who was superseded is told as that until its certificate ends, also once it is archived', async (context) => {
+  const { store, device, told, listen, clock, ...records } = await open(context);
+  const serials = { superseded: await device('truck-1'), ended: await device('truck-2') };
+  await store.change(async (db) => {
+    for (const [name, serial] of Object.entries(serials)) {
+      const row = await db
+        .selectFrom('certificates')
+        .selectAll()
+        .where('serial', '=', serial)
+        .executeTakeFirstOrThrow();
+      const notAfter = name === 'ended' ? clock.now - 1 : row.notAfter;
+      const archived = { ...row, notAfter, standing: 'superseded', archivedAt: clock.now };
+      await db.insertInto('archivedCertificates').values(archived).execute();
+      await db.deleteFrom('certificates').where('serial', '=', serial).execute();
+    }
+  });
+  await listen();
+  assert.equal(told.get(serials.superseded), 4);
+  assert.equal(told.has(serials.ended), false);
+  assert.equal(told.size, records.issuance.issuers().length + 1);
 });

@@ -129,7 +129,7 @@ export class StandingsFeed {
 
   /** What changes meanwhile is heard, and told after it. */
   async #tellAll(): Promise<void> {
-    const { write, issuers, signal } = this.#parts;
+    const { write, issuers, now } = this.#parts;
     this.#anew = false;
     this.#beatDue = true;
     this.#bulk = [];
@@ -141,12 +141,18 @@ export class StandingsFeed {
     }));
     await write({ type: 'issuers', issuers: told });
     await this.#write(this.#issuers.map(asRow));
-    for (let after = ''; !signal.aborted; ) {
-      const rows = await this.#read((db) => rowsAfter(db, after));
-      const last = rows.at(-1);
+    await this.#tellPages((db, last) => rowsAfter(db, last?.fingerprint ?? ''));
+    // What leaves the live table meanwhile is found here: nothing goes back.
+    const since = { notAfter: now(), fingerprint: '' };
+    await this.#tellPages((db, last) => archivedAfter(db, last ?? since));
+  }
+
+  async #tellPages(pageAfter: (db: Reader, last: Row | undefined) => Promise<Row[]>): Promise<void> {
+    for (let last: Row | undefined; !this.#parts.signal.aborted; ) {
+      const rows = await this.#read((db) => pageAfter(db, last));
+      last = rows.at(-1);
       if (!last) return;
       await this.#write(rows);
-      after = last.fingerprint;
     }
   }
 
@@ -204,6 +210,19 @@ const certificates = (db: Reader) => db.selectFrom('certificates').select(column
 function rowsAfter(db: Reader, after: string) {
   return certificates(db)
     .where('fingerprint', '>', after)
+    .orderBy('fingerprint')
+    .limit(standingsPerMessageMax)
+    .execute();
+}
+
+/** What was superseded is archived before it ends, and is not as if it had never been issued. */
+function archivedAfter(db: Reader, { notAfter, fingerprint }: Pick<Row, 'notAfter' | 'fingerprint'>): Promise<Row[]> {
+  return db
+    .selectFrom('archivedCertificates')
+    .select(columns)
+    .where(({ eb, refTuple, tuple }) => eb(refTuple('notAfter', 'fingerprint'), '>', tuple(notAfter, fingerprint)))
+    .where('form', '=', 'certificate')
+    .orderBy('notAfter')
     .orderBy('fingerprint')
     .limit(standingsPerMessageMax)
     .execute();

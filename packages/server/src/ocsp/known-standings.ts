@@ -83,6 +83,11 @@ export class KnownStandings {
     return found === -1 ? undefined : found;
   }
 
+  /** Fingerprints of the certificates of all issuers. */
+  get issuers(): readonly string[] {
+    return this.#known?.fingerprints ?? [];
+  }
+
   fingerprintOf(issuer: number): string | undefined {
     return this.#known?.fingerprints[issuer];
   }

@@ -1,10 +1,9 @@
-import { PortcullisError } from '@portcullis/contract';
+import { PortcullisError, reasonNumbers } from '@portcullis/contract';
 import { addressGroup, Buckets } from '../bounds/bounds.ts';
 import {
   type CertificateId,
   makeStatusAnswer,
   parseStatusRequest,
-  revocationReasons,
   type StatusRefusal,
   type StatusRequest,
   type StatusSigner,
@@ -45,7 +44,7 @@ const keptBytesMax = 64 * 1024 * 1024;
 /** Of one address: a proxy asks for each handshake that it is in, with a nonce or without. What is kept is not counted. */
 const signaturesTerms = { burst: 2_000, everyMs: 1 };
 /** What a number that was never issued is told to be since (RFC 6960 §2.2). */
-const neverIssued = { at: 0, reason: revocationReasons.certificateHold } as const;
+const neverIssued = { at: 0, reason: reasonNumbers.certificateHold } as const;
 
 export class Responder {
   readonly #parts: Parts;

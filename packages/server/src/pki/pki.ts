@@ -29,7 +29,6 @@ export {
   type IssuerHashes,
   issuerHashes,
   makeStatusAnswer,
-  revocationReasons,
   type StatusRefusal,
   type StatusSigner,
   statusRefusals,

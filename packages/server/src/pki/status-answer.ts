@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { der } from '@portcullis/contract';
+import { der, reasonNumbers } from '@portcullis/contract';
 import type { StatusHash } from './parse-status-request.ts';
 import { contextTag, DerReader, tags } from './read-der.ts';
 
@@ -13,19 +13,6 @@ export interface StatusSigner {
   algorithm: string;
   sign(bytes: Uint8Array): Buffer;
 }
-
-/** RFC 5280 §5.3.1: those that are told. */
-export const revocationReasons = {
-  unspecified: 0,
-  keyCompromise: 1,
-  cACompromise: 2,
-  affiliationChanged: 3,
-  superseded: 4,
-  cessationOfOperation: 5,
-  certificateHold: 6,
-  privilegeWithdrawn: 9,
-  aACompromise: 10,
-} as const;
 
 export interface CertificateStatus {
   /** The question's certificate id, in DER. */
@@ -84,7 +71,7 @@ function extensionsOf({ nonce, extendedRevoke }: StatusAnswerFields): Buffer[] {
 
 /** `unspecified` is left out (RFC 5280 §5.3.1). */
 function revokedStatus({ at, reason }: { at: number; reason: number }): Buffer {
-  const why = reason === revocationReasons.unspecified ? [] : [explicit(0, enumerated(reason))];
+  const why = reason === reasonNumbers.unspecified ? [] : [explicit(0, enumerated(reason))];
   return element(contextTag(1), generalizedTime(at), ...why);
 }
 

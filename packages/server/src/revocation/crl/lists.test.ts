@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { CertificateList } from '@peculiar/asn1-x509';
-import { FleetName } from '@portcullis/contract';
-import { makeKey, makeRequest } from '@portcullis/device';
-import { openRecords, putSubject, type Records, subjectId } from '../../../test/records.ts';
-import { makeFleet, openIssuance } from '../../issuance/issuance.ts';
-import { fileKeys, type Signer } from '../../keys/keys.ts';
+import { openIssuing } from '../../../test/issuing-records.ts';
+import { type Records, subjectId } from '../../../test/records.ts';
+import type { Signer } from '../../keys/keys.ts';
 import { createLog } from '../../telemetry/telemetry.ts';
 import { backdateMs, type Lists, lifetimeMs, openLists, type RevocationList } from './lists.ts';
 
@@ -16,12 +12,8 @@ const day = 86_400_000;
 const by = { actor: 'operator-1' };
 
 async function openHouse(context: TestContext) {
-  const records = await openRecords(context);
-  const { directory, store, journal, system } = records;
-  mkdirSync(join(directory, 'keys'));
-  const keys = fileKeys(join(directory, 'keys'));
-  await makeFleet({ store, keys, system, fleet: FleetName.parse('fleet-1') });
-  const issuance = await openIssuance({ store, keys, system });
+  const house = await openIssuing(context);
+  const { store, journal, system, issuance } = house;
   const log = createLog({ role: 'authority', level: 'silent' });
   const open = async () => {
     const lists = await openLists({ store, journal, issuers: issuance.issuers, system, log });
@@ -29,15 +21,7 @@ async function openHouse(context: TestContext) {
     await lists.settled();
     return lists;
   };
-  /** A device with a certificate; its serial. */
-  const device = async (subject: string): Promise<string> => {
-    await putSubject(records, subject);
-    const request = makeRequest(makeKey(), subject);
-    const signed = await issuance.issue(issuance.check({ subject, kind: 'device', request }));
-    await journal.change({ ...by, action: 'test' }, (change) => issuance.record(change, signed));
-    return signed.serial;
-  };
-  return { ...records, issuance, open, device, keys };
+  return { ...house, open };
 }
 
 const listOf = (lists: Lists, issuer = 'issuer-device') =>

@@ -121,4 +121,8 @@ export const migrations: readonly string[] = [
   `,
   estTables,
   changesetsTables,
+  `
+  -- Of what was archived, what has not ended: verifiers still ask about it.
+  CREATE INDEX archivedCertificatesByEnd ON archivedCertificates (notAfter, fingerprint);
+  `,
 ];
