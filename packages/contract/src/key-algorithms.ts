@@ -13,6 +13,11 @@ interface Facts {
   signature: string;
   /** What `node:crypto` is told to hash with; null: the scheme takes the message itself. */
   digest: 'sha256' | null;
+  /** Of a JWS (RFC 7518 §3.4, RFC 9964 §3), and of a COSE message (RFC 9053 §2.1, RFC 9964 §4). */
+  jose: string;
+  cose: number;
+  /** Of a signature in those: of ECDSA both numbers as they are. */
+  signatureBytes: number;
 }
 
 export const keyAlgorithms = {
@@ -21,15 +26,42 @@ export const keyAlgorithms = {
     namedCurve: 'prime256v1',
     signature: objectIdentifiers.ecdsaWithSha256,
     digest: 'sha256',
+    jose: 'ES256',
+    cose: -7,
+    signatureBytes: 64,
   },
-  'ml-dsa-44': { keyType: 'ml-dsa-44', signature: objectIdentifiers.mlDsa44, digest: null },
-  'ml-dsa-65': { keyType: 'ml-dsa-65', signature: objectIdentifiers.mlDsa65, digest: null },
-  'ml-dsa-87': { keyType: 'ml-dsa-87', signature: objectIdentifiers.mlDsa87, digest: null },
+  'ml-dsa-44': {
+    keyType: 'ml-dsa-44',
+    signature: objectIdentifiers.mlDsa44,
+    digest: null,
+    jose: 'ML-DSA-44',
+    cose: -48,
+    signatureBytes: 2_420,
+  },
+  'ml-dsa-65': {
+    keyType: 'ml-dsa-65',
+    signature: objectIdentifiers.mlDsa65,
+    digest: null,
+    jose: 'ML-DSA-65',
+    cose: -49,
+    signatureBytes: 3_309,
+  },
+  'ml-dsa-87': {
+    keyType: 'ml-dsa-87',
+    signature: objectIdentifiers.mlDsa87,
+    digest: null,
+    jose: 'ML-DSA-87',
+    cose: -50,
+    signatureBytes: 4_627,
+  },
 } as const satisfies Record<string, Facts>;
 
 export type KeyAlgorithm = keyof typeof keyAlgorithms;
 
 export const KeyAlgorithm = oneOf(Object.keys(keyAlgorithms) as [KeyAlgorithm, ...KeyAlgorithm[]]);
+
+/** What a JWS of a fleet is signed with: each for one kind of key alone. */
+export const JoseAlgorithm = oneOf(Object.values(keyAlgorithms).map(({ jose }) => jose));
 
 /** What a `KeyObject` says of itself. */
 interface KeyFacts {

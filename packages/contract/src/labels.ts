@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { FleetName, SubjectId } from './identity.ts';
+import { JoseAlgorithm } from './key-algorithms.ts';
 
 /** The type in the header of what a label certificate signed (RFC 7515 §4.1.9). */
 export const labelStatementType = 'portcullis-label+jwt';
 
 /** `x5c`: the label certificate and who issued it, in DER, base64 (RFC 7515 §4.1.6). */
 export const LabelStatementHeader = z.object({
-  alg: z.literal('ES256'),
+  alg: JoseAlgorithm,
   typ: z.literal(labelStatementType),
   x5c: z.array(z.string().max(16_384)).length(2),
   crit: z.undefined().optional(),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AttributeName, AttributeValue } from './attributes.ts';
 import { Fingerprint, FleetName, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
 import { PublicJourney } from './journeys.ts';
+import { JoseAlgorithm } from './key-algorithms.ts';
 
 /** 20 random bytes in the alphabet of Crockford's base32: 32 characters, none of which looks like another. */
 export const publicCodeBytes = 20;
@@ -78,9 +79,9 @@ export const PublicAnswer = z.object({
 });
 export type PublicAnswer = z.infer<typeof PublicAnswer>;
 
-/** The header of a public answer's JWS (RFC 7515 §4.1): the algorithm and the type are these, and nothing in it is critical. */
+/** The header of a public answer's JWS (RFC 7515 §4.1): the algorithm is that of the signer's key, the type is this, and nothing in it is critical. */
 export const PublicAnswerHeader = z.object({
-  alg: z.literal('ES256'),
+  alg: JoseAlgorithm,
   typ: z.literal(publicAnswerType),
   /** The signer's certificate and its issuer's, in DER, base64. */
   x5c: z.array(z.string().max(16_384)).min(2).max(4),

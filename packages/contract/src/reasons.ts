@@ -46,7 +46,7 @@ export const reasons = {
   },
   seal_algorithm_refused: {
     ...certificate,
-    title: "the seal's algorithm is not ES256 or EdDSA, or not that of its signer's key",
+    title: "the seal's algorithm is none that is taken, or not that of its signer's key",
   },
   seal_signature_wrong: { ...certificate, title: 'the seal is not signed by the key of the certificate that it names' },
   seal_of_other_stream: { ...certificate, title: 'the seal is for another stream than the one that it was brought to' },

@@ -1,13 +1,17 @@
 /** A fleet's certificates, made by the product's own encoder with keys of the test. */
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import {
+  digestOf,
   type Fingerprint,
   FleetName,
+  type KeyAlgorithm,
   type Kind,
-  objectIdentifiers,
+  keyAlgorithmOf,
+  keyAlgorithms,
   type Purpose,
   subjectUri,
 } from '@portcullis/contract';
+import { makeKey } from '@portcullis/device';
 import { positiveSerial } from '../src/issuance/issue.ts';
 import { fingerprintOf, makeCertificate, type SignatureMaker, toPem } from '../src/pki/pki.ts';
 
@@ -36,28 +40,34 @@ export interface LeafOptions {
   notAfter?: number;
 }
 
-function pairOf(name: string): Pair {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+function pairOf(name: string, algorithm: KeyAlgorithm): Pair {
+  const privateKey = createPrivateKey(makeKey(algorithm));
+  const publicKey = createPublicKey(privateKey);
   return { name, privateKey, publicKey: publicKey.export({ type: 'spki', format: 'der' }) };
 }
 
 function makerOf({ privateKey }: Pair): SignatureMaker {
-  return { algorithm: objectIdentifiers.ecdsaWithSha256, sign: async (bytes) => sign('sha256', bytes, privateKey) };
+  const { signature: algorithm } = keyAlgorithms[keyAlgorithmOf(privateKey) ?? 'p-256'];
+  return { algorithm, sign: async (bytes) => sign(digestOf(privateKey), bytes, privateKey) };
 }
 
 export class FleetCertificates {
   readonly fleet: FleetName;
-  readonly #root = pairOf('root');
-  readonly #issuer = pairOf('issuer');
+  readonly #algorithm: KeyAlgorithm;
+  readonly #root: Pair;
+  readonly #issuer: Pair;
   rootPem = '';
   issuerPem = '';
 
-  private constructor(fleet: string) {
+  private constructor(fleet: string, algorithm: KeyAlgorithm) {
     this.fleet = FleetName.parse(fleet);
+    this.#algorithm = algorithm;
+    this.#root = pairOf('root', algorithm);
+    this.#issuer = pairOf('issuer', algorithm);
   }
 
-  static async make(fleet = 'test-fleet'): Promise<FleetCertificates> {
-    const made = new FleetCertificates(fleet);
+  static async make(fleet = 'test-fleet', algorithm: KeyAlgorithm = 'p-256'): Promise<FleetCertificates> {
+    const made = new FleetCertificates(fleet, algorithm);
     made.rootPem = await made.#authority(made.#root, 1);
     made.issuerPem = await made.#authority(made.#issuer, 0);
     return made;
@@ -69,7 +79,7 @@ export class FleetCertificates {
   }
 
   async leaf({ subject, kind = 'device', purpose = 'client', ...validity }: LeafOptions): Promise<Leaf> {
-    const pair = pairOf(subject);
+    const pair = pairOf(subject, this.#algorithm);
     const { notBefore = Date.now() - 3_600_000, notAfter = Date.now() + 30 * day } = validity;
     const der = await makeCertificate(
       {

@@ -1,6 +1,12 @@
 /** What a desk knows, and signs with, made by the test: a shipment on its way, and whatever is to be different about it. */
 import { createHash, createPrivateKey } from 'node:crypto';
-import { formatPublicCode, type PublicCode, type PublicJourney, type PublicSubject } from '@portcullis/contract';
+import {
+  formatPublicCode,
+  type KeyAlgorithm,
+  type PublicCode,
+  type PublicJourney,
+  type PublicSubject,
+} from '@portcullis/contract';
 import { fromPem } from '../src/pki/pki.ts';
 import type { PublicSource, Signing } from '../src/publication/publication.ts';
 import { Publication } from '../src/publication/publication.ts';
@@ -57,8 +63,8 @@ export class PublicFleet {
     });
   }
 
-  static async make(signer: Partial<LeafOptions> = {}): Promise<PublicFleet> {
-    const certificates = await FleetCertificates.make();
+  static async make(signer: Partial<LeafOptions> = {}, algorithm?: KeyAlgorithm): Promise<PublicFleet> {
+    const certificates = await FleetCertificates.make(undefined, algorithm);
     const validity = { notBefore: Date.UTC(2029, 11, 31), notAfter: Date.UTC(2030, 0, 30) };
     const { key, cert } = await certificates.leaf({
       ...{ subject: 'desk-1', kind: 'desk', purpose: 'publication', ...validity },

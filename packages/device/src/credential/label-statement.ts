@@ -10,7 +10,8 @@ import { subjectNamesIn } from '../link/subject-names.ts';
 import { certificateIn, chainComplaint, isValidAt } from './chain.ts';
 import { isSigned, parseJson } from './public-answer.ts';
 
-const lengthMax = 16_384;
+/** Two certificates of ML-DSA-87, twice in base64, and its signature. */
+const lengthMax = 65_536;
 
 /** Whether a text says of itself that a label certificate signed it. */
 export function isLabelStatement(text: string): boolean {
@@ -26,12 +27,13 @@ export function verifyLabelStatement(text: string, roots: string): LabelStatemen
   const [head = '', body = '', signature = '', ...rest] = text.trim().split('.');
   const header = LabelStatementHeader.safeParse(parseJson(head));
   if (!header.success || rest.length > 0 || text.length > lengthMax)
-    throw notVerified('it is not the statement of a label that is signed with ES256');
+    throw notVerified('it is not the statement of a label that is signed with ES256 or ML-DSA');
   const [leaf, issuer] = header.data.x5c.map((der) => certificateIn(Buffer.from(der, 'base64')));
   if (!leaf || !issuer) throw notVerified('it came without the certificates of a label');
   const why = chainComplaint(leaf, issuer, roots);
   if (why !== undefined) throw notVerified(`the certificate of the label ${why}`);
-  if (!isSigned(leaf, `${head}.${body}`, signature)) throw notVerified('its signature is not by the key it names');
+  if (!isSigned(leaf, { alg: header.data.alg, input: `${head}.${body}`, signature }))
+    throw notVerified('its signature is not by the key it names');
   const said = LabelStatement.safeParse(parseJson(body));
   if (!said.success) throw notVerified('what is signed does not fit its schema');
   requireOwn(leaf, said.data);

@@ -1,5 +1,12 @@
 import { createHash, verify, type X509Certificate } from 'node:crypto';
-import { objectIdentifiers, PortcullisError, PublicAnswer, PublicAnswerHeader } from '@portcullis/contract';
+import {
+  keyAlgorithmOf,
+  keyAlgorithms,
+  objectIdentifiers,
+  PortcullisError,
+  PublicAnswer,
+  PublicAnswerHeader,
+} from '@portcullis/contract';
 import { subjectNamesIn } from '../link/subject-names.ts';
 import { certificateIn, chainComplaint, isValidAt } from './chain.ts';
 
@@ -28,13 +35,15 @@ const aheadMsMax = 300_000;
 export function verifyPublicAnswer(text: string, trust: PublicTrust): VerifiedAnswer {
   const [head = '', body = '', signature = '', ...rest] = signedPartOf(text).split('.');
   const header = PublicAnswerHeader.safeParse(parseJson(head));
-  if (!header.success || rest.length > 0) throw notVerified('it is not a public answer that is signed with ES256');
+  if (!header.success || rest.length > 0)
+    throw notVerified('it is not a public answer that is signed with ES256 or ML-DSA');
   const [signer, issuer] = header.data.x5c.map((der) => certificateIn(Buffer.from(der, 'base64')));
   if (!signer || !issuer) throw notVerified('it came without the certificates of a signer');
   const desk = deskIn(signer);
   const why = chainComplaint(signer, issuer, trust.roots);
   if (why !== undefined) throw notVerified(`the certificate of its signer ${why}`);
-  if (!isSigned(signer, `${head}.${body}`, signature)) throw notVerified('its signature is not by the key it names');
+  if (!isSigned(signer, { alg: header.data.alg, input: `${head}.${body}`, signature }))
+    throw notVerified('its signature is not by the key it names');
   const parsed = PublicAnswer.safeParse(parseJson(body));
   if (!parsed.success) throw notVerified('what is signed does not fit its schema');
   const answer = parsed.data;
@@ -64,11 +73,16 @@ function deskIn(signer: X509Certificate) {
   );
 }
 
-/** RFC 7518 §3.4: both numbers, 32 bytes each. */
-export function isSigned(signer: X509Certificate, input: string, signature: string): boolean {
-  const key = { key: signer.publicKey, dsaEncoding: 'ieee-p1363' } as const;
-  if (key.key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') return false;
-  return verify('sha256', Buffer.from(input), key, Buffer.from(signature, 'base64url'));
+/** By the key's own algorithm: what the header says is held against it (RFC 8725 §3.1). */
+export function isSigned(
+  { publicKey: key }: X509Certificate,
+  { alg, input, signature }: { alg: string; input: string; signature: string },
+): boolean {
+  const name = keyAlgorithmOf(key);
+  if (!name || keyAlgorithms[name].jose !== alg) return false;
+  const { digest } = keyAlgorithms[name];
+  // Of ECDSA both numbers, 32 bytes each (RFC 7518 §3.4).
+  return verify(digest, Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url'));
 }
 
 function requireTime({ iat, exp }: PublicAnswer, signers: X509Certificate[], { now, kept }: PublicTrust): void {

@@ -33,7 +33,7 @@ const skewMsMax = 300_000;
 
 export function makeAcknowledgement(form: SealForm, { key, chain }: GateSigner, said: SealedAcknowledgement): Buffer {
   const algorithm = algorithmOf(key);
-  if (!algorithm) throw new TypeError('a gate signs with a key of P-256 or Ed25519');
+  if (!algorithm) throw new TypeError('a gate signs with a key of P-256, ML-DSA or Ed25519');
   const header = { algorithm, type: acknowledgementTypes[form], chain, members: {} };
   return writeMessage(form, header, Buffer.from(JSON.stringify(said)), key);
 }

@@ -1,17 +1,17 @@
 import { type KeyObject, sign, verify } from 'node:crypto';
+import { keyAlgorithmOf, keyAlgorithms } from '@portcullis/contract';
 
 /** What a message may be signed with, each for one type of key alone: what a header says is held against the key on file. */
 export const algorithms = {
-  /** RFC 7518 §3.4; RFC 9053 §2.1. */
-  ES256: { cose: -7, digest: 'sha256' },
+  ES256: keyAlgorithms['p-256'],
+  'ML-DSA-44': keyAlgorithms['ml-dsa-44'],
+  'ML-DSA-65': keyAlgorithms['ml-dsa-65'],
+  'ML-DSA-87': keyAlgorithms['ml-dsa-87'],
   /** RFC 8037 §3.1; RFC 9053 §2.2. */
-  EdDSA: { cose: -8, digest: null },
+  EdDSA: { cose: -8, digest: null, signatureBytes: 64 },
 } as const;
 
 export type SealAlgorithm = keyof typeof algorithms;
-
-/** Both have two numbers of 32 bytes. */
-export const signatureBytes = 64;
 
 export const isAlgorithm = (name: unknown): name is SealAlgorithm =>
   typeof name === 'string' && Object.hasOwn(algorithms, name);
@@ -34,7 +34,8 @@ export function algorithmOf(key: KeyObject): SealAlgorithm | undefined {
 
 function lookedUp(key: KeyObject): SealAlgorithm | 'none' {
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA';
-  return key.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? 'ES256' : 'none';
+  const name = keyAlgorithmOf(key);
+  return name ? keyAlgorithms[name].jose : 'none';
 }
 
 export function signedBytes(algorithm: SealAlgorithm, key: KeyObject, bytes: Uint8Array): Buffer {

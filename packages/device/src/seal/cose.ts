@@ -1,8 +1,15 @@
 import type { KeyObject } from 'node:crypto';
 import { sealBounds } from '@portcullis/contract';
-import { algorithmNumbered, algorithms, signatureBytes, signedBytes } from './algorithms.ts';
+import { algorithmNumbered, algorithms, signedBytes } from './algorithms.ts';
 import { type CborKey, CborMalformed, type CborMap, CborReader, type CborValue, headOf, writeCbor } from './cbor.ts';
-import { algorithmRefused, type Header, type Message, type MessageRefused, malformed } from './signed-message.ts';
+import {
+  algorithmRefused,
+  type Header,
+  type Message,
+  type MessageRefused,
+  malformed,
+  signatureComplaint,
+} from './signed-message.ts';
 
 /** RFC 9052 §2: the tag of a COSE_Sign1, which may be there or not, and the head of an array of four. */
 const tag = 0xd2;
@@ -33,8 +40,8 @@ function nextCose(reader: CborReader): Message | MessageRefused {
     return malformed(`its header has more than ${sealBounds.headerBytesMax} bytes`);
   const header = headerIn(head);
   if ('refused' in header) return header;
-  if (signature.length !== signatureBytes)
-    return malformed(`its signature has ${signature.length} bytes, not ${signatureBytes}`);
+  const lengthComplaint = signatureComplaint(header, signature);
+  if (lengthComplaint) return lengthComplaint;
   return { form: 'cose', header, payload, signed: toBeSigned(head, payload), signature };
 }
 

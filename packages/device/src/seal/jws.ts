@@ -1,7 +1,14 @@
 import type { KeyObject } from 'node:crypto';
 import { readJson, sealBounds } from '@portcullis/contract';
-import { isAlgorithm, signatureBytes, signedBytes } from './algorithms.ts';
-import { algorithmRefused, type Header, type Message, type MessageRefused, malformed } from './signed-message.ts';
+import { isAlgorithm, signedBytes } from './algorithms.ts';
+import {
+  algorithmRefused,
+  type Header,
+  type Message,
+  type MessageRefused,
+  malformed,
+  signatureComplaint,
+} from './signed-message.ts';
 
 const dot = 0x2e;
 /** RFC 7515 §4.1: what is read of a header beside the message's own members. */
@@ -23,8 +30,8 @@ export function readJws(bytes: Buffer): Message | MessageRefused {
   if (!head || !payload || !signature) return malformed('a part of it is not base64url as RFC 7515 has it');
   const header = headerIn(head);
   if ('refused' in header) return header;
-  if (signature.length !== signatureBytes)
-    return malformed(`its signature has ${signature.length} bytes, not ${signatureBytes}`);
+  const lengthComplaint = signatureComplaint(header, signature);
+  if (lengthComplaint) return lengthComplaint;
   return { form: 'jws', header, payload, signed: bytes.subarray(0, second), signature };
 }
 

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { SealForm } from '@portcullis/contract';
-import { algorithmOf, isSignedBy, signatureBytes } from './algorithms.ts';
+import { algorithmOf, isSignedBy } from './algorithms.ts';
 import { readCose, writeCose } from './cose.ts';
 import { readJws, writeJws } from './jws.ts';
 import type { Header, Message, MessageRefused } from './signed-message.ts';
@@ -16,6 +16,6 @@ export function messageRefused({ header, signed, signature }: Message, key: KeyO
   const { algorithm } = header;
   if (algorithmOf(key) !== algorithm)
     return { refused: 'seal_algorithm_refused', detail: `the signer's key is not one for ${algorithm}` };
-  if (signature.length === signatureBytes && isSignedBy(algorithm, key, signed, signature)) return undefined;
+  if (isSignedBy(algorithm, key, signed, signature)) return undefined;
   return { refused: 'seal_signature_wrong', detail: 'it is not signed by the key of the certificate that it names' };
 }

@@ -27,6 +27,8 @@ const payload = Buffer.from('{"t":21.5,"_id":"a"}');
 const sealed: Sealed = { stream: 'telemetry' as Sealed['stream'], run: '0', seq: 41, time: 1_764_289_200_123, payload };
 const forms = ['jws', 'cose'] as const;
 
+const keyTypes = { 'ML-DSA-44': 'ml-dsa-44', 'ML-DSA-65': 'ml-dsa-65', 'ML-DSA-87': 'ml-dsa-87' } as const;
+
 const whyNot = (bytes: Buffer, form: (typeof forms)[number], key = publicKey) => {
   const read = readSeal(bytes, form);
   return 'refused' in read ? read : messageRefused(read.message, key);
@@ -54,6 +56,26 @@ for (const form of forms) {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
     assert.throws(() => makeSeal(form, { key: privateKey, certificate }, sealed), TypeError);
   });
+
+  for (const name of ['ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'] as const) {
+    test(`${form}: ${name} too, by the number and the name of RFC 9964`, async () => {
+      const pair = generateKeyPairSync(keyTypes[name]);
+      const bytes = makeSeal(form, { key: pair.privateKey, certificate }, sealed);
+      assert.equal(whyNot(bytes, form, pair.publicKey), undefined);
+      assert.equal(whyNot(bytes, form)?.refused, 'seal_algorithm_refused');
+      const other = generateKeyPairSync(keyTypes[name]).publicKey;
+      assert.equal(whyNot(bytes, form, other)?.refused, 'seal_signature_wrong');
+      assert.equal(whyNot(bytes.subarray(0, -4), form, pair.publicKey)?.refused, 'seal_malformed');
+      if (form === 'jws') {
+        const { payload: read } = await compactVerify(bytes, pair.publicKey, { algorithms: [name] });
+        assert.deepEqual(Buffer.from(read), payload);
+      } else {
+        const { contents } = decode(new Uint8Array(bytes), cdeDecodeOptions) as { contents: [Uint8Array] };
+        const head = decode(contents[0], cdeDecodeOptions) as Map<unknown, unknown>;
+        assert.equal(head.get(1), { 'ML-DSA-44': -48, 'ML-DSA-65': -49, 'ML-DSA-87': -50 }[name]);
+      }
+    });
+  }
 
   test(`${form}: not one byte of it can be another`, () => {
     const bytes = makeSeal(form, signer, sealed);

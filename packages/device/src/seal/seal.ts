@@ -34,7 +34,7 @@ export const sealNameOf = (seal: Uint8Array): SealName => hash('sha256', seal, '
 /** @throws {TypeError} when the key is of a type that nobody seals with */
 export function makeSeal(form: SealForm, { key, certificate, brings = false }: SealSigner, sealed: Sealed): Buffer {
   const algorithm = algorithmOf(key);
-  if (!algorithm) throw new TypeError('a key that seals is one of P-256 or Ed25519');
+  if (!algorithm) throw new TypeError('a key that seals is one of P-256, ML-DSA or Ed25519');
   const { payload, stream, run, seq, time } = sealed;
   const header = {
     algorithm,

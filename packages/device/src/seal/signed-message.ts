@@ -1,5 +1,5 @@
 import type { SealForm } from '@portcullis/contract';
-import type { SealAlgorithm } from './algorithms.ts';
+import { algorithms, type SealAlgorithm } from './algorithms.ts';
 
 /** What stands in the protected header, in whichever form it is written. */
 export interface Header {
@@ -34,6 +34,13 @@ export function algorithmRefused(algorithm: unknown): MessageRefused {
   const said = JSON.stringify(algorithm)?.slice(0, 64) ?? 'nothing';
   return {
     refused: 'seal_algorithm_refused',
-    detail: `its header names ${said} as algorithm; it must be ES256 or EdDSA`,
+    detail: `its header names ${said} as algorithm; it must be one of [${Object.keys(algorithms).join(', ')}]`,
   };
+}
+
+/** Of each algorithm signatures have one length. */
+export function signatureComplaint({ algorithm }: Header, { length }: Buffer): MessageRefused | undefined {
+  const { signatureBytes } = algorithms[algorithm];
+  if (length === signatureBytes) return undefined;
+  return malformed(`its signature has ${length} bytes, not ${signatureBytes}`);
 }

@@ -27,7 +27,9 @@ async function printLabel(id: string, options: LabelOptions, output: Output): Pr
   const code = codeFrom(options.code);
   await withFleet(options, async (client) => {
     const base = await publicUrlOf(options, output);
-    const { labelSvg, symbolPng, inCapitals, tradeItemOf, tradeLink } = await import('../trade/trade.ts');
+    const { labelSvg, symbolPng, symbolBytesMax, inCapitals, tradeItemOf, tradeLink } = await import(
+      '../trade/trade.ts'
+    );
     const { journey, attributes, statement } = await factsOf(client, id);
     const item = tradeItemOf(attributes);
     // The id is behind the "#", for checkpoints without a network: no server is ever sent it.
@@ -42,6 +44,8 @@ async function printLabel(id: string, options: LabelOptions, output: Output): Pr
       statement: statement ?? undefined,
     };
     const svg = labelSvg(facts);
+    if (statement !== null && statement.length > symbolBytesMax)
+      output.notice(`its statement has ${statement.length} characters and fits no QR symbol; --json prints it`);
     output.result({ shipment: id, url, statement, svg }, svg.trimEnd());
   });
 }

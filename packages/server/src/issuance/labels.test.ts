@@ -5,7 +5,13 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { connect, createServer, type TLSSocket } from 'node:tls';
-import { FleetName, LabelStatement, labelStatementType, StandingsRequest } from '@portcullis/contract';
+import {
+  FleetName,
+  type KeyAlgorithm,
+  LabelStatement,
+  labelStatementType,
+  StandingsRequest,
+} from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { compactVerify, decodeProtectedHeader, importX509 } from 'jose';
 import { openRecords, putSubject } from '../../test/records.ts';
@@ -14,20 +20,20 @@ import { toPem } from '../pki/pki.ts';
 import { symbolOf } from '../trade/trade.ts';
 import { makeFleet, openIssuance, openLabels } from './issuance.ts';
 
-async function house(context: TestContext, now?: number) {
+async function house(context: TestContext, now?: number, algorithm: KeyAlgorithm = 'p-256') {
   const records = await openRecords(context);
   const { directory, store, system, clock } = records;
   clock.now = now ?? clock.now;
   mkdirSync(join(directory, 'keys'));
   const keys = fileKeys(join(directory, 'keys'));
-  await makeFleet({ store, keys, system, fleet: FleetName.parse('lane') });
+  await makeFleet({ store, keys, system, fleet: FleetName.parse('lane'), algorithm });
   const issuance = await openIssuance({ store, keys, system });
   const made: string[] = [];
   const parts = { issuance, store, fleet: 'lane', system };
   const labels = openLabels({
     ...parts,
     makeKey() {
-      const key = makeKey();
+      const key = makeKey(issuance.keysOf('shipment'));
       made.push(key);
       return { key, request: makeRequest(key, 'label') };
     },
@@ -58,6 +64,18 @@ test('a label says once what its certificate is of, and its chain ends at the ro
   assert.deepEqual(leaf.keyUsage, ['1.3.6.1.5.5.7.3.36'], 'documentSigning alone (RFC 9336)');
   assert.match(leaf.subjectAltName ?? '', /URI:spiffe:\/\/lane\/shipment\/load-7/);
   assert.ok(symbolOf(label.statement, 'L').size <= 161, 'it fits a symbol that a telephone reads from paper');
+});
+
+test('a label of a fleet of ML-DSA is signed with it', async (context) => {
+  const { labels, clock } = await house(context, undefined, 'ml-dsa-87');
+  const { statement } = await labels.make('load-7', {});
+  const { x5c = [], alg } = decodeProtectedHeader(statement);
+  const { publicKey } = new X509Certificate(Buffer.from(x5c[0] ?? '', 'base64'));
+  assert.equal(alg, 'ML-DSA-87');
+  assert.ok(statement.length <= 65_536, 'as much as a device reads');
+  const { payload } = await compactVerify(statement, publicKey);
+  const { sub, iat } = LabelStatement.parse(JSON.parse(Buffer.from(payload).toString()));
+  assert.deepEqual([sub, iat], ['load-7', Math.floor(clock.now / 1000)]);
 });
 
 test('gates are told nothing of a label certificate, and it ends with the shipment', async (context) => {

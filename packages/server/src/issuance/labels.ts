@@ -1,7 +1,7 @@
-import { sign } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { type Kind, labelStatementType } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
-import { fromPem } from '../pki/pki.ts';
+import { fromPem, joseAlgorithmOf, joseSignature } from '../pki/pki.ts';
 import type { Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import type { SignedCertificate } from './issue.ts';
@@ -58,11 +58,10 @@ export function openLabels({ issuance, store, fleet, makeKey, system }: Parts): 
   };
 }
 
-function signedBy(key: string, { der, issuerPem }: SignedCertificate, payload: object): string {
+function signedBy(keyPem: string, { der, issuerPem }: SignedCertificate, payload: object): string {
   const x5c = [der, ...fromPem('CERTIFICATE', issuerPem)].map((one) => one.toString('base64'));
-  const parts = [{ alg: 'ES256', typ: labelStatementType, x5c }, payload];
+  const key = createPrivateKey(keyPem);
+  const parts = [{ alg: joseAlgorithmOf(key), typ: labelStatementType, x5c }, payload];
   const input = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
-  // r and s side by side (RFC 7518 §3.4).
-  const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' });
-  return `${input}.${signature.toString('base64url')}`;
+  return `${input}.${joseSignature(key, input)}`;
 }

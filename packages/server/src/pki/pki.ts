@@ -8,6 +8,7 @@
 
 export { certsOnly } from './certs-only.ts';
 export { encryptKey } from './encrypted-key.ts';
+export { joseAlgorithmOf, joseSignature } from './jose.ts';
 export { contextMark, contextMarkBytes, keyCredentialName } from './key-names.ts';
 export { type CertificateFields, makeCertificate, type SignatureMaker } from './make-certificate.ts';
 export { type ListFields, makeList } from './make-list.ts';

@@ -1,11 +1,14 @@
 /** What OpenSSL says of a public answer in CMS. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createHash, verify as isSignedBy, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { PublicAnswer } from '@portcullis/contract';
+import { ContentInfo, SignedData, type SignerInfo } from '@peculiar/asn1-cms';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { der, PublicAnswer } from '@portcullis/contract';
 import { codeOf, PublicFleet } from '../../test/public-fleet.ts';
 
 const present = spawnSync('openssl', ['version']).status === 0;
@@ -70,4 +73,29 @@ test('OpenSSL takes none that was altered, of another root, or by a certificate 
     assert.notEqual(status, 0);
     assert.match(error, /unsuitable certificate purpose|unsupported certificate purpose/);
   }
+});
+
+test('a desk with a key of ML-DSA signs its attributes, by the identifiers of RFC 9882', async () => {
+  const fleet = await PublicFleet.make({}, 'ml-dsa-65');
+  await fleet.put('box-1');
+  const { body } = fleet.ask(`/v1/public/${codeOf('box-1')}.p7s`);
+  const { content } = AsnConvert.parse(body, ContentInfo);
+  const { signerInfos, encapContentInfo } = AsnConvert.parse(content, SignedData);
+  const { digestAlgorithm, signatureAlgorithm, signature, signedAttrs = [] } = signerInfos[0] as SignerInfo;
+  const said = Buffer.from(encapContentInfo.eContent?.single?.buffer ?? new ArrayBuffer(0));
+  assert.equal(PublicAnswer.parse(JSON.parse(said.toString('utf8'))).sub, 'box-1');
+  assert.deepEqual([digestAlgorithm.algorithm, digestAlgorithm.parameters], ['2.16.840.1.101.3.4.2.3', undefined]);
+  assert.deepEqual(
+    [signatureAlgorithm.algorithm, signatureAlgorithm.parameters],
+    ['2.16.840.1.101.3.4.3.18', undefined],
+  );
+  const attributes = signedAttrs.map((one) => Buffer.from(AsnConvert.serialize(one)));
+  const digest = createHash('sha512').update(said).digest();
+  assert.ok(
+    attributes.some((one) => one.includes(digest)),
+    'one is the SHA-512 of the content',
+  );
+  const signed = der.set(...attributes);
+  const publicKey = new X509Certificate(fleet.signing.chain[0] as Buffer).publicKey;
+  assert.ok(isSignedBy(null, signed, publicKey, Buffer.from(signature.buffer)));
 });

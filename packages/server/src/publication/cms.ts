@@ -15,14 +15,20 @@ import {
 } from '@peculiar/asn1-cms';
 import { AsnConvert, AsnObjectIdentifierConverter, AsnUTCTimeConverter, OctetString } from '@peculiar/asn1-schema';
 import { Certificate } from '@peculiar/asn1-x509';
-import { objectIdentifiers } from '@portcullis/contract';
+import { keyAlgorithmOf, keyAlgorithms } from '@portcullis/contract';
 import type { Signing } from './promises.ts';
 
-const sha256 = '2.16.840.1.101.3.4.2.1';
+/** What content is hashed with: for ML-DSA twice as long as what the scheme hashes with itself (RFC 9882 §3.3). */
+const digests = { sha256: '2.16.840.1.101.3.4.2.1', sha512: '2.16.840.1.101.3.4.2.3' } as const;
 
 interface Signer {
   sid: SignerIdentifier;
   certificates: Buffer;
+  /** Of the content; and what signs: what `node:crypto` is told to hash with, and its identifier. */
+  digest: keyof typeof digests;
+  digestAlgorithm: DigestAlgorithmIdentifier;
+  scheme: 'sha256' | null;
+  signatureAlgorithm: SignatureAlgorithmIdentifier;
 }
 
 /** What is the same in all that one signer signs. */
@@ -33,25 +39,31 @@ function signerOf(signing: Signing): Signer {
   if (known) return known;
   const { issuer, serialNumber } = AsnConvert.parse(signing.chain[0] as Buffer, Certificate).tbsCertificate;
   const sid = new SignerIdentifier({ issuerAndSerialNumber: new IssuerAndSerialNumber({ issuer, serialNumber }) });
-  const made = { sid, certificates: Buffer.concat(signing.chain) };
+  const algorithm = keyAlgorithmOf(signing.key);
+  if (!algorithm) throw new TypeError(`a key is one of [${Object.keys(keyAlgorithms).join(', ')}]`);
+  const { signature, digest: scheme } = keyAlgorithms[algorithm];
+  const digest = scheme ?? 'sha512';
+  const made: Signer = {
+    ...{ sid, certificates: Buffer.concat(signing.chain), digest, scheme },
+    digestAlgorithm: new DigestAlgorithmIdentifier({ algorithm: digests[digest] }),
+    signatureAlgorithm: new SignatureAlgorithmIdentifier({ algorithm: signature }),
+  };
   signers.set(signing, made);
   return made;
 }
 
-const digestAlgorithm = new DigestAlgorithmIdentifier({ algorithm: sha256 });
-const signatureAlgorithm = new SignatureAlgorithmIdentifier({ algorithm: objectIdentifiers.ecdsaWithSha256 });
 const bytesOf = (value: object) => Buffer.from(AsnConvert.serialize(value));
 const identifierOf = (text: string) => Buffer.from(AsnObjectIdentifierConverter.toASN(text).toBER());
 /** Of one that stands before all else: `INTEGER 1`. */
 const version1 = Buffer.from([0x02, 0x01, 0x01]);
 const tags = { octets: 0x04, sequence: 0x30, set: 0x31, context0: 0xa0 } as const;
 
-/** SignedData with the content inside (RFC 5652 §5), ECDSA with SHA-256 (RFC 5754 §3.3), the chain with it as it is; in DER. */
+/** SignedData with the content inside (RFC 5652 §5), ECDSA with SHA-256 (RFC 5754 §3.3) or ML-DSA (RFC 9882), the chain with it as it is; in DER. */
 export function signedCms(content: Buffer, at: number, signing: Signing): Buffer {
-  const { sid, certificates } = signerOf(signing);
-  const signedAttrs = attributesOf(content, at);
+  const { sid, certificates, digest, digestAlgorithm, scheme, signatureAlgorithm } = signerOf(signing);
+  const signedAttrs = attributesOf(createHash(digest).update(content).digest(), at);
   // RFC 5652 §5.4: what is signed is an explicit SET OF, not the tag that they travel with.
-  const signature = sign('sha256', der(tags.set, ...signedAttrs.map(bytesOf)), signing.key);
+  const signature = sign(scheme, der(tags.set, ...signedAttrs.map(bytesOf)), signing.key);
   const signerInfo = new SignerInfo({
     ...{ version: CMSVersion.v1, sid, digestAlgorithm, signedAttrs, signatureAlgorithm },
     signature: new OctetString(signature),
@@ -66,12 +78,11 @@ export function signedCms(content: Buffer, at: number, signing: Signing): Buffer
 }
 
 /** In the order of DER for a SET OF: by their bytes. */
-function attributesOf(content: Buffer, at: number): Attribute[] {
-  const digest = new OctetString(createHash('sha256').update(content).digest());
+function attributesOf(digest: Buffer, at: number): Attribute[] {
   const attributes = [
     attribute(id_contentType, AsnObjectIdentifierConverter.toASN(id_data).toBER()),
     attribute(id_signingTime, AsnUTCTimeConverter.toASN(new Date(at)).toBER()),
-    attribute(id_messageDigest, AsnConvert.serialize(digest)),
+    attribute(id_messageDigest, AsnConvert.serialize(new OctetString(digest))),
   ];
   return attributes.sort((a, b) => Buffer.compare(bytesOf(a), bytesOf(b)));
 }

@@ -1,5 +1,5 @@
-import { sign } from 'node:crypto';
 import { publicAnswerType } from '@portcullis/contract';
+import { joseAlgorithmOf, joseSignature } from '../pki/pki.ts';
 import type { Signing } from './promises.ts';
 
 const base64url = (text: string) => Buffer.from(text).toString('base64url');
@@ -10,14 +10,13 @@ function headerOf(signing: Signing): string {
   const known = headers.get(signing);
   if (known !== undefined) return known;
   const x5c = signing.chain.map((certificate) => certificate.toString('base64'));
-  const made = base64url(JSON.stringify({ alg: 'ES256', typ: publicAnswerType, x5c }));
+  const made = base64url(JSON.stringify({ alg: joseAlgorithmOf(signing.key), typ: publicAnswerType, x5c }));
   headers.set(signing, made);
   return made;
 }
 
-/** Compact serialization (RFC 7515 §3.1) with ES256 (RFC 7518 §3.4), the chain in `x5c` (RFC 7515 §4.1.6). */
+/** Compact serialization (RFC 7515 §3.1), the chain in `x5c` (RFC 7515 §4.1.6). */
 export function signedJws(payload: string, signing: Signing): string {
   const input = `${headerOf(signing)}.${base64url(payload)}`;
-  const signature = sign('sha256', Buffer.from(input), { key: signing.key, dsaEncoding: 'ieee-p1363' });
-  return `${input}.${signature.toString('base64url')}`;
+  return `${input}.${joseSignature(signing.key, input)}`;
 }

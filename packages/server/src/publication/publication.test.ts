@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import { PortcullisError, PublicAnswer, PublicReply } from '@portcullis/contract';
-import { compactVerify, importX509 } from 'jose';
+import { compactVerify, decodeProtectedHeader, importX509 } from 'jose';
 import { codeOf, journey, PublicFleet } from '../../test/public-fleet.ts';
 
 const textOf = ({ body }: { body: Buffer }) => body.toString('utf8');
@@ -47,6 +47,24 @@ test('P15: an answer is signed by the key of its first certificate, as another l
   const reply = PublicReply.parse(JSON.parse(textOf(fleet.ask(`/v1/public/${codeOf('box-1')}`))));
   assert.deepEqual(reply.answer, answer);
 });
+
+for (const [algorithm, alg] of [
+  ['ml-dsa-44', 'ML-DSA-44'],
+  ['ml-dsa-87', 'ML-DSA-87'],
+] as const) {
+  test(`P15: a desk with a key of ${alg} signs with it, and another library takes it`, async () => {
+    const fleet = await PublicFleet.make({}, algorithm);
+    await fleet.put('box-1');
+    const { body } = fleet.ask(`/v1/public/${codeOf('box-1')}`, { accept: 'application/portcullis-public+jwt' });
+    const jws = body.toString('latin1');
+    const { x5c = [] } = decodeProtectedHeader(jws);
+    const [leaf, issuer] = x5c.map((der) => new X509Certificate(Buffer.from(der, 'base64')));
+    assert.ok(leaf && issuer && leaf.verify(issuer.publicKey));
+    const { payload, protectedHeader } = await compactVerify(jws, leaf.publicKey, { algorithms: [alg] });
+    assert.equal(protectedHeader.alg, alg);
+    assert.equal(PublicAnswer.parse(JSON.parse(Buffer.from(payload).toString())).sub, 'box-1');
+  });
+}
 
 test('P15: asOf is when the authority last spoke, and exp counts from then with the time that went by since', async () => {
   const fleet = await PublicFleet.make();

@@ -37,6 +37,12 @@ test('another decoder reads both symbols of a label, out of what is drawn', () =
   assert.deepEqual(texts, [`HTTPS://SCAN.EXAMPLE/v/0123456789ABCDEFGHJKMNPQRSTVWXYZ`, statement]);
 });
 
+test('a statement that fits no symbol is not printed', () => {
+  const { statement: _, ...without } = facts;
+  assert.equal(labelSvg({ ...facts, statement: 'x'.repeat(2_954) }), labelSvg(without));
+  assert.notEqual(labelSvg({ ...facts, statement: 'x'.repeat(2_953) }), labelSvg(without));
+});
+
 test('what is drawn are the modules of the symbol, each once', () => {
   const symbol = symbolOf(url);
   const drawn = drawnBy(symbolPath(symbol), symbol.size);

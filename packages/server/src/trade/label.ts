@@ -1,6 +1,6 @@
 import type { TradeItem } from './digital-link.ts';
 import { written } from './markup.ts';
-import { inCapitals, quietZone, symbolOf, symbolPath } from './symbol.ts';
+import { inCapitals, quietZone, symbolBytesMax, symbolOf, symbolPath } from './symbol.ts';
 
 export interface LabelFacts {
   shipment: string;
@@ -9,7 +9,7 @@ export interface LabelFacts {
   item?: TradeItem | undefined;
   /** Where anybody may ask, with the shipment's code. */
   url: string;
-  /** What was signed when the shipment was made: to be checked without a network. */
+  /** What was signed when the shipment was made: to be checked without a network. One that fits no symbol is not printed. */
   statement?: string | undefined;
 }
 
@@ -19,7 +19,8 @@ const place = { asking: 400, statement: 540 };
 
 /** A label of 100 by 70 mm: the symbol of the address, beside it that of the statement, and below what people read. */
 export function labelSvg(facts: LabelFacts): string {
-  const { url, statement } = facts;
+  const { url } = facts;
+  const statement = (facts.statement?.length ?? 0) > symbolBytesMax ? undefined : facts.statement;
   const { width, height, margin } = label;
   const right = width - margin - place.statement;
   const beside =

@@ -10,6 +10,9 @@ export interface QrSymbol {
 /** Modules of white around a symbol (ISO/IEC 18004, section 6.3.8). */
 export const quietZone = 4;
 
+/** What fits one of the largest size that mends the least (ISO/IEC 18004, table 7). */
+export const symbolBytesMax = 2_953;
+
 /** `M` mends an eighth of what is lost, for what lies in the rain; `L` half of that, for what is long. */
 export function symbolOf(text: string, correction: 'M' | 'L' = 'M'): QrSymbol {
   const { modules } = qrcode.create(text, { errorCorrectionLevel: correction });

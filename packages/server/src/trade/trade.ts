@@ -15,4 +15,4 @@ export {
 export { type EpcisDocument, epcisDocument, type Trace } from './epcis.ts';
 export { type LabelFacts, labelSvg } from './label.ts';
 export { type PlotFacts, plot } from './plot.ts';
-export { inCapitals, type QrSymbol, symbolOf, symbolPng, symbolSvg } from './symbol.ts';
+export { inCapitals, type QrSymbol, symbolBytesMax, symbolOf, symbolPng, symbolSvg } from './symbol.ts';
