@@ -131,7 +131,7 @@ export async function assembleAuthority(
   const feed = stack.use(await openFeed({ ...config, ...records, ...told, directory: home, system, log }));
   gates.deciding = () => feed.leases().held > 0;
   const signals = stack.use(await openSignals({ ...config, ...records, proven, system, log }));
-  stack.use(openArchive({ ...records, system, log }));
+  stack.use(openArchive({ ...records, renewableMs: records.issuance.renewableMsMax, system, log }));
   const seen = { startedAt: system.now(), verified: () => readVerifiedFile(join(home, 'journal.verified')) };
   const expiring = expiringCertificates;
   stack.use(openWatches({ ...records, ...ringing, expiring, verified: seen.verified, system, log }));

@@ -1,7 +1,6 @@
 import type { ExpressionBuilder } from 'kysely';
-import { renewalWindowMs } from '../issuance/issuance.ts';
 import type { Schema } from '../storage/storage.ts';
-import type { Shelf } from './shelf.ts';
+import type { Shelf, ShelfTime } from './shelf.ts';
 
 const day = 86_400_000;
 /** Gates forget one that was superseded, and one that ended, after a day (`feed/snapshot.ts`, `replica/tables.ts`): long before. */
@@ -12,7 +11,7 @@ const lookedAtMax = 500;
 const movedMax = 32;
 
 /** Whole subjects, so that no certificate is looked at without those that followed it. */
-export const archiveCertificates: Shelf = async (db, after, now) => {
+export const archiveCertificates: Shelf = async (db, after, time) => {
   const end = await db
     .selectFrom('certificates')
     .select('subject')
@@ -25,12 +24,12 @@ export const archiveCertificates: Shelf = async (db, after, now) => {
     .selectFrom('certificates')
     .selectAll()
     .where('subject', '>', after)
-    .where((row) => hasEnded(row, now));
+    .where((row) => hasEnded(row, time));
   if (end) ended = ended.where('subject', '<=', end.subject);
   const rows = await ended.limit(movedMax).execute();
   if (rows.length > 0) {
     const fingerprints = rows.map(({ fingerprint }) => fingerprint);
-    const archived = rows.map((row) => ({ ...row, archivedAt: now }));
+    const archived = rows.map((row) => ({ ...row, archivedAt: time.now }));
     await db.insertInto('archivedCertificates').values(archived).execute();
     await db.deleteFrom('certificates').where('fingerprint', 'in', fingerprints).execute();
     await db.deleteFrom('keyCredentials').where('fingerprint', 'in', fingerprints).execute();
@@ -39,8 +38,8 @@ export const archiveCertificates: Shelf = async (db, after, now) => {
 };
 
 /** Nobody can use it, renew it or be told of it by a gate; and it is not the one that says what its subject is. */
-function hasEnded(row: ExpressionBuilder<Schema, 'certificates'>, now: number) {
-  const ended = row.and([row('purpose', '=', 'client'), row('notAfter', '<', now - renewalWindowMs)]);
+function hasEnded(row: ExpressionBuilder<Schema, 'certificates'>, { now, renewableMs }: ShelfTime) {
+  const ended = row.and([row('purpose', '=', 'client'), row('notAfter', '<', now - renewableMs)]);
   const neverUsed = row.and([row('confirmed', '=', 0), row('standing', '=', 'valid')]);
   return row.or([
     row.and([row('standing', '=', 'superseded'), row('changedAt', '<', now - supersededKeptMs)]),

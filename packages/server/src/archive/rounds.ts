@@ -1,3 +1,4 @@
+import { renewalWindowMs } from '../issuance/issuance.ts';
 import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { archiveCertificates } from './certificates.ts';
@@ -16,6 +17,8 @@ export interface ArchiveParts {
   store: Store;
   system: Pick<System, 'now'>;
   log: Log;
+  /** For how long after its end a certificate of whichever kind may be renewed. */
+  renewableMs?: number;
 }
 
 /** Goes through the tables, one page after the other, and then anew. */
@@ -31,9 +34,9 @@ export class Rounds {
 
   /** A page of one table, in one transaction. False: it was the last one of a round. */
   async step(): Promise<boolean> {
-    const { store, system } = this.#parts;
+    const { store, system, renewableMs = renewalWindowMs } = this.#parts;
     const [name, shelf] = shelves[this.#shelf] as [string, Shelf];
-    const { moved, next } = await store.change((db) => shelf(db, this.#after, system.now()));
+    const { moved, next } = await store.change((db) => shelf(db, this.#after, { now: system.now(), renewableMs }));
     this.#moved[name] = (this.#moved[name] ?? 0) + moved;
     this.#after = next ?? '';
     if (next !== undefined) return true;

@@ -7,7 +7,7 @@ const keptMs = 86_400_000;
 const lookedAtMax = 256;
 
 /** A serial is kept with its certificate: what was stored of it before that was signed is not needed beside it. */
-export const releaseSerials: Shelf = async (db, after, now) => {
+export const releaseSerials: Shelf = async (db, after, { now }) => {
   const from = placeOf(after);
   const end = await db
     .selectFrom('serials')

@@ -4,7 +4,7 @@ const keptMs = 30 * 86_400_000;
 const lookedAtMax = 500;
 const movedMax = 64;
 
-export const archiveTokens: Shelf = async (db, after, now) => {
+export const archiveTokens: Shelf = async (db, after, { now }) => {
   const end = await db
     .selectFrom('tokens')
     .select('id')

@@ -24,12 +24,21 @@ test('a kind has one kind of key, or several', (context) => {
   assert.deepEqual(profiles, { device: { keys: ['ml-dsa-44'] }, gate: { keys: ['ml-dsa-65', 'p-256'] } });
 });
 
+test('a kind says for how long after its end a certificate renews, with or without keys', (context) => {
+  assert.deepEqual(load(context, '{device: {renewableDays: 400}, operator: {keys: p-256, renewableDays: 0}}'), {
+    device: { renewableDays: 400 },
+    operator: { keys: ['p-256'], renewableDays: 0 },
+  });
+});
+
 for (const [what, text, words] of [
   [
     'a key that there is not',
     '{device: {keys: rsa}}',
     /"profiles.device.keys": must be one or more of \[p-256, ml-dsa-44/,
   ],
+  ['a time that is over', '{device: {renewableDays: -1}}', /"profiles.device.renewableDays": /],
+  ['a time of more than ten years', '{device: {renewableDays: 3651}}', /"profiles.device.renewableDays": /],
   ['no key', '{device: {keys: []}}', /must be one or more of/],
   ['one twice', '{device: {keys: [p-256, p-256]}}', /names one twice/],
   ['a kind that there is not', '{devise: {keys: p-256}}', /"profiles.devise" is unknown; did you mean "device"\?/],

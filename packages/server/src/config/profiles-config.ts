@@ -20,7 +20,9 @@ export const ProfilesSection = z.partialRecord(
   oneOf(kinds),
   z.strictObject({
     /** What its keys are of, one or several. The first is what is made for a new one; no other than these is taken. Left out: as its issuer's own key is made, and whatever is strong enough is taken. */
-    keys: Keys,
+    keys: Keys.optional(),
+    /** How many days after its end a certificate whose standing is valid may still be renewed, so that what was off for long comes back by itself; at 0 it needs a token. Left out: 90. */
+    renewableDays: z.int().min(0).max(3_650).optional(),
   }),
 );
 export type ProfilesSection = z.infer<typeof ProfilesSection>;

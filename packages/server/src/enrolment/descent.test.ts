@@ -23,13 +23,13 @@ interface Held {
   certificate: string;
 }
 
-async function open(context: TestContext) {
+async function open(context: TestContext, profiles: Parameters<typeof openIssuance>[0]['profiles'] = {}) {
   const records = await openRecords(context);
   const { directory, alerts, store, system, clock, journal, attributes, revocation } = records;
   mkdirSync(join(directory, 'keys'));
   const keys = fileKeys(join(directory, 'keys'));
   await makeFleet({ store, keys, system, fleet: FleetName.parse('fleet-1') });
-  const issuance = await openIssuance({ store, keys, system });
+  const issuance = await openIssuance({ store, keys, system, profiles });
   const log = pino({ level: 'silent' });
   const urls = { authorityUrl: 'https://localhost:1', enrolmentUrl: 'https://localhost:2', gates: [] };
   const makeSigningKey = () => {
@@ -85,17 +85,21 @@ async function open(context: TestContext) {
   const later = (milliseconds: number) => {
     clock.now += milliseconds;
   };
-  const rounds = new Rounds({ store, system, log });
+  const endOf = ({ certificate }: Held) => readCertificate(fromPem('CERTIFICATE', certificate)[0] as Buffer).notAfter;
+  const laterThanEnd = (one: Held, milliseconds: number) => {
+    clock.now = endOf(one) + milliseconds;
+  };
+  const rounds = new Rounds({ store, system, log, renewableMs: issuance.renewableMsMax });
   const archive = async () => {
     while (await rounds.step());
   };
-  const acts = { token, enrol, renew, confirm, stand, leave, later, archive };
+  const acts = { token, enrol, renew, confirm, stand, leave, later, laterThanEnd, archive };
   return { ...acts, fingerprint, standings, alarms, told, count, journal };
 }
 
 /** A device that renewed once and confirmed it. */
-async function line(context: TestContext) {
-  const fleet = await open(context);
+async function line(context: TestContext, profiles: Parameters<typeof open>[1] = {}) {
+  const fleet = await open(context, profiles);
   const first = await fleet.enrol(await fleet.token());
   const second = await fleet.renew(first);
   await fleet.confirm(second);
@@ -227,6 +231,53 @@ test('a clock that was set back keeps nobody from renewing', async (context) => 
   await confirm(third);
   later(-minute);
   await renew(third);
+});
+
+for (const [days, profiles] of [
+  [90, {}],
+  [400, { device: { renewableDays: 400 }, gateway: { renewableDays: 1 } }],
+  [0, { device: { renewableDays: 0 } }],
+] as const) {
+  test(`a certificate renews until ${days} days after its end, as its kind's profile says, and never later`, async (context) => {
+    const { enrol, token, renew, laterThanEnd } = await open(context, profiles);
+    const held = await enrol(await token());
+    laterThanEnd(held, days * day + 1);
+    await assert.rejects(renew(held), { code: 'renewal_refused', message: /expired too long ago; enrol again/ });
+    laterThanEnd(held, days * day);
+    assert.ok((await renew(held)).certificate);
+  });
+}
+
+test('P9: however long the window, what was suspended, revoked or superseded renews nothing in it', async (context) => {
+  const { renew, stand, standings, laterThanEnd, archive, first, second } = await line(context, {
+    device: { renewableDays: 3_650 },
+  });
+  for (const [action, standing] of [
+    ['suspend', 'suspended'],
+    ['revoke', 'revoked'],
+  ] as const) {
+    await stand(action, second);
+    laterThanEnd(second, 200 * day);
+    await archive();
+    assert.deepEqual(await standings(second), [standing]);
+    await assert.rejects(renew(second), {
+      code: 'renewal_refused',
+      message: new RegExp(`its standing is ${standing}`),
+    });
+    await assert.rejects(renew(first), { code: 'renewal_refused' });
+  }
+});
+
+test('what may be renewed still is not archived, also beside a later one', async (context) => {
+  const { enrol, token, renew, archive, standings, laterThanEnd } = await open(context, {
+    device: { renewableDays: 400 },
+  });
+  const held = await enrol(await token());
+  laterThanEnd(held, 399 * day);
+  const later = await enrol(await token());
+  await archive();
+  assert.deepEqual(await standings(held, later), ['valid', 'valid']);
+  assert.ok((await renew(held)).certificate);
 });
 
 /** A device whose first and second certificates are archived, and the third is in use. */

@@ -11,7 +11,7 @@ import {
   type RenewalRequest,
   type SignedAnswer,
 } from '@portcullis/contract';
-import { renewalWindowMs, renewedEveryMs } from '../issuance/issuance.ts';
+import { renewedEveryMs } from '../issuance/issuance.ts';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import { readCertificate } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
@@ -153,9 +153,9 @@ function requireUsable(parts: EnrolmentParts, row: CertificateRow | undefined): 
   requireConfirmed(requireInTime(parts, row));
 }
 
-export function requireInTime({ system }: EnrolmentParts, row: CertificateRow | undefined): CertificateRow {
+export function requireInTime({ system, issuance }: EnrolmentParts, row: CertificateRow | undefined): CertificateRow {
   if (row?.standing !== 'valid') throw refused(`its standing is ${row?.standing}`);
-  if (system.now() > row.notAfter + renewalWindowMs) throw expiredTooLongAgo();
+  if (system.now() > row.notAfter + issuance.renewableMs(row.kind)) throw expiredTooLongAgo();
   requireNotArchived(row);
   return row;
 }

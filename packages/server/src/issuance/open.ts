@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { FleetName, type KeyAlgorithm, type Kind, PortcullisError } from '@portcullis/contract';
+import { FleetName, type KeyAlgorithm, Kind, PortcullisError } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Schema, Store, Writer } from '../storage/storage.ts';
@@ -8,7 +8,7 @@ import { addressesAt } from './addresses.ts';
 import { check } from './check.ts';
 import { issue, type SignedCertificate } from './issue.ts';
 import { type FleetIssuer, issuingFor, openIssuers } from './issuers.ts';
-import { profiles as profilesOf, renewedAfterMsMin, serverProfile } from './profiles.ts';
+import { profiles as profilesOf, renewalWindowMs, renewedAfterMsMin, serverProfile } from './profiles.ts';
 import type { ForeignCertificate, Issuance } from './promises.ts';
 
 interface Parts {
@@ -17,9 +17,17 @@ interface Parts {
   system: System;
   /** Where a desk publishes what is known of certificates: `http://NAME[:PORT]`. */
   publicUrl?: string | undefined;
-  /** By kind: what its keys are of. */
-  profiles?: Partial<Record<Kind, { keys: readonly KeyAlgorithm[] } | undefined>>;
+  profiles?: Partial<Record<Kind, KindProfile | undefined>>;
 }
+
+interface KindProfile {
+  /** What its keys are of. */
+  keys?: readonly KeyAlgorithm[] | undefined;
+  /** For how many days after its end a certificate may be renewed. */
+  renewableDays?: number | undefined;
+}
+
+const day = 86_400_000;
 
 export async function openIssuance({ store, keys, system, publicUrl, profiles = {} }: Parts): Promise<Issuance> {
   const settings = await readSettings(store);
@@ -31,8 +39,12 @@ export async function openIssuance({ store, keys, system, publicUrl, profiles = 
   const keysOf = (kind: Kind): KeyAlgorithm => {
     const { issuer } = kind === 'authority' ? serverProfile : profilesOf[kind];
     return (
-      profiles[kind]?.keys[0] ?? (kind === 'checkpoint' ? 'p-256' : issuingFor(issuers, issuer).signer.keyAlgorithm)
+      profiles[kind]?.keys?.[0] ?? (kind === 'checkpoint' ? 'p-256' : issuingFor(issuers, issuer).signer.keyAlgorithm)
     );
+  };
+  const renewableMs = (kind: Kind): number => {
+    const days = profiles[kind]?.renewableDays;
+    return days === undefined ? renewalWindowMs : days * day;
   };
   return {
     bundle: {
@@ -43,6 +55,8 @@ export async function openIssuance({ store, keys, system, publicUrl, profiles = 
     issuers: () => issuers,
     issuerOf: (certificate) => below.find(({ name }) => name === certificate.issuer)?.pem ?? '',
     keysOf,
+    renewableMs,
+    renewableMsMax: Math.max(...Kind.options.map(renewableMs)),
     check: (request) => check(fleet, request, profiles[request.kind]?.keys),
     issue: (permit) => issue(parts, permit),
     record,

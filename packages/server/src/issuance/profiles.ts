@@ -12,7 +12,7 @@ export interface Profile {
 
 /** A fresh certificate is valid for clocks that are behind by this much (FIELD-NOTES D8). */
 export const backdateMs = hour;
-/** How long after its end a certificate whose standing is valid may still be renewed (FIELD-NOTES D6). */
+/** How long after its end a certificate whose standing is valid may still be renewed, where its kind's profile does not say (FIELD-NOTES D6). */
 export const renewalWindowMs = 90 * day;
 
 /**

@@ -31,6 +31,10 @@ export interface Issuance {
   issuerOf(certificate: { issuer: string }): string;
   /** What a new key of this kind of subject is made of. */
   keysOf(kind: Kind): KeyAlgorithm;
+  /** For how long after its end a certificate whose standing is valid may still be renewed, in milliseconds. */
+  renewableMs(kind: Kind): number;
+  /** The longest of them. */
+  readonly renewableMsMax: number;
   /** @throws {PortcullisError} `request_malformed`, `key_refused`, `request_signature_invalid` */
   check(request: CheckRequest): Permit;
   /** @throws {PortcullisError} `issuer_ended`. Signs. The serial is on disk before; the certificate is nobody's until it is recorded. */
