@@ -25,6 +25,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   'key-credentials': ['pki', 'keys', 'oscore', 'storage', 'journal', 'attributes', 'revocation'],
   archive: ['issuance', 'storage'],
   backup: ['storage', 'journal'],
+  rollover: ['alerts', 'issuance', 'keys', 'pki', 'storage', 'journal'],
   rules: ['expressions', 'storage', 'journal', 'attributes'],
   feed: ['alerts', 'storage', 'journal', 'attributes', 'revocation'],
   replica: [],

@@ -18,6 +18,7 @@ export const alertKinds = {
   missing: { severity: 'warning', lasts: true, title: 'readings that a device counted never came' },
   lease_lost: { severity: 'critical', lasts: true, title: 'a gate let its lease run out' },
   certificate_expiring: { severity: 'warning', lasts: true, title: 'a certificate ends soon, and none follows it' },
+  issuer_ending: { severity: 'warning', lasts: true, title: 'an issuer or the root ends within a year' },
   clone_suspected: { severity: 'critical', lasts: false, title: 'two hold what one should' },
   journal_damaged: { severity: 'critical', lasts: true, title: 'the journal was edited or cut' },
   signal_refused: { severity: 'warning', lasts: false, title: 'a signal could not be acted on' },

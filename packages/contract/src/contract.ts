@@ -49,6 +49,7 @@ export * from './readings.ts';
 export * from './reasons.ts';
 export * from './refused-readings.ts';
 export * from './revocation-lists.ts';
+export * from './rollovers.ts';
 export * from './sealed.ts';
 export * from './selections.ts';
 export * from './signal-answer.ts';

@@ -37,8 +37,16 @@ const figures = {
 const lookUps = { revision: Revision, ageMs: Count, subjects: Count };
 
 /** `POST /v1/desk/report`, each few seconds. */
-export const DeskReportRequest = z.strictObject({ ...figures, lookUps: z.strictObject(lookUps).nullable() });
+export const DeskReportRequest = z.strictObject({
+  ...figures,
+  lookUps: z.strictObject(lookUps).nullable(),
+  /** The version of the trust bundle that it goes by. */
+  bundle: z.int().positive().optional(),
+});
 export type DeskReportRequest = z.infer<typeof DeskReportRequest>;
+
+/** `bundle`: the version of the trust bundle that there is. An authority of an earlier version does not say. */
+export const DeskReportAnswer = z.object({ done: z.literal(true), bundle: z.int().positive().optional() });
 
 /** A desk as the authority knows it; null: not heard of since the authority started. */
 export const DeskView = z.object({

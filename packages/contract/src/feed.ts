@@ -122,6 +122,8 @@ export const LeaseRequest = z.strictObject({
   url: z.url({ protocol: /^https$/ }),
   /** The same over MQTT, where it takes that. */
   mqtt: z.url({ protocol: /^mqtts$/ }).optional(),
+  /** The version of the trust bundle that it goes by. */
+  bundle: z.int().positive().optional(),
   counters: z.strictObject({
     connections: z.int().nonnegative(),
     admitted: z.int().nonnegative(),
@@ -151,7 +153,12 @@ export type LeaseRequest = z.infer<typeof LeaseRequest>;
 
 export const LeaseAnswer = z.discriminatedUnion('granted', [
   /** Counts from when the gate *sent* the request. */
-  z.object({ granted: z.literal(true), leaseMs: z.int().positive() }),
+  z.object({
+    granted: z.literal(true),
+    leaseMs: z.int().positive(),
+    /** The version of the trust bundle that there is. An authority of an earlier version does not say. */
+    bundle: z.int().positive().optional(),
+  }),
   /** `behind`: some revision has waited too long for this instance, or it has not applied all that was receipted. */
   z.object({ granted: z.literal(false), because: z.enum(['behind']), retryAfterMs: z.int().nonnegative() }),
 ]);

@@ -189,6 +189,8 @@ export const ServerCertificate = z.object({
   roots: z.string(),
   /** With the roots: whom a listener lets shake hands, so that a device which sends its leaf alone is one too. */
   issuers: z.string(),
+  /** Of roots and issuers. An authority of an earlier version does not say. */
+  bundleVersion: z.int().positive().optional(),
   renewAfter: Timestamp,
   notAfter: Timestamp,
 });

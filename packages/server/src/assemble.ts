@@ -30,6 +30,7 @@ import { type KeyCredentials, openKeyCredentials } from './key-credentials/key-c
 import { fileSeal, openKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
 import { expiringCertificates, openLists, openRevocation, type Revocation } from './revocation/revocation.ts';
+import { openRollovers, type Rollovers } from './rollover/rollover.ts';
 import { openRules, problemsOfExpressions, type Rules } from './rules/rules.ts';
 import { openSignalIntake, openSignals, proofsOf } from './signals/signals.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
@@ -60,6 +61,7 @@ export interface Records {
   codes: Codes;
   imports: Imports;
   labels: Labels;
+  rollovers: Rollovers;
 }
 
 export async function assembleRecords(
@@ -92,8 +94,9 @@ export async function assembleRecords(
   const codes = openCodes({ journal, system });
   const labels = openLabels({ ...parts, makeKey: () => keyWithRequest(issuance.keysOf('shipment')) });
   const imports = openImports(parts);
+  const rollovers = stack.use(await openRollovers({ ...parts, keys }));
   const kept = { store, journal, alerts, attributes, revocation, issuance, enrolment, keyCredentials };
-  return { ...kept, codes, imports, labels };
+  return { ...kept, codes, imports, labels, rollovers };
 }
 
 function keyWithRequest(algorithm: KeyAlgorithm): { key: string; request: Buffer } {
@@ -139,7 +142,9 @@ export async function assembleAuthority(
   const intake = stack.use(
     openSignalIntake({ ...config, ...records, directory, receive: signals.receive, system, log }),
   );
-  const lists = stack.use(await openLists({ ...records, issuers: records.issuance.issuers, system, log }));
+  const { issuance } = records;
+  const { issuers } = issuance;
+  const lists = stack.use(await openLists({ ...records, issuers, onIssuers: issuance.onReload, system, log }));
   const api = stack.use(
     await openApi({ ...config, ...records, ...looks, lists, feed, journeys, rules, signals, intake, system, log }),
   );

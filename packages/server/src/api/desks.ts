@@ -4,6 +4,7 @@ import {
   DeskGatesRequest,
   DeskNonceRequest,
   DeskRenewalRequest,
+  DeskReportAnswer,
   DeskReportRequest,
   DeskTimeRequest,
   DeskView,
@@ -96,12 +97,14 @@ export const desksRoutes: readonly Route[] = [
     ...desk,
     path: '/v1/desk/report',
     summary: 'How a desk stands, each few seconds',
-    uses: ['desks'],
+    uses: ['desks', 'issuance', 'rollovers'],
     schemas: { body: DeskReportRequest },
-    answer: z.object({ done: z.literal(true) }),
-    async handle({ desks }, { body, peer }) {
-      desks.heard(peer.subject, body);
-      return { done: true };
+    answer: DeskReportAnswer,
+    async handle({ desks, issuance, rollovers }, { body, peer }) {
+      const { bundle, ...report } = body;
+      desks.heard(peer.subject, report);
+      rollovers.heard(peer.subject, bundle);
+      return { done: true, bundle: issuance.bundle.version };
     },
   }),
   route({

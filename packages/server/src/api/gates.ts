@@ -71,14 +71,16 @@ export const gatesRoutes: readonly Route[] = [
     path: '/v1/leases',
     kinds: ['gate'],
     summary: 'Renews the lease of a gate’s instance',
-    uses: ['feed', 'attributes'],
+    uses: ['feed', 'attributes', 'issuance', 'rollovers'],
     schemas: { body: LeaseRequest },
     answer: LeaseAnswer,
-    async handle({ feed, attributes }, { body, peer, by }) {
+    async handle({ feed, attributes, issuance, rollovers }, { body, peer, by }) {
       await attributes.announce(by, body);
+      rollovers.heard(peer.subject, body.bundle);
       // What it has applied is older than a cut that commits from here on: that one's receipt waits for this lease, or the
       // gate does not join (rules 4 and 5).
-      return feed.renew(peer.subject, body);
+      const answer = await feed.renew(peer.subject, body);
+      return answer.granted ? { ...answer, bundle: issuance.bundle.version } : answer;
     },
   }),
   route({
@@ -156,9 +158,9 @@ async function issueServerCertificate(
     body: { fingerprint: signed.fingerprint, hosts },
   };
   await journal.note(entry, (db) => issuance.recordOwn(db, signed, peer.subject));
-  const { roots, issuers } = issuance.bundle;
+  const { roots, issuers, version: bundleVersion } = issuance.bundle;
   const [renewAfter, notAfter] = [timestamp(issuance.renewAfter(signed)), timestamp(signed.notAfter)];
-  return { certificate: signed.pem, issuer: signed.issuerPem, roots, issuers, renewAfter, notAfter };
+  return { certificate: signed.pem, issuer: signed.issuerPem, roots, issuers, bundleVersion, renewAfter, notAfter };
 }
 
 async function issuePublicationCertificate(

@@ -49,9 +49,8 @@ export async function openApi(given: ApiParts): Promise<Api> {
   const desks = new DeskReports({ store: given.store, monotonic: given.system.monotonic });
   const doors = new Doors(given);
   const parts = { ...given, serverCertificates, keyContexts, refusedArrivals, desks, doors };
-  const { roots, issuers } = parts.issuance.bundle;
-  const trust = roots + issuers;
-  if (!trust.includes('BEGIN CERTIFICATE')) {
+  const trust = () => parts.issuance.bundle.roots + parts.issuance.bundle.issuers;
+  if (!trust().includes('BEGIN CERTIFICATE')) {
     throw new PortcullisError('store_damaged', 'the trust list is empty; the store has lost its roots');
   }
   const own = new OwnCertificate(parts);
@@ -60,7 +59,7 @@ export async function openApi(given: ApiParts): Promise<Api> {
   const opened: Listener[] = [];
   for (const [name, { routes, trusts }] of Object.entries(listeners)) {
     if (name === 'sources' && !parts.intake.sources.hasOpenOnes) continue;
-    const secure = (next: ServerIdentity) => tlsOptions(next, trusts ? trust : undefined);
+    const secure = (next: ServerIdentity) => tlsOptions(next, trusts ? trust() : undefined);
     const server = await makeServer(parts, routes, secure(identity), (status) => requests.answered(status));
     doors.guard(name, server.server as Server);
     opened.push({ name: name as keyof typeof listeners, server, secure });
@@ -68,8 +67,11 @@ export async function openApi(given: ApiParts): Promise<Api> {
   own.keep((next) => {
     for (const { server, secure } of opened) (server.server as Server).setSecureContext(secure(next));
   });
+  // Who is trusted is another list, and who signs may be another one.
+  const stopHearing = parts.issuance.onReload(() => own.renewNow());
   const figures = parts.metrics && new FiguresListener(parts.metrics.listen, authorityFigures({ ...parts, requests }));
   const close = async () => {
+    stopHearing();
     own.stop();
     await Promise.all([...opened.map(({ server }) => server.close()), figures?.[Symbol.asyncDispose]()]);
   };

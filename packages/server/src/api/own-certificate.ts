@@ -13,6 +13,7 @@ export class OwnCertificate {
   readonly #rooms: Rooms;
   #renewAfter = 0;
   #timer: NodeJS.Timeout | undefined;
+  #swap: ((identity: ServerIdentity) => void) | undefined;
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
@@ -35,13 +36,21 @@ export class OwnCertificate {
   }
 
   keep(swap: (identity: ServerIdentity) => void): void {
+    this.#swap = swap;
+    clearTimeout(this.#timer);
     const leftMs = this.#renewAfter - this.#rooms.system.now();
     const look = () => (leftMs > lookMsMax ? this.keep(swap) : void this.#renew(swap));
     this.#timer = setTimeout(look, Math.min(Math.max(leftMs, 0), lookMsMax)).unref();
   }
 
   stop(): void {
+    this.#swap = undefined;
     clearTimeout(this.#timer);
+  }
+
+  renewNow(): void {
+    this.#renewAfter = 0;
+    if (this.#swap) this.keep(this.#swap);
   }
 
   /** Each day, from a year ahead: nothing that an issuer signed outlives it. */
@@ -58,11 +67,13 @@ export class OwnCertificate {
 
   async #renew(swap: (identity: ServerIdentity) => void): Promise<void> {
     try {
-      swap(await this.obtain());
+      const next = await this.obtain();
+      if (!this.#swap) return;
+      swap(next);
     } catch (error) {
       this.#rooms.log.error({ err: error }, "couldn't renew the authority's own certificate; trying again");
       this.#renewAfter = this.#rooms.system.now() + retryMs;
     }
-    this.keep(swap);
+    if (this.#swap) this.keep(swap);
   }
 }

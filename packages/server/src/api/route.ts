@@ -13,6 +13,7 @@ import type { Journeys } from '../journeys/journeys.ts';
 import type { KeyCredentials } from '../key-credentials/key-credentials.ts';
 import type { Codes } from '../publication/codes.ts';
 import type { Lists, Revocation } from '../revocation/revocation.ts';
+import type { Rollovers } from '../rollover/rollover.ts';
 import type { Rules } from '../rules/rules.ts';
 import type { SignalIntake, Signals } from '../signals/signals.ts';
 import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
@@ -40,6 +41,7 @@ export interface Rooms {
   lists: Pick<Lists, 'current' | 'mark'>;
   revocation: Revocation;
   signals: Signals;
+  rollovers: Rollovers;
   rules: Pick<Rules, 'acknowledge' | 'breaches' | 'excursions' | 'list' | 'take'>;
   system: System;
   log: Log;

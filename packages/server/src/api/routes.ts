@@ -15,6 +15,7 @@ import { importRoutes } from './imports.ts';
 import { keyCredentialsRoutes } from './key-credentials.ts';
 import { ocspCertificatesRoutes } from './ocsp-certificates.ts';
 import { revocationListsRoutes } from './revocation-lists.ts';
+import { rolloversRoutes } from './rollovers.ts';
 import type { Route } from './route.ts';
 import { rulesRoutes } from './rules.ts';
 import { selectionRoutes } from './selections.ts';
@@ -34,6 +35,7 @@ export const apiRoutes: readonly Route[] = [
   ...certificatesRoutes,
   ...revocationListsRoutes,
   ...ocspCertificatesRoutes,
+  ...rolloversRoutes,
   ...tokensRoutes,
   ...keyCredentialsRoutes,
   ...changesRoutes,

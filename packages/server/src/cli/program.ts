@@ -39,6 +39,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   config: async () => (await import('./config-check.ts')).configCommands,
   import: async () => (await import('./import.ts')).importCommand,
   export: async () => (await import('./export.ts')).exportCommand,
+  rollover: async () => (await import('./rollover.ts')).rolloverCommands,
   root: async () => (await import('./root.ts')).rootCommands,
   backup: async () => (await import('./backup.ts')).backupCommand,
   restore: async () => (await import('./restore.ts')).restoreCommand,

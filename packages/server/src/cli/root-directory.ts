@@ -34,7 +34,7 @@ export function readRequest(file: string): RootRequest {
 /** @throws {PortcullisError} `fleet_exists`, `key_unusable` */
 export async function makeRootDirectory(
   directory: string,
-  fleet: FleetName,
+  { fleet, root: named }: Pick<RootRequest, 'fleet' | 'root'>,
   { algorithm, ...keeping }: { keys?: Keeping; algorithm: KeyAlgorithm },
 ): Promise<Root> {
   requireEmpty(directory);
@@ -42,7 +42,8 @@ export async function makeRootDirectory(
   await makeWhole(directory, async (beside) => {
     makeDirectory(join(beside, 'keys'));
     await using keys = keysIn(beside, keeping.keys);
-    root = await makeRoot({ keys, system: realSystem, fleet, algorithm });
+    const as = named && { as: { key: 'root', ...named } };
+    root = await makeRoot({ keys, system: realSystem, fleet, algorithm, ...as });
     await createFile(join(beside, 'root.pem'), toPem('CERTIFICATE', root.certificate));
     const file = { format: 'portcullis-root-1', fleet, ...keeping };
     await createFile(join(beside, 'root.json'), `${JSON.stringify(file, null, 2)}\n`);

@@ -33,8 +33,7 @@ interface RootOptions extends KeepingOptions {
 
 async function create(directory: string, request: string, options: RootOptions, output: Output): Promise<void> {
   const { makeRootDirectory, readRequest } = await import('./root-directory.ts');
-  const { fleet } = readRequest(request);
-  const root = await makeRootDirectory(directory, fleet, {
+  const root = await makeRootDirectory(directory, readRequest(request), {
     ...keepingOf(options),
     algorithm: keyAlgorithm(options.keys, options),
   });

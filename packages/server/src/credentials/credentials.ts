@@ -18,6 +18,7 @@ import {
   makeRequest,
   readCredential,
   renew,
+  writeCredential,
 } from '@portcullis/device';
 import type { Log, System } from '../telemetry/telemetry.ts';
 
@@ -46,12 +47,18 @@ export interface ServerCertificateHeld {
   certificate: string;
   trust: string;
   renewAfter: number;
+  /** The version of the bundle that these are of; undefined: the authority is of an earlier version. */
+  bundle?: number | undefined;
 }
 
 export class Credentials {
   readonly #parts: Parts;
   readonly #timers = new Map<'client' | 'server', NodeJS.Timeout>();
   #client: Credential;
+  #swap: ((held: ServerCertificateHeld) => void) | undefined;
+  /** The version of the bundle that its listeners go by too. */
+  #bundle: number | undefined;
+  #wanted: number | undefined;
   #stopped = false;
 
   constructor(parts: Parts) {
@@ -120,15 +127,43 @@ export class Credentials {
       throw new PortcullisError('answer_malformed', 'the server certificate is not for the key that was asked for');
     }
     const certificate = issued.certificate + issued.issuer;
-    return { key, certificate, trust: issued.roots + issued.issuers, renewAfter: Date.parse(issued.renewAfter) };
+    this.#adopt(issued);
+    const { roots, issuers, renewAfter, bundleVersion: bundle } = issued;
+    return { key, certificate, trust: roots + issuers, renewAfter: Date.parse(renewAfter), bundle };
   }
 
   keepServer(held: ServerCertificateHeld, swap: (held: ServerCertificateHeld) => void): void {
-    this.#at('server', held.renewAfter, async () => {
-      const next = await this.obtainServer();
-      swap(next);
-      this.keepServer(next, swap);
-    });
+    this.#swap = swap;
+    this.#bundle = held.bundle;
+    this.#at('server', held.renewAfter, () => this.#renewServer());
+  }
+
+  async #renewServer(): Promise<void> {
+    const next = await this.obtainServer();
+    this.#swap?.(next);
+    if (this.#swap) this.keepServer(next, this.#swap);
+  }
+
+  /** The version of the trust bundle that it goes by, on disk and at its listeners; undefined: it listens to nobody yet. */
+  get bundle(): number | undefined {
+    return this.#bundle;
+  }
+
+  /** The authority says which version there is: another one comes at once, with a server certificate of who signs now. */
+  heard(version: number | undefined): void {
+    if (version === undefined || !this.#swap || version === this.#bundle || version === this.#wanted) return;
+    this.#wanted = version;
+    this.#at('server', this.#parts.system.now(), () => this.#renewServer());
+  }
+
+  /** The roots that the authority is verified by from now on. */
+  #adopt({ roots, bundleVersion }: ServerCertificate): void {
+    if (bundleVersion === undefined || bundleVersion === this.#client.bundleVersion) return;
+    const { directory, onRenewed } = this.#parts;
+    this.#client = { ...this.#client, roots, bundleVersion };
+    // A crash before this line asks again at the next start, by the roots from before.
+    writeCredential(credentialFileIn(directory), this.#client);
+    onRenewed(this.#client);
   }
 
   keepClient(): void {
@@ -147,6 +182,7 @@ export class Credentials {
     if (this.#stopped) return;
     const leftMs = due - this.#parts.system.now();
     const look = () => (leftMs > lookMsMax ? this.#at(which, due, work) : void this.#try(which, work));
+    clearTimeout(this.#timers.get(which));
     this.#timers.set(which, setTimeout(look, Math.min(Math.max(leftMs, 0), lookMsMax)).unref());
   }
 

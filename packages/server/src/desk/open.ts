@@ -1,7 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
-import { exchange } from '@portcullis/device';
-import { z } from 'zod';
 import { Credentials, linkTo, type ServerCertificateHeld } from '../credentials/credentials.ts';
 import { type Log, type System, timestamp, version } from '../telemetry/telemetry.ts';
 import { EstSide } from './est-side.ts';
@@ -13,6 +11,7 @@ import type { Desk, DeskSettings } from './promises.ts';
 import { PublicSide } from './public-side.ts';
 import { relay } from './relay.ts';
 import { Relaying } from './relaying.ts';
+import { reporter } from './reporting.ts';
 
 interface Parts {
   directory: string;
@@ -77,6 +76,7 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
     }
     credentials.keepServer(held, (next) => {
       for (const front of [enrolment, open, est]) front.swap(next);
+      if (next.bundle !== credentials.bundle) open.renewKey();
     });
     credentials.keepClient();
     const startedAt = timestamp(system.now());
@@ -87,10 +87,7 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
       const phones = settings.public && { publicUrl: settings.public.url };
       return { url, ...phones, version, startedAt, connections, relayed: relaying.relayed, turnedAway, lookUps };
     };
-    const report = () =>
-      exchange(link, `${authority}/v1/desk/report`, figures(), z.unknown(), retryMs * 8).catch((error: unknown) =>
-        log.debug({ err: error }, 'the authority was not told how the desk stands'),
-      );
+    const report = reporter({ authority, link: () => link, credentials, figures, log });
     void report();
     const reporting = setInterval(() => void report(), reportEveryMs).unref();
     stop.signal.addEventListener('abort', () => clearInterval(reporting));

@@ -82,6 +82,11 @@ export class PublicSide {
     return openPhones({ settings: settings.public, limits: settings.limits, system, log, answer });
   }
 
+  /** Who signs certificates may be another one: what is signed from now on is below that. */
+  renewKey(): void {
+    this.#key.renewNow();
+  }
+
   swap(held: ServerCertificateHeld): void {
     this.#issuers = issuersIn(held.trust);
     this.#front.swap(held);

@@ -33,6 +33,7 @@ export class PublicationKey {
   #held: { signing: Signing; renewAfter: number; notAfter: number } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #said = '';
+  #isDue = false;
   #stopped = false;
 
   constructor(parts: Parts) {
@@ -47,9 +48,18 @@ export class PublicationKey {
 
   /** Now and whenever it is due. */
   async keep(): Promise<void> {
-    const leftMs = (this.#held?.renewAfter ?? 0) - this.#parts.system.now();
+    this.#timer = undefined;
+    const leftMs = this.#isDue ? 0 : (this.#held?.renewAfter ?? 0) - this.#parts.system.now();
     const waitMs = leftMs > 0 ? Math.min(leftMs, lookMsMax) : await this.#renew();
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.keep(), waitMs).unref();
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.keep(), this.#isDue ? 0 : waitMs).unref();
+  }
+
+  /** What is under way may be from before: it is followed by another. */
+  renewNow(): void {
+    this.#isDue = true;
+    if (!this.#timer) return;
+    clearTimeout(this.#timer);
+    void this.keep();
   }
 
   stop(): void {
@@ -58,6 +68,7 @@ export class PublicationKey {
   }
 
   async #renew(): Promise<number> {
+    this.#isDue = false;
     try {
       const { authority, subject, link, makeKey } = this.#parts;
       const key = makeKey();

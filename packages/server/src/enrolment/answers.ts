@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto';
 import { type Asked, answerBytes, digestOf, type SignedAnswer } from '@portcullis/contract';
-import type { Issuance } from '../issuance/issuance.ts';
+import type { Bundle, Issuance } from '../issuance/issuance.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 
@@ -16,6 +16,8 @@ interface Parts {
 }
 
 interface AnswerKey {
+  /** That there was when it was made. */
+  bundle: Bundle;
   key: KeyObject;
   signer: string;
   signerIssuer: string;
@@ -47,7 +49,9 @@ export class Answers {
   /** Made when the first answer needs it: a command on a stopped store makes none. */
   async #key(): Promise<AnswerKey> {
     const current = this.#current;
-    if (current && this.#parts.system.now() < current.renewAfter) return current;
+    // With another bundle who signs may be another one, below another root.
+    const isOfNow = current?.bundle === this.#parts.issuance.bundle;
+    if (current && isOfNow && this.#parts.system.now() < current.renewAfter) return current;
     this.#coming ??= this.#obtain().finally(() => {
       this.#coming = undefined;
     });
@@ -60,12 +64,14 @@ export class Answers {
 
   async #obtain(): Promise<AnswerKey> {
     const { issuance, journal, makeKey } = this.#parts;
+    const { bundle } = issuance;
     const { key, request } = makeKey();
     const permit = issuance.check({ subject: 'authority', kind: 'authority', request, hosts: [] });
     const issued = await issuance.issue(permit);
     const entry = { actor: 'authority', action: 'certificates.answers', body: { fingerprint: issued.fingerprint } };
     await journal.note(entry, (db) => issuance.recordOwn(db, issued, 'authority'));
     this.#current = {
+      bundle,
       key: createPrivateKey(key),
       signer: issued.pem,
       signerIssuer: issued.issuerPem,

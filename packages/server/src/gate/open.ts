@@ -214,6 +214,7 @@ class RunningGate implements Gate {
       link: () => this.#links.leases,
       beforeAsking: () => this.#joinWithAll(),
       state: () => this.#leaseState(),
+      onBundle: (version) => this.#credentials.heard(version),
       follows: () => this.#follows(),
     });
   }
@@ -317,12 +318,14 @@ class RunningGate implements Gate {
     if (!this.#follows()) return undefined;
     const { admitted, refused } = this.#verdicts.counters;
     const { askers } = this.#advice;
+    const { bundle } = this.#credentials;
     return {
       ...this.#reportable,
       connectionsClosed: this.#connections.closed,
       clock: Math.floor(this.#parts.system.now()),
       url: this.#parts.settings.url,
       ...(this.mqttPort !== undefined && { mqtt: mqttUrl(this.#parts.settings.url, this.mqttPort) }),
+      ...(bundle !== undefined && { bundle }),
       counters: {
         ...{ admitted, refused, connections: this.#connections.size },
         ...{ overruns: this.#recording.overruns, unproven: this.#unproven + this.#recording.unproven },

@@ -10,11 +10,11 @@ export { broughtRoot } from './brought-root.ts';
 export type { SignedCertificate } from './issue.ts';
 export type { FleetIssuer } from './issuers.ts';
 export { type Label, type Labels, openLabels } from './labels.ts';
-export { makeFleet, storeFleet } from './make-fleet.ts';
+export { makeFleet, type NamedIssuer, storeFleet } from './make-fleet.ts';
 export { openIssuance } from './open.ts';
-export { issuerEndsSoonMs, renewalWindowMs, renewedEveryMs } from './profiles.ts';
+export { backdateMs, issuerEndsSoonMs, renewalWindowMs, renewedEveryMs, serverLifetimeMs } from './profiles.ts';
 export type { Bundle, ForeignCertificate, Issuance } from './promises.ts';
-export { makeRoot, type Root } from './root.ts';
+export { makeRoot, type Root, signIssuer } from './root.ts';
 export {
   answerRequest,
   askRoot,

@@ -31,7 +31,8 @@ export interface SignedCertificate {
 export interface IssueParts {
   store: Store;
   system: System;
-  issuers: readonly FleetIssuer[];
+  /** As they are now. */
+  issuers(): readonly FleetIssuer[];
   /** What each certificate names, so that anybody can ask about it; nothing where a fleet answers nobody. */
   addressesOf(issuer: FleetIssuer): CertificateFields['addresses'];
 }
@@ -43,7 +44,7 @@ export async function issue(
 ): Promise<SignedCertificate> {
   // 1. The permit holds all that was checked; it can not be used again.
   const { subject, kind, profile, publicKey, uri, hosts, issuer: named } = Permit.spend(permit);
-  const issuer = named === undefined ? issuingFor(issuers, profile.issuer) : signerNamed(issuers, named);
+  const issuer = named === undefined ? issuingFor(issuers(), profile) : signerNamed(issuers(), named);
   // Nobody asks about whoever answers.
   const addresses = profile.purpose === 'ocsp' ? undefined : addressesOf(issuer);
 

@@ -3,6 +3,7 @@ import { PortcullisError } from '@portcullis/contract';
 import type { Keys, Signer } from '../keys/keys.ts';
 import { fromPem, readCertificate } from '../pki/pki.ts';
 import type { Schema, Store } from '../storage/storage.ts';
+import type { Profile } from './profiles.ts';
 
 type Row = Schema['issuers'];
 
@@ -62,10 +63,19 @@ async function openIssuer(keys: Keys, { key, role, state, certificate: pem, made
   return { key, role, state, name, fingerprint, serial, issuer, certificate, pem, notBefore, notAfter, signer };
 }
 
-/** The one that signs now: of several the newest. */
-export function issuingFor(issuers: readonly FleetIssuer[], role: Row['role']): Issuer {
+/**
+ * The one that signs now: of several the newest. A client certificate is verified by those who hold each new root first; whatever else is signed is
+ * shown to who may not, and goes on below a root that everybody holds.
+ */
+export function issuingFor(issuers: readonly FleetIssuer[], { issuer: role, purpose }: Profile): Issuer {
+  const states: readonly Row['state'][] = purpose === 'client' ? ['issuing'] : ['issuing', 'ending'];
+  const held = issuers.filter((one) => one.role === 'root' && one.state === 'issuing');
   return issuers.findLast(
-    (one): one is Issuer => one.role === role && one.state === 'issuing' && !!one.signer,
+    (one): one is Issuer =>
+      one.role === role &&
+      states.includes(one.state) &&
+      !!one.signer &&
+      (purpose === 'client' || held.some(({ name }) => name === one.issuer)),
   ) as Issuer;
 }
 

@@ -15,6 +15,15 @@ export type FirstIssuer = (typeof firstIssuers)[number];
 /** An issuer's name is its own: a key that comes later comes under another. */
 export const issuerName = (fleet: FleetName, { role }: FirstIssuer) => `${fleet} ${role} issuer`;
 
+/** An issuer before it has a certificate: the names of its key, and of itself. */
+export interface NamedIssuer {
+  key: string;
+  role: FirstIssuer['role'];
+  name: string;
+}
+export const firstNamed = (fleet: FleetName): NamedIssuer[] =>
+  firstIssuers.map((issuer) => ({ ...issuer, name: issuerName(fleet, issuer) }));
+
 interface Parts {
   store: Store;
   keys: Keys;
@@ -45,7 +54,7 @@ export interface Begun {
   fleet: FleetName;
   /** In DER, as those of the issuers. */
   root: Buffer;
-  issuers: (FirstIssuer & { certificate: Buffer })[];
+  issuers: { key: string; role: FirstIssuer['role']; certificate: Buffer }[];
 }
 
 /** What a store begins with. */
@@ -55,7 +64,7 @@ export async function storeFleet(
   system: System,
 ): Promise<{ root: string }> {
   const pem = (der: Buffer) => toPem('CERTIFICATE', der);
-  const settings = { fleet, bundleVersion: '1', roots: pem(root) };
+  const settings = { fleet, bundleVersion: '1' };
   const made = { state: 'issuing', madeAt: system.now() } as const;
   const rows = [
     { key: 'root', role: 'root', certificate: pem(root), ...made } as const,
@@ -66,5 +75,5 @@ export async function storeFleet(
     await db.insertInto('settings').values(named).execute();
     await db.insertInto('issuers').values(rows).execute();
   });
-  return { root: settings.roots };
+  return { root: pem(root) };
 }

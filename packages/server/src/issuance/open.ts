@@ -9,7 +9,7 @@ import { check } from './check.ts';
 import { issue, type SignedCertificate } from './issue.ts';
 import { type FleetIssuer, issuingFor, openIssuers } from './issuers.ts';
 import { profiles as profilesOf, renewalWindowMs, renewedAfterMsMin, serverProfile } from './profiles.ts';
-import type { ForeignCertificate, Issuance } from './promises.ts';
+import type { Bundle, ForeignCertificate, Issuance } from './promises.ts';
 
 interface Parts {
   store: Store;
@@ -31,29 +31,35 @@ const day = 86_400_000;
 
 export async function openIssuance({ store, keys, system, publicUrl, profiles = {} }: Parts): Promise<Issuance> {
   const settings = await readSettings(store);
-  const issuers = await openIssuers(store, keys);
+  let known = await readKnown(store, keys);
+  const listeners = new Set<() => void>();
   const fleet = FleetName.parse(settings.get('fleet'));
   const addressesOf = (issuer: FleetIssuer) => (publicUrl === undefined ? undefined : addressesAt(publicUrl, issuer));
-  const parts = { store, system, issuers, addressesOf };
-  const below = issuers.filter(({ role }) => role !== 'root');
+  const parts = { store, system, issuers: () => known.issuers, addressesOf };
+  const below = () => known.issuers.filter(({ role }) => role !== 'root');
   const keysOf = (kind: Kind): KeyAlgorithm => {
-    const { issuer } = kind === 'authority' ? serverProfile : profilesOf[kind];
-    return (
-      profiles[kind]?.keys?.[0] ?? (kind === 'checkpoint' ? 'p-256' : issuingFor(issuers, issuer).signer.keyAlgorithm)
-    );
+    const profile = kind === 'authority' ? serverProfile : profilesOf[kind];
+    const issuing = () => issuingFor(known.issuers, profile).signer.keyAlgorithm;
+    return profiles[kind]?.keys?.[0] ?? (kind === 'checkpoint' ? 'p-256' : issuing());
   };
   const renewableMs = (kind: Kind): number => {
     const days = profiles[kind]?.renewableDays;
     return days === undefined ? renewalWindowMs : days * day;
   };
   return {
-    bundle: {
-      version: Number(settings.get('bundleVersion')),
-      roots: settings.get('roots') ?? '',
-      issuers: below.map(({ pem }) => pem).join(''),
+    get bundle() {
+      return known.bundle;
     },
-    issuers: () => issuers,
-    issuerOf: (certificate) => below.find(({ name }) => name === certificate.issuer)?.pem ?? '',
+    issuers: () => known.issuers,
+    async reload() {
+      known = await readKnown(store, keys);
+      for (const listener of listeners) listener();
+    },
+    onReload(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    issuerOf: (certificate) => below().find(({ name }) => name === certificate.issuer)?.pem ?? '',
     keysOf,
     renewableMs,
     renewableMsMax: Math.max(...Kind.options.map(renewableMs)),
@@ -62,13 +68,32 @@ export async function openIssuance({ store, keys, system, publicUrl, profiles = 
     record,
     recordForeign,
     recordOwn: (db, signed, actor) => recordOwn(db, signed, { revision: 0, at: system.now(), actor }),
-    ends: () => below.map(({ name, notAfter }) => ({ name, notAfter })),
+    ends: () =>
+      below()
+        .filter(({ state }) => state !== 'retired')
+        .map(({ name, notAfter }) => ({ name, notAfter })),
     renewAfter({ notBefore, notAfter }) {
       const share = 1 / 2 + (system.random(4).readUInt32BE() / 2 ** 32) * (2 / 3 - 1 / 2);
       const soonest = system.now() + Math.min(renewedAfterMsMin, (notAfter - notBefore) / 10);
       return Math.round(Math.max(notBefore + (notAfter - notBefore) * share, soonest));
     },
   };
+}
+
+interface Known {
+  bundle: Bundle;
+  issuers: readonly FleetIssuer[];
+}
+
+async function readKnown(store: Store, keys: Keys): Promise<Known> {
+  const issuers = await openIssuers(store, keys);
+  const version = Number((await readSettings(store)).get('bundleVersion'));
+  const told = (isRoot: boolean) =>
+    issuers
+      .filter(({ role, state }) => (role === 'root') === isRoot && state !== 'retired')
+      .map(({ pem }) => pem)
+      .join('');
+  return { bundle: { version, roots: told(true), issuers: told(false) }, issuers };
 }
 
 async function readSettings(store: Store): Promise<Map<string, string>> {

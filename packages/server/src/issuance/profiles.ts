@@ -51,7 +51,8 @@ export const profiles: Record<Exclude<Kind, 'authority'>, Profile> = {
 };
 
 /** The server certificates of gates, desks and the authority. */
-export const serverProfile: Profile = { purpose: 'server', lifetimeMs: 24 * hour, issuer: 'infrastructure' };
+export const serverLifetimeMs = 24 * hour;
+export const serverProfile: Profile = { purpose: 'server', lifetimeMs: serverLifetimeMs, issuer: 'infrastructure' };
 
 /** What a desk signs public answers with: good for that and nothing else. */
 export const publicationProfile: Profile = {

@@ -24,9 +24,14 @@ export interface ForeignCertificate
 }
 
 export interface Issuance {
+  /** As it is now. */
   readonly bundle: Bundle;
-  /** All that sign or signed, the root too, in the order in which they were made. */
+  /** All that sign or signed, the root too, in the order in which they were made. The same list until it is read anew. */
   issuers(): readonly FleetIssuer[];
+  /** Reads issuers and bundle anew, after a change of them, and tells who listens. */
+  reload(): Promise<void>;
+  /** Called after each time that they were read anew. Returns how to stop. */
+  onReload(listener: () => void): () => void;
   /** The certificate of the issuer that signed this one, in PEM. `issuer`: the common name that it has there. */
   issuerOf(certificate: { issuer: string }): string;
   /** What a new key of this kind of subject is made of. */

@@ -8,13 +8,14 @@ import { z } from 'zod';
 import type { Keys } from '../keys/keys.ts';
 import { fromPem, makeRequest, parseRequest, readAuthority, readCertificate, toPem } from '../pki/pki.ts';
 import type { System } from '../telemetry/telemetry.ts';
-import { type Begun, firstIssuers, issuerName } from './make-fleet.ts';
+import { type Begun, firstNamed, type NamedIssuer } from './make-fleet.ts';
 import { type Root, signIssuer } from './root.ts';
 
 const Pem = z.string().max(32_768);
 const KeyName = z.string().regex(/^issuer-[a-z0-9][a-z0-9-]{0,54}$/);
 /** A common name has at most 64 characters (RFC 5280 appendix A, ub-common-name). */
 const IssuerName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/);
+const RootName = IssuerName;
 /** Those that a fleet begins with are two; later ones ask in the same form. */
 const issuersMax = 64;
 
@@ -26,6 +27,8 @@ const RootRequest = z.strictObject({
     .url({ protocol: /^http$/ })
     .max(1_024)
     .optional(),
+  /** Of a later root than the fleet's first: a name of its own. */
+  root: z.strictObject({ name: RootName }).optional(),
   issuers: z
     .array(z.strictObject({ key: KeyName, name: IssuerName, request: Pem }))
     .min(1)
@@ -56,32 +59,37 @@ const shown = (name: string, publicKey: Buffer): ShownKey => ({
   sha256: createHash('sha256').update(publicKey).digest('hex'),
 });
 
-/** Makes the issuers' keys. @throws {PortcullisError} `key_unusable` */
+/** Makes the issuers' keys: those that a fleet begins with, or others. @throws {PortcullisError} `key_unusable` */
 export async function askRoot({
   keys,
   fleet,
   publicUrl,
   algorithm,
+  issuers = firstNamed(fleet),
+  root,
 }: {
   keys: Keys;
   fleet: FleetName;
   publicUrl?: string | undefined;
   /** Of the keys that are made; not given: P-256. */
   algorithm?: KeyAlgorithm | undefined;
+  issuers?: readonly NamedIssuer[];
+  /** One that there is not yet. */
+  root?: { name: string } | undefined;
 }): Promise<{ request: RootRequest; keys: ShownKey[] }> {
   const asked: RootRequest['issuers'] = [];
   const made: ShownKey[] = [];
-  for (const issuer of firstIssuers) {
-    const signer = await keys.create(issuer.key, algorithm);
-    const subject = issuerName(fleet, issuer);
+  for (const { key, name: subject } of issuers) {
+    const signer = await keys.create(key, algorithm);
     const request = await makeRequest({ subject, publicKey: signer.publicKey }, signer);
-    asked.push({ key: issuer.key, name: subject, request: toPem('CERTIFICATE REQUEST', request) });
+    asked.push({ key, name: subject, request: toPem('CERTIFICATE REQUEST', request) });
     made.push(shown(subject, signer.publicKey));
   }
   const request: RootRequest = {
     format: 'portcullis-root-request-1',
     fleet,
     ...(publicUrl && { publicUrl }),
+    ...(root && { root }),
     issuers: asked,
   };
   return { request, keys: made };
@@ -120,6 +128,11 @@ export async function answerRequest(
   system: System,
 ): Promise<{ answer: RootAnswer; keys: ShownKey[] }> {
   const { fleet, publicUrl } = request;
+  if (request.root && request.root.name !== root.name) {
+    throw unusable(
+      `it is for a root "${request.root.name}", and this is "${root.name}": "portcullis root create" makes one`,
+    );
+  }
   requireOwnNames(root, request);
   const issuers: RootAnswer['issuers'] = [];
   const signed: ShownKey[] = [];
@@ -158,24 +171,31 @@ function requireOwnNames(root: Root, { fleet, issuers }: RootRequest): void {
  */
 export async function takeAnswer(
   answer: RootAnswer,
-  { keys, fleet, now }: { keys: Keys; fleet: FleetName; now: number },
+  {
+    keys,
+    fleet,
+    now,
+    asked = firstNamed(fleet),
+    root: named,
+  }: { keys: Keys; fleet: FleetName; now: number; asked?: readonly NamedIssuer[]; root?: string },
 ): Promise<{ begun: Begun; root: ShownKey }> {
   if (answer.fleet !== fleet) throw unusable(`it is for ${answer.fleet}, and this is ${fleet}`);
   const root = oneCertificate(answer.root, 'root');
   const { selfSigned, authority, mayCertify, name } = readAuthority(root);
+  if (named !== undefined && name !== named) throw unusable(`it is of the root "${name}", and "${named}" was asked`);
   if (!selfSigned || !authority || mayCertify !== true) throw unusable(`"${name}" is no root`);
   const rootFacts = readCertificate(root);
   requireGood(rootFacts, now);
   const issuers: Begun['issuers'] = [];
-  for (const issuer of firstIssuers) {
-    const answered = answer.issuers.find(({ key }) => key === issuer.key);
-    const certificate = oneCertificate(answered?.certificate ?? '', issuer.key);
-    requireIssuer(certificate, { root, subject: issuerName(fleet, issuer), now });
-    const { publicKey } = await keys.open(issuer.key);
+  for (const { key, role, name: subject } of asked) {
+    const answered = answer.issuers.find((one) => one.key === key);
+    const certificate = oneCertificate(answered?.certificate ?? '', key);
+    requireIssuer(certificate, { root, subject, now });
+    const { publicKey } = await keys.open(key);
     if (!publicKey.equals(readCertificate(certificate).publicKey)) {
-      throw unusable(`its certificate of "${issuer.key}" is for another key: it answers an earlier request`);
+      throw unusable(`its certificate of "${key}" is for another key: it answers an earlier request`);
     }
-    issuers.push({ ...issuer, certificate });
+    issuers.push({ key, role, certificate });
   }
   return { begun: { fleet, root, issuers }, root: shown(name, rootFacts.publicKey) };
 }

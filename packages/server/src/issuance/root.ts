@@ -18,21 +18,25 @@ export interface Root {
   notAfter: number;
 }
 
-/** A new key `root`, and its certificate. @throws {PortcullisError} `key_unusable` where there is one */
+/** Of a fleet's first root: the name of its key, and its own. */
+export const firstRoot = (fleet: FleetName) => ({ key: 'root', name: `${fleet} root` });
+
+/** A new key, and its certificate. `as`: of a later root. @throws {PortcullisError} `key_unusable` where there is one of that name */
 export async function makeRoot({
   keys,
   system,
   fleet,
   algorithm,
+  as: { key, name } = firstRoot(fleet),
 }: {
   keys: Keys;
   system: System;
   fleet: FleetName;
   /** Of its key; not given: P-256. */
   algorithm?: KeyAlgorithm | undefined;
+  as?: { key: string; name: string };
 }): Promise<Root> {
-  const signer = await keys.create('root', algorithm);
-  const name = `${fleet} root`;
+  const signer = await keys.create(key, algorithm);
   const now = system.now();
   const [notBefore, notAfter] = [wholeSecond(now - backdateMs), wholeSecond(now + rootLifetimeMs)];
   const certificate = await makeCertificate(

@@ -57,6 +57,7 @@ function leasingAt(context: TestContext, authority: EarlierAuthority) {
         missing: [{ subject: 'truck-17' as SubjectId, readings: 1, since: '2026-01-01T00:00:00.000Z' }],
       },
     }),
+    onBundle: () => undefined,
     follows: () => true,
   });
   context.after(() => leasing.release());

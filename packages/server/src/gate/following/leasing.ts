@@ -15,6 +15,8 @@ interface Parts {
   beforeAsking(): void;
   /** What is told with it; undefined while there is no snapshot. */
   state(): Omit<LeaseRequest, 'instance'> | undefined;
+  /** Which version of the trust bundle there is. */
+  onBundle(version: number | undefined): void;
   /** There is a snapshot, and the authority goes on from it. */
   follows(): boolean;
 }
@@ -41,7 +43,7 @@ export class Leasing {
   #reported: Report | undefined;
   #said = '';
   /** What an authority of version 0.1.0 does not know: figures for people, and what it finds out otherwise. */
-  readonly #spare = new Spare('pruneWaits', 'refusedMost', 'missing', 'advised', 'hash', 'mqtt');
+  readonly #spare = new Spare('pruneWaits', 'refusedMost', 'missing', 'advised', 'hash', 'mqtt', 'bundle');
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -65,8 +67,8 @@ export class Leasing {
     const limitMs = Math.max(2 * this.#everyMs, this.#answerMs);
     try {
       const answer = await this.#spare.ask((lacking) => {
-        const { mqtt, ...told } = state;
-        const more = mqtt === undefined || lacking.has('mqtt') ? {} : { mqtt };
+        const { mqtt, bundle, ...told } = state;
+        const more = without({ ...(mqtt && { mqtt }), ...(bundle && { bundle }) }, lacking);
         const body = { ...told, ...more, counters: without(state.counters, lacking), instance };
         return exchange(link(), `${authority}/v1/leases`, body, LeaseAnswer, limitMs);
       });
@@ -82,6 +84,7 @@ export class Leasing {
       this.#everyMs = Math.max(firstTryMs, answer.retryAfterMs);
       return;
     }
+    this.#parts.onBundle(answer.bundle);
     this.#everyMs = answer.leaseMs / 4;
     this.#answerMs = 2 * retryMs;
     // Meanwhile the history may have turned out to be another one.

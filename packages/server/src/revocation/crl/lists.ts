@@ -36,6 +36,8 @@ interface Parts {
   store: Store;
   journal: Pick<Journal, 'onChange'>;
   issuers(): readonly ListIssuer[];
+  /** Called when there may be others. Returns how to stop. Not given: there never are. */
+  onIssuers?(listener: () => void): () => void;
   system: System;
   log: Log;
 }
@@ -72,6 +74,7 @@ class KeptLists implements Lists {
   #soon: NodeJS.Timeout | undefined;
   #looking: NodeJS.Timeout | undefined;
   #stopHearing: () => void = () => undefined;
+  #stopHearingIssuers: () => void = () => undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -93,6 +96,7 @@ class KeptLists implements Lists {
     this.#stopHearing = journal.onChange(({ subjects, draft }) => {
       if (draft || subjects.some(({ certificates = [] }) => certificates.length > 0)) this.#changed();
     });
+    this.#stopHearingIssuers = this.#parts.onIssuers?.(() => this.#changed()) ?? this.#stopHearingIssuers;
     this.#looking = setInterval(() => this.#wake(), lookMs).unref();
     this.#wake();
   }
@@ -204,6 +208,7 @@ class KeptLists implements Lists {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     this.#stopHearing();
+    this.#stopHearingIssuers();
     clearTimeout(this.#soon);
     clearInterval(this.#looking);
     await this.#running;

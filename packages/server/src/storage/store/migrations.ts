@@ -7,6 +7,7 @@ import { journeysTables } from './tables/journeys.ts';
 import { labelsTables } from './tables/labels.ts';
 import { listsTables } from './tables/lists.ts';
 import { publicationTables } from './tables/publication.ts';
+import { rolloversTables } from './tables/rollovers.ts';
 import { rulesTables } from './tables/rules.ts';
 import { signalsTables } from './tables/signals.ts';
 
@@ -125,4 +126,5 @@ export const migrations: readonly string[] = [
   -- Of what was archived, what has not ended: verifiers still ask about it.
   CREATE INDEX archivedCertificatesByEnd ON archivedCertificates (notAfter, fingerprint);
   `,
+  rolloversTables,
 ];

@@ -8,6 +8,7 @@ import type { JourneysTables } from './tables/journeys.ts';
 import type { LabelsTables } from './tables/labels.ts';
 import type { ListsTables } from './tables/lists.ts';
 import type { PublicationTables } from './tables/publication.ts';
+import type { RolloversTables } from './tables/rollovers.ts';
 import type { RulesTables } from './tables/rules.ts';
 import type { SignalsTables } from './tables/signals.ts';
 
@@ -61,6 +62,7 @@ export interface Schema
     HeldTables,
     IssuersTables,
     ListsTables,
+    RolloversTables,
     SignalsTables,
     RulesTables,
     AlertsTables,

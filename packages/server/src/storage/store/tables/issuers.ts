@@ -7,7 +7,11 @@ export interface IssuersTables {
     role: 'device' | 'infrastructure' | 'root';
     /** In PEM. */
     certificate: string;
-    state: 'next' | 'issuing' | 'retired';
+    /**
+     * `next`: it is told, and signs nothing yet; `ending`: it signs nothing new, and what it signed is good; `retired`: nobody is told of it. A root
+     * that issues is one that everybody holds.
+     */
+    state: 'next' | 'issuing' | 'ending' | 'retired';
     madeAt: number;
   };
 }

@@ -1,0 +1,142 @@
+import { readFileSync } from 'node:fs';
+import { PortcullisError, plain, RolloverStarted, RolloversView, RolloverView, type Those } from '@portcullis/contract';
+import { Argument, type Command } from 'commander';
+import { type FleetOptions, withFleet } from './fleet-client.ts';
+import type { Output } from './output.ts';
+
+interface StepOptions extends FleetOptions {
+  force?: true;
+  reason?: string;
+}
+
+interface StartOptions extends FleetOptions {
+  keys?: string;
+  elsewhere?: string;
+  reason?: string;
+}
+
+const why = ['--reason <text>', 'why, for the journal'] as const;
+
+export function rolloverCommands(program: Command, output: Output): void {
+  const rollover = program
+    .command('rollover')
+    .description('another issuer, or another root, in the place of one that ends or is not to be used any more');
+  rollover
+    .command('start')
+    .addArgument(new Argument('<what>', 'what is to be followed').choices(['root', 'device', 'infrastructure']))
+    .option('--keys <algorithm>', 'what the new keys are of (as those before)')
+    .option('--elsewhere <file>', 'the root is on another machine: write what it is asked for')
+    .option(...why)
+    .description(
+      'make the next root, or the next issuer for devices or for the rest, and tell everybody; it signs nothing yet',
+    )
+    .action((what: string, options: StartOptions) => start(what, options, output));
+  rollover
+    .command('take')
+    .argument('<answer>')
+    .option(...why)
+    .description('take what "portcullis root sign" answered on the other machine')
+    .action((file: string, options: StepOptions) =>
+      step('answer', { answer: textOf(file), ...given(options) }, options, output),
+    );
+  rollover
+    .command('status')
+    .description('how far it is, and who would be lost by going on; names all with --json')
+    .action((options: FleetOptions) => status(options, output));
+  rollover
+    .command('advance')
+    .option('--force', 'also where somebody does not hold the bundle yet')
+    .option(...why)
+    .description('go on: to trusted once everybody holds the bundle, then to issuing')
+    .action((options: StepOptions) => step('advance', given(options), options, output));
+  rollover
+    .command('retire')
+    .option('--force', 'also where somebody is lost by it; names them')
+    .option(...why)
+    .description('end what was followed, once nobody is lost by that')
+    .action((options: StepOptions) => step('retirement', given(options), options, output));
+  rollover
+    .command('abandon')
+    .option(...why)
+    .description('take back what was prepared; once it issues, there is no way back')
+    .action((options: StepOptions) => step('abandonment', given(options), options, output));
+}
+
+const given = ({ force, reason }: StepOptions) => ({ ...(force && { force }), ...(reason && { reason }) });
+
+async function start(what: string, { elsewhere: file, keys, ...options }: StartOptions, output: Output): Promise<void> {
+  await withFleet(options, async (client) => {
+    const body = { what, ...(keys && { keys }), ...(file !== undefined && { elsewhere: true }), ...given(options) };
+    if (file !== undefined) await requireNew(file);
+    const started = await client.post('/v1/rollovers', body, RolloverStarted);
+    if (file !== undefined) {
+      const { writeNew } = await import('./root-elsewhere.ts');
+      await writeNew(file, started.request as object);
+    }
+    const { rollover } = started;
+    const carry = `carry ${file} to the machine of the root, sign it there, and "portcullis rollover take ANSWER"`;
+    const next = file === undefined ? 'next: "portcullis rollover advance"' : carry;
+    output.result(started, [...linesOf(rollover), next].join('\n'));
+  });
+}
+
+async function requireNew(file: string): Promise<void> {
+  const { existsSync } = await import('node:fs');
+  if (existsSync(file)) throw new PortcullisError('file_unusable', `"${file}" is there already`);
+}
+
+async function step(path: string, body: object, options: FleetOptions, output: Output): Promise<void> {
+  await withFleet(options, async (client) => {
+    const before = (await client.get('/v1/rollovers', RolloversView)).items[0];
+    const after = await client.post(`/v1/rollovers/${path}`, body, RolloverView);
+    const lost = 'force' in body && before ? lostBy(before) : [];
+    output.result({ ...after, ...(lost.length > 0 && { lost }) }, [...linesOf(after), ...lost.map(plain)].join('\n'));
+  });
+}
+
+function lostBy({ phase, lacking, below, tokens }: RolloverView): string[] {
+  const named = phase === 'issuing' ? [lacking, below, tokens] : [lacking];
+  const subjects = new Set(named.flatMap((those) => those.named.map(({ subject }) => subject)));
+  return [...subjects].map((subject) => `went on without ${subject}`);
+}
+
+async function status(options: FleetOptions, output: Output): Promise<void> {
+  await withFleet(options, async (client) => {
+    const view = await client.get('/v1/rollovers', RolloversView);
+    const lines = view.items.flatMap((one) => [...linesOf(one), '']);
+    output.page(view, [
+      `the bundle is at version ${view.bundle}`,
+      '',
+      ...(lines.length > 0 ? lines : ['there was no rollover']),
+    ]);
+  });
+}
+
+function linesOf({ number, what, phase, leaves, comes, bundle, changedAt, ...counts }: RolloverView): string[] {
+  const { lacking, below, tokens } = counts;
+  return [
+    `rollover ${number} of ${what === 'root' ? 'the root' : `the issuer for ${what}`}: ${phase} since ${changedAt}`,
+    `  goes   ${leaves.join(', ')}`,
+    `  comes  ${comes.join(', ')}`,
+    ...linesOfThose(`without version ${bundle} of the bundle`, lacking),
+    ...linesOfThose('with a certificate of what goes', below),
+    ...linesOfThose('with an unused token from before it', tokens),
+  ].map(plain);
+}
+
+const shownMax = 20;
+
+function linesOfThose(words: string, { count, named }: Those): string[] {
+  if (count === 0) return [];
+  const shown = named.slice(0, shownMax).map(({ subject, kind }) => `    ${kind} ${subject}`);
+  const more = count > shown.length ? [`    and ${count - shown.length} more`] : [];
+  return [`  ${count} ${words}:`, ...shown, ...more];
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new PortcullisError('usage', `couldn't read "${file}": ${(cause as NodeJS.ErrnoException).code}`, { cause });
+  }
+}

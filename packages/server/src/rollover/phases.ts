@@ -1,0 +1,62 @@
+import { PortcullisError, type RolloverRequest, type Those } from '@portcullis/contract';
+import { sql } from 'kysely';
+import type { FleetIssuer } from '../issuance/issuance.ts';
+import type { Reader, Schema, Writer } from '../storage/storage.ts';
+
+export type Row = Schema['rollovers'];
+export type Phase = Row['phase'];
+
+const over: readonly Phase[] = ['retired', 'abandoned'];
+export const isUnderWay = ({ phase }: Pick<Row, 'phase'>) => !over.includes(phase);
+
+export const underWayIn = (db: Reader): Promise<Row | undefined> =>
+  db.selectFrom('rollovers').selectAll().where('phase', 'not in', over).executeTakeFirst();
+
+export const keysIn = (json: string) => JSON.parse(json) as string[];
+
+/** Of an issuer that comes, by the name of its key. */
+export const roleIn = (keys: readonly string[]) =>
+  keys.some((key) => key.startsWith('issuer-device-')) ? 'device' : 'infrastructure';
+
+/** What is to go: of a root all that signs below it too. */
+export const leaving = (issuers: readonly FleetIssuer[], what: RolloverRequest['what']) =>
+  issuers.filter(({ state, role }) => state === 'issuing' && (what === 'root' || role === what));
+
+/** Resolves to its version. */
+export async function nextBundle(db: Writer, at: number): Promise<number> {
+  const { value } = await db
+    .updateTable('settings')
+    .set({ value: sql<string>`CAST(value AS INTEGER) + 1` })
+    .where('name', '=', 'bundleVersion')
+    .returning('value')
+    .executeTakeFirstOrThrow();
+  const version = Number(value);
+  await db.insertInto('bundles').values({ version, at }).execute();
+  return version;
+}
+
+export async function setState(db: Writer, keys: readonly string[], state: FleetIssuer['state']): Promise<void> {
+  if (keys.length > 0) await db.updateTable('issuers').set({ state }).where('key', 'in', keys).execute();
+}
+
+const wordsMax = 5;
+
+/** @throws {PortcullisError} `rollover_loses`, which names them */
+export function requireNobody({ count, named }: Those, why: string): void {
+  if (count === 0) return;
+  const some = named.slice(0, wordsMax).map(({ subject }) => subject);
+  const more = count > some.length ? ` and ${count - some.length} more` : '';
+  const words = `${count} ${why}: ${some.join(', ')}${more}; "portcullis rollover status" names them, --force goes on without them`;
+  throw new PortcullisError('rollover_loses', words);
+}
+
+export const underWay = ({ id, phase }: Row) =>
+  new PortcullisError(
+    'rollover_under_way',
+    `rollover ${id} is ${phase}; it ends or is abandoned before another starts`,
+  );
+
+export function notReady(row: Row | undefined, from: readonly Phase[]): PortcullisError {
+  const is = row ? `rollover ${row.id} is ${row.phase}` : 'no rollover is under way';
+  return new PortcullisError('rollover_not_ready', `${is}; this step follows [${from.join(', ')}]`);
+}
