@@ -33,6 +33,7 @@ const parts: Record<string, string> = {
   alertmanager: 'what a house tells Debian’s Alertmanager of itself, and for how long',
   torture: 'real processes and faults at random, for some seconds, and the fault that they must find',
   checkpoint: 'the page of checkpoints in chromium: a label before its camera, no network, a cut',
+  postgres: 'the store on Debian’s PostgreSQL: what every store promises, and what is lost when a connection is',
   services: 'the systemd units, and the accounts that they run in',
 };
 

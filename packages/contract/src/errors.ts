@@ -110,6 +110,8 @@ export const failures = {
     title: 'the signal could not be taken in time; the same one may be sent again',
   },
   disk_full: { status: 503, retry: true, title: 'the disk is full' },
+  store_unavailable: { status: 503, retry: true, title: 'the database can not be used now' },
+  not_leader: { status: 503, retry: true, title: 'this authority does not lead any more' },
   internal: { status: 500, retry: true, title: 'an error of the server itself; its log has the details' },
   config_invalid: { status: 500, retry: false, title: 'the configuration is not valid' },
   fleet_exists: { status: 500, retry: false, title: 'the directory already holds a fleet' },

@@ -9,8 +9,9 @@ import { type Attributes, openAttributes } from '../src/attributes/attributes.ts
 import { type Journal, openJournal } from '../src/journal/journal.ts';
 import { type Codes, openCodes } from '../src/publication/codes.ts';
 import { openRevocation, type Revocation } from '../src/revocation/revocation.ts';
-import { createSqliteStore, type Schema, type Store } from '../src/storage/storage.ts';
+import type { Schema, Store } from '../src/storage/storage.ts';
 import type { System } from '../src/telemetry/telemetry.ts';
+import { freshStore } from './stores.ts';
 
 /** What a feed is opened with where a test is not about it. */
 export const feedUsual = { leaseMs: 5_000, patienceMs: 1_000, refusalsPerMinute: 30, missingMs: 900_000 };
@@ -38,7 +39,7 @@ export async function openRecords(
   const directory = await mkdtemp(join(tmpdir(), 'portcullis-records-'));
   const clock = { now: startedAt };
   const system: System = { now: () => clock.now, monotonic: () => clock.now, random: (bytes) => randomBytes(bytes) };
-  const store = await createSqliteStore(directory);
+  const store = await freshStore(directory);
   const journal = await openJournal({ store, system, headFile: join(directory, 'journal.head') });
   const attributes = await openAttributes({ directory, store, journal, declared });
   const alerts = openAlerts({ store, journal, system });

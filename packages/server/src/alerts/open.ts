@@ -81,7 +81,7 @@ async function insert(db: Writer, { kind, subject, key, at, says, detail }: Rais
 async function settle(db: Writer, kind: AlertKind, key: string, at: number): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('alerts')
-    .set({ settledAt: at, toRoute: sql`toRoute | 2` })
+    .set({ settledAt: at, toRoute: sql<number>`${sql.ref('toRoute')} | 2` })
     .where('kind', '=', kind)
     .where('key', '=', key)
     .where('settledAt', 'is', null)

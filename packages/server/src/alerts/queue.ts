@@ -133,7 +133,7 @@ export async function buryOld(
     .where('target', '=', target)
     .where('dueAt', 'is not', null)
     .where('state', '=', 'waiting')
-    .where(sql<number>`coalesce(triedSince, createdAt)`, '<=', now - triedForMs);
+    .where(({ fn }) => fn.coalesce('triedSince', 'createdAt'), '<=', now - triedForMs);
   if (alone !== undefined) old = old.where('number', '=', alone);
   const numbers = (await old.execute()).map(({ number }) => number);
   if (numbers.length === 0) return 0;

@@ -48,7 +48,7 @@ export async function bytesAfter(db: Reader, revision: number, changesMax: numbe
     .selectFrom((inner) =>
       inner
         .selectFrom('journal')
-        .select(sql<number>`octet_length(body) + partBytes`.as('bytes'))
+        .select(sql<number>`octet_length(body) + ${sql.ref('partBytes')}`.as('bytes'))
         .where('revision', '>', revision)
         .orderBy('revision')
         .limit(changesMax)

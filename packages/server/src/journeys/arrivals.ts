@@ -272,11 +272,12 @@ export function rowOf(
 }
 
 export async function insert(db: Writer, row: NewArrival): Promise<number> {
-  const { insertId } = await db
+  const { number } = await db
     .insertInto('arrivals')
     .values(row satisfies Omit<Schema['arrivals'], 'number'>)
+    .returning('number')
     .executeTakeFirstOrThrow();
-  return Number(insertId);
+  return number;
 }
 
 /** Of what is asked, and by whom; a signature may be made anew over the same. */

@@ -9,6 +9,10 @@ export interface Due {
   subject: string;
 }
 
+const dueAt = sql.ref<number>('ruleStates.dueAt');
+/** Before that it is not looked at again. */
+const next = sql<number>`${sql.ref('ruleStates.judgedAt')} + ${sql.lit(betweenLooksMs)}`;
+
 /** To be looked at, soon: as durable as what caused it, since it is in the same transaction. */
 export async function mark(db: Writer, rule: string, subject: string, now: number): Promise<void> {
   await db
@@ -16,7 +20,7 @@ export async function mark(db: Writer, rule: string, subject: string, now: numbe
     .values({ rule, subject, status: 'none', dueAt: now, waits: 1 })
     .onConflict((conflict) =>
       conflict.columns(['rule', 'subject']).doUpdateSet({
-        dueAt: sql<number>`min(coalesce(ruleStates.dueAt, 9e15), max(${now}, coalesce(ruleStates.judgedAt, 0) + ${betweenLooksMs}))`,
+        dueAt: sql<number>`CASE WHEN ${dueAt} <= ${now} OR ${dueAt} <= ${next} THEN ${dueAt} WHEN ${next} > ${now} THEN ${next} ELSE ${now} END`,
       }),
     )
     .execute();

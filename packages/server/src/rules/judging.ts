@@ -165,14 +165,15 @@ async function writeBreach(
   found: { at: number; after: boolean },
 ) {
   const { kind, sender, from, to, at, limitMs, ruleRevision } = breach;
-  const { insertId } = await db
+  const { id } = await db
     .insertInto('ruleBreaches')
     .values({
       ...{ rule: version.rule.rule, subject, kind, sender, since: from, until: to, at, limitMs, ruleRevision },
       ...{ foundAt: found.at, stands: 1, afterDelivery: Number(found.after) },
     })
+    .returning('id')
     .executeTakeFirstOrThrow();
-  return Number(insertId);
+  return id;
 }
 
 /** Looked at again when time alone may change it; while any reading may, whenever one comes. */

@@ -131,15 +131,18 @@ async function takeNewest(parts: Parts, db: Writer, gate: string, some: readonly
   }
 }
 
+const newestAt = sql.ref<number>('ruleNewest.at');
+const isNewer = sql<boolean>`excluded.at >= ${newestAt}`;
+
 async function keepNewest(db: Writer, rows: NewestRow[]): Promise<void> {
   await db
     .insertInto('ruleNewest')
     .values(rows)
     .onConflict((conflict) =>
       conflict.columns(['rule', 'sender', 'gate']).doUpdateSet({
-        side: sql<string>`CASE WHEN excluded.at >= ruleNewest.at THEN excluded.side ELSE ruleNewest.side END`,
-        at: sql<number>`max(excluded.at, ruleNewest.at)`,
-        toldAt: sql<number>`excluded.toldAt`,
+        side: sql<string>`CASE WHEN ${isNewer} THEN excluded.side ELSE ${sql.ref('ruleNewest.side')} END`,
+        at: sql<number>`CASE WHEN ${isNewer} THEN excluded.at ELSE ${newestAt} END`,
+        toldAt: sql.ref<number>('excluded.toldAt'),
       }),
     )
     .execute();

@@ -135,9 +135,12 @@ async function learnHeld(
   const groups = await live(db)
     .clearSelect()
     .select(['reaction', 'subject', 'attribute', 'value', 'waiting'])
-    .select(({ fn }) => [fn.countAll<number>().as('count'), sql<string>`min((lifts <> 'person') || id)`.as('one')])
-    // By its subjects, of which few are named: the plus takes the index of all that the source holds away (sqlite.org/optoverview.html).
-    .where(sql<string>`+source`, '=', source)
+    .select(({ fn }) => [
+      fn.countAll<number>().as('count'),
+      sql<string>`min(CASE WHEN lifts = 'person' THEN '0' ELSE '1' END || id)`.as('one'),
+    ])
+    // By its subjects, of which few are named: what is added takes the index of all that the source holds away (sqlite.org/optoverview.html).
+    .where(sql<string>`source || ''`, '=', source)
     .where('subject', 'in', subjects)
     .groupBy(['reaction', 'subject', 'attribute', 'value', 'waiting'])
     .execute();

@@ -19,5 +19,9 @@ export interface Store {
   change<T>(work: (db: Writer) => Promise<T>, how?: { durable?: boolean; captured?: boolean }): Promise<T>;
   /** The same, durable, for small changes of which many come at once: those of one turn of the event loop share a flush of the disk. */
   changeTogether<T>(work: (db: Writer) => Promise<T>): Promise<T>;
+  /** Whether this process may still decide: to be asked last, in the same turn as what it allows. Once false it stays so. */
+  leads(): boolean;
+  /** Rejects with `not_leader` when it may not, without having closed the store: the process has to end, and to begin anew. */
+  readonly lost: Promise<never>;
   [Symbol.asyncDispose](): Promise<void>;
 }

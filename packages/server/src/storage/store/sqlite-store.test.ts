@@ -17,7 +17,12 @@ import {
 import { migrations } from './migrations.ts';
 import { storeContract, temporaryDirectory } from './store.contract.ts';
 
-storeContract({ name: 'sqlite', create: createSqliteStore, open: openSqliteStore });
+storeContract({
+  name: 'sqlite',
+  place: async (context) => ({ directory: await temporaryDirectory(context) }),
+  create: ({ directory }) => createSqliteStore(directory),
+  open: ({ directory }) => openSqliteStore(directory),
+});
 
 const countOf = async (store: Store) =>
   (await store.read((db) => db.selectFrom('settings').select('name').execute())).length;

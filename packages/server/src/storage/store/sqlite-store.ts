@@ -147,10 +147,11 @@ class SqliteStore implements Store {
   readonly #lock: Lock;
   readonly #writer: Connection;
   readonly #reader: Connection;
+  readonly lost = new Promise<never>(() => undefined);
   #tail: Promise<unknown> = Promise.resolve();
   readonly #captures: boolean;
   #syncs = true;
-  readonly #together = new Together((work) => this.change(work));
+  readonly #together = new Together((work) => this.change(work), asFailure);
 
   constructor(file: string, lock: Lock, capture?: { newId(): string }) {
     this.#file = file;
@@ -160,6 +161,11 @@ class SqliteStore implements Store {
     if (capture) continueGeneration(this.#writer.database, capture.newId);
     else endGeneration(this.#writer.database);
     this.#reader = connect(openDatabase(file, 'read'), 'begin');
+  }
+
+  /** The kernel keeps others out for as long as this process lives. */
+  leads(): boolean {
+    return true;
   }
 
   /** A transaction, so that all that one read looks at is of one state. Reads follow each other: each is short. */

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { StorePlace } from './open.ts';
 import type { Store } from './promises.ts';
 
-/** How an engine is made and opened in a directory. */
+/** How an engine is made and opened, at a place of the test's own. */
 export interface StoreEngine {
   name: string;
-  create(directory: string): Promise<Store>;
-  open(directory: string): Promise<Store>;
+  place(context: TestContext): StorePlace | Promise<StorePlace>;
+  create(place: StorePlace): Promise<Store>;
+  open(place: StorePlace): Promise<Store>;
 }
 
 export async function temporaryDirectory(context: TestContext): Promise<string> {
@@ -29,16 +31,16 @@ export function storeContract(engine: StoreEngine): void {
   const named = (sentence: string) => `${engine.name}: ${sentence}`;
 
   test(named('P8: a change that was answered is there after closing and opening again'), async (context) => {
-    const directory = await temporaryDirectory(context);
-    const store = await engine.create(directory);
+    const place = await engine.place(context);
+    const store = await engine.create(place);
     await put(store, 'kept', 'value');
     await store[Symbol.asyncDispose]();
-    await using again = await engine.open(directory);
+    await using again = await engine.open(place);
     assert.equal((await setting(again, 'kept'))?.value, 'value');
   });
 
   test(named('a change whose work throws leaves nothing, and the next one goes on'), async (context) => {
-    await using store = await engine.create(await temporaryDirectory(context));
+    await using store = await engine.create(await engine.place(context));
     const failing = store.change(async (db) => {
       await db.insertInto('settings').values({ name: 'half', value: 'x' }).execute();
       throw new Error('stopped half-way');
@@ -56,8 +58,8 @@ export function storeContract(engine: StoreEngine): void {
   test(
     named('P8: changes of one turn are each there or not there; one that throws is rolled back by itself'),
     async (context) => {
-      const directory = await temporaryDirectory(context);
-      const store = await engine.create(directory);
+      const place = await engine.place(context);
+      const store = await engine.create(place);
       const failing = store.changeTogether(async (db) => {
         await db.insertInto('settings').values({ name: 'half', value: 'x' }).execute();
         throw new Error('stopped half-way');
@@ -65,10 +67,10 @@ export function storeContract(engine: StoreEngine): void {
       const others = Array.from({ length: 100 }, (_, index) => together(store, `name-${index}`));
       const twice = together(store, 'name-7');
       await assert.rejects(failing, /stopped half-way/);
-      await assert.rejects(twice, /UNIQUE/);
+      await assert.rejects(twice, /unique/i);
       await Promise.all(others);
       await store[Symbol.asyncDispose]();
-      await using again = await engine.open(directory);
+      await using again = await engine.open(place);
       assert.equal(await setting(again, 'half'), undefined);
       const names = await again.read((db) => db.selectFrom('settings').select('name').execute());
       assert.equal(names.length, 100);
@@ -76,17 +78,17 @@ export function storeContract(engine: StoreEngine): void {
   );
 
   test(named('a store is closed once what was asked for together is done'), async (context) => {
-    const directory = await temporaryDirectory(context);
-    const store = await engine.create(directory);
+    const place = await engine.place(context);
+    const store = await engine.create(place);
     const asked = [together(store, 'a'), together(store, 'b')];
     await store[Symbol.asyncDispose]();
     await Promise.all(asked);
-    await using again = await engine.open(directory);
+    await using again = await engine.open(place);
     assert.ok(await setting(again, 'b'));
   });
 
   test(named('changes happen one at a time, in the order in which they were asked for'), async (context) => {
-    await using store = await engine.create(await temporaryDirectory(context));
+    await using store = await engine.create(await engine.place(context));
     await put(store, 'list', '');
     const append = (index: number) =>
       store.change(async (db) => {
@@ -106,7 +108,7 @@ export function storeContract(engine: StoreEngine): void {
   });
 
   test(named('a read does not see a change that is not committed, and does not wait for it'), async (context) => {
-    await using store = await engine.create(await temporaryDirectory(context));
+    await using store = await engine.create(await engine.place(context));
     const written = Promise.withResolvers<void>();
     const end = Promise.withResolvers<void>();
     const change = store.change(async (db) => {
@@ -123,7 +125,7 @@ export function storeContract(engine: StoreEngine): void {
 
   for (const way of ['read', 'snapshot'] as const) {
     test(named(`a ${way} sees one state, however many changes are committed while it lasts`), async (context) => {
-      await using store = await engine.create(await temporaryDirectory(context));
+      await using store = await engine.create(await engine.place(context));
       await put(store, 'before');
       await store[way](async (db) => {
         const count = async () => (await db.selectFrom('settings').select('name').execute()).length;
@@ -136,7 +138,7 @@ export function storeContract(engine: StoreEngine): void {
   }
 
   test(named('a read that fails does not keep the next one out'), async (context) => {
-    await using store = await engine.create(await temporaryDirectory(context));
+    await using store = await engine.create(await engine.place(context));
     await assert.rejects(
       store.read(async () => {
         throw new Error('no');
@@ -147,7 +149,7 @@ export function storeContract(engine: StoreEngine): void {
   });
 
   test(named('a row that names a subject which is not there is refused'), async (context) => {
-    await using store = await engine.create(await temporaryDirectory(context));
+    await using store = await engine.create(await engine.place(context));
     const token = {
       id: 't',
       subject: 'nobody',
@@ -164,22 +166,22 @@ export function storeContract(engine: StoreEngine): void {
   test(
     named('nothing is made by accident: opening needs a store, making one refuses an existing one'),
     async (context) => {
-      const directory = await temporaryDirectory(context);
-      await assert.rejects(engine.open(directory), { code: 'fleet_missing' });
-      assert.deepEqual(await readdir(directory), []);
-      const store = await engine.create(directory);
+      const place = await engine.place(context);
+      await assert.rejects(engine.open(place), { code: 'fleet_missing' });
+      await assert.rejects(engine.open(place), { code: 'fleet_missing' });
+      const store = await engine.create(place);
       await put(store, 'precious');
-      await assert.rejects(engine.create(directory), { code: 'fleet_exists' });
+      await assert.rejects(engine.create(place), { code: 'fleet_exists' });
       assert.ok(await setting(store, 'precious'));
       await store[Symbol.asyncDispose]();
     },
   );
 
   test(named('a store that nobody asked anything of can be closed and opened again'), async (context) => {
-    const directory = await temporaryDirectory(context);
-    await (await engine.create(directory))[Symbol.asyncDispose]();
-    await (await engine.open(directory))[Symbol.asyncDispose]();
-    await using store = await engine.open(directory);
+    const place = await engine.place(context);
+    await (await engine.create(place))[Symbol.asyncDispose]();
+    await (await engine.open(place))[Symbol.asyncDispose]();
+    await using store = await engine.open(place);
     assert.equal(await setting(store, 'any'), undefined);
   });
 }

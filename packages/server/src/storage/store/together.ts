@@ -1,5 +1,4 @@
 import { sql } from 'kysely';
-import { asFailure } from '../sqlite-database.ts';
 import type { Store, Writer } from './promises.ts';
 
 /** So many share one transaction: what follows a group, another change or a lease, waits for one and no more. */
@@ -19,11 +18,14 @@ type Settled = { value: unknown } | { error: unknown };
  */
 export class Together {
   readonly #change: Store['change'];
+  /** The engine's words. */
+  readonly #asFailure: (error: unknown) => never;
   readonly #waiting: Waiting[] = [];
   #running: Promise<void> = Promise.resolve();
 
-  constructor(change: Store['change']) {
+  constructor(change: Store['change'], asFailure: (error: unknown) => never) {
     this.#change = change;
+    this.#asFailure = asFailure;
   }
 
   add<T>(work: (db: Writer) => Promise<T>): Promise<T> {
@@ -52,7 +54,7 @@ export class Together {
     try {
       const settled = await this.#change(async (db) => {
         const done: Settled[] = [];
-        for (const { work } of group) done.push(await apart(db, work));
+        for (const { work } of group) done.push(await apart(db, work, this.#asFailure));
         return done;
       });
       for (const [index, { resolve, reject }] of group.entries()) {
@@ -66,8 +68,8 @@ export class Together {
   }
 }
 
-/** Where SQLite itself rolled back, as on a full disk, there is no savepoint any more: that throws, and ends the group. */
-async function apart(db: Writer, work: Waiting['work']): Promise<Settled> {
+/** Where the engine itself rolled back, as on a full disk, there is no savepoint any more: that throws, and ends the group. */
+async function apart(db: Writer, work: Waiting['work'], asFailure: (error: unknown) => never): Promise<Settled> {
   await sql.raw('SAVEPOINT apart').execute(db);
   try {
     const value = await work(db);
@@ -76,11 +78,11 @@ async function apart(db: Writer, work: Waiting['work']): Promise<Settled> {
   } catch (error) {
     await sql.raw('ROLLBACK TO apart').execute(db);
     await sql.raw('RELEASE apart').execute(db);
-    return { error: inWords(error) };
+    return { error: inWords(error, asFailure) };
   }
 }
 
-function inWords(error: unknown): unknown {
+function inWords(error: unknown, asFailure: (error: unknown) => never): unknown {
   try {
     return asFailure(error);
   } catch (failure) {

@@ -1,0 +1,166 @@
+import type { System } from '../../../telemetry/telemetry.ts';
+import type { Reader, Store, Writer } from '../promises.ts';
+import { Together } from '../together.ts';
+import type { Address } from './address.ts';
+import { Connections, raw } from './connections.ts';
+import { asFailure, CommitInDoubt } from './failures.ts';
+import { makeTables, migrateTables, requireForm } from './form.ts';
+import { Renewal, requireFence, takeLeadership, termMs } from './leadership.ts';
+import type { Term } from './term.ts';
+
+const bounds = {
+  /** A client that fell silent in a change holds the fence no longer than a quarter of a term. */
+  write: { connectionsMax: 1, statementMs: 60_000, idleInTransactionMs: termMs / 4 },
+  renew: { connectionsMax: 1, statementMs: termMs, idleInTransactionMs: termMs / 4 },
+  read: { connectionsMax: 4, statementMs: 60_000, idleInTransactionMs: 60_000 },
+  snapshot: { connectionsMax: 4, statementMs: 600_000, idleInTransactionMs: 600_000 },
+} as const;
+
+export interface Opening {
+  system: System;
+  /** Which process this is, for people: another that finds the store held names it. */
+  holder: string;
+}
+
+/** Makes an empty store. @throws {PortcullisError} `fleet_exists`, `store_unavailable` */
+export async function createPostgresStore(address: Address, opening: Opening): Promise<Store> {
+  await withConnection(address, (db) => makeTables(db, address));
+  return openPostgresStore(address, opening);
+}
+
+/**
+ * Runs the migrations that are pending and tells how many those were; no authority may lead meanwhile.
+ * @throws {PortcullisError} `fleet_missing`, `store_locked`, `store_version`, `store_unavailable`
+ */
+export async function upgradePostgresStore(address: Address, opening: Opening): Promise<number> {
+  return withConnection(address, async (db) => {
+    await requireForm(db, address, 'any');
+    const term = await takeLeadership(db, opening);
+    try {
+      return await migrateTables(db, (writer) => requireFence(writer, term));
+    } finally {
+      await new Renewal(db, term, opening.system).giveBack();
+    }
+  });
+}
+
+/**
+ * Only opens, and leads: it waits for the term of a process that may be gone.
+ * @throws {PortcullisError} `fleet_missing`, `store_locked`, `store_version`, `store_unavailable`
+ */
+export async function openPostgresStore(address: Address, opening: Opening): Promise<Store> {
+  const renewing = new Connections(address, bounds.renew);
+  try {
+    await requireForm(renewing.db, address);
+    const term = await takeLeadership(renewing.db, opening);
+    return new PostgresStore(address, { renewing, term, system: opening.system });
+  } catch (error) {
+    await renewing.close();
+    return asFailure(error);
+  }
+}
+
+/** What is committed, whoever leads: nothing is locked, and nothing can be changed. */
+export function readPostgresStore(address: Address): Pick<Store, 'snapshot'> {
+  return {
+    snapshot: (work) =>
+      withConnection(address, async (db) => {
+        await requireForm(db, address);
+        return reading(db, work);
+      }),
+  };
+}
+
+/** Removes a store that this process has made, and all that is in it. */
+export async function dropPostgresStore(address: Address): Promise<void> {
+  await withConnection(address, (db) => db.executeQuery(raw(`DROP SCHEMA "${address.schema}" CASCADE`)));
+}
+
+async function withConnection<T>(address: Address, work: (db: Connections['db']) => Promise<T>): Promise<T> {
+  const connections = new Connections(address, { ...bounds.snapshot, connectionsMax: 1 });
+  try {
+    return await work(connections.db).catch(asFailure);
+  } finally {
+    await connections.close();
+  }
+}
+
+function reading<T>(db: Connections['db'], work: (db: Reader) => Promise<T>): Promise<T> {
+  const transaction = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
+  return transaction.execute(work).catch(asFailure);
+}
+
+interface Held {
+  renewing: Connections;
+  term: Term;
+  system: System;
+}
+
+class PostgresStore implements Store {
+  readonly #term: Term;
+  readonly #renewal: Renewal;
+  readonly #connections: { renew: Connections; write: Connections; read: Connections; snapshot: Connections };
+  readonly #together = new Together((work) => this.change(work), asFailure);
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(address: Address, { renewing, term, system }: Held) {
+    this.#term = term;
+    this.#connections = {
+      renew: renewing,
+      write: new Connections(address, bounds.write),
+      read: new Connections(address, bounds.read),
+      snapshot: new Connections(address, bounds.snapshot),
+    };
+    this.#renewal = new Renewal(renewing.db, term, system);
+  }
+
+  get lost(): Promise<never> {
+    return this.#renewal.lost;
+  }
+
+  leads(): boolean {
+    return !this.#term.isOver();
+  }
+
+  read<T>(work: (db: Reader) => Promise<T>): Promise<T> {
+    return reading(this.#connections.read.db, work);
+  }
+
+  snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T> {
+    return reading(this.#connections.snapshot.db, work);
+  }
+
+  /** One at a time, as in every engine; the fence keeps out what another process that leads would change. */
+  change<T>(work: (db: Writer) => Promise<T>, { durable = true } = {}): Promise<T> {
+    const next = this.#tail.then(() => this.#changeNow(work, durable));
+    this.#tail = next.catch(() => undefined);
+    return next;
+  }
+
+  async #changeNow<T>(work: (db: Writer) => Promise<T>, durable: boolean): Promise<T> {
+    const transaction = this.#connections.write.db.transaction();
+    const done = async (db: Writer) => {
+      await requireFence(db, this.#term);
+      // What follows is flushed with it, in the order of commits.
+      if (!durable) await db.executeQuery(raw('SET LOCAL synchronous_commit = off'));
+      return work(db);
+    };
+    return transaction.execute(done).catch((error: unknown) => {
+      // What this process holds in memory may be older than the database: whoever takes over reads all anew.
+      if (error instanceof CommitInDoubt) this.#term.end();
+      return asFailure(error);
+    });
+  }
+
+  changeTogether<T>(work: (db: Writer) => Promise<T>): Promise<T> {
+    return this.#together.add(work);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#together.ended();
+    await this.#tail;
+    await this.#renewal.giveBack();
+    const { renew, write, read, snapshot } = this.#connections;
+    for (const connections of [write, read, snapshot, renew]) await connections.close();
+  }
+}

@@ -1,0 +1,161 @@
+/** The store on Debian's PostgreSQL: what every store promises, and what a database and several processes at it can do besides. */
+import assert from 'node:assert/strict';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import {
+  createStore,
+  openStore,
+  readStore,
+  type Store,
+  storePlace,
+  upgradeStore,
+} from '../../packages/server/src/storage/storage.ts';
+import { storeContract } from '../../packages/server/src/storage/store/store.contract.ts';
+import { realSystem } from '../../packages/server/src/telemetry/telemetry.ts';
+import { ask, freshSchema, serverPort, skip, urlOf } from '../../packages/server/test/postgres.ts';
+
+const opening = { system: realSystem, holder: 'test' };
+const placeAt = (url: string) => storePlace('/nowhere', url, () => '');
+
+if (!skip) {
+  storeContract({
+    name: 'postgres',
+    place: (context) => placeAt(freshSchema(context).url),
+    create: (place) => createStore(place, opening),
+    open: (place) => openStore(place, opening),
+  });
+}
+
+const put = (store: Store, name: string, how?: { durable?: boolean }) =>
+  store.change((db) => db.insertInto('settings').values({ name, value: 'x' }).execute(), how);
+
+const namesIn = async (schema: string) =>
+  (await ask<{ name: string }>(`SELECT name FROM ${schema}.settings ORDER BY name`)).map(({ name }) => name);
+
+test('rules 10 to 13: of two processes one leads; once another took over, the first changes nothing', {
+  skip,
+}, async (context) => {
+  const { url, schema } = freshSchema(context);
+  await using first = await createStore(placeAt(url), { ...opening, holder: 'first' });
+  await assert.rejects(openStore(placeAt(url), opening), { code: 'store_locked', message: /leads this store: first/ });
+  await put(first, 'before');
+  assert.equal(first.leads(), true);
+  // What a process does that saw this one stand still for a whole term.
+  await ask(`UPDATE ${schema}.leadership SET term = 'another', beat = 0`);
+  await ask(`UPDATE ${schema}.fence SET term = 'another'`);
+  await assert.rejects(put(first, 'after'), { code: 'not_leader' });
+  await assert.rejects(put(first, 'again'), { code: 'not_leader' });
+  assert.equal(first.leads(), false);
+  await assert.rejects(first.lost, { code: 'not_leader' });
+  assert.deepEqual(await namesIn(schema), ['before']);
+});
+
+test('a store that was closed is taken at once, and one whose process is gone after its term', {
+  skip,
+}, async (context) => {
+  const { url, schema } = freshSchema(context);
+  await (await createStore(placeAt(url), opening))[Symbol.asyncDispose]();
+  const begun = performance.now();
+  await (await openStore(placeAt(url), opening))[Symbol.asyncDispose]();
+  const closedMs = performance.now() - begun;
+  await ask(`UPDATE ${schema}.leadership SET term = 'gone', "termMs" = 2500, free = false`);
+  const goneSince = performance.now();
+  await using store = await openStore(placeAt(url), opening);
+  const goneMs = performance.now() - goneSince;
+  assert.ok(goneMs >= 2_500, `taken after ${goneMs} ms`);
+  assert.ok(closedMs < goneMs, `taken after ${closedMs} ms`);
+  await put(store, 'goes on');
+});
+
+test('P8: a change whose connection is cut before its commit is not there, is said not to be, and the next goes on', {
+  skip,
+}, async (context) => {
+  const { url, schema } = freshSchema(context);
+  await using store = await createStore(placeAt(url), opening);
+  const cut = store.change(async (db) => {
+    await db.insertInto('settings').values({ name: 'cut', value: 'x' }).execute();
+    await ask(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%settings%' AND pid <> pg_backend_pid()`,
+    );
+    await db.insertInto('settings').values({ name: 'cut too', value: 'x' }).execute();
+  });
+  await assert.rejects(cut, { code: 'store_unavailable' });
+  await put(store, 'next');
+  assert.deepEqual(await namesIn(schema), ['next']);
+});
+
+test('a text with U+0000 is refused as malformed, and not as an error of the server', { skip }, async (context) => {
+  await using store = await createStore(placeAt(freshSchema(context).url), opening);
+  await assert.rejects(put(store, 'a\u0000b'), { code: 'request_malformed' });
+  await put(store, 'next');
+});
+
+test('a change that need not be durable waits for no flush, and those that follow do', { skip }, async (context) => {
+  await using store = await createStore(placeAt(freshSchema(context).url), opening);
+  const flush = (how?: { durable?: boolean }) =>
+    store.change(async (db) => {
+      const { sql } = await import('kysely');
+      const { rows } = await sql<{ synchronous_commit: string }>`SHOW synchronous_commit`.execute(db);
+      return rows[0]?.synchronous_commit;
+    }, how);
+  assert.equal(await flush({ durable: false }), 'off');
+  assert.equal(await flush(), 'on');
+});
+
+test('a database that is not there, or has no store, or one of another version, says so', { skip }, async (context) => {
+  const { url, schema } = freshSchema(context);
+  await assert.rejects(openStore(placeAt(url), opening), { code: 'fleet_missing' });
+  await assert.rejects(openStore(placeAt('postgres://127.0.0.1:9/none'), opening), { code: 'store_unavailable' });
+  await assert.rejects(openStore(placeAt('postgres://127.0.0.1/no-such-database'), opening), {
+    code: 'store_unavailable',
+  });
+  await (await createStore(placeAt(url), opening))[Symbol.asyncDispose]();
+  assert.equal(await upgradeStore(placeAt(url), opening), 0);
+  await ask(`UPDATE ${schema}.form SET version = version + 1`);
+  for (const opened of [openStore(placeAt(url), opening), readStore(placeAt(url)).snapshot(async () => undefined)])
+    await assert.rejects(opened, { code: 'store_version' });
+  await assert.rejects(upgradeStore(placeAt(url), opening), { code: 'store_version' });
+});
+
+test('rule 14: a commit whose answer is lost ends the term, since what is in memory may be older than the database', {
+  skip,
+}, async (context) => {
+  const { schema, port, losing } = await losingCommits(context);
+  const store = await createStore(placeAt(urlOf(schema, port)), opening);
+  await put(store, 'answered');
+  losing.next = true;
+  await assert.rejects(put(store, 'in doubt'), { code: 'store_unavailable', message: /did not say whether/ });
+  assert.equal(store.leads(), false);
+  await assert.rejects(put(store, 'after'), { code: 'not_leader' });
+  await assert.rejects(store.lost, { code: 'not_leader' });
+  await store[Symbol.asyncDispose]();
+  // It was committed all the same: who opens the store anew knows.
+  assert.deepEqual(await namesIn(schema), ['answered', 'in doubt']);
+});
+
+/** What stands before the database, and on demand keeps the answer to a commit for itself. */
+async function losingCommits(context: TestContext) {
+  const { schema } = freshSchema(context);
+  const losing = { next: false };
+  const server = createServer((near) => {
+    const far = connect(serverPort, '127.0.0.1');
+    let isLost = false;
+    near.on('data', (bytes) => {
+      if (losing.next && bytes.includes('commit')) isLost = true;
+      far.write(bytes);
+    });
+    far.on('data', (bytes) => {
+      if (!isLost) return near.write(bytes);
+      losing.next = false;
+      return far.destroy();
+    });
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const)
+      one.on('error', () => undefined).on('close', () => other.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  return { schema, losing, port: (server.address() as AddressInfo).port };
+}
