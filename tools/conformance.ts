@@ -19,6 +19,7 @@ const parts: Record<string, string> = {
     'what openssl, GnuTLS, NSS, strongSwan, nginx, HAProxy, curl and Node make of the lists of revoked certificates that a desk gives, and of its answers by OCSP',
   containers: 'Containerfile and compose file, as far as that goes without an engine',
   operating: 'the other pages of docs/operating, from their first line to their last',
+  tpm: 'docs/start-tpm.md with a software TPM: a device whose key is there, and what it does while that is away',
   keys: 'docs/operating/keys.md with Debian’s SoftHSM2 as the token, and what it says when that goes away',
   proxies: 'Debian’s nginx and HAProxy, which ask a gate, as docs/operating/behind-a-proxy.md configures them',
   'slow-link': 'a device behind a link of 2 KB/s that stands still and breaks',

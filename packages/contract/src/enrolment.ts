@@ -143,8 +143,10 @@ export const TimeTold = z.object({ at: Timestamp });
 
 /** The one file that holds a subject's credential: what was issued, and the private key, which never travels. */
 export const CredentialFile = IssuedCredential.extend({
-  /** PKCS#8 in PEM. */
+  /** PKCS#8 in PEM; of a key in a TPM what its file holds. */
   key: z.string().max(16_384),
+  /** Where a key in a TPM is, as an absolute path: the credential on disk has this in place of each `key`. */
+  keyFile: z.string().max(4_096).optional(),
   /** Renewed, and not confirmed with the new key yet: the certificate before it is still valid too. */
   unconfirmed: z.literal(true).optional(),
   /** The pair before an unconfirmed one: what is used until the new one was proven. An earlier version wrote none. */

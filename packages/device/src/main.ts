@@ -29,6 +29,7 @@ const help = `portcullis-device: the device's side of a fleet
 
   --device DIR        where credential and outbox are (PORTCULLIS_DEVICE, else ./device)
   --keys ALGORITHM    enrol: what key is made: p-256, ml-dsa-44, ml-dsa-65 or ml-dsa-87 (what the token says)
+  --key-file FILE     enrol: with this key, which is in a TPM (TSS2 PRIVATE KEY in PEM), instead of one that is made
   --replace           enrol: where a credential is, move it aside, with the readings of its subject
   --json              one JSON object instead of words; also when it fails
   --version           the version of this program
@@ -71,6 +72,7 @@ const options = {
   gate: { type: 'string', multiple: true },
   via: { type: 'string', multiple: true },
   keys: { type: 'string' },
+  'key-file': { type: 'string' },
   replace: { type: 'boolean', default: false },
   refused: { type: 'boolean', default: false },
   resume: { type: 'boolean' },
@@ -122,6 +124,7 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
         {
           ...{ token: await tokenFrom(token as string), directory: values.device, replace: values.replace },
           keys: keysOf(values),
+          keyFile: values['key-file'],
         },
         output,
       );

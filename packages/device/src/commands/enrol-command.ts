@@ -1,5 +1,4 @@
-import type { KeyAlgorithm } from '@portcullis/contract';
-import { enrol } from '../credential/enrol.ts';
+import { type Enrolment, enrol } from '../credential/enrol.ts';
 import { KnownTime } from '../credential/known-time.ts';
 import { prove } from '../credential/prove.ts';
 import { makeDirectory } from '../durable.ts';
@@ -9,7 +8,7 @@ import type { Output } from './output.ts';
 
 /** Enrols, and shows the new pair to a gate. The pair is on disk before that: a gate that is down loses nothing. */
 export async function enrolDevice(
-  asked: { token: string; directory: string; replace: boolean; keys: KeyAlgorithm | undefined },
+  asked: Pick<Enrolment, 'token' | 'directory' | 'keyFile' | 'keys' | 'replace'>,
   output: Output,
 ): Promise<number> {
   const { directory } = asked;

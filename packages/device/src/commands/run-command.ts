@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { PortcullisError } from '@portcullis/contract';
 import { Device } from '../sending-device.ts';
 import { Listener } from '../socket/listener.ts';
 import { readMetrics } from './metrics.ts';
@@ -17,26 +18,55 @@ interface RunCommand {
 export async function runDevice({ directory, route, metrics }: RunCommand, output: Output): Promise<number> {
   const stop = untilSignalled();
   const notice = noticeChanges(output);
+  const lost = new LostKey();
   const device = await Device.open({
     ...{ directory, ...route },
     onRefusal: (refusal) => notice(`refused: ${sentenceOf(refusal)}`),
-    onFailure: (error) => notice(`${error.message}; trying again`),
+    onFailure: (error) => {
+      notice(`${error.message}; trying again`);
+      lost.failed(error);
+    },
     onNotice: notice,
   });
+  lost.acknowledged = () => device.counts.acknowledged;
   const listener = await listen(device, directory, notice);
   output.notice(`portcullis-device: running as ${device.credential.subject}`);
   try {
-    if (metrics) await measure(device, metrics, stop.signal, notice);
-    else if (!stop.signal.aborted) await stayUntil(stop.signal);
+    const end = AbortSignal.any([stop.signal, lost.signal]);
+    if (metrics) await measure(device, metrics, end, notice);
+    else if (!end.aborted) await stayUntil(end);
   } finally {
     await listener?.close();
     await device.close();
     stop.close();
   }
+  lost.signal.throwIfAborted();
   const { acknowledged, refused } = device.counts;
   const words = `acknowledged ${acknowledged}, refused ${refused}, kept ${device.kept}`;
   output.result({ acknowledged, refused, kept: device.kept }, words);
   return 0;
+}
+
+/**
+ * OpenSSL's provider connects to a TPM once in the life of a process: what it lost comes back to another process alone. What fails twice,
+ * with nothing acknowledged between, ends this one, and whoever runs it starts it again.
+ */
+class LostKey {
+  readonly #controller = new AbortController();
+  #at: number | undefined;
+  /** Of the device, once it is open. */
+  acknowledged = () => 0;
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  failed(error: PortcullisError): void {
+    if (error.code !== 'key_unusable') return;
+    const before = this.#at;
+    this.#at = this.acknowledged();
+    if (before === this.#at) this.#controller.abort(error);
+  }
 }
 
 /** Without a socket, on a disk that has none, it does the rest all the same. */

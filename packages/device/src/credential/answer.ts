@@ -3,6 +3,7 @@ import { Asked, answerBytes, digestOf, PortcullisError, SignedAnswer } from '@po
 import { exchange } from '../link/exchange.ts';
 import type { Link } from '../link/link.ts';
 import { areValidWithin, type Moment } from '../link/moment.ts';
+import { isByTpm, keyFailure } from '../link/private-key.ts';
 import { subjectNamesIn } from '../link/subject-names.ts';
 import { realSystem, type System } from '../system.ts';
 import { certificateIn, chainComplaint } from './chain.ts';
@@ -92,7 +93,8 @@ function signerComplaint(
 function isSigned(signer: X509Certificate, payload: Buffer, signature: string): boolean {
   try {
     return verify(digestOf(signer.publicKey), answerBytes(payload), signer.publicKey, Buffer.from(signature, 'base64'));
-  } catch {
+  } catch (error) {
+    if (isByTpm(error)) throw keyFailure(error);
     return false;
   }
 }

@@ -2,9 +2,13 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CredentialFile, KeyAlgorithm, PendingKey, PortcullisError } from '@portcullis/contract';
 import { readSecretFile, replaceFile } from '../durable.ts';
+import { readKeyFile } from './key-file.ts';
 import { algorithmOfKey, makeKey } from './request.ts';
 
 export type Credential = CredentialFile;
+
+/** What speaks for it, and, of a key in a TPM, where that is. */
+export type KeyHeld = Pick<Credential, 'key' | 'keyFile'>;
 
 /** What a connection is made with. */
 export type Pair = Pick<Credential, 'key' | 'certificate' | 'issuer' | 'notAfter'>;
@@ -24,21 +28,31 @@ const pendingFileIn = (directory: string) => join(directory, 'pending.json');
 /** Of a credential that will replace another subject's: that one's renewal may have a pending key too. */
 const replacingFileIn = (directory: string) => join(directory, 'pending-replacement.json');
 
-/** @throws {PortcullisError} `credential_unusable` */
+/** @throws {PortcullisError} `credential_unusable`, `key_unusable` */
 export function readCredential(file: string): Credential {
   if (!existsSync(file)) {
     throw new PortcullisError('credential_unusable', `there is no credential "${file}"; enrol first`);
   }
   const text = readSecretFile(file);
-  const parsed = CredentialFile.safeParse(parseJson(text));
+  const parsed = CredentialFile.safeParse(withKeyFile(parseJson(text)));
   if (parsed.success) return parsed.data;
   // The parser's words could quote the file, which holds a key.
   throw new PortcullisError('credential_unusable', `"${file}" is not a credential; enrol again`);
 }
 
-/** One file, replaced whole: key, certificate and trust bundle never disagree (FIELD-NOTES D9). */
+/** One file, replaced whole: key, certificate and trust bundle never disagree (FIELD-NOTES D9). Of a key in a TPM its file is named. */
 export function writeCredential(file: string, credential: Credential): void {
-  replaceFile(file, `${JSON.stringify(credential, null, 2)}\n`);
+  const isKeyOut = (name: string) => name === 'key' && credential.keyFile !== undefined;
+  const text = JSON.stringify(credential, (name, value: unknown) => (isKeyOut(name) ? undefined : value), 2);
+  replaceFile(file, `${text}\n`);
+}
+
+/** The pair before an unconfirmed one has the same key. */
+function withKeyFile(read: unknown): unknown {
+  const { keyFile, previous, ...rest } = (read ?? {}) as { keyFile?: unknown; previous?: object };
+  if (typeof keyFile !== 'string') return read;
+  const { key } = readKeyFile(keyFile);
+  return { ...rest, key, keyFile, ...(previous && { previous: { ...previous, key } }) };
 }
 
 /** The key that waits for its certificate: the one of an earlier try where there is one of this algorithm. */

@@ -1,9 +1,10 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { IssuedCredential, type KeyAlgorithm, PortcullisError, parseToken, proofBytes } from '@portcullis/contract';
 import { makeDirectory } from '../durable.ts';
 import { Link } from '../link/link.ts';
 import type { Moment } from '../link/moment.ts';
+import { withKey } from '../link/private-key.ts';
 import { subjectNamesIn } from '../link/subject-names.ts';
 import { ask, newChallenge, sha256Hex } from './answer.ts';
 import { certificatesIn } from './chain.ts';
@@ -12,19 +13,24 @@ import {
   type Credential,
   credentialFileIn,
   hasReplacingKey,
+  type KeyHeld,
   pendingKey,
   readCredential,
   replacingKey,
   withKeyTaken,
 } from './credential.ts';
+import { readKeyFile } from './key-file.ts';
 import type { KnownTime } from './known-time.ts';
 import { moveAside } from './move-aside.ts';
 import { proofKeyOf } from './proof.ts';
 import { makeRequest } from './request.ts';
+import { requireUsableKey } from './self-test.ts';
 
 export interface Enrolment {
   token: string;
   directory: string;
+  /** In PEM, of a key in a TPM: it is tried before anything is asked, and used where it is. Without one a key is made. */
+  keyFile?: string | undefined;
   /** A credential that is there is moved aside, with the readings of its subject. */
   replace?: boolean;
   /** Where the credential before this one is now. */
@@ -40,7 +46,7 @@ export interface Enrolment {
  * asked for again. The token's root is the only trusted one: nothing is sent to a server that it does not vouch for.
  * The token's secret goes nowhere, and what comes back is the authority's own or is not taken.
  * @throws {PortcullisError} `usage` (not a token), `credential_exists`, `server_not_verified`, `server_unreachable`, `token_refused`,
- * `answer_not_verified`, `key_refused`
+ * `answer_not_verified`, `key_refused`, `key_unusable`
  */
 export async function enrol({
   token,
@@ -51,6 +57,7 @@ export async function enrol({
 }: Enrolment): Promise<Credential> {
   const { url, subject, secret, roots, keys: told = 'p-256' } = parseToken(token);
   const { keys, time } = asked;
+  const brought = await keyBrought(asked);
   makeDirectory(directory);
   const old = existing(directory);
   if (old && !replace) throw occupied(directory, old);
@@ -60,13 +67,14 @@ export async function enrol({
   const link = new Link({ ...trust, role: 'enroller', moment: time?.moment });
   try {
     const authority = () => ({ ...trust, enrolment: url, floor: firstMoment(trust.roots) });
-    const issuedOf = async (algorithm: KeyAlgorithm) => {
-      const key = keyOf(directory, algorithm);
-      const request = makeRequest(key, subject);
+    const issuedOf = async (held: KeyHeld) => {
+      const request = makeRequest(held.key, subject);
       const work = () => issuedFor(link, { ...{ url, secret, trust, request }, moment: time?.moment() });
-      return { ...(await (time ? time.withIt(authority, work) : work())), key };
+      return { ...(await (time ? time.withIt(authority, work) : work())), ...held };
     };
-    const credential = await (keys === undefined ? withKeyTaken(told, issuedOf) : issuedOf(keys));
+    const issuedOfMade = (algorithm: KeyAlgorithm) => issuedOf({ key: keyOf(directory, algorithm) });
+    const issued = () => (keys === undefined ? withKeyTaken(told, issuedOfMade) : issuedOfMade(keys));
+    const credential = await (brought ? issuedOf(brought) : issued());
     requireOwn(credential, subject);
     const aside = old && moveAside(directory, old, credential);
     adoptCredential(directory, credential);
@@ -75,6 +83,15 @@ export async function enrol({
   } finally {
     link.close();
   }
+}
+
+/** Before anything is asked. @throws {PortcullisError} `usage`, `key_unusable` */
+async function keyBrought({ keyFile, keys }: Pick<Enrolment, 'keyFile' | 'keys'>): Promise<KeyHeld | undefined> {
+  if (keyFile === undefined) return undefined;
+  if (keys !== undefined) throw new PortcullisError('usage', 'no key is made where one is brought; leave out one of the two');
+  const brought = readKeyFile(keyFile);
+  await requireUsableKey(brought.key);
+  return brought;
 }
 
 interface Asking {
@@ -113,13 +130,15 @@ export function requireOwn(credential: Credential, subject: string): void {
   const named = subjectNamesIn(leaf.subjectAltName).some(
     (name) => name.fleet === credential.fleet && name.kind === credential.kind && name.subject === subject,
   );
-  if (!named || credential.subject !== subject || !leaf.checkPrivateKey(createPrivateKey(credential.key))) {
+  if (!named || credential.subject !== subject || !isFor(leaf, credential.key)) {
     throw new PortcullisError(
       'answer_malformed',
       `the certificate that was issued is not one of "${subject}" for this key`,
     );
   }
 }
+
+const isFor = (leaf: X509Certificate, key: string) => withKey(key, (known) => leaf.checkPrivateKey(known));
 
 function pemOf(base64: string): string {
   return `-----BEGIN CERTIFICATE-----\n${base64.match(/.{1,64}/g)?.join('\n')}\n-----END CERTIFICATE-----\n`;

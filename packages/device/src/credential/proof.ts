@@ -1,5 +1,4 @@
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { digestOf } from '@portcullis/contract';
 
 /** PKCS#8 of an Ed25519 key around its seed (RFC 8410 §7). */
 const seedPrefix = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -10,10 +9,4 @@ export function proofKeyOf(secret: string): { proofKey: string; prove(bytes: Buf
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   const proofKey = createPublicKey(key).export({ format: 'jwk' }).x ?? '';
   return { proofKey, prove: (bytes) => sign(null, bytes, key).toString('base64') };
-}
-
-/** By the key of a certificate. */
-export function signatureBy(keyPem: string, bytes: Buffer): string {
-  const key = createPrivateKey(keyPem);
-  return sign(digestOf(key), bytes, key).toString('base64');
 }

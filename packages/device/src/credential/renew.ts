@@ -10,11 +10,13 @@ import {
 } from '@portcullis/contract';
 import { exchange } from '../link/exchange.ts';
 import { Link } from '../link/link.ts';
+import { signatureWith } from '../link/private-key.ts';
 import { ask, newChallenge, type Question, sha256Hex } from './answer.ts';
 import {
   adoptCredential,
   type Credential,
   credentialFileIn,
+  type KeyHeld,
   pairOf,
   pendingKey,
   withKeyTaken,
@@ -22,20 +24,20 @@ import {
 } from './credential.ts';
 import { requireOwn } from './enrol.ts';
 import type { KnownTime } from './known-time.ts';
-import { signatureBy } from './proof.ts';
 import { algorithmOfKey, makeRequest } from './request.ts';
 
 /**
- * A new key, of the same algorithm for as long as that is taken, and certificate for the same subject, signed for by the old key, and on disk beside the old pair when this resolves. The
+ * A new key, of the same algorithm for as long as that is taken, and certificate for the same subject, signed for by the old key, and on
+ * disk beside the old pair when this resolves. A key in a TPM is renewed as it is: nobody but its owner makes another. The
  * old one is superseded only when the new one is confirmed: a crash anywhere leaves a working pair and the same next step.
  * @throws {PortcullisError} `renewal_refused`, `server_not_verified`, `server_unreachable`, `answer_not_verified`
  */
 export async function renew({ credential, directory, signal, time }: Renewal): Promise<Credential> {
   const { subject } = credential;
-  const next = await withLink(credential, { signal, time }, (link) =>
-    withKeyTaken(algorithmOfKey(credential.key) ?? 'p-256', async (algorithm) => {
-      const key = pendingKey(directory, algorithm);
-      const request = makeRequest(key, subject);
+  const { keyFile } = credential;
+  const next = await withLink(credential, { signal, time }, (link) => {
+    const issuedOf = async (held: KeyHeld) => {
+      const request = makeRequest(held.key, subject);
       const issued = await askWith(link, credential, {
         purpose: 'renewal',
         path: '/v1/renewals',
@@ -43,9 +45,12 @@ export async function renew({ credential, directory, signal, time }: Renewal): P
         shape: IssuedCredential,
         moment: time?.moment(),
       });
-      return { ...issued, key, unconfirmed: true as const, previous: pairOf(credential) };
-    }),
-  );
+      return { ...issued, ...held, unconfirmed: true as const, previous: pairOf(credential) };
+    };
+    if (keyFile !== undefined) return issuedOf({ key: credential.key, keyFile });
+    const algorithm = algorithmOfKey(credential.key) ?? 'p-256';
+    return withKeyTaken(algorithm, (one) => issuedOf({ key: pendingKey(directory, one) }));
+  });
   requireOwn(next, subject);
   adoptCredential(directory, next);
   return next;
@@ -102,7 +107,7 @@ async function askWith<Value>(
   const { nonce } = await exchange(link, `${enrolment}/v1/renewals/nonce`, {}, RenewalNonce);
   const about = sha256Hex(request ?? new X509Certificate(certificate).raw);
   const asked = { purpose, challenge: newChallenge(), about };
-  const signature = signatureBy(key, proofBytes(asked, nonce));
+  const signature = signatureWith(key, proofBytes(asked, nonce)).toString('base64');
   const body = {
     ...{ certificate, nonce, challenge: asked.challenge, signature },
     ...(request && { request: request.toString('base64') }),

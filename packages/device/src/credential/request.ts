@@ -1,5 +1,6 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { der, type KeyAlgorithm, keyAlgorithmOf, keyAlgorithms, objectIdentifiers } from '@portcullis/contract';
+import { signatureWith, withKey } from '../link/private-key.ts';
 
 const { bitString, element, integer, objectIdentifier, sequence, set, utf8String } = der;
 
@@ -9,7 +10,7 @@ export function makeKey(algorithm: KeyAlgorithm = 'p-256'): string {
 }
 
 /** What a key in PEM is of; undefined: of none that is made here. */
-export const algorithmOfKey = (keyPem: string) => keyAlgorithmOf(createPrivateKey(keyPem));
+export const algorithmOfKey = (keyPem: string) => withKey(keyPem, keyAlgorithmOf);
 
 function freshKey(algorithm: KeyAlgorithm): KeyObject {
   const { keyType } = keyAlgorithms[algorithm];
@@ -22,12 +23,13 @@ function freshKey(algorithm: KeyAlgorithm): KeyObject {
  * @throws {TypeError} when the key is of none of the algorithms
  */
 export function makeRequest(keyPem: string, subject: string): Buffer {
-  const key = createPrivateKey(keyPem);
-  const name = keyAlgorithmOf(key);
+  const { name, publicKey } = withKey(keyPem, (key) => ({
+    name: keyAlgorithmOf(key),
+    publicKey: createPublicKey(key).export({ type: 'spki', format: 'der' }),
+  }));
   if (!name) throw new TypeError(`a key is one of [${Object.keys(keyAlgorithms).join(', ')}]`);
-  const { signature, digest } = keyAlgorithms[name];
-  const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  const { signature } = keyAlgorithms[name];
   const names = sequence(set(sequence(objectIdentifier(objectIdentifiers.commonName), utf8String(subject))));
   const information = sequence(integer(0), names, publicKey, element(0xa0));
-  return sequence(information, sequence(objectIdentifier(signature)), bitString(sign(digest, information, key)));
+  return sequence(information, sequence(objectIdentifier(signature)), bitString(signatureWith(keyPem, information)));
 }

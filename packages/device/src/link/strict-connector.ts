@@ -4,7 +4,9 @@ import {
   type ConnectionOptions,
   checkServerIdentity,
   connect,
+  createSecureContext,
   type DetailedPeerCertificate,
+  type SecureContext,
   type TLSSocket,
 } from 'node:tls';
 import { type Kind, PortcullisError } from '@portcullis/contract';
@@ -12,6 +14,7 @@ import { complaintAt } from './chain-at.ts';
 import { dial, type Network } from './dial.ts';
 import { requireSafeEnvironment } from './environment.ts';
 import type { Moment } from './moment.ts';
+import { inRoom, isByTpm, isInTpm, keyFailure } from './private-key.ts';
 import { subjectNamesIn } from './subject-names.ts';
 
 export interface Trust {
@@ -54,6 +57,8 @@ export class StrictConnector {
   readonly #protocol: string;
   /** How to end each connection that is not verified yet. */
   readonly #connecting = new Set<() => void>();
+  /** One for all connections: it has the key, of which a TPM can hold only some at once. */
+  #context: SecureContext | undefined;
 
   /**
    * `protocol`: as it is registered for RFC 7301, so that no server of another one takes it.
@@ -68,7 +73,7 @@ export class StrictConnector {
     if (this.#roots.length === 0) throw new PortcullisError('credential_unusable', 'the trust bundle holds no root');
   }
 
-  /** @throws {PortcullisError} `server_unreachable`, `server_not_verified` */
+  /** @throws {PortcullisError} `server_unreachable`, `server_not_verified`, `key_unusable` */
   async connect(host: string, port: number): Promise<Verified> {
     const where = addressOf(host, port);
     const bound = new AbortController();
@@ -79,6 +84,8 @@ export class StrictConnector {
     try {
       return await this.#connect(host, port, bound.signal);
     } catch (error) {
+      // Whatever the TPM lost is loaded again for the next connection.
+      this.#context = undefined;
       throw handshakeFailure(error as Error, where);
     } finally {
       clearTimeout(timer);
@@ -107,11 +114,9 @@ export class StrictConnector {
   }
 
   #connectionOptions(host: string, moment: Moment | undefined): ConnectionOptions {
-    const { roots, credential } = this.#trust;
+    this.#context ??= this.#makeContext();
     return {
-      ca: roots,
-      ...(credential && { key: credential.key, cert: credential.certificate + credential.issuer }),
-      minVersion: 'TLSv1.3',
+      secureContext: this.#context,
       ALPNProtocols: [this.#protocol],
       // RFC 6066 §3: a server name is never an address.
       servername: isIP(host) ? '' : host,
@@ -119,6 +124,14 @@ export class StrictConnector {
       rejectUnauthorized: moment === undefined,
       checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
     };
+  }
+
+  #makeContext(): SecureContext {
+    const { roots, credential } = this.#trust;
+    const pair = credential && { key: credential.key, cert: credential.certificate + credential.issuer };
+    return inRoom(pair !== undefined && isInTpm(pair.key), () =>
+      createSecureContext({ ca: roots, ...pair, minVersion: 'TLSv1.3' }),
+    );
   }
 
   /** What TLS was told to check is checked again on what it reports: a skipped check is seen here. */
@@ -233,6 +246,7 @@ export function isByClock(error: unknown): boolean {
 /** What went wrong before the server was verified. */
 function handshakeFailure(error: Error, where: string): PortcullisError {
   if (error instanceof PortcullisError) return error;
+  if (isByTpm(error)) return keyFailure(error);
   const { code = '' } = error as NodeJS.ErrnoException;
   if (networkCodes.test(code)) return unreachable(where, code, error);
   if (!clockCodes.has(code)) return unverified(where, error.message, error);

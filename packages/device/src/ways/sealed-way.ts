@@ -1,10 +1,11 @@
-import { createPrivateKey, hash, X509Certificate } from 'node:crypto';
+import { hash, X509Certificate } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PortcullisError, Problem, type SealVerdict, sealMediaTypes } from '@portcullis/contract';
 import type { Credential } from '../credential/credential.ts';
+import { withKey } from '../link/private-key.ts';
 import type { Batch, Heard, Told, Way } from '../outbox/way.ts';
 import { openAcknowledgement } from '../seal/acknowledgement.ts';
-import { bodyOf, messagesIn, type SealSigner } from '../seal/seal.ts';
+import { bodyOf, messagesIn } from '../seal/seal.ts';
 import type { System } from '../system.ts';
 import { type PlainAnswer, PlainClient } from './plain-client.ts';
 import { type SealedReadings, sealReadings } from './sealed-readings.ts';
@@ -36,7 +37,7 @@ export class SealedWay implements Way {
   readonly gates: readonly string[];
   readonly noGate = 'nobody is named who carries: --via URL';
   readonly #parts: SealedParts;
-  readonly #signer: SealSigner;
+  readonly #certificate: Buffer;
   readonly #thumbprint: string;
   readonly #client = new PlainClient();
   /** By stream. */
@@ -47,11 +48,10 @@ export class SealedWay implements Way {
   #brings = true;
 
   constructor(parts: SealedParts) {
-    const { key, certificate } = parts.credential;
     this.#parts = parts;
     this.gates = parts.carriers;
-    this.#signer = { key: createPrivateKey(key), certificate: new X509Certificate(certificate).raw };
-    this.#thumbprint = hash('sha256', this.#signer.certificate, 'hex');
+    this.#certificate = new X509Certificate(parts.credential.certificate).raw;
+    this.#thumbprint = hash('sha256', this.#certificate, 'hex');
   }
 
   async send({ gate, stream, readings, timeoutMs, signal }: Batch): Promise<Heard> {
@@ -84,8 +84,11 @@ export class SealedWay implements Way {
     const known = this.#pending.get(stream);
     if (known && isBeginning(known.seals, lines)) return known;
     const madeAt = this.#parts.system.now();
-    const signer = { ...this.#signer, brings: this.#brings };
-    const seals = sealReadings(lines, { form, signer, stream, now: madeAt, random: this.#parts.system.random });
+    const bearer = { certificate: this.#certificate, brings: this.#brings };
+    const parts = { form, stream, now: madeAt, random: this.#parts.system.random } as const;
+    const seals = withKey(this.#parts.credential.key, (key) =>
+      sealReadings(lines, { ...parts, signer: { ...bearer, key } }),
+    );
     const body = bodyOf(
       seals.map(({ seal }) => seal),
       form,
