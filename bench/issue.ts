@@ -6,6 +6,7 @@ import { FleetName, type KeyAlgorithm } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { type Issuance, makeFleet, openIssuance } from '../packages/server/src/issuance/issuance.ts';
 import { fileKeys, type Keys } from '../packages/server/src/keys/keys.ts';
+import { asking } from '../packages/server/test/asking.ts';
 import { openRecords, type Records } from '../packages/server/test/records.ts';
 import type { Row } from './bench.ts';
 import { Cfssl, hasCfssl, type Signed } from './cfssl.ts';
@@ -104,7 +105,7 @@ async function open(context: TestContext, algorithm: KeyAlgorithm): Promise<Grou
 
 /** As whoever enrols has it done: the request checked, the certificate made, and on record by a revision of its own. */
 async function issueOne({ records, issuance }: Ground, { subject, request }: Asked): Promise<void> {
-  const signed = await issuance.issue(issuance.check({ subject, kind: 'device', request }));
+  const signed = await issuance.issue(await issuance.check({ subject, kind: 'device', request, asking }));
   const entry = { actor: subject, action: 'certificates.enrol' };
   await records.journal.change(entry, (change) => issuance.record(change, signed));
 }

@@ -75,6 +75,16 @@ describe('prose', { concurrency: true }, () => {
     });
   });
 
+  test('the policy on the page about certificates says what the page says', async () => {
+    await asNewcomer(async (newcomer) => {
+      const page = 'docs/concepts/certificates.md';
+      await newcomer.run({ text: 'portcullis init', how: '' });
+      const profiles = textOf(page).split('```yaml\n')[1]?.split('```')[0] ?? '';
+      newcomer.write('fleet/fleet.yaml', (yaml) => yaml + profiles);
+      await newcomer.follow(blocksOf(page, '## Who gets one at all').slice(0, 2));
+    });
+  });
+
   test('the rule on the page about rules is one that an authority takes, and what the page asks of it is answered', async () => {
     await asNewcomer(async (newcomer) => {
       const page = 'docs/concepts/rules.md';

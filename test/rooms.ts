@@ -16,7 +16,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   journal: ['storage'],
   alerts: ['bounds', 'storage', 'journal'],
   attributes: ['expressions', 'storage', 'journal'],
-  issuance: ['pki', 'keys', 'storage', 'journal'],
+  issuance: ['expressions', 'pki', 'keys', 'storage', 'journal'],
   revocation: ['pki', 'keys', 'storage', 'journal'],
   journeys: ['storage', 'journal', 'attributes'],
   signals: ['bounds', 'expressions', 'storage', 'journal', 'attributes', 'revocation'],

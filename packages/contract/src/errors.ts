@@ -80,6 +80,11 @@ export const failures = {
     retry: false,
     title: 'what would have been signed is not what was permitted; nothing was signed',
   },
+  policy_not_met: {
+    status: 403,
+    retry: true,
+    title: "the fleet's policy for this kind of subject gives it no certificate",
+  },
   factory_refused: { status: 403, retry: false, title: 'the client certificate is not one that may enrol' },
   nothing_pending: { status: 409, retry: false, title: 'nothing of the subject waits to be approved' },
   rollover_under_way: { status: 409, retry: false, title: 'another rollover is under way' },

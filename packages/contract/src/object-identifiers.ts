@@ -41,4 +41,6 @@ export const objectIdentifiers = {
   serialNumber: '2.5.4.5',
   /** RFC 2985 §5.4.1 */
   challengePassword: '1.2.840.113549.1.9.7',
+  /** RFC 2985 §5.4.2 */
+  extensionRequest: '1.2.840.113549.1.9.14',
 } as const;

@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 import { type EstAnswer, type EstRequest, FleetName, TokensRequest } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { pino } from 'pino';
+import type { FleetConfig } from '../src/config/config.ts';
 import { openEnrolment } from '../src/enrolment/enrolment.ts';
 import { keyChangeBytes } from '../src/enrolment/est/by-certificate.ts';
 import { makeFleet, openIssuance } from '../src/issuance/issuance.ts';
@@ -22,7 +23,8 @@ export interface HeldLeaf {
   der: Buffer;
 }
 
-export async function estFleet(context: TestContext) {
+/** `profiles`: what `fleet.yaml` says of them. */
+export async function estFleet(context: TestContext, { profiles = {} }: { profiles?: FleetConfig['profiles'] } = {}) {
   const records = await openRecords(context);
   const { directory, store, system } = records;
   // Certificates of others are made by OpenSSL, which knows no other time; they have begun.
@@ -30,7 +32,7 @@ export async function estFleet(context: TestContext) {
   mkdirSync(join(directory, 'keys'));
   const keys = fileKeys(join(directory, 'keys'));
   await makeFleet({ store, keys, system, fleet: FleetName.parse('fleet-1') });
-  const issuance = await openIssuance({ store, keys, system });
+  const issuance = await openIssuance({ store, keys, system, profiles });
   const urls = { authorityUrl: 'https://localhost:1', enrolmentUrl: 'https://localhost:2', gates: [] };
   const makeSigningKey = () => {
     const key = makeKey();

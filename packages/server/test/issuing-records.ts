@@ -6,6 +6,7 @@ import { FleetName } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { type Issuance, makeFleet, openIssuance, type SignedCertificate } from '../src/issuance/issuance.ts';
 import { fileKeys, type Keys } from '../src/keys/keys.ts';
+import { asking } from './asking.ts';
 import { openRecords, putSubject, type Records } from './records.ts';
 
 export type IssuingRecords = Records & {
@@ -26,7 +27,7 @@ export async function openIssuing(context: TestContext): Promise<IssuingRecords>
   const issuance = await openIssuance({ store, keys, system });
   const issue = async (subject: string, renewal?: { renews: string }) => {
     const request = makeRequest(makeKey(), subject);
-    const signed = await issuance.issue(issuance.check({ subject, kind: 'device', request }));
+    const signed = await issuance.issue(await issuance.check({ subject, kind: 'device', request, asking }));
     await journal.change({ actor: 'operator-1', action: 'test' }, (change) => issuance.record(change, signed, renewal));
     return signed;
   };

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { type Issuance, makeFleet, openIssuance, type SignedCertificate } from '../src/issuance/issuance.ts';
 import { fileKeys, type Keys } from '../src/keys/keys.ts';
 import { openRollovers, type Rollovers } from '../src/rollover/rollover.ts';
+import { asking } from './asking.ts';
 import { openRecords, putSubject, type Records } from './records.ts';
 
 export interface RolledFleet extends Records {
@@ -36,9 +37,9 @@ export async function openRolledFleet(context: TestContext): Promise<RolledFleet
     ...{ ...records, fleet, keys, issuance, rollovers, by: { actor: 'operator-1' } },
     async enrolled(subject, kind = 'device', purpose = 'client') {
       await putSubject(records, subject, kind);
-      const wanted = { server: { hosts: ['localhost'] }, label: { label: true as const }, client: {} };
+      const wanted = { server: { hosts: ['localhost'] }, label: { label: true as const }, client: { asking } };
       const asked = { subject, kind, request, ...wanted[purpose as keyof typeof wanted] };
-      const signed = await issuance.issue(issuance.check(asked));
+      const signed = await issuance.issue(await issuance.check(asked));
       await journal.change({ actor: subject, action: 'certificates.enrol' }, (change) =>
         issuance.record(change, signed),
       );

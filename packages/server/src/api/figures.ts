@@ -41,6 +41,12 @@ export function authorityFigures(parts: Parts): Figures {
   const issuerEnd = 'portcullis_authority_issuer_not_after_seconds';
   const ends = { name: issuerEnd, help: 'When each issuer ends, in seconds since 1970', label: 'issuer' };
   figures.labelled('gauge', ends, () => issuance.ends().map(({ name, notAfter }) => [name, notAfter / 1000]));
+  const refused = {
+    name: 'portcullis_authority_policy_refusals_total',
+    help: 'Requests for a certificate that the policy of their kind did not allow, by kind',
+    label: 'kind',
+  };
+  figures.labelled('counter', refused, () => issuance.policyRefusals());
   countConnections(figures, parts);
   return figures;
 }

@@ -151,7 +151,7 @@ async function issueServerCertificate(
   requireSeldom(serverCertificates, peer.subject);
   const hosts = (await attributes.hostsOf(peer.subject)) ?? ownHosts;
   const request = Buffer.from(body.request, 'base64');
-  const signed = await issuance.issue(issuance.check({ subject: peer.subject, kind: peer.kind, request, hosts }));
+  const signed = await issuance.issue(await issuance.check({ subject: peer.subject, kind: peer.kind, request, hosts }));
   const entry = {
     ...by,
     action: 'certificates.server',
@@ -175,7 +175,7 @@ async function issuePublicationCertificate(
   requireSeldom(serverCertificates, peer.subject);
   const request = Buffer.from(body.request, 'base64');
   const asked = { subject: peer.subject, kind: peer.kind, request, publication: true } as const;
-  const signed = await issuance.issue(issuance.check(asked));
+  const signed = await issuance.issue(await issuance.check(asked));
   const entry = { ...by, action: 'certificates.publication', body: { fingerprint: signed.fingerprint } };
   await journal.note(entry, (db) => issuance.recordOwn(db, signed, peer.subject));
   const [renewAfter, notAfter] = [timestamp(issuance.renewAfter(signed)), timestamp(signed.notAfter)];

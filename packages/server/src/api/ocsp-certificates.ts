@@ -32,7 +32,7 @@ async function issueOcspCertificates(
   for (const { fingerprint, signer, notAfter } of issuance.issuers()) {
     if (!signer || notAfter <= system.now()) continue;
     const asked = { subject: peer.subject, kind: peer.kind, request, answersFor: fingerprint };
-    signed.push(await issuance.issue(issuance.check(asked)));
+    signed.push(await issuance.issue(await issuance.check(asked)));
   }
   const fingerprints = signed.map(({ fingerprint }) => fingerprint);
   await journal.note({ ...by, action: 'certificates.ocsp', body: { fingerprints } }, async (db) => {

@@ -23,7 +23,9 @@ export class OwnCertificate {
     const { issuance, journal, hosts } = this.#rooms;
     const key = makeKey(issuance.keysOf('authority'));
     const request = makeRequest(key, 'authority');
-    const signed = await issuance.issue(issuance.check({ subject: 'authority', kind: 'authority', request, hosts }));
+    const signed = await issuance.issue(
+      await issuance.check({ subject: 'authority', kind: 'authority', request, hosts }),
+    );
     const entry = {
       actor: 'authority',
       action: 'certificates.server',

@@ -102,6 +102,17 @@ test('a proof on a stream that admits whoever is held is taken', async (context)
   assert.match(out, /^fleet\.yaml and gate\.yaml: valid/);
 });
 
+test('a policy that can not be one is refused by its line', async (context) => {
+  const fleet = fleetYaml('').replace(/^signals:[\s\S]*$/m, '');
+  const profiles = (policy: string) => `${fleet}profiles:\n  device:\n    policy: ${policy}\n`;
+  await check(context, { fleet: profiles('request.est && request.key == "p-256"') });
+  const message = /fleet\.yaml:8: "profiles\.device\.policy": .*a request has \[way, key, est, names, validSeconds\]/;
+  await assert.rejects(check(context, { fleet: profiles('request.kye == "p-256"') }), {
+    code: 'config_invalid',
+    message,
+  });
+});
+
 const ruleYaml = `rule: cold-chain
 streams: [cold]
 outside: reading.t > 8.0

@@ -1,7 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
-import { GatePolicyFiles, JourneyFiles, loadDeskConfig, loadFleetConfig, RuleFiles } from '../config/config.ts';
+import {
+  type FleetConfig,
+  GatePolicyFiles,
+  invalidAt,
+  JourneyFiles,
+  loadDeskConfig,
+  loadFleetConfig,
+  RuleFiles,
+} from '../config/config.ts';
 import type { Policy } from '../gate/gate.ts';
 import { realSystem } from '../telemetry/system.ts';
 import { checkTargets } from './check-targets.ts';
@@ -39,6 +47,7 @@ export function configCommands(program: Command, output: Output): void {
 async function checkAuthority(directory: string): Promise<{ files: string[]; warnings: string[] }> {
   const config = loadFleetConfig(directory);
   await checkTargets(directory, config);
+  await requirePolicies(directory, config);
   const { checkKeeping } = await import('../keys/keys.ts');
   await checkKeeping({ directory, keys: config.keys, credentials: process.env.CREDENTIALS_DIRECTORY });
   const journeys = new JourneyFiles(directory, config.attributes);
@@ -51,6 +60,13 @@ async function checkAuthority(directory: string): Promise<{ files: string[]; war
       .map((step) => `rule "${rule}": no journey has the step "${step}" that "during" names`),
   );
   return { files: [...journeys.names, ...rules.files.map((file) => relative(directory, file))], warnings };
+}
+
+/** @throws {PortcullisError} `config_invalid`, with the line of the policy that can not be one */
+export async function requirePolicies(directory: string, { profiles }: FleetConfig): Promise<void> {
+  const { problemsOfPolicies } = await import('../issuance/issuance.ts');
+  const [problem] = problemsOfPolicies(profiles);
+  if (problem) throw invalidAt(join(directory, 'fleet.yaml'), problem.path, problem.message);
 }
 
 /** What proves signals, and what follows from them; and whether a stream lets a device prove that it is well while it is held. */

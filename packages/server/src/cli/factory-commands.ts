@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { FactoryRequest, FactoryView, PortcullisError, plainJson } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import { each } from './change-options.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
+import { namedFile } from './named-file.ts';
 import type { Listing, Output } from './output.ts';
 
 interface AddOptions extends FleetOptions {
@@ -54,7 +54,7 @@ export function factoryCommands(program: Command, output: Output): void {
 async function add(name: string, file: string, options: AddOptions, output: Output): Promise<void> {
   const { kind, serialBecomes, into: words = [] } = options;
   requireAssignments(words);
-  const authorities = textOf(file);
+  const authorities = namedFile(file).toString('utf8');
   await withFleet(options, async (client) => {
     const { values: into } = await readAssignments(words, client, output);
     const asked = { name, authorities, kind, serialBecomes, ...(words.length > 0 && { into }) };
@@ -68,14 +68,6 @@ async function add(name: string, file: string, options: AddOptions, output: Outp
     const id = made.serialBecomes === 'subject' ? `${name}-SERIAL` : `${name}-FINGERPRINT`;
     output.result(made, `${name}: what it makes enrols by EST as ${id}, with ${has.join(', ')} until it is approved`);
   });
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new PortcullisError('usage', `couldn't read "${file}": ${(cause as NodeJS.ErrnoException).code}`, { cause });
-  }
 }
 
 const factoryListing: Listing<FactoryView> = {

@@ -18,7 +18,13 @@ export async function issueLocally(
 ): Promise<Credential> {
   const { issuance, journal, attributes } = records;
   const key = makeKey(issuance.keysOf(kind));
-  const signed = await issuance.issue(issuance.check({ subject, kind, request: makeRequest(key, subject) }));
+  const values = () => records.store.read((db) => attributes.valuesOf(db, subject));
+  const asking = {
+    ...({ way: 'operator', est: false } as const),
+    attributes: async () => new Map(Object.entries(await values())),
+  };
+  const request = makeRequest(key, subject);
+  const signed = await issuance.issue(await issuance.check({ subject, kind, request, asking }));
   await journal.change(
     { actor: 'authority', action: 'certificates.issue', reason: 'issued on the store itself' },
     async (change) => {

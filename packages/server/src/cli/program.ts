@@ -37,6 +37,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   readings: async () => (await import('./readings.ts')).readingsCommand,
   journal: async () => (await import('./journal-commands.ts')).journalCommands,
   config: async () => (await import('./config-check.ts')).configCommands,
+  policy: async () => (await import('./policy.ts')).policyCommands,
   import: async () => (await import('./import.ts')).importCommand,
   export: async () => (await import('./export.ts')).exportCommand,
   rollover: async () => (await import('./rollover.ts')).rolloverCommands,

@@ -12,6 +12,7 @@ export { GatePolicyFiles } from './gate-policy-files.ts';
 export { JourneyFile } from './journey-file.ts';
 export { JourneyFiles, readJourney } from './journey-files.ts';
 export { KeysConfig } from './keys-config.ts';
+export { invalidAt } from './read-yaml.ts';
 export { type Problem as RuleProblem, RuleFile } from './rule-config.ts';
 export { loadRule, RuleFiles } from './rule-files.ts';
 export { type SignalsConfig, SignalsSection } from './signals-config.ts';

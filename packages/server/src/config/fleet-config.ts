@@ -59,7 +59,7 @@ export const FleetFile = z.strictObject({
   /** Types of attribute names, or `{type, order}` with the values from the least strict to the strictest; a name that is not here gets the type of its first use. */
   attributes: AttributesSection.default({}),
   keys: KeysConfig.optional(),
-  /** By kind of subject (no checkpoint's, whose page knows P-256 alone), what its certificates are like. */
+  /** By kind of subject, what its certificates are like. */
   profiles: ProfilesSection.default({}),
   /** Who may signal, and what follows. */
   signals: SignalsSection.default({}),

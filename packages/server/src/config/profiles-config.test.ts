@@ -42,7 +42,12 @@ for (const [what, text, words] of [
   ['no key', '{device: {keys: []}}', /must be one or more of/],
   ['one twice', '{device: {keys: [p-256, p-256]}}', /names one twice/],
   ['a kind that there is not', '{devise: {keys: p-256}}', /"profiles.devise" is unknown; did you mean "device"\?/],
-  ['a checkpoint, whose page knows one', '{checkpoint: {keys: ml-dsa-44}}', /"profiles.checkpoint" is unknown/],
+  [
+    'keys of a checkpoint, whose page knows one',
+    '{checkpoint: {keys: ml-dsa-44}}',
+    /:\d+: "profiles.checkpoint.keys": .*p-256 alone/,
+  ],
+  ['a policy of the authority', '{authority: {policy: "true"}}', /:\d+: "profiles.authority.policy": .* asks nobody/],
 ] as const) {
   test(`"profiles" of fleet.yaml is refused with ${what}`, (context) => {
     assert.throws(() => load(context, text), { code: 'config_invalid', message: words });

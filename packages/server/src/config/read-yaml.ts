@@ -23,10 +23,20 @@ export function readYaml<Shape extends z.ZodType>(file: string, shape: Shape): z
   const parsed = shape.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
   if (parsed.success) return frozen(parsed.data);
   const [issue] = parsed.error.issues;
-  const path = pathOf(issue as z.core.$ZodIssue);
-  const node = document.getIn(path, true) ?? document.getIn(path.slice(0, -1), true);
-  const at = isNode(node) && node.range ? lines.linePos(node.range[0]).line : undefined;
+  const at = lineOf(document, lines, pathOf(issue as z.core.$ZodIssue));
   throw invalid(file, at, sentenceOf(issue as z.core.$ZodIssue, shape));
+}
+
+/** What is wrong with the value at a path of a file that was read before, for who finds it later than the schema: with its line. */
+export function invalidAt(file: string, path: readonly (string | number)[], why: string): PortcullisError {
+  const lines = new LineCounter();
+  const document = parseDocument(textOf(file, readRegular(file, fileBytesMax)), { lineCounter: lines });
+  return invalid(file, lineOf(document, lines, path), `"${path.join('.')}": ${why}`);
+}
+
+function lineOf(document: Document, lines: LineCounter, path: readonly (string | number)[]): number | undefined {
+  const node = document.getIn(path, true) ?? document.getIn(path.slice(0, -1), true);
+  return isNode(node) && node.range ? lines.linePos(node.range[0]).line : undefined;
 }
 
 /** The first number that a double can not hold. */

@@ -66,7 +66,7 @@ export class Answers {
     const { issuance, journal, makeKey } = this.#parts;
     const { bundle } = issuance;
     const { key, request } = makeKey();
-    const permit = issuance.check({ subject: 'authority', kind: 'authority', request, hosts: [] });
+    const permit = await issuance.check({ subject: 'authority', kind: 'authority', request, hosts: [] });
     const issued = await issuance.issue(permit);
     const entry = { actor: 'authority', action: 'certificates.answers', body: { fingerprint: issued.fingerprint } };
     await journal.note(entry, (db) => issuance.recordOwn(db, issued, 'authority'));

@@ -20,6 +20,7 @@ import { suspectClone } from './clones.ts';
 import { atDesk, credentialOf, gatesOf, plainly, requestBytes } from './credential.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
+import { permitted } from './permitted.ts';
 import { sha256Hex, signedBy } from './proof.ts';
 
 function refused(why: string): PortcullisError {
@@ -28,12 +29,18 @@ function refused(why: string): PortcullisError {
 
 export async function renew(parts: EnrolmentParts, asked: RenewalRequest): Promise<IssuedCredential | SignedAnswer> {
   const { row, told } = await proven(parts, 'renewal', asked, asked.request);
-  const issued = await successor(parts, row, requestBytes(asked.request));
+  const issued = await successor(parts, row, requestBytes(asked.request), { est: false });
   return told(asked.challenge === undefined ? plainly(issued) : atDesk(parts, issued));
 }
 
-async function successor(parts: EnrolmentParts, old: CertificateRow, request: Buffer): Promise<IssuedCredential> {
-  const permit = parts.issuance.check({ subject: old.subject, kind: old.kind, request });
+async function successor(
+  parts: EnrolmentParts,
+  old: CertificateRow,
+  request: Buffer,
+  { est }: { est: boolean },
+): Promise<IssuedCredential> {
+  const { subject, kind } = old;
+  const permit = await permitted(parts, { subject, kind, request, way: 'renewal', est });
   const { keyHash } = permit;
   const known = await parts.store.read((db) => successorOf(db, old.fingerprint, keyHash));
   if (known) return credential(parts, old, known.der);
@@ -61,7 +68,8 @@ async function successor(parts: EnrolmentParts, old: CertificateRow, request: Bu
 export async function renewUsed(parts: EnrolmentParts, row: CertificateRow, request: Buffer): Promise<string> {
   const isFirstUse = row.confirmed !== 1 && row.standing === 'valid';
   if (isFirstUse) await setConfirmed(parts, requireInTime(parts, row));
-  return (await successor(parts, isFirstUse ? { ...row, confirmed: 1 } : row, request)).certificate;
+  const present = isFirstUse ? { ...row, confirmed: 1 } : row;
+  return (await successor(parts, present, request, { est: true })).certificate;
 }
 
 /** The same key gets the same certificate, however often and late it asks: a lost answer burns nothing. */

@@ -22,6 +22,7 @@ import { atDesk, credentialOf, enrolmentUrlFor, plainly, requestBytes } from './
 import { allowEst, requireEstKind } from './est/allowed.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
+import { permitted } from './permitted.ts';
 import { keyOfProof, proofKeyOf, secretHash, sha256Hex, signedBy } from './proof.ts';
 
 type TokenRequest = z.infer<typeof TokensRequest>['tokens'][number];
@@ -89,6 +90,8 @@ export function refused(): PortcullisError {
   return new PortcullisError('token_refused', 'the token is not one that can be used; ask the operator for a new one');
 }
 
+const own = { est: false };
+
 /** Who proves to hold the secret gets a signed answer; who sends it, the plain one that the first release knows. */
 export async function enrol(
   parts: EnrolmentParts,
@@ -96,12 +99,12 @@ export async function enrol(
 ): Promise<IssuedCredential | SignedAnswer> {
   const bytes = requestBytes(request.request);
   if ('secret' in request)
-    return plainly(await issueFor(parts, await tokenOf(parts, 'secretHash', secretHash(request.secret)), bytes));
+    return plainly(await issueFor(parts, await tokenOf(parts, 'secretHash', secretHash(request.secret)), bytes, own));
   const { proofKey, challenge, signature } = request;
   const asked = { purpose: 'enrolment' as const, challenge, about: sha256Hex(bytes) };
   const row = await tokenOf(parts, 'proofKey', proofKey);
   if (!signedBy(keyOfProof(proofKey), proofBytes(asked), signature)) throw refused();
-  return parts.answers.signed(asked, atDesk(parts, await issueFor(parts, row, bytes)));
+  return parts.answers.signed(asked, atDesk(parts, await issueFor(parts, row, bytes, own)));
 }
 
 export async function tokenOf(
@@ -120,10 +123,11 @@ export async function issueFor(
   parts: EnrolmentParts,
   row: Schema['tokens'],
   request: Buffer,
+  { est }: { est: boolean },
 ): Promise<IssuedCredential> {
   const now = parts.system.now();
   const kind = row.kind as Kind;
-  const permit = parts.issuance.check({ subject: row.subject, kind, request });
+  const permit = await permitted(parts, { subject: row.subject, kind, request, way: 'token', est });
   const { keyHash } = permit;
   const given = (der: Uint8Array) => credentialOf(parts, { subject: row.subject, kind, der: Buffer.from(der) });
   const known = await parts.store.read((db) => repeated(parts, db, row.id, keyHash));

@@ -57,7 +57,7 @@ const variables: Bound = new Map([
 /** What a member is of what. */
 const members: Readonly<Record<string, Types>> = {
   ...{ 'json map': json, map: any, subject: text, attributes: attribute },
-  ...{ alert: new Set(['string', 'json map']) },
+  ...{ alert: new Set(['string', 'json map']), request: new Set(['string', 'bool', 'double', 'json list']) },
 };
 /** The variables of a selection. */
 export function namedInSelection(attributes: Iterable<string>): Bound {
@@ -66,11 +66,24 @@ export function namedInSelection(attributes: Iterable<string>): Bound {
 }
 /** The variable of a mapping. */
 export const namedInMapping: Bound = new Map([['alert', new Set(['alert'])]]);
-/** What is known of these to have such members and no others. */
-const knownMembers: Readonly<Record<string, readonly string[]>> = {
-  subject: ['id', 'kind'],
-  alert: ['key', 'status', 'startsAt', 'endsAt', 'labels', 'annotations', 'event'],
+/** The variables of a policy of requests. */
+export const namedInRequestPolicy: Bound = new Map([
+  ['subject', new Set(['subject'])],
+  ['request', new Set(['request'])],
+  ['attributes', new Set(['attributes'])],
+]);
+/** What is known of these to have such members and no others; of some, what each of them is. */
+const knownMembers: Readonly<Record<string, Readonly<Record<string, Types | undefined>>>> = {
+  subject: { id: text, kind: text },
+  alert: untyped('key', 'status', 'startsAt', 'endsAt', 'labels', 'annotations', 'event'),
+  request: {
+    ...{ way: text, key: text, est: bool, names: new Set(['json list']), validSeconds: new Set(['double']) },
+  },
 };
+
+function untyped(...names: readonly string[]): Record<string, undefined> {
+  return Object.fromEntries(names.map((name) => [name, undefined]));
+}
 
 /**
  * What an expression can give, of all that readings and attributes can be. Throws an Error that names what can never be evaluated,
@@ -128,8 +141,9 @@ function selected(whole: Expression, { operand, field, testOnly }: Select, bound
   if (testOnly) return bool;
   const found = membersOf(within, whole);
   for (const [type, known] of Object.entries(knownMembers)) {
-    if (!within.has(type) || known.includes(field)) continue;
-    throw never(whole, `${type === 'alert' ? 'an' : 'a'} ${type} has [${known.join(', ')}]`);
+    if (!within.has(type)) continue;
+    if (Object.hasOwn(known, field)) return known[field] ?? found;
+    throw never(whole, `${type === 'alert' ? 'an' : 'a'} ${type} has [${Object.keys(known).join(', ')}]`);
   }
   return found;
 }

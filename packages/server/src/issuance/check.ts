@@ -11,13 +11,12 @@ import {
 } from '@portcullis/contract';
 import { parseRequest } from '../pki/pki.ts';
 import { labelProfile, ocspProfile, type Profile, profiles, publicationProfile, serverProfile } from './profiles.ts';
+import type { Asking, RequestPolicies } from './request-policies.ts';
 
-export interface CheckRequest {
-  subject: string;
-  kind: Kind;
-  /** PKCS#10 in DER. */
-  request: Uint8Array;
-  /** Given: a server certificate for these names and addresses. Not given: a client certificate. */
+interface Wanted {
+  /** Given: a client certificate, for who asks. */
+  asking?: Asking;
+  /** Given: a server certificate for these names and addresses. */
   hosts?: string[];
   /** Given: a desk's certificate for signing public answers. */
   publication?: true;
@@ -25,7 +24,13 @@ export interface CheckRequest {
   label?: true;
   /** Given: a desk's certificate for answers in the name of the issuer with this certificate, by fingerprint. */
   answersFor?: string;
+  /** Given: a client certificate that is put on no record, to see whether it would be taken; no policy is asked. */
+  trial?: true;
 }
+
+/** One of what may be wanted is said: for a client certificate always who asks, so that no way around the policy of its kind is open. */
+export type CheckRequest = { subject: string; kind: Kind /** PKCS#10 in DER. */; request: Uint8Array } & Wanted &
+  { [Name in keyof Wanted]-?: Required<Pick<Wanted, Name>> }[keyof Wanted];
 
 /** What a permit permits: everything that will be signed but serial and time. */
 export interface Permitted {
@@ -65,19 +70,33 @@ export class Permit {
   }
 }
 
-/** `taken`: of the kind that asks, what its keys may be of; undefined: whatever a request may bring. */
-export function check(fleet: FleetName, asked: CheckRequest, taken: readonly KeyAlgorithm[] | undefined): Permit {
+export interface CheckParts {
+  fleet: FleetName;
+  /** By kind that asks, what its keys may be of; undefined: whatever a request may bring. */
+  taken(kind: Kind): readonly KeyAlgorithm[] | undefined;
+  policies: RequestPolicies;
+  /** How long a certificate of a profile would be valid from now on. */
+  validMs(profile: Profile): number;
+}
+
+export async function check({ fleet, taken, policies, validMs }: CheckParts, asked: CheckRequest): Promise<Permit> {
   const { publicKey } = parseRequest(asked.request);
   const subject = asked.subject as SubjectId;
   const profile = profileOf(asked);
   // The others are made by our own processes, as the client's own key is.
-  if (taken && profile.purpose === 'client') requireTaken(publicKey, asked.kind, taken);
+  if (profile.purpose === 'client') requireTaken(publicKey, asked.kind, taken(asked.kind));
+  if (profile.purpose === 'client' && !asked.trial) {
+    const { asking } = asked;
+    assert(asking !== undefined, 'who asks for a client certificate is said');
+    await policies.require({ ...asked, publicKey, validMs: validMs(profile), asking });
+  }
   const uri = subjectUri(fleet, asked.kind, subject);
   const { kind, hosts = [], answersFor: issuer } = asked;
   return Permit.of({ subject, kind, profile, publicKey, uri, hosts, issuer });
 }
 
-function requireTaken(spki: Buffer, kind: Kind, taken: readonly KeyAlgorithm[]): void {
+function requireTaken(spki: Buffer, kind: Kind, taken: readonly KeyAlgorithm[] | undefined): void {
+  if (!taken) return;
   const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
   const found = keyAlgorithmOf(key) ?? `of ${key.asymmetricKeyType}`;
   if (taken.some((one) => one === found)) return;

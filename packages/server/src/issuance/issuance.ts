@@ -1,6 +1,7 @@
 /**
  * Profile → checked request → permit → certificate.
  * - Nothing is signed that was not checked: `issue` takes a permit, only `check` makes one, and it is used once.
+ * - A client certificate is for whom the policy of its kind allows it, whatever way the request came.
  * - Names, usages and lifetime come from the profile and the subject's record; from the request, only the public key (P1).
  * - A serial is on disk before anything is signed with it.
  * Refuses to know: who may ask (enrolment), and whether a certificate is still good (revocation).
@@ -12,8 +13,16 @@ export type { FleetIssuer } from './issuers.ts';
 export { type Label, type Labels, openLabels } from './labels.ts';
 export { makeFleet, type NamedIssuer, storeFleet } from './make-fleet.ts';
 export { openIssuance } from './open.ts';
-export { backdateMs, issuerEndsSoonMs, renewalWindowMs, renewedEveryMs, serverLifetimeMs } from './profiles.ts';
+export {
+  backdateMs,
+  issuerEndsSoonMs,
+  profiles,
+  renewalWindowMs,
+  renewedEveryMs,
+  serverLifetimeMs,
+} from './profiles.ts';
 export type { Bundle, ForeignCertificate, Issuance } from './promises.ts';
+export { type Asking, problemsOfPolicies, tryPolicy } from './request-policies.ts';
 export { makeRoot, type Root, signIssuer } from './root.ts';
 export {
   answerRequest,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { FleetName } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
+import { asking } from '../../test/asking.ts';
 import { openRecords, startedAt } from '../../test/records.ts';
 import { fileKeys } from '../keys/keys.ts';
 import { readCertificate } from '../pki/pki.ts';
@@ -22,7 +23,7 @@ async function open(context: TestContext) {
   const end = startedAt + 3_650 * day;
   const issued = async (leftMs: number) => {
     clock.now = end - leftMs;
-    const signed = await issuance.issue(issuance.check({ subject: 'truck-1', kind: 'device', request }));
+    const signed = await issuance.issue(await issuance.check({ subject: 'truck-1', kind: 'device', request, asking }));
     return { ...signed, renewedInMs: issuance.renewAfter(signed) - clock.now };
   };
   return { issuance, end, issued };

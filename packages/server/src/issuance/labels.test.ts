@@ -14,6 +14,7 @@ import {
 } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { compactVerify, decodeProtectedHeader, importX509 } from 'jose';
+import { asking } from '../../test/asking.ts';
 import { openRecords, putSubject } from '../../test/records.ts';
 import { fileKeys } from '../keys/keys.ts';
 import { toPem } from '../pki/pki.ts';
@@ -94,9 +95,9 @@ test('nobody authenticates with a label certificate, even who kept its key', asy
   const { signed } = await labels.make('load-7', {});
   const [key = ''] = made;
   const request = makeRequest(key, 'x');
-  const client = await issuance.issue(issuance.check({ subject: 'load-7', kind: 'shipment', request }));
+  const client = await issuance.issue(await issuance.check({ subject: 'load-7', kind: 'shipment', request, asking }));
   const hosts = ['localhost'];
-  const own = await issuance.issue(issuance.check({ subject: 'gate', kind: 'gate', request, hosts }));
+  const own = await issuance.issue(await issuance.check({ subject: 'gate', kind: 'gate', request, hosts }));
   const server = createServer({
     ...{ key, cert: own.pem + own.issuerPem, ca: issuance.bundle.roots, minVersion: 'TLSv1.3' },
     ...{ requestCert: true, rejectUnauthorized: false },

@@ -37,7 +37,7 @@ export function openLabels({ issuance, store, fleet, makeKey, system }: Parts): 
   return {
     async make(shipment, says) {
       const { key, request } = makeKey();
-      const signed = await issuance.issue(issuance.check({ subject: shipment, kind, request, label: true }));
+      const signed = await issuance.issue(await issuance.check({ subject: shipment, kind, request, label: true }));
       const payload = { iss: fleet, sub: shipment, iat: Math.floor(system.now() / 1000), ...says };
       const statement = signedBy(key, signed, payload);
       return {

@@ -8,8 +8,9 @@ import { addressesAt } from './addresses.ts';
 import { check } from './check.ts';
 import { issue, type SignedCertificate } from './issue.ts';
 import { type FleetIssuer, issuingFor, openIssuers } from './issuers.ts';
-import { profiles as profilesOf, renewalWindowMs, renewedAfterMsMin, serverProfile } from './profiles.ts';
+import { type Profile, profiles as profilesOf, renewalWindowMs, renewedAfterMsMin, serverProfile } from './profiles.ts';
 import type { Bundle, ForeignCertificate, Issuance } from './promises.ts';
+import { type PolicyTexts, RequestPolicies } from './request-policies.ts';
 
 interface Parts {
   store: Store;
@@ -17,7 +18,7 @@ interface Parts {
   system: System;
   /** Where a desk publishes what is known of certificates: `http://NAME[:PORT]`. */
   publicUrl?: string | undefined;
-  profiles?: Partial<Record<Kind, KindProfile | undefined>>;
+  profiles?: Partial<Record<Kind, KindProfile | undefined>> & PolicyTexts;
 }
 
 interface KindProfile {
@@ -36,6 +37,9 @@ export async function openIssuance({ store, keys, system, publicUrl, profiles = 
   const fleet = FleetName.parse(settings.get('fleet'));
   const addressesOf = (issuer: FleetIssuer) => (publicUrl === undefined ? undefined : addressesAt(publicUrl, issuer));
   const parts = { store, system, issuers: () => known.issuers, addressesOf };
+  const policies = new RequestPolicies(profiles);
+  const validMs = (profile: Profile) =>
+    Math.min(profile.lifetimeMs, issuingFor(known.issuers, profile).notAfter - system.now());
   const below = () => known.issuers.filter(({ role }) => role !== 'root');
   const keysOf = (kind: Kind): KeyAlgorithm => {
     const profile = kind === 'authority' ? serverProfile : profilesOf[kind];
@@ -63,7 +67,8 @@ export async function openIssuance({ store, keys, system, publicUrl, profiles = 
     keysOf,
     renewableMs,
     renewableMsMax: Math.max(...Kind.options.map(renewableMs)),
-    check: (request) => check(fleet, request, profiles[request.kind]?.keys),
+    check: (request) => check({ fleet, taken: (kind) => profiles[kind]?.keys, policies, validMs }, request),
+    policyRefusals: () => policies.refusals(),
     issue: (permit) => issue(parts, permit),
     record,
     recordForeign,

@@ -40,8 +40,10 @@ export interface Issuance {
   renewableMs(kind: Kind): number;
   /** The longest of them. */
   readonly renewableMsMax: number;
-  /** @throws {PortcullisError} `request_malformed`, `key_refused`, `request_signature_invalid` */
-  check(request: CheckRequest): Permit;
+  /** @throws {PortcullisError} `request_malformed`, `key_refused`, `request_signature_invalid`, `policy_not_met` */
+  check(request: CheckRequest): Promise<Permit>;
+  /** How often the policy of each kind that has one said no since the start. */
+  policyRefusals(): [Kind, number][];
   /** @throws {PortcullisError} `issuer_ended`. Signs. The serial is on disk before; the certificate is nobody's until it is recorded. */
   issue(permit: Permit): Promise<SignedCertificate>;
   /** Puts a certificate on record within a revision, so that gates learn of one that a client shows. */

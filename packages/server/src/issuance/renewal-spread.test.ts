@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { FleetName } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
+import { asking } from '../../test/asking.ts';
 import { openRecords, startedAt } from '../../test/records.ts';
 import { Schedule } from '../../test/simulation/schedule.ts';
 import { fileKeys } from '../keys/keys.ts';
@@ -34,7 +35,9 @@ async function open(context: TestContext, seed: number) {
   };
   const issuance = await openIssuance({ store, keys, system: { ...system, random } });
   const request = makeRequest(makeKey(), 'truck-1');
-  const { notBefore, notAfter } = await issuance.issue(issuance.check({ subject: 'truck-1', kind: 'device', request }));
+  const { notBefore, notAfter } = await issuance.issue(
+    await issuance.check({ subject: 'truck-1', kind: 'device', request, asking }),
+  );
   const [beforeMs, lifeMs] = [startedAt - notBefore, notAfter - startedAt];
   /** When one that is issued then is to be renewed. */
   const dueAfter = (at: number) => {

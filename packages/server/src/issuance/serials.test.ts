@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { FleetName } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
+import { asking } from '../../test/asking.ts';
 import { certificateRow, openRecords, putSubject, startedAt } from '../../test/records.ts';
 import { fileKeys } from '../keys/keys.ts';
 import { makeFleet, openIssuance } from './issuance.ts';
@@ -18,7 +19,8 @@ test('a serial is used once, wherever it is kept: reserved, with its certificate
   const issuance = await openIssuance({ store, keys, system: fixed });
   await putSubject(records, 'truck-1');
   const request = makeRequest(makeKey(), 'truck-1');
-  const issue = () => issuance.issue(issuance.check({ subject: 'truck-1', kind: 'device', request }));
+  const issue = async () =>
+    issuance.issue(await issuance.check({ subject: 'truck-1', kind: 'device', request, asking }));
   const { serial, issuer } = await issue();
   await assert.rejects(issue());
   await store.change((db) => db.deleteFrom('serials').execute());

@@ -20,7 +20,7 @@ test("the next server certificate of a gate or a desk supersedes the one before,
   const revoked = await putCertificate(records, 'gate', 'revoked', { purpose: 'server', standing: 'revoked' });
   const next = async (subject: Kind) => {
     const request = makeRequest(makeKey(), subject);
-    const asked = issuance.check({ subject, kind: subject, request, hosts: ['localhost'] });
+    const asked = await issuance.check({ subject, kind: subject, request, hosts: ['localhost'] });
     const signed = await issuance.issue(asked);
     await store.change((db) => issuance.recordOwn(db, signed, subject));
     return signed.fingerprint;

@@ -25,6 +25,7 @@ export { fromPem, toPem } from './pem.ts';
 export { type AuthorityFacts, readAuthority } from './read-authority.ts';
 export { type BodyExtension, type CertificateBody, keyBitsIn, readBody } from './read-body.ts';
 export { type CertificateFacts, fingerprintOf, readCertificate } from './read-certificate.ts';
+export { requestNames } from './request-names.ts';
 export { signedBy } from './signed-by.ts';
 export {
   type IssuerHashes,

@@ -3,6 +3,7 @@ import { fromPem, type Presented, toPem, verifyPresented } from '../../pki/pki.t
 import type { Reader } from '../../storage/storage.ts';
 import { changeOnce } from '../once.ts';
 import type { EnrolmentParts } from '../open.ts';
+import { permitted } from '../permitted.ts';
 import { allowEst } from './allowed.ts';
 import { type FactoryRow, liveFactories } from './factories.ts';
 
@@ -24,7 +25,9 @@ export async function enrolByFactory(
   const { fingerprint } = presented;
   const subject = subjectOf(factory, presented);
   const kind = factory.kind as Kind;
-  const permit = parts.issuance.check({ subject, kind, request });
+  const attributes = attributesOf(factory, presented);
+  const asked = { subject, kind, request, attributes };
+  const permit = await permitted(parts, { ...asked, way: 'factory', est: true });
   const { keyHash } = permit;
   const known = await parts.store.read((db) => repeated(parts, db, fingerprint, keyHash));
   if (known) return known.pem;
@@ -35,7 +38,7 @@ export async function enrolByFactory(
     done: ({ db }) => repeated(parts, db, fingerprint, keyHash),
     async work(change) {
       await requireNew(change.db, subject);
-      await parts.attributes.ensure(change, { subject, kind, attributes: attributesOf(factory, presented) });
+      await parts.attributes.ensure(change, { subject, kind, attributes });
       await parts.issuance.record(change, signed);
       await allowEst(change, subject);
       const enrolment = { fingerprint, factory: factory.name, subject, publicKey: keyHash, issued: signed.fingerprint };

@@ -12,5 +12,5 @@ export async function enrolByToken(
   if (!TokenSecret.safeParse(password).success) throw refused();
   const row = await tokenOf(parts, 'secretHash', secretHash(password));
   if (row.subject !== user || row.est !== 1) throw refused();
-  return (await issueFor(parts, row, request)).certificate;
+  return (await issueFor(parts, row, request, { est: true })).certificate;
 }
