@@ -5,9 +5,16 @@
  * - The credential is renewed by itself, at the time that the authority chose.
  */
 export { certificateIn } from './credential/chain.ts';
-export { type Credential, credentialFileIn, readCredential, writeCredential } from './credential/credential.ts';
+export {
+  beforeRenewal,
+  type Credential,
+  credentialFileIn,
+  readCredential,
+  writeCredential,
+} from './credential/credential.ts';
 export { enrol, requireOwn } from './credential/enrol.ts';
 export { exportCredential } from './credential/export.ts';
+export { KnownTime } from './credential/known-time.ts';
 export { type Proof, prove } from './credential/prove.ts';
 export { confirm, findGates, renew } from './credential/renew.ts';
 export { algorithmOfKey, makeKey, makeRequest } from './credential/request.ts';

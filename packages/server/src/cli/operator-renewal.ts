@@ -1,8 +1,9 @@
 /** The operator's own credential, renewed by whichever command finds it due: nobody comes back after a year to a credential that is over. */
-import { mkdirSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { confirm, makeDirectory, renew, type System, writeCredential } from '@portcullis/device';
+import { confirm, credentialFileIn, makeDirectory, renew, type System, writeCredential } from '@portcullis/device';
 import { type Credential, failureOf, readCredential } from '@portcullis/device/client';
+import { proveToAuthority } from '../credentials/credentials.ts';
 import { isDue } from './fleet-client.ts';
 
 const day = 86_400_000;
@@ -35,14 +36,19 @@ export async function renewOperator(own: Own): Promise<Credential> {
 }
 
 /**
- * The next pair stands in the operator's file before it is confirmed, and is confirmed by that: a crash between any two of these steps leaves
- * a pair that works there, and the next command goes on with it.
+ * The next pair is shown to the authority, stands in the operator's file once that took it, and is confirmed then, which ends the one before it: a
+ * crash between any two of these steps leaves a pair that works there, and the next command goes on with it.
  */
 async function renewed({ directory, file, system, notice }: Own): Promise<Credential> {
   const folder = folderIn(directory);
   const before = readCredential(file);
   if (!isDue(before, system.now())) return before;
-  const next = before.unconfirmed ? before : await renew({ credential: before, directory: folder });
+  const next = before.unconfirmed
+    ? before
+    : (unprovenIn(folder, before) ?? (await renew({ credential: before, directory: folder })));
+  const { authority } = next;
+  // What has ended is no loss.
+  if (!before.unconfirmed && Date.parse(before.notAfter) > system.now()) await proveToAuthority(next, authority);
   writeCredential(file, next);
   const { unconfirmed: _unconfirmed, ...confirmed } = await confirm({ credential: next, directory: folder });
   writeCredential(file, confirmed);
@@ -51,6 +57,14 @@ async function renewed({ directory, file, system, notice }: Own): Promise<Creden
     `the credential of ${next.subject} was renewed until ${next.notAfter}; what was exported of the one before it is no longer valid`,
   );
   return confirmed;
+}
+
+/** What an earlier command got for this pair, and could not prove. */
+function unprovenIn(folder: string, before: Credential): Credential | undefined {
+  const file = credentialFileIn(folder);
+  if (!existsSync(file)) return undefined;
+  const kept = readCredential(file);
+  return kept.unconfirmed && kept.previous?.certificate === before.certificate ? kept : undefined;
 }
 
 /** One command at a time; the others go on with what they have. A pending key that a crash left there is used by the next. */

@@ -2,6 +2,7 @@
  * The two certificates of a process that joined a fleet, a gate or a desk: as a client of the authority, and as a server; and how it reaches
  * the authority with them.
  * - Both renew themselves. The client's lies on disk, the server's key lives in memory alone.
+ * - A renewed client's pair is used once the authority has taken it, and confirmed after that, which ends the one before it.
  * Refuses to know: who connects, and what is told.
  */
 import { createPublicKey, X509Certificate } from 'node:crypto';
@@ -9,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Kind, PortcullisError, ServerCertificate } from '@portcullis/contract';
 import {
   algorithmOfKey,
+  beforeRenewal,
   type Credential,
   confirm,
   credentialFileIn,
@@ -21,9 +23,11 @@ import {
   writeCredential,
 } from '@portcullis/device';
 import type { Log, System } from '../telemetry/telemetry.ts';
+import { proveToAuthority } from './prove.ts';
 
 export { linkTo } from './link-to.ts';
 export { MessageStream } from './message-stream.ts';
+export { proveToAuthority } from './prove.ts';
 
 interface Parts {
   /** What the process is. */
@@ -54,6 +58,9 @@ export interface ServerCertificateHeld {
 export class Credentials {
   readonly #parts: Parts;
   readonly #timers = new Map<'client' | 'server', NodeJS.Timeout>();
+  /** What is on disk: a renewed pair that is not confirmed has the one before it beside it. */
+  #stored: Credential;
+  /** The pair that connections are made with. */
   #client: Credential;
   #swap: ((held: ServerCertificateHeld) => void) | undefined;
   /** The version of the bundle that its listeners go by too. */
@@ -63,7 +70,8 @@ export class Credentials {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#client = readCredential(credentialFileIn(parts.directory));
+    this.#stored = readCredential(credentialFileIn(parts.directory));
+    this.#client = inUse(this.#stored, parts.system.now());
     if (this.#client.kind !== parts.kind) {
       throw new PortcullisError(
         'credential_unusable',
@@ -100,15 +108,28 @@ export class Credentials {
   }
 
   #dueMs(): number {
-    const { unconfirmed, renewAfter } = this.#client;
+    const { unconfirmed, renewAfter } = this.#stored;
     return unconfirmed ? 0 : Date.parse(renewAfter) - this.#parts.system.now();
   }
 
   async #renewClient(): Promise<void> {
     const { directory } = this.#parts;
-    const credential = this.#client;
-    this.#client = await (credential.unconfirmed ? confirm : renew)({ credential, directory });
-    this.#parts.onRenewed(this.#client);
+    const credential = this.#stored;
+    if (!credential.unconfirmed) {
+      this.#stored = await renew({ credential, directory });
+      return;
+    }
+    if (this.#client.certificate !== credential.certificate) await this.#prove(credential);
+    this.#stored = await confirm({ credential, directory });
+    this.#client = this.#stored;
+  }
+
+  /** @throws {PortcullisError} where the pair before it is better kept in use; one that has ended is not */
+  async #prove(credential: Credential): Promise<void> {
+    const { authority, system } = this.#parts;
+    if (Date.parse(this.#client.notAfter) > system.now()) await proveToAuthority(credential, authority);
+    this.#client = credential;
+    this.#parts.onRenewed(credential);
   }
 
   /** A fresh one, for what the process is beside a client: of the algorithm that the authority takes from it as one. */
@@ -194,6 +215,12 @@ export class Credentials {
       this.#at(which, this.#parts.system.now() + retryMs, work);
     }
   }
+}
+
+/** The pair before a renewal that is not confirmed, as long as it lasts. */
+function inUse(stored: Credential, now: number): Credential {
+  const before = beforeRenewal(stored);
+  return Date.parse(before.notAfter) > now ? before : stored;
 }
 
 function pastRenewal(kind: string, { subject, notAfter }: Credential, cause: PortcullisError): PortcullisError {

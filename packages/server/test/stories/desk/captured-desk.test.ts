@@ -10,14 +10,16 @@ import {
   credentialFileIn,
   enrol,
   findGates,
+  KnownTime,
   makeKey,
   makeRequest,
   readCredential,
+  realSystem,
   renew,
 } from '@portcullis/device';
 import { House } from '../../house.ts';
 import { forge } from '../man-in-the-middle/interception.ts';
-import { type CapturedDesk, captureDesk } from './captured.ts';
+import { type Body, type CapturedDesk, captureDesk } from './captured.ts';
 
 let house: House;
 let desk: CapturedDesk;
@@ -136,4 +138,25 @@ test('a device takes no leaf, bundle or gates that a desk put into the answer, a
   await assert.rejects(enrol({ token, directory: fresh }), { code: 'answer_malformed' });
   desk.calm();
   await enrol({ token, directory: fresh });
+});
+
+test('D7: a desk tells a device no other time than the authority signed for this very question', async () => {
+  const { fleet } = readCredential(credentialFileIn(join(house.fleet, 'gate')));
+  const time = new KnownTime({ ...realSystem, now: () => 0 });
+  const floor = Date.now() - 86_400_000;
+  const ask = () => time.ask({ roots: root, fleet, enrolment: desk.url, floor });
+  const told = new Date(floor + 3_600_000).toISOString();
+  for (const [words, tells, asks] of [
+    ['another time', withPayload({ at: told }), undefined],
+    ['the answer of before', () => desk.seen.find(({ path }) => path === '/v1/time')?.answer ?? {}, undefined],
+    ['an answer to its own question', (answer: Body) => answer, () => ({ challenge: 'c'.repeat(43) })],
+  ] as const) {
+    desk.calm();
+    Object.assign(desk, { tells, ...(asks && { asks }) });
+    await assert.rejects(ask(), { code: 'answer_not_verified' }, words);
+    assert.equal(time.isCorrected, false);
+  }
+  desk.calm();
+  await ask();
+  assert.ok(Math.abs(time.now() - Date.now()) < 10_000);
 });

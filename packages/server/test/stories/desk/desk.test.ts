@@ -13,10 +13,12 @@ import {
   enrol,
   exchange,
   findGates,
+  KnownTime,
   Link,
   makeKey,
   makeRequest,
   readCredential,
+  realSystem,
   renew,
 } from '@portcullis/device';
 import { z } from 'zod';
@@ -79,6 +81,18 @@ test('devices enrol, renew, confirm and ask for gates at the desk, and are told 
   const credential = await confirm({ credential: next, directory });
   assert.deepEqual((await findGates({ credential, directory })).gates, first.gates);
   await eventually(async () => ((await desks())[0]?.report?.relayed ?? 0) >= 7, 'the desk tells how much it relayed');
+});
+
+test('D7: a device whose clock is a year off learns the time at the desk, by the authority whose signature it is', async () => {
+  const time = new KnownTime({ ...realSystem, now: () => Date.now() - 365 * 86_400_000 });
+  const { fleet } = readCredential(credentialFileIn(join(deskHome, 'desk')));
+  await time.ask({ roots, fleet, enrolment: deskUrl, floor: Date.now() - 86_400_000 });
+  assert.ok(Math.abs(time.now() - Date.now()) < 10_000);
+  const link = linkTo();
+  const any = z.unknown();
+  for (const body of [{}, { challenge: 'short' }, { challenge: 'c'.repeat(43), at: '1970-01-01T00:00:00Z' }])
+    await assert.rejects(exchange(link, `${deskUrl}/v1/time`, body, any), { code: 'request_malformed' });
+  link.close();
 });
 
 test("a device of the first release goes on at the authority's own listener, and is told of that one", async () => {

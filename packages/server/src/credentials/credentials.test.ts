@@ -1,0 +1,80 @@
+/** A gate's or a desk's renewed pair is used when the authority has taken it, and ends the one before it after that. */
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { type TestContext, test } from 'node:test';
+import { type Credential, readCredential, realSystem } from '@portcullis/device';
+import { pino } from 'pino';
+import { patienceMs } from '../../../../test/patience.ts';
+import { openProvingAuthority } from '../../test/proving-authority.ts';
+import { Credentials, linkTo } from './credentials.ts';
+
+const { enrolled, confirmed, asked, takes, api, url } = await openProvingAuthority();
+const past = new Date(Date.now() - 86_400_000).toISOString();
+const serialOf = ({ certificate }: { certificate: string }) => new X509Certificate(certificate).serialNumber;
+
+function open(context: TestContext, told: Partial<Credential> = {}) {
+  context.after(() => {
+    takes.all = true;
+  });
+  const made = enrolled(context, 'gate', told);
+  const used: Credential[] = [];
+  const start = () =>
+    new Credentials({
+      ...{ kind: 'gate', directory: made.directory, authority: url, system: realSystem },
+      log: pino({ level: 'silent' }),
+      link: () => linkTo(made.credential),
+      onRenewed: (credential) => used.push(credential),
+    });
+  const renewed = (credentials: Credentials) => credentials.renewWhenDue(AbortSignal.any([context.signal, AbortSignal.timeout(patienceMs)]));
+  return { ...made, used, start, renewed, stored: () => readCredential(made.file) };
+}
+
+test('a renewed pair is shown to the authority, used, and confirmed, in this order', async (context) => {
+  const { start, renewed, credential, used, stored } = open(context);
+  const credentials = start();
+  const before = confirmed.length;
+  await renewed(credentials);
+  assert.notEqual(credentials.client.certificate, credential.certificate);
+  assert.deepEqual(asked.at(-1), { serial: serialOf(credentials.client), confirmed: before });
+  assert.deepEqual(confirmed.slice(before), [credentials.client.certificate]);
+  assert.deepEqual(used.map(serialOf), [serialOf(credentials.client)]);
+  assert.deepEqual([stored().unconfirmed, stored().previous], [undefined, undefined]);
+});
+
+test('a pair that the authority takes not ends nothing: the one before it stays in use, over a restart too, until it is taken', async (context) => {
+  const { start, renewed, credential, used, stored } = open(context);
+  const before = confirmed.length;
+  takes.all = false;
+  for (const credentials of [start(), start()]) {
+    await renewed(credentials);
+    assert.equal(credentials.client.certificate, credential.certificate);
+    assert.equal(credentials.client.key, credential.key);
+    assert.equal(stored().previous?.certificate, credential.certificate);
+    assert.deepEqual([used, confirmed.length], [[], before]);
+  }
+  const next = stored().certificate;
+  takes.all = true;
+  const credentials = start();
+  await renewed(credentials);
+  assert.equal(credentials.client.certificate, next, 'the same one, and no third');
+  assert.deepEqual(confirmed.slice(before), [next]);
+});
+
+test('a pair whose predecessor has ended is confirmed without a proof: there is nothing to lose', async (context) => {
+  const { start, renewed, credential } = open(context, { notAfter: past });
+  const [before, proofs] = [confirmed.length, asked.length];
+  takes.all = false;
+  const credentials = start();
+  await renewed(credentials);
+  assert.notEqual(credentials.client.certificate, credential.certificate);
+  assert.deepEqual([confirmed.length, asked.length], [before + 1, proofs]);
+});
+
+test('while the API is away nothing is confirmed', async (context) => {
+  const { start, renewed, credential } = open(context);
+  const before = confirmed.length;
+  await api.close();
+  const credentials = start();
+  await renewed(credentials);
+  assert.deepEqual([credentials.client.certificate, confirmed.length], [credential.certificate, before]);
+});
