@@ -13,8 +13,10 @@ import { benchGrowth } from './growth.ts';
 import { benchHostile } from './hostile.ts';
 import { benchIssue } from './issue.ts';
 import { benchMqtt } from './mqtt.ts';
+import { benchOcsp } from './ocsp.ts';
 import { benchPublic } from './public.ts';
 import { benchReadings } from './readings.ts';
+import { benchRevoke } from './revoke.ts';
 import { benchRules } from './rules.ts';
 import { benchSealed } from './sealed.ts';
 import { benchSend } from './send.ts';
@@ -95,6 +97,14 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   public: {
     about: 'look-ups by code at a desk: from the cache, and each of another shipment; a bare server beside',
     run: async () => ({ rows: await benchPublic() }),
+  },
+  ocsp: {
+    about: 'questions about certificates at a desk that knows a hundred thousand; openssl ocsp as responder beside',
+    run: async () => ({ rows: await benchOcsp() }),
+  },
+  revoke: {
+    about: 'a revocation with a million certificates on record; the same with a thousand beside',
+    run: async () => ({ rows: await benchRevoke() }),
   },
   coap: {
     about: 'sensors without X.509: what OSCORE costs, and the bytes of one reading over every way in',

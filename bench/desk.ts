@@ -6,15 +6,15 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { House } from '../packages/server/test/house.ts';
 import { Operator } from '../packages/server/test/operator.ts';
-import { launchOf, Running, succeeded } from '../tools/commands.ts';
+import type { Running } from '../tools/commands.ts';
 import type { Row } from './bench.ts';
 import { quantile, rounded } from './measure.ts';
+import { joinDesk } from './stage.ts';
 
 const rounds = 6;
 const changesEach = 150;
 const warmUps = 50;
 const crowd = 64;
-const startMs = 60_000;
 const device = 'truck-17';
 
 /** Of all its threads. */
@@ -55,14 +55,8 @@ export async function benchDesk(): Promise<Row[]> {
   let desk: Running | undefined;
   try {
     await house.device(device);
-    const [created] = await house.json<{ token: string }>(
-      ...['token', 'create', 'desk-1', '--kind', 'desk', '--host', 'localhost'],
-    );
-    const home = join(house.home, 'desk-1');
     const port = String(house.basePort + 2);
-    await succeeded('portcullis', 'desk', 'join', home, created?.token as string, '--port', port);
-    desk = new Running(launchOf('portcullis', {}), 'start', 'desk', home);
-    await desk.line(/^desk listening/, startMs);
+    desk = await joinDesk(house, '--port', port);
     for (const running of [house.authority, house.gate]) pin(running?.process.pid, 0);
     pin(desk.process.pid, 1);
     pin(process.pid, 0);

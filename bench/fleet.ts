@@ -7,26 +7,30 @@ import type { ChangeTransaction } from '../packages/server/src/journal/journal.t
 const perInsert = 500;
 const year = 365 * 86_400_000;
 
-/** On a stopped store. The certificates are rows alone: nobody holds their keys. */
-export async function fillFleet(directory: string, count: number): Promise<void> {
+/** On a stopped store. The certificates are rows alone: nobody holds their keys. `issuer`: its common name. */
+export async function fillFleet(directory: string, count: number, issuer = 'bench'): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const records: Records = await assembleRecords(directory, loadFleetConfig(directory), stack);
   await records.journal.change({ actor: 'operator-1', action: 'bench.fill' }, async (change) => {
-    for (let from = 0; from < count; from += perInsert) await insert(change, from, Math.min(count, from + perInsert));
+    for (let from = 0; from < count; from += perInsert)
+      await insert(change, { from, to: Math.min(count, from + perInsert), issuer });
   });
 }
 
-async function insert(change: ChangeTransaction, from: number, to: number): Promise<void> {
+async function insert(
+  change: ChangeTransaction,
+  { from, to, issuer }: { from: number; to: number; issuer: string },
+): Promise<void> {
   const { db, revision, at, actor } = change;
   const numbers = Array.from({ length: to - from }, (_, index) => from + index);
   const changed = { revision, changedAt: at, changedBy: actor, reason: null };
   const certificates = numbers.map((number) => {
-    const fingerprint = createHash('sha256').update(`bench ${number}`).digest('hex');
+    const fingerprint = fingerprintOf(number);
     const validity = { notBefore: at - year, notAfter: at + year };
     change.attribute(idOf(number), 'device', 'status', 'active', false);
     change.certificate(idOf(number), 'device', { fingerprint, standing: 'valid', ...validity });
     return {
-      ...{ fingerprint, serial: fingerprint.slice(0, 32), issuer: 'bench', subject: idOf(number), purpose: 'client' },
+      ...{ fingerprint, serial: serialOf(number), issuer, subject: idOf(number), purpose: 'client' },
       ...{
         form: 'certificate',
         der: Buffer.alloc(0),
@@ -58,3 +62,6 @@ async function insert(change: ChangeTransaction, from: number, to: number): Prom
 }
 
 export const idOf = (number: number) => `bench-${number}`;
+const fingerprintOf = (number: number) => createHash('sha256').update(`bench ${number}`).digest('hex');
+/** In hex. */
+export const serialOf = (number: number) => fingerprintOf(number).slice(0, 32);

@@ -17,7 +17,7 @@ export interface ListTimes {
 const rounds = 5;
 
 /** A certificate authority of openssl's own with a list of so many entries: nginx and openssl know no other way. */
-class ListAuthority {
+export class ListAuthority {
   readonly folder: string;
   readonly #entries: string;
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { readSqliteStore } from '../packages/server/src/storage/storage.ts';
 import { House } from '../packages/server/test/house.ts';
 import { forge } from '../packages/server/test/stories/man-in-the-middle/interception.ts';
-import { freeBasePort } from '../tools/commands.ts';
+import { freeBasePort, launchOf, Running, succeeded } from '../tools/commands.ts';
 import type { Done, Job } from './load.ts';
 
 const execArgv = ['--conditions=portcullis-source'];
@@ -50,6 +50,18 @@ async function furnish(house: House): Promise<Stage> {
   writeFileSync(server.key, forged.key, { mode: 0o600 });
   writeFileSync(server.cert, forged.cert);
   return { house, pem, server, gatePid: house.gate?.process.pid as number, close: () => house.close() };
+}
+
+/** A desk as a process of its own; `ports`: options of "desk join". */
+export async function joinDesk(house: House, ...ports: string[]): Promise<Running> {
+  const [created] = await house.json<{ token: string }>(
+    ...['token', 'create', 'desk-1', '--kind', 'desk', '--host', 'localhost'],
+  );
+  const home = join(house.home, 'desk-1');
+  await succeeded('portcullis', 'desk', 'join', home, created?.token as string, ...ports);
+  const desk = new Running(launchOf('portcullis', {}), 'start', 'desk', home);
+  await desk.line(/^desk listening/, 60_000);
+  return desk;
 }
 
 /** Runs a load in a process of its own. */

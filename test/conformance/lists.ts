@@ -35,6 +35,10 @@ const file = (...names: string[]) => join(house.directory, ...names);
 const pem = (who: Who, name: string) => file(devices[who], 'pem', name);
 const url = (path: string) => `http://localhost:${house.basePort + 9}${path}`;
 
+/** What openssl is asked for, about a certificate of this issuer. */
+const question = (issuer: string) => ['ocsp', '-issuer', issuer, '-url', url('/ocsp')];
+const trusted = () => ['-CAfile', file('export', 'issuers.pem')];
+
 /** What a program says, on both of its ways out. */
 function said(program: string, ...words: string[]): string {
   const { stdout, stderr, error } = spawnSync(program, words, { env, encoding: 'utf8', timeout: 60_000 });
@@ -64,8 +68,15 @@ before(async () => {
     );
   }
   for (const who of ['suspended', 'resumed'] as const) await house.portcullis('certificate', 'suspend', devices[who]);
-  await house.portcullis('certificate', 'revoke', devices.revoked, '--reason-code', 'keyCompromise');
   await house.portcullis('certificate', 'resume', devices.resumed);
+  const cutWords = ['certificate', 'revoke', devices.revoked, '--reason-code', 'keyCompromise', '--wait-public'];
+  const told = await house.portcullis(...cutWords);
+  assert.match(told, /^ {2}desk-1: tells strangers by it after \d+ ms$/m);
+  writeFileSync(file('issuer.cer'), (await fetched('/ca/issuer-device.cer')).body);
+  said('openssl', 'x509', '-in', file('issuer.cer'), '-inform', 'DER', '-out', file('issuer.pem'));
+  // Before any list has it, and at once.
+  const words = ['-CAfile', file('fleet', 'root.pem'), '-cert', pem('revoked', 'leaf.pem')];
+  assert.match(said('openssl', ...question(file('issuer.pem')), ...words), /leaf\.pem: revoked/);
   const entries = async () => {
     const lines = await house.portcullis('revocation', 'list', '--json');
     const lists = lines.split('\n').map((line) => JSON.parse(line) as { issuer: string; list: { entries: number } });
@@ -73,8 +84,6 @@ before(async () => {
   };
   await eventually(async () => (await entries()) === cut.length, 'both are on the list');
   await house.portcullis('revocation', 'export', file('export'));
-  writeFileSync(file('issuer.cer'), (await fetched('/ca/issuer-device.cer')).body);
-  said('openssl', 'x509', '-in', file('issuer.cer'), '-inform', 'DER', '-out', file('issuer.pem'));
   const published = async () => (await fetched('/crl/issuer-device.crl')).body;
   const exported = () => said('openssl', 'crl', '-inform', 'DER', '-in', file('device.crl'), '-noout', '-text');
   await eventually(async () => {
@@ -152,17 +161,8 @@ for (const who of everybody) {
 
   const standing = { good: 'good', revoked: 'revoked', suspended: 'revoked', resumed: 'good' }[who];
   test(`openssl ocsp, with the hash of old and a newer one: ${who}`, { skip }, () => {
-    const question = [
-      'ocsp',
-      '-issuer',
-      file('issuer.pem'),
-      '-url',
-      url('/ocsp'),
-      '-CAfile',
-      file('export', 'issuers.pem'),
-    ];
     for (const hash of ['-sha1', '-sha256']) {
-      const told = said('openssl', ...question, hash, '-cert', pem(who, 'leaf.pem'));
+      const told = said('openssl', ...question(file('issuer.pem')), ...trusted(), hash, '-cert', pem(who, 'leaf.pem'));
       assert.match(told, /Response verify OK/);
       assert.match(told, new RegExp(`leaf.pem: ${standing}\n`));
       if (who === 'suspended') assert.match(told, /Reason: certificateHold/);
@@ -207,16 +207,10 @@ for (const who of everybody) {
 }
 
 test('what was never issued is revoked, and what is no question is refused as RFC 6960 has it', { skip }, async () => {
-  const question = [
-    'ocsp',
-    '-issuer',
-    file('issuer.pem'),
-    '-url',
-    url('/ocsp'),
-    '-CAfile',
-    file('export', 'issuers.pem'),
-  ];
-  assert.match(said('openssl', ...question, '-serial', '0x4711'), /0x4711: revoked\s.*1970/s);
+  assert.match(
+    said('openssl', ...question(file('issuer.pem')), ...trusted(), '-serial', '0x4711'),
+    /0x4711: revoked\s.*1970/s,
+  );
   const other = [
     'req',
     '-x509',
@@ -229,8 +223,7 @@ test('what was never issued is revoked, and what is no question is refused as RF
     '/CN=other',
   ];
   said('openssl', ...other, '-keyout', file('other.key'), '-out', file('other.pem'));
-  const elsewhere = ['ocsp', '-issuer', file('other.pem'), '-url', url('/ocsp'), '-serial', '1'];
-  assert.match(said('openssl', ...elsewhere), /unauthorized \(6\)/);
+  assert.match(said('openssl', ...question(file('other.pem')), '-serial', '1'), /unauthorized \(6\)/);
   const asked = (body: string, type: string) =>
     fetch(url('/ocsp'), { method: 'POST', body, headers: { 'content-type': type } });
   const malformed = await asked('no question', 'application/ocsp-request');

@@ -65,9 +65,19 @@ export const leftNamedMax = 100;
 /** What is named is held all the same, by these: the first of them. What was asked for lies underneath. */
 const heldBy = z.array(HoldView).optional();
 const undone = { leaves: z.int().nonnegative().optional(), left: z.array(LeftByUndo).optional() };
-/** The answer to a change: with `wait=all` its receipt, without it the revision. */
+/** A desk, and what it tells strangers of certificates: by this revision, or by what was before. Desks decide nothing: no receipt waits for them. */
+export const DeskOutcome = z.object({
+  desk: SubjectId,
+  /** `silent`: it was not heard of for too long, and was not waited for; `tells_nothing`: it answers nobody. */
+  outcome: oneOf(['applied', 'not_applied', 'silent', 'tells_nothing']),
+  ms: z.int().nonnegative().nullable(),
+});
+export type DeskOutcome = z.infer<typeof DeskOutcome>;
+const desks = z.array(DeskOutcome).optional();
+
+/** The answer to a change: with `wait=all` its receipt, with `wait=public` that and what desks tell, without it the revision. */
 export const ChangeAnswer = z.union([
-  Receipt.extend({ changed, certificates, heldBy, ...undone }),
+  Receipt.extend({ changed, certificates, heldBy, ...undone, desks }),
   /** `dryRun`: nothing was changed, and `revision` is the newest that there is. */
   z.object({ revision: Revision, changed, certificates, heldBy, ...undone, dryRun: z.literal(true).optional() }),
 ]);
@@ -128,6 +138,9 @@ export const WaitQuery = z.strictObject({
   /** How long to wait for the receipt. */
   waitLimitMs: z.coerce.number().int().min(0).max(600_000).default(30_000),
 });
+
+/** With `public` desks are waited for too, for as long at most. */
+export const StandingsQuery = WaitQuery.extend({ wait: oneOf(['all', 'public']).optional() });
 
 /** `GET /v1/changes/{revision}`: a change may name a hundred thousand subjects, which not everybody wants to see. */
 export const ChangeQuery = WaitQuery.extend({ subjects: oneOf(['none']).optional() });

@@ -36,10 +36,25 @@ const figures = {
 /** What it knows for look-ups, and how long ago the authority last said that this is all; null: nothing yet, or it answers none. */
 const lookUps = { revision: Revision, ageMs: Count, subjects: Count };
 
-/** `POST /v1/desk/report`, each few seconds. */
+/** What was said of certificates by OCSP: of each that was asked about, and why nothing was. */
+export const statusAnswers = [
+  ...['good', 'revoked', 'neverIssued'],
+  ...['malformedRequest', 'internalError', 'tryLater', 'unauthorized'],
+] as const;
+const verifiers = {
+  /** When the first of the lists that it gives ends, and how long ago the authority last said that they are the newest; null: it has none. */
+  lists: z.object({ nextUpdate: Timestamp.nullable(), ageMs: Count }).nullable(),
+  /** What it knows of certificates; null: nothing yet. */
+  standings: z.object({ revision: Revision, ageMs: Count, certificates: Count }).nullable(),
+  /** Since its start. */
+  answers: z.record(z.enum(statusAnswers), Count),
+};
+
+/** `POST /v1/desk/report`, each few seconds, and when what it answers by is of a newer revision. `verifiers` is left out where it answers none. */
 export const DeskReportRequest = z.strictObject({
   ...figures,
   lookUps: z.strictObject(lookUps).nullable(),
+  verifiers: z.strictObject(verifiers).optional(),
   /** The version of the trust bundle that it goes by. */
   bundle: z.int().positive().optional(),
 });
@@ -52,7 +67,9 @@ export const DeskReportAnswer = z.object({ done: z.literal(true), bundle: z.int(
 export const DeskView = z.object({
   desk: SubjectId,
   lastHeardMs: Count.nullable(),
-  report: z.object({ ...figures, lookUps: z.object(lookUps).nullable() }).nullable(),
+  report: z
+    .object({ ...figures, lookUps: z.object(lookUps).nullable(), verifiers: z.object(verifiers).optional() })
+    .nullable(),
 });
 export type DeskView = z.infer<typeof DeskView>;
 

@@ -6,7 +6,7 @@ import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectI
 import { oneOf } from './one-of.ts';
 import { archived, pageQuery } from './pages.ts';
 import { StreamName } from './readings.ts';
-import { RevocationReason } from './revocation-lists.ts';
+import { IssuerList, ListFacts, RevocationReason } from './revocation-lists.ts';
 
 /** What operators ask of the authority's API and what they are answered. One shape per resource, the same as the commands print. */
 
@@ -326,6 +326,8 @@ export const AuthorityStatus = z.object({
     .optional(),
   /** What signs, and when it ends: nothing that it signed outlives it. An older authority does not say. */
   issuers: z.array(z.object({ name: z.string(), notAfter: Timestamp })).optional(),
+  /** The newest list of each issuer, the root too; null: it has none. An older authority does not say. */
+  lists: z.array(IssuerList.pick({ issuer: true }).extend({ list: ListFacts.nullable() })).optional(),
   /** Connections of each listener: open now, and since the start those that made room when it was full or were not let in. An older authority does not say. */
   listeners: z
     .array(

@@ -4,6 +4,14 @@ import { oneOf } from './one-of.ts';
 
 const Base64 = z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64');
 
+/** What a list says of itself. */
+export const ListFacts = z.object({
+  number: z.int().min(1),
+  thisUpdate: Timestamp,
+  nextUpdate: Timestamp,
+  entries: z.int().min(0),
+});
+
 /** An issuer, and its newest list of revoked and suspended certificates (RFC 5280 §5); `list` is null while it has none. */
 export const IssuerList = z.object({
   /** The name of its key, and of its files. */
@@ -13,16 +21,8 @@ export const IssuerList = z.object({
   role: z.enum(['device', 'infrastructure', 'root']),
   /** DER. */
   certificate: Base64,
-  list: z
-    .object({
-      number: z.int().min(1),
-      thisUpdate: Timestamp,
-      nextUpdate: Timestamp,
-      entries: z.int().min(0),
-      /** The whole of it. */
-      der: Base64,
-    })
-    .nullable(),
+  /** `der`: the whole of it. */
+  list: ListFacts.extend({ der: Base64 }).nullable(),
 });
 export type IssuerList = z.infer<typeof IssuerList>;
 

@@ -6,8 +6,8 @@ import {
   LeafAnswer,
   PortcullisError,
   page,
+  StandingsQuery,
   StandingsRequest,
-  WaitQuery,
 } from '@portcullis/contract';
 import { z } from 'zod';
 import { certificateView, type Revocation } from '../revocation/revocation.ts';
@@ -69,14 +69,19 @@ export const certificatesRoutes: readonly Route[] = [
     path: '/v1/standings',
     kinds: ['operator'],
     summary: 'Suspends, resumes or revokes',
-    uses: ['revocation', 'attributes', 'feed', 'signals'],
-    schemas: { query: WaitQuery, body: StandingsRequest },
+    uses: ['revocation', 'attributes', 'desks', 'feed', 'signals'],
+    schemas: { query: StandingsQuery, body: StandingsRequest },
     answer: ChangeAnswer,
     bodyBytesMax: changeBytesMax,
-    async handle({ revocation, attributes, feed, signals }, { query, body, by }) {
+    async handle({ revocation, attributes, desks, feed, signals }, { query, body, by }) {
       const done = await revocation.change(onCondition(by, body, { attributes, revocation }), body);
       const heldBy = body.action === 'revoke' ? [] : await signals.heldBy(await subjectsOf(revocation, body), ['']);
-      return { ...(await answerChange(feed, done, query, body)), ...(heldBy.length > 0 && { heldBy }) };
+      const { wait, waitLimitMs } = query;
+      const [answer, told] = await Promise.all([
+        answerChange(feed, done, { waitLimitMs, ...(wait && { wait: 'all' }) }, body),
+        wait === 'public' && !body.dryRun ? desks.applied(done.revision, waitLimitMs) : undefined,
+      ]);
+      return { ...answer, ...(heldBy.length > 0 && { heldBy }), ...(told && { desks: told }) };
     },
   }),
 ];

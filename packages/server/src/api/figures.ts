@@ -1,9 +1,13 @@
-import { Figures } from '../telemetry/figures.ts';
+import type { RevocationList } from '../revocation/revocation.ts';
+import { type Figure, Figures } from '../telemetry/figures.ts';
 import type { DiskSpace } from '../telemetry/telemetry.ts';
 import type { Requests } from './requests.ts';
 import type { Rooms } from './route.ts';
 
-type Parts = Pick<Rooms, 'doors' | 'feed' | 'issuance' | 'journal' | 'keyCredentials' | 'signals'> & {
+type Parts = Pick<
+  Rooms,
+  'desks' | 'doors' | 'feed' | 'issuance' | 'journal' | 'keyCredentials' | 'lists' | 'signals'
+> & {
   diskSpace(): Promise<DiskSpace>;
   requests: Requests;
 };
@@ -48,7 +52,66 @@ export function authorityFigures(parts: Parts): Figures {
   };
   figures.labelled('counter', refused, () => issuance.policyRefusals());
   countConnections(figures, parts);
+  tellLists(figures, parts);
+  tellDesks(figures, parts);
   return figures;
+}
+
+/** An age is the time now less these. */
+function tellLists(figures: Figures, { lists: made }: Parts): void {
+  const label = 'issuer';
+  const each = (of: (list: RevocationList) => number) => (): Figure[] =>
+    made.current().map((list) => [list.issuer, of(list)]);
+  const name = 'portcullis_authority_list';
+  const from = {
+    name: `${name}_this_update_seconds`,
+    help: 'When the newest list of each issuer was made, in seconds since 1970',
+    label,
+  };
+  figures.labelled(
+    'gauge',
+    from,
+    each(({ thisUpdate }) => thisUpdate / 1_000),
+  );
+  const ends = {
+    name: `${name}_next_update_seconds`,
+    help: 'When the newest list of each issuer ends, in seconds since 1970',
+    label,
+  };
+  figures.labelled(
+    'gauge',
+    ends,
+    each(({ nextUpdate }) => nextUpdate / 1_000),
+  );
+  const entries = { name: `${name}_entries`, help: 'Revoked and suspended certificates on each list', label };
+  figures.labelled(
+    'gauge',
+    entries,
+    each((list) => list.entries),
+  );
+}
+
+/** What desks said last: they have no figures of their own. */
+function tellDesks(figures: Figures, { desks }: Parts): void {
+  const verifiers = () => desks.last.flatMap(([desk, { verifiers }]) => (verifiers ? [{ desk, ...verifiers }] : []));
+  const answers = {
+    name: 'portcullis_desk_ocsp_answers_total',
+    help: 'What each desk answered by OCSP, by status, as it said last',
+    labels: ['desk', 'status'],
+  };
+  figures.byLabels('counter', answers, () =>
+    verifiers().flatMap(({ desk, answers }) =>
+      Object.entries(answers).map(([status, count]) => [{ desk, status }, count] as const),
+    ),
+  );
+  const age = 'How long ago each desk was told that it knows how all certificates stand, as it said last';
+  figures.labelled('gauge', { name: 'portcullis_desk_standings_age_seconds', help: age, label: 'desk' }, () =>
+    verifiers().flatMap(({ desk, standings }) => (standings ? [[desk, standings.ageMs / 1_000]] : [])),
+  );
+  const ends = 'When the first of the lists ends that each desk gives, in seconds since 1970';
+  figures.labelled('gauge', { name: 'portcullis_desk_lists_next_update_seconds', help: ends, label: 'desk' }, () =>
+    verifiers().flatMap(({ desk, lists }) => (lists?.nextUpdate ? [[desk, Date.parse(lists.nextUpdate) / 1_000]] : [])),
+  );
 }
 
 function countConnections(figures: Figures, { doors }: Parts): void {

@@ -2,7 +2,7 @@ import { type IssuerList, RevocationLists, RevocationListsQuery } from '@portcul
 import type { FleetIssuer } from '../issuance/issuance.ts';
 import type { RevocationList } from '../revocation/revocation.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { type Route, route } from './route.ts';
+import { type Rooms, type Route, route } from './route.ts';
 
 export const revocationListsRoutes: readonly Route[] = [
   route({
@@ -24,9 +24,19 @@ export const revocationListsRoutes: readonly Route[] = [
 ];
 
 function itemOf({ key: issuer, name, role, certificate }: FleetIssuer, made: RevocationList | undefined): IssuerList {
-  const list = made && {
-    ...{ number: made.number, thisUpdate: timestamp(made.thisUpdate), nextUpdate: timestamp(made.nextUpdate) },
-    ...{ entries: made.entries, der: Buffer.from(made.der).toString('base64') },
-  };
+  const list = made && { ...factsOf(made), der: Buffer.from(made.der).toString('base64') };
   return { issuer, name, role, certificate: certificate.toString('base64'), list: list ?? null };
+}
+
+/** What is told of a list without the list. */
+export const factsOf = ({ number, thisUpdate, nextUpdate, entries }: RevocationList) => ({
+  ...{ number, thisUpdate: timestamp(thisUpdate), nextUpdate: timestamp(nextUpdate) },
+  entries,
+});
+
+/** Of each issuer that has not ended; null: it has no list. */
+export function listsOf({ issuance, lists, system }: Pick<Rooms, 'issuance' | 'lists' | 'system'>) {
+  const made = new Map(lists.current().map((list) => [list.issuer, factsOf(list)]));
+  const issuers = issuance.issuers().filter(({ notAfter }) => notAfter > system.now());
+  return issuers.map(({ key }) => ({ issuer: key, list: made.get(key) ?? null }));
 }

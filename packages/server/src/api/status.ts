@@ -1,5 +1,6 @@
 import { AuthorityStatus, StatusQuery } from '@portcullis/contract';
 import { timestamp, version } from '../telemetry/telemetry.ts';
+import { listsOf } from './revocation-lists.ts';
 import { type Rooms, type Route, route } from './route.ts';
 
 export const statusRoutes: readonly Route[] = [
@@ -13,6 +14,7 @@ export const statusRoutes: readonly Route[] = [
       'fleet',
       'issuance',
       'journal',
+      'lists',
       'revocation',
       'system',
       'startedAt',
@@ -32,6 +34,7 @@ type Looked = Pick<
   | 'fleet'
   | 'issuance'
   | 'journal'
+  | 'lists'
   | 'revocation'
   | 'system'
   | 'startedAt'
@@ -55,6 +58,7 @@ async function statusOf(rooms: Looked, within: number): Promise<AuthorityStatus>
     ...(shipping && { shipping }),
     listeners: rooms.doors.list(),
     issuers: issuance.ends().map(({ name, notAfter }) => ({ name, notAfter: timestamp(notAfter) })),
+    lists: listsOf(rooms),
     ending: { within, ...ending },
   };
 }

@@ -95,7 +95,10 @@ async function listCredentials(options: ListOptions, output: Output): Promise<vo
 
 function addActions(noun: Command, output: Output): void {
   for (const [action, description] of Object.entries(actions)) {
-    const command = addManyOptions(noun.command(action));
+    const command = addManyOptions(noun.command(action)).option(
+      '--wait-public',
+      'wait, as with --wait, until desks too answer strangers by it',
+    );
     if (action === 'revoke') {
       const codes = RevocationReason.options.join(', ');
       command.option('--reason-code <code>', `what verifiers are told (RFC 5280): ${codes}`);

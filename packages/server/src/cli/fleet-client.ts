@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   ChangeAnswer,
   counted,
+  type DeskOutcome,
   type HoldView,
   PortcullisError,
   plain,
@@ -173,6 +174,7 @@ export async function withFleet(
 
 export interface ChangeOptions extends FleetOptions {
   wait?: boolean;
+  waitPublic?: boolean;
   waitLimit?: string;
   reason?: string;
   ifRevision?: string;
@@ -213,9 +215,10 @@ export async function sendChange(
 }
 
 /** How long the receipt is waited for, and the answer. */
-export function waitingOf({ wait, waitLimit = '30' }: ChangeOptions): { query: string; answerMs: number } {
+export function waitingOf({ wait, waitPublic, waitLimit = '30' }: ChangeOptions): { query: string; answerMs: number } {
   const limitMs = secondsOf(waitLimit) * 1000;
-  return { query: wait ? `?wait=all&waitLimitMs=${limitMs}` : '', answerMs: limitMs + 30_000 };
+  const query = wait || waitPublic ? `?wait=${waitPublic ? 'public' : 'all'}&waitLimitMs=${limitMs}` : '';
+  return { query, answerMs: limitMs + 30_000 };
 }
 
 /** The body with what every change may say: why, and on what condition. */
@@ -257,8 +260,16 @@ function doneWords(done: string, { changed, certificates = [] }: ChangeAnswer, f
   return others.length === 0 ? done : `${done}, and what was renewed from it: ${others.join(', ')}`;
 }
 
-export function receiptWords(receipt: Receipt): string {
-  const { revision, confirmed, elapsedMs, gates, connectionsClosed, advised = [] } = receipt;
+const deskWords: Record<DeskOutcome['outcome'], string> = {
+  applied: 'tells strangers by it',
+  not_applied: 'told strangers by what was before when the time was over',
+  silent: 'was not heard of; it answers by what was before for an hour at most',
+  tells_nothing: 'tells strangers nothing',
+};
+
+/** `desks`: those that were waited for too. */
+export function receiptWords(receipt: Receipt & { desks?: DeskOutcome[] | undefined }): string {
+  const { revision, confirmed, elapsedMs, gates, connectionsClosed, advised = [], desks = [] } = receipt;
   const what = confirmed ? 'in force at every gate that could decide' : 'NOT confirmed within the limit';
   const lines = gates.map(
     ({ gate, outcome, ms }) => `  ${gate}: ${outcome}${outcome === 'no_lease' || ms === null ? '' : ` after ${ms} ms`}`,
@@ -270,7 +281,10 @@ export function receiptWords(receipt: Receipt): string {
   const asks = advised.map(
     ({ gate, asker }) => `  ${asker ?? 'a proxy on its machine'} asks ${gate}: told, not confirmed`,
   );
-  return [[`revision ${revision}: ${what}`, ...figures].join(', '), ...lines, ...asks].join('\n');
+  const told = desks.map(
+    ({ desk, outcome, ms }) => `  ${desk}: ${deskWords[outcome]}${ms === null ? '' : ` after ${ms} ms`}`,
+  );
+  return [[`revision ${revision}: ${what}`, ...figures].join(', '), ...lines, ...asks, ...told].join('\n');
 }
 
 export function revisionOf(text: string): number {

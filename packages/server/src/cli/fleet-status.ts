@@ -87,7 +87,33 @@ function issuersEnding(issuers: AuthorityStatus['issuers'], time: string, within
   return ending.map(({ name, notAfter }) => `the issuer "${name}" ends ${notAfter}, and with it all that it signed`);
 }
 
-function wrongWithAuthority({ time, disk, journal, issuers, ending, shipping }: AuthorityStatus): string[] {
+/** Who loads a list that ended refuses every certificate. */
+function listsEnded({ lists = [], time }: AuthorityStatus): string[] {
+  const ended = lists.flatMap(({ issuer, list }) => (list && list.nextUpdate <= time ? [{ issuer, ...list }] : []));
+  return ended.map(
+    ({ issuer, nextUpdate }) =>
+      `the list of revoked certificates of ${issuer} ended ${nextUpdate}, and there is no later one: verifiers that load it refuse everybody`,
+  );
+}
+
+/** Each is made anew at half of its life. */
+function listsNoted({ lists = [], time }: AuthorityStatus): string[] {
+  return lists.flatMap(({ issuer, list }) => {
+    if (!list) return [`${issuer} has no list of revoked certificates: its key is elsewhere, or may not sign one`];
+    const [from, until, now] = [list.thisUpdate, list.nextUpdate, time].map((one) => Date.parse(one)) as [
+      number,
+      number,
+      number,
+    ];
+    const isLate = now < until && until - now < (until - from) / 4;
+    return isLate
+      ? [`the list of revoked certificates of ${issuer} ends ${list.nextUpdate}, and no later one was made`]
+      : [];
+  });
+}
+
+function wrongWithAuthority(authority: AuthorityStatus): string[] {
+  const { time, disk, journal, issuers, ending, shipping } = authority;
   const { broken, verified } = journal;
   return [
     ...(isShort(disk)
@@ -103,6 +129,7 @@ function wrongWithAuthority({ time, disk, journal, issuers, ending, shipping }: 
         ]
       : []),
     ...issuersEnding(issuers, time, issuerWrongMs),
+    ...listsEnded(authority),
     ...ending.others.map(({ subject, kind, notAfter }) => `the certificate of ${kind} ${subject} ends ${notAfter}`),
   ];
 }
@@ -113,7 +140,21 @@ function wrongWithDesks(desks: DeskView[], { startedAt, time }: AuthorityStatus)
   const behind = desks.filter(({ report }) => (report?.lookUps?.ageMs ?? 0) > deskSilentMs);
   return [
     ...behind.map(({ desk }) => `${desk} is told nothing of what is public: its log says why`),
+    ...desks.flatMap(({ desk, report }) => wrongForVerifiers(desk, report?.verifiers, time)),
     ...silentDesks(desks, runsMs),
+  ];
+}
+
+type Verifiers = NonNullable<DeskView['report']>['verifiers'];
+
+function wrongForVerifiers(desk: string, verifiers: Verifiers, time: string): string[] {
+  const { lists = null, standings = null } = verifiers ?? {};
+  const ended = lists?.nextUpdate != null && lists.nextUpdate <= time;
+  return [
+    ...(ended ? [`${desk} gives a list of revoked certificates that ended ${lists.nextUpdate}: its log says why`] : []),
+    ...((standings?.ageMs ?? 0) > deskSilentMs
+      ? [`${desk} is told nothing of certificates: it answers about them by what was before, and then not at all`]
+      : []),
   ];
 }
 
@@ -165,6 +206,7 @@ function notesOf(authority: AuthorityStatus, gates: GateFound[]): string[] {
         ]
       : []),
     ...(issuersEnding(issuers, time, issuerWrongMs).length > 0 ? [] : issuersEnding(issuers, time, issuerNotedMs)),
+    ...listsNoted(authority),
     ...crowdedNotes(authority),
     ...(journal.verified ? [] : ['nobody looked at all of the journal yet: journal verify']),
     ...gates.flatMap(({ gate, own, overruns, unproven }) => [

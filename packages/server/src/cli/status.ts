@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type AuthorityStatus, type DeskView, PortcullisError, plain } from '@portcullis/contract';
+import { type AuthorityStatus, counted, type DeskView, PortcullisError, plain } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { durationOf } from './duration.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
@@ -56,14 +56,35 @@ function linesOf({ ok, wrong, notes, authority, gates, desks }: FleetStatus, { s
 
 function deskLines({ desk, report }: DeskView): string[] {
   if (!report) return [];
-  const { url, connections, relayed, turnedAway, startedAt, lookUps } = report;
+  const { url, connections, relayed, turnedAway, startedAt, lookUps, verifiers } = report;
   const known = lookUps ? `; look-ups of revision ${lookUps.revision}, ${lookUps.ageMs} ms old` : '';
   return [
     `${desk} at ${url}: ${connections} connected, ${relayed} relayed and ${turnedAway} turned away since ${startedAt}${known}`,
+    ...(verifiers ? [`${desk} for verifiers: ${verifierWords(verifiers)}`] : []),
   ];
 }
 
-function authorityLines({ fleet, version, startedAt, time, revision, disk, journal }: AuthorityStatus): string[] {
+function verifierWords({ lists, standings, answers }: NonNullable<NonNullable<DeskView['report']>['verifiers']>) {
+  const said = Object.entries(answers).filter(([, count]) => count > 0);
+  return [
+    lists?.nextUpdate ? `lists until ${lists.nextUpdate}, ${lists.ageMs} ms old` : 'no lists',
+    standings
+      ? `${standings.certificates} certificates by revision ${standings.revision}, ${standings.ageMs} ms old`
+      : 'no certificates',
+    said.length > 0 ? `answered ${said.map(([what, count]) => `${what} ${count}`).join(', ')}` : 'nobody asked',
+  ].join('; ');
+}
+
+function authorityLines({
+  fleet,
+  version,
+  startedAt,
+  time,
+  revision,
+  disk,
+  journal,
+  lists = [],
+}: AuthorityStatus): string[] {
   const { position, lookedFrom, broken, verified } = journal;
   const end = broken ? 'does not hold' : `entries ${lookedFrom} to ${position} hold`;
   const whole = verified ? `all were verified at ${verified.at}` : 'all of it was never verified';
@@ -71,6 +92,11 @@ function authorityLines({ fleet, version, startedAt, time, revision, disk, journ
     `${fleet} at ${time}: revision ${revision}`,
     `authority: version ${version}, since ${startedAt}, ${gibibytes(disk.freeBytes)} of ${gibibytes(disk.totalBytes)} free`,
     `journal: ${end}; ${whole}`,
+    ...lists.map(({ issuer, list }) =>
+      list
+        ? `list of ${issuer}: ${list.number}, of ${list.thisUpdate}, until ${list.nextUpdate}, ${counted(list.entries, 'entry', 'entries')}`
+        : `list of ${issuer}: none`,
+    ),
   ];
 }
 

@@ -3,13 +3,14 @@ import type { IncomingMessage } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type IssuerList, PortcullisError, RevocationLists } from '@portcullis/contract';
 import { type Link, parseAnswer, problemOf } from '@portcullis/device';
-import type { Log } from '../telemetry/telemetry.ts';
+import type { Log, System } from '../telemetry/telemetry.ts';
 import type { Told } from './answering.ts';
 import { pathOf } from './front.ts';
 
 interface Parts {
   authority: string;
   link(): Link;
+  system: Pick<System, 'monotonic'>;
   log: Log;
 }
 
@@ -32,6 +33,8 @@ export class HeldLists {
   readonly #stop = new AbortController();
   #byPath: ReadonlyMap<string, Kept> = new Map();
   #mark: string | undefined;
+  #nextUpdate: string | null = null;
+  #heardAt: number | undefined;
   #said = '';
 
   constructor(parts: Parts) {
@@ -59,6 +62,12 @@ export class HeldLists {
     this.#stop.abort();
   }
 
+  /** When the first of them ends, and how long ago the authority last said that there are no newer ones; undefined: there are none. */
+  get state(): { nextUpdate: string | null; ageMs: number } | undefined {
+    if (this.#heardAt === undefined) return undefined;
+    return { nextUpdate: this.#nextUpdate, ageMs: Math.round(this.#parts.system.monotonic() - this.#heardAt) };
+  }
+
   async #ask(): Promise<void> {
     const { authority, link } = this.#parts;
     const held = this.#mark === undefined ? '' : `?held=${this.#mark}`;
@@ -68,7 +77,10 @@ export class HeldLists {
     if (!parsed.success)
       throw new PortcullisError('answer_malformed', 'what the authority told of lists does not fit its schema');
     const { mark, items } = parsed.data;
+    this.#heardAt = this.#parts.system.monotonic();
     if (!items) return;
+    const [first = null] = items.flatMap(({ list }) => list?.nextUpdate ?? []).toSorted();
+    this.#nextUpdate = first;
     this.#byPath = new Map(items.flatMap(pathsOf));
     this.#mark = mark;
   }

@@ -17,6 +17,8 @@ interface Parts {
   makeKey(): string;
   /** So long after the authority's last word nothing is said any more. */
   ageMsMax: number;
+  /** What is known is of a newer revision now. */
+  onRevision(): void;
   system: Pick<System, 'now' | 'monotonic'>;
   log: Log;
 }
@@ -56,13 +58,26 @@ export class OcspSide {
   /** Until it is stopped. */
   keep(): void {
     const { authority, link, log } = this.#parts;
-    const followed = { url: `${authority}/v1/desk/standings`, shape: StandingsMessage, record: this.#known, link, log };
+    const url = `${authority}/v1/desk/standings`;
+    const record = { hear: (message: StandingsMessage) => this.#hear(message), brokeOff: () => this.#known.brokeOff() };
+    const followed = { url, shape: StandingsMessage, record, link, log };
     void follow(followed, this.#stop.signal);
     void this.#delegates.keep(this.#stop.signal);
   }
 
   stop(): void {
     this.#stop.abort();
+  }
+
+  #hear(message: StandingsMessage): void {
+    const before = this.#known.state?.revision;
+    this.#known.hear(message);
+    if (message.type === 'beat' && message.revision !== before) this.#parts.onRevision();
+  }
+
+  /** What is known, undefined: nothing yet; and what was said since the start. */
+  get state() {
+    return { standings: this.#known.state, answers: this.#responder.counts };
   }
 
   takes({ url = '' }: IncomingMessage): boolean {

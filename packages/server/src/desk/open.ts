@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { PortcullisError } from '@portcullis/contract';
+import { type DeskReportRequest, PortcullisError } from '@portcullis/contract';
 import { Credentials, linkTo, type ServerCertificateHeld } from '../credentials/credentials.ts';
 import { type Log, type System, timestamp, version } from '../telemetry/telemetry.ts';
 import { EstSide } from './est-side.ts';
@@ -11,7 +11,7 @@ import type { Desk, DeskSettings } from './promises.ts';
 import { PublicSide } from './public-side.ts';
 import { relay } from './relay.ts';
 import { Relaying } from './relaying.ts';
-import { reporter } from './reporting.ts';
+import { Reporting } from './reporting.ts';
 
 interface Parts {
   directory: string;
@@ -21,7 +21,6 @@ interface Parts {
 }
 
 const retryMs = 250;
-const reportEveryMs = 5_000;
 /** So long nothing is said: an authority that is started beside its desk takes a moment. */
 const quietMs = 15_000;
 
@@ -46,18 +45,40 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
   const enrolment = new Front(held, { limits, log, system, answer: (request) => relaying.answer(request) });
   const { subject } = credentials.client;
   const makeKey = () => credentials.makeKey();
-  const open = new PublicSide({ directory, settings, subject, link: () => link, makeKey, relaying, held, system, log });
-  const lists = new HeldLists({ authority, link: () => link, log });
+  const onRevision = () => reporting.soon();
+  const open = new PublicSide({
+    onRevision,
+    directory,
+    settings,
+    subject,
+    link: () => link,
+    makeKey,
+    relaying,
+    held,
+    system,
+    log,
+  });
+  const lists = new HeldLists({ authority, link: () => link, system, log });
   const ageMsMax = limits.publicAgeMs;
-  const ocsp = new OcspSide({ authority, subject, link: () => link, makeKey, ageMsMax, system, log });
+  const ocsp = new OcspSide({ onRevision, authority, subject, link: () => link, makeKey, ageMsMax, system, log });
   const publishing = new PlainFront({
     ...{ limits, log },
     answer: (request) => (ocsp.takes(request) ? ocsp : lists).answer(request),
   });
   const est = new EstSide({ settings, link: () => link, relaying, held, system, log });
-  const stop = new AbortController();
+  const startedAt = timestamp(system.now());
+  const figures = (): DeskReportRequest => {
+    const { connections, turnedAway } = enrolment;
+    const { state } = open;
+    const lookUps = state ? { revision: state.revision, ageMs: state.ageMs, subjects: state.subjects } : null;
+    const phones = settings.public && { publicUrl: settings.public.url };
+    const verifiers = listen.revocationPort !== undefined && { verifiers: verifiersBy(ocsp, lists) };
+    const counts = { connections, relayed: relaying.relayed, turnedAway };
+    return { url, ...phones, version, startedAt, ...counts, lookUps, ...verifiers };
+  };
+  const reporting: Reporting = new Reporting({ authority, link: () => link, credentials, figures, log });
   const close = async () => {
-    stop.abort();
+    reporting.stop();
     credentials.stop();
     lists.stop();
     ocsp.stop();
@@ -79,24 +100,18 @@ export async function openDesk({ directory, settings, system, log }: Parts, sign
       if (next.bundle !== credentials.bundle) open.renewKey();
     });
     credentials.keepClient();
-    const startedAt = timestamp(system.now());
-    const figures = () => {
-      const { connections, turnedAway } = enrolment;
-      const { state } = open;
-      const lookUps = state ? { revision: state.revision, ageMs: state.ageMs, subjects: state.subjects } : null;
-      const phones = settings.public && { publicUrl: settings.public.url };
-      return { url, ...phones, version, startedAt, connections, relayed: relaying.relayed, turnedAway, lookUps };
-    };
-    const report = reporter({ authority, link: () => link, credentials, figures, log });
-    void report();
-    const reporting = setInterval(() => void report(), reportEveryMs).unref();
-    stop.signal.addEventListener('abort', () => clearInterval(reporting));
+    reporting.keep();
     return { subject, port, ...ports, revocationPort, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
   }
 }
+
+const verifiersBy = (ocsp: OcspSide, lists: HeldLists) => ({
+  ...{ answers: ocsp.state.answers, standings: ocsp.state.standings ?? null },
+  lists: lists.state ?? null,
+});
 
 /** The authority may start later than its desk. */
 async function firstCertificate(

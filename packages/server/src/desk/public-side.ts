@@ -20,6 +20,8 @@ interface Parts {
   subject: string;
   link(): Link;
   makeKey(): string;
+  /** What is known is of a newer revision now. */
+  onRevision(): void;
   relaying: Relaying;
   held: ServerCertificateHeld;
   system: System;
@@ -70,9 +72,19 @@ export class PublicSide {
     const phonesPort = this.#phones?.port;
     if (publicPort === undefined && phonesPort === undefined) return { publicPort, phonesPort };
     const url = `${settings.authority}/v1/desk/feed`;
-    void follow({ url, shape: PublicFeedMessage, link, record: this.#record, log }, this.#stop.signal);
+    const record = {
+      hear: (message: PublicFeedMessage) => this.#hear(message),
+      brokeOff: () => this.#record.brokeOff(),
+    };
+    void follow({ url, shape: PublicFeedMessage, link, record, log }, this.#stop.signal);
     void this.#key.keep();
     return { publicPort, phonesPort };
+  }
+
+  #hear(message: PublicFeedMessage): void {
+    const before = this.#record.state?.revision;
+    this.#record.hear(message);
+    if (message.type === 'beat' && message.revision !== before) this.#parts.onRevision();
   }
 
   async #openPhones(): Promise<Phones | undefined> {

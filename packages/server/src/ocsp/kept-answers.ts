@@ -4,6 +4,8 @@ import type { CertificatePlace } from './known-standings.ts';
 export interface KeptAnswer {
   /** The question's certificate id: the same certificate is asked for in a few ways. */
   id: Buffer;
+  /** What it says. */
+  standing: 'good' | 'revoked' | 'neverIssued';
   body: Buffer;
   thisUpdate: number;
   nextUpdate: number;

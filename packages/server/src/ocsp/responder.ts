@@ -1,4 +1,4 @@
-import { PortcullisError, reasonNumbers } from '@portcullis/contract';
+import { PortcullisError, reasonNumbers, statusAnswers } from '@portcullis/contract';
 import { addressGroup, Buckets } from '../bounds/bounds.ts';
 import {
   type CertificateId,
@@ -12,6 +12,9 @@ import {
 import type { System } from '../telemetry/telemetry.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import type { CertificatePlace, KnownStandings } from './known-standings.ts';
+import type { KnownStanding } from './standing-index.ts';
+
+type StatusSaid = (typeof statusAnswers)[number];
 
 /** What an issuer delegated answering to. */
 export type Delegate = StatusSigner & {
@@ -50,7 +53,9 @@ export class Responder {
   readonly #parts: Parts;
   readonly #kept = new KeptAnswers(keptBytesMax);
   readonly #signatures: Buckets;
-  readonly counts = { answered: 0, signed: 0, malformedRequest: 0, internalError: 0, tryLater: 0, unauthorized: 0 };
+  signed = 0;
+  /** Of certificates that were asked about, and of questions that were refused. */
+  readonly counts = Object.fromEntries(statusAnswers.map((name) => [name, 0])) as Record<StatusSaid, number>;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -73,7 +78,10 @@ export class Responder {
     const issuer = this.#issuerOf(request.certificates);
     if (issuer === undefined) return this.#refuse('unauthorized');
     const kept = this.#keptFor(request, issuer);
-    if (kept) return this.#answered({ body: kept.body, said: kept, shared: true });
+    if (kept) {
+      this.counts[kept.standing]++;
+      return { body: kept.body, said: kept, shared: true };
+    }
     const delegate = this.#parts.delegateOf(known.fingerprintOf(issuer) ?? '');
     if (!delegate || !this.#signatures.take(addressGroup(from))) return this.#refuse('tryLater');
     return this.#sign(request, { issuer, delegate, ageMs: state.ageMs });
@@ -105,27 +113,28 @@ export class Responder {
     const nextUpdate = Math.min(heardAt + ageMsMax, delegate.notAfter);
     const said = { thisUpdate, nextUpdate };
     const body = makeStatusAnswer({ statuses, ...said, producedAt: now, nonce, extendedRevoke }, delegate);
-    this.counts.signed++;
+    this.signed++;
+    for (const { standing } of found) this.counts[saidOf(standing)]++;
     const [only, ...others] = certificates;
     const shared = !!only && others.length === 0 && !nonce && !extendedRevoke;
     const until = now + Math.min(givenMsMax, (nextUpdate - now) / 4);
     if (shared)
       this.#kept.keep(
         { issuer, serial: Buffer.from(only.serial) },
-        { id: Buffer.from(only.der), body, ...said, until },
+        { id: Buffer.from(only.der), standing: saidOf(found[0]?.standing), body, ...said, until },
       );
-    return this.#answered({ body, said, shared });
-  }
-
-  #answered(answer: StatusAnswered): StatusAnswered {
-    this.counts.answered++;
-    return answer;
+    return { body, said, shared };
   }
 
   #refuse(why: StatusRefusal): StatusAnswered {
     this.counts[why]++;
     return { body: statusRefusals[why], shared: false };
   }
+}
+
+function saidOf(standing: KnownStanding | undefined): 'good' | 'revoked' | 'neverIssued' {
+  if (!standing) return 'neverIssued';
+  return standing.reason === undefined ? 'good' : 'revoked';
 }
 
 const revokedOf = ({ reason, changedAt }: { reason: number | undefined; changedAt: number }) =>

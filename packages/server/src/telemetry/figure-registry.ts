@@ -46,15 +46,25 @@ export class Figures {
   /** One figure for each value of a label. */
   labelled(
     kind: 'counter' | 'gauge',
-    about: { name: string; help: string; label: string },
+    { label, ...about }: { name: string; help: string; label: string },
     read: () => Figure[],
   ): void {
-    const { name, help, label } = about;
+    const figures = () => read().map(([value, figure]) => [{ [label]: value }, figure] as const);
+    this.byLabels(kind, { ...about, labels: [label] }, figures);
+  }
+
+  /** One figure for each set of values of several labels. */
+  byLabels(
+    kind: 'counter' | 'gauge',
+    about: { name: string; help: string; labels: string[] },
+    read: () => (readonly [values: Record<string, string>, figure: number])[],
+  ): void {
+    const { name, help, labels: labelNames } = about;
     new (kind === 'counter' ? Counter : Gauge)({
-      ...{ name, help, labelNames: [label], registers: [this.#registry] },
+      ...{ name, help, labelNames, registers: [this.#registry] },
       collect() {
         this.reset();
-        for (const [value, figure] of read()) this.inc({ [label]: value }, figure);
+        for (const [values, figure] of read()) this.inc(values, figure);
       },
     });
   }

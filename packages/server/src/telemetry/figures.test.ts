@@ -22,7 +22,14 @@ function everyFigure(): Figures[] {
   const doors = { list: () => [{ listener: 'api', connections: 2, displaced: 1, turnedAway: 0 }] };
   const signals = { outcomes: () => [['held', 2]] };
   const keyCredentials = { outcomes: () => [['given', 3]] };
-  const authority = { signals, keyCredentials, doors, journal, feed, issuance, diskSpace, requests };
+  const lists = { current: () => [{ issuer: 'root', thisUpdate: 1_000, nextUpdate: 2_000, entries: 1 }] };
+  const verifiers = {
+    lists: { nextUpdate: '2030-01-01T00:00:00.000Z', ageMs: 1 },
+    standings: { revision: 7, ageMs: 20, certificates: 3 },
+    answers: { good: 2, revoked: 1 },
+  };
+  const desks = { last: [['desk-1', { verifiers }]] };
+  const authority = { lists, desks, signals, keyCredentials, doors, journal, feed, issuance, diskSpace, requests };
   const gate = {
     ground: {
       replica: { revision: 7, headRevision: 8, certificates: 3 },
@@ -85,7 +92,7 @@ test('what only grows is typed as a counter and ends in _total, what else there 
       assert.match(name, /^(portcullis|process)_[a-z_]+$/);
       assert.equal(type, name.endsWith('_total') ? 'counter' : 'gauge', name);
       assert.match(text, new RegExp(`^# HELP ${name} \\S`, 'm'));
-      assert.match(text, new RegExp(`^${name}(\\{[a-z]+="[^"]+"\\})? \\d`, 'm'));
+      assert.match(text, new RegExp(`^${name}(\\{[a-z]+="[^"]+"(,[a-z]+="[^"]+")*\\})? \\d`, 'm'));
     }
   }
 });
