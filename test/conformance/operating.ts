@@ -12,6 +12,7 @@ const runElsewhere: Record<string, string> = {
   'docs/operating/containers.md': 'test/conformance/containers.ts',
   'docs/operating/keys.md': 'test/conformance/keys.ts',
   'docs/operating/network.md': 'test/conformance/network.ts',
+  'docs/operating/postgresql.md': 'test/conformance/postgres.ts',
   'docs/operating/signals.md': 'test/conformance/monitoring.ts',
   'docs/operating/services.md': 'test/conformance/services.ts',
 };

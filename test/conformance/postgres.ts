@@ -1,6 +1,8 @@
 /** The store on Debian's PostgreSQL: what every store promises, and what a database and several processes at it can do besides. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import {
   createStore,
@@ -12,7 +14,10 @@ import {
 } from '../../packages/server/src/storage/storage.ts';
 import { storeContract } from '../../packages/server/src/storage/store/store.contract.ts';
 import { realSystem } from '../../packages/server/src/telemetry/telemetry.ts';
-import { ask, freshSchema, serverPort, skip, urlOf } from '../../packages/server/test/postgres.ts';
+import { House, post } from '../../packages/server/test/house.ts';
+import { ask, freshSchema, newSchema, serverPort, skip, urlOf } from '../../packages/server/test/postgres.ts';
+import type { Running } from '../../tools/commands.ts';
+import { asNewcomer, type Block, blocksOf } from '../newcomer.ts';
 
 const opening = { system: realSystem, holder: 'test' };
 const placeAt = (url: string) => storePlace('/nowhere', url, () => '');
@@ -159,3 +164,83 @@ async function losingCommits(context: TestContext) {
   context.after(() => server.close());
   return { schema, losing, port: (server.address() as AddressInfo).port };
 }
+
+test('a fleet whose store is in PostgreSQL: a device enrols, is cut off and let in again, with receipts; the journal holds', {
+  skip,
+}, async (context) => {
+  const { url, schema } = freshSchema(context);
+  const house = await House.open(() => undefined, ['--store', url]);
+  context.after(() => house.close());
+  const device = await house.device('truck-1', { status: 'active' });
+  const pem = await house.pem(device);
+  const send = async (id: string) => {
+    const { status } = await post(
+      `${house.gateUrl}/v1/streams/telemetry/readings`,
+      pem,
+      JSON.stringify({ id, data: { celsius: 4 } }),
+    );
+    return status;
+  };
+  assert.equal(await send('one'), 202);
+  for (const [words, status] of [
+    [['attribute', 'set', 'truck-1', 'status=stolen'], 403],
+    [['attribute', 'set', 'truck-1', 'status=active'], 202],
+    [['certificate', 'suspend', 'truck-1'], 403],
+    [['certificate', 'resume', 'truck-1'], 202],
+  ] as const) {
+    const { confirmed } = await house.change(...words, '--reason', 'a test');
+    assert.equal(confirmed, true, words.join(' '));
+    assert.equal(await send(words.join('-')), status, words.join(' '));
+  }
+  const [selected] = await house.json<{ subjects: number }>(
+    'attribute',
+    'set',
+    '--where',
+    'kind == "device" && status == "active"',
+    'site=kiel',
+    '--reason',
+    'all',
+    '--wait',
+  );
+  assert.ok(selected);
+  const [verified] = await house.json<{ valid: boolean; entries: number }>('journal', 'verify');
+  assert.equal(verified?.valid, true);
+  const [{ position } = { position: 0 }] = await ask<{ position: string }>(`SELECT position FROM ${schema}.head`);
+  assert.equal(Number(position), verified?.entries);
+
+  // A second authority is refused while the first leads; killed, the next start takes over after its term, and gives receipts again.
+  const second = await house.portcullis('upgrade');
+  assert.match(second.error, /another authority leads this store/);
+  const backup = await house.portcullis('backup', join(house.home, 'fleet.tar'));
+  assert.match(backup.error, /of a store in a file/);
+  const { process: first } = house.authority as Running;
+  const gone = once(first, 'exit');
+  first.kill('SIGKILL');
+  await gone;
+  await house.startAuthority();
+  assert.equal(
+    (await house.change('attribute', 'set', 'truck-1', 'status=stolen', '--reason', 'again')).confirmed,
+    true,
+  );
+  assert.equal(await send('last'), 403);
+
+  // Another took over, as one does that saw this one stand still for its whole term: it ends by itself, and says why.
+  const { authority } = house;
+  const ended = once((authority as Running).process, 'exit');
+  await ask(`UPDATE ${schema}.fence SET term = 'another'`);
+  await ask(`UPDATE ${schema}.leadership SET term = 'another', free = true`);
+  await authority?.line(/does not lead any more/);
+  await ended;
+});
+
+test('docs/operating/postgresql.md works from its first line to its last', { skip }, async (context) => {
+  const database = newSchema();
+  context.after(() => ask(`DROP DATABASE IF EXISTS ${database}`));
+  const named = ({ text, ...block }: Block): Block => ({
+    ...block,
+    text: text
+      .replaceAll(/\b(createdb|psql) fleet\b/g, `$1 ${database}`)
+      .replace('postgres:///fleet', `postgres:///${database}`),
+  });
+  await asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/operating/postgresql.md').map(named)));
+});

@@ -2,6 +2,7 @@
  * The only file that builds everything: which rooms there are, what each is given, in which order they open. They close in
  * reverse, whatever fails on the way.
  */
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { KeyAlgorithm } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
@@ -34,7 +35,7 @@ import { openRollovers, type Rollovers } from './rollover/rollover.ts';
 import { openRules, problemsOfExpressions, type Rules } from './rules/rules.ts';
 import { openSignalIntake, openSignals, proofsOf } from './signals/signals.ts';
 import { openSqliteSink, type Sink } from './storage/sink.ts';
-import { holdLock, openSqliteStore, type Store } from './storage/storage.ts';
+import { holdLock, openStore, type Store, storePlace } from './storage/storage.ts';
 import { createLog, diskSpace, type Log, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
 
 /** The outside world, where a test has its own. */
@@ -74,9 +75,11 @@ export async function assembleRecords(
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const isShipped = config.journal.ship !== undefined;
   const capture = isShipped ? { newId: () => system.random(8).toString('hex') } : undefined;
-  const store = stack.use(await openSqliteStore(home, capture));
+  const place = storePlace(home, config.store, textsIn(directory));
+  const holder = `${hostname()}, process ${process.pid}`;
+  const store = stack.use(await openStore(place, { system, holder, capture }));
   const journal = stack.use(await openJournal({ store, system, headFile: join(home, 'journal.head') }));
-  const attributes = stack.use(await openAttributes({ directory: home, store, journal, declared: config.attributes }));
+  const attributes = stack.use(await openAttributes({ ...place, store, journal, declared: config.attributes }));
   const alerts = openAlerts({ store, journal, system });
   const revocation = openRevocation({ store, journal, system });
   const keys = stack.use(openKeys({ directory, keys: config.keys, system, credentials }));
@@ -106,6 +109,8 @@ function keyWithRequest(algorithm: KeyAlgorithm): { key: string; request: Buffer
 
 export interface Authority extends Api {
   readonly feed: Feed;
+  /** Rejects when it does not lead any more: its process has to end. */
+  readonly lost: Promise<never>;
 }
 
 export async function assembleAuthority(
@@ -149,7 +154,8 @@ export async function assembleAuthority(
     await openApi({ ...config, ...records, ...looks, lists, feed, journeys, rules, signals, intake, system, log }),
   );
   const opened = stack.move();
-  return { ...api, feed, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  const { lost } = records.store;
+  return { ...api, feed, lost, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 function openFleetShipping(

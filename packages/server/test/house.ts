@@ -33,12 +33,25 @@ export class House {
   /** What `open` adds to the environment of each; `configure` may set it. */
   readonly environments: Record<'authority' | 'gate', Record<string, string>> = { authority: {}, gate: {} };
 
-  static async open(configure: (house: House) => void | Promise<void> = () => undefined): Promise<House> {
+  /** `wanted`: what `init` is told besides. */
+  static async open(
+    configure: (house: House) => void | Promise<void> = () => undefined,
+    wanted: readonly string[] = [],
+  ): Promise<House> {
     const house = new House();
     try {
       house.basePort = await freeBasePort();
       const begun = performance.now();
-      await succeeded('portcullis', 'init', house.fleet, '--desk', 'none', '--base-port', String(house.basePort));
+      await succeeded(
+        'portcullis',
+        'init',
+        house.fleet,
+        '--desk',
+        'none',
+        '--base-port',
+        String(house.basePort),
+        ...wanted,
+      );
       house.initMs = performance.now() - begun;
       await configure(house);
       await house.startAuthority(house.environments.authority);

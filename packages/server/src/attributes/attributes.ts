@@ -19,7 +19,7 @@ import type {
 } from '@portcullis/contract';
 import { PortcullisError } from '@portcullis/contract';
 import type { By, ChangeRecord, ChangeTransaction, Journal } from '../journal/journal.ts';
-import type { Reader, Store, Writer } from '../storage/storage.ts';
+import type { Reader, Store, StorePlace, Writer } from '../storage/storage.ts';
 import { aTurn } from '../telemetry/telemetry.ts';
 import { isLaid, kindOf, lay, lift, readBeneath } from './beneath.ts';
 import { type Bringing, type Brought, lookAt } from './bring.ts';
@@ -112,17 +112,17 @@ export interface Attributes {
 }
 
 /** What a bulk change of an earlier process left to be done is done first. */
-export async function openAttributes(parts: {
-  /** Where the store is. */
-  directory: string;
-  store: Store;
-  journal: Journal;
-  declared: Record<string, AttributeType>;
-}): Promise<Attributes> {
-  const { directory, store, journal, declared } = parts;
+export async function openAttributes(
+  parts: {
+    store: Store;
+    journal: Journal;
+    declared: Record<string, AttributeType>;
+  } & StorePlace,
+): Promise<Attributes> {
+  const { store, journal, declared } = parts;
   const merging = new Merging(store);
   await merging.finish();
-  const selections = new Selections({ directory, declared: Object.keys(declared), merged: () => merging.merged() });
+  const selections = new Selections({ ...parts, declared: Object.keys(declared), merged: () => merging.merged() });
   const bulk = new BulkChanges({ journal, merging });
   const gateReads = new GateReadings(parts);
   /** A part that was sent is not taken back: what is touched meanwhile is looked at again from the start. */

@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PortcullisError, type SelectionLine } from '@portcullis/contract';
-import { readSqliteStore } from '../storage/storage.ts';
+import { readStore, type StorePlace } from '../storage/storage.ts';
 import { isBetween } from './merge.ts';
 import { selectorOf, selectSubjects } from './selecting.ts';
 
 const port = parentPort;
 assert(port !== null, 'this file is run as a worker');
-const { directory, where, declared } = workerData as Asked;
+const { place, where, declared } = workerData as Asked;
 
 export interface Asked {
-  directory: string;
+  place: StorePlace;
   where: string;
   /** Names of attributes that have a type, used or not. */
   declared: readonly string[];
@@ -23,7 +23,7 @@ export type Told = SelectionLine | { type: 'between' };
 const tell = (line: Told) => port.postMessage(line);
 try {
   const selector = selectorOf(where);
-  await readSqliteStore(directory).snapshot(async (db) => {
+  await readStore(place).snapshot(async (db) => {
     if (await isBetween(db)) tell({ type: 'between' });
     else await selectSubjects(db, { selector, declared }, tell);
   });

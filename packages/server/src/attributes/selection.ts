@@ -1,5 +1,6 @@
 import { on } from 'node:events';
 import { PortcullisError, type SelectionLine } from '@portcullis/contract';
+import type { StorePlace } from '../storage/storage.ts';
 import { startThread } from '../telemetry/telemetry.ts';
 import { selectorOf } from './selecting.ts';
 import type { Asked, Told } from './selection-worker.ts';
@@ -9,9 +10,7 @@ const selectionMsMax = 60_000;
 /** So many are evaluated at once; each has a thread. */
 const selectionsMax = 2;
 
-interface Parts {
-  /** Of the store. */
-  directory: string;
+interface Parts extends StorePlace {
   declared: readonly string[];
   merged(): Promise<void>;
 }
@@ -48,9 +47,10 @@ export class Selections {
 
   /** True: it was told to the end. */
   async *#once(where: string, stop: AbortSignal): AsyncGenerator<SelectionLine, boolean> {
-    const { directory, declared } = this.#parts;
+    const { directory, postgres, declared } = this.#parts;
+    const place = { directory, ...(postgres && { postgres }) };
     const late = AbortSignal.timeout(this.#msMax);
-    const worker = startThread(import.meta.url, 'selection-worker', { directory, where, declared } satisfies Asked);
+    const worker = startThread(import.meta.url, 'selection-worker', { place, where, declared } satisfies Asked);
     try {
       const ended = new AbortController();
       worker.once('error', (error) => ended.abort(error));

@@ -21,6 +21,8 @@ export function backupCommand(program: Command, output: Output): void {
 
 async function backup(file: string, options: BackupOptions, output: Output): Promise<void> {
   const directory = directoryOf(options);
+  const { requireFile } = await import('./store-place.ts');
+  requireFile(directory, '"portcullis backup"');
   const { loadFleetConfig } = await import('../config/config.ts');
   const { makeBackup } = await import('../backup/backup.ts');
   const { realSystem, timestamp, version } = await import('../telemetry/telemetry.ts');

@@ -6,9 +6,10 @@ import { assembleRecords, type Records } from '../assemble.ts';
 import { type FleetConfig, loadDeskConfig, loadFleetConfig, loadGateConfig } from '../config/config.ts';
 import { makeFleet } from '../issuance/issuance.ts';
 import { type Keeping, type Keys, openKeys } from '../keys/keys.ts';
-import { createSqliteStore, type Store } from '../storage/storage.ts';
+import { createStore, dropStore, type Store } from '../storage/storage.ts';
 import { realSystem, replaceFile, type System } from '../telemetry/telemetry.ts';
 import { issueLocally } from './issue-locally.ts';
+import { commandOpening, placeIn } from './store-place.ts';
 import { deskYaml, fleetYaml, gateYaml } from './yaml-templates.ts';
 
 /** On this machine, on another one that joins, or nowhere: then devices enrol at the authority itself. */
@@ -21,6 +22,8 @@ export interface WantedFleet {
   desk?: DeskPlace;
   keys?: Keeping;
   publicName?: string | undefined;
+  /** A database; in a file beside its configuration otherwise. */
+  store?: string | undefined;
   /** Of the keys of root and issuers. */
   algorithm?: KeyAlgorithm | undefined;
 }
@@ -43,9 +46,27 @@ export async function makeFleetDirectory(
   check: (records: Records, config: FleetConfig) => Promise<void> = async () => undefined,
 ): Promise<void> {
   const config = await writeConfiguration(directory, made);
+  const place = placeIn(directory, config);
+  const store = await createStore(place, commandOpening());
+  try {
+    await fill({ directory, made, config, store, begin, check });
+  } catch (error) {
+    await dropStore(place);
+    throw error;
+  }
+}
+
+interface Filled {
+  directory: string;
+  made: WantedFleet;
+  config: FleetConfig;
+  store: Store;
+  begin: Beginning;
+  check(records: Records, config: FleetConfig): Promise<void>;
+}
+
+async function fill({ directory, made, config, store, begin, check }: Filled): Promise<void> {
   const { fleet, algorithm } = made;
-  const home = join(directory, 'authority');
-  const store = await createSqliteStore(home);
   const keys = keysOf(directory, config.keys);
   const { root } = await begin({ store, keys, system: realSystem, fleet, publicUrl: config.revocationUrl, algorithm });
   await keys[Symbol.asyncDispose]();

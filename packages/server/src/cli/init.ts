@@ -16,6 +16,7 @@ interface InitOptions extends FleetOptions, KeepingOptions {
   host?: string[];
   desk: string;
   publicName?: string;
+  store?: string;
   keys: string;
   rootRequest?: string;
   rootAnswer?: string;
@@ -50,6 +51,10 @@ export function initCommand(program: Command, output: Output): void {
       '--keys <algorithm>',
       `what the keys of root and issuers are of, and with them those of the fleet: ${KeyAlgorithm.options.join(', ')}`,
       'p-256',
+    )
+    .option(
+      '--store <address>',
+      'a PostgreSQL database to keep the store in: postgres://USER@HOST/DATABASE?schema=NAME&passfile=FILE (a file of the fleet)',
     )
     .option(
       '--root-request <file>',
@@ -113,12 +118,12 @@ function wantedFleet(options: InitOptions): WantedFleet {
     throw new PortcullisError('usage', `--base-port ${options.basePort} is not a port; it must be from 1 to 65526`);
   }
   const desk = deskPlace(options.desk);
-  const { publicName } = options;
+  const { publicName, store } = options;
   if (publicName !== undefined && (!Host.safeParse(publicName).success || isIP(publicName) !== 0))
     throw new PortcullisError('usage', `--public-name ${publicName} is no DNS name; an address may not stay`);
   const fleet = FleetName.parse(`fleet-${realSystem.random(4).toString('hex')}`);
   const algorithm = keyAlgorithm(options.keys, options);
-  return { fleet, basePort, hosts: options.host, desk, publicName, algorithm, ...keepingOf(options) };
+  return { fleet, basePort, hosts: options.host, desk, publicName, store, algorithm, ...keepingOf(options) };
 }
 
 function deskPlace(word: string): DeskPlace {

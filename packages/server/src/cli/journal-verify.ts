@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { counted, GateHeads, HeldHead as HeldHeadLine, JournalHash, PortcullisError } from '@portcullis/contract';
 import { readCredential } from '@portcullis/device/client';
 import { type HeldHead, readHeadFile, verifyJournal, writeVerifiedFile } from '../journal/journal.ts';
-import { checkSqliteStore, readSqliteStore } from '../storage/storage.ts';
+import { checkSqliteStore, readStore, type StorePlace } from '../storage/storage.ts';
 import { realSystem, timestamp } from '../telemetry/system.ts';
 import { askGates, type Gate } from './ask-gates.ts';
 import { FleetClient, type FleetOptions, operatorFileIn } from './fleet-client.ts';
 import type { Output } from './output.ts';
+import { placeIn } from './store-place.ts';
 
 export interface VerifyOptions extends FleetOptions {
   head?: string[];
@@ -22,13 +23,14 @@ const answerMs = 5_000;
  */
 export async function verify(directory: string, options: VerifyOptions, output: Output): Promise<void> {
   const home = join(directory, 'authority');
-  checkSqliteStore(home);
+  const place = placeIn(directory);
+  if (!place.postgres) checkSqliteStore(home);
   const given = (options.head ?? []).flatMap(headsGiven);
-  const asked = options.gates ? await headsOfGates(directory, home) : { heads: [], gates: {}, notAsked: {} };
+  const asked = options.gates ? await headsOfGates(directory, place) : { heads: [], gates: {}, notAsked: {} };
   for (const [gate, why] of Object.entries(asked.notAsked)) output.notice(`${gate} was not asked: ${why}`);
   const file = readHeadFile(join(home, 'journal.head'));
   const heads: HeldHead[] = [...(file ? [file] : []), ...given, ...asked.heads];
-  const { entries, broken } = await verifyJournal(readSqliteStore(home), heads);
+  const { entries, broken } = await verifyJournal(readStore(place), heads);
   await remember(home, { at: timestamp(realSystem.now()), entries, whole: broken === undefined }, output);
   if (broken)
     throw new PortcullisError('journal_damaged', `entry ${broken.position}: ${broken.why}`, { detail: { ...broken } });
@@ -62,8 +64,8 @@ function agreeing({ headFile, headsGiven: count, gates }: Agreeing): string {
 }
 
 /** Where the gates are the store says; that each is who it is, its certificate. */
-async function headsOfGates(directory: string, home: string) {
-  const known = await gatesIn(home);
+async function headsOfGates(directory: string, place: StorePlace) {
+  const known = await gatesIn(place);
   const heads: HeldHead[] = [];
   const gates: Record<string, number> = {};
   const notAsked: Record<string, string> = {};
@@ -100,8 +102,8 @@ function clientOf(
   }
 }
 
-function gatesIn(home: string): Promise<Gate[]> {
-  return readSqliteStore(home).snapshot(async (db) => {
+function gatesIn(place: StorePlace): Promise<Gate[]> {
+  return readStore(place).snapshot(async (db) => {
     const gates = db.selectFrom('subjects').select(['id as gate', 'url']).where('kind', '=', 'gate');
     const rows = await gates.where('retired', '=', 0).where('url', 'is not', null).orderBy('id').execute();
     return rows.map(({ gate, url }) => ({ gate, url: url as string }));

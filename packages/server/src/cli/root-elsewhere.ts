@@ -27,6 +27,7 @@ const Wanted = z.strictObject({
   desk: z.union([z.enum(['here', 'none']), z.strictObject({ host: Host })]),
   keys: KeysConfig.optional(),
   publicName: Host.optional(),
+  store: z.string().optional(),
   algorithm: KeyAlgorithm.optional(),
 });
 

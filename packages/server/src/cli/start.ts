@@ -91,6 +91,7 @@ async function openAuthority(directory: string, _signal: AbortSignal, outside: O
   const at = (port: number) => `https://${config.listen.host}:${port}`;
   return {
     listening: [authority.apiPort, authority.enrolmentPort, authority.sourcesPort ?? []].flat().map(at),
+    broken: authority.lost,
     close: () => authority[Symbol.asyncDispose](),
   };
 }

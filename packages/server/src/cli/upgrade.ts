@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { Output } from './output.ts';
@@ -9,8 +8,9 @@ export function upgradeCommand(program: Command, output: Output): void {
     .argument('[dir]')
     .description('bring a stopped store to the version of this program')
     .action(async (dir: string | undefined, options: FleetOptions) => {
-      const { upgradeSqliteStore } = await import('../storage/storage.ts');
-      const migrations = await upgradeSqliteStore(join(directoryOf(options, dir), 'authority'));
+      const { upgradeStore } = await import('../storage/storage.ts');
+      const { commandOpening, placeIn } = await import('./store-place.ts');
+      const migrations = await upgradeStore(placeIn(directoryOf(options, dir)), commandOpening());
       output.result({ migrations }, migrations === 0 ? 'nothing to do' : `${migrations} migrations done`);
     });
 }

@@ -10,12 +10,15 @@ export function fleetYaml(made: {
   keys?: object | undefined;
   /** Where third parties find lists of revoked certificates, for as long as there are any. */
   publicName?: string | undefined;
+  /** Where the store is, where it is not in a file. */
+  store?: string | undefined;
 }): string {
-  const { fleet, hosts, listenHost, basePort, deskHost, keys, publicName } = made;
+  const { fleet, hosts, listenHost, basePort, deskHost, keys, publicName, store } = made;
   const host = urlHost(hosts[0] as string);
   const enrolmentPort = deskHost === undefined ? basePort + 1 : basePort + 8;
   const desk = deskHost === undefined ? '' : `\ndeskUrl: https://${urlHost(deskHost)}:${basePort + 1}`;
   const revocation = publicName === undefined ? '' : `\nrevocationUrl: http://${publicName}:${basePort + 9}`;
+  const place = store === undefined ? '' : `\nstore: ${JSON.stringify(store)}`;
   return `# The authority of this fleet. Every key is described in docs/reference/configuration.md.
 fleet: ${fleet}
 hosts: [${hosts.map((name) => JSON.stringify(name)).join(', ')}]
@@ -24,7 +27,7 @@ listen:
   apiPort: ${basePort}
   enrolmentPort: ${enrolmentPort}
 authorityUrl: https://${host}:${basePort}
-enrolmentUrl: https://${host}:${enrolmentPort}${desk}${revocation}
+enrolmentUrl: https://${host}:${enrolmentPort}${desk}${revocation}${place}
 gates: ["https://${host}:${basePort + 3}"]
 ${keys === undefined ? '' : `keys: ${JSON.stringify(keys)}\n`}`;
 }

@@ -26,6 +26,13 @@ export const RevocationUrl = z
   .refine((url) => isIP(new URL(url).hostname.replace(/^\[|\]$/g, '')) === 0, 'must have a DNS name, and no address');
 export const LogLevel = oneOf(['debug', 'info', 'warn', 'error']);
 
+/** A password stands in a file of its owner alone, which it names. */
+const StoreUrl = z
+  .string()
+  .max(2_048)
+  .regex(/^postgres(ql)?:\/\//, 'must be postgres://USER@HOST:PORT/DATABASE')
+  .refine((url) => !/^\w+:\/\/[^/@]*:[^/@]*@/.test(url), 'must hold no password; name a file with it: passfile=FILE');
+
 /** `fleet.yaml`: the authority's own configuration. */
 export const FleetFile = z.strictObject({
   /** The fleet's name, as in every certificate's URI. It is made by `init` and never changes. */
@@ -52,6 +59,8 @@ export const FleetFile = z.strictObject({
   revocationUrl: RevocationUrl.optional(),
   /** What devices are told of gates before any gate has announced itself. */
   gates: z.array(HttpsUrl).max(64).default([]),
+  /** Where the authority's store is: `postgres://USER@HOST/DATABASE?schema=NAME&passfile=FILE&sslrootcert=FILE`. Left out: a file beside this one. */
+  store: StoreUrl.optional(),
   /** How long a gate may decide without hearing from the authority, in milliseconds. */
   leaseMs: z.int().min(200).max(3_600_000).default(5_000),
   /** How long a change may wait for one gate before that gate gets no further lease, in milliseconds. */
@@ -88,6 +97,10 @@ export function loadFleetConfig(directory: string): FleetConfig {
   const config = readYaml(file, FleetFile);
   if (config.patienceMs > config.leaseMs) {
     const why = `"patienceMs" (${config.patienceMs}) must not be longer than "leaseMs" (${config.leaseMs})`;
+    throw new PortcullisError('config_invalid', `${file}: ${why}`);
+  }
+  if (config.store !== undefined && config.journal.ship !== undefined) {
+    const why = '"journal.ship" is of a store in a file; PostgreSQL has its own replication';
     throw new PortcullisError('config_invalid', `${file}: ${why}`);
   }
   const { host, apiPort, sourcesPort } = config.listen;

@@ -109,7 +109,11 @@ class AuthorityFeed implements Feed {
     this.#able = able;
     this.#alerts = alerts;
     this.#book = book;
-    this.#receipts = new Receipts(this.#book, monotonic, () => this.#counters.advised());
+    this.#receipts = new Receipts(this.#book, {
+      monotonic,
+      leads: () => parts.store.leads(),
+      advised: () => this.#counters.advised(),
+    });
     this.#receipts.settle();
     this.#counters = new GateCounters(monotonic, leaseMs);
     this.#holds = new Holds({ leaseMs, deciding: () => this.#deciding() });
@@ -211,6 +215,8 @@ class AuthorityFeed implements Feed {
     this.#requireClock(request.clock);
     await this.#requireHistory(request.applied, request.hash);
     await this.#horizon.cover(this.#parts.leaseMs);
+    // In the same turn as the lease: rule 11.
+    if (!this.#parts.store.leads()) throw notLeader();
     const { instance } = request;
     const answer = this.#book.renew({ gate, instance }, request.applied);
     if (!answer.granted && answer.because === 'crowded') throw crowded(gate);
@@ -338,9 +344,12 @@ class AuthorityFeed implements Feed {
     this.#receipts.close();
     this.#snapshots.close();
     await this.#alerts.close();
-    if (!this.#book.anyRunning()) await this.#horizon.write(0);
+    if (this.#parts.store.leads() && !this.#book.anyRunning()) await this.#horizon.write(0);
   }
 }
+
+const notLeader = () =>
+  new PortcullisError('not_leader', 'this authority does not lead any more; whoever does grants leases');
 
 const crowded = (gate: string) =>
   new PortcullisError(

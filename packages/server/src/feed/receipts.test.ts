@@ -9,7 +9,7 @@ const gate = { gate: 'gate-1', instance: 'a'.repeat(32) };
 
 function restarted(horizonMs: number, receipted: number, monotonic = () => performance.now(), asked: Asked = []) {
   const book = new LeaseBook({ leaseMs: 1_000, patienceMs: 400, horizonMs, receipted, monotonic });
-  const receipts = new Receipts(book, monotonic, () => asked);
+  const receipts = new Receipts(book, { monotonic, leads: () => true, advised: () => asked });
   receipts.settle();
   return { book, receipts };
 }

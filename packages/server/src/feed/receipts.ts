@@ -13,20 +13,29 @@ interface Kept extends GivenReceipt {
   able: readonly string[];
 }
 
+interface Given {
+  monotonic(): number;
+  /** Whether this authority may say what is in force: another that took over may have granted leases. */
+  leads(): boolean;
+  advised(): NonNullable<Receipt['advised']>;
+}
+
 /** Tells the receipts that the book gives, keeps the last ones, and wakes those who wait. */
 export class Receipts {
   readonly #book: LeaseBook;
   readonly #monotonic: () => number;
-  readonly #advised: () => NonNullable<Receipt['advised']>;
+  readonly #leads: () => boolean;
+  readonly #advised: Given['advised'];
   readonly #kept = new Map<number, Kept>();
   /** By revision that has no receipt yet: the gates that could have held a lease when it was made. */
   readonly #able = new Map<number, readonly string[]>();
   readonly #waiters = new Map<number, Set<() => void>>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(book: LeaseBook, monotonic: () => number, advised: () => NonNullable<Receipt['advised']>) {
+  constructor(book: LeaseBook, { monotonic, leads, advised }: Given) {
     this.#book = book;
     this.#monotonic = monotonic;
+    this.#leads = leads;
     this.#advised = advised;
   }
 
@@ -39,6 +48,7 @@ export class Receipts {
 
   /** To be called after every input to the book. */
   settle(): void {
+    if (!this.#leads()) return;
     for (const given of this.#book.giveReceipts()) {
       const { revision } = given;
       this.#kept.set(revision, { ...given, able: this.#able.get(revision) ?? [] });
