@@ -24,7 +24,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   imports: ['pki', 'issuance', 'revocation', 'attributes', 'storage', 'journal'],
   'key-credentials': ['pki', 'keys', 'oscore', 'storage', 'journal', 'attributes', 'revocation'],
   archive: ['issuance', 'storage'],
-  backup: ['storage', 'journal'],
+  backup: ['bounds', 'storage', 'journal'],
   rollover: ['alerts', 'issuance', 'keys', 'pki', 'storage', 'journal'],
   rules: ['expressions', 'storage', 'journal', 'attributes'],
   feed: ['alerts', 'storage', 'journal', 'attributes', 'revocation'],

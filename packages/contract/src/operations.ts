@@ -318,8 +318,11 @@ export const AuthorityStatus = z.object({
   /** Where what it does is shipped to, how many transactions wait, and since when and why it fails. Undefined: it is not, or an older authority does not say. */
   shipping: z
     .object({
+      /** The directory, or the program with its arguments, that takes what is shipped. */
       directory: z.string(),
       waiting: z.int().nonnegative(),
+      /** Since when something waits. An older authority does not say. */
+      waitingSince: Timestamp.nullable().optional(),
       failingSince: Timestamp.nullable(),
       why: z.string().nullable(),
     })

@@ -162,7 +162,7 @@ function openFleetShipping(
   { fleet, journal: { ship } }: FleetConfig,
   parts: Pick<Records, 'store' | 'journal'> & { system: System; log: Log },
 ): Shipping | undefined {
-  return ship === undefined ? undefined : openShipping({ ...parts, fleet, directory: ship });
+  return ship === undefined ? undefined : openShipping({ ...parts, fleet, to: ship });
 }
 
 type RulesGiven = Records & { system: System; log: Log; isGateDeciding(): boolean };

@@ -1,15 +1,14 @@
-import { join } from 'node:path';
-import { PortcullisError } from '@portcullis/contract';
 import { sql } from 'kysely';
 import type { Journal } from '../journal/journal.ts';
 import { generationIn, renewGeneration, type Store } from '../storage/storage.ts';
-import { createInPieces, type Log, putInPlace, type System, timestamp } from '../telemetry/telemetry.ts';
-import { nameOf, type Segment, segmentBytes } from './segments.ts';
+import { type Log, type System, timestamp } from '../telemetry/telemetry.ts';
+import { type Destination, destinationOf } from './destination.ts';
+import { nameOf, segmentBytes } from './segments.ts';
 
 export interface ShippingParts {
   fleet: string;
-  /** Where segments go: there, and meant to be on another disk. */
-  directory: string;
+  /** Where segments go: a directory, meant to be on another disk; or a program, by its absolute path, and its arguments. */
+  to: string | readonly string[];
   store: Store;
   journal: Journal;
   system: System;
@@ -17,9 +16,12 @@ export interface ShippingParts {
 }
 
 export interface ShippingState {
+  /** A directory, or a program with its arguments. */
   directory: string;
   /** How many transactions wait. */
   waiting: number;
+  /** RFC 3339: how long ago the last of what there was had been shipped; null: nothing waits. */
+  waitingSince: string | null;
   /** RFC 3339: since when it fails; null: it does not. */
   failingSince: string | null;
   why: string | null;
@@ -38,6 +40,10 @@ const gatheredBytesMax = 4 * 1024 * 1024;
 const gatheredMax = 1_000;
 /** So much may wait in the store for a place that does not take it. Then it is let go: shipping keeps no change from happening. */
 const waitingBytesMax = 1024 * 1024 * 1024;
+/** One segment is taken within this, or is tried again. */
+const putMsMax = 60_000;
+/** Of what ends: a program that hangs keeps no authority from stopping. What was not shipped waits in the store. */
+const lastMsMax = 1_500;
 
 /** A generation that was let go or broken off is not what a later backup is of. */
 export function openShipping(parts: ShippingParts): Shipping {
@@ -46,21 +52,25 @@ export function openShipping(parts: ShippingParts): Shipping {
 
 class Shipper implements Shipping {
   readonly #parts: ShippingParts;
+  readonly #destination: Destination;
+  readonly #ending = new AbortController();
   readonly #forget: () => void;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #running: Promise<void> = Promise.resolve();
   #failing: { since: number; why: string } | undefined;
+  #waitingSince: number | undefined;
   #ended = false;
 
   constructor(parts: ShippingParts) {
     this.#parts = parts;
+    this.#destination = destinationOf(parts.to);
     this.#forget = parts.journal.onChange(() => this.#within(gatherMs));
     this.#within(0);
   }
 
   async state(): Promise<ShippingState> {
-    const { store, directory } = this.#parts;
+    const { store } = this.#parts;
     const { count } = await store.read((db) =>
       db
         .selectFrom('changesets')
@@ -69,18 +79,23 @@ class Shipper implements Shipping {
     );
     const failing = this.#failing;
     const failingSince = failing ? timestamp(failing.since) : null;
-    return { directory, waiting: Number(count), failingSince, why: failing?.why ?? null };
+    const waitingSince = count > 0 && this.#waitingSince !== undefined ? timestamp(this.#waitingSince) : null;
+    const { name: directory } = this.#destination;
+    return { directory, waiting: Number(count), waitingSince, failingSince, why: failing?.why ?? null };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true;
     this.#forget();
     clearTimeout(this.#timer);
+    const late = setTimeout(() => this.#ending.abort(new Error('the authority stops')), lastMsMax);
     await this.#running;
     await this.#round();
+    clearTimeout(late);
   }
 
   #within(milliseconds: number): void {
+    this.#waitingSince ??= this.#parts.system.now();
     const at = this.#parts.system.monotonic() + milliseconds;
     if (this.#ended || at >= this.#dueAt) return;
     clearTimeout(this.#timer);
@@ -95,6 +110,7 @@ class Shipper implements Shipping {
     const { log, system } = this.#parts;
     try {
       while (await this.#shipSome());
+      this.#waitingSince = undefined;
       if (this.#failing) log.info('what the authority does is shipped again');
       this.#failing = undefined;
     } catch (error) {
@@ -110,7 +126,7 @@ class Shipper implements Shipping {
 
   /** True while there may be more. A crash after the file is in its place, and before what it holds is gone here, makes it again, or longer. */
   async #shipSome(): Promise<boolean> {
-    const { store, fleet, directory, journal } = this.#parts;
+    const { store, fleet, journal } = this.#parts;
     // Before it is read: what is in the file is there at that head or before.
     const found = await store.read(async (db) => {
       const generation = await generationIn(db);
@@ -135,10 +151,10 @@ class Shipper implements Shipping {
     const { generation, last, rows } = found;
     const [first] = rows;
     if (!first) return false;
-    await place(directory, {
-      ...{ fleet, generation, first: first.number, head: { position, revision, hash } },
-      changesets: rows.map(({ bytes }) => bytes),
-    });
+    const changesets = rows.map(({ bytes }) => bytes);
+    const segment = { fleet, generation, first: first.number, head: { position, revision, hash }, changesets };
+    const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(putMsMax)]);
+    await this.#destination.put(nameOf(segment), segmentBytes(segment), signal);
     await store.change((db) => db.deleteFrom('changesets').where('number', '<=', last).execute(), {
       ...{ durable: false, captured: false },
     });
@@ -172,17 +188,4 @@ function lastWithin(sizes: readonly { number: number; bytes: number }[]): number
     last = size.number;
   }
   return last;
-}
-
-async function place(directory: string, segment: Segment): Promise<void> {
-  const file = join(directory, nameOf(segment));
-  const beside = `${file}.new-${process.pid}`;
-  try {
-    await createInPieces(beside, (append) => append(segmentBytes(segment)));
-    await putInPlace(beside, file);
-  } catch (cause) {
-    throw new PortcullisError('file_unusable', `"${directory}" takes no segment: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
 }

@@ -1,6 +1,6 @@
 /**
- * What anybody may cost, whatever is asked and of whom: connections and handshakes, bytes and pieces of a body, bytes that are no request, how often; and where what we
- * send may go.
+ * What anybody may cost, whatever is asked and of whom: connections and handshakes, bytes and pieces of a body, bytes that are no request, how often; where what we
+ * send may go, and programs that we run.
  * - Nobody is kept out by what another address does.
  * - Nothing here grows with what a peer chooses to send.
  * Refuses to know: who is admitted, and what is answered.
@@ -15,6 +15,7 @@ export { answering, isLoopback, mayReach, type Reach, reachable } from './outgoi
 export { listenOnOwn, type OwnAddress } from './own-address.ts';
 export { Places } from './places.ts';
 export { type BytesRefused, refuseBytes } from './refused-bytes.ts';
+export { runProgram } from './run-program.ts';
 export { SharedBytes } from './shared-bytes.ts';
 export { isLongBody, takeNoMore, throwAwayBody } from './thrown-away.ts';
 export { answerMs, boundAnswer } from './unread-answer.ts';

@@ -81,6 +81,9 @@ const isShort = ({ freeBytes, totalBytes }: Disk) =>
 
 export const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
+/** It takes about a second. */
+const shippedWithinMs = 30_000;
+
 /** No certificate outlives its issuer, and everybody has to learn of the next one before. */
 function issuersEnding(issuers: AuthorityStatus['issuers'], time: string, withinMs: number): string[] {
   const ending = (issuers ?? []).filter(({ notAfter }) => Date.parse(notAfter) - Date.parse(time) < withinMs);
@@ -127,7 +130,11 @@ function wrongWithAuthority(authority: AuthorityStatus): string[] {
       ? [
           `what the authority does is not shipped since ${shipping.failingSince}, ${shipping.waiting} transactions wait: ${shipping.why}`,
         ]
-      : []),
+      : shipping?.waitingSince && Date.parse(time) - Date.parse(shipping.waitingSince) > shippedWithinMs
+        ? [
+            `what the authority does is shipped slowly: since ${shipping.waitingSince} something waits, ${shipping.waiting} transactions now`,
+          ]
+        : []),
     ...issuersEnding(issuers, time, issuerWrongMs),
     ...listsEnded(authority),
     ...ending.others.map(({ subject, kind, notAfter }) => `the certificate of ${kind} ${subject} ends ${notAfter}`),

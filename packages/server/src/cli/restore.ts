@@ -126,10 +126,10 @@ async function settle(directory: string, { madeAt, head }: Manifest, { transacti
   return { tokensVoided, revision, hash };
 }
 
-/** Where it is there: it may have been lost with the machine. */
+/** Where it is there: it may have been lost with the machine. Where a program takes what is shipped only who runs it knows. */
 function shippedTo(directory: string): string | undefined {
   const { ship } = loadFleetConfig(directory).journal;
-  return ship !== undefined && existsSync(ship) ? ship : undefined;
+  return typeof ship === 'string' && existsSync(ship) ? ship : undefined;
 }
 
 /** Resolves to those that are still to be brought. The root's is not: everything runs without it. */

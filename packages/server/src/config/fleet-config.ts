@@ -24,6 +24,12 @@ export const RevocationUrl = z
   .url({ protocol: /^http$/, message: 'must be an http address' })
   .refine((url) => /^http:\/\/[^/?#@]+$/.test(url), 'must be http://NAME or http://NAME:PORT, and no more')
   .refine((url) => isIP(new URL(url).hostname.replace(/^\[|\]$/g, '')) === 0, 'must have a DNS name, and no address');
+const absolutePath = z.string().min(1).max(4_096).refine(isAbsolute, 'must be an absolute path');
+const shipProgram = z
+  .array(z.string().min(1).max(4_096))
+  .min(1)
+  .max(32)
+  .refine(([file = '']) => isAbsolute(file), 'must begin with an absolute path');
 export const LogLevel = oneOf(['debug', 'info', 'warn', 'error']);
 
 /** A password stands in a file of its owner alone, which it names. */
@@ -77,8 +83,8 @@ export const FleetFile = z.strictObject({
   /** What becomes of the journal, and of all that is stored with it. */
   journal: z
     .strictObject({
-      /** A directory, by its absolute path, on another disk or machine: what each transaction did is put there in files, within a second, so that a restored backup is brought up to it. */
-      ship: z.string().min(1).max(4_096).refine(isAbsolute, 'must be an absolute path').optional(),
+      /** A directory, by its absolute path, on another disk or machine: what each transaction did is put there in files, within a second, so that a restored backup is brought up to it. Or a program, by its absolute path, and its arguments: it gets each file on its standard input and its name as the last argument, and exits 0 once it is safe. */
+      ship: z.union([absolutePath, shipProgram], 'must be an absolute path, or a list that begins with one').optional(),
     })
     .default({}),
   /** How much the authority says on standard error. */
