@@ -107,6 +107,7 @@ export class Newcomer {
       .replaceAll('localhost:8445', `localhost:${this.#base + 5}`)
       .replaceAll('localhost:8446', `localhost:${this.#base + 6}`)
       .replaceAll('127.0.0.1:8454', `127.0.0.1:${this.#base + 14}`)
+      .replaceAll('localhost:8449', `localhost:${this.#base + 9}`)
       .replaceAll('localhost:8447', `localhost:${this.#base + 7}`)
       .replaceAll('--port 8453', `--port ${this.#base + 13}`);
   }

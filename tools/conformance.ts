@@ -16,7 +16,7 @@ const parts: Record<string, string> = {
   browser: 'what phones are shown, in a real browser (Debian: chromium)',
   network: 'docs/operating/network.md, on three machines made of network namespaces',
   lists:
-    'what openssl, GnuTLS, NSS, strongSwan, nginx, HAProxy, curl and Node make of the lists of revoked certificates that a desk gives, and of its answers by OCSP',
+    'what openssl, GnuTLS, NSS, strongSwan, nginx, HAProxy, curl, Node and Java make of the lists of revoked certificates that a desk gives, and of its answers by OCSP',
   containers: 'Containerfile and compose file, as far as that goes without an engine',
   operating: 'the other pages of docs/operating, from their first line to their last',
   tpm: 'docs/start-tpm.md with a software TPM: a device whose key is there, and what it does while that is away',
