@@ -10,6 +10,7 @@ import { benchDesk } from './desk.ts';
 import { type Distribution, histogram } from './distribution.ts';
 import { benchGate } from './gate.ts';
 import { benchGrowth } from './growth.ts';
+import { benchHandshakes } from './handshakes.ts';
 import { benchHostile } from './hostile.ts';
 import { benchIssue } from './issue.ts';
 import { benchMqtt } from './mqtt.ts';
@@ -44,6 +45,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   gate: {
     about: 'handshakes and durable readings; nginx and a bare server beside',
     run: async () => ({ rows: await benchGate() }),
+  },
+  handshakes: {
+    about: 'a handshake with keys of ML-DSA: processor time, bytes, memory; one of P-256 beside',
+    run: async () => ({ rows: await benchHandshakes() }),
   },
   mqtt: {
     about: 'publishing with QoS 1; a bare server, this gate over HTTPS and Mosquitto beside',

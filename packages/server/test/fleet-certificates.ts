@@ -38,6 +38,8 @@ export interface LeafOptions {
   purpose?: Purpose;
   notBefore?: number;
   notAfter?: number;
+  /** Of its key; not given: that of the fleet. */
+  algorithm?: KeyAlgorithm;
 }
 
 function pairOf(name: string, algorithm: KeyAlgorithm): Pair {
@@ -78,8 +80,14 @@ export class FleetCertificates {
     return this.rootPem + this.issuerPem;
   }
 
-  async leaf({ subject, kind = 'device', purpose = 'client', ...validity }: LeafOptions): Promise<Leaf> {
-    const pair = pairOf(subject, this.#algorithm);
+  async leaf({
+    subject,
+    kind = 'device',
+    purpose = 'client',
+    algorithm = this.#algorithm,
+    ...validity
+  }: LeafOptions): Promise<Leaf> {
+    const pair = pairOf(subject, algorithm);
     const { notBefore = Date.now() - 3_600_000, notAfter = Date.now() + 30 * day } = validity;
     const der = await makeCertificate(
       {

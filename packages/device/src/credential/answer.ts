@@ -79,6 +79,9 @@ function signerComplaint(
   { roots, fleet }: AnswerTrust,
   moment: Moment,
 ): string | undefined {
+  // Node 22 reads a chain of ML-DSA, and checks nothing else with a key of it.
+  if (signer.publicKey.asymmetricKeyType === undefined)
+    return `its signer's key is of a kind that Node ${process.versions.node} knows nothing of; Node 24 may`;
   const names = subjectNamesIn(signer.subjectAltName);
   if (!names.some((name) => name.kind === 'authority' && (fleet === undefined || name.fleet === fleet))) {
     return `it is signed by [${signer.subjectAltName ?? ''}], which is not the fleet's authority`;

@@ -1,10 +1,17 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { der, type KeyAlgorithm, keyAlgorithmOf, keyAlgorithms, objectIdentifiers } from '@portcullis/contract';
+import {
+  der,
+  type KeyAlgorithm,
+  keyAlgorithmOf,
+  keyAlgorithms,
+  objectIdentifiers,
+  PortcullisError,
+} from '@portcullis/contract';
 import { signatureWith, withKey } from '../link/private-key.ts';
 
 const { bitString, element, integer, objectIdentifier, sequence, set, utf8String } = der;
 
-/** A fresh key as PKCS#8 PEM. It is made here and never leaves (P1). */
+/** A fresh key as PKCS#8 PEM. It is made here and never leaves (P1). @throws {PortcullisError} `key_unusable` where this Node makes none */
 export function makeKey(algorithm: KeyAlgorithm = 'p-256'): string {
   return freshKey(algorithm).export({ type: 'pkcs8', format: 'pem' }) as string;
 }
@@ -15,7 +22,12 @@ export const algorithmOfKey = (keyPem: string) => withKey(keyPem, keyAlgorithmOf
 function freshKey(algorithm: KeyAlgorithm): KeyObject {
   const { keyType } = keyAlgorithms[algorithm];
   if (keyType === 'ec') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-  return generateKeyPairSync(keyType).privateKey;
+  try {
+    return generateKeyPairSync(keyType).privateKey;
+  } catch (cause) {
+    const words = `Node ${process.versions.node} makes no key of ${algorithm}; Node 24 does`;
+    throw new PortcullisError('key_unusable', words, { cause });
+  }
 }
 
 /**

@@ -113,6 +113,21 @@ test('a policy that can not be one is refused by its line', async (context) => {
   });
 });
 
+const plainFleet = `fleet: fleet-1
+hosts: [localhost]
+authorityUrl: https://localhost:8440
+enrolmentUrl: https://localhost:8441
+listen: {}
+`;
+
+test('what keys of ML-DSA cost is told, and nothing of P-256', async (context) => {
+  const told = async (keys: string) =>
+    (await check(context, { fleet: `${plainFleet}profiles: { device: { keys: ${keys} } }\n` })).side;
+  assert.match(await told('ml-dsa-65'), /^warning: devices have keys of ml-dsa-65: each handshake .* 32 kB/);
+  assert.match(await told('[ml-dsa-44, p-256]'), /24 kB/);
+  assert.equal(await told('p-256'), '');
+});
+
 const ruleYaml = `rule: cold-chain
 streams: [cold]
 outside: reading.t > 8.0

@@ -14,6 +14,7 @@ import type { Policy } from '../gate/gate.ts';
 import { realSystem } from '../telemetry/system.ts';
 import { checkTargets } from './check-targets.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
+import { keyCosts } from './key-costs.ts';
 import type { Output } from './output.ts';
 import { whyNotProvable } from './provable.ts';
 
@@ -54,11 +55,12 @@ async function checkAuthority(directory: string): Promise<{ files: string[]; war
   const steps = new Set(journeys.load().flatMap((journey) => journey.steps.map(({ name }) => name)));
   const { problemsOfExpressions } = await import('../rules/rules.ts');
   const rules = new RuleFiles(directory);
-  const warnings = rules.load(problemsOfExpressions).flatMap(({ rule, during }) =>
+  const steplessRules = rules.load(problemsOfExpressions).flatMap(({ rule, during }) =>
     Object.values(during ?? {})
       .filter((step) => !steps.has(step))
       .map((step) => `rule "${rule}": no journey has the step "${step}" that "during" names`),
   );
+  const warnings = [...keyCosts(directory, config), ...steplessRules];
   return { files: [...journeys.names, ...rules.files.map((file) => relative(directory, file))], warnings };
 }
 

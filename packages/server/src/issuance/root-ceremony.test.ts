@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { FleetName } from '@portcullis/contract';
+import { FleetName, type KeyAlgorithm } from '@portcullis/contract';
 import { fileKeys } from '../keys/keys.ts';
 import { fromPem, toPem } from '../pki/pki.ts';
 import { createSqliteStore } from '../storage/storage.ts';
@@ -30,10 +31,15 @@ function keysOf(context: TestContext) {
 }
 
 /** Two machines, and what is carried between them. */
-async function ceremony(context: TestContext) {
+async function ceremony(context: TestContext, of: { issuers?: KeyAlgorithm; root?: KeyAlgorithm } = {}) {
   const [here, there] = [keysOf(context), keysOf(context)];
-  const asked = await askRoot({ keys: here.keys, fleet, publicUrl: 'http://fleet.example.org:8449' });
-  const root = await makeRoot({ keys: there.keys, system: realSystem, fleet });
+  const asked = await askRoot({
+    keys: here.keys,
+    fleet,
+    publicUrl: 'http://fleet.example.org:8449',
+    algorithm: of.issuers,
+  });
+  const root = await makeRoot({ keys: there.keys, system: realSystem, fleet, algorithm: of.root });
   const carried = parseRootRequest(JSON.stringify(asked.request));
   const answered = await answerRequest(root, carried, realSystem);
   return { here, there, asked, root, answered, answer: parseRootAnswer(JSON.stringify(answered.answer)) };
@@ -63,6 +69,15 @@ test('a fleet whose root is on another machine issues, and that machine alone ha
     'issuer-infrastructure.pem',
   ]);
   await store[Symbol.asyncDispose]();
+});
+
+test('a root of ML-DSA-87 signs issuers of ML-DSA-65', async (context) => {
+  const { here, answer } = await ceremony(context, { issuers: 'ml-dsa-65', root: 'ml-dsa-87' });
+  const { begun } = await takeAnswer(answer, { keys: here.keys, fleet, now: Date.now() });
+  const types = [begun.root, ...begun.issuers.map(({ certificate }) => certificate)].map(
+    (der) => new X509Certificate(der).publicKey.asymmetricKeyType,
+  );
+  assert.deepEqual(types, ['ml-dsa-87', 'ml-dsa-65', 'ml-dsa-65']);
 });
 
 test('an answer is taken for the keys that asked, by the root that signed it, while it is good', async (context) => {

@@ -52,7 +52,7 @@ export function openEst(parts: EnrolmentParts, bounded: Bounded): Est {
     ask: (address, asked) => bounded(address, () => ask(parts, asked)),
     bodies: () => ({
       cacerts: answerOf(trusted(parts.issuance.bundle, parts.system.now())),
-      csrattrs: csrAttributesAnswer,
+      csrattrs: csrAttributesAnswer(parts.issuance.keysOf('device')),
     }),
     addFactory: (by, request) => addFactory(parts, by, request),
     listFactories: () => listFactories(parts),

@@ -1,4 +1,4 @@
-import { PortcullisError } from '@portcullis/contract';
+import { der, type KeyAlgorithm, keyAlgorithms, objectIdentifiers, PortcullisError } from '@portcullis/contract';
 import { certsOnly } from '../../pki/pki.ts';
 
 const request = 'PKCS#10 in DER, or that in base64';
@@ -27,10 +27,15 @@ export function answerOf(certificates: readonly Uint8Array[]): string {
   return `${certsOnly(certificates).toString('base64')}\n`;
 }
 
-/**
- * What a request is to be like (RFC 8951 §3.2): ECDSA with SHA-256, by a key on P-256. Names are not asked for: those of a request are not
- * used. In DER: SEQUENCE { ecdsa-with-SHA256, SEQUENCE { id-ecPublicKey, SET { prime256v1 } } }.
- */
-const csrAttributes = '302106082a8648ce3d040302301506072a8648ce3d0201310a06082a8648ce3d030107';
+const { objectIdentifier, sequence, set } = der;
 
-export const csrAttributesAnswer = `${Buffer.from(csrAttributes, 'hex').toString('base64')}\n`;
+/**
+ * What a request is to be like (RFC 8951 §3.2): signed with this algorithm, of ECDSA with its curve beside; of ML-DSA the identifier of
+ * signature and key are one (RFC 9881 §2). Names are not asked for: those of a request are not used.
+ */
+export function csrAttributesAnswer(algorithm: KeyAlgorithm): string {
+  const signature = objectIdentifier(keyAlgorithms[algorithm].signature);
+  const curve = set(objectIdentifier(objectIdentifiers.p256));
+  const key = sequence(objectIdentifier(objectIdentifiers.ecPublicKey), curve);
+  return `${sequence(signature, ...(algorithm === 'p-256' ? [key] : [])).toString('base64')}\n`;
+}

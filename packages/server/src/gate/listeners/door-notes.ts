@@ -4,6 +4,7 @@ import type { Log, System } from '../../telemetry/telemetry.ts';
 import type { Ground } from '../admission/admit.ts';
 import type { Connection, Connections } from '../connections/connections.ts';
 import type { Verdicts } from '../recording/verdicts.ts';
+import { type KeyExchange, keyExchanges } from './key-exchange.ts';
 
 export interface DoorNotesParts {
   ground: Ground;
@@ -18,14 +19,20 @@ export interface DoorNotesParts {
 const tellMs = 10_000;
 const refusedHandshake: ReasonCode = 'handshake_refused';
 
-/** What is told of those who do not get in, whatever would have been spoken. */
+/** What is told of those who come, and of those who do not get in, whatever would have been spoken. */
 export class DoorNotes {
   readonly #parts: DoorNotesParts;
   readonly #telling: Buckets;
+  /** Handshakes that ended well, by how their keys were agreed on. */
+  readonly exchanges = new Map<KeyExchange, number>(keyExchanges.map((one) => [one, 0]));
 
   constructor(parts: DoorNotesParts) {
     this.#parts = parts;
     this.#telling = new Buckets({ burst: 1, everyMs: tellMs, monotonic: parts.system.monotonic });
+  }
+
+  opened(exchange: KeyExchange): void {
+    this.exchanges.set(exchange, (this.exchanges.get(exchange) ?? 0) + 1);
   }
 
   crowded(found: { remoteAddress: string; displaced: number; turnedAway: number }): void {

@@ -66,6 +66,11 @@ export class Listeners {
     const seals = new Seals({ ...parts, now, monotonic, retainDays: settings.retainDays });
     this.#parts = { ...parts, notes, seals };
     this.#front = new Front(this.#parts);
+    const handshakes = {
+      name: 'portcullis_gate_handshakes_total',
+      help: 'TLS handshakes by how their keys were agreed on',
+    };
+    parts.metrics.labelled('counter', { ...handshakes, label: 'exchange' }, () => [...notes.exchanges]);
     this.#refused = new RefusedKeeping(parts);
   }
 

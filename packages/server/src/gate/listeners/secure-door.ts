@@ -3,6 +3,7 @@ import type { Server, TLSSocket } from 'node:tls';
 import { Doorway, listenFailure } from '../../bounds/bounds.ts';
 import type { Connection, Connections, Transport } from '../connections/connections.ts';
 import type { DoorNotes } from './door-notes.ts';
+import { keyExchangeOf } from './key-exchange.ts';
 import { addressOf, fingerprintOf, type ListenerLimits, type ServerCredential, secureOptionsOf } from './tls.ts';
 
 export interface DoorParts {
@@ -95,7 +96,8 @@ export class SecureDoor<Own extends Held> {
 
   #opened(socket: TLSSocket): void {
     const fingerprint = fingerprintOf(socket);
-    const { connections } = this.#parts;
+    const { connections, notes } = this.#parts;
+    notes.opened(keyExchangeOf(socket));
     if (fingerprint && !this.#hasRoom(fingerprint, socket)) {
       socket.destroy();
       return;
