@@ -88,7 +88,8 @@ export async function enrol({
 /** Before anything is asked. @throws {PortcullisError} `usage`, `key_unusable` */
 async function keyBrought({ keyFile, keys }: Pick<Enrolment, 'keyFile' | 'keys'>): Promise<KeyHeld | undefined> {
   if (keyFile === undefined) return undefined;
-  if (keys !== undefined) throw new PortcullisError('usage', 'no key is made where one is brought; leave out one of the two');
+  if (keys !== undefined)
+    throw new PortcullisError('usage', 'no key is made where one is brought; leave out one of the two');
   const brought = readKeyFile(keyFile);
   await requireUsableKey(brought.key);
   return brought;

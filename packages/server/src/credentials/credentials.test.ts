@@ -25,7 +25,8 @@ function open(context: TestContext, told: Partial<Credential> = {}) {
       link: () => linkTo(made.credential),
       onRenewed: (credential) => used.push(credential),
     });
-  const renewed = (credentials: Credentials) => credentials.renewWhenDue(AbortSignal.any([context.signal, AbortSignal.timeout(patienceMs)]));
+  const renewed = (credentials: Credentials) =>
+    credentials.renewWhenDue(AbortSignal.any([context.signal, AbortSignal.timeout(patienceMs)]));
   return { ...made, used, start, renewed, stored: () => readCredential(made.file) };
 }
 
