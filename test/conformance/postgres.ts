@@ -1,6 +1,7 @@
 /** The store on Debian's PostgreSQL: what every store promises, and what a database and several processes at it can do besides. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -16,7 +17,7 @@ import { storeContract } from '../../packages/server/src/storage/store/store.con
 import { realSystem } from '../../packages/server/src/telemetry/telemetry.ts';
 import { House, post } from '../../packages/server/test/house.ts';
 import { ask, freshSchema, newSchema, serverPort, skip, urlOf } from '../../packages/server/test/postgres.ts';
-import type { Running } from '../../tools/commands.ts';
+import { freeBasePort, Running } from '../../tools/commands.ts';
 import { asNewcomer, type Block, blocksOf } from '../newcomer.ts';
 
 const opening = { system: realSystem, holder: 'test' };
@@ -231,6 +232,61 @@ test('a fleet whose store is in PostgreSQL: a device enrols, is cut off and let 
   await ask(`UPDATE ${schema}.leadership SET term = 'another', free = true`);
   await authority?.line(/does not lead any more/);
   await ended;
+});
+
+test('a standby takes over from an authority that stands still, which then changes nothing and ends', {
+  skip,
+}, async (context) => {
+  const { url, schema } = freshSchema(context);
+  const house = await House.open(() => undefined, ['--store', url]);
+  context.after(() => house.close());
+  const first = house.authority as Running;
+  const copy = join(house.home, 'copy');
+  cpSync(house.fleet, copy, { recursive: true });
+  const file = join(copy, 'fleet.yaml');
+  const base = await freeBasePort();
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8')
+      .replace(/apiPort: .*/, `apiPort: ${base}`)
+      .replace(/enrolmentPort: .*/, `enrolmentPort: ${base + 1}`),
+  );
+  const second = new Running('portcullis', 'start', 'authority', copy, '--standby');
+  context.after(() => second.stop());
+  await second.line(/stands by/);
+  assert.equal((await house.change('attribute', 'set', 'gate-1', 'site=kiel', '--reason', 'led')).confirmed, true);
+  first.process.kill('SIGSTOP');
+  await second.line(/^authority listening/);
+  const [row] = await ask<{ holder: string }>(`SELECT holder FROM ${schema}.leadership`);
+  assert.match(row?.holder ?? '', new RegExp(`process ${second.process.pid}$`));
+  const head = async () => JSON.stringify(await ask(`SELECT position, hash FROM ${schema}.head`));
+  const before = await head();
+  // It was asked while it stood still: what it finds first when it goes on.
+  const late = house.portcullis('attribute', 'set', 'gate-1', 'site=late', '--reason', 'not led');
+  const ended = once(first.process, 'exit');
+  first.process.kill('SIGCONT');
+  await first.line(/does not lead any more/);
+  await ended;
+  assert.notEqual((await late).status, 0);
+  assert.equal(await head(), before);
+});
+
+test('a standby that is told to stop while it waits ends, and one at a file is refused', { skip }, async (context) => {
+  const { url } = freshSchema(context);
+  await using leader = await createStore(placeAt(url), { ...opening, holder: 'the leader' });
+  const stop = new AbortController();
+  const told: string[] = [];
+  const waits = (name: string) => {
+    told.push(name);
+    stop.abort();
+  };
+  await assert.rejects(openStore(placeAt(url), { ...opening, standby: { signal: stop.signal, waits } }), {
+    name: 'AbortError',
+  });
+  assert.deepEqual(told, ['the leader']);
+  assert.equal(leader.leads(), true);
+  const standby = { signal: stop.signal, waits };
+  await assert.rejects(openStore({ directory: '/nowhere' }, { ...opening, standby }), { code: 'usage' });
 });
 
 test('docs/operating/postgresql.md works from its first line to its last', { skip }, async (context) => {

@@ -41,6 +41,8 @@ import { createLog, diskSpace, type Log, type LogDestination, realSystem, type S
 /** The outside world, where a test has its own. */
 export interface Outside {
   system?: System;
+  /** An authority that waits while another leads, until this says otherwise. */
+  standby?: AbortSignal | undefined;
   /** A gate's disk: what stands before its sink. */
   disk?: (sink: Sink) => Sink;
   /** Where systemd has put the credentials that it loaded for this service. */
@@ -69,7 +71,7 @@ export async function assembleRecords(
   directory: string,
   config: FleetConfig,
   stack: AsyncDisposableStack,
-  { system = realSystem, credentials = process.env.CREDENTIALS_DIRECTORY, logTo }: Outside = {},
+  { system = realSystem, credentials = process.env.CREDENTIALS_DIRECTORY, logTo, standby: signal }: Outside = {},
 ): Promise<Records> {
   const home = join(directory, 'authority');
   const log = createLog({ role: 'authority', level: config.log }, logTo);
@@ -77,7 +79,9 @@ export async function assembleRecords(
   const capture = isShipped ? { newId: () => system.random(8).toString('hex') } : undefined;
   const place = storePlace(home, config.store, textsIn(directory));
   const holder = `${hostname()}, process ${process.pid}`;
-  const store = stack.use(await openStore(place, { system, holder, capture }));
+  const waits = (leader: string) => log.info({ leader }, 'stands by');
+  const standby = signal && { signal, waits };
+  const store = stack.use(await openStore(place, { system, holder, capture, standby }));
   const journal = stack.use(await openJournal({ store, system, headFile: join(home, 'journal.head') }));
   const attributes = stack.use(await openAttributes({ ...place, store, journal, declared: config.attributes }));
   const alerts = openAlerts({ store, journal, system });

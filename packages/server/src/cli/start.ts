@@ -16,12 +16,18 @@ export function startCommand(program: Command, output: Output): void {
     .command('start')
     .argument('<role>', 'authority, gate or desk')
     .argument('[dir]')
+    .option('--standby', 'an authority: wait while another leads the same database, and take over when it is gone')
     .option(...logOption)
     .description('run one of them until it is told to stop')
-    .action(async (role: string, dir: string | undefined, options: FleetOptions & LogOptions) => {
+    .action(async (role: string, dir: string | undefined, options: FleetOptions & StartOptions) => {
       if (role !== 'authority' && role !== 'gate' && role !== 'desk') {
         throw new PortcullisError('usage', `"${role}" can not be started; it must be authority, gate or desk`);
       }
+      if (options.standby && role !== 'authority')
+        throw new PortcullisError(
+          'usage',
+          `--standby is for the authority; a ${role} shares its work with others as it is`,
+        );
       requireNodeOptions(process.argv.slice(2));
       await start({ role, directory: directoryOf(options, dir), ...options }, output);
     });
@@ -34,7 +40,11 @@ export interface Ready {
 
 export const listeningWords = ({ role, listening }: Ready) => `${role} listening on ${listening.join(' and ')}`;
 
-interface Start extends LogOptions {
+interface StartOptions extends LogOptions {
+  standby?: boolean;
+}
+
+interface Start extends StartOptions {
   role: Role;
   directory: string;
 }
@@ -58,7 +68,10 @@ async function serve(asked: Start, output: Output, parent: ParentChannel): Promi
   const logTo = logDestination(asked, { side: process.stderr, json: output.json });
   const stop = new AbortController();
   const stopped = untilStopped().then(() => stop.abort());
-  const opened = await openers[role](directory, stop.signal, { logTo }).catch((error: unknown) => {
+  const opened = await openers[role](directory, stop.signal, {
+    logTo,
+    standby: asked.standby ? stop.signal : undefined,
+  }).catch((error: unknown) => {
     if (stop.signal.aborted) return undefined;
     throw error;
   });

@@ -1,5 +1,7 @@
+import { PortcullisError } from '@portcullis/contract';
 import type { System } from '../../telemetry/telemetry.ts';
 import { type Address, parseAddress, type ReadText } from './postgres/address.ts';
+import type { Standby } from './postgres/leadership.ts';
 import type { Store } from './promises.ts';
 import { createSqliteStore, openSqliteStore, readSqliteStore, upgradeSqliteStore } from './sqlite-store.ts';
 
@@ -18,9 +20,13 @@ export interface Opening {
   system: System;
   /** Which process this is, for people: another that finds the store held names it. */
   holder: string;
+  /** It waits while another leads: of a database alone. Left out: it is refused. */
+  standby?: Standby | undefined;
   /** What each transaction does is kept until it is shipped: in a file alone. */
   capture?: { newId(): string } | undefined;
 }
+
+const whyNoStandby = 'a store in a file has no standby: only a process on its machine reaches it';
 
 // The driver of PostgreSQL is loaded where it is used.
 const postgresEngine = () => import('./postgres/postgres-store.ts');
@@ -38,6 +44,7 @@ export async function dropStore({ postgres }: StorePlace): Promise<void> {
 
 /** Only opens. @throws {PortcullisError} `fleet_missing`, `store_locked`, `store_version`, `store_damaged`, `store_unavailable` */
 export async function openStore({ directory, postgres }: StorePlace, opening: Opening): Promise<Store> {
+  if (!postgres && opening.standby) throw new PortcullisError('usage', whyNoStandby);
   if (!postgres) return openSqliteStore(directory, opening.capture);
   return (await postgresEngine()).openPostgresStore(postgres, opening);
 }

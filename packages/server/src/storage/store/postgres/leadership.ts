@@ -15,6 +15,8 @@ import { type SeenRow, stamp, Term, Watched } from './term.ts';
 export const termMs = 2_500;
 /** How often a term is renewed in its time. */
 const renewals = 4;
+/** How often who waits looks at the row. */
+const lookMs = termMs / 10;
 /** How soon again after one that failed. */
 const retryMs = termMs / 20;
 
@@ -46,33 +48,49 @@ export interface Wanted {
   system: System;
   /** Who asks, for people. */
   holder: string;
+  /** Left out: who finds that another leads is refused. */
+  standby?: Standby | undefined;
+}
+
+/** It waits for as long as another leads, and takes over when that one's term is over. */
+export interface Standby {
+  /** Ends the waiting. */
+  signal: AbortSignal;
+  /** Told for each process that it finds to lead. */
+  waits(leader: string): void;
 }
 
 /**
  * Waits for a term that may be that of a process which is gone, and takes over once it is over.
  * @throws {PortcullisError} `store_locked` where another process is seen to go on
  */
-export async function takeLeadership(db: Db, { system, holder }: Wanted): Promise<Term> {
+export async function takeLeadership(db: Db, wanted: Wanted): Promise<Term> {
+  const { standby, system } = wanted;
   const watched = new Watched(system.monotonic);
-  for (let first: Row | undefined; ; ) {
-    const row = await look(db);
-    first ??= row;
-    const leftMs = row.free ? 0 : watched.saw(row);
-    if (leftMs === 0) {
-      const term = await tryTake(db, row, { system, holder });
+  let first: Row | undefined;
+  let told: string | undefined;
+  for (;;) {
+    const row = await look(db).catch((error: unknown) => (standby ? orNothing(error) : asFailure(error)));
+    if (row) {
+      first ??= row;
+      const isFree = row.free || watched.saw(row) === 0;
+      const term = isFree ? await tryTake(db, row, wanted) : undefined;
       if (term) return term;
-    } else if (row.term !== first.term || row.beat !== first.beat) {
-      throw new PortcullisError('store_locked', `another authority leads this store: ${row.holder}`);
+      const isAlive = !isFree && (row.term !== first.term || row.beat !== first.beat);
+      if (isAlive && !standby)
+        throw new PortcullisError('store_locked', `another authority leads this store: ${row.holder}`);
+      if (isAlive && told !== row.term) standby?.waits(row.holder);
+      if (isAlive) told = row.term;
     }
-    await after(Math.min(leftMs, termMs / 10));
+    await after(lookMs, undefined, { signal: standby?.signal });
   }
 }
 
 /** Undefined: somebody was faster, or the row lives. */
-async function tryTake(db: Db, seen: Row, { system, holder }: Wanted): Promise<Term | undefined> {
+async function tryTake(db: Db, seen: Row, { system, holder, standby }: Wanted): Promise<Term | undefined> {
   const id = system.random(16).toString('hex');
   const sent = stamp(system);
-  const taken = await db.transaction().execute(async (transaction) => {
+  const taking = db.transaction().execute(async (transaction) => {
     await transaction.executeQuery(raw('SELECT 1 FROM "fence" FOR UPDATE'));
     const won = await transaction.executeQuery(
       raw(
@@ -84,6 +102,8 @@ async function tryTake(db: Db, seen: Row, { system, holder }: Wanted): Promise<T
     await transaction.executeQuery(raw('UPDATE "fence" SET "term" = $1', [id]));
     return true;
   });
+  // One whose answer was lost is another's term, of a process that never led: it is waited for.
+  const taken = await taking.catch((error: unknown) => (standby ? orNothing(error) : asFailure(error)));
   return taken ? new Term(id, termMs, system, sent) : undefined;
 }
 
@@ -140,7 +160,8 @@ export class Renewal {
       else this.#term.end();
       return numAffectedRows === 1n;
     } catch (error) {
-      return isPassing(error);
+      orNothing(error);
+      return false;
     }
   }
 
@@ -151,16 +172,15 @@ export class Renewal {
     if (this.#term.isOver()) return;
     this.#term.end();
     const free = raw('UPDATE "leadership" SET "free" = true WHERE "term" = $1', [this.#term.id]);
-    await this.#db.executeQuery(free).catch(isPassing);
+    await this.#db.executeQuery(free).catch(orNothing);
   }
 }
 
-/** False; what is no failure of the database is a bug, and is thrown. */
-function isPassing(error: unknown): false {
+/** What is no failure of the database is a bug, and is thrown. */
+function orNothing(error: unknown): undefined {
   try {
-    return asFailure(error);
+    asFailure(error);
   } catch (failure) {
-    if (failure instanceof PortcullisError) return false;
-    throw failure;
+    if (!(failure instanceof PortcullisError)) throw failure;
   }
 }

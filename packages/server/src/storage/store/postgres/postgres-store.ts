@@ -5,7 +5,7 @@ import type { Address } from './address.ts';
 import { Connections, raw } from './connections.ts';
 import { asFailure, CommitInDoubt } from './failures.ts';
 import { makeTables, migrateTables, requireForm } from './form.ts';
-import { Renewal, requireFence, takeLeadership, termMs } from './leadership.ts';
+import { Renewal, requireFence, type Standby, takeLeadership, termMs } from './leadership.ts';
 import type { Term } from './term.ts';
 
 const bounds = {
@@ -20,6 +20,7 @@ export interface Opening {
   system: System;
   /** Which process this is, for people: another that finds the store held names it. */
   holder: string;
+  standby?: Standby | undefined;
 }
 
 /** Makes an empty store. @throws {PortcullisError} `fleet_exists`, `store_unavailable` */
@@ -53,6 +54,8 @@ export async function openPostgresStore(address: Address, opening: Opening): Pro
   try {
     await requireForm(renewing.db, address);
     const term = await takeLeadership(renewing.db, opening);
+    // Who waited long may find that the store was upgraded meanwhile; a term that nobody renews ends.
+    await requireForm(renewing.db, address);
     return new PostgresStore(address, { renewing, term, system: opening.system });
   } catch (error) {
     await renewing.close();
