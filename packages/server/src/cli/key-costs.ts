@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { type KeyAlgorithm, keyAlgorithmOf } from '@portcullis/contract';
 import type { FleetConfig } from '../config/config.ts';
 
-/** A full handshake of a device: CPU at the gate, relative to P-256, and what travels (docs/operating/post-quantum.md). */
+/** A full handshake of a device: CPU at the gate, relative to P-256, and what travels in both directions (bench/README.md). */
 const costs: Partial<Record<KeyAlgorithm, string>> = {
-  'ml-dsa-44': '1.7 times the CPU of p-256 and 24 kB',
-  'ml-dsa-65': '2.2 times the CPU of p-256 and 32 kB',
-  'ml-dsa-87': '2.8 times the CPU of p-256 and 43 kB',
+  'ml-dsa-44': '1.4 times the CPU of p-256, and 24 kB in place of 5',
+  'ml-dsa-65': '1.5 times the CPU of p-256, and 32 kB in place of 5',
+  'ml-dsa-87': '1.5 times the CPU of p-256, and 43 kB in place of 5',
 };
 
 /** What the keys of a fleet's devices cost, where that is more than is usual. */
