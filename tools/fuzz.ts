@@ -4,7 +4,9 @@
  */
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
+import { tokenProperties } from '../packages/contract/src/enrolment-token.fuzz.ts';
 import { sealProperties } from '../packages/device/src/seal/seal.fuzz.ts';
+import { importProperties } from '../packages/server/src/cli/import-rows.fuzz.ts';
 import { estProperties } from '../packages/server/src/enrolment/est/est.fuzz.ts';
 import { coapProperties } from '../packages/server/src/gate/listeners/coap/coap.fuzz.ts';
 import { mqttProperties } from '../packages/server/src/gate/listeners/mqtt/mqtt.fuzz.ts';
@@ -14,10 +16,12 @@ import { payloadProperties } from '../packages/server/src/payloads/payloads.fuzz
 const known: Record<string, Record<string, unknown>> = {
   coap: coapProperties,
   est: estProperties,
+  imports: importProperties,
   mqtt: mqttProperties,
   ocsp: ocspProperties,
   payloads: payloadProperties,
   seal: sealProperties,
+  tokens: tokenProperties,
 };
 const runsAtOnce = 2_000;
 

@@ -18,8 +18,15 @@ export async function* rowsOf(
 ): AsyncGenerator<FoundRow> {
   if (path !== '-' && statOf(path).isDirectory()) return yield* rowsOfDirectory(path);
   const pieces = path === '-' ? process.stdin.setEncoding('utf8') : createReadStream(path, { encoding: 'utf8' });
-  const wanted = format ?? (/\.csv$/i.test(path) ? 'csv' : 'ndjson');
-  yield* wanted === 'csv' ? rowsOfCsv(pieces, types) : rowsOfLines(pieces);
+  yield* rowsIn(pieces, { format: format ?? (/\.csv$/i.test(path) ? 'csv' : 'ndjson'), types });
+}
+
+/** The same of a text that comes in pieces. @throws {PortcullisError} `request_malformed` */
+export function rowsIn(
+  pieces: AsyncIterable<string>,
+  { format, types }: { format: Format; types: ReadonlyMap<string, AttributeType> },
+): AsyncGenerator<FoundRow> {
+  return format === 'csv' ? rowsOfCsv(pieces, types) : rowsOfLines(pieces);
 }
 
 function statOf(path: string) {

@@ -1,10 +1,20 @@
-import { counted, plainJson, TokenCreated, TokenRequest, TokenView, tokensPerRequestMax } from '@portcullis/contract';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  counted,
+  parseToken,
+  plainJson,
+  TokenCreated,
+  TokenRequest,
+  TokenView,
+  tokensPerRequestMax,
+} from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import { each } from './change-options.ts';
 import { createKey, wantsKey } from './create-key.ts';
-import { type FleetOptions, queryOf, withFleet } from './fleet-client.ts';
+import { directoryOf, type FleetOptions, queryOf, withFleet } from './fleet-client.ts';
 import type { Listing, Output } from './output.ts';
 import { commonOf, requireOne, wantedOf } from './wanted-subjects.ts';
 
@@ -126,6 +136,8 @@ async function createTokens(subject: string | undefined, options: CreateOptions,
           wordsOf(one, options),
         );
       if (!output.json) for (const words of givenWords(tokens, asked)) output.notice(words);
+      const [first] = tokens;
+      if (options.est && from === 0 && first) await tellEst(first, options, output);
     }
   });
 }
@@ -134,6 +146,25 @@ async function createTokens(subject: string | undefined, options: CreateOptions,
 function wordsOf({ subject, secret, token }: TokenCreated, { est, from }: CreateOptions): string {
   if (est) return `${subject}:${secret}`;
   return from === undefined ? token : `${subject} ${token}`;
+}
+
+/** Where and how it is used. curl asks for the password: among its words every other program of the machine would read it. */
+async function tellEst({ token, subject }: TokenCreated, options: CreateOptions, output: Output): Promise<void> {
+  const directory = directoryOf(options);
+  const port = await estPortIn(directory);
+  const { hostname } = new URL(parseToken(token).url);
+  const url = `https://${hostname}:${port ?? 'PORT'}/.well-known/est/simpleenroll`;
+  const known = port === undefined ? ' (PORT: "listen.estPort" in the desk\'s desk.yaml)' : '';
+  output.notice(`by EST it is used at ${url}${known}, with a request in PKCS#10; curl asks for the secret:`);
+  const words = `--cacert ${join(directory, 'root.pem')} --user ${subject} -H 'content-type: application/pkcs10'`;
+  output.notice(`  curl ${words} --data-binary @request.der ${url}`);
+}
+
+/** Of the desk whose file lies here, if one does. */
+async function estPortIn(directory: string): Promise<number | undefined> {
+  if (!existsSync(join(directory, 'desk.yaml'))) return undefined;
+  const { loadDeskConfig } = await import('../config/config.ts');
+  return loadDeskConfig(directory).listen.estPort;
 }
 
 /** Of a few what each was given, of many how many are new. */
