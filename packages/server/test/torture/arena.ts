@@ -1,5 +1,5 @@
 /** Where the torture happens: an authority, a desk and several gates as real processes, a network between them, and enrolled devices. */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { KeyCredentialCreated, TokenCreated } from '@portcullis/contract';
@@ -20,6 +20,7 @@ import { decideSocketIn, GateChild } from './gate-child.ts';
 import { Monitor, monitoring } from './monitor.ts';
 import { Stores } from './stores.ts';
 import { Timeline } from './timeline.ts';
+import { Token } from './token.ts';
 
 export const leaseMs = 2_000;
 export const patienceMs = 500;
@@ -55,6 +56,8 @@ export class Arena {
   readonly crowd: string[] = [];
   /** The revision of each change that gave a reason. */
   readonly revisionOf = new Map<string, number>();
+  /** What the issuers' keys are in, where this machine has such a thing. */
+  token: Token | undefined;
   operator!: Operator;
   stores!: Stores;
   /** One of each role of the lane. */
@@ -84,7 +87,9 @@ export class Arena {
   async #open({ devices, gates, copies = 0, crowd = 0, seed }: Made): Promise<void> {
     const { house } = this;
     house.basePort = await freeBasePort();
-    await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort));
+    this.token = Token.open(house.home);
+    const words = ['--base-port', String(house.basePort), ...(this.token?.words ?? [])];
+    await succeeded('portcullis', 'init', house.fleet, ...words);
     house.configure('fleet.yaml', (text) => `${text}log: error\n`);
     house.configure('fleet.yaml', (text) => `${text}${monitoring}attributes: { role: string }\n`);
     mkdirSync(join(house.fleet, 'journeys'), { mode: 0o700 });
@@ -220,6 +225,22 @@ export class Arena {
 
   resumeAuthority(): void {
     this.house.authority?.process.kill('SIGCONT');
+  }
+
+  takeTokenAway(): void {
+    const pid = this.house.authority?.process.pid;
+    if (pid !== undefined) this.token?.takeAway(pid);
+  }
+
+  /** For a second after a failure a token is not asked again. */
+  async issues(): Promise<boolean> {
+    const [token] = await this.#tokens([{ subject: `late-${performance.now().toFixed(0)}` }]);
+    const directory = mkdtempSync(join(this.house.home, 'late-'));
+    const enrolled = () => enrol({ token: token as string, directory }).then(Boolean, () => false);
+    return eventually(enrolled, 'a certificate is issued').then(
+      () => true,
+      () => false,
+    );
   }
 
   async startGates(gates = this.gates): Promise<void> {

@@ -72,6 +72,8 @@ export const authorityFaults = {
     begin: (arena) => arena.restartAuthority('SIGKILL', longerLeaseMs),
     end: (arena) => arena.restartAuthority('SIGTERM', leaseMs),
   },
+  // In this track, since an authority does not start without its token.
+  'token gone': { begin: (arena) => arena.takeTokenAway(), end: (arena) => arena.token?.bringBack() },
 } as const satisfies Record<string, Done<Arena>>;
 
 /** No gate has to do with it: what is wrong with the desk excuses none. */

@@ -163,8 +163,9 @@ function playFaults(
   onFault: (fault: Disturbance) => void,
 ): Promise<void>[] {
   const plan = planFaults(seed, arena.gates.length, milliseconds, only);
+  const possible = plan.authority.filter(({ kind }) => kind !== 'token gone' || arena.token);
   return [
-    playTrack(plan.authority, arena, authorityFaults, signal, onFault),
+    playTrack(possible, arena, authorityFaults, signal, onFault),
     playTrack(plan.desk, arena.desk, deskFaults, signal, onFault),
     ...arena.gates.map((gate, index) => playTrack(plan.gates[index] ?? [], gate, gateFaults, signal, onFault)),
   ];
@@ -194,6 +195,7 @@ async function ended(arena: Arena, stuck: Call[]): Promise<Violation[]> {
   const verified = await finished('portcullis', 'journal', 'verify', arena.house.fleet);
   const died = [...arena.gates, arena.desk].filter(({ died }) => died > 0);
   const relays = await arena.desk.relays(arena.operator.credential.roots);
+  const issues = await arena.issues();
   return [
     ...stuck.map(
       (detail): Violation => ({ promise: 'P13', what: 'nothing is wrong any more, and not decided', detail }),
@@ -202,6 +204,9 @@ async function ended(arena: Arena, stuck: Call[]): Promise<Violation[]> {
     ...(relays
       ? []
       : [{ promise: 'P13', what: 'nothing is wrong any more, and the desk relays nothing', detail: null } as const]),
+    ...(issues
+      ? []
+      : [{ promise: 'P13', what: 'nothing is wrong any more, and nothing is issued', detail: null } as const]),
     ...(verified.status === 0 ? [] : [{ promise: 'P12', what: 'the journal is damaged', detail: verified } as const]),
   ];
 }
