@@ -2,9 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { PublicFeedMessage, SubjectDelta, SubjectId } from '@portcullis/contract';
 import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
-import type { Reader, Store } from '../storage/storage.ts';
+import type { Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { type CodeChanges, type PublicJourneys, publicIds, publicOf, trackedBy } from './public-subjects.ts';
+import { readMerged, Steps, taken } from './telling.ts';
 
 interface Parts {
   store: Store;
@@ -19,7 +20,6 @@ interface Parts {
 }
 
 const pageSize = 100;
-const beatMs = 500;
 /** What changes within this is one look at the store. */
 const gatherMs = 50;
 /** More subjects than these are told by all that is public, from the start. */
@@ -32,6 +32,7 @@ const touchedMax = 50_000;
  */
 export class PublicFeed {
   readonly #parts: Parts;
+  readonly #steps: Steps;
   readonly #touched = new Set<string>();
   /** Checkpoints that are called something else, and after which shipment it is not told yet. */
   readonly #renamed = new Map<string, string>();
@@ -40,30 +41,25 @@ export class PublicFeed {
   #heard: number;
   #anew = true;
   #beatDue = true;
-  #wake: () => void = () => undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#steps = new Steps(parts.signal);
     this.#heard = parts.journal.head().revision;
   }
 
   async run(): Promise<void> {
-    const { journal, signal } = this.#parts;
-    const stop = journal.onChange((record) => this.#hear(record));
-    const stopCodes = this.#parts.codes.onRotated((subject) => this.#touch(subject));
-    // A commit between the two is heard of by neither.
-    this.#heard = journal.head().revision;
-    const beat = setInterval(() => this.#nudge(true), beatMs);
-    const aborted = () => this.#wake();
-    signal.addEventListener('abort', aborted);
-    try {
-      while (!signal.aborted) await this.#step();
-    } finally {
-      stop();
-      stopCodes();
-      clearInterval(beat);
-      signal.removeEventListener('abort', aborted);
-    }
+    const { journal, codes } = this.#parts;
+    const listen = () => {
+      const stops = [
+        journal.onChange((record) => this.#hear(record)),
+        codes.onRotated((subject) => this.#touch(subject)),
+      ];
+      // A commit between the two is heard of by neither.
+      this.#heard = journal.head().revision;
+      return stops;
+    };
+    await this.#steps.run(() => this.#step(), { listen, beat: () => this.#nudge(true) });
   }
 
   #hear(record: ChangeRecord): void {
@@ -90,7 +86,7 @@ export class PublicFeed {
 
   #nudge(beatDue: boolean): void {
     this.#beatDue ||= beatDue;
-    this.#wake();
+    this.#steps.wake();
   }
 
   async #step(): Promise<void> {
@@ -100,9 +96,7 @@ export class PublicFeed {
     if (this.#renamed.size > 0) await this.#tellRenamed();
     if (this.#touched.size > 0) {
       await pause(gatherMs, undefined, { signal: this.#parts.signal }).catch(() => undefined);
-      const subjects = [...this.#touched].slice(0, pageSize);
-      for (const subject of subjects) this.#touched.delete(subject);
-      return this.#tell(subjects);
+      return this.#tell(taken(this.#touched, pageSize));
     }
     if (this.#renamed.size > 0) return;
     if (this.#beatDue) {
@@ -110,9 +104,7 @@ export class PublicFeed {
       const { write, now } = this.#parts;
       return write({ type: 'beat', revision: this.#heard, time: timestamp(now()) });
     }
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
+    await this.#steps.woken();
   }
 
   /** What changes meanwhile is heard, and told after it. */
@@ -122,7 +114,7 @@ export class PublicFeed {
     for (const known of [this.#touched, this.#renamed, this.#told]) known.clear();
     await this.#parts.write({ type: 'snapshot' });
     for (let after = ''; !this.#parts.signal.aborted; ) {
-      const subjects = await this.#read((db) => publicIds(db, after, pageSize));
+      const subjects = await readMerged(this.#parts, (db) => publicIds(db, after, pageSize));
       const last = subjects.at(-1);
       if (last === undefined) return;
       await this.#tell(subjects);
@@ -145,7 +137,8 @@ export class PublicFeed {
     if (!next) return;
     const [checkpoint, after] = next;
     this.#renamed.delete(checkpoint);
-    const shipments = await this.#read(
+    const shipments = await readMerged(
+      this.#parts,
       async (db) => (await this.#parts.journeys?.namedIn(db, checkpoint, after, pageSize)) ?? [],
     );
     const last = shipments.at(-1);
@@ -156,7 +149,7 @@ export class PublicFeed {
 
   async #tell(touched: readonly string[]): Promise<void> {
     const { now, journeys } = this.#parts;
-    const { ids, subjects } = await this.#read(async (db) => {
+    const { ids, subjects } = await readMerged(this.#parts, async (db) => {
       const ids = [...new Set([...touched, ...(await trackedBy(db, touched))])];
       return { ids, subjects: await publicOf(db, ids, { now: now(), journeys }) };
     });
@@ -164,15 +157,5 @@ export class PublicFeed {
     const there = new Set<string>(subjects.map(({ subject }) => subject));
     const gone = ids.filter((id) => !there.has(id) && this.#told.delete(id)) as SubjectId[];
     if (subjects.length + gone.length > 0) await this.#parts.write({ type: 'subjects', subjects, gone });
-  }
-
-  /** What a bulk change put in force is in the rows once it is merged. */
-  async #read<Found>(work: (db: Reader) => Promise<Found>): Promise<Found> {
-    const { store, attributes } = this.#parts;
-    for (;;) {
-      await attributes.merged();
-      const found = await store.read(async (db) => ((await attributes.isBetween(db)) ? undefined : await work(db)));
-      if (found !== undefined) return found;
-    }
   }
 }

@@ -4,6 +4,7 @@ import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
+import { readMerged, Steps, subjectsIn, taken } from './telling.ts';
 import { toldReason } from './told-reason.ts';
 
 /** Who signed certificates, and is signed for itself. */
@@ -29,7 +30,6 @@ interface Parts {
   signal: AbortSignal;
 }
 
-const beatMs = 500;
 /** What changes within this is one look at the store. */
 const gatherMs = 20;
 /** Subjects of which all certificates are read at once: each has a few. */
@@ -55,6 +55,7 @@ type Row = Awaited<ReturnType<typeof rowsAfter>>[number];
  */
 export class StandingsFeed {
   readonly #parts: Parts;
+  readonly #steps: Steps;
   /** Subjects, and certificates that have no revision. */
   readonly #touched = { subject: new Set<string>(), fingerprint: new Set<string>() };
   #bulk: ChangeRecord[] = [];
@@ -62,28 +63,22 @@ export class StandingsFeed {
   #issuers: readonly ToldIssuer[] = [];
   #anew = true;
   #beatDue = true;
-  #wake: () => void = () => undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#steps = new Steps(parts.signal);
     this.#heard = parts.journal.head().revision;
   }
 
   async run(): Promise<void> {
-    const { journal, signal } = this.#parts;
-    const stops = [journal.onChange((record) => this.#hear(record)), journal.onNote((said) => this.#hearNote(said))];
-    // A commit between the two is heard of by neither.
-    this.#heard = journal.head().revision;
-    const beat = setInterval(() => this.#nudge({ beatDue: true }), beatMs);
-    const aborted = () => this.#wake();
-    signal.addEventListener('abort', aborted);
-    try {
-      while (!signal.aborted) await this.#step();
-    } finally {
-      for (const stop of stops) stop();
-      clearInterval(beat);
-      signal.removeEventListener('abort', aborted);
-    }
+    const { journal } = this.#parts;
+    const listen = () => {
+      const stops = [journal.onChange((record) => this.#hear(record)), journal.onNote((said) => this.#hearNote(said))];
+      // A commit between the two is heard of by neither.
+      this.#heard = journal.head().revision;
+      return stops;
+    };
+    await this.#steps.run(() => this.#step(), { listen, beat: () => this.#nudge({ beatDue: true }) });
   }
 
   #hear(record: ChangeRecord): void {
@@ -104,7 +99,7 @@ export class StandingsFeed {
   #nudge({ beatDue }: { beatDue: boolean }): void {
     this.#beatDue ||= beatDue;
     if (this.#touched.subject.size + this.#touched.fingerprint.size > touchedMax) this.#anew = true;
-    this.#wake();
+    this.#steps.wake();
   }
 
   async #step(): Promise<void> {
@@ -114,17 +109,15 @@ export class StandingsFeed {
     if (bulk) return this.#tellBulk(bulk);
     if (subject.size + fingerprint.size > 0) {
       await pause(gatherMs, undefined, { signal: this.#parts.signal }).catch(() => undefined);
-      await this.#tellOf('subject', taken(subject));
-      return this.#tellOf('fingerprint', taken(fingerprint));
+      await this.#tellOf('subject', taken(subject, subjectsAtOnce));
+      return this.#tellOf('fingerprint', taken(fingerprint, subjectsAtOnce));
     }
     if (this.#beatDue) {
       this.#beatDue = false;
       const { write, now } = this.#parts;
       return write({ type: 'beat', revision: this.#heard, time: timestamp(now()) });
     }
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
+    await this.#steps.woken();
   }
 
   /** What changes meanwhile is heard, and told after it. */
@@ -149,7 +142,7 @@ export class StandingsFeed {
 
   async #tellPages(pageAfter: (db: Reader, last: Row | undefined) => Promise<Row[]>): Promise<void> {
     for (let last: Row | undefined; !this.#parts.signal.aborted; ) {
-      const rows = await this.#read((db) => pageAfter(db, last));
+      const rows = await readMerged(this.#parts, (db) => pageAfter(db, last));
       last = rows.at(-1);
       if (!last) return;
       await this.#write(rows);
@@ -157,19 +150,15 @@ export class StandingsFeed {
   }
 
   async #tellBulk(record: ChangeRecord): Promise<void> {
-    for await (const deltas of this.#parts.journal.deltasOf(record)) {
-      for (let from = 0; from < deltas.length; from += subjectsAtOnce)
-        await this.#tellOf(
-          'subject',
-          deltas.slice(from, from + subjectsAtOnce).map(({ subject }) => subject),
-        );
+    for await (const subjects of subjectsIn(this.#parts.journal, record, subjectsAtOnce)) {
+      await this.#tellOf('subject', subjects);
       if (this.#parts.signal.aborted) return;
     }
   }
 
   async #tellOf(column: 'subject' | 'fingerprint', named: readonly string[]): Promise<void> {
     if (named.length === 0) return;
-    await this.#write(await this.#read((db) => certificates(db).where(column, 'in', named).execute()));
+    await this.#write(await readMerged(this.#parts, (db) => certificates(db).where(column, 'in', named).execute()));
   }
 
   async #write(rows: readonly Row[]): Promise<void> {
@@ -187,22 +176,6 @@ export class StandingsFeed {
     if (issuer === -1) return undefined;
     return [issuer, row.serial, toldReason(row), row.changedAt, row.notAfter];
   }
-
-  /** What a bulk change put in force is in the rows once it is merged. */
-  async #read<Found>(work: (db: Reader) => Promise<Found>): Promise<Found> {
-    const { store, attributes } = this.#parts;
-    for (;;) {
-      await attributes.merged();
-      const found = await store.read(async (db) => ((await attributes.isBetween(db)) ? undefined : await work(db)));
-      if (found !== undefined) return found;
-    }
-  }
-}
-
-function taken(named: Set<string>): string[] {
-  const some = [...named].slice(0, subjectsAtOnce);
-  for (const one of some) named.delete(one);
-  return some;
 }
 
 const certificates = (db: Reader) => db.selectFrom('certificates').select(columns).where('form', '=', 'certificate');
