@@ -5,7 +5,7 @@ import * as contract from './contract.ts';
 
 /** What somebody asks of a server, and what is part of that; all other shapes are answered, told or written to a file. */
 const asked =
-  /(Request|Query|Report|Release|^ReservedMembers|^Edge|^Gap|^Newest|^ImportRow|^SignedArrival|^SignedLook)$/;
+  /(Request|Query|Report|Release|^ReservedMembers|^Edge|^Gap|^Newest|^ImportRow|^SignedArrival|^SignedLook|^RolloverStep|^RolloverAnswer)$/;
 
 const shapes = Object.entries(contract as Record<string, unknown>).filter(
   (entry): entry is [string, z.core.$ZodType] => entry[1] instanceof z.core.$ZodType,

@@ -41,20 +41,25 @@ export const statusAnswers = [
   ...['good', 'revoked', 'neverIssued'],
   ...['malformedRequest', 'internalError', 'tryLater', 'unauthorized'],
 ] as const;
-const verifiers = {
-  /** When the first of the lists that it gives ends, and how long ago the authority last said that they are the newest; null: it has none. */
-  lists: z.object({ nextUpdate: Timestamp.nullable(), ageMs: Count }).nullable(),
-  /** What it knows of certificates; null: nothing yet. */
-  standings: z.object({ revision: Revision, ageMs: Count, certificates: Count }).nullable(),
-  /** Since its start. */
-  answers: z.record(z.enum(statusAnswers), Count),
-};
+/** When the first of the lists that it gives ends, and how long ago the authority last said that they are the newest. */
+const heldLists = { nextUpdate: Timestamp.nullable(), ageMs: Count };
+/** What it knows of certificates. */
+const heldStandings = { revision: Revision, ageMs: Count, certificates: Count };
+/** What it said by OCSP since its start. */
+const answers = z.record(z.enum(statusAnswers), Count);
 
 /** `POST /v1/desk/report`, each few seconds, and when what it answers by is of a newer revision. `verifiers` is left out where it answers none. */
 export const DeskReportRequest = z.strictObject({
   ...figures,
   lookUps: z.strictObject(lookUps).nullable(),
-  verifiers: z.strictObject(verifiers).optional(),
+  /** Null: it has no list, or knows nothing yet. */
+  verifiers: z
+    .strictObject({
+      lists: z.strictObject(heldLists).nullable(),
+      standings: z.strictObject(heldStandings).nullable(),
+      answers,
+    })
+    .optional(),
   /** The version of the trust bundle that it goes by. */
   bundle: z.int().positive().optional(),
 });
@@ -68,7 +73,13 @@ export const DeskView = z.object({
   desk: SubjectId,
   lastHeardMs: Count.nullable(),
   report: z
-    .object({ ...figures, lookUps: z.object(lookUps).nullable(), verifiers: z.object(verifiers).optional() })
+    .object({
+      ...figures,
+      lookUps: z.object(lookUps).nullable(),
+      verifiers: z
+        .object({ lists: z.object(heldLists).nullable(), standings: z.object(heldStandings).nullable(), answers })
+        .optional(),
+    })
     .nullable(),
 });
 export type DeskView = z.infer<typeof DeskView>;
