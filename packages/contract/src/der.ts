@@ -1,14 +1,29 @@
 /** Just enough DER (X.690) to write requests, lists and answers; nothing here reads any. */
 export function element(tag: number, ...parts: Uint8Array[]): Buffer {
-  const content = Buffer.concat(parts);
-  return Buffer.concat([Buffer.from([tag]), lengthOf(content.length), content]);
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const size = lengthSize(length);
+  const bytes = Buffer.allocUnsafe(2 + size + length);
+  bytes[0] = tag;
+  if (size === 0) bytes[1] = length;
+  else {
+    bytes[1] = 0x80 | size;
+    bytes.writeUIntBE(length, 2, size);
+  }
+  let at = 2 + size;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
-function lengthOf(length: number): Buffer {
-  if (length < 0x80) return Buffer.from([length]);
-  const bytes: number[] = [];
-  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
-  return Buffer.from([0x80 | bytes.length, ...bytes]);
+/** How many bytes follow the first one of a length; none for a short one (X.690 §10.1). */
+function lengthSize(length: number): number {
+  if (length < 0x80) return 0;
+  let size = 1;
+  for (let rest = length; rest > 0xff; rest = Math.floor(rest / 0x100)) size++;
+  return size;
 }
 
 export const sequence = (...parts: Uint8Array[]) => element(0x30, ...parts);

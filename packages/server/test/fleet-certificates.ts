@@ -20,7 +20,7 @@ export const day = 86_400_000;
 interface Pair {
   name: string;
   privateKey: KeyObject;
-  publicKey: Uint8Array;
+  publicKey: Buffer;
 }
 
 export interface Leaf {

@@ -1,5 +1,5 @@
 import { type KeyObject, sign, verify } from 'node:crypto';
-import { keyAlgorithmOf, keyAlgorithms } from '@portcullis/contract';
+import { der, keyAlgorithmOf, keyAlgorithms } from '@portcullis/contract';
 
 /** What a message may be signed with, each for one type of key alone: what a header says is held against the key on file. */
 export const algorithms = {
@@ -53,22 +53,5 @@ export function isSignedBy(
 }
 
 /** Ecdsa-Sig-Value (RFC 3279 §2.2.3) of r and s as 32 bytes each. */
-function derOf(signature: Uint8Array): Buffer {
-  const [r, s] = [integerBytes(signature.subarray(0, 32)), integerBytes(signature.subarray(32))];
-  const der = Buffer.allocUnsafe(6 + r.length + s.length);
-  der.set([0x30, 4 + r.length + s.length, 0x02, r.length]);
-  der.set(r, 4);
-  der.set([0x02, s.length], 4 + r.length);
-  der.set(s, 6 + r.length);
-  return der;
-}
-
-const zero = Buffer.of(0);
-
-/** Of a positive number, in as few bytes as it has (X.690 §8.3). */
-function integerBytes(bytes: Uint8Array): Uint8Array {
-  let from = 0;
-  while (from < bytes.length - 1 && bytes[from] === 0) from++;
-  const least = bytes.subarray(from);
-  return (least[0] as number) >= 0x80 ? Buffer.concat([zero, least]) : least;
-}
+const derOf = (signature: Uint8Array) =>
+  der.sequence(der.integerOf(signature.subarray(0, 32)), der.integerOf(signature.subarray(32)));

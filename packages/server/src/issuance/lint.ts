@@ -1,11 +1,12 @@
 /**
- * The last look before the signature: whether the bytes that would be signed say what was permitted, no more and no less. They were written with
- * one library; what they must be is written here with another hand, and the two are compared byte by byte.
+ * The last look before the signature: whether the bytes that would be signed say what was permitted, no more and no less. They were written by
+ * `pki`; what they must be is written here with another hand, and the two are compared byte by byte. What both write it with is held against a
+ * library and OpenSSL by the tests of `pki`.
  */
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { der, objectIdentifiers, PortcullisError, type Purpose } from '@portcullis/contract';
-import { type BodyExtension, type CertificateFields, keyBitsIn, readBody } from '../pki/pki.ts';
+import { addressBytes, type BodyExtension, type CertificateFields, keyBitsIn, readBody } from '../pki/pki.ts';
 import { backdateMs } from './profiles.ts';
 
 /** What was permitted, and by whom it would be signed. Times are milliseconds since 1970. */
@@ -33,6 +34,24 @@ export function lint(bytes: Buffer, expected: Expected): void {
   const who = `of "${expected.subject}"`;
   throw new PortcullisError('certificate_refused', `the certificate ${who} is not signed: ${complaints.join('; ')}`);
 }
+
+const identifiers = {
+  basicConstraints: objectIdentifier('2.5.29.19'),
+  keyUsage: objectIdentifier('2.5.29.15'),
+  subjectKeyIdentifier: objectIdentifier('2.5.29.14'),
+  authorityKeyIdentifier: objectIdentifier('2.5.29.35'),
+  extKeyUsage: objectIdentifier('2.5.29.37'),
+  subjectAltName: objectIdentifier('2.5.29.17'),
+  'ocsp-nocheck': objectIdentifier(objectIdentifiers.ocspNoCheck),
+  cRLDistributionPoints: objectIdentifier('2.5.29.31'),
+  authorityInfoAccess: objectIdentifier('1.3.6.1.5.5.7.1.1'),
+};
+type Name = keyof typeof identifiers;
+const commonName = objectIdentifier(objectIdentifiers.commonName);
+const [answersMethod, issuersMethod] = ['1.3.6.1.5.5.7.48.1', '1.3.6.1.5.5.7.48.2'].map(objectIdentifier) as [
+  Buffer,
+  Buffer,
+];
 
 function complaintsOf(bytes: Buffer, expected: Expected): string[] {
   let body: ReturnType<typeof readBody>;
@@ -63,20 +82,19 @@ function complaintsOf(bytes: Buffer, expected: Expected): string[] {
 }
 
 /** RFC 5280 appendix A: one common name. */
-const nameOf = (commonName: string) =>
-  sequence(set(sequence(objectIdentifier(objectIdentifiers.commonName), utf8String(commonName))));
+const nameOf = (name: string) => sequence(set(sequence(commonName, utf8String(name))));
 
 /** Each that belongs there once, as it belongs there, and no other. */
 function extensionComplaints(found: readonly BodyExtension[], expected: Expected): string[] {
   const wanted = extensionsOf(expected);
-  const known = wanted.flatMap(({ name, id, critical, value }) => {
-    const [one, ...more] = found.filter((extension) => extension.id.equals(objectIdentifier(id)));
+  const known = wanted.flatMap(({ name, critical, value }) => {
+    const [one, ...more] = found.filter(({ id }) => id.equals(identifiers[name]));
     if (!one) return [`it has no ${name}`];
     if (more.length > 0) return [`it has ${name} twice`];
     if (one.critical !== critical) return [`its ${name} is ${critical ? 'not ' : ''}critical`];
     return one.value.equals(value) ? [] : [`its ${name} is another one than its profile has`];
   });
-  const unknown = found.filter(({ id }) => !wanted.some((one) => id.equals(objectIdentifier(one.id))));
+  const unknown = found.filter(({ id }) => !wanted.some(({ name }) => id.equals(identifiers[name])));
   return [
     ...known,
     ...unknown.map(({ id }) => `it has an extension that its profile does not (${id.toString('hex')})`),
@@ -84,8 +102,7 @@ function extensionComplaints(found: readonly BodyExtension[], expected: Expected
 }
 
 interface Wanted {
-  name: string;
-  id: string;
+  name: Name;
   critical: boolean;
   value: Buffer;
 }
@@ -103,25 +120,24 @@ const digitalSignature = Buffer.of(0x03, 0x02, 0x07, 0x80);
 /** RFC 5280 §4.2. */
 function extensionsOf({ publicKey, purpose, uri, hosts, addresses, issuer }: Expected): Wanted[] {
   const { lists = [], answers = [], issuers = [] } = addresses ?? {};
-  const wanted = (name: string, id: string, value: Buffer, critical = false): Wanted => ({ name, id, critical, value });
-  const usage = sequence(...usages[purpose].map((one) => objectIdentifier(one)));
+  const wanted = (name: Name, value: Buffer, critical = false): Wanted => ({ name, critical, value });
+  const usage = sequence(...usages[purpose].map(objectIdentifier));
   return [
-    wanted('basicConstraints', '2.5.29.19', sequence(), true),
-    wanted('keyUsage', '2.5.29.15', digitalSignature, true),
-    wanted('subjectKeyIdentifier', '2.5.29.14', octetString(keyIdentifier(publicKey))),
-    wanted('authorityKeyIdentifier', '2.5.29.35', sequence(element(0x80, keyIdentifier(issuer.publicKey)))),
-    wanted('extKeyUsage', '2.5.29.37', usage),
-    wanted('subjectAltName', '2.5.29.17', sequence(uriName(uri), ...hosts.map(hostName))),
-    ...(purpose === 'ocsp' ? [wanted('ocsp-nocheck', objectIdentifiers.ocspNoCheck, Buffer.of(0x05, 0))] : []),
-    ...(lists.length > 0 ? [wanted('cRLDistributionPoints', '2.5.29.31', sequence(...lists.map(point)))] : []),
+    wanted('basicConstraints', sequence(), true),
+    wanted('keyUsage', digitalSignature, true),
+    wanted('subjectKeyIdentifier', octetString(keyIdentifier(publicKey))),
+    wanted('authorityKeyIdentifier', sequence(element(0x80, keyIdentifier(issuer.publicKey)))),
+    wanted('extKeyUsage', usage),
+    wanted('subjectAltName', sequence(uriName(uri), ...hosts.map(hostName))),
+    ...(purpose === 'ocsp' ? [wanted('ocsp-nocheck', Buffer.of(0x05, 0))] : []),
+    ...(lists.length > 0 ? [wanted('cRLDistributionPoints', sequence(...lists.map(point)))] : []),
     ...(answers.length + issuers.length > 0
       ? [
           wanted(
             'authorityInfoAccess',
-            '1.3.6.1.5.5.7.1.1',
             sequence(
-              ...answers.map((url) => access('1.3.6.1.5.5.7.48.1', url)),
-              ...issuers.map((url) => access('1.3.6.1.5.5.7.48.2', url)),
+              ...answers.map((url) => access(answersMethod, url)),
+              ...issuers.map((url) => access(issuersMethod, url)),
             ),
           ),
         ]
@@ -135,19 +151,8 @@ function hostName(host: string): Buffer {
   return isIP(host) === 0 ? element(0x82, Buffer.from(host)) : element(0x87, addressBytes(host));
 }
 
-/** RFC 5280 §4.2.1.6: four or sixteen bytes. */
-function addressBytes(host: string): Buffer {
-  if (isIP(host) === 4) return Buffer.from(host.split('.').map(Number));
-  // As the address is written in a URL: groups of hex digits, and at most one gap.
-  const [head = '', tail] = new URL(`http://[${host}]`).hostname.slice(1, -1).split('::');
-  const groups = (text: string) => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
-  const [first, last] = [groups(head), groups(tail ?? '')];
-  const all = [...first, ...new Array<number>(8 - first.length - last.length).fill(0), ...last];
-  return Buffer.from(all.flatMap((group) => [group >> 8, group & 0xff]));
-}
-
 const point = (url: string) => sequence(element(0xa0, element(0xa0, uriName(url))));
-const access = (method: string, url: string) => sequence(objectIdentifier(method), uriName(url));
+const access = (method: Buffer, url: string) => sequence(method, uriName(url));
 
 /** RFC 7093 §2 method 1. */
 const keyIdentifier = (publicKey: Buffer) => createHash('sha256').update(keyBitsIn(publicKey)).digest().subarray(0, 20);

@@ -1,41 +1,10 @@
+import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
-import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
-import {
-  AccessDescription,
-  AlgorithmIdentifier,
-  AuthorityInfoAccessSyntax,
-  AuthorityKeyIdentifier,
-  BasicConstraints,
-  Certificate,
-  CRLDistributionPoints,
-  DistributionPoint,
-  DistributionPointName,
-  ExtendedKeyUsage,
-  Extension,
-  Extensions,
-  GeneralName,
-  id_ad_caIssuers,
-  id_ad_ocsp,
-  id_ce_authorityKeyIdentifier,
-  id_ce_basicConstraints,
-  id_ce_cRLDistributionPoints,
-  id_ce_extKeyUsage,
-  id_ce_keyUsage,
-  id_ce_subjectAltName,
-  id_ce_subjectKeyIdentifier,
-  id_pe_authorityInfoAccess,
-  KeyIdentifier,
-  KeyUsage,
-  KeyUsageFlags,
-  SubjectAlternativeName,
-  SubjectKeyIdentifier,
-  SubjectPublicKeyInfo,
-  TBSCertificate,
-  Validity,
-  Version,
-} from '@peculiar/asn1-x509';
-import { objectIdentifiers, type Purpose } from '@portcullis/contract';
-import { arrayBuffer, keyIdentifier, keyIdentifierIn, nameOf, subjectNameIn } from './certificate-parts.ts';
+import { der, objectIdentifiers, type Purpose } from '@portcullis/contract';
+import { addressBytes, extension, keyIdentifier, nameOf, subjectOf } from './certificate-parts.ts';
+
+const { sequence, integer, integerOf, boolean, objectIdentifier, octetString, element, explicit, time, bitString } =
+  der;
 
 /** What signs: the algorithm's identifier and the act. */
 export interface SignatureMaker {
@@ -48,12 +17,12 @@ export interface CertificateFields {
   /** 16 bytes; made positive by clearing the first bit (RFC 5280 §4.1.2.2). */
   serial: Uint8Array;
   issuer: string;
-  issuerPublicKey: Uint8Array;
+  issuerPublicKey: Buffer;
   /** The issuer's certificate in DER, where another maker wrote it: its name and its key's identifier are taken from there as they are. */
-  issuerCertificate?: Uint8Array;
+  issuerCertificate?: Buffer;
   subject: string;
   /** SubjectPublicKeyInfo in DER. */
-  publicKey: Uint8Array;
+  publicKey: Buffer;
   notBefore: number;
   notAfter: number;
   /** Of a certificate authority: how many more may follow below it. */
@@ -66,109 +35,109 @@ export interface CertificateFields {
   addresses?: { lists: string[]; answers: string[]; issuers: string[] };
 }
 
-/** The certificate in DER, signed. `check` sees what would be signed, and may throw: then nothing is. */
+const version3 = explicit(0, integer(2));
+const nullValue = element(0x05);
+
+/** The certificate in DER, signed (RFC 5280 §4.1). `check` sees what would be signed, and may throw: then nothing is. */
 export async function makeCertificate(
   fields: CertificateFields,
   signer: SignatureMaker,
   check: (body: Buffer) => void = () => undefined,
 ): Promise<Buffer> {
-  const algorithm = new AlgorithmIdentifier({ algorithm: signer.algorithm, ...parametersOf(signer) });
-  const body = new TBSCertificate({
-    version: Version.v3,
-    serialNumber: arrayBuffer(fields.serial),
-    signature: algorithm,
-    issuer: fields.issuerCertificate ? subjectNameIn(fields.issuerCertificate) : nameOf(fields.issuer),
-    validity: new Validity({ notBefore: new Date(fields.notBefore), notAfter: new Date(fields.notAfter) }),
-    subject: nameOf(fields.subject),
-    subjectPublicKeyInfo: AsnConvert.parse(fields.publicKey, SubjectPublicKeyInfo),
-    extensions: new Extensions(extensionsOf(fields)),
-  });
-  const bytes = AsnConvert.serialize(body);
-  check(Buffer.from(bytes));
-  const certificate = new Certificate({
-    tbsCertificate: body,
-    signatureAlgorithm: algorithm,
-    signatureValue: arrayBuffer(await signer.sign(new Uint8Array(bytes))),
-  });
-  certificate.tbsCertificateRaw = bytes;
-  return Buffer.from(AsnConvert.serialize(certificate));
+  const algorithm = algorithmOf(signer);
+  const issuer = fields.issuerCertificate && subjectOf(fields.issuerCertificate);
+  const body = sequence(
+    version3,
+    integerOf(fields.serial),
+    algorithm,
+    issuer?.name ?? nameOf(fields.issuer),
+    sequence(time(fields.notBefore), time(fields.notAfter)),
+    nameOf(fields.subject),
+    fields.publicKey,
+    explicit(3, sequence(...extensionsOf(fields, issuer?.keyIdentifier ?? keyIdentifier(fields.issuerPublicKey)))),
+  );
+  check(body);
+  return sequence(body, algorithm, bitString(await signer.sign(body)));
 }
 
-function extensionsOf(fields: CertificateFields): Extension[] {
-  const { authority, purposes } = fields;
-  const names = [
-    ...(fields.uris ?? []).map((uri) => new GeneralName({ uniformResourceIdentifier: uri })),
-    ...(fields.hosts ?? []).map((host) => new GeneralName(isIP(host) ? { iPAddress: host } : { dNSName: host })),
-  ];
-  const constraints = authority
-    ? new BasicConstraints({ cA: true, pathLenConstraint: authority.pathLength })
-    : new BasicConstraints({ cA: false });
-  const usage = authority ? KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign : KeyUsageFlags.digitalSignature;
-  return [
-    extension(id_ce_basicConstraints, true, constraints),
-    extension(id_ce_keyUsage, true, new KeyUsage(usage)),
-    extension(id_ce_subjectKeyIdentifier, false, new SubjectKeyIdentifier(keyIdentifier(fields.publicKey))),
-    extension(
-      id_ce_authorityKeyIdentifier,
-      false,
-      new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(issuerIdentifier(fields)) }),
-    ),
-    ...(purposes ? [extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage(purposes.flatMap(usagesOf)))] : []),
-    ...(purposes?.includes('ocsp') ? [noCheck] : []),
-    ...(names.length > 0 ? [extension(id_ce_subjectAltName, false, new SubjectAlternativeName(names))] : []),
-    ...(fields.addresses ? addressesOf(fields.addresses) : []),
-  ];
+function algorithmOf({ algorithm }: SignatureMaker): Buffer {
+  const parameters = algorithm === objectIdentifiers.sha256WithRsaEncryption ? [nullValue] : [];
+  return sequence(objectIdentifier(algorithm), ...parameters);
 }
+
+/** RFC 5280 §4.2.1 and §4.2.2. */
+const identifiers = {
+  subjectKey: objectIdentifier('2.5.29.14'),
+  keyUsage: objectIdentifier('2.5.29.15'),
+  alternativeName: objectIdentifier('2.5.29.17'),
+  basicConstraints: objectIdentifier('2.5.29.19'),
+  distributionPoints: objectIdentifier('2.5.29.31'),
+  authorityKey: objectIdentifier('2.5.29.35'),
+  extendedUsage: objectIdentifier('2.5.29.37'),
+  authorityAccess: objectIdentifier('1.3.6.1.5.5.7.1.1'),
+  answers: objectIdentifier('1.3.6.1.5.5.7.48.1'),
+  issuers: objectIdentifier('1.3.6.1.5.5.7.48.2'),
+};
 
 /** Nobody asks about whoever answers (RFC 6960 §4.2.2.2.1); its value is NULL. */
-const noCheck = new Extension({
-  extnID: objectIdentifiers.ocspNoCheck,
-  critical: false,
-  extnValue: new OctetString(Uint8Array.of(0x05, 0x00)),
-});
-
-/** NULL is written for null, and nothing for undefined. */
-function parametersOf({ algorithm }: SignatureMaker): { parameters?: null } {
-  return algorithm === objectIdentifiers.sha256WithRsaEncryption ? { parameters: null } : {};
-}
-
-function issuerIdentifier({ issuerCertificate, issuerPublicKey }: CertificateFields): ArrayBuffer {
-  return (issuerCertificate && keyIdentifierIn(issuerCertificate)) ?? keyIdentifier(issuerPublicKey);
-}
-
-function addressesOf({ lists, answers, issuers }: NonNullable<CertificateFields['addresses']>): Extension[] {
-  const uri = (address: string) => new GeneralName({ uniformResourceIdentifier: address });
-  const point = (address: string) =>
-    new DistributionPoint({ distributionPoint: new DistributionPointName({ fullName: [uri(address)] }) });
-  const access = (accessMethod: string) => (address: string) =>
-    new AccessDescription({ accessMethod, accessLocation: uri(address) });
-  const accesses = [...answers.map(access(id_ad_ocsp)), ...issuers.map(access(id_ad_caIssuers))];
-  return [
-    ...(lists.length > 0
-      ? [extension(id_ce_cRLDistributionPoints, false, new CRLDistributionPoints(lists.map(point)))]
-      : []),
-    ...(accesses.length > 0
-      ? [extension(id_pe_authorityInfoAccess, false, new AuthorityInfoAccessSyntax(accesses))]
-      : []),
-  ];
-}
+const noCheck = extension(objectIdentifier(objectIdentifiers.ocspNoCheck), nullValue);
+const leafConstraints = extension(identifiers.basicConstraints, sequence(), true);
+/** Named bits, without the zeros at their end (X.690 §11.2.2): digitalSignature; keyCertSign and cRLSign (RFC 5280 §4.2.1.3). */
+const leafUsage = extension(identifiers.keyUsage, element(0x03, Buffer.of(7, 0x80)), true);
+const authorityUsage = extension(identifiers.keyUsage, element(0x03, Buffer.of(1, 0x06)), true);
 
 /**
  * Of publication RFC 9336, and with it the one that `openssl cms -verify` demands when it is told nothing: by that alone it takes no other
  * certificate of the fleet.
  */
-const usages: Record<Purpose, readonly string[]> = {
+const usages = {
   client: [objectIdentifiers.clientAuth],
   server: [objectIdentifiers.serverAuth],
   publication: [objectIdentifiers.documentSigning, objectIdentifiers.emailProtection],
   label: [objectIdentifiers.documentSigning],
   ocsp: [objectIdentifiers.ocspSigning],
-};
+} as const satisfies Record<Purpose, readonly string[]>;
 
-function usagesOf(purpose: Purpose): readonly string[] {
-  return usages[purpose];
+const usagesOf = (purpose: Purpose) => usages[purpose].map(objectIdentifier);
+
+function extensionsOf(
+  { authority, publicKey, purposes, uris = [], hosts = [], addresses }: CertificateFields,
+  issuerKey: Buffer,
+): Buffer[] {
+  const names = [...uris.map(uriName), ...hosts.map(hostName)];
+  const constraints = authority && sequence(boolean(true), integer(authority.pathLength));
+  return [
+    constraints ? extension(identifiers.basicConstraints, constraints, true) : leafConstraints,
+    authority ? authorityUsage : leafUsage,
+    extension(identifiers.subjectKey, octetString(keyIdentifier(publicKey))),
+    extension(identifiers.authorityKey, sequence(element(0x80, issuerKey))),
+    ...(purposes ? [extension(identifiers.extendedUsage, sequence(...purposes.flatMap(usagesOf)))] : []),
+    ...(purposes?.includes('ocsp') ? [noCheck] : []),
+    ...(names.length > 0 ? [extension(identifiers.alternativeName, sequence(...names))] : []),
+    ...(addresses ? addressesOf(addresses) : []),
+  ];
 }
 
-function extension(extnID: string, critical: boolean, value: object): Extension {
-  return new Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
+function addressesOf({ lists, answers, issuers }: NonNullable<CertificateFields['addresses']>): Buffer[] {
+  const point = (address: string) => sequence(explicit(0, explicit(0, uriName(address))));
+  const access = (method: Buffer) => (address: string) => sequence(method, uriName(address));
+  const accesses = [...answers.map(access(identifiers.answers)), ...issuers.map(access(identifiers.issuers))];
+  return [
+    ...(lists.length > 0 ? [extension(identifiers.distributionPoints, sequence(...lists.map(point)))] : []),
+    ...(accesses.length > 0 ? [extension(identifiers.authorityAccess, sequence(...accesses))] : []),
+  ];
+}
+
+/** GeneralNames (RFC 5280 §4.2.1.6). */
+const uriName = (uri: string) => element(0x86, ia5(uri));
+const hostName = (host: string) => (isIP(host) === 0 ? element(0x82, ia5(host)) : element(0x87, addressBytes(host)));
+
+/** Whoever asks for a name has it checked before. */
+function ia5(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  assert(
+    bytes.every((byte) => byte < 0x80),
+    `a name of a certificate is ASCII, which "${text}" is not`,
+  );
+  return bytes;
 }

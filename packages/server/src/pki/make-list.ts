@@ -1,13 +1,12 @@
 import { setImmediate as aTurn } from 'node:timers/promises';
-import { AsnConvert } from '@peculiar/asn1-schema';
 import { der } from '@portcullis/contract';
-import { keyIdentifier, nameOf } from './certificate-parts.ts';
+import { extension, keyIdentifier, nameOf } from './certificate-parts.ts';
 import type { SignatureMaker } from './make-certificate.ts';
 
 export interface ListFields {
   /** Common name. */
   issuer: string;
-  issuerPublicKey: Uint8Array;
+  issuerPublicKey: Buffer;
   /** Rises with each list of this issuer (RFC 5280 §5.2.3). */
   number: number;
   /** Milliseconds since 1970, as all times here. */
@@ -16,10 +15,10 @@ export interface ListFields {
   entries: readonly { serial: Uint8Array; revokedAt: number }[];
 }
 
-const { sequence, integer, integerOf, time, explicit, objectIdentifier, octetString, element, bitString } = der;
+const { sequence, integer, integerOf, time, explicit, objectIdentifier, element, bitString } = der;
 /** Some milliseconds' worth. */
 const entriesInATurn = 2_000;
-const [authorityKeyIdentifier, crlNumber] = ['2.5.29.35', '2.5.29.20'];
+const [authorityKeyIdentifier, crlNumber] = ['2.5.29.35', '2.5.29.20'].map(objectIdentifier) as [Buffer, Buffer];
 
 /**
  * A complete list of one issuer in DER, signed (RFC 5280 §5). Entries have no extensions, and the list no issuingDistributionPoint: some
@@ -29,11 +28,11 @@ export async function makeList(fields: ListFields, signer: SignatureMaker): Prom
   const { number, thisUpdate, nextUpdate, entries, issuer, issuerPublicKey } = fields;
   const algorithm = sequence(objectIdentifier(signer.algorithm));
   const [version2, keyIdentifierTag] = [1, 0x80];
-  const authority = sequence(element(keyIdentifierTag, new Uint8Array(keyIdentifier(issuerPublicKey))));
+  const authority = sequence(element(keyIdentifierTag, keyIdentifier(issuerPublicKey)));
   const body = sequence(
     integer(version2),
     algorithm,
-    new Uint8Array(AsnConvert.serialize(nameOf(issuer))),
+    nameOf(issuer),
     time(thisUpdate),
     time(nextUpdate),
     // §5.1.2.6: where there is none, the member is absent.
@@ -52,7 +51,5 @@ async function joined(entries: ListFields['entries']): Promise<Buffer> {
   }
   return Buffer.concat(pieces);
 }
-
-const extension = (id: string, value: Uint8Array) => sequence(objectIdentifier(id), octetString(value));
 
 const revoked = ({ serial, revokedAt }: ListFields['entries'][number]) => sequence(integerOf(serial), time(revokedAt));

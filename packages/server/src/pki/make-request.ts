@@ -1,24 +1,15 @@
-import { Attributes, CertificationRequest, CertificationRequestInfo } from '@peculiar/asn1-csr';
-import { AsnConvert } from '@peculiar/asn1-schema';
-import { AlgorithmIdentifier, SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
+import { der } from '@portcullis/contract';
 import { nameOf } from './certificate-parts.ts';
 import type { SignatureMaker } from './make-certificate.ts';
 
-/** A PKCS#10 request in DER (RFC 2986), signed by the key that it asks for. */
+const { sequence, integer, explicit, objectIdentifier, bitString } = der;
+const [version1, noAttributes] = [integer(0), explicit(0)];
+
+/** A PKCS#10 request in DER (RFC 2986), signed by the key that it asks for. `publicKey`: SubjectPublicKeyInfo in DER. */
 export async function makeRequest(
   { subject, publicKey }: { subject: string; publicKey: Uint8Array },
   signer: SignatureMaker,
 ): Promise<Buffer> {
-  const information = new CertificationRequestInfo({
-    subject: nameOf(subject),
-    subjectPKInfo: AsnConvert.parse(publicKey, SubjectPublicKeyInfo),
-    attributes: new Attributes(),
-  });
-  const bytes = new Uint8Array(AsnConvert.serialize(information));
-  const request = new CertificationRequest({
-    certificationRequestInfo: information,
-    signatureAlgorithm: new AlgorithmIdentifier({ algorithm: signer.algorithm }),
-    signature: new Uint8Array(await signer.sign(bytes)).buffer,
-  });
-  return Buffer.from(AsnConvert.serialize(request));
+  const information = sequence(version1, nameOf(subject), publicKey, noAttributes);
+  return sequence(information, sequence(objectIdentifier(signer.algorithm)), bitString(await signer.sign(information)));
 }

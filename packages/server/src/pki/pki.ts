@@ -6,6 +6,7 @@
  * Refuses to know: clocks, disks, networks, randomness, and who may have what.
  */
 
+export { addressBytes, subjectOf } from './certificate-parts.ts';
 export { certsOnly } from './certs-only.ts';
 export { encryptKey } from './encrypted-key.ts';
 export { joseAlgorithmOf, joseSignature } from './jose.ts';
@@ -34,7 +35,6 @@ export {
   type StatusRefusal,
   type StatusSigner,
   statusRefusals,
-  subjectOf,
 } from './status-answer.ts';
 export { requireDer } from './strict-der.ts';
 export { type Presented, verifyPresented } from './verify-presented.ts';

@@ -51,7 +51,8 @@ export function readBody(bytes: Buffer): CertificateBody {
 
 const timeIn = (validity: DerReader) => validity.whole(validity.next === utcTime ? utcTime : generalizedTime);
 
-function extensionsIn(outer: DerReader): BodyExtension[] {
+/** `outer`: what `[3]` is around. @throws {PortcullisError} `request_malformed` */
+export function extensionsIn(outer: DerReader): BodyExtension[] {
   const list = outer.within(tags.sequence);
   outer.end();
   const found: BodyExtension[] = [];

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { der, reasonNumbers } from '@portcullis/contract';
+import { subjectOf } from './certificate-parts.ts';
 import type { StatusHash } from './parse-status-request.ts';
-import { contextTag, DerReader, tags } from './read-der.ts';
+import { contextTag, tags } from './read-der.ts';
 
 /** Who signs answers for one issuer: what that issuer delegated it to (RFC 6960 §4.2.2.2). */
 export interface StatusSigner {
@@ -87,20 +88,6 @@ export const statusRefusals = Object.fromEntries(
 export interface IssuerHashes {
   name: Buffer;
   key: Buffer;
-}
-
-/** `der`: a certificate that was checked. @throws {PortcullisError} `request_malformed` for what is none */
-export function subjectOf(certificate: Buffer): { name: Buffer; key: Buffer } {
-  const body = new DerReader(certificate).within(tags.sequence).within(tags.sequence);
-  body.optional(contextTag(0));
-  body.read(tags.integer);
-  // The signature's algorithm, the issuer, the validity.
-  for (let skipped = 0; skipped < 3; skipped++) body.read(tags.sequence);
-  const name = body.whole(tags.sequence);
-  const publicKey = body.within(tags.sequence);
-  publicKey.read(tags.sequence);
-  // After the byte that counts unused bits, of which a key has none.
-  return { name, key: publicKey.read(tags.bits).subarray(1) };
 }
 
 /** How questions name the issuer with this certificate (RFC 6960 §4.1.1). */
