@@ -106,7 +106,7 @@ async function open(context: TestContext, algorithm: KeyAlgorithm): Promise<Grou
 /** As whoever enrols has it done: the request checked, the certificate made, and on record by a revision of its own. */
 async function issueOne({ records, issuance }: Ground, { subject, request }: Asked): Promise<void> {
   const signed = await issuance.issue(await issuance.check({ subject, kind: 'device', request, asking }));
-  const entry = { actor: subject, action: 'certificates.enrol' };
+  const entry = { actor: subject, action: 'certificates.enrol', together: true };
   await records.journal.change(entry, (change) => issuance.record(change, signed));
 }
 

@@ -12,6 +12,7 @@ import { coapProperties } from '../packages/server/src/gate/listeners/coap/coap.
 import { mqttProperties } from '../packages/server/src/gate/listeners/mqtt/mqtt.fuzz.ts';
 import { ocspProperties } from '../packages/server/src/ocsp/ocsp.fuzz.ts';
 import { payloadProperties } from '../packages/server/src/payloads/payloads.fuzz.ts';
+import { pkcs10Properties } from '../packages/server/src/pki/pkcs10.fuzz.ts';
 
 const known: Record<string, Record<string, unknown>> = {
   coap: coapProperties,
@@ -20,6 +21,7 @@ const known: Record<string, Record<string, unknown>> = {
   mqtt: mqttProperties,
   ocsp: ocspProperties,
   payloads: payloadProperties,
+  pkcs10: pkcs10Properties,
   seal: sealProperties,
   tokens: tokenProperties,
 };

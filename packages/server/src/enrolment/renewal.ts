@@ -47,7 +47,7 @@ async function successor(
   await requireRenewable(parts, old);
   await parts.store.read((db) => requireNotTooSoon(parts, db, old.subject));
   const signed = await parts.issuance.issue(permit);
-  const entry = { actor: old.subject, action: 'certificates.renew' };
+  const entry = { actor: old.subject, action: 'certificates.renew', together: true };
   const { der } = await changeOnce(parts.journal, entry, {
     done: ({ db }) => successorOf(db, old.fingerprint, keyHash),
     work: async (change) => {
@@ -196,7 +196,7 @@ export async function confirm(
 async function setConfirmed(parts: EnrolmentParts, { subject, fingerprint }: CertificateRow): Promise<void> {
   const others = await changeOnce<CertificateRow[]>(
     parts.journal,
-    { actor: subject, action: 'certificates.confirm' },
+    { actor: subject, action: 'certificates.confirm', together: true },
     {
       done: async ({ db }) => {
         const row = await parts.revocation.find(fingerprint, db);

@@ -133,7 +133,7 @@ export async function issueFor(
   const known = await parts.store.read((db) => repeated(parts, db, row.id, keyHash));
   if (known) return given(known.der);
   const signed = await parts.issuance.issue(permit);
-  const entry = { actor: row.subject, action: 'certificates.enrol' };
+  const entry = { actor: row.subject, action: 'certificates.enrol', together: true };
   const { der } = await changeOnce<{ der: Uint8Array }>(parts.journal, entry, {
     done: ({ db }) => repeated(parts, db, row.id, keyHash),
     work: async (change) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHash, createPublicKey } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import {
   type FleetName,
   type KeyAlgorithm,
@@ -9,7 +9,7 @@ import {
   type SubjectId,
   subjectUri,
 } from '@portcullis/contract';
-import { parseRequest } from '../pki/pki.ts';
+import { parseRequestAside } from '../pki/pki.ts';
 import { labelProfile, ocspProfile, type Profile, profiles, publicationProfile, serverProfile } from './profiles.ts';
 import type { Asking, RequestPolicies } from './request-policies.ts';
 
@@ -80,11 +80,11 @@ export interface CheckParts {
 }
 
 export async function check({ fleet, taken, policies, validMs }: CheckParts, asked: CheckRequest): Promise<Permit> {
-  const { publicKey } = parseRequest(asked.request);
+  const { publicKey, key } = await parseRequestAside(asked.request);
   const subject = asked.subject as SubjectId;
   const profile = profileOf(asked);
   // The others are made by our own processes, as the client's own key is.
-  if (profile.purpose === 'client') requireTaken(publicKey, asked.kind, taken(asked.kind));
+  if (profile.purpose === 'client') requireTaken(key, asked.kind, taken(asked.kind));
   if (profile.purpose === 'client' && !asked.trial) {
     const { asking } = asked;
     assert(asking !== undefined, 'who asks for a client certificate is said');
@@ -95,9 +95,8 @@ export async function check({ fleet, taken, policies, validMs }: CheckParts, ask
   return Permit.of({ subject, kind, profile, publicKey, uri, hosts, issuer });
 }
 
-function requireTaken(spki: Buffer, kind: Kind, taken: readonly KeyAlgorithm[] | undefined): void {
+function requireTaken(key: KeyObject, kind: Kind, taken: readonly KeyAlgorithm[] | undefined): void {
   if (!taken) return;
-  const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
   const found = keyAlgorithmOf(key) ?? `of ${key.asymmetricKeyType}`;
   if (taken.some((one) => one === found)) return;
   const words = `the public key is ${found}; of a ${kind} it must be one of [${taken.join(', ')}]`;

@@ -117,9 +117,10 @@ export function positiveSerial(random: Buffer): Buffer {
   return serial;
 }
 
+/** Those of certificates that are made at once share a flush of the disk. */
 async function reserveSerial(store: Store, issuer: string, serial: Buffer, reservedAt: number): Promise<void> {
   const one = { issuer, serial: serial.toString('hex') };
-  await store.change(async (db) => {
+  await store.changeTogether(async (db) => {
     await requireUnused(db, one);
     await db
       .insertInto('serials')
@@ -130,8 +131,8 @@ async function reserveSerial(store: Store, issuer: string, serial: Buffer, reser
 
 /** What is on record keeps its serial in its own row. */
 async function requireUnused(db: Writer, { issuer, serial }: { issuer: string; serial: string }): Promise<void> {
-  for (const table of ['certificates', 'archivedCertificates'] as const) {
-    const used = db.selectFrom(table).select('serial').where('issuer', '=', issuer).where('serial', '=', serial);
-    assert(!(await used.executeTakeFirst()), `the serial ${serial} was drawn before`);
-  }
+  const of = (table: 'certificates' | 'archivedCertificates') =>
+    db.selectFrom(table).select('serial').where('issuer', '=', issuer).where('serial', '=', serial);
+  const used = await of('certificates').unionAll(of('archivedCertificates')).executeTakeFirst();
+  assert(!used, `the serial ${serial} was drawn before`);
 }

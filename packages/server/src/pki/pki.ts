@@ -14,7 +14,7 @@ export { contextMark, contextMarkBytes, keyCredentialName } from './key-names.ts
 export { type CertificateFields, makeCertificate, type SignatureMaker } from './make-certificate.ts';
 export { type ListFields, makeList } from './make-list.ts';
 export { makeRequest } from './make-request.ts';
-export { type ParsedRequest, parseRequest } from './parse-request.ts';
+export { type ParsedRequest, parseRequest, parseRequestAside } from './parse-request.ts';
 export {
   type CertificateId,
   parseStatusRequest,

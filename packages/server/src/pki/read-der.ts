@@ -8,6 +8,7 @@ export const tags = {
   boolean: 0x01,
   bits: 0x03,
   sequence: 0x30,
+  set: 0x31,
 } as const;
 /** `[number]` around what is within (X.690 §8.1.2). */
 export const contextTag = (number: number) => 0xa0 | number;
@@ -81,6 +82,21 @@ export class DerReader {
     if (length < 0x80 || (bytes === 2 && length < 0x100)) throw malformed(`has a length in too many bytes at ${at}`);
     return { length, from: at + 1 + bytes };
   }
+}
+
+/** `identifier`: an object identifier in DER, which was read. As people write it (X.690 §8.19). */
+export function dottedOf(identifier: Buffer): string {
+  const numbers: bigint[] = [];
+  let number = 0n;
+  for (const byte of new DerReader(identifier).read(tags.objectIdentifier)) {
+    number = (number << 7n) | BigInt(byte & 0x7f);
+    if (byte >= 0x80) continue;
+    numbers.push(number);
+    number = 0n;
+  }
+  const [first = 0n, ...rest] = numbers;
+  const root = first < 80n ? first / 40n : 2n;
+  return [root, first - root * 40n, ...rest].join('.');
 }
 
 function malformed(why: string): PortcullisError {

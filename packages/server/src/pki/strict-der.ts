@@ -1,4 +1,6 @@
 const depthMax = 32;
+/** Universal types (X.680 §8.4): what ends an indefinite length, and those that no structure of certificates or requests has. */
+const unknownTypes: readonly number[] = [0, 7, 8, 9, 11, 15];
 
 /**
  * Throws unless these bytes are one value in DER (X.690 §8.1, §10) and nothing behind it: lengths are definite and as short as can be, and
@@ -15,6 +17,7 @@ function requireValue(bytes: Buffer, start: number, depth: number): number {
   const tag = byteAt(bytes, start);
   // X.690 §8.1.2.4: numbers of tags above 30; nothing that is read here has one.
   if ((tag & 0x1f) === 0x1f) throw new Error('a tag has a number that nothing here has');
+  if (tag < 0x40 && unknownTypes.includes(tag & 0x1f)) throw new Error('a value has a type that nothing here has');
   const { from, end } = contentOf(bytes, start + 1);
   if (tag & 0x20) {
     let next = from;
@@ -37,7 +40,7 @@ function contentOf(bytes: Buffer, at: number): { from: number; end: number } {
   return { from, end: from + length };
 }
 
-/** X.690 §8.3.2, §11.1: one way to write a whole number, and one to write a truth. */
+/** X.690 §8.3.2, §8.19.2, §11.1: one way to write a whole number, an object identifier, and a truth. */
 function requireContent(tag: number, content: Buffer): void {
   const [first = 0, second = 0] = content;
   if (tag === 0x02) {
@@ -45,6 +48,17 @@ function requireContent(tag: number, content: Buffer): void {
     if (content.length === 0 || padded) throw new Error('a whole number is not the shortest');
   }
   if (tag === 0x01 && (content.length !== 1 || (first !== 0 && first !== 0xff))) throw new Error('a truth is neither');
+  if (tag === 0x06 && !isIdentifier(content)) throw new Error('an object identifier is none, or not the shortest');
+}
+
+/** Each of its numbers ends, and none begins with a zero that says nothing. */
+function isIdentifier(content: Buffer): boolean {
+  let isFirst = true;
+  for (const byte of content) {
+    if (isFirst && byte === 0x80) return false;
+    isFirst = byte < 0x80;
+  }
+  return isFirst && content.length > 0;
 }
 
 function byteAt(bytes: Buffer, at: number): number {

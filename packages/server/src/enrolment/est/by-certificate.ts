@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { type EstAnswer, PortcullisError } from '@portcullis/contract';
-import { fingerprintOf, parseRequest, readCertificate } from '../../pki/pki.ts';
+import { fingerprintOf, type ParsedRequest, parseRequestAside, readCertificate } from '../../pki/pki.ts';
 import type { CertificateRow } from '../../revocation/revocation.ts';
 import type { EnrolmentParts } from '../open.ts';
 import { sha256Hex, signedBy } from '../proof.ts';
@@ -33,7 +33,7 @@ export async function renewByCertificate(
   if (row?.purpose !== 'client' || !(await parts.store.read((db) => mayUseEst(db, row.subject)))) {
     throw new PortcullisError('renewal_refused', 'the client certificate is not one of this fleet that renews by EST');
   }
-  const wanted = parseRequest(request);
+  const wanted = await parseRequestAside(request);
   const vouched = isVouchedFor(row, leaf, wanted);
   if (!vouched) {
     const asked = { row, request: sha256Hex(request), publicKey: sha256Hex(wanted.publicKey) };
@@ -46,7 +46,7 @@ export async function renewByCertificate(
 function isVouchedFor(
   { fingerprint, publicKey: present }: CertificateRow,
   leaf: Buffer,
-  { publicKey, challengePassword }: ReturnType<typeof parseRequest>,
+  { publicKey, challengePassword }: ParsedRequest,
 ): boolean {
   if (sha256Hex(publicKey) === present) return true;
   if (challengePassword === undefined) return false;

@@ -5,6 +5,7 @@ import { PortcullisError } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import fc from 'fast-check';
 import { FleetCertificates } from '../../../test/fleet-certificates.ts';
+import { nearly } from '../../../test/nearly.ts';
 import { certsOnly, fromPem, parseRequest, requireDer, verifyPresented } from '../../pki/pki.ts';
 import { requestIn } from './wire.ts';
 
@@ -17,26 +18,6 @@ const leaf = await certificates.leaf({ subject: 'truck-1' });
 const [leafDer = Buffer.of(), issuerDer = Buffer.of()] = fromPem('CERTIFICATE', leaf.cert);
 const authorities = fromPem('CERTIFICATE', certificates.rootPem);
 const now = leaf.notBefore + 60_000;
-
-/** Bytes that are nearly right: some are other than they were, some are gone, some are there twice. */
-const nearly = (whole: Buffer) =>
-  fc
-    .array(
-      fc.record({
-        at: fc.nat(whole.length - 1),
-        how: fc.constantFrom('other', 'gone', 'twice', 'more'),
-        byte: fc.integer({ min: 0, max: 255 }),
-      }),
-      { minLength: 1, maxLength: 4 },
-    )
-    .map((changes) => changes.reduce(changed, whole));
-
-function changed(before: Buffer, { at, how, byte }: { at: number; how: string; byte: number }): Buffer {
-  const [head, tail] = [before.subarray(0, at), before.subarray(at)];
-  if (how === 'gone') return Buffer.concat([head, tail.subarray(1 + (byte % 8))]);
-  if (how === 'twice') return Buffer.concat([head, tail, tail.subarray(0, byte)]);
-  return Buffer.concat([head, Buffer.of(byte), tail.subarray(how === 'other' ? 1 : 0)]);
-}
 
 /** The codes that a stranger may be told of a request. */
 const told: readonly string[] = ['request_malformed', 'key_refused', 'request_signature_invalid'];
