@@ -19,6 +19,8 @@ const parts: Record<string, string> = {
     'what openssl, GnuTLS, NSS, strongSwan, nginx, HAProxy, curl, Node and Java make of the lists of revoked certificates that a desk gives, and of its answers by OCSP',
   'post-quantum':
     'a fleet of ML-DSA from its first day, with devices of other keys in it; and what openssl, curl, GnuTLS, Python, mosquitto_pub, nginx, HAProxy and three versions of Node make of it',
+  rollover:
+    'an issuer, then the root, of a real fleet are followed by others, with a device that sleeps through it and one that never wakes',
   containers: 'Containerfile and compose file, as far as that goes without an engine',
   operating: 'the other pages of docs/operating, from their first line to their last',
   tpm: 'docs/start-tpm.md with a software TPM: a device whose key is there, and what it does while that is away',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Kind } from '@portcullis/contract';
@@ -11,15 +12,16 @@ import { Buckets } from '../bounds/bounds.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
 import { openImports } from '../imports/imports.ts';
 import { openKeyCredentials } from '../key-credentials/key-credentials.ts';
-import { fileSeal } from '../keys/keys.ts';
+import { fileKeys, fileSeal } from '../keys/keys.ts';
 import { openCodes } from '../publication/codes.ts';
+import { openRollovers } from '../rollover/rollover.ts';
 import { openSignalIntake } from '../signals/signals.ts';
 import { createLog } from '../telemetry/telemetry.ts';
 import { byPeer, requireAdmitted } from './peer.ts';
 import type { Rooms } from './route.ts';
 import { apiRoutes } from './routes.ts';
 
-type Asked = { subject: string; kind: Kind; body: object; params?: object };
+type Asked = { subject: string; kind: Kind; body: object; params?: object; rollover?: 'trusted' | 'issuing' };
 
 const operator = { subject: 'op-4', kind: 'operator' } as const;
 const gate = { subject: 'gate-1', kind: 'gate' } as const;
@@ -88,6 +90,10 @@ const requests: Record<string, Asked> = {
   '/v1/signals/:source': { ...monitor, body: Buffer.from(firing), params: { source: 'mill' } },
   '/v1/publication-certificates': { ...desk, body: { request: '' } },
   '/v1/ocsp-certificates': { ...desk, body: { request: '' } },
+  '/v1/rollovers': { ...operator, body: { what: 'device', elsewhere: true } },
+  '/v1/rollovers/advance': { ...operator, body: {}, rollover: 'trusted' },
+  '/v1/rollovers/retirement': { ...operator, body: {}, rollover: 'issuing' },
+  '/v1/rollovers/abandonment': { ...operator, body: {}, rollover: 'trusted' },
 };
 /** What gates tell of themselves is kept in memory alone. */
 /** A desk carries what others ask, who prove it themselves; of its own it puts nothing on record. */
@@ -103,6 +109,8 @@ const carried = [
   'est',
   'time',
 ];
+/** Takes what a root has signed: `rollover/` has its test. */
+const signedElsewhere = ['/v1/rollovers/answer'];
 const withoutRecord = [
   ...['/v1/leases/release', '/v1/reports', '/v1/settlements', '/v1/signals/:source/trial'],
   ...carried.map((path) => `/v1/desk/${path}`),
@@ -117,7 +125,7 @@ const issuance = {
   renewAfter: () => 0,
 };
 
-async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
+async function open(context: TestContext, phase?: Asked['rollover']): Promise<Records & { rooms: Rooms }> {
   const records = await openRecords(context);
   for (const id of ['operator-1', 'op-4']) await putSubject(records, id, 'operator', {});
   await putSubject(records, 'gate-1', 'gate', {});
@@ -131,8 +139,23 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
     await db.insertInto('estRequests').values(asked).execute();
     const row = { ...maker, name: 'other', into: '{}', addedAt: 0, removed: 0 };
     await db.insertInto('factories').values(row).execute();
+    await db.insertInto('settings').values({ name: 'bundleVersion', value: '1' }).execute();
+    const times = { startedAt: 0, changedAt: 0 };
+    const under = { id: 1, what: 'issuer', leaves: '[]', comes: '[]', request: null, bundle: 1, ...times } as const;
+    if (phase)
+      await db
+        .insertInto('rollovers')
+        .values({ ...under, phase })
+        .execute();
   });
   for (const id of ['operator-1', 'op-4', 'gate-1']) await putCertificate(records, id, id);
+  const log = createLog({ role: 'authority', level: 'error' });
+  mkdirSync(join(records.directory, 'keys'));
+  const rollovers = await openRollovers({
+    ...{ ...records, fleet: 'fleet-1', keys: fileKeys(join(records.directory, 'keys')), log },
+    issuance: { ...issuance, issuers: () => [], reload: async () => undefined } as never,
+  });
+  context.after(() => rollovers[Symbol.asyncDispose]());
   // One that is over its limit, and one that is not.
   const two = usualSignals.replace('1000 in', '1 in') + usualSignals.replace('plant', 'mill');
   const signals = await signalsOver(records, { signals: two });
@@ -183,6 +206,7 @@ async function open(context: TestContext): Promise<Records & { rooms: Rooms }> {
       keyCredentials,
       feed,
       rules,
+      rollovers,
       issuance,
       hosts: [],
       serverCertificates,
@@ -204,12 +228,12 @@ const record = ({ store }: Records) =>
 
 test('every route that takes a body is in one of these lists', () => {
   const routes = apiRoutes.filter(({ method }) => method === 'POST').map(({ path }) => path);
-  assert.deepEqual(routes.toSorted(), [...Object.keys(requests), ...withoutRecord].toSorted());
+  assert.deepEqual(routes.toSorted(), [...Object.keys(requests), ...signedElsewhere, ...withoutRecord].toSorted());
 });
 
-for (const [path, { subject, kind, ...asked }] of Object.entries(requests)) {
+for (const [path, { subject, kind, rollover, ...asked }] of Object.entries(requests)) {
   test(`P9: ${path} puts nothing on record for a certificate that an earlier revision cut`, async (context) => {
-    const records = await open(context);
+    const records = await open(context, rollover);
     const row = apiRoutes.find((one) => one.method === 'POST' && one.path === path);
     const [certificate] = (await records.revocation.list({ subject: subjectId(subject), limit: 1 })).items;
     const peer = await requireAdmitted(records, certificate?.fingerprint, [kind]);

@@ -62,6 +62,8 @@ const operands: Record<string, string[]> = {
   delivery: [join(import.meta.dirname, 'cli.ts')],
   arrival: ['a-1'],
   step: ['pickup'],
+  what: ['device'],
+  answer: [join(import.meta.dirname, 'cli.ts')],
   file: [join(home, 'none', 'lane.yaml')],
   shipment: ['box-1'],
   kind: ['device'],
@@ -137,7 +139,7 @@ for (const leaf of usual) {
 
 /** These use the files and the store themselves; and who is down is what "status" tells, as its result. */
 const onTheStore =
-  /^(config|upgrade|journey check|rule check|policy test|journal verify|operator (add|export)|gate accept|status|backup|restore)/;
+  /^(config|upgrade|journey check|rule check|policy test|journal verify|operator (add|export|renew)|gate accept|status|backup|restore)/;
 for (const leaf of usual.filter(({ words }) => !onTheStore.test(words.join(' ')))) {
   test(`"${leaf.words.join(' ')}" with the authority down names host and port, and asks`, async () => {
     const ended = await run(...completed(leaf), '--fleet', fleet, '--json');

@@ -1,6 +1,7 @@
 /** The operator's own credential, renewed by whichever command finds it due: nobody comes back after a year to a credential that is over. */
 import { existsSync, mkdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
+import { PortcullisError } from '@portcullis/contract';
 import { confirm, credentialFileIn, makeDirectory, renew, type System, writeCredential } from '@portcullis/device';
 import { type Credential, failureOf, readCredential } from '@portcullis/device/client';
 import { proveToAuthority } from '../credentials/credentials.ts';
@@ -35,14 +36,21 @@ export async function renewOperator(own: Own): Promise<Credential> {
   }
 }
 
+/** Due or not. @throws {PortcullisError} `renewal_refused`, `renewal_too_soon`, `server_unreachable`, and `credential_unusable` where another command renews it */
+export async function renewNow(own: Own): Promise<Credential> {
+  const next = await inTurn(own, () => renewed(own, true));
+  if (next) return next;
+  throw new PortcullisError('credential_unusable', 'another command renews this credential now; try again');
+}
+
 /**
  * The next pair is shown to the authority, stands in the operator's file once that took it, and is confirmed then, which ends the one before it: a
  * crash between any two of these steps leaves a pair that works there, and the next command goes on with it.
  */
-async function renewed({ directory, file, system, notice }: Own): Promise<Credential> {
+async function renewed({ directory, file, system, notice }: Own, isWanted = false): Promise<Credential> {
   const folder = folderIn(directory);
   const before = readCredential(file);
-  if (!isDue(before, system.now())) return before;
+  if (!isWanted && !isDue(before, system.now())) return before;
   const next = before.unconfirmed
     ? before
     : (unprovenIn(folder, before) ?? (await renew({ credential: before, directory: folder })));

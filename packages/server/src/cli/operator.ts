@@ -12,6 +12,7 @@ import {
 } from '@portcullis/device';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { realSystem } from '../telemetry/system.ts';
 import { directoryOf, type FleetOptions, operatorFileIn, withFleet } from './fleet-client.ts';
 import type { Output } from './output.ts';
 
@@ -32,6 +33,12 @@ export function operatorCommands(program: Command, output: Output): void {
     .description('give a new operator a credential; works on a stopped store too')
     .action((name: string, options: AddOptions) => addOperator(name, options, output));
   operator
+    .command('renew')
+    .description(
+      'renew the credential of this fleet directory now, also before it is due: it comes with the trust bundle that there is',
+    )
+    .action((options: FleetOptions) => renewOwn(options, output));
+  operator
     .command('export')
     .argument('<dir>')
     .description(
@@ -46,6 +53,18 @@ export function operatorCommands(program: Command, output: Output): void {
         `${subject}, until ${notAfter}: ${files.join(', ')}\nthe authority is at ${authority}`,
       );
     });
+}
+
+async function renewOwn(options: FleetOptions, output: Output): Promise<void> {
+  const directory = directoryOf(options);
+  const file = operatorFileIn(directory);
+  const { renewNow } = await import('./operator-renewal.ts');
+  const held = { directory, file, credential: readCredential(file), system: realSystem, notice: () => undefined };
+  const { subject, notAfter, bundleVersion } = await renewNow(held);
+  output.result(
+    { subject, notAfter, bundle: bundleVersion },
+    `${subject} until ${notAfter}, with version ${bundleVersion} of the bundle`,
+  );
 }
 
 async function addOperator(name: string, options: AddOptions, output: Output): Promise<void> {

@@ -264,7 +264,7 @@ class FleetRollovers implements Rollovers {
       comes: all.length > 0 ? all.map(({ name }) => name) : keysIn(row.comes),
       bundle: row.bundle,
       lacking: counts ? await this.#lackingOf(row) : none,
-      below: counts ? await belowIssuers(store, leaves, now) : none,
+      below: counts ? await belowIssuers(store, this.#losing(leaves), now) : none,
       tokens: counts && row.what === 'root' ? await olderTokens(store, bundle, now) : none,
     };
   }
@@ -281,6 +281,13 @@ class FleetRollovers implements Rollovers {
       db.selectFrom('bundles').selectAll().where('version', '=', version).executeTakeFirst(),
     );
     return row ?? { version, at: 0 };
+  }
+
+  /** Below a root that goes, those too that were retired before with certificates of theirs. */
+  #losing(leaves: readonly FleetIssuer[]): FleetIssuer[] {
+    const roots = leaves.filter(({ role }) => role === 'root').map(({ name }) => name);
+    const below = this.#parts.issuance.issuers().filter(({ issuer }) => roots.includes(issuer));
+    return [...new Set([...leaves, ...below])];
   }
 
   #named(keys: readonly string[]): FleetIssuer[] {

@@ -26,7 +26,7 @@ export const leaving = (issuers: readonly FleetIssuer[], what: RolloverRequest['
 export async function nextBundle(db: Writer, at: number): Promise<number> {
   const { value } = await db
     .updateTable('settings')
-    .set({ value: sql<string>`CAST(value AS INTEGER) + 1` })
+    .set({ value: sql<string>`CAST(CAST(value AS INTEGER) + 1 AS TEXT)` })
     .where('name', '=', 'bundleVersion')
     .returning('value')
     .executeTakeFirstOrThrow();

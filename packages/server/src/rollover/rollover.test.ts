@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { AlertsQuery } from '@portcullis/contract';
+import { AlertsQuery, PortcullisError } from '@portcullis/contract';
 import { openRolledFleet } from '../../test/rolled-fleet.ts';
 import { answerRequest, type FleetIssuer, makeRoot, parseRootRequest } from '../issuance/issuance.ts';
 import { fileKeys } from '../keys/keys.ts';
@@ -164,6 +164,8 @@ for (const what of ['device', 'root'] as const) {
     if (what === 'device') {
       await assert.rejects(rollovers.answer(by, JSON.stringify(strange.answer)), { code: 'file_unusable' });
     }
+    const cut = { ...by, requireAllowed: () => Promise.reject(new PortcullisError('not_authenticated', 'cut')) };
+    await assert.rejects(rollovers.answer(cut, JSON.stringify(answer)), { code: 'not_authenticated' });
     assert.equal((await rollovers.answer(by, JSON.stringify(answer))).phase, 'prepared');
     assert.deepEqual(
       names(issuance.bundle.roots),
