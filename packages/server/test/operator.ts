@@ -8,6 +8,7 @@ import {
   page,
   ReadingView,
   Receipt,
+  RolloversView,
   SubjectDelta,
   TokenCreated,
 } from '@portcullis/contract';
@@ -65,6 +66,10 @@ export class Operator {
   async gates(): Promise<GateView[]> {
     const { items } = await this.#get(`${this.#authority}/v1/gates`, z.strictObject({ items: z.array(GateView) }));
     return items;
+  }
+
+  rollovers(): Promise<RolloversView> {
+    return this.#get(`${this.#authority}/v1/rollovers`, RolloversView);
   }
 
   /** What a gate has stored of a subject and shows, oldest first. */

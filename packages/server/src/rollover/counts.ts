@@ -162,6 +162,25 @@ function issuedPage(db: Reader, issuer: string, after: string) {
     .execute();
 }
 
+/** Whether this subject keeps a client certificate that is of none of these. */
+export async function isAbove(
+  store: Store,
+  issuers: readonly FleetIssuer[],
+  { subject, now }: { subject: string; now: number },
+): Promise<boolean> {
+  const rows = await store.read((db) =>
+    db
+      .selectFrom('certificates')
+      .select('issuer')
+      .where('subject', '=', subject)
+      .where('purpose', '=', 'client')
+      .where('standing', '=', 'valid')
+      .where('notAfter', '>', now)
+      .execute(),
+  );
+  return rows.some(({ issuer }) => !issuers.some(({ name }) => name === issuer));
+}
+
 /** Whose token was made before the bundle, and could still be used: it names the roots of then. */
 export async function olderTokens(store: Store, { at }: BundleAt, now: number): Promise<Those> {
   const counted = new Counted();

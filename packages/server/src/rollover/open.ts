@@ -4,7 +4,7 @@ import { type FleetIssuer, type Issuance, serverLifetimeMs } from '../issuance/i
 import type { By, Journal } from '../journal/journal.ts';
 import type { Store, Writer } from '../storage/storage.ts';
 import { type Log, timestamp } from '../telemetry/telemetry.ts';
-import { belowIssuers, lackingBundle, lackingProcesses, olderTokens } from './counts.ts';
+import { belowIssuers, isAbove, lackingBundle, lackingProcesses, olderTokens } from './counts.ts';
 import { lookAtEnds } from './ends.ts';
 import { HeldBundles } from './held-bundles.ts';
 import { askElsewhere, type Coming, comingFor, type MakeParts, makeHere, takeElsewhere } from './make.ts';
@@ -72,6 +72,8 @@ class FleetRollovers implements Rollovers {
       const known = await store.read((db) => db.selectFrom('rollovers').selectAll().execute());
       const running = known.find(isUnderWay);
       if (running) throw underWay(running);
+      // The root's key may have been brought for this.
+      await issuance.reload();
       const issuers = issuance.issuers();
       const taken = new Set([...issuers.map(({ key }) => key), ...known.flatMap(({ comes }) => keysIn(comes))]);
       const coming = await comingFor(this.#parts, what, taken);
@@ -146,6 +148,7 @@ class FleetRollovers implements Rollovers {
   retire(by: By, { force = false }: { force?: boolean | undefined }): Promise<RolloverView> {
     return this.#step(by, { action: 'rollovers.retire', from: ['issuing'], force }, async (row) => {
       const { lacking, below, tokens } = await this.#viewOf(row);
+      await this.#requireStays(by, row);
       if (!force) {
         requireNobody(below, 'have certificates of what would go');
         requireNobody(lacking, `do not hold version ${row.bundle} of the bundle`);
@@ -163,6 +166,16 @@ class FleetRollovers implements Rollovers {
         return { phase: 'retiring', bundle: await nextBundle(db, at) };
       };
     });
+  }
+
+  /** Nobody shuts the door behind which they stand: after it the authority lets in who is below the new root alone. */
+  async #requireStays({ actor: subject }: By, row: Row): Promise<void> {
+    const { store, system } = this.#parts;
+    if (row.what !== 'root') return;
+    const losing = this.#losing(this.#named(keysIn(row.leaves)));
+    if (await isAbove(store, losing, { subject, now: system.now() })) return;
+    const words = `"${subject}" would be lost itself, whose certificate is of what would go; "portcullis operator renew" comes first`;
+    throw new PortcullisError('rollover_loses', words);
   }
 
   abandon(by: By): Promise<RolloverView> {

@@ -102,6 +102,8 @@ test('another root is trusted once everybody holds it; servers stay below the ol
   }
 
   clock.now += 400 * day;
+  await assert.rejects(rollovers.retire(by, { force: true }), { message: /^"operator-1" would be lost itself/ });
+  await enrolled('operator-1', 'operator');
   await enrolled('gate-1', 'gate');
   await enrolled('truck-1');
   const { phase } = await rollovers.retire(by, {}).catch(async (error: Error) => {
@@ -121,9 +123,10 @@ test('another root is trusted once everybody holds it; servers stay below the ol
 });
 
 test('where a gate is away the old root goes a day after it was retired: no server certificate below it is left', async (context) => {
-  const { rollovers, issuance, clock, by } = await rolledToIssuing(context);
+  const { rollovers, issuance, enrolled, clock, by } = await rolledToIssuing(context);
   await rollovers.advance(by, { force: true });
   await rollovers.advance(by, {});
+  await enrolled('operator-1', 'operator');
   await rollovers.retire(by, { force: true });
   await rollovers.settled();
   assert.equal(names(issuance.bundle.roots).length, 2);
@@ -197,6 +200,7 @@ test('from a year before its end each issuer rings, and a fleet that follows iss
       await rollovers.start(by, { what });
       await rollovers.advance(by, { force: true });
       await rollovers.advance(by, {});
+      await enrolled('operator-1', 'operator');
       await rollovers.retire(by, { force: true });
       clock.now += 2 * day;
       await rollovers.look();

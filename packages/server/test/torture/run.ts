@@ -12,6 +12,7 @@ import type { SlowDisk } from './gate-child.ts';
 import { type Call, type Change, type Row, type Violation, violationsOf } from './history.ts';
 import { type Disturbance, isDecided, staleGates } from './liveness.ts';
 import { Renewals } from './renewals.ts';
+import { TorturedRollovers } from './rollovers.ts';
 
 export interface RunOptions {
   seed: number;
@@ -21,6 +22,8 @@ export interface RunOptions {
   flippers: number;
   /** Devices renew, and now and then all connections break at once. */
   renewals?: boolean;
+  /** One issuer follows another, again and again. */
+  rollovers?: boolean;
   storms?: boolean;
   /** How many of the arena's gates take part; all, if not given. */
   gates?: number;
@@ -52,6 +55,7 @@ export interface Report {
   longestReceiptMs: number;
   faults: Record<string, number>;
   renewals: number;
+  rollovers: number;
   /** How many signals cut, and what checkpoints were answered. */
   signals: number;
   arrivals: { shipments: number; recorded: number; refused: number; unanswered: number };
@@ -80,12 +84,13 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
   const { devices, keys, gateway } = arena;
   const load = new Load({ devices, keys, gateway, gates, perSecond, seed, label });
   const renewals = new Renewals(arena, load);
+  const rollovers = new TorturedRollovers(arena);
   const carriers = new Carriers(arena, label);
   const disturbances: Disturbance[] = [];
   const begin = performance.now();
   try {
     load.start();
-    await disturb(arena, { flips, load, renewals, carriers }, options, (fault) => disturbances.push(fault));
+    await disturb(arena, { flips, load, renewals, rollovers, carriers }, options, (fault) => disturbances.push(fault));
     await arena.startGates(gates);
     await arena.settled();
   } catch (error) {
@@ -109,16 +114,25 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
   return {
     ...reportOf(options, load.calls, flips.asked, rows),
     renewals: renewals.done,
+    rollovers: rollovers.done,
     ...business(flips.asked, carriers),
     faults,
     ...told(violations),
   };
 }
 
+interface Mix {
+  flips: Flips;
+  load: Load;
+  renewals: Renewals;
+  rollovers: TorturedRollovers;
+  carriers: Carriers;
+}
+
 /** Ends when all that was begun is undone, or as soon as something of it fails. */
 async function disturb(
   arena: Arena,
-  { flips, load, renewals, carriers }: { flips: Flips; load: Load; renewals: Renewals; carriers: Carriers },
+  { flips, load, renewals, rollovers, carriers }: Mix,
   options: RunOptions,
   onFault: (fault: Disturbance) => void,
 ): Promise<void> {
@@ -127,6 +141,7 @@ async function disturb(
   const flipping = Array.from({ length: flippers }, (_, index) => flips.run(seed * 64 + index, stop.signal));
   flipping.push(carriers.run(seed, stop.signal), carriers.run(seed + 1, stop.signal));
   if (options.renewals) flipping.push(renewals.run(seed, stop.signal));
+  if (options.rollovers) flipping.push(rollovers.run(seed, stop.signal));
   if (options.storms) flipping.push(storms(load, seed, stop.signal, onFault));
   const playing = options.faults ? playFaults(arena, options, stop.signal, onFault) : [];
   const timer = setTimeout(() => stop.abort(), milliseconds);

@@ -45,6 +45,7 @@ try {
     faults: true,
     only: values.only,
     renewals: broken === '',
+    rollovers: broken === '',
     storms: broken === '',
   };
   const report = await run(arena, { ...options, broken, ...disk });
