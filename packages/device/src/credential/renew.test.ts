@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { patienceMs } from '../../../../test/patience.ts';
 import { temporaryDirectory } from '../../test/certificates.ts';
 import { startEnrolment } from '../../test/enrolment.ts';
 import { refused, until } from '../../test/servers.ts';
@@ -122,6 +123,33 @@ const systemAt = (milliseconds: number, random: System['random'] = (bytes) => Bu
   ...realSystem,
   now: () => milliseconds,
   random,
+});
+
+test('K4: of a renewal in 400 days nothing is asked before its time, and a machine that slept over it renews within a minute of waking', async (context) => {
+  const { directory, credential } = await enrolled();
+  const pause = globalThis.setTimeout;
+  const asleepMs = 400 * 86_400_000;
+  const clock = { now: Date.now() };
+  const renewAfter = new Date(clock.now + asleepMs).toISOString();
+  const far = { ...credential, renewAfter, notAfter: new Date(clock.now + 2 * asleepMs).toISOString() };
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { renewing, failures, current } = renewingOf(directory, far, { ...systemAt(0), now: () => clock.now });
+  renewing.start();
+  // Had it been set for 400 days, it would have fired at once; and it does not run while a machine sleeps.
+  for (let minutes = 0; minutes < 10; minutes++) {
+    context.mock.timers.tick(60_000);
+    await new Promise(setImmediate);
+  }
+  assert.deepEqual([current(), failures], [far, []]);
+  clock.now += asleepMs;
+  context.mock.timers.tick(60_000);
+  const begun = performance.now();
+  while (current().unconfirmed || current().certificate === far.certificate) {
+    assert.ok(performance.now() - begun < patienceMs, 'it renews');
+    await new Promise<void>((resolve) => pause(resolve, 10));
+    context.mock.timers.tick(1);
+  }
+  assert.deepEqual([authority.confirmed.at(-1), failures], [current().certificate, []]);
 });
 
 test('what is due is renewed and confirmed without being asked to', async () => {
