@@ -123,6 +123,7 @@ const issuance = {
   issue: async () => ({ fingerprint: '', pem: '', issuerPem: '', notBefore: 0, notAfter: 0 }),
   recordOwn: async () => undefined,
   renewAfter: () => 0,
+  keysOf: () => 'p-256',
 };
 
 async function open(context: TestContext, phase?: Asked['rollover']): Promise<Records & { rooms: Rooms }> {
