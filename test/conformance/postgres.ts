@@ -1,5 +1,6 @@
 /** The store on Debian's PostgreSQL: what every store promises, and what a database and several processes at it can do besides. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
@@ -46,8 +47,11 @@ test('rules 10 to 13: of two processes one leads; once another took over, the fi
   await assert.rejects(openStore(placeAt(url), opening), { code: 'store_locked', message: /leads this store: first/ });
   await put(first, 'before');
   assert.equal(first.leads(), true);
-  // What a process does that saw this one stand still for a whole term.
-  await ask(`UPDATE ${schema}.leadership SET term = 'another', beat = 0`);
+  // Who would take over waits for the end of a change that is under way.
+  await first.change(async () => {
+    await assert.rejects(ask(`SELECT 1 FROM ${schema}.fence FOR UPDATE NOWAIT`), { code: '55P03' });
+  });
+  // The fence alone: no beat tells it before the change does.
   await ask(`UPDATE ${schema}.fence SET term = 'another'`);
   await assert.rejects(put(first, 'after'), { code: 'not_leader' });
   await assert.rejects(put(first, 'again'), { code: 'not_leader' });
@@ -299,4 +303,20 @@ test('docs/operating/postgresql.md works from its first line to its last', { ski
       .replace('postgres:///fleet', `postgres:///${database}`),
   });
   await asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/operating/postgresql.md').map(named)));
+});
+
+/** Those whose texts ask an engine for more than rows by their keys. */
+const ofRooms = ['enrolment/descent', 'rules/rules', 'alerts/open'];
+
+test('rooms keep their promises on PostgreSQL: what is read along lines of descent, folded from edges, found by what is over it', {
+  skip,
+}, () => {
+  const files = ofRooms.map((name) => `packages/server/src/${name}.test.ts`);
+  const only =
+    '--test-name-pattern=two living lines|archived certificate names|again, in any order|breach does not go away|until it is settled';
+  const words = ['--conditions=portcullis-source', '--test', '--test-reporter=tap', only, ...files];
+  const environment = { ...process.env, PORTCULLIS_TEST_STORE: 'postgres', NODE_TEST_CONTEXT: undefined };
+  const { status, stdout } = spawnSync(process.execPath, words, { env: environment, encoding: 'utf8' });
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /^# pass 5$/m, stdout);
 });

@@ -134,10 +134,21 @@ async function takeNewest(parts: Parts, db: Writer, gate: string, some: readonly
 const newestAt = sql.ref<number>('ruleNewest.at');
 const isNewer = sql<boolean>`excluded.at >= ${newestAt}`;
 
-async function keepNewest(db: Writer, rows: NewestRow[]): Promise<void> {
+/** Of a gate and a rule; of each sender one, as if they were stored one after another: PostgreSQL meets no row twice. */
+function onePerSender(rows: readonly NewestRow[]): NewestRow[] {
+  const kept = new Map<string, NewestRow>();
+  for (const row of rows) {
+    const before = kept.get(row.sender);
+    const { side, at } = before && before.at > row.at ? before : row;
+    kept.set(row.sender, { ...row, side, at });
+  }
+  return [...kept.values()];
+}
+
+async function keepNewest(db: Writer, rows: readonly NewestRow[]): Promise<void> {
   await db
     .insertInto('ruleNewest')
-    .values(rows)
+    .values(onePerSender(rows))
     .onConflict((conflict) =>
       conflict.columns(['rule', 'sender', 'gate']).doUpdateSet({
         side: sql<string>`CASE WHEN ${isNewer} THEN excluded.side ELSE ${sql.ref('ruleNewest.side')} END`,
