@@ -17,6 +17,7 @@ import { benchMqtt } from './mqtt.ts';
 import { benchOcsp } from './ocsp.ts';
 import { benchPublic } from './public.ts';
 import { benchReadings } from './readings.ts';
+import { benchRenewals } from './renewals.ts';
 import { benchRevoke } from './revoke.ts';
 import { benchRules } from './rules.ts';
 import { benchSealed } from './sealed.ts';
@@ -94,6 +95,11 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   desk: {
     about: 'what a crowd at a desk does to a receipt; the same without it beside',
     run: async () => ({ rows: await benchDesk() }),
+  },
+  renewals: {
+    about:
+      'ten thousand devices that renew within a minute, and what a gate does meanwhile; the same gate without them beside',
+    run: () => benchRenewals(),
   },
   rules: {
     about: 'what rules on readings cost a gate; a stream that no rule watches beside',
