@@ -29,7 +29,6 @@ test('P6, P7, P8, P12: killed, paused and cut off at random, no gate breaks what
     faults: true,
     only: brief,
     renewals: true,
-    rollovers: true,
     storms: true,
   });
   context.diagnostic(JSON.stringify(report));

@@ -22,7 +22,7 @@ export interface RunOptions {
   flippers: number;
   /** Devices renew, and now and then all connections break at once. */
   renewals?: boolean;
-  /** One issuer follows another, again and again. */
+  /** Issuers come into the bundle and go, again and again. */
   rollovers?: boolean;
   storms?: boolean;
   /** How many of the arena's gates take part; all, if not given. */
