@@ -116,6 +116,7 @@ test('fifty gates that ask at once read the store once, and leave no file behind
   const { records, feed } = await open(context, ({ store }) => ({
     ...store,
     read: (work) => store.read(work),
+    leads: () => store.leads(),
     change: (work) => store.change(work),
     snapshot: (work) => {
       reads++;
@@ -139,6 +140,7 @@ test('a gate that does not read its snapshot holds no transaction of the store',
   const { records, feed } = await open(context, ({ store }) => ({
     ...store,
     read: (work) => store.read(work),
+    leads: () => store.leads(),
     change: (work) => store.change(work),
     snapshot: async (work) => {
       isOpen = true;
@@ -166,6 +168,7 @@ test('P13: on a disk that is full a gate gets its snapshot all the same', async 
   const { records, feed } = await open(context, ({ store }) => ({
     ...store,
     read: (work) => store.read(work),
+    leads: () => store.leads(),
     change: (work) => store.change(work),
     snapshot: async (work) => {
       if (tries++ === 0) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
