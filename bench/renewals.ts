@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Credential, credentialFileIn, Link, makeKey, makeRequest, readCredential } from '@portcullis/device';
 import { assembleRecords } from '../packages/server/src/assemble.ts';
 import { loadFleetConfig } from '../packages/server/src/config/config.ts';
+import { asking } from '../packages/server/test/asking.ts';
 import { House } from '../packages/server/test/house.ts';
 import { type Distribution, distributionOf, inShort } from './distribution.ts';
 import { rounded, thousands } from './measure.ts';
@@ -41,7 +42,7 @@ async function enrolAll(fleet: string): Promise<Held[]> {
   const held: Held[] = [];
   const enrol = async (subject: string) => {
     const key = makeKey();
-    const permit = issuance.check({ subject, kind: 'device', request: makeRequest(key, subject) });
+    const permit = await issuance.check({ subject, kind: 'device', request: makeRequest(key, subject), asking });
     const signed = await issuance.issue(permit);
     const entry = { actor: subject, action: 'certificates.enrol' };
     await journal.change(entry, (change) => issuance.record(change, signed));

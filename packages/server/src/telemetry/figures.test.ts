@@ -18,7 +18,7 @@ function everyFigure(): Figures[] {
   for (const status of [200, 200, 403]) requests.answered(status);
   const journal = { head: () => ({ position: 9, revision: 7 }) };
   const feed = { leases: () => ({ held: 1, expired: 0 }) };
-  const issuance = { ends: () => [{ name: 'root', notAfter: 1_000 }] };
+  const issuance = { ends: () => [{ name: 'root', notAfter: 1_000 }], policyRefusals: () => [['device', 1]] };
   const doors = { list: () => [{ listener: 'api', connections: 2, displaced: 1, turnedAway: 0 }] };
   const signals = { outcomes: () => [['held', 2]] };
   const keyCredentials = { outcomes: () => [['given', 3]] };
