@@ -1,8 +1,9 @@
 /**
  * `npm run conformance -- NAME…`: the parts of the suite that need more of a machine than `npm test` does (an older Node,
- * Python, systemd, network namespaces, minutes), each a file of test/conformance or a folder of stories, one after another, with the time that each took. Without a name: all.
+ * Python, systemd, network namespaces, minutes), each a file of test/conformance or a folder of stories, one after another, with the time that each took. Without a name: all. `--two`: two at a time, for most wait more than they compute.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
@@ -48,23 +49,40 @@ const elsewhere: Record<string, string> = {
   faults: 'packages/server/test/stories/faults/*.test.ts',
 };
 
-const asked = process.argv.slice(2);
+const words = process.argv.slice(2);
+const two = words.includes('--two');
+const asked = words.filter((word) => word !== '--two');
 const unknown = asked.find((name) => !(name in parts));
 if (unknown !== undefined) {
   process.stderr.write(`there is no part "${unknown}"; it must be one of [${Object.keys(parts).join(', ')}]\n`);
   process.exit(2);
 }
 
+const left = asked.length > 0 ? asked : Object.keys(parts);
 const failed: string[] = [];
-for (const name of asked.length > 0 ? asked : Object.keys(parts)) {
-  process.stdout.write(`conformance ${name}: ${parts[name]}\n`);
+
+/** What two say at once is told part by part. */
+async function run(name: string): Promise<void> {
   const started = performance.now();
   const files = elsewhere[name] ? ['--test-concurrency=2', elsewhere[name]] : [`test/conformance/${name}.ts`];
-  const words = ['--conditions=portcullis-source', '--test', ...files];
-  const { status } = spawnSync(process.execPath, words, { cwd: root, stdio: 'inherit' });
+  const own = spawn(process.execPath, ['--conditions=portcullis-source', '--test', ...files], {
+    cwd: root,
+    stdio: two ? ['ignore', 'pipe', 'pipe'] : 'inherit',
+  });
+  const said: Buffer[] = [];
+  for (const stream of [own.stdout, own.stderr]) stream?.on('data', (chunk: Buffer) => said.push(chunk));
+  if (!two) process.stdout.write(`conformance ${name}: ${parts[name]}\n`);
+  const [status] = (await once(own, 'close')) as [number | null];
+  if (two) process.stdout.write(`conformance ${name}: ${parts[name]}\n${Buffer.concat(said)}`);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   process.stdout.write(`conformance ${name}: ${status === 0 ? 'passed' : 'FAILED'} after ${seconds} s\n`);
   if (status !== 0) failed.push(name);
 }
+
+async function lane(): Promise<void> {
+  for (let name = left.shift(); name !== undefined; name = left.shift()) await run(name);
+}
+
+await Promise.all(two ? [lane(), lane()] : [lane()]);
 if (failed.length > 0) process.stderr.write(`failed: ${failed.join(', ')}\n`);
 process.exitCode = failed.length > 0 ? 1 : 0;
