@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { RolloversView, RolloverView } from '@portcullis/contract';
+import { setTimeout as pause } from 'node:timers/promises';
+import { PortcullisError, type RolloversView, type RolloverView } from '@portcullis/contract';
 import {
   type Credential,
   confirm,
@@ -49,10 +50,19 @@ async function start(): Promise<void> {
 const at = (device: string) => join(home, device);
 const held = (device: string) => readCredential(credentialFileIn(at(device)));
 
+/** A desk that has just gone below another issuer may be without the authority for a moment: then a device asks again. */
 async function renewed(device: string): Promise<Credential> {
   const directory = at(device);
-  const credential = await renew({ credential: held(device), directory });
-  return confirm({ credential, directory });
+  for (let tries = 1; ; tries++) {
+    try {
+      const known = held(device);
+      const credential = known.unconfirmed ? known : await renew({ credential: known, directory });
+      return await confirm({ credential, directory });
+    } catch (error) {
+      if (tries === 20 || !(error instanceof PortcullisError && error.code === 'authority_unreachable')) throw error;
+      await pause(500);
+    }
+  }
 }
 
 /** One reading, by what this credential trusts and shows. */

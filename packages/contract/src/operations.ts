@@ -182,14 +182,16 @@ export const JournalEntryView = z.object({
 export type JournalEntryView = z.infer<typeof JournalEntryView>;
 
 /** `POST /v1/server-certificates` (kind gate): a server leaf for the names that the authority has on record. */
-export const ServerCertificateRequest = z.strictObject({ request: z.string().max(16_384) });
+const CertificateRequest = z.strictObject({ request: z.string().max(16_384) });
+/** `bundle`: whoever asks takes an answer that says the bundle's version; one of the first release takes none. */
+export const ServerCertificateRequest = CertificateRequest.extend({ bundle: z.literal(true).optional() });
 export const ServerCertificate = z.object({
   certificate: z.string(),
   issuer: z.string(),
   roots: z.string(),
   /** With the roots: whom a listener lets shake hands, so that a device which sends its leaf alone is one too. */
   issuers: z.string(),
-  /** Of roots and issuers. An authority of an earlier version does not say. */
+  /** Of roots and issuers, where it was asked for. An authority of an earlier version does not say. */
   bundleVersion: z.int().positive().optional(),
   renewAfter: Timestamp,
   notAfter: Timestamp,
@@ -197,7 +199,7 @@ export const ServerCertificate = z.object({
 export type ServerCertificate = z.infer<typeof ServerCertificate>;
 
 /** `POST /v1/publication-certificates`: of the key that a desk signs public answers with. */
-export const PublicationCertificateRequest = ServerCertificateRequest;
+export const PublicationCertificateRequest = CertificateRequest;
 export const PublicationCertificate = z.object({
   fleet: FleetName,
   certificate: z.string(),

@@ -80,7 +80,9 @@ export const gatesRoutes: readonly Route[] = [
       // What it has applied is older than a cut that commits from here on: that one's receipt waits for this lease, or the
       // gate does not join (rules 4 and 5).
       const answer = await feed.renew(peer.subject, body);
-      return answer.granted ? { ...answer, bundle: issuance.bundle.version } : answer;
+      // A gate of the first release says no version, and takes no answer with one.
+      const knows = answer.granted && body.bundle !== undefined;
+      return knows ? { ...answer, bundle: issuance.bundle.version } : answer;
     },
   }),
   route({
@@ -158,9 +160,11 @@ async function issueServerCertificate(
     body: { fingerprint: signed.fingerprint, hosts },
   };
   await journal.note(entry, (db) => issuance.recordOwn(db, signed, peer.subject));
-  const { roots, issuers, version: bundleVersion } = issuance.bundle;
+  const { roots, issuers, version } = issuance.bundle;
+  const bundleVersion = body.bundle && version;
   const [renewAfter, notAfter] = [timestamp(issuance.renewAfter(signed)), timestamp(signed.notAfter)];
-  return { certificate: signed.pem, issuer: signed.issuerPem, roots, issuers, bundleVersion, renewAfter, notAfter };
+  const certificate = { certificate: signed.pem, issuer: signed.issuerPem, roots, issuers, renewAfter, notAfter };
+  return bundleVersion === undefined ? certificate : { ...certificate, bundleVersion };
 }
 
 async function issuePublicationCertificate(

@@ -20,6 +20,7 @@ import {
   makeRequest,
   readCredential,
   renew,
+  Spare,
   writeCredential,
 } from '@portcullis/device';
 import type { Log, System } from '../telemetry/telemetry.ts';
@@ -61,6 +62,8 @@ export class Credentials {
   /** What is on disk: a renewed pair that is not confirmed has the one before it beside it. */
   #stored: Credential;
   /** The pair that connections are made with. */
+  /** What an authority of the first release does not know. */
+  readonly #spare = new Spare('bundle');
   #client: Credential;
   #swap: ((held: ServerCertificateHeld) => void) | undefined;
   /** The version of the bundle that its listeners go by too. */
@@ -142,7 +145,10 @@ export class Credentials {
     const key = this.makeKey();
     const request = makeRequest(key, this.#client.subject).toString('base64');
     const url = `${this.#parts.authority}/v1/server-certificates`;
-    const issued = await exchange(this.#parts.link(), url, { request }, ServerCertificate);
+    const issued = await this.#spare.ask((lacking) => {
+      const body = { request, ...(!lacking.has('bundle') && { bundle: true }) };
+      return exchange(this.#parts.link(), url, body, ServerCertificate);
+    });
     const leaf = new X509Certificate(issued.certificate);
     if (leaf.publicKey.export({ format: 'pem', type: 'spki' }) !== publicOf(key)) {
       throw new PortcullisError('answer_malformed', 'the server certificate is not for the key that was asked for');
