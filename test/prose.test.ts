@@ -75,12 +75,21 @@ describe('prose', { concurrency: true }, () => {
     });
   });
 
-  test('the policy on the page about certificates says what the page says', async () => {
+  test('the profiles on the page about certificates are ones that an authority takes, and the policy says what the page says', async () => {
     await asNewcomer(async (newcomer) => {
       const page = 'docs/concepts/certificates.md';
       await newcomer.run({ text: 'portcullis init', how: '' });
-      const profiles = textOf(page).split('```yaml\n')[1]?.split('```')[0] ?? '';
-      newcomer.write('fleet/fleet.yaml', (yaml) => yaml + profiles);
+      const blocks = textOf(page).split('```yaml\n').slice(1);
+      const [keys = '', windows = '', policy = ''] = blocks.map((text) => text.split('```')[0] ?? '');
+      let made = '';
+      newcomer.write('fleet/fleet.yaml', (yaml) => {
+        made = yaml;
+        return yaml + keys;
+      });
+      for (const profiles of [windows, policy]) {
+        await newcomer.run({ text: 'portcullis config check', how: '' });
+        newcomer.write('fleet/fleet.yaml', () => made + profiles);
+      }
       await newcomer.follow(blocksOf(page, '## Who gets one at all').slice(0, 2));
     });
   });

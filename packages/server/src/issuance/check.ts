@@ -88,7 +88,7 @@ export async function check({ fleet, taken, policies, validMs }: CheckParts, ask
   if (profile.purpose === 'client' && !asked.trial) {
     const { asking } = asked;
     assert(asking !== undefined, 'who asks for a client certificate is said');
-    await policies.require({ ...asked, publicKey, validMs: validMs(profile), asking });
+    await policies.require({ ...asked, key, validMs: validMs(profile), asking });
   }
   const uri = subjectUri(fleet, asked.kind, subject);
   const { kind, hosts = [], answersFor: issuer } = asked;

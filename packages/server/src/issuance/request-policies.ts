@@ -1,4 +1,4 @@
-import { createPublicKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { type AttributeValue, type Kind, keyAlgorithmOf, PortcullisError } from '@portcullis/contract';
 import { compileRequestPolicy, type RequestFacts, type RequestPolicy } from '../expressions/expressions.ts';
 import { parseRequest, requestNames } from '../pki/pki.ts';
@@ -21,9 +21,9 @@ export type PolicyTexts = Readonly<Partial<Record<Kind, { policy?: string | unde
 export interface AskedOfPolicy {
   subject: string;
   kind: Kind;
-  /** PKCS#10 in DER, and the SubjectPublicKeyInfo that was parsed of it. */
+  /** PKCS#10 in DER, and the key that was parsed of it. */
   request: Uint8Array;
-  publicKey: Buffer;
+  key: KeyObject;
   /** How long the certificate would be valid from now on. */
   validMs: number;
   asking: Asking;
@@ -65,12 +65,12 @@ export class RequestPolicies {
   }
 }
 
-function factsOf({ subject, kind, request, publicKey, validMs, asking }: AskedOfPolicy): Seen {
+function factsOf({ subject, kind, request, key, validMs, asking }: AskedOfPolicy): Seen {
   const { way, est } = asking;
   return {
     subject: { id: subject, kind },
     request: {
-      ...{ way, est, key: keyNameOf(publicKey), names: requestNames(request) },
+      ...{ way, est, key: keyNameOf(key), names: requestNames(request) },
       validSeconds: Math.floor(validMs / 1_000),
     },
   };
@@ -81,9 +81,9 @@ type Seen = Omit<RequestFacts, 'attributes'>;
 /** What a policy would say to a request, and what it sees of it. `why`: of a no. @throws {PortcullisError} those of a request, `config_invalid` */
 export async function tryPolicy(
   profiles: PolicyTexts,
-  asked: Omit<AskedOfPolicy, 'publicKey'>,
+  asked: Omit<AskedOfPolicy, 'key'>,
 ): Promise<{ policy: string | null; seen: Seen; why?: string }> {
-  const whole = { ...asked, publicKey: parseRequest(asked.request).publicKey };
+  const whole = { ...asked, key: parseRequest(asked.request).key };
   const said = { policy: profiles[asked.kind]?.policy ?? null, seen: factsOf(whole) };
   try {
     await new RequestPolicies(profiles).require(whole);
@@ -113,8 +113,7 @@ function textsOf(profiles: PolicyTexts): [string, string][] {
 }
 
 /** As the fleet's own algorithms are named, and the others that a request may bring in the same way: `p-384`, `ed25519`, `rsa-3072`. */
-export function keyNameOf(publicKey: Buffer): string {
-  const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
+export function keyNameOf(key: KeyObject): string {
   const own = keyAlgorithmOf(key);
   if (own) return own;
   const { asymmetricKeyType, asymmetricKeyDetails: { modulusLength } = {} } = key;
