@@ -19,13 +19,26 @@ export async function openProvingAuthority() {
     ...{ uri: 'authority/authority', alternatives: localNames, purposes: ['serverAuth'] },
   });
   const asked: { serial: string; confirmed: number }[] = [];
+  /** What there is now: another root beside the first. */
+  const bundle = { roots: fleet.root.certificate + fleet.infrastructureIssuer.certificate, bundleVersion: 2 };
+  const serverCertificate = ({ request }: { request: string }) => ({
+    status: 200,
+    body: {
+      ...bundle,
+      certificate: fleet.infrastructureIssuer.issueFor(Buffer.from(request, 'base64'), { uri: 'gate/truck-17' }),
+      ...{ issuer: fleet.infrastructureIssuer.certificate, issuers: fleet.infrastructureIssuer.certificate },
+      renewAfter: new Date(Date.now() + day).toISOString(),
+      notAfter: new Date(Date.now() + day).toISOString(),
+    },
+  });
   const takes = { all: true };
   const api = await startServer(
     {
       ...{ key: own.key, cert: own.certificate + fleet.infrastructureIssuer.certificate },
       ...{ ca: fleet.root.certificate + fleet.deviceIssuer.certificate, requestCert: true },
     },
-    ({ serial = '' }) => {
+    ({ serial = '', path, body }) => {
+      if (path === '/v1/server-certificates') return serverCertificate(JSON.parse(body) as { request: string });
       asked.push({ serial, confirmed: enrolment.confirmed.length });
       return problem(takes.all ? 'kind_not_allowed' : 'not_authenticated');
     },
@@ -49,7 +62,7 @@ export async function openProvingAuthority() {
     writeCredential(credentialFileIn(directory), credential);
     return { directory, file: credentialFileIn(directory), credential };
   };
-  return { confirmed: enrolment.confirmed, url: api.url, api, asked, takes, enrolled };
+  return { confirmed: enrolment.confirmed, url: api.url, api, asked, takes, bundle, enrolled };
 }
 
 const problem = (code: string) => refused(403, code, { code });

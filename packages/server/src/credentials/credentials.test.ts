@@ -8,7 +8,7 @@ import { patienceMs } from '../../../../test/patience.ts';
 import { openProvingAuthority } from '../../test/proving-authority.ts';
 import { Credentials, linkTo } from './credentials.ts';
 
-const { enrolled, confirmed, asked, takes, api, url } = await openProvingAuthority();
+const { enrolled, confirmed, asked, takes, bundle, api, url } = await openProvingAuthority();
 const past = new Date(Date.now() - 86_400_000).toISOString();
 const serialOf = ({ certificate }: { certificate: string }) => new X509Certificate(certificate).serialNumber;
 
@@ -69,6 +69,22 @@ test('a pair whose predecessor has ended is confirmed without a proof: there is 
   await renewed(credentials);
   assert.notEqual(credentials.client.certificate, credential.certificate);
   assert.deepEqual([confirmed.length, asked.length], [before + 1, proofs]);
+});
+
+test('a bundle that comes while a renewed pair waits is of both pairs, and the renewed one is not lost by it', async (context) => {
+  const { start, renewed, credential, stored } = open(context);
+  takes.all = false;
+  const credentials = start();
+  await renewed(credentials);
+  const waiting = stored();
+  assert.ok(waiting.unconfirmed);
+  assert.equal((await credentials.obtainServer()).bundle, bundle.bundleVersion);
+  assert.deepEqual(stored(), { ...waiting, ...bundle });
+  assert.deepEqual([credentials.client.certificate, credentials.client.roots], [credential.certificate, bundle.roots]);
+  takes.all = true;
+  await renewed(credentials);
+  assert.equal(credentials.client.certificate, waiting.certificate);
+  assert.deepEqual([stored().roots, stored().bundleVersion], [bundle.roots, bundle.bundleVersion]);
 });
 
 test('while the API is away nothing is confirmed', async (context) => {

@@ -62,13 +62,15 @@ export class Credentials {
   /** What is on disk: a renewed pair that is not confirmed has the one before it beside it. */
   #stored: Credential;
   /** The pair that connections are made with. */
+  #client: Credential;
   /** What an authority of the first release does not know. */
   readonly #spare = new Spare('bundle');
-  #client: Credential;
   #swap: ((held: ServerCertificateHeld) => void) | undefined;
   /** The version of the bundle that its listeners go by too. */
   #bundle: number | undefined;
   #wanted: number | undefined;
+  /** One renewal at a time: each writes what is on disk. */
+  #renewing: Promise<void> = Promise.resolve();
   #stopped = false;
 
   constructor(parts: Parts) {
@@ -183,13 +185,14 @@ export class Credentials {
     this.#at('server', this.#parts.system.now(), () => this.#renewServer());
   }
 
-  /** The roots that the authority is verified by from now on. */
+  /** The roots that the authority is verified by from now on: by the pair in use, and by the renewed one that may wait on disk. */
   #adopt({ roots, bundleVersion }: ServerCertificate): void {
-    if (bundleVersion === undefined || bundleVersion === this.#client.bundleVersion) return;
+    if (bundleVersion === undefined || bundleVersion === this.#stored.bundleVersion) return;
     const { directory, onRenewed } = this.#parts;
+    this.#stored = { ...this.#stored, roots, bundleVersion };
     this.#client = { ...this.#client, roots, bundleVersion };
     // A crash before this line asks again at the next start, by the roots from before.
-    writeCredential(credentialFileIn(directory), this.#client);
+    writeCredential(credentialFileIn(directory), this.#stored);
     onRenewed(this.#client);
   }
 
@@ -208,7 +211,10 @@ export class Credentials {
   #at(which: 'client' | 'server', due: number, work: () => Promise<void>): void {
     if (this.#stopped) return;
     const leftMs = due - this.#parts.system.now();
-    const look = () => (leftMs > lookMsMax ? this.#at(which, due, work) : void this.#try(which, work));
+    const next = () => {
+      this.#renewing = this.#renewing.then(() => this.#try(which, work));
+    };
+    const look = () => (leftMs > lookMsMax ? this.#at(which, due, work) : next());
     clearTimeout(this.#timers.get(which));
     this.#timers.set(which, setTimeout(look, Math.min(Math.max(leftMs, 0), lookMsMax)).unref());
   }
