@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import type { Receipt } from '@portcullis/contract';
+import { standStill } from '../../../../../test/standstill.ts';
 import { eventually, readingsUrl } from '../../house.ts';
 import { outcomesOf, Scene, Sending, setTerms } from './scene.ts';
 
@@ -35,7 +36,7 @@ async function restarted(): Promise<(leaseMs: number) => void> {
 test('P7: a receipt that is not confirmed within the limit is printed, with exit status 1', async () => {
   const { house } = scene;
   await scene.settled();
-  house.gate?.process.kill('SIGSTOP');
+  standStill(house.gate?.process.pid);
   const words = ['attribute', 'set', 'truck-17', 'site=berlin', '--wait', '--wait-limit', '0.05', '--json'];
   const { status, out } = await house.portcullis(...words);
   const receipt = JSON.parse(out) as Receipt;
@@ -47,7 +48,7 @@ test('P5 P7: with the authority paused the gate refuses within its lease; resume
   await scene.settled();
   await using sending = new Sending(other, readingsUrl(house));
   const paused = performance.now();
-  house.authority?.process.kill('SIGSTOP');
+  standStill(house.authority?.process.pid);
   await eventually(() => sending.statusesSince(paused).has(503), 'refused');
   await sending.requireNoneAdmittedSince(paused + terms.leaseMs, 'the lease was over');
   const asked = operator.set('truck-17', { status: 'off' });
@@ -85,7 +86,7 @@ test('P5 P7: with the authority killed the gate refuses within its lease; restar
 async function requireOldHorizon(restart: () => Promise<void>): Promise<void> {
   const { house, operator, terms, other } = scene;
   await scene.settled();
-  house.gate?.process.kill('SIGSTOP');
+  standStill(house.gate?.process.pid);
   await house.authority?.kill();
   setTerms(house, { leaseMs: 300, patienceMs: 100 });
   await restart();

@@ -57,5 +57,9 @@ test('P9: what a gate knew as cut and the backup does not is listed, cut again a
   await portcullis('gate', 'accept-restore');
   await eventually(async () => (await scene.statusOf(other)) === 202, 'the gate follows');
   assert.equal(await scene.statusOf(truck), 403);
+  const lost = join(house.fleet, 'gate/heads.before-restore-1.ndjson');
+  const verified = await finished('portcullis', 'journal', 'verify', '--head', lost, '--fleet', house.fleet);
+  assert.equal(verified.status, 1, 'P12: the last head that the gate saw proves that something was lost');
+  assert.match(verified.error, /journal_damaged/);
   assert.equal(await portcullis('certificate', 'forgotten', '--json'), '');
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { standStill } from '../../../../../test/standstill.ts';
 import { eventually, readingsUrl } from '../../house.ts';
 import { outcomesOf, Scene, Sending } from './scene.ts';
 import { fakeTimeLibrary, WallClock } from './wall-clock.ts';
@@ -88,7 +89,7 @@ for (const [direction, seconds] of [
     const { house, operator, terms, truck, other } = scene;
     await scene.settled();
     await using sending = new Sending(other, readingsUrl(house));
-    house.gate?.process.kill('SIGSTOP');
+    standStill(house.gate?.process.pid);
     authorityClock.step(seconds);
     const stepped = performance.now();
     const receipt = await operator.set('truck-17', { status: 'on its way' });

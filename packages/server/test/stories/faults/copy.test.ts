@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { standStill } from '../../../../../test/standstill.ts';
 import { Running } from '../../../../../tools/commands.ts';
 import { eventually, readingsUrl } from '../../house.ts';
 import { outcomesOf, Scene, Sending } from './scene.ts';
@@ -56,7 +57,7 @@ test('P7: a receipt names both processes of a copied identity, and waits for bot
 test('P7: while one of the two is paused, the report of the other does not stand in for it (rule 3)', async () => {
   const { house, operator, terms, truck, other } = scene;
   await settled();
-  copy.process.kill('SIGSTOP');
+  standStill(copy.process.pid);
   const early = await operator.set('truck-17', { status: 'off' }, 0);
   const receipt = await operator.set('truck-18', { site: 'port' });
   for (const one of [(await operator.changeAt(early.revision)).receipt, receipt]) {

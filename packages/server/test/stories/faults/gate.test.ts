@@ -1,6 +1,7 @@
 /** A gate sleeps longer than its lease, or is cut off itself: receipts wait for it so long and no longer. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { standStill } from '../../../../../test/standstill.ts';
 import { eventually, readingsUrl } from '../../house.ts';
 import { outcomesOf, requireInForce, Scene, Sending } from './scene.ts';
 
@@ -14,7 +15,7 @@ afterEach(() => scene?.resume());
 test('P7: a receipt waits for a paused gate no longer than its lease, and says so; resumed, that gate admits nothing on the old state', async () => {
   const { house, operator, terms, truck, other } = scene;
   await scene.settled();
-  house.gate?.process.kill('SIGSTOP');
+  standStill(house.gate?.process.pid);
   const receipt = await operator.set('truck-17', { status: 'off' });
   assert.deepEqual([receipt.confirmed, outcomesOf(receipt)], [true, ['gate-1 lease_expired']]);
   scene.requireBounded(receipt, { ...terms, patienceMs: 0 });

@@ -1,4 +1,4 @@
-/** The wall clock of a process as a test sets it while the process runs; its monotonic clock goes on as it is. */
+/** The wall clock of a process as a test sets it while the process runs; its monotonic clock goes on as it is, unless it is to go along. */
 import { globSync, mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,14 +10,15 @@ export class WallClock {
   readonly environment: Record<string, string>;
   readonly #file: string;
 
-  constructor(directory = mkdtempSync(join(tmpdir(), 'portcullis-clock-'))) {
+  /** `isTime`: it is time that passes, and timers come due with it, as on a machine that slept. */
+  constructor(directory = mkdtempSync(join(tmpdir(), 'portcullis-clock-')), { isTime = false } = {}) {
     this.#file = join(directory, 'clock');
     this.step(0);
     this.environment = {
       LD_PRELOAD: fakeTimeLibrary ?? '',
       FAKETIME_TIMESTAMP_FILE: this.#file,
       FAKETIME_NO_CACHE: '1',
-      DONT_FAKE_MONOTONIC: '1',
+      ...(!isTime && { DONT_FAKE_MONOTONIC: '1' }),
       NO_FAKE_STAT: '1',
     };
   }

@@ -5,6 +5,7 @@ import { renameSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
+import { standStill } from '../../../../../test/standstill.ts';
 import { finished, Running } from '../../../../../tools/commands.ts';
 import { eventually, House } from '../../house.ts';
 
@@ -16,7 +17,7 @@ before(async () => {
   [house, otherHouse] = await Promise.all([stoppedHouse(), stoppedHouse()]);
   const up = await upAndListening(otherHouse);
   hung = { up, gate: childOf(up, 'gate'), authority: childOf(up, 'authority') };
-  kill(hung.gate, 'SIGSTOP');
+  standStill(hung.gate);
 });
 after(async () => {
   await hung?.up.stop();
