@@ -19,6 +19,12 @@ export const alertKinds = {
   lease_lost: { severity: 'critical', lasts: true, title: 'a gate let its lease run out' },
   certificate_expiring: { severity: 'warning', lasts: true, title: 'a certificate ends soon, and none follows it' },
   issuer_ending: { severity: 'warning', lasts: true, title: 'an issuer or the root ends within a year' },
+  issuer_filling: { severity: 'warning', lasts: true, title: 'the issuers for devices are nearly full' },
+  list_ending: {
+    severity: 'warning',
+    lasts: true,
+    title: 'a list of revoked certificates ends soon, and nobody here can make the next one',
+  },
   clone_suspected: { severity: 'critical', lasts: false, title: 'two hold what one should' },
   journal_damaged: { severity: 'critical', lasts: true, title: 'the journal was edited or cut' },
   signal_refused: { severity: 'warning', lasts: false, title: 'a signal could not be acted on' },

@@ -39,6 +39,10 @@ export const Receipt = z.object({
 });
 export type Receipt = z.infer<typeof Receipt>;
 
+/** Which retries are of the same request: as its sender chose it, a UUID for example. The header is that of draft-ietf-httpapi-idempotency-key-header. */
+export const RequestIdText = z.string().regex(/^[A-Za-z0-9._~-]{8,64}$/);
+export const requestIdHeader = 'idempotency-key';
+
 /**
  * How many records are other than before: subjects of a change of attributes; certificates, tokens and records of subjects of a
  * change of standing. 0: all was so already. An authority of an earlier version does not say.

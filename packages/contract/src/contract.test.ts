@@ -33,7 +33,7 @@ for (const [name, shape] of shapes.filter(([, shape]) => [...strictness(shape)].
 }
 
 test('the walk sees what it should: objects within objects, lists, unions and records', () => {
-  assert.deepEqual([...strictness(contract.LeaseRequest)], [true, true, true, true]);
+  assert.deepEqual([...strictness(contract.LeaseRequest)], [true, true, true, true, true]);
   assert.deepEqual([...strictness(contract.LeaseAnswer)], [false, false]);
   assert.ok([...strictness(contract.FeedMessage)].length > 8);
   assert.ok(shapes.length > 40);
@@ -45,4 +45,12 @@ test('a page of a list is an answer', () => {
     items: [{ nonce: 'n'.repeat(16) }],
     next: null,
   });
+});
+
+test('an address that is named twice is asked once, and first the one that it came by', () => {
+  const [one, other] = ['https://a.example.org:8440', 'https://b.example.org:8440'];
+  const addresses = { authority: [other, one], enrolment: [other, one] };
+  assert.deepEqual(contract.authoritiesOf({ authority: one, addresses }), [one, other]);
+  assert.deepEqual(contract.enrolmentsOf({ enrolment: one, addresses }), [one, other]);
+  assert.deepEqual(contract.authoritiesOf({ authority: one }), [one]);
 });

@@ -8,6 +8,7 @@
 
 export * from './alerts.ts';
 export * from './attributes.ts';
+export * from './authorities.ts';
 export * from './certificates.ts';
 export * from './changes.ts';
 export { counted } from './counted.ts';
@@ -42,6 +43,7 @@ export * from './missing-readings.ts';
 export * from './object-identifiers.ts';
 export { oneOf } from './one-of.ts';
 export * from './operations.ts';
+export * from './packed-subjects.ts';
 export { PageQuery, page, pageItemsMax } from './pages.ts';
 export * from './plain-text.ts';
 export * from './public.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AttributeName } from './attributes.ts';
 import { Challenge, ConfirmationRequest, ProvenEnrolmentRequest, RenewalRequest, TimeRequest } from './enrolment.ts';
-import { Kind, Revision, SubjectId, Timestamp } from './identity.ts';
+import { JournalHash, Kind, Revision, SubjectId, Timestamp } from './identity.ts';
 import { PublicJourney } from './journeys.ts';
 import { PublicAttribute, PublicCertificate } from './public.ts';
 
@@ -84,6 +84,15 @@ export const DeskView = z.object({
 });
 export type DeskView = z.infer<typeof DeskView>;
 
+/** The newest revision that a desk was told of, with its hash: an authority on another history refuses with `revision_regressed`. */
+export const seenByDesk = {
+  after: z.coerce.number().int().nonnegative().optional(),
+  hash: JournalHash.optional(),
+};
+/** `GET /v1/desk/feed` and `GET /v1/desk/standings` */
+export const DeskFeedQuery = z.strictObject(seenByDesk);
+export type DeskFeedQuery = z.infer<typeof DeskFeedQuery>;
+
 /** What anybody may know of a subject that has a public attribute, or a code. */
 export const PublicSubject = z.object({
   subject: SubjectId,
@@ -111,8 +120,8 @@ export const PublicFeedMessage = z.discriminatedUnion('type', [
     subjects: z.array(PublicSubject).max(1_000),
     gone: z.array(SubjectId).max(1_000),
   }),
-  /** All that is public up to this revision was said. */
-  z.object({ type: z.literal('beat'), revision: Revision, time: Timestamp }),
+  /** All that is public up to this revision was said. `hash`: of that; an authority of an earlier version does not say. */
+  z.object({ type: z.literal('beat'), revision: Revision, hash: JournalHash.optional(), time: Timestamp }),
 ]);
 export type PublicFeedMessage = z.infer<typeof PublicFeedMessage>;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PortcullisError } from './errors.ts';
-import { FleetName, Kind, SubjectId, Timestamp } from './identity.ts';
+import { Fingerprint, FleetName, Kind, SubjectId, Timestamp } from './identity.ts';
 import { KeyAlgorithm } from './key-algorithms.ts';
 
 const Base64 = z
@@ -11,8 +11,13 @@ const Base64 = z
 /** 256 random bits, base64url. */
 export const TokenSecret = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be 43 characters of base64url');
 
+/** Of one of several that stand for each other. */
+const SomeUrls = z.array(z.url({ protocol: /^https$/ })).max(8);
+
 export const EnrolmentToken = z.object({
   url: z.url({ protocol: /^https$/ }),
+  /** Where else, while nobody answers there. */
+  others: SomeUrls.optional(),
   subject: SubjectId,
   secret: TokenSecret,
   /** Root certificates in DER, base64: the only ones that the device trusts for enrolling. */
@@ -77,6 +82,10 @@ const MqttGateUrls = z
   .max(64)
   .optional();
 
+/** All addresses of the authority and of enrolment, for a fleet with several of one of them. */
+export const Addresses = z.object({ authority: SomeUrls, enrolment: SomeUrls });
+export type Addresses = z.infer<typeof Addresses>;
+
 /** What a subject holds after enrolling or renewing. All certificates in PEM. */
 export const IssuedCredential = z.object({
   fleet: FleetName,
@@ -94,8 +103,22 @@ export const IssuedCredential = z.object({
   /** For a gate: where the authority's API is. */
   authority: z.url({ protocol: /^https$/ }),
   enrolment: z.url({ protocol: /^https$/ }),
+  addresses: Addresses.optional(),
 });
 export type IssuedCredential = z.infer<typeof IssuedCredential>;
+
+/** All addresses of the authority, first the one that it is asked by. */
+export const authoritiesOf = ({
+  authority,
+  addresses,
+}: Pick<IssuedCredential, 'authority' | 'addresses'>): string[] => [
+  ...new Set([authority, ...(addresses?.authority ?? [])]),
+];
+
+/** All addresses where this credential is renewed, first the one that they are asked by. */
+export const enrolmentsOf = ({ enrolment, addresses }: Pick<IssuedCredential, 'enrolment' | 'addresses'>): string[] => [
+  ...new Set([enrolment, ...(addresses?.enrolment ?? [])]),
+];
 
 /** `POST /v1/renewals/nonce` answers with one; it is good for a minute. */
 export const RenewalNonce = z.object({ nonce: z.string().min(16).max(256) });
@@ -118,6 +141,13 @@ export const RenewalRequest = z.strictObject({
 });
 export type RenewalRequest = z.infer<typeof RenewalRequest>;
 
+export const usesPerRequestMax = 100;
+/** `POST /v1/renewals/uses`: certificates beside older ones of their subjects by which a gate admitted readings. Telling it twice changes nothing. */
+export const UsesReport = z.strictObject({ certificates: z.array(Fingerprint).min(1).max(usesPerRequestMax) });
+export type UsesReport = z.infer<typeof UsesReport>;
+/** How many of them that confirmed: of those that came by EST the ones that were not. */
+export const UsesAnswer = z.object({ confirmed: z.int().nonnegative() });
+
 /** `POST /v1/renewals/confirmation`: signed with the new key over `proofBytes` of `confirmation`. It supersedes the old certificate. */
 export const ConfirmationRequest = z.strictObject({
   certificate: Certificate,
@@ -133,7 +163,7 @@ export type ConfirmationRequest = z.infer<typeof ConfirmationRequest>;
  */
 export const GatesRequest = ConfirmationRequest;
 export type GatesRequest = ConfirmationRequest;
-export const GateList = z.object({ gates: GateUrls, mqttGates: MqttGateUrls });
+export const GateList = z.object({ gates: GateUrls, mqttGates: MqttGateUrls, addresses: Addresses.optional() });
 export type GateList = z.infer<typeof GateList>;
 
 /** `POST /v1/time`: from anybody, about nobody. The answer is signed as all are, so that a device whose clock is wrong can believe it. */

@@ -95,12 +95,22 @@ export const failures = {
   renewal_refused: { status: 403, retry: false, title: 'the certificate can not be renewed' },
   renewal_unconfirmed: { status: 409, retry: true, title: 'a certificate that was not confirmed renews nothing' },
   renewal_too_soon: { status: 429, retry: true, title: 'the subject renewed a short while ago' },
+  request_id_reused: { status: 422, retry: false, title: 'the request id is that of another change' },
   key_refused: { status: 422, retry: false, title: 'the public key is weaker than allowed or of an unknown type' },
   request_signature_invalid: { status: 422, retry: false, title: 'the request is not signed by its own key' },
   attributes_not_allowed: { status: 403, retry: true, title: 'the gate may not ask for these attributes' },
   id_context_not_allowed: { status: 403, retry: false, title: 'the ID context is one that another gate made' },
   rate_limited: { status: 429, retry: true, title: 'too many requests from this address or subject' },
-  revision_regressed: { status: 409, retry: false, title: 'the authority is behind this gate or on another history' },
+  revision_regressed: {
+    status: 409,
+    retry: false,
+    title: 'the authority or its store is behind what was seen of it, or on another history',
+  },
+  config_differs: {
+    status: 409,
+    retry: false,
+    title: "this machine's configuration is not the one that the fleet is led by",
+  },
   instances_too_many: { status: 409, retry: true, title: 'the gate has as many instances as may be known of one' },
   clock_too_far_off: { status: 409, retry: true, title: 'the clocks differ by more than five minutes' },
   desk_busy: { status: 503, retry: true, title: 'the desk relays as much as it may' },
@@ -115,13 +125,15 @@ export const failures = {
     title: 'the signal could not be taken in time; the same one may be sent again',
   },
   disk_full: { status: 503, retry: true, title: 'the disk is full' },
+  watchers_full: { status: 503, retry: true, title: 'as many operators watch the gate as may' },
+  worker_away: { status: 503, retry: true, title: 'that process of the gate does not answer now' },
   store_unavailable: { status: 503, retry: true, title: 'the database can not be used now' },
   not_leader: { status: 503, retry: true, title: 'this authority does not lead any more' },
   internal: { status: 500, retry: true, title: 'an error of the server itself; its log has the details' },
   config_invalid: { status: 500, retry: false, title: 'the configuration is not valid' },
   fleet_exists: { status: 500, retry: false, title: 'the directory already holds a fleet' },
   fleet_missing: { status: 500, retry: false, title: 'the directory holds no fleet' },
-  file_unusable: { status: 500, retry: false, title: 'the file or directory can not be used' },
+  file_unusable: { status: 422, retry: false, title: 'the file or directory can not be used' },
   directory_unusable: { status: 500, retry: false, title: 'the directory can not be made or written' },
   store_locked: { status: 500, retry: true, title: 'another process has this store open' },
   store_damaged: { status: 500, retry: false, title: 'the store is damaged' },
@@ -194,6 +206,8 @@ export const Problem = z.looseObject({
   found: z.unknown().optional(),
   /** The line of an NDJSON body that was refused, from 1. */
   line: z.int().optional(),
+  /** Of an authority that stands by: why it would not lead though nobody did. */
+  against: z.string().optional(),
 });
 export type Problem = z.infer<typeof Problem>;
 export const problemMediaType = 'application/problem+json';

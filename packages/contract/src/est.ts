@@ -68,24 +68,36 @@ export const FactoryView = z.object({
 });
 export type FactoryView = z.infer<typeof FactoryView>;
 
+const KeyHash = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
+
 /** What waits for an operator. */
 export const PendingView = z.object({
   subject: SubjectId,
   /** `factory`: it was enrolled by a factory's certificate. `renewal`: it asks for a certificate for a key that its present one does not vouch for. */
   what: z.enum(['factory', 'renewal']),
   factory: z.string().nullable(),
-  /** SHA-256 of the public key that was asked for, hexadecimal. */
-  key: z.string(),
+  /** SHA-256 of the public key that was asked for (SubjectPublicKeyInfo in DER), hexadecimal. */
+  key: KeyHash,
   since: Timestamp,
 });
 export type PendingView = z.infer<typeof PendingView>;
 
 export const subjectsPerApprovalMax = 500;
-/** `POST /v1/approvals`: what waits of these subjects is approved, as one revision; those of which nothing waits stay as they are. */
-export const ApprovalRequest = z.strictObject({
-  subjects: z.array(SubjectId).min(1).max(subjectsPerApprovalMax),
-  ...RetireRequest.shape,
-  /** Says of how many something waits, and changes nothing. */
-  dryRun: z.boolean().optional(),
-});
+/**
+ * `POST /v1/approvals`: what factories brought of these subjects is approved, as one revision; those of which nothing waits stay as they are.
+ * A renewal is approved by its key alone: who asks for it is what a desk says.
+ */
+export const ApprovalRequest = z
+  .strictObject({
+    subjects: z.array(SubjectId).min(1).max(subjectsPerApprovalMax),
+    /** SHA-256 of a public key (SubjectPublicKeyInfo in DER), hexadecimal: of the one subject that is named, what waits for this key. */
+    key: KeyHash.optional(),
+    ...RetireRequest.shape,
+    /** Says of how many something waits, and changes nothing. */
+    dryRun: z.boolean().optional(),
+  })
+  .refine(({ key, subjects }) => key === undefined || subjects.length === 1, {
+    error: 'a key is of one subject: name exactly one',
+    path: ['subjects'],
+  });
 export type ApprovalRequest = z.infer<typeof ApprovalRequest>;

@@ -8,15 +8,37 @@ import { ToldRules } from './told-rules.ts';
 /** A random id for each gate process (rule 3): neither a restart nor a copied identity can borrow its lease. */
 export const InstanceId = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
 
+/** A snapshot that was begun: 16 random bytes. */
+export const SnapshotId = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
+
+/** How far a gate got with a snapshot before the connection broke: so many pieces of it are here. */
+export interface SnapshotSoFar {
+  id: string;
+  pieces: number;
+}
+
 /**
- * What a gate says in `Accept`: it takes bulk changes in parts, each before its revision, and rules on readings. One of an earlier version
- * does not: it gets a snapshot in the place of parts, and no rules. An authority of an earlier version does not look.
+ * What a gate says in `Accept`: it takes bulk changes in parts, each before its revision, rules on readings, and snapshots that are packed,
+ * which it goes on with from the piece that it names. One of an earlier version does not: it gets a snapshot in the place of parts, no rules,
+ * and snapshots in lines of text. An authority of an earlier version does not look.
  */
-export const feedAccepted = 'application/x-ndjson; parts=1; rules=1';
-export function acceptedInFeed(accept = ''): { inParts: boolean; withRules: boolean } {
+export function feedAccepted(soFar?: SnapshotSoFar): string {
+  const all = 'application/x-ndjson; parts=1; rules=1; packed=1';
+  return soFar ? `${all}; resume=${soFar.id}.${soFar.pieces}` : all;
+}
+export function acceptedInFeed(accept = ''): {
+  inParts: boolean;
+  withRules: boolean;
+  packed: boolean;
+  soFar: SnapshotSoFar | undefined;
+} {
   const [type = '', ...parameters] = accept.split(';').map((word) => word.trim().toLowerCase());
-  const takes = (parameter: string) => type === 'application/x-ndjson' && parameters.includes(parameter);
-  return { inParts: takes('parts=1'), withRules: takes('rules=1') };
+  const isFeed = type === 'application/x-ndjson';
+  const takes = (parameter: string) => isFeed && parameters.includes(parameter);
+  const packed = takes('packed=1');
+  const [, id = '', pieces = ''] = /(?:^|;)resume=([0-9a-f]{32})\.([0-9]{1,9})(?:;|$)/.exec(parameters.join(';')) ?? [];
+  const soFar = packed && id !== '' ? { id, pieces: Number(pieces) } : undefined;
+  return { inParts: takes('parts=1'), withRules: takes('rules=1'), packed, soFar };
 }
 
 /** `GET /v1/feed?after=R&hash=H&attributes=a,b`: NDJSON, one `FeedMessage` a line. Without `after`, or with `snapshot=1`, it begins with a snapshot. */
@@ -68,13 +90,20 @@ export const DraftId = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case
 /** How many parts a draft has. */
 const Parts = z.int().positive().max(1_000_000);
 
+/** Which piece of a snapshot, or how many. */
+const Pieces = z.int().nonnegative().max(1_000_000_000);
+
 /** The shared members of everything that tells where the authority's history stands. */
 const head = { revision: Revision, hash: JournalHash };
 
 export const FeedMessage = z.discriminatedUnion('type', [
   /** A snapshot begins: forget everything. */
-  z.object({ type: z.literal('snapshot'), fleet: FleetName, ...head }),
+  z.object({ type: z.literal('snapshot'), fleet: FleetName, ...head, id: SnapshotId.optional() }),
   z.object({ type: z.literal('subjects'), subjects: z.array(SnapshotSubject).max(1_000) }),
+  /** The piece with this number, from 1 on, in the place of `subjects`: `PackedSubjects` as JSON, by zstd, in base64. */
+  z.object({ type: z.literal('packed'), number: Pieces, data: z.string() }),
+  /** In the place of `snapshot`: the one that the gate named goes on after so many pieces. */
+  z.object({ type: z.literal('resumed'), id: SnapshotId, pieces: Pieces }),
   /** The snapshot is complete and shows the state at this revision. */
   z.object({ type: z.literal('complete'), ...head }),
   /** The change that made `revision`; apply it only if it is the next one. */
@@ -110,6 +139,9 @@ export type FeedMessage = z.infer<typeof FeedMessage>;
 /** Bounds one line of the feed; a change that names many subjects is the longest. */
 export const feedLineBytesMax = 64 * 1024 * 1024;
 
+/** Of one gate: each of them holds the whole replica, and a lease of its own. */
+export const gateWorkersMax = 16;
+
 /** `POST /v1/leases`: renew (rule 1), telling what was applied. Its answer decides; there is no other grant. */
 export const LeaseRequest = z.strictObject({
   instance: InstanceId,
@@ -135,9 +167,16 @@ export const LeaseRequest = z.strictObject({
     policyRefused: z.boolean(),
     /** Readings that are old enough to go, and too many to go without an operator's word. */
     pruneWaits: z.int().nonnegative().optional(),
+    /** How far what the authority once said is ahead of all clocks, where it is: a clock was wrong. */
+    clockAheadMs: z.int().positive().optional(),
     /** Who was refused most often in the last whole minute, and why last. */
     refusedMost: z
       .array(z.strictObject({ subject: SubjectId, perMinute: z.int().positive(), reason: ReasonCode }))
+      .max(20)
+      .optional(),
+    /** Whose certificate was live from two places in turn within the last minute. */
+    twoPlaces: z
+      .array(z.strictObject({ subject: SubjectId, certificate: Fingerprint }))
       .max(20)
       .optional(),
     /** Of whom readings that the device counted have been missing for longest. */
@@ -147,6 +186,8 @@ export const LeaseRequest = z.strictObject({
       .optional(),
     /** Who asked it for its decisions a short while ago, and is no gate. `null`: by the socket. */
     advised: z.array(SubjectId.nullable()).max(20).optional(),
+    /** As how many processes its gate runs, where that is more than one. */
+    workers: z.int().min(2).max(gateWorkersMax).optional(),
   }),
 });
 export type LeaseRequest = z.infer<typeof LeaseRequest>;
@@ -158,6 +199,8 @@ export const LeaseAnswer = z.discriminatedUnion('granted', [
     leaseMs: z.int().positive(),
     /** The version of the trust bundle that there is. An authority of an earlier version does not say. */
     bundle: z.int().positive().optional(),
+    /** The version that devices should have by now, where they have to renew for it. Not said: their own time will do. */
+    bundleDue: z.int().positive().optional(),
   }),
   /** `behind`: some revision has waited too long for this instance, or it has not applied all that was receipted. */
   z.object({ granted: z.literal(false), because: z.enum(['behind']), retryAfterMs: z.int().nonnegative() }),
@@ -188,12 +231,19 @@ export const SettlementRequest = z.strictObject({
   instance: InstanceId,
   batches: z
     .array(
-      z.strictObject({ batch: z.int().nonnegative(), judgedAt: Revision, subjects: z.array(SubjectId).max(100_000) }),
+      z.strictObject({
+        batch: z.int().nonnegative(),
+        /** The earliest revision that something of it was judged at. */
+        judgedAt: Revision,
+        /** What its gate had applied when it wrote it. A batch whose history is not the authority's, or that does not say, is not proven. */
+        head: z.strictObject({ revision: Revision, hash: JournalHash }).optional(),
+        subjects: z.array(SubjectId).max(100_000),
+      }),
     )
     .max(16),
 });
 export type SettlementRequest = z.infer<typeof SettlementRequest>;
-/** `proven`: no receipt was given without that instance which touches the batch's subjects. */
+/** `proven`: its history is the authority's, and no receipt was given without that instance which touches the batch's subjects. */
 export const SettlementAnswer = z.object({
   batches: z.array(z.object({ batch: z.int().nonnegative(), proven: z.boolean() })),
 });

@@ -66,7 +66,13 @@ export const JoseAlgorithm = oneOf(Object.values(keyAlgorithms).map(({ jose }) =
 /** What a `KeyObject` says of itself. */
 interface KeyFacts {
   asymmetricKeyType?: string | undefined;
-  asymmetricKeyDetails?: { namedCurve?: string | undefined; modulusLength?: number | undefined } | undefined;
+  asymmetricKeyDetails?:
+    | {
+        namedCurve?: string | undefined;
+        modulusLength?: number | undefined;
+        publicExponent?: bigint | undefined;
+      }
+    | undefined;
 }
 
 /** Undefined: a key of none of them. */
@@ -96,13 +102,26 @@ export const certificateSignatures: readonly string[] = [
   objectIdentifiers.mlDsa87,
 ];
 
-const rsaBitsMin = 2_048;
+/** Beyond it a signature costs more than it proves: of 16 384 bits, as far as OpenSSL goes, four times as much. */
+const rsaBits = { min: 2_048, max: 8_192 };
+/** Public exponents above 32 bits are in no use, and make a signature as costly to verify as to make. */
+const exponentMax = 2n ** 32n;
 /** P-256, P-384 and P-521, as OpenSSL names them. */
 const curves = ['prime256v1', 'secp384r1', 'secp521r1'];
 
-/** Whether a key is one that a certificate may be about: of at least 112 bits of strength (NIST SP 800-57 part 1 §5.6.1). */
+/** Odd, and at least 65537 (NIST SP 800-56B §6.2): by one that is smaller a signature may be no proof of a private key. At most 32 bits. */
+export const isSoundExponent = (exponent: bigint): boolean =>
+  exponent >= 65_537n && exponent <= exponentMax && exponent % 2n === 1n;
+
+/**
+ * Whether a key is one that a certificate may be about: of at least 112 bits of strength (NIST SP 800-57 part 1 §5.6.1), and none whose
+ * signatures take whoever verifies them long.
+ */
 export function isStrongKey({ asymmetricKeyType = '', asymmetricKeyDetails }: KeyFacts): boolean {
-  if (asymmetricKeyType === 'rsa') return (asymmetricKeyDetails?.modulusLength ?? 0) >= rsaBitsMin;
+  if (asymmetricKeyType === 'rsa') {
+    const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {};
+    return modulusLength >= rsaBits.min && modulusLength <= rsaBits.max && isSoundExponent(publicExponent);
+  }
   if (asymmetricKeyType === 'ec') return curves.includes(asymmetricKeyDetails?.namedCurve ?? '');
   return asymmetricKeyType === 'ed25519' || asymmetricKeyType.startsWith('ml-dsa-');
 }

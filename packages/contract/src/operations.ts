@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AttributeName, AttributeType, AttributeValue, attributeTextLengthMax, Visibility } from './attributes.ts';
 import { Actor, ReasonText } from './changes.ts';
+import { Addresses } from './enrolment.ts';
 import { HoldView } from './holds.ts';
 import { Fingerprint, FleetName, JournalHash, Kind, Revision, Standing, SubjectId, Timestamp } from './identity.ts';
 import { oneOf } from './one-of.ts';
@@ -166,6 +167,10 @@ export const GateView = z.object({
   policyRefused: z.boolean(),
   /** Readings that are old enough to go, and wait for `gate accept-prune`. */
   pruneWaits: z.int().nonnegative().default(0),
+  /** How far what the authority once said is ahead of all clocks, where it is: `gate accept-clock`. */
+  clockAheadMs: z.int().nonnegative().default(0),
+  /** As how many processes the gate runs, where that is more than one: each is an instance. */
+  workers: z.int().optional(),
 });
 export type GateView = z.infer<typeof GateView>;
 
@@ -221,6 +226,20 @@ export type FleetView = z.infer<typeof FleetView>;
 /** What is left of a disk, and how large it is. */
 export const DiskSpace = z.object({ freeBytes: z.number().nonnegative(), totalBytes: z.number().nonnegative() });
 
+/** Acknowledged readings that are on a gate's disk and not in its sink yet. */
+export const SpoolStatus = z.object({
+  /** `away`: the sink can not be reached, or is full; `stuck`: it does not take what is there, and the log says why. */
+  state: z.enum(['empty', 'draining', 'away', 'stuck']),
+  bytes: z.int().nonnegative(),
+  bytesMax: z.int().positive(),
+  readings: z.int().nonnegative(),
+  /** When the oldest of them was received. */
+  oldest: Timestamp.nullable(),
+  /** Files that were damaged and lie aside, until somebody removes them. */
+  damaged: z.int().nonnegative(),
+});
+export type SpoolStatus = z.infer<typeof SpoolStatus>;
+
 /** `GET /v1/status` of a gate: how it stands by its own account. */
 export const GateStatus = z.object({
   gate: SubjectId,
@@ -238,6 +257,8 @@ export const GateStatus = z.object({
   connections: z.int().nonnegative(),
   /** The same by what is spoken over them; a gate of an earlier version does not say. */
   transports: z.record(z.string(), z.int().nonnegative()).optional(),
+  /** Since it started, by how their keys were agreed on: `post-quantum`, with ML-KEM; `classical`; `unknown`. An older gate does not say. */
+  handshakes: z.record(z.string(), z.int().nonnegative()).optional(),
   /** Readings since it started, as `overruns`. */
   admitted: z.int().nonnegative(),
   refused: z.int().nonnegative(),
@@ -246,9 +267,13 @@ export const GateStatus = z.object({
   unproven: z.int().nonnegative(),
   /** Readings that are old enough to go and wait for an operator. */
   pruneWaiting: z.int().nonnegative(),
+  /** How far what the authority once said is ahead of all clocks. A gate of an earlier version does not say. */
+  clockAheadMs: z.int().nonnegative().optional(),
   /** The end of its own client certificate. */
   certificateEnds: Timestamp,
   disk: DiskSpace,
+  /** Where the gate has one. */
+  spool: SpoolStatus.optional(),
 });
 export type GateStatus = z.infer<typeof GateStatus>;
 
@@ -329,8 +354,12 @@ export const AuthorityStatus = z.object({
       why: z.string().nullable(),
     })
     .optional(),
+  /** Undefined: there is one authority, or an older one that does not say. */
+  addresses: Addresses.optional(),
   /** What signs, and when it ends: nothing that it signed outlives it. An older authority does not say. */
   issuers: z.array(z.object({ name: z.string(), notAfter: Timestamp })).optional(),
+  /** Gates and desks that have certificates of a root that was retired, and no other. An authority of a release before this one does not say. */
+  lost: z.array(z.object({ subject: SubjectId, kind: Kind })).optional(),
   /** The newest list of each issuer, the root too; null: it has none. An older authority does not say. */
   lists: z.array(IssuerList.pick({ issuer: true }).extend({ list: ListFacts.nullable() })).optional(),
   /** Connections of each listener: open now, and since the start those that made room when it was full or were not let in. An older authority does not say. */
@@ -341,6 +370,8 @@ export const AuthorityStatus = z.object({
         connections: z.int().nonnegative(),
         displaced: z.int().nonnegative(),
         turnedAway: z.int().nonnegative(),
+        /** What went out in handshakes that were not finished. An older authority does not say. */
+        unfinishedBytes: z.int().nonnegative().optional(),
       }),
     )
     .optional(),

@@ -11,6 +11,10 @@ export type StreamName = z.infer<typeof StreamName>;
 
 export const ReadingId = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/, 'must match [A-Za-z0-9._:-]{1,128}');
 
+/** By this header who sends readings names his request, and the gate names it in what it refuses; both write it into their logs. */
+export const traceIdHeader = 'x-request-id';
+export const TraceId = ReadingId;
+
 /** What the device says of its clock. */
 export const ClockState = oneOf(['synchronized', 'unsynchronized', 'unknown']);
 export type ClockState = z.infer<typeof ClockState>;
@@ -55,6 +59,12 @@ export const readingBounds = {
 } as const;
 
 /** `202`: every reading of the request is durably stored and was judged under a valid lease. */
+/**
+ * Beside an acknowledgement over HTTP, while issuers of devices follow each other: the version of the trust bundle that a device should have by now. Who
+ * has an older one renews before its time.
+ */
+export const bundleDueHeader = 'portcullis-bundle-due';
+
 export const Acknowledgement = z.object({
   acknowledged: z.int().nonnegative(),
   /** The ids in the order of the request. */
@@ -106,5 +116,11 @@ export const VerdictView = z.object({
   changedAt: Timestamp.nullable(),
   /** How many readings (or connections) of the same kind within the same second this line stands for. */
   count: z.int().positive(),
+  /** Of several certificates and streams: within that second more were refused than each is told of. */
+  several: z.literal(true).optional(),
 });
 export type VerdictView = z.infer<typeof VerdictView>;
+
+/** In the place of verdicts that a watcher did not take in time (`GET /v1/verdicts?follow=1`): how many they were. */
+export const VerdictsDropped = z.object({ at: Timestamp, gate: SubjectId, dropped: z.int().positive() });
+export type VerdictsDropped = z.infer<typeof VerdictsDropped>;

@@ -60,6 +60,11 @@ export const reasons = {
     title: "the stream's policy looks at the reading, which a proxy that asks does not show",
   },
   replica_stale: { ...gate, title: 'the gate holds no lease and decides nothing' },
+  clock_was_ahead: {
+    ...gate,
+    title:
+      'by a time that the authority said before, and that is ahead of all clocks now, the certificate has expired: a clock was wrong, and the gate can not tell which',
+  },
   overrun: { ...gate, title: 'the lease ended while the reading was being stored' },
   sink_unavailable: { ...gate, title: 'the gate cannot store readings at the moment' },
   gate_overloaded: { ...gate, title: 'the gate has as many readings waiting as it may hold' },

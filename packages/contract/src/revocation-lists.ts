@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { ReasonText } from './changes.ts';
+import { seenByDesk } from './desk.ts';
 import { Timestamp } from './identity.ts';
 import { oneOf } from './one-of.ts';
 
@@ -35,7 +37,16 @@ export const RevocationListsQuery = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
     .optional(),
+  ...seenByDesk,
+  /** The highest number of a list that the desk gave out: those that are made go on after it. */
+  number: z.coerce.number().int().positive().optional(),
 });
+
+/** `POST /v1/revocation-lists`: a list in DER that was made where the root's key is. */
+export const NewListRequest = z.strictObject({ list: Base64.max(98_304), reason: ReasonText.optional() });
+
+export const AddedList = ListFacts.extend({ issuer: IssuerList.shape.issuer });
+export type AddedList = z.infer<typeof AddedList>;
 
 /** Why a certificate is not good, as RFC 5280 §5.3.1 numbers it. */
 export const reasonNumbers = {
