@@ -8,7 +8,9 @@
  * Refuses to know: who may send what.
  */
 
+export { openSink, sinkWords } from './sink/open.ts';
 export type {
+  JudgedBy,
   Looked,
   Page,
   ReadingOrder,
@@ -28,3 +30,5 @@ export type {
   Watched,
 } from './sink/promises.ts';
 export { openSqliteSink } from './sink/sink-sqlite.ts';
+export { acceptSpool, requirePlace } from './sink/spool/place.ts';
+export { openSpooledSink, type SpoolState } from './sink/spool/spooled-sink.ts';

@@ -16,7 +16,10 @@ export {
   renewGeneration,
 } from './store/changesets.ts';
 export { isPostgres } from './store/engine.ts';
+export { kept } from './store/kept.ts';
+export { hasSqliteStore, type Move, openMove } from './store/move.ts';
 export {
+  besideStore,
   createStore,
   dropStore,
   type Opening,
@@ -26,7 +29,7 @@ export {
   storePlace,
   upgradeStore,
 } from './store/open.ts';
-export type { Reader, Store, Writer } from './store/promises.ts';
+export type { Beside, Reader, Store, Writer } from './store/promises.ts';
 export type { Schema } from './store/schema.ts';
 export {
   checkSqliteStore,

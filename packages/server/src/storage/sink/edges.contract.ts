@@ -249,12 +249,13 @@ export function edgesContract(engine: SinkEngine): void {
     const [second] = await edgesOf(sink);
     await sink[Symbol.asyncDispose]();
     await using again = await open();
-    await new Writing(again).write(watched([['c', 3_000, 'i']]));
+    const continued = new Writing(again);
+    await continued.write(watched([['c', 3_000, 'i']]));
     const { edges, newest } = await again.untold(all);
     assert.deepEqual(edges, [second], 'with the number that it had');
     assert.deepEqual(newest, [{ rule: 'cold-chain', subject: 'truck-17', side: 'inside', newest: 3_000 }]);
     // It stays for late ones to be compared with.
-    await new Writing(again).write(watched([['d', 1_500, 'b']]));
+    await continued.write(watched([['d', 1_500, 'b']]));
     assert.deepEqual(shortOf((await edgesOf(again))[1] as UntoldEdge), ['d', 'outside', 3_000, 'late']);
   });
 

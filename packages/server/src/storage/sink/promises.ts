@@ -80,9 +80,17 @@ export interface Looked {
   unproven: number[];
 }
 
+/** A point of the fleet's history. */
+export interface JudgedBy {
+  revision: number;
+  hash: string;
+}
+
 export interface SinkWrite extends Looked {
   batch: number;
   instance: string;
+  /** What the gate has applied: no request was judged by what comes later. */
+  head?: JudgedBy | undefined;
   requests: SinkRequest[];
 }
 
@@ -92,6 +100,8 @@ export interface UnsettledBatch {
   batch: number;
   instance: string;
   judgedAt: number;
+  /** Left out: it was written without. */
+  head?: JudgedBy;
   subjects: string[];
 }
 

@@ -24,6 +24,7 @@ import { RefusedReadings } from './refused-readings.ts';
 import { isSameReading, type StoredReading } from './sink-rows.ts';
 import { StoredReadings } from './stored-readings.ts';
 import { WatchedSenders } from './watched-senders.ts';
+import { WrittenHeads } from './written-heads.ts';
 
 const refusalsMax = 100_000;
 const channelsKnownMax = 100_000;
@@ -50,6 +51,7 @@ export class SinkDatabase {
   readonly #counted = new CountedReadings((text) => this.#sql(text));
   /** The number of the next reading, once it was looked up. */
   #next: number | undefined;
+  readonly #heads = new WrittenHeads((text) => this.#sql(text));
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -60,15 +62,17 @@ export class SinkDatabase {
     return Math.max(row.last ?? 0, (this.#sql('SELECT looked FROM progress').get() as { looked: number }).looked);
   }
 
-  write({ batch, instance, requests, ...looked }: SinkWrite): SinkOutcome[] {
+  write({ batch, instance, head, requests, ...looked }: SinkWrite): SinkOutcome[] {
     const outcomes = this.#transaction(() => {
       this.#look(looked);
+      this.#heads.note(batch, head);
       const stored = requests.map((request) => this.#store(request, batch, instance));
       this.#senders.flush();
       return stored;
     });
     this.#senders.committed(batch);
     this.#counted.committed(batch);
+    this.#heads.committed();
     return outcomes;
   }
 
@@ -177,7 +181,11 @@ export class SinkDatabase {
       `SELECT batch, max(instance) AS instance, min(revision) AS judgedAt, json_group_array(DISTINCT subject) AS subjects
        FROM requests WHERE batch > (SELECT proven FROM progress) AND state = 'stored' GROUP BY batch ORDER BY batch`,
     ).all() as unknown as (Omit<UnsettledBatch, 'subjects'> & { subjects: string })[];
-    return rows.map((row) => ({ ...row, subjects: JSON.parse(row.subjects) as string[] }));
+    return rows.map((row) => ({
+      ...row,
+      ...this.#heads.of(row.batch),
+      subjects: JSON.parse(row.subjects) as string[],
+    }));
   }
 
   settle(batch: number, proof: 'proven' | 'unproven'): void {
@@ -294,6 +302,14 @@ export class SinkDatabase {
       requests++;
     }
     return { removed, requests };
+  }
+
+  /** Only what a look can not change any more: every batch up to this one is proven, or named unproven. */
+  forget(batch: number): void {
+    this.#transaction(() => {
+      this.#sql('DELETE FROM readings WHERE request IN (SELECT number FROM requests WHERE batch <= ?)').run(batch);
+      this.#sql('DELETE FROM requests WHERE batch <= ?').run(batch);
+    });
   }
 
   /** Folds the write-ahead log into the file. */

@@ -106,4 +106,8 @@ export const sinkMigrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX missingByTime ON missing (since);
   `,
+  `
+  -- What the gate had applied when it wrote this batch, and those after it up to the next row; null: it is not known.
+  CREATE TABLE heads (batch INTEGER PRIMARY KEY, revision INTEGER, hash TEXT) STRICT;
+  `,
 ];

@@ -25,9 +25,10 @@ import type { Answer, Call } from './sink-worker.ts';
 export async function openSqliteSink(
   directory: string,
   onBroken: (error: Error) => void = () => undefined,
-): Promise<Sink> {
+  file = 'readings.db',
+): Promise<SqliteSink> {
   const lock = holdLock(join(directory, 'gate.lock'));
-  const thread = new SinkThread(join(directory, 'readings.db'), onBroken);
+  const thread = new SinkThread(join(directory, file), onBroken);
   try {
     return new SqliteSink(lock, thread, (await thread.call('lastBatch')) as number);
   } catch (error) {
@@ -90,7 +91,7 @@ class SinkThread {
   }
 }
 
-class SqliteSink implements Sink {
+export class SqliteSink implements Sink {
   readonly lastBatch: number;
   readonly #lock: Lock;
   readonly #thread: SinkThread;
@@ -177,6 +178,11 @@ class SqliteSink implements Sink {
       total += removed;
       if (!more) return total;
     }
+  }
+
+  /** Rows of readings up to this batch are elsewhere: what was found in them stays. */
+  async forget(batch: number) {
+    await this.#thread.call('forget', batch);
   }
 
   async [Symbol.asyncDispose]() {

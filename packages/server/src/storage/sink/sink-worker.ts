@@ -26,6 +26,7 @@ export interface Call {
     | 'oldestMissing'
     | 'age'
     | 'prune'
+    | 'forget'
     | 'close';
   parameters: unknown[];
 }

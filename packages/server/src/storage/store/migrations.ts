@@ -1,4 +1,5 @@
 import { alertsTables } from './tables/alerts.ts';
+import { authoritiesTables } from './tables/authorities.ts';
 import { changesetsTables } from './tables/changesets.ts';
 import { estTables } from './tables/est.ts';
 import { heldTables } from './tables/held.ts';
@@ -7,6 +8,7 @@ import { journeysTables } from './tables/journeys.ts';
 import { labelsTables } from './tables/labels.ts';
 import { listsTables } from './tables/lists.ts';
 import { publicationTables } from './tables/publication.ts';
+import { requestsTables } from './tables/requests.ts';
 import { rolloversTables } from './tables/rollovers.ts';
 import { rulesTables } from './tables/rules.ts';
 import { signalsTables } from './tables/signals.ts';
@@ -127,4 +129,16 @@ export const migrations: readonly string[] = [
   CREATE INDEX archivedCertificatesByEnd ON archivedCertificates (notAfter, fingerprint);
   `,
   rolloversTables,
+  authoritiesTables,
+  requestsTables,
+  `
+  -- Keys that are in other hands: nobody gets a certificate of one again.
+  CREATE INDEX certificatesOfLostKeys ON certificates (publicKey) WHERE reasonCode = 'keyCompromise';
+  CREATE INDEX archivedCertificatesOfLostKeys ON archivedCertificates (publicKey) WHERE reasonCode = 'keyCompromise';
+  `,
+  `
+  -- Of a factory's certificate what was signed: its signature, and with it its fingerprint, can be written in two ways.
+  ALTER TABLE factoryEnrolments ADD COLUMN content TEXT;
+  CREATE UNIQUE INDEX factoryEnrolmentsByContent ON factoryEnrolments (content) WHERE content IS NOT NULL;
+  `,
 ];

@@ -1,8 +1,8 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { System } from '../../telemetry/telemetry.ts';
-import { type Address, parseAddress, type ReadText } from './postgres/address.ts';
+import { type Address, parseAddress, type ReadText } from '../postgres/address.ts';
 import type { Standby } from './postgres/leadership.ts';
-import type { Store } from './promises.ts';
+import type { Beside, Store } from './promises.ts';
 import { createSqliteStore, openSqliteStore, readSqliteStore, upgradeSqliteStore } from './sqlite-store.ts';
 
 /** Where a store is: in a file of `directory`, or in a database. It may be handed to a thread. */
@@ -59,4 +59,10 @@ export async function upgradeStore({ directory, postgres }: StorePlace, opening:
 export function readStore({ directory, postgres }: StorePlace): Pick<Store, 'snapshot'> {
   if (!postgres) return readSqliteStore(directory);
   return { snapshot: async (work) => (await postgresEngine()).readPostgresStore(postgres).snapshot(work) };
+}
+
+/** Of a process that stands by, at a database: a file has none. */
+export function besideStore({ postgres }: Required<Pick<StorePlace, 'postgres'>>): Beside {
+  const at = async () => (await postgresEngine()).besidePostgresStore(postgres);
+  return { read: async (work) => (await at()).read(work), write: async (work) => (await at()).write(work) };
 }

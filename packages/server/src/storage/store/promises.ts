@@ -21,7 +21,15 @@ export interface Store {
   changeTogether<T>(work: (db: Writer) => Promise<T>): Promise<T>;
   /** Whether this process may still decide: to be asked last, in the same turn as what it allows. Once false it stays so. */
   leads(): boolean;
+  /** What is stored is not what this process knows: it decides nothing any more (rule 14). */
+  endTerm(): void;
   /** Rejects with `not_leader` when it may not, without having closed the store: the process has to end, and to begin anew. */
   readonly lost: Promise<never>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Of a process that does not lead: what it writes is no part of what is led, and no term is named. */
+export interface Beside {
+  read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
+  write<T>(work: (db: Writer) => Promise<T>): Promise<T>;
 }

@@ -91,7 +91,11 @@ test('each index over a part of a table is used by the queries that it is for', 
       /from "certificates" where "issuer" = \? and "standing" in/,
       /USING (COVERING )?INDEX certificatesCut \(issuer=\?\)/,
     ],
-    [/\("notAfter", "fingerprint"\) > /, /USING COVERING INDEX certificatesByEnd/],
+    [/from "certificates" .*\("notAfter", "fingerprint"\) > /, /USING COVERING INDEX certificatesByEnd/],
+    [
+      /from "archivedCertificates" .*\("notAfter", "fingerprint"\) > /,
+      /USING (COVERING )?INDEX archivedCertificatesByEnd/,
+    ],
     [/from "shipments" where "ringAt" is not null/, /USING (COVERING )?INDEX shipmentsByRing/],
     [/from "shipments" inner join .*"stopped" = 0 and "course" = \?/, /USING (COVERING )?INDEX shipmentsByCourse/],
     [/from "shipments" inner join .*"stopped" = 1/, /USING (COVERING )?INDEX shipmentsStopped/],
@@ -112,8 +116,8 @@ test('each index over a part of a table is used by the queries that it is for', 
 });
 
 /** Something waits: of nobody nothing more is asked. */
-async function putPending({ store }: Records): Promise<void> {
-  const asked = { sender: 'a', request: 'r', subject: 'truck-1', publicKey: 'k', askedAt: 0, approvedAt: null };
+async function putPending({ store, clock }: Records): Promise<void> {
+  const asked = { sender: 'a', request: 'r', subject: 'truck-1', publicKey: 'k', askedAt: clock.now, approvedAt: null };
   await store.change((db) => db.insertInto('estRequests').values(asked).execute());
 }
 
@@ -124,6 +128,7 @@ async function putList({ directory, store, journal, system }: Records): Promise<
     name: 'issuer',
     role: 'device' as const,
     notAfter: system.now() + 86_400_000,
+    ...{ certificate: Buffer.alloc(0), serial: '', issuer: '' },
     signer,
   };
   const log = createLog({ role: 'authority', level: 'silent' });

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { AlertsTables } from './tables/alerts.ts';
+import type { AuthoritiesTables } from './tables/authorities.ts';
 import type { ChangesetsTables } from './tables/changesets.ts';
 import type { EstTables } from './tables/est.ts';
 import type { HeldTables } from './tables/held.ts';
@@ -8,6 +9,7 @@ import type { JourneysTables } from './tables/journeys.ts';
 import type { LabelsTables } from './tables/labels.ts';
 import type { ListsTables } from './tables/lists.ts';
 import type { PublicationTables } from './tables/publication.ts';
+import type { RequestsTables } from './tables/requests.ts';
 import type { RolloversTables } from './tables/rollovers.ts';
 import type { RulesTables } from './tables/rules.ts';
 import type { SignalsTables } from './tables/signals.ts';
@@ -58,10 +60,12 @@ interface TokensTable {
 
 /** Times are milliseconds since 1970, flags are 0 or 1, JSON is text. */
 export interface Schema
-  extends ChangesetsTables,
+  extends AuthoritiesTables,
+    ChangesetsTables,
     HeldTables,
     IssuersTables,
     ListsTables,
+    RequestsTables,
     RolloversTables,
     SignalsTables,
     RulesTables,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { PortcullisError } from '@portcullis/contract';
 import { Kysely } from 'kysely';
+import { putInPlace } from '../../telemetry/telemetry.ts';
 import { holdLock, type Lock } from '../lock.ts';
 import { asFailure, checkTables, migrate, openDatabase, requireVersion } from '../sqlite-database.ts';
 import { Capture, continueGeneration, endGeneration } from './changesets.ts';
@@ -107,8 +108,50 @@ async function snapshotOf<T>(file: string, work: (db: Reader) => Promise<T>): Pr
   }
 }
 
+/** What the file is called once its store is in a database: no program opens it. */
+const asideIn = (directory: string) => join(directory, 'store.moved.db');
+
+/** A file whose store goes elsewhere: nobody else changes it meanwhile. */
+export interface Leaving extends Disposable {
+  readonly database: DatabaseSync;
+  /** Nothing opens it any more; a crash leaves it as it was, or aside. */
+  setAside(): Promise<void>;
+}
+
+/** @throws {PortcullisError} `fleet_missing`, `store_locked`, `store_version`, `store_damaged` */
+export function leaveSqliteStore(directory: string): Leaving {
+  requireStore(directory);
+  const lock = holdLock(join(directory, 'store.lock'));
+  try {
+    const database = openWriter(fileIn(directory));
+    endGeneration(database);
+    const close = () => database.isOpen && database.close();
+    return {
+      database,
+      async setAside() {
+        // The last connection folds the write-ahead log into the file.
+        close();
+        await putInPlace(fileIn(directory), asideIn(directory));
+      },
+      [Symbol.dispose]() {
+        close();
+        lock.release();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+export const hasSqliteStore = (directory: string): boolean => existsSync(fileIn(directory));
+
 function requireStore(directory: string): void {
   if (existsSync(fileIn(directory))) return;
+  if (existsSync(asideIn(directory))) {
+    const why = `the store of "${directory}" was moved to PostgreSQL, and its file is out of date; "store" in fleet.yaml names the database`;
+    throw new PortcullisError('fleet_missing', why);
+  }
   throw new PortcullisError('fleet_missing', `"${directory}" holds no store; "portcullis init" makes one`);
 }
 
@@ -142,12 +185,16 @@ function connect(database: DatabaseSync, begin: 'begin' | 'begin immediate'): Co
   return { database, db: new Kysely<Schema>({ dialect: sqliteDialect(database, begin) }) };
 }
 
+const notLeader = () =>
+  new PortcullisError('not_leader', 'the file is not as this authority left it: it has to begin anew');
+
 class SqliteStore implements Store {
   readonly #file: string;
   readonly #lock: Lock;
   readonly #writer: Connection;
   readonly #reader: Connection;
-  readonly lost = new Promise<never>(() => undefined);
+  readonly #ended = Promise.withResolvers<never>();
+  #leads = true;
   #tail: Promise<unknown> = Promise.resolve();
   readonly #captures: boolean;
   #syncs = true;
@@ -161,11 +208,21 @@ class SqliteStore implements Store {
     if (capture) continueGeneration(this.#writer.database, capture.newId);
     else endGeneration(this.#writer.database);
     this.#reader = connect(openDatabase(file, 'read'), 'begin');
+    this.#ended.promise.catch(() => undefined);
   }
 
   /** The kernel keeps others out for as long as this process lives. */
   leads(): boolean {
-    return true;
+    return this.#leads;
+  }
+
+  endTerm(): void {
+    this.#leads = false;
+    this.#ended.reject(notLeader());
+  }
+
+  get lost(): Promise<never> {
+    return this.#ended.promise;
   }
 
   /** A transaction, so that all that one read looks at is of one state. Reads follow each other: each is short. */

@@ -77,6 +77,27 @@ export function storeContract(engine: StoreEngine): void {
     },
   );
 
+  test(named('what is asked for together while others are written shares the next transaction'), async (context) => {
+    await using store = await engine.create(await engine.place(context));
+    const change = store.change.bind(store);
+    let transactions = 0;
+    store.change = (work, options) => {
+      transactions++;
+      return change(work, options);
+    };
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const written = Promise.withResolvers<void>();
+    const asked: Promise<unknown>[] = [store.changeTogether(() => written.promise)];
+    for (let index = 0; index < 5; index++) {
+      await turn();
+      asked.push(together(store, `name-${index}`));
+    }
+    await turn();
+    written.resolve();
+    await Promise.all(asked);
+    assert.equal(transactions, 2);
+  });
+
   test(named('a store is closed once what was asked for together is done'), async (context) => {
     const place = await engine.place(context);
     const store = await engine.create(place);

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { CompiledQuery } from 'kysely';
 import type { Store, Writer } from './promises.ts';
 
 /** So many share one transaction: what follows a group, another change or a lease, waits for one and no more. */
@@ -10,10 +10,14 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+const savepoint = CompiledQuery.raw('SAVEPOINT apart');
+const release = CompiledQuery.raw('RELEASE apart');
+const rollback = CompiledQuery.raw('ROLLBACK TO apart');
+
 type Settled = { value: unknown } | { error: unknown };
 
 /**
- * Changes that are asked for in the same turn of the event loop share one transaction, and so one flush of the disk. Each is in a savepoint
+ * Changes that are asked for in the same turn of the event loop, or while others are written, share one transaction, and so one flush. Each is in a savepoint
  * of its own: one that throws is rolled back by itself. A crash before the flush leaves none of them, and none was answered.
  */
 export class Together {
@@ -37,16 +41,21 @@ export class Together {
 
   /** Resolves once nothing waits any more. */
   async ended(): Promise<void> {
-    while (this.#waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.#running;
+    }
     await this.#running;
   }
 
+  /** The group is taken once the one before it is over: what was asked for meanwhile shares its flush. */
   #start(): void {
     setImmediate(() => {
-      const group = this.#waiting.splice(0, groupMax);
-      if (this.#waiting.length > 0) this.#start();
-      const before = this.#running;
-      this.#running = before.then(() => this.#run(group));
+      this.#running = this.#running.then(() => {
+        const group = this.#waiting.splice(0, groupMax);
+        if (this.#waiting.length > 0) this.#start();
+        return this.#run(group);
+      });
     });
   }
 
@@ -70,14 +79,14 @@ export class Together {
 
 /** Where the engine itself rolled back, as on a full disk, there is no savepoint any more: that throws, and ends the group. */
 async function apart(db: Writer, work: Waiting['work'], asFailure: (error: unknown) => never): Promise<Settled> {
-  await sql.raw('SAVEPOINT apart').execute(db);
+  await db.executeQuery(savepoint);
   try {
     const value = await work(db);
-    await sql.raw('RELEASE apart').execute(db);
+    await db.executeQuery(release);
     return { value };
   } catch (error) {
-    await sql.raw('ROLLBACK TO apart').execute(db);
-    await sql.raw('RELEASE apart').execute(db);
+    await db.executeQuery(rollback);
+    await db.executeQuery(release);
     return { error: inWords(error, asFailure) };
   }
 }

@@ -1,20 +1,22 @@
 import { PortcullisError } from '@portcullis/contract';
 import { sql } from 'kysely';
+import type { Address } from '../../postgres/address.ts';
+import { type Connections, raw } from '../../postgres/connections.ts';
+import { requireServer } from '../../postgres/server.ts';
 import { migrations } from '../migrations.ts';
 import type { Writer } from '../promises.ts';
-import type { Address } from './address.ts';
-import { type Connections, raw } from './connections.ts';
-import { leadershipTables } from './leadership.ts';
+import { leadershipTables } from './leadership-row.ts';
 import { postgresSql } from './tables-sql.ts';
 
 type Db = Connections['db'];
 
-/** The oldest that is tried: https://www.postgresql.org/support/versioning/ */
-const versionMin = 15;
-
-/** All of it in one transaction: a crash leaves nothing. @throws {PortcullisError} `fleet_exists` */
-export async function makeTables(db: Db, { schema, words }: Address): Promise<void> {
-  await requireServer(db);
+/** All of it in one transaction, with what `fill` puts into it: a crash leaves nothing. @throws {PortcullisError} `fleet_exists` */
+export async function makeTables(
+  db: Db,
+  { schema, words }: Address,
+  fill: (transaction: Writer) => Promise<void> = async () => undefined,
+): Promise<void> {
+  await requireServer(db, 'store');
   await db.transaction().execute(async (transaction) => {
     await transaction.executeQuery(raw(`CREATE SCHEMA IF NOT EXISTS "${schema}"`));
     if (await hasForm(transaction, schema)) {
@@ -26,6 +28,7 @@ export async function makeTables(db: Db, { schema, words }: Address): Promise<vo
       .execute(transaction);
     for (const step of migrations) await sql.raw(postgresSql(step)).execute(transaction);
     await transaction.executeQuery(raw('UPDATE "form" SET "version" = $1', [migrations.length]));
+    await fill(transaction);
   });
 }
 
@@ -46,7 +49,7 @@ export async function migrateTables(db: Db, requireLead: (db: Writer) => Promise
 
 /** @throws {PortcullisError} `fleet_missing`, `store_version`, `config_invalid` */
 export async function requireForm(db: Db, { schema, words }: Address, version?: 'any'): Promise<void> {
-  await requireServer(db);
+  await requireServer(db, 'store');
   if (!(await hasForm(db, schema)))
     throw new PortcullisError('fleet_missing', `${words} holds no store; "portcullis init" makes one`);
   const found = await versionOf(db);
@@ -59,7 +62,7 @@ function versionFailure(found: number): PortcullisError {
   return new PortcullisError('store_version', why);
 }
 
-async function hasForm(db: Db, schema: string): Promise<boolean> {
+export async function hasForm(db: Db, schema: string): Promise<boolean> {
   const { rows } = await db.executeQuery(
     raw('SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2', [schema, 'form']),
   );
@@ -69,20 +72,4 @@ async function hasForm(db: Db, schema: string): Promise<boolean> {
 async function versionOf(db: Db): Promise<number> {
   const { rows } = await db.executeQuery<{ version: number }>(raw('SELECT "version" FROM "form"'));
   return (rows[0] as { version: number }).version;
-}
-
-/** What a store promises rests on these. @throws {PortcullisError} `config_invalid` */
-async function requireServer(db: Db): Promise<void> {
-  const { rows } = await db.executeQuery<Record<'number' | 'encoding' | 'fsync', string>>(
-    raw(
-      `SELECT current_setting('server_version_num') AS "number", current_setting('server_encoding') AS "encoding", current_setting('fsync') AS "fsync"`,
-    ),
-  );
-  const { number, encoding, fsync } = rows[0] as Record<'number' | 'encoding' | 'fsync', string>;
-  const wrong = [
-    ...(Number(number) < versionMin * 10_000 ? [`must be PostgreSQL ${versionMin} or newer`] : []),
-    ...(encoding === 'UTF8' ? [] : [`must have the encoding UTF8, not ${encoding}`]),
-    ...(fsync === 'on' ? [] : ['must not run with fsync off: what it has answered would be lost']),
-  ];
-  if (wrong.length > 0) throw new PortcullisError('config_invalid', `the database of "store" ${wrong.join(', and ')}`);
 }

@@ -1,19 +1,25 @@
+import { setTimeout as after } from 'node:timers/promises';
+import { PortcullisError } from '@portcullis/contract';
 import type { System } from '../../../telemetry/telemetry.ts';
-import type { Reader, Store, Writer } from '../promises.ts';
+import type { Address } from '../../postgres/address.ts';
+import { type Bounds, Connections, raw } from '../../postgres/connections.ts';
+import { asFailure, CommitInDoubt, isSchemaGone } from '../../postgres/failures.ts';
+import type { Beside, Reader, Store, Writer } from '../promises.ts';
 import { Together } from '../together.ts';
-import type { Address } from './address.ts';
-import { Connections, raw } from './connections.ts';
-import { asFailure, CommitInDoubt } from './failures.ts';
 import { makeTables, migrateTables, requireForm } from './form.ts';
 import { Renewal, requireFence, type Standby, takeLeadership, termMs } from './leadership.ts';
+import { fencedTerm, leadershipRow } from './leadership-row.ts';
+import { primaryOf } from './primary.ts';
 import type { Term } from './term.ts';
 
 const bounds = {
   /** A client that fell silent in a change holds the fence no longer than a quarter of a term. */
   write: { connectionsMax: 1, statementMs: 60_000, idleInTransactionMs: termMs / 4 },
-  renew: { connectionsMax: 1, statementMs: termMs, idleInTransactionMs: termMs / 4 },
+  renew: { connectionsMax: 1, statementMs: termMs, answerMs: termMs, idleInTransactionMs: termMs / 4 },
   read: { connectionsMax: 4, statementMs: 60_000, idleInTransactionMs: 60_000 },
   snapshot: { connectionsMax: 4, statementMs: 600_000, idleInTransactionMs: 600_000 },
+  /** Whoever stands by may have to take over next: a database that is gone holds up nothing for longer than a term. */
+  beside: { connectionsMax: 1, statementMs: termMs, answerMs: termMs, idleInTransactionMs: termMs },
 } as const;
 
 export interface Opening {
@@ -36,11 +42,12 @@ export async function createPostgresStore(address: Address, opening: Opening): P
 export async function upgradePostgresStore(address: Address, opening: Opening): Promise<number> {
   return withConnection(address, async (db) => {
     await requireForm(db, address, 'any');
-    const term = await takeLeadership(db, opening);
+    const row = leadershipRow(db);
+    const term = await takeLeadership(row, { ...opening, termMs });
     try {
-      return await migrateTables(db, (writer) => requireFence(writer, term));
+      return await migrateTables(db, (writer) => requireFence(() => fencedTerm(writer), term));
     } finally {
-      await new Renewal(db, term, opening.system).giveBack();
+      await new Renewal(row, term, opening).giveBack();
     }
   });
 }
@@ -50,16 +57,35 @@ export async function upgradePostgresStore(address: Address, opening: Opening): 
  * @throws {PortcullisError} `fleet_missing`, `store_locked`, `store_version`, `store_unavailable`
  */
 export async function openPostgresStore(address: Address, opening: Opening): Promise<Store> {
+  for (;;) {
+    try {
+      return await openAt(await primaryOf(address), opening, address.others.length === 0);
+    } catch (error) {
+      if (!opening.standby || address.others.length === 0 || !isAway(error)) throw error;
+      opening.standby.waits(undefined);
+      // Another may take changes by then.
+      await after(retryMs, undefined, { signal: opening.standby.signal });
+    }
+  }
+}
+
+const isAway = (error: unknown) => error instanceof PortcullisError && error.code === 'store_unavailable';
+const retryMs = termMs / 10;
+
+/** `isOne`: there is no other database to look at. */
+async function openAt(address: Address, opening: Opening, isOne: boolean): Promise<Store> {
   const renewing = new Connections(address, bounds.renew);
   try {
     await requireForm(renewing.db, address);
-    const term = await takeLeadership(renewing.db, opening);
+    const term = await takeLeadership(leadershipRow(renewing.db), { ...opening, termMs, isOne });
     // Who waited long may find that the store was upgraded meanwhile; a term that nobody renews ends.
     await requireForm(renewing.db, address);
     return new PostgresStore(address, { renewing, term, system: opening.system });
   } catch (error) {
     await renewing.close();
-    return asFailure(error);
+    if (!isSchemaGone(error)) return asFailure(error);
+    const why = `${address.words} holds no store any more (${(error as Error).message}): bring it back, or name another in fleet.yaml`;
+    throw new PortcullisError('fleet_missing', why, { cause: error });
   }
 }
 
@@ -74,15 +100,41 @@ export function readPostgresStore(address: Address): Pick<Store, 'snapshot'> {
   };
 }
 
+/** Each by a connection of its own: it is seldom asked, and by whom nothing waits for. */
+export function besidePostgresStore(address: Address): Beside {
+  const withForm = <T>(work: (db: Connections['db']) => Promise<T>) =>
+    withConnection(
+      address,
+      async (db) => {
+        await requireForm(db, address);
+        return work(db);
+      },
+      bounds.beside,
+    );
+  return {
+    read: (work) => withForm((db) => reading(db, work)),
+    write: (work) => withForm((db) => db.transaction().execute(work)),
+  };
+}
+
 /** Removes a store that this process has made, and all that is in it. */
 export async function dropPostgresStore(address: Address): Promise<void> {
   await withConnection(address, (db) => db.executeQuery(raw(`DROP SCHEMA "${address.schema}" CASCADE`)));
 }
 
-async function withConnection<T>(address: Address, work: (db: Connections['db']) => Promise<T>): Promise<T> {
-  const connections = new Connections(address, { ...bounds.snapshot, connectionsMax: 1 });
+/** One connection, whose statements may last where nothing else is said. */
+export async function withConnection<T>(
+  address: Address,
+  work: (db: Connections['db']) => Promise<T>,
+  within: Bounds = { ...bounds.snapshot, connectionsMax: 1 },
+): Promise<T> {
+  const connections = new Connections(await primaryOf(address), within);
   try {
     return await work(connections.db).catch(asFailure);
+  } catch (error) {
+    // What was asked and not answered would be waited for.
+    connections.break();
+    throw error;
   } finally {
     await connections.close();
   }
@@ -114,7 +166,9 @@ class PostgresStore implements Store {
       read: new Connections(address, bounds.read),
       snapshot: new Connections(address, bounds.snapshot),
     };
-    this.#renewal = new Renewal(renewing.db, term, system);
+    this.#renewal = new Renewal(leadershipRow(renewing.db), term, { system });
+    // A commit may wait without end for a copy that follows another now: what leads no more waits for nothing.
+    this.#renewal.lost.catch(() => this.#connections.write.break());
   }
 
   get lost(): Promise<never> {
@@ -123,6 +177,10 @@ class PostgresStore implements Store {
 
   leads(): boolean {
     return !this.#term.isOver();
+  }
+
+  endTerm(): void {
+    this.#term.end();
   }
 
   read<T>(work: (db: Reader) => Promise<T>): Promise<T> {
@@ -143,7 +201,7 @@ class PostgresStore implements Store {
   async #changeNow<T>(work: (db: Writer) => Promise<T>, durable: boolean): Promise<T> {
     const transaction = this.#connections.write.db.transaction();
     const done = async (db: Writer) => {
-      await requireFence(db, this.#term);
+      await requireFence(() => fencedTerm(db), this.#term);
       // What follows is flushed with it, in the order of commits.
       if (!durable) await db.executeQuery(raw('SET LOCAL synchronous_commit = off'));
       return work(db);

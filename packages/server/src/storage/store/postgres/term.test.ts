@@ -48,7 +48,7 @@ test('rule 11: an answer that comes once the term is over renews nothing', () =>
 test('rule 12: for others it is over when they saw it unchanged for the whole term and a margin, from when the answer came', () => {
   const { clock, system } = clocks();
   const watched = new Watched(system.monotonic);
-  const row = { term: 'a', beat: 7, termMs: 2_500 };
+  const row = { term: 'a', beat: 7, termMs: 2_500, history: '1/1' };
   assert.equal(watched.saw(row), 2_552);
   pass(clock, 2_551);
   assert.equal(watched.saw(row), 1);
@@ -56,4 +56,13 @@ test('rule 12: for others it is over when they saw it unchanged for the whole te
   pass(clock, 2_552);
   assert.equal(watched.saw({ ...row, beat: 8 }), 0);
   assert.equal(watched.saw({ ...row, term: 'b', beat: 8 }), 2_552);
+});
+
+test('rule 19: on another timeline counting begins anew', () => {
+  const { clock, system } = clocks();
+  const watched = new Watched(system.monotonic);
+  const row = { term: 'a', beat: 7, termMs: 2_500, history: '1/1' };
+  watched.saw(row);
+  pass(clock, 2_552);
+  assert.equal(watched.saw({ ...row, history: '1/2' }), 2_552);
 });

@@ -52,11 +52,13 @@ export class Term {
   }
 }
 
-/** What a row of leadership was seen to say: another beat or another term is another one. */
+/** What a row of leadership was seen to say: another beat or another term is another one, and so is another database. */
 export interface SeenRow {
   readonly term: string;
   readonly beat: number;
   readonly termMs: number;
+  /** Of the database that said so (rule 19). */
+  readonly history: string;
 }
 
 /**
@@ -74,7 +76,8 @@ export class Watched {
 
   /** Milliseconds until it may be taken, if it stays as it is; 0: now. */
   saw(row: SeenRow): number {
-    const isSame = this.#seen?.term === row.term && this.#seen.beat === row.beat;
+    const seen = this.#seen;
+    const isSame = seen?.term === row.term && seen.beat === row.beat && seen.history === row.history;
     if (!isSame) {
       this.#seen = row;
       this.#since = this.#monotonic();

@@ -12,9 +12,13 @@ export interface EstTables {
     addedAt: number;
     removed: number;
   };
-  /** For ever: a factory's certificate enrols once. `fingerprint`: of that one. `issued`: of what it got. */
+  /**
+   * For ever: a factory's certificate enrols once. `fingerprint`: of that one. `content`: SHA-256 of what is signed of it; null: an earlier
+   * release wrote it. `issued`: of what it got.
+   */
   factoryEnrolments: {
     fingerprint: string;
+    content: string | null;
     factory: string;
     subject: string;
     publicKey: string;

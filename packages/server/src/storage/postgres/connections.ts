@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import {
   CompiledQuery,
   HandleEmptyInListsPlugin,
@@ -8,7 +9,7 @@ import {
   replaceWithNoncontingentExpression,
 } from 'kysely';
 import pg from 'pg';
-import type { Schema } from '../schema.ts';
+import type { Schema } from '../store/schema.ts';
 import type { Address } from './address.ts';
 import { CommitInDoubt, isRefusedCommit } from './failures.ts';
 
@@ -17,6 +18,8 @@ export interface Bounds {
   connectionsMax: number;
   /** One statement takes no longer. */
   statementMs: number;
+  /** How long its answer is waited for: the server's bound is none for a commit that waits for a copy. Left out: for ever. */
+  answerMs?: number;
   /** A transaction whose client says nothing for so long is ended, and holds nothing any more. */
   idleInTransactionMs: number;
 }
@@ -41,8 +44,9 @@ const types: pg.CustomTypesConfig = {
 export class Connections {
   readonly db: Kysely<Schema>;
   readonly #pool: pg.Pool;
+  readonly #sockets = new Set<Socket>();
 
-  constructor({ client, schema }: Address, { connectionsMax, statementMs, idleInTransactionMs }: Bounds) {
+  constructor({ client, schema }: Address, { connectionsMax, statementMs, answerMs, idleInTransactionMs }: Bounds) {
     this.#pool = new pg.Pool({
       ...client,
       max: connectionsMax,
@@ -50,10 +54,12 @@ export class Connections {
       idleTimeoutMillis: idleMs,
       keepAlive: true,
       statement_timeout: statementMs,
+      ...(answerMs !== undefined && { query_timeout: answerMs }),
       idle_in_transaction_session_timeout: idleInTransactionMs,
       application_name: 'portcullis',
       options: `-c search_path=${schema} -c synchronous_commit=on`,
       types,
+      stream: () => this.#socket(),
     });
     // One that breaks while nobody uses it: the next that is wanted is made anew.
     this.#pool.on('error', () => undefined);
@@ -61,6 +67,17 @@ export class Connections {
       dialect: new PostgresDialect({ pool: watchedPool(this.#pool) }),
       plugins: [new HandleEmptyInListsPlugin({ strategy: replaceWithNoncontingentExpression })],
     });
+  }
+
+  #socket(): Socket {
+    const socket = new Socket();
+    this.#sockets.add(socket);
+    return socket.once('close', () => this.#sockets.delete(socket));
+  }
+
+  /** Whoever waits for an answer is told that there is none. */
+  break(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async close(): Promise<void> {

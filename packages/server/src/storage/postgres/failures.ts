@@ -9,8 +9,8 @@ const codes = {
   noSuchText: ['22021', '22P05'],
   damaged: ['XX001', 'XX002'],
 } as const;
-/** Connections, logins, limits, what an operator stopped: all of these may be over in a moment. */
-const passing = /^(08|28|3D|53|57|42501|25P0[34]|55P03)/;
+/** Connections, logins, limits, what an operator stopped or takes no connections: all of these may be over in a moment. */
+const passing = /^(08|28|3D|53|57|42501|25P0[34]|55000|55P03)/;
 
 export const sqlStateOf = (error: unknown): string | undefined => {
   const { code } = error as { code?: unknown };
@@ -26,6 +26,9 @@ export function isConnectionLost(error: unknown): boolean {
   return 'errno' in error || 'syscall' in error || error instanceof AggregateError || ofConnection.test(error.message);
 }
 
+/** Somebody dropped the schema, or the tables in it. */
+export const isSchemaGone = (error: unknown) => ['3F000', '42P01'].includes(sqlStateOf(error) ?? '');
+
 /** Throws what PostgreSQL threw in our words; what is not PostgreSQL's passes unchanged. */
 export function asFailure(error: unknown): never {
   if (error instanceof PortcullisError || !(error instanceof Error)) throw error;
@@ -34,9 +37,13 @@ export function asFailure(error: unknown): never {
   if (state === codes.diskFull)
     throw new PortcullisError('disk_full', "the database's disk is full; nothing was stored", { cause: error });
   if (state === codes.readOnly)
-    throw new PortcullisError('store_unavailable', 'the database takes no changes: it is a standby of another', {
-      cause: error,
-    });
+    throw new PortcullisError(
+      'store_unavailable',
+      'the database takes no changes: it is read-only, or a standby of another',
+      {
+        cause: error,
+      },
+    );
   if (codes.noSuchText.some((one) => one === state))
     throw new PortcullisError('request_malformed', 'a text holds a character that no database keeps: U+0000', {
       cause: error,
