@@ -10,5 +10,6 @@
  */
 export { openAlerts } from './open.ts';
 export type { Alerts, AlertsRaised, Raised } from './promises.ts';
+export { suspectedClone } from './suspected-clone.ts';
 export { openTelling, targetsFrom } from './targets.ts';
 export { openWatches } from './watches.ts';

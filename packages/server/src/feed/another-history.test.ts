@@ -46,6 +46,33 @@ test('P7 P12: a renewal or report of what was applied of another history counts 
   assert.equal(await confirmed(), true);
 });
 
+test('P9: a desk that was told of another history, or of what is not there, is told nothing', async (context) => {
+  const records = await openRecords(context);
+  const log = createLog({ role: 'authority', level: 'silent' });
+  await using feed = await openFeed({ ...records, ...feedUsual, log, fleet: FleetName.parse('fleet-1') });
+  await putSubject(records, 'truck-1');
+  const { revision: after, revisionHash: hash } = records.journal.head();
+  for (const tell of ['tellPublic', 'tellStandings'] as const) {
+    const told = async (seen: { after?: number; hash?: string }) => {
+      const over = new AbortController();
+      let beat: object | undefined;
+      const write = async (line: string) => {
+        if (JSON.parse(line).type !== 'beat') return;
+        beat = JSON.parse(line);
+        over.abort();
+      };
+      await feed[tell](seen, write, over.signal);
+      return beat;
+    };
+    for (const other of [{ after: after + 1, hash }, { after, hash: 'f'.repeat(64) }, { after }])
+      await assert.rejects(told(other), { code: 'revision_regressed' });
+    for (const seen of [{}, { after, hash }]) {
+      const beat = (await told(seen)) as { revision: number; hash: string };
+      assert.deepEqual([beat.revision, beat.hash], [after, hash]);
+    }
+  }
+});
+
 test('a report of a gate of the version before, which says no hash, counts', async (context) => {
   const records = await openRecords(context);
   const log = createLog({ role: 'authority', level: 'silent' });

@@ -157,3 +157,26 @@ test('what a device counted and a gate never got rings once it is late enough, a
   await next.close();
   assert.deepEqual(await list('missing'), [['pump-1', at(10 * minute)]], 'the next run knows of it');
 });
+
+test('a certificate that is live from two places rings once a day, and stands in the journal, however many gates tell it', async (context) => {
+  const { start, list, clock, alerts, store } = await opened(context);
+  const certificate = 'a'.repeat(64);
+  const seen = { twoPlaces: [{ subject: 'truck-1', certificate }] } as unknown as LeaseRequest['counters'];
+  const gates = await start();
+  gates.renewed('gate-1', true, seen);
+  gates.renewed('gate-2', true, seen);
+  await gates.close();
+  assert.deepEqual(await list('clone_suspected'), [['truck-1', null]]);
+  const [alert] = (await alerts.list(AlertsQuery.parse({ kind: 'clone_suspected' }))).items;
+  assert.deepEqual(alert?.detail, { fingerprint: certificate, gate: 'gate-1' });
+  const noted = () =>
+    store.read((db) => db.selectFrom('journal').select('actor').where('action', '=', 'clone_suspected').execute());
+  assert.deepEqual(
+    (await noted()).map(({ actor }) => actor),
+    ['gate-1'],
+  );
+  clock.now += 24 * 60 * minute;
+  gates.renewed('gate-2', true, seen);
+  await gates.close();
+  assert.equal((await list('clone_suspected')).length, 2);
+});

@@ -1,8 +1,10 @@
 import type { LeaseRequest } from '@portcullis/contract';
 import type { AlertsRaised } from '../alerts/alerts.ts';
+import type { Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import type { AbleGates } from './able-gates.ts';
+import { ClonesByPlace } from './clones-by-place.ts';
 import type { LeaseBook } from './lease-book.ts';
 import { LeaseWatch } from './lease-watch.ts';
 import { MissingReadings } from './missing-readings.ts';
@@ -10,6 +12,7 @@ import { Refusals } from './refusals.ts';
 
 interface Parts {
   store: Store;
+  journal: Pick<Journal, 'note'>;
   alerts: AlertsRaised;
   system: Pick<System, 'now'>;
   log: Log;
@@ -22,16 +25,21 @@ interface Parts {
   able: Pick<AbleGates, 'at'>;
 }
 
-/** What rings of what gates tell: a lease that is lost, a subject that is refused again and again, or whose readings are missing. */
+/** What rings of what gates tell: a lease that is lost, a subject that is refused again and again, whose readings are missing, or that is in two places. */
 export class GateAlerts {
   readonly #leases: LeaseWatch;
   readonly #refusals: Refusals;
   readonly #missing: MissingReadings;
+  readonly #clones: ClonesByPlace;
   readonly #timer: NodeJS.Timeout;
 
-  private constructor(leases: LeaseWatch, refusals: Refusals, missing: MissingReadings, leaseMs: number) {
+  private constructor(
+    parts: ConstructorParameters<typeof ClonesByPlace>[0] & { leaseMs: number },
+    [leases, refusals, missing]: [LeaseWatch, Refusals, MissingReadings],
+  ) {
     [this.#leases, this.#refusals, this.#missing] = [leases, refusals, missing];
-    this.#timer = setInterval(() => this.look(), leaseMs).unref();
+    this.#clones = new ClonesByPlace(parts);
+    this.#timer = setInterval(() => this.look(), parts.leaseMs).unref();
   }
 
   static async open({ book, able, refusalsPerMinute: perMinute, ...parts }: Parts): Promise<GateAlerts> {
@@ -39,13 +47,15 @@ export class GateAlerts {
     const isAble = (gate: string) => able.at(parts.system.now()).includes(gate);
     const leases = await LeaseWatch.read({ ...parts, holds, isAble });
     const refusals = await Refusals.read({ ...parts, perMinute });
-    return new GateAlerts(leases, refusals, await MissingReadings.read(parts), parts.leaseMs);
+    return new GateAlerts(parts, [leases, refusals, await MissingReadings.read(parts)]);
   }
 
-  renewed(gate: string, granted: boolean, { refusedMost = [], missing = [] }: LeaseRequest['counters']): void {
+  renewed(gate: string, granted: boolean, counters: LeaseRequest['counters']): void {
+    const { refusedMost = [], missing = [], twoPlaces = [] } = counters;
     if (granted) this.#leases.granted(gate);
     this.#refusals.note(gate, refusedMost);
     this.#missing.note(gate, missing);
+    this.#clones.note(gate, twoPlaces);
   }
 
   released(gate: string): void {
@@ -61,6 +71,7 @@ export class GateAlerts {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await Promise.all([this.#leases.written(), this.#refusals.ringing.written(), this.#missing.ringing.written()]);
+    const ringing = [this.#refusals.ringing, this.#missing.ringing, this.#clones];
+    await Promise.all([this.#leases.written(), ...ringing.map((one) => one.written())]);
   }
 }

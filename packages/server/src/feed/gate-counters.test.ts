@@ -29,7 +29,7 @@ test('rates are those between two renewals, and 0 for an instance that was silen
 test('of an instance that never told anything everything is 0, and it was not heard', () => {
   const counters = new GateCounters(() => 0, 5_000);
   assert.deepEqual(counters.of('gate-1', ''), {
-    ...{ connections: 0, overruns: 0, unproven: 0, policy: 0, policyRefused: false, pruneWaits: 0 },
+    ...{ connections: 0, overruns: 0, unproven: 0, policy: 0, policyRefused: false, pruneWaits: 0, clockAheadMs: 0 },
     ...{ admittedPerSecond: 0, refusedPerSecond: 0, lastHeardMs: null },
   });
 });

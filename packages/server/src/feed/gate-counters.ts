@@ -57,11 +57,13 @@ export class GateCounters {
       refused: _refused,
       refusedMost: _most,
       missing: _missing,
+      twoPlaces: _places,
       advised: _advised,
       pruneWaits = 0,
+      clockAheadMs = 0,
       ...told
     } = noted?.counters ?? zero;
-    const shown = { ...told, pruneWaits };
+    const shown = { ...told, pruneWaits, clockAheadMs };
     if (!noted) return { ...shown, admittedPerSecond: 0, refusedPerSecond: 0, lastHeardMs: null };
     const lastHeardMs = Math.round(this.#monotonic() - noted.at);
     const lasts = lastHeardMs <= this.#leaseMs;

@@ -5,8 +5,11 @@ import type { Store } from '../storage/storage.ts';
  * is given (rule 6).
  */
 export async function coverLeases(store: Store, leaseMs: number): Promise<void> {
-  await (await Horizon.read(store)).cover(leaseMs);
+  await (await Horizon.read(store, leaseMs)).cover(leaseMs);
 }
+
+/** A row of it: whoever took the database over found it on another timeline. */
+const unknown = 'leasesUnknown';
 
 /** How long the leases that were granted may last, on disk before they are granted (rule 6). */
 export class Horizon {
@@ -18,11 +21,14 @@ export class Horizon {
     this.#storedMs = storedMs;
   }
 
-  static async read(store: Store): Promise<Horizon> {
-    const row = await store.read((db) =>
-      db.selectFrom('settings').select('value').where('name', '=', 'leaseHorizonMs').executeTakeFirst(),
+  /** `leaseMs`: what may have been granted where the database lost what was stored of it (rule 19). */
+  static async read(store: Store, leaseMs: number): Promise<Horizon> {
+    const rows = await store.read((db) =>
+      db.selectFrom('settings').selectAll().where('name', 'in', ['leaseHorizonMs', unknown]).execute(),
     );
-    return new Horizon(store, Number(row?.value ?? 0));
+    const horizon = new Horizon(store, Number(rows.find(({ name }) => name !== unknown)?.value ?? 0));
+    if (rows.some(({ name }) => name === unknown)) await horizon.write(Math.max(horizon.milliseconds, leaseMs));
+    return horizon;
   }
 
   get milliseconds(): number {
@@ -37,13 +43,14 @@ export class Horizon {
   /** All leases were released or are over. */
   async write(milliseconds: number): Promise<void> {
     const row = { name: 'leaseHorizonMs', value: String(milliseconds) };
-    await this.#store.change((db) =>
-      db
+    await this.#store.change(async (db) => {
+      await db
         .insertInto('settings')
         .values(row)
         .onConflict((conflict) => conflict.column('name').doUpdateSet({ value: row.value }))
-        .execute(),
-    );
+        .execute();
+      await db.deleteFrom('settings').where('name', '=', unknown).execute();
+    });
     this.#storedMs = milliseconds;
   }
 }

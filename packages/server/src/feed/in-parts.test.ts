@@ -242,10 +242,10 @@ test('P13: a gate that starts gets all that is in force, also what a full disk k
 test('a settlement looks into the parts too', async (context) => {
   const { records, feed } = await open(context);
   await using _feed = feed;
-  const judgedAt = records.journal.head().revision;
+  const { revision: judgedAt, revisionHash: hash } = records.journal.head();
   await records.attributes.change(by, off(many.slice(0, 600)));
   const settle = async (subject: string) => {
-    const batches = [{ batch: 1, judgedAt, subjects: [subject] }];
+    const batches = [{ batch: 1, judgedAt, head: { revision: judgedAt, hash }, subjects: [subject] }];
     return (await feed.settle('gate-a', { instance: 'a'.repeat(32), batches } as never)).batches[0]?.proven;
   };
   assert.equal(await settle(many[599] as string), false);

@@ -64,6 +64,31 @@ test('rule 4: without a running lease one is given only to who has applied all t
   assert.equal(made.renew(one, 5).granted, true);
 });
 
+test('rule 4: who is behind by less than the patience gets a lease while changes come and come', () => {
+  const { book: made, time } = book();
+  const [stepMs, wayMs] = [10, 190];
+  made.renew(two, 0);
+  const asked: { arrives: number; applied: number }[] = [{ arrives: 0, applied: 0 }];
+  let joinedAt: number | undefined;
+  for (; time.now <= 3_000 && joinedAt === undefined; time.now += stepMs) {
+    const head = 1 + time.now / stepMs;
+    made.changed(head);
+    if (time.now % 250 === 0) made.renew(two, head);
+    made.reported(two, head, 0);
+    made.giveReceipts();
+    if (asked[0]?.arrives !== time.now) continue;
+    const answer = made.renew(one, asked.shift()?.applied ?? 0);
+    if (answer.granted) joinedAt = time.now;
+    else if (answer.because === 'behind') {
+      // The answer is under way for as long as what it is asked for next, which names what the feed had brought by then.
+      const asks = Math.ceil((time.now + wayMs + answer.retryAfterMs) / stepMs) * stepMs;
+      asked.push({ arrives: asks + wayMs, applied: 1 + (asks - wayMs) / stepMs });
+    }
+  }
+  assert.ok(joinedAt !== undefined && joinedAt < 1_000, `at ${joinedAt}`);
+  assert.ok(made.waiting().oldestMs <= 400, 'no receipt waits longer than the patience');
+});
+
 test('rule 5: who is waited for longer than the patience is given no more, so that every receipt has a bound', () => {
   const { book: made, given, time } = book();
   made.renew(one, 0);

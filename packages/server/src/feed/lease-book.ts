@@ -54,6 +54,8 @@ export type Renewal =
 /** Clocks of two machines drift apart by less than this share of a lease (rule 2). */
 const driftMargin = 0.02;
 const roundingMs = 2;
+/** So that one that is behind by less than the patience is there in time: until it asks again, and what it is behind by. */
+const joinPatiences = 2;
 /** Of one gate: the one that runs, and those of its last restarts. Each may hold up receipts, so nobody gets more by inventing some. */
 export const instancesOfGateMax = 32;
 /** An instance that held nothing for so long is forgotten. */
@@ -99,7 +101,7 @@ export class LeaseBook {
       return { granted, leaseMs: this.#terms.leaseMs };
     }
     if (!running && now > instance.nextJoin) {
-      instance.joinUntil = now + this.#terms.patienceMs;
+      instance.joinUntil = now + joinPatiences * this.#terms.patienceMs;
       instance.nextJoin = now + this.#terms.leaseMs;
     }
     return { granted, because: 'behind', retryAfterMs: Math.ceil(this.#terms.leaseMs / 20) };
@@ -161,6 +163,12 @@ export class LeaseBook {
     const ends = [...this.#instances.values()].flatMap(({ until, joinUntil }) => [until, joinUntil]);
     const candidates = [...ends, horizon, first.since + this.#terms.patienceMs];
     return Math.min(...candidates.filter((at) => at > now), now + this.#terms.leaseMs);
+  }
+
+  /** How many revisions have no receipt yet, and since when the first of them waits; 0 where none does. */
+  waiting(): { count: number; oldestMs: number } {
+    const [first] = this.#waiting;
+    return { count: this.#waiting.length, oldestMs: first ? this.#now() - first.since : 0 };
   }
 
   /** How each instance stands towards a revision that has no receipt yet. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   type AppliedReport,
+  type DeskFeedQuery,
   type FeedMessage,
   type FeedQuery,
   type GateView,
@@ -67,7 +68,7 @@ const settledRevisionsMax = 50_000;
 const nobody: readonly ToldIssuer[] = [];
 
 export async function openFeed(parts: FeedParts): Promise<Feed> {
-  const horizon = await Horizon.read(parts.store);
+  const horizon = await Horizon.read(parts.store, parts.leaseMs);
   const able = await AbleGates.read(parts.store);
   const { monotonic } = parts.system;
   const { leaseMs, patienceMs, journal } = parts;
@@ -99,6 +100,7 @@ class AuthorityFeed implements Feed {
   readonly #holds: Holds;
   readonly #snapshots: Snapshots;
   readonly #stop: () => void;
+  #isClosing = false;
 
   constructor(parts: FeedParts, { horizon, able, book, alerts }: Halves) {
     const { monotonic, now } = parts.system;
@@ -136,7 +138,7 @@ class AuthorityFeed implements Feed {
 
   async follow(
     query: z.infer<typeof FeedQuery>,
-    { gate, inParts, withRules }: Follows,
+    { gate, inParts, withRules, packed, soFar }: Follows,
     write: (piece: string | Uint8Array) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
@@ -156,7 +158,7 @@ class AuthorityFeed implements Feed {
       return sendPiece(`${JSON.stringify(told)}\n`);
     };
     const snapshot = (atLeast: number, waiting: () => Promise<void>) =>
-      this.#snapshots.send({ names, atLeast }, sendPiece, waiting);
+      this.#snapshots.send({ names, atLeast, packed, soFar }, sendPiece, waiting);
     const needsSnapshot = query.after === undefined || query.snapshot === '1';
     const lineOf = (record: ChangeRecord) => this.#lineOf(record, { names, inParts });
     const snapshotBytes = () => this.#snapshots.bytes;
@@ -171,7 +173,8 @@ class AuthorityFeed implements Feed {
     }
   }
 
-  async tellPublic(write: (piece: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+  async tellPublic(seen: DeskFeedQuery, write: (piece: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+    await this.requireSeen(seen);
     const { system } = this.#parts;
     const told = (message: PublicFeedMessage) => {
       signal.throwIfAborted();
@@ -180,13 +183,22 @@ class AuthorityFeed implements Feed {
     await new PublicFeed({ ...this.#parts, now: system.now, write: told, signal }).run();
   }
 
-  async tellStandings(write: (piece: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+  async tellStandings(
+    seen: DeskFeedQuery,
+    write: (piece: string) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.requireSeen(seen);
     const { system, issuers = () => nobody } = this.#parts;
     const told = (message: StandingsMessage) => {
       signal.throwIfAborted();
       return write(`${JSON.stringify(message)}\n`);
     };
     await new StandingsFeed({ ...this.#parts, issuers, now: system.now, write: told, signal }).run();
+  }
+
+  async requireSeen({ after, hash = '' }: DeskFeedQuery): Promise<void> {
+    if (after !== undefined) await this.#requireHistory(after, hash);
   }
 
   /** Those of gates whose lease runs. */
@@ -215,8 +227,8 @@ class AuthorityFeed implements Feed {
     this.#requireClock(request.clock);
     await this.#requireHistory(request.applied, request.hash);
     await this.#horizon.cover(this.#parts.leaseMs);
-    // In the same turn as the lease: rule 11.
-    if (!this.#parts.store.leads()) throw notLeader();
+    // In the same turn as the lease: rule 11, and none may follow what is stored of leases at the end.
+    if (!this.#parts.store.leads() || this.#isClosing) throw notLeader();
     const { instance } = request;
     const answer = this.#book.renew({ gate, instance }, request.applied);
     if (!answer.granted && answer.because === 'crowded') throw crowded(gate);
@@ -242,15 +254,21 @@ class AuthorityFeed implements Feed {
   }
 
   /**
-   * A batch is proven when no receipt was given meanwhile that touches one of its subjects (rule 9), and none can be given before the
-   * answer is on the gate's disk: what its instance has not reported yet waits for it, and what it has reported counts as receipted.
+   * A batch is proven when it was judged by this history, which it is not after that was restored or fell back to a copy; and when no
+   * receipt was given meanwhile that touches one of its subjects (rule 9), and none can be given before the answer is on the gate's disk:
+   * what its instance has not reported yet waits for it, and what it has reported counts as receipted.
    */
   async settle(gate: string, { instance, batches }: SettlementRequest): Promise<SettlementAnswer> {
     const upTo = Math.min(this.#parts.journal.head().revision, this.#book.receiptableUpTo({ gate, instance }));
     const answers = [];
-    for (const { batch, judgedAt, subjects } of batches) {
-      answers.push({ batch, proven: !(await this.#touched(judgedAt, upTo, new Set<string>(subjects))) });
+    for (const { batch, judgedAt, head, subjects } of batches) {
+      const isOurs =
+        head !== undefined && judgedAt <= head.revision && (await this.#hashAt(head.revision)) === head.hash;
+      const proven = isOurs && !(await this.#touched(judgedAt, upTo, new Set<string>(subjects)));
+      answers.push({ batch, proven });
     }
+    // Whoever leads by now may have given receipts that this one knows nothing of.
+    if (!this.#parts.store.leads()) throw notLeader();
     return { batches: answers };
   }
 
@@ -305,6 +323,10 @@ class AuthorityFeed implements Feed {
     return { held, expired: had.length - held };
   }
 
+  cuts(): ReturnType<Feed['cuts']> {
+    return { times: this.#receipts.times, waiting: this.#book.waiting() };
+  }
+
   #gateRows(): Promise<{ id: string; url: string | null }[]> {
     return this.#parts.store.read((db) =>
       db
@@ -326,20 +348,27 @@ class AuthorityFeed implements Feed {
     );
   }
 
+  async #hashAt(revision: number): Promise<string | undefined> {
+    return this.#recent.at(revision) ?? (await this.#parts.journal.hashAt(revision));
+  }
+
   async #requireHistory(revision: number, hash: string): Promise<void> {
     const head = this.#parts.journal.head();
-    const ours = this.#recent.at(revision) ?? (await this.#parts.journal.hashAt(revision));
+    const ours = await this.#hashAt(revision);
     if (ours === hash) return;
+    // What it lacks whoever leads may have: a gate that is told of a loss decides nothing until somebody accepts it.
+    if (!this.#parts.store.leads()) throw notLeader();
     const why =
       ours === undefined ? `this authority is at revision ${head.revision}` : 'this authority has another history';
     this.#parts.log.error(
       { revision, head: head.revision },
-      'revision_regressed: a gate has seen what this store has not',
+      'revision_regressed: a gate or desk has seen what this store has not',
     );
-    throw new PortcullisError('revision_regressed', `the gate holds revision ${revision}; ${why}`);
+    throw new PortcullisError('revision_regressed', `revision ${revision} was told before; ${why}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
     this.#stop();
     this.#receipts.close();
     this.#snapshots.close();
@@ -349,7 +378,7 @@ class AuthorityFeed implements Feed {
 }
 
 const notLeader = () =>
-  new PortcullisError('not_leader', 'this authority does not lead any more; whoever does grants leases');
+  new PortcullisError('not_leader', 'this authority does not lead any more; ask the one that does');
 
 const crowded = (gate: string) =>
   new PortcullisError(

@@ -5,7 +5,7 @@ import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { type CodeChanges, type PublicJourneys, publicIds, publicOf, trackedBy } from './public-subjects.ts';
-import { readMerged, Steps, taken } from './telling.ts';
+import { newestOf, readMerged, Steps, taken } from './telling.ts';
 
 interface Parts {
   store: Store;
@@ -38,14 +38,14 @@ export class PublicFeed {
   readonly #renamed = new Map<string, string>();
   readonly #told = new Set<string>();
   #bulk: ChangeRecord[] = [];
-  #heard: number;
+  #heard: { revision: number; hash: string };
   #anew = true;
   #beatDue = true;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#steps = new Steps(parts.signal);
-    this.#heard = parts.journal.head().revision;
+    this.#heard = newestOf(parts.journal);
   }
 
   async run(): Promise<void> {
@@ -56,14 +56,14 @@ export class PublicFeed {
         codes.onRotated((subject) => this.#touch(subject)),
       ];
       // A commit between the two is heard of by neither.
-      this.#heard = journal.head().revision;
+      this.#heard = newestOf(journal);
       return stops;
     };
     await this.#steps.run(() => this.#step(), { listen, beat: () => this.#nudge(true) });
   }
 
   #hear(record: ChangeRecord): void {
-    this.#heard = record.revision;
+    this.#heard = { revision: record.revision, hash: record.hash };
     for (const delta of record.subjects) {
       this.#touched.add(delta.subject);
       this.#noteName(delta);
@@ -102,7 +102,7 @@ export class PublicFeed {
     if (this.#beatDue) {
       this.#beatDue = false;
       const { write, now } = this.#parts;
-      return write({ type: 'beat', revision: this.#heard, time: timestamp(now()) });
+      return write({ type: 'beat', ...this.#heard, time: timestamp(now()) });
     }
     await this.#steps.woken();
   }

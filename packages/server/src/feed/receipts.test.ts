@@ -69,6 +69,19 @@ test('a remembered receipt names the gates that there were when the change was m
   receipts.close();
 });
 
+test('how long a change took to its receipt is counted once, and one without a receipt waits', () => {
+  const { book, receipts } = restarted(0, 0);
+  book.renew(gate, 0);
+  receipts.changed(1, ['gate-1']);
+  receipts.settle();
+  assert.deepEqual([receipts.times.count, book.waiting().count], [0, 1]);
+  book.reported(gate, 1, 0);
+  receipts.settle();
+  receipts.settle();
+  assert.deepEqual([receipts.times.count, book.waiting()], [1, { count: 0, oldestMs: 0 }]);
+  receipts.close();
+});
+
 test('of more changes than are remembered the oldest are told as if nobody had asked in time', () => {
   const { receipts } = restarted(0, 0);
   for (let revision = 1; revision <= 10_001; revision++) receipts.changed(revision, []);
@@ -101,6 +114,23 @@ test('who waits is woken by the receipt, by the limit, or by the end', async () 
   const ended = receipts.wait(2, 60_000);
   receipts.close();
   await ended;
+});
+
+test('a lease and a wait that end at once: what ended is looked at before the answer', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  const { book, receipts } = restarted(0, 0, () => now);
+  now = 10;
+  book.renew(gate, 0);
+  receipts.changed(1, ['gate-1']);
+  const waited = receipts.wait(1, 300);
+  // Nothing ran for two seconds: the limit is the first of what is due, and the lease is over by now.
+  now = 2_000;
+  context.mock.timers.tick(300);
+  await waited;
+  const { confirmed, gates } = receipts.receipt(1, ['gate-1']);
+  assert.deepEqual([confirmed, gates.map(({ outcome }) => outcome)], [true, ['lease_expired']]);
+  receipts.close();
 });
 
 test('H3: who asks a gate for its decisions is named beside it, and no receipt waits for him or counts on him', () => {

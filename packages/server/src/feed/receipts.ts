@@ -1,4 +1,5 @@
 import type { GateOutcome, Receipt, SubjectId } from '@portcullis/contract';
+import { Durations } from '../telemetry/telemetry.ts';
 import type { GivenReceipt, LeaseBook } from './lease-book.ts';
 
 /** Receipts that are kept for those who ask later. */
@@ -29,6 +30,8 @@ export class Receipts {
   readonly #kept = new Map<number, Kept>();
   /** By revision that has no receipt yet: the gates that could have held a lease when it was made. */
   readonly #able = new Map<number, readonly string[]>();
+  /** From when each change was committed to its receipt. */
+  readonly times = new Durations();
   readonly #waiters = new Map<number, Set<() => void>>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -50,7 +53,8 @@ export class Receipts {
   settle(): void {
     if (!this.#leads()) return;
     for (const given of this.#book.giveReceipts()) {
-      const { revision } = given;
+      const { revision, elapsedMs } = given;
+      this.times.took(elapsedMs);
       this.#kept.set(revision, { ...given, able: this.#able.get(revision) ?? [] });
       this.#able.delete(revision);
     }
@@ -78,7 +82,11 @@ export class Receipts {
         if (waiters.size === 0) this.#waiters.delete(revision);
         resolve();
       };
-      const timer = setTimeout(done, limitMs);
+      // Of two that are due at once: what ended a lease is looked at before the answer.
+      const timer = setTimeout(() => {
+        this.settle();
+        done();
+      }, limitMs);
       waiters.add(done);
     });
   }
@@ -114,7 +122,7 @@ export class Receipts {
     const advised = this.#advised().filter(({ gate }) => known.has(gate));
     return {
       revision,
-      confirmed: this.#book.isReceipted(revision),
+      confirmed: this.#leads() && this.#book.isReceipted(revision),
       elapsedMs: elapsedMs === null ? null : Math.round(elapsedMs * 1000) / 1000,
       connectionsClosed,
       gates: [...outcomes, ...others.map((gate) => ({ gate: gate as SubjectId, instance: '', ...absent }))],

@@ -101,9 +101,16 @@ test('a gate of an earlier version is never told a rule, nor one of an authority
 
 test('what a gate takes is read from Accept, as gates of each version say it', () => {
   const taken = (accept?: string) => acceptedInFeed(accept);
-  assert.deepEqual(taken(feedAccepted), { inParts: true, withRules: true });
-  assert.deepEqual(taken('application/x-ndjson; parts=1'), { inParts: true, withRules: false });
-  assert.deepEqual(taken('Application/X-NDJSON;parts=1 ;rules=1'), { inParts: true, withRules: true });
+  const all = { inParts: true, withRules: true, packed: true };
+  assert.deepEqual(taken(feedAccepted()), { ...all, soFar: undefined });
+  const soFar = { id: 'a'.repeat(32), pieces: 7 };
+  assert.deepEqual(taken(feedAccepted(soFar)), { ...all, soFar });
+  const nothing = { inParts: false, withRules: false, packed: false, soFar: undefined };
+  assert.deepEqual(taken('application/x-ndjson; parts=1'), { ...nothing, inParts: true });
+  assert.deepEqual(taken('Application/X-NDJSON;parts=1 ;rules=1'), { ...nothing, inParts: true, withRules: true });
   for (const accept of ['application/x-ndjson', '*/*', undefined, 'text/plain; parts=1; rules=1'])
-    assert.deepEqual(taken(accept), { inParts: false, withRules: false }, accept);
+    assert.deepEqual(taken(accept), nothing, accept);
+  const wrong = ['a'.repeat(32), `${'a'.repeat(31)}.1`, `${'a'.repeat(32)}.-1`, `${'a'.repeat(32)}.1234567890`];
+  for (const resume of wrong)
+    assert.equal(taken(`application/x-ndjson; packed=1; resume=${resume}`).soFar, undefined, resume);
 });

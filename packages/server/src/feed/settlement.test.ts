@@ -37,7 +37,8 @@ test('P7: a batch is proven only if no receipt can be given before the answer is
     return (await attributes.change({ actor: 'operator-1' }, { subjects: [subjectId(subject)], set })).revision;
   };
   const proven = async (subject: string, judgedAt: number) => {
-    const batches = [{ batch: 1, judgedAt, subjects: [subjectId(subject)] }];
+    const head = { revision: judgedAt, hash: await journal.hashAt(judgedAt) };
+    const batches = [{ batch: 1, judgedAt, head, subjects: [subjectId(subject)] }];
     return (await feed.settle('gate-1', { instance: mine, batches } as never)).batches[0]?.proven;
   };
 
@@ -53,4 +54,32 @@ test('P7: a batch is proven only if no receipt can be given before the answer is
   await renew('gate-2', other);
   assert.equal((await feed.receipt(second, { limitMs: 0 })).confirmed, false, 'the receipt waits for gate-1');
   assert.equal(await proven('truck-2', judgedAt), true);
+});
+
+test('P7: a batch that was judged on a history that was lost, or that does not say on which, is not proven', async (context) => {
+  const records = await openRecords(context);
+  const { journal } = records;
+  await putSubject(records, 'truck-1');
+  const log = createLog({ role: 'authority', level: 'error' });
+  const fleet = FleetName.parse('fleet-1');
+  await using feed = await openFeed({ ...records, ...feedUsual, log, fleet });
+  const { revision, revisionHash: hash } = journal.head();
+  const lost = 'f'.repeat(64);
+  for (const [what, judgedAt, head, isProven] of [
+    ['on this one', revision, { revision, hash }, true],
+    ['partly by what came before', revision - 1, { revision, hash }, true],
+    ['on another of as many revisions', revision, { revision, hash: lost }, false],
+    ['on one that had gone on', revision, { revision: revision + 1, hash: lost }, false],
+    [
+      'by what comes after what it says',
+      revision,
+      { revision: revision - 1, hash: await journal.hashAt(revision - 1) },
+      false,
+    ],
+    ['by a gate that does not say', revision, undefined, false],
+  ] as const) {
+    const batches = [{ batch: 1, judgedAt, ...(head && { head }), subjects: [subjectId('truck-9')] }];
+    const answer = await feed.settle('gate-1', { instance: mine, batches } as never);
+    assert.deepEqual(answer.batches, [{ batch: 1, proven: isProven }], what);
+  }
 });

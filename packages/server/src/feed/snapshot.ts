@@ -1,39 +1,55 @@
-import type { FeedMessage, Kind, SnapshotSubject, Standing, SubjectId } from '@portcullis/contract';
+import type { FeedMessage, SnapshotSubject, Standing, SubjectId } from '@portcullis/contract';
 import { type AttributeFact, PortcullisError } from '@portcullis/contract';
 import type { Attributes, LaidOver } from '../attributes/attributes.ts';
-import type { Reader, Schema, Store } from '../storage/storage.ts';
+import type { Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-
-const pageSize = 500;
-/** So long after its end, and after it was superseded, gates know a certificate: no connection of its time is open any more. */
-const endedKeptMs = 86_400_000;
+import { packedData } from './packing.ts';
+import { type FactRow, type OriginRow, type Page, readPage } from './snapshot-page.ts';
 
 /** A line of a snapshot has so many bytes at the most, but for one subject that has more by itself. */
 const lineBytesMax = 256 * 1024;
 
+interface Asked {
+  fleet: string;
+  names: ReadonlySet<string>;
+  now: number;
+  /** In pieces that are packed; `id`: of one that may be gone on with. Not given: in lines of text. */
+  packed?: { id: string | undefined };
+}
+
 /**
- * The fleet as it is at one revision, read in one transaction: the lines of the feed, a page at a time. `write` resolves when the next may
- * follow. Resolves to that revision.
+ * The fleet as it is at one revision, read in one transaction: the lines of the feed, a page at a time. `write` is told of how many bytes
+ * of text they are made, and resolves when the next may follow. Resolves to that revision, which `begun` is told first.
  */
 export async function writeSnapshot(
   { store, attributes }: { store: Store; attributes: Pick<Attributes, 'merged' | 'isBetween' | 'laidOver'> },
-  parts: { fleet: string; names: ReadonlySet<string>; now: number },
-  write: (lines: string) => Promise<void>,
+  asked: Asked,
+  write: (lines: string, bytes: number) => Promise<void>,
+  begun: (revision: number) => void = () => undefined,
 ): Promise<number> {
-  const lineOf = (message: FeedMessage) => `${JSON.stringify(message)}\n`;
-  const work = async (db: Reader, isFull: boolean) => {
+  const say = (message: FeedMessage) => {
+    const line = `${JSON.stringify(message)}\n`;
+    return write(line, line.length);
+  };
+  const work = async (db: Parameters<typeof readPage>[0], isFull: boolean) => {
     if (!isFull && (await attributes.isBetween(db))) return undefined;
     const over = isFull ? await attributes.laidOver(db) : nothing;
     const { revision, revisionHash: hash } = await db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
-    await write(lineOf({ type: 'snapshot', fleet: parts.fleet as never, revision, hash }));
+    begun(revision);
+    const id = asked.packed?.id;
+    await say({ type: 'snapshot', fleet: asked.fleet as never, revision, hash, ...(id !== undefined && { id }) });
+    let number = 0;
     for (let after = ''; ; ) {
-      const subjects = await readPage(db, after, { ...parts, over });
-      const last = subjects.at(-1);
+      const page = await readPage(db, after, { ...asked, over });
+      const last = page.subjects.at(-1);
       if (!last) break;
-      for (const line of subjectLines(subjects)) await write(line);
-      after = last.subject;
+      if (asked.packed) await writePacked(page, ++number, write);
+      else for (const line of subjectLines(subjectsOf(page))) await write(line, line.length);
+      after = last.id;
+      // Whoever decides something meanwhile waits for no more than a page.
+      await new Promise((resolve) => setImmediate(resolve));
     }
-    await write(lineOf({ type: 'complete', revision, hash }));
+    await say({ type: 'complete', revision, hash });
     return revision;
   };
   for (;;) {
@@ -49,6 +65,11 @@ const nothing: ReadonlyMap<string, LaidOver> = new Map();
 function requireFull(error: unknown): true {
   if (error instanceof PortcullisError && error.code === 'disk_full') return true;
   throw error;
+}
+
+function writePacked(page: Page, number: number, write: (lines: string, bytes: number) => Promise<void>) {
+  const { data, bytes } = packedData(page);
+  return write(`{"type":"packed","number":${number},"data":"${data}"}\n`, bytes);
 }
 
 function* subjectLines(subjects: readonly SnapshotSubject[]): Iterable<string> {
@@ -67,45 +88,14 @@ function* subjectLines(subjects: readonly SnapshotSubject[]): Iterable<string> {
   yield line();
 }
 
-async function readPage(
-  db: Reader,
-  after: string,
-  { names, now, over }: { names: ReadonlySet<string>; now: number; over: ReadonlyMap<string, LaidOver> },
-): Promise<SnapshotSubject[]> {
-  const rows = await db
-    .selectFrom('subjects')
-    .select(['id', 'kind', 'revision'])
-    .where('id', '>', after)
-    // No gate decides anything about one (`follow.ts`).
-    .where('kind', '!=', 'desk')
-    .orderBy('id')
-    .limit(pageSize)
-    .execute();
-  const ids = rows.map((row) => row.id);
-  const certificates = await db
-    .selectFrom('certificates')
-    .select(['fingerprint', 'subject', 'standing', 'notBefore', 'notAfter', 'revision', 'changedBy', 'changedAt'])
-    .where('subject', 'in', ids)
-    .where('purpose', '=', 'client')
-    .where('notAfter', '>', now - endedKeptMs)
-    .where((row) => row.or([row('standing', '!=', 'superseded'), row('changedAt', '>', now - endedKeptMs)]))
-    .execute();
-  const attributes =
-    names.size === 0
-      ? []
-      : await db
-          .selectFrom('attributes')
-          .selectAll()
-          .where('subject', 'in', ids)
-          .where('name', 'in', [...names])
-          .execute();
+function subjectsOf({ subjects, attributes, certificates }: Page): SnapshotSubject[] {
   const certificatesOf = Map.groupBy(certificates, (row) => row.subject);
   const attributesOf = Map.groupBy(attributes, (row) => row.subject);
-  return rows.map(({ id, kind, revision }) => ({
+  return subjects.map(({ id, kind, revision }) => ({
     subject: id as SubjectId,
-    kind: kind as Kind,
-    revision: Math.max(revision, over.get(id)?.revision ?? 0),
-    attributes: withLaidOver(Object.fromEntries((attributesOf.get(id) ?? []).map(factOf)), over.get(id), names),
+    kind,
+    revision,
+    attributes: Object.fromEntries((attributesOf.get(id) ?? []).map(factOf)),
     certificates: (certificatesOf.get(id) ?? []).map((row) => ({
       fingerprint: row.fingerprint as never,
       standing: row.standing as Standing,
@@ -116,29 +106,10 @@ async function readPage(
   }));
 }
 
-function withLaidOver(
-  facts: Record<string, AttributeFact>,
-  over: LaidOver | undefined,
-  names: ReadonlySet<string>,
-): Record<string, AttributeFact> {
-  if (!over) return facts;
-  const { revision, actor: changedBy, at } = over;
-  for (const [name, { value, public: isPublic }] of Object.entries(over.attributes)) {
-    if (value === null) delete facts[name];
-    else if (names.has(name)) facts[name] = { value, public: isPublic, revision, changedBy, changedAt: timestamp(at) };
-  }
-  return facts;
+function factOf(row: FactRow): [string, AttributeFact] {
+  return [row.name, { value: row.value, public: row.public, ...originOf(row) }];
 }
 
-function factOf(row: Schema['attributes']) {
-  const fact = {
-    value: JSON.parse(row.value) as string | number | boolean,
-    public: row.visibility === 'public',
-    ...originOf(row),
-  };
-  return [row.name, fact] as const;
-}
-
-function originOf({ revision, changedBy, changedAt }: { revision: number; changedBy: string; changedAt: number }) {
+function originOf({ revision, changedBy, changedAt }: OriginRow) {
   return { revision, changedBy, changedAt: timestamp(changedAt) };
 }

@@ -1,10 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { type FileHandle, open, rm, stat } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SnapshotSoFar } from '@portcullis/contract';
 import type { Attributes } from '../attributes/attributes.ts';
 import type { Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { writeSnapshot } from './snapshot.ts';
+import { SnapshotFile } from './snapshot-file.ts';
 
 interface Parts {
   store: Store;
@@ -15,31 +17,41 @@ interface Parts {
   directory: string;
 }
 
+interface Wanted {
+  names: ReadonlySet<string>;
+  atLeast: number;
+  /** The gate takes pieces that are packed. */
+  packed?: boolean | undefined;
+  /** What it has of one that broke off. */
+  soFar?: SnapshotSoFar | undefined;
+}
+
 /** One snapshot in a file. */
 interface Made {
   key: string;
-  file: string;
+  id: string;
+  file: SnapshotFile;
   revision: number;
-  bytes: number;
-  /** By the monotonic clock. */
-  at: number;
+  /** By the monotonic clock: shared until then, and kept for those that broke off. Nothing, while it is made. */
+  sharedUntil: number | undefined;
+  keptUntil: number;
   readers: number;
 }
 
 /** Whoever asks for the same within this time reads the same file: fifty gates that come back at once are one reader of the store. */
 const sharedMs = 10_000;
-const writtenBytes = 1024 * 1024;
-const readBytes = 256 * 1024;
+/** So long it waits for who was cut off from it, to go on where he was. */
+const resumableMs = 60_000;
 /** Until one was made, it is thought to be as large as this. */
 const bytesAtFirst = 16 * 1024 * 1024;
 
 /**
- * Snapshots for gates. Each is read from the store at once, into a file, and sent from there: how slowly a gate reads is no matter of the
- * store's, whose write-ahead log can not be folded while somebody reads it (FIELD-NOTES I4).
+ * Snapshots for gates. Each is read from the store at once, into a file, and sent from there, as far as it is there: how slowly a gate reads
+ * is no matter of the store's, whose write-ahead log can not be folded while somebody reads it (FIELD-NOTES I4).
  */
 export class Snapshots {
   readonly #parts: Parts;
-  /** All whose files are there, and the newest for each set of names. */
+  /** All whose files are there, and the newest for each form and set of names. */
   readonly #all = new Set<Made>();
   readonly #made = new Map<string, Made>();
   readonly #making = new Map<string, Promise<Made>>();
@@ -52,91 +64,122 @@ export class Snapshots {
     mkdirSync(parts.directory, { mode: 0o700 });
   }
 
-  /** How large the last one was. */
+  /** How large the last one was, as text. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
-   * Sends one that shows this revision or a later one; resolves to which. `write` resolves when the next piece may follow; `waiting` is
-   * called now and then until there is something to send.
+   * Sends one that shows this revision or a later one, or what is missing of the one that the gate names; resolves to which revision. `write`
+   * resolves when the next piece may follow; `waiting` is called now and then while there is nothing to send.
    */
   async send(
-    { names, atLeast }: { names: ReadonlySet<string>; atLeast: number },
+    wanted: Wanted,
     write: (piece: string | Uint8Array) => Promise<void>,
     waiting: () => Promise<void>,
   ): Promise<number> {
+    const soFar = this.#resumable(wanted);
     // Its file stays from then on, however long `waiting` takes meanwhile.
-    const obtaining = this.#obtain(names, atLeast).then(hold, (error: unknown) => {
-      if (isFull(error)) return undefined;
-      throw error;
-    });
+    const obtaining = soFar ? Promise.resolve(hold(soFar.made)) : this.#obtain(wanted).then(hold);
+    let isOver = false;
     try {
       const made = await whileCalling(waiting, obtaining);
-      // A disk that is full keeps no gate away: then it is sent as it is read.
-      if (made === undefined) return await writeSnapshot(this.#parts, this.#asked(names), write);
-      await sendFile(made.file, write);
+      if (soFar) await write(`${JSON.stringify({ type: 'resumed', ...wanted.soFar })}\n`);
+      await made.file.send(soFar?.from ?? 0, write, (coming) => whileCalling(waiting, coming));
+      isOver = true;
       return made.revision;
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      // A disk that is full keeps no gate away: then it is sent as it is read, from its beginning.
+      return await writeSnapshot(this.#parts, this.#asked(wanted, undefined), write);
     } finally {
-      obtaining.then((made) => made && this.#release(made)).catch(() => undefined);
+      obtaining.then((made) => this.#release(made, isOver)).catch(() => undefined);
     }
   }
 
-  #release(made: Made): void {
+  /** From which byte on; undefined: it is not there any more, or another one is wanted. */
+  #resumable(wanted: Wanted): { made: Made; from: number } | undefined {
+    const made = [...this.#all].find(({ id, key }) => id === wanted.soFar?.id && key === keyOf(wanted));
+    const from = made?.file.endOf(wanted.soFar?.pieces ?? 0);
+    return made && from !== undefined && made.revision >= wanted.atLeast ? { made, from } : undefined;
+  }
+
+  #release(made: Made, isOver: boolean): void {
     made.readers--;
+    const { monotonic } = this.#parts.system;
+    if (!isOver && !made.file.failed) {
+      made.keptUntil = monotonic() + resumableMs;
+      setTimeout(() => this.#tidy(), resumableMs + 1).unref();
+    }
     this.#tidy();
   }
 
-  async #obtain(names: ReadonlySet<string>, atLeast: number): Promise<Made> {
-    const key = [...names].toSorted().join(',');
+  async #obtain(wanted: Wanted): Promise<Made> {
+    const key = keyOf(wanted);
     for (;;) {
       const known = this.#made.get(key);
-      if (known && this.#isFresh(known) && known.revision >= atLeast) return known;
-      const making = this.#making.get(key) ?? this.#make(key, names);
+      if (known && this.#isShared(known) && known.revision >= wanted.atLeast) return known;
+      const making = this.#making.get(key) ?? this.#begin(key, wanted);
       this.#making.set(key, making);
       const made = await making.finally(() => this.#making.delete(key));
-      if (made.revision >= atLeast) return made;
+      if (made.revision >= wanted.atLeast) return made;
     }
   }
 
-  async #make(key: string, names: ReadonlySet<string>): Promise<Made> {
+  /** Resolves as soon as its revision is known. */
+  async #begin(key: string, wanted: Wanted): Promise<Made> {
     const { system, directory } = this.#parts;
-    const file = join(directory, `${++this.#number}.ndjson`);
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      const pieces = new Pieces(handle);
-      const revision = await writeSnapshot(this.#parts, this.#asked(names), (lines) => pieces.add(lines));
-      await pieces.flush();
-      const { size: bytes } = await stat(file);
-      const made = { key, file, revision, bytes, at: system.monotonic(), readers: 0 };
+    const path = join(directory, `${++this.#number}.ndjson`);
+    const file = new SnapshotFile(await open(path, 'wx', 0o600), path);
+    const id = system.random(16).toString('hex');
+    const made: Made = { key, id, file, revision: 0, sharedUntil: undefined, keptUntil: 0, readers: 0 };
+    const begun = Promise.withResolvers<void>();
+    const onBegun = (revision: number) => {
+      made.revision = revision;
       this.#all.add(made);
       this.#made.set(key, made);
-      this.#bytes = bytes;
-      setTimeout(() => this.#tidy(), sharedMs + 1).unref();
-      return made;
-    } catch (error) {
-      await rm(file, { force: true });
-      throw error;
-    } finally {
-      await handle.close();
-    }
+      begun.resolve();
+    };
+    const add = (lines: string, bytes: number) => file.add(lines, bytes);
+    const writing = writeSnapshot(this.#parts, this.#asked(wanted, id), add, onBegun).then(() => file.end());
+    void writing
+      .catch(async (error: unknown) => {
+        file.fail(error);
+        begun.reject(error);
+        // One that began before a change and did not come to its end is nobody's.
+        if (this.#made.get(key) === made) this.#made.delete(key);
+        this.#all.delete(made);
+        await rm(path, { force: true });
+      })
+      .then(() => this.#ended(made));
+    await begun.promise;
+    return made;
   }
 
-  #asked(names: ReadonlySet<string>) {
-    return { fleet: this.#parts.fleet, names, now: this.#parts.system.now() };
+  #ended(made: Made): void {
+    if (!made.file.failed) this.#bytes = made.file.textBytes;
+    made.sharedUntil = this.#parts.system.monotonic() + sharedMs;
+    setTimeout(() => this.#tidy(), sharedMs + 1).unref();
   }
 
-  #isFresh({ at }: Made): boolean {
-    return this.#parts.system.monotonic() - at <= sharedMs;
+  #asked({ names, packed = false }: Wanted, id: string | undefined) {
+    const { fleet, system } = this.#parts;
+    return { fleet, names, now: system.now(), ...(packed && { packed: { id } }) };
+  }
+
+  #isShared({ sharedUntil }: Made): boolean {
+    return sharedUntil === undefined || this.#parts.system.monotonic() <= sharedUntil;
   }
 
   #tidy(): void {
+    const now = this.#parts.system.monotonic();
     for (const made of this.#all) {
       const isNewest = this.#made.get(made.key) === made;
-      if (made.readers > 0 || (isNewest && this.#isFresh(made))) continue;
+      const isShared = made.sharedUntil === undefined || (isNewest && this.#isShared(made));
+      if (made.readers > 0 || isShared || now <= made.keptUntil) continue;
       if (isNewest) this.#made.delete(made.key);
       this.#all.delete(made);
-      rmSync(made.file, { force: true });
+      rmSync(made.file.path, { force: true });
     }
   }
 
@@ -158,45 +201,11 @@ async function whileCalling<Value>(call: () => Promise<void>, coming: Promise<Va
   }
 }
 
-/** Few large writes in place of many small ones. */
-class Pieces {
-  readonly #handle: FileHandle;
-  #texts: string[] = [];
-  #length = 0;
-
-  constructor(handle: FileHandle) {
-    this.#handle = handle;
-  }
-
-  async add(text: string): Promise<void> {
-    this.#texts.push(text);
-    this.#length += text.length;
-    if (this.#length >= writtenBytes) await this.flush();
-  }
-
-  async flush(): Promise<void> {
-    const text = this.#texts.join('');
-    [this.#texts, this.#length] = [[], 0];
-    await this.#handle.writeFile(text);
-  }
-}
-
-async function sendFile(file: string, write: (piece: Uint8Array) => Promise<void>): Promise<void> {
-  const handle = await open(file, 'r');
-  try {
-    for (;;) {
-      const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(readBytes), 0, readBytes);
-      if (bytesRead === 0) return;
-      await write(buffer.subarray(0, bytesRead));
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
 function hold(made: Made): Made {
   made.readers++;
   return made;
 }
+
+const keyOf = ({ names, packed = false }: Wanted) => `${packed ? 'packed' : 'text'} ${[...names].toSorted().join(',')}`;
 
 const isFull = (error: unknown) => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type StandingsMessage, standingsPerMessageMax, type ToldStanding } from '@portcullis/contract';
+import { endedToldMs, type StandingsMessage, standingsPerMessageMax, type ToldStanding } from '@portcullis/contract';
 import type { Attributes } from '../attributes/attributes.ts';
 import type { ChangeRecord, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { readMerged, Steps, subjectsIn, taken } from './telling.ts';
+import { newestOf, readMerged, Steps, subjectsIn, taken } from './telling.ts';
 import { toldReason } from './told-reason.ts';
 
 /** Who signed certificates, and is signed for itself. */
@@ -59,7 +59,9 @@ export class StandingsFeed {
   /** Subjects, and certificates that have no revision. */
   readonly #touched = { subject: new Set<string>(), fingerprint: new Set<string>() };
   #bulk: ChangeRecord[] = [];
-  #heard: number;
+  #heard: { revision: number; hash: string };
+  /** Those that there were, and of these those that are told. */
+  #known: readonly ToldIssuer[] | undefined;
   #issuers: readonly ToldIssuer[] = [];
   #anew = true;
   #beatDue = true;
@@ -67,7 +69,7 @@ export class StandingsFeed {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#steps = new Steps(parts.signal);
-    this.#heard = parts.journal.head().revision;
+    this.#heard = newestOf(parts.journal);
   }
 
   async run(): Promise<void> {
@@ -75,14 +77,14 @@ export class StandingsFeed {
     const listen = () => {
       const stops = [journal.onChange((record) => this.#hear(record)), journal.onNote((said) => this.#hearNote(said))];
       // A commit between the two is heard of by neither.
-      this.#heard = journal.head().revision;
+      this.#heard = newestOf(journal);
       return stops;
     };
     await this.#steps.run(() => this.#step(), { listen, beat: () => this.#nudge({ beatDue: true }) });
   }
 
   #hear(record: ChangeRecord): void {
-    this.#heard = record.revision;
+    this.#heard = { revision: record.revision, hash: record.hash };
     for (const { subject } of record.subjects) this.#touched.subject.add(subject);
     if (record.draft) this.#bulk.push(record);
     // The beat that follows is what a desk answers to.
@@ -104,7 +106,7 @@ export class StandingsFeed {
 
   async #step(): Promise<void> {
     const { subject, fingerprint } = this.#touched;
-    if (this.#anew || this.#parts.issuers() !== this.#issuers) return this.#tellAll();
+    if (this.#anew || this.#parts.issuers() !== this.#known) return this.#tellAll();
     const bulk = this.#bulk.shift();
     if (bulk) return this.#tellBulk(bulk);
     if (subject.size + fingerprint.size > 0) {
@@ -115,7 +117,7 @@ export class StandingsFeed {
     if (this.#beatDue) {
       this.#beatDue = false;
       const { write, now } = this.#parts;
-      return write({ type: 'beat', revision: this.#heard, time: timestamp(now()) });
+      return write({ type: 'beat', ...this.#heard, time: timestamp(now()) });
     }
     await this.#steps.woken();
   }
@@ -127,25 +129,40 @@ export class StandingsFeed {
     this.#beatDue = true;
     this.#bulk = [];
     for (const named of Object.values(this.#touched)) named.clear();
-    this.#issuers = issuers();
+    this.#known = issuers();
+    this.#issuers = await this.#issuersOf(this.#known, now() - endedToldMs);
     const told = this.#issuers.map(({ fingerprint, certificate }) => ({
       fingerprint: fingerprint as never,
       certificate: certificate.toString('base64'),
     }));
     await write({ type: 'issuers', issuers: told });
     await this.#write(this.#issuers.map(asRow));
-    await this.#tellPages((db, last) => rowsAfter(db, last?.fingerprint ?? ''));
-    // What leaves the live table meanwhile is found here: nothing goes back.
-    const since = { notAfter: now(), fingerprint: '' };
-    await this.#tellPages((db, last) => archivedAfter(db, last ?? since));
+    for await (const rows of this.#pages(now())) await this.#write(rows);
   }
 
-  async #tellPages(pageAfter: (db: Reader, last: Row | undefined) => Promise<Row[]>): Promise<void> {
+  /** All but those that ended before then with all that they signed: a fleet has others every ten years, and each that is full has one beside it. */
+  async #issuersOf(all: readonly ToldIssuer[], since: number): Promise<readonly ToldIssuer[]> {
+    const ended = new Set(all.flatMap(({ notAfter }, place) => (notAfter < since ? [place] : [])));
+    const spare = (rows: readonly Row[]) => {
+      for (const row of rows) if (row.notAfter >= since) ended.delete(placeOf(row, all));
+    };
+    spare(all.map(asRow));
+    if (ended.size > 0) for await (const rows of this.#pages(since)) spare(rows);
+    return all.filter((_, place) => !ended.has(place));
+  }
+
+  /** All certificates, but of those that are archived only what ends later than `since`. What leaves the live table meanwhile is found there: nothing goes back. */
+  async *#pages(since: number): AsyncGenerator<Row[]> {
+    yield* this.#pagesBy((db, last) => rowsAfter(db, last?.fingerprint ?? ''));
+    yield* this.#pagesBy((db, last) => archivedAfter(db, last ?? { notAfter: since, fingerprint: '' }));
+  }
+
+  async *#pagesBy(pageAfter: (db: Reader, last: Row | undefined) => Promise<Row[]>): AsyncGenerator<Row[]> {
     for (let last: Row | undefined; !this.#parts.signal.aborted; ) {
       const rows = await readMerged(this.#parts, (db) => pageAfter(db, last));
       last = rows.at(-1);
       if (!last) return;
-      await this.#write(rows);
+      yield rows;
     }
   }
 
@@ -167,16 +184,17 @@ export class StandingsFeed {
       await this.#parts.write({ type: 'standings', items: items.slice(from, from + standingsPerMessageMax) });
   }
 
-  /** Undefined: who signed it is no issuer of the fleet any more. */
+  /** Undefined: who signed it is no issuer of the fleet any more, or is not told. */
   #told(row: Row): ToldStanding | undefined {
-    const { issuerFingerprint, issuer: name } = row;
-    const issuer = this.#issuers.findIndex((one) =>
-      issuerFingerprint === null ? one.name === name : one.fingerprint === issuerFingerprint,
-    );
+    const issuer = placeOf(row, this.#issuers);
     if (issuer === -1) return undefined;
     return [issuer, row.serial, toldReason(row), row.changedAt, row.notAfter];
   }
 }
+
+/** Of who signed it. */
+const placeOf = ({ issuerFingerprint, issuer: name }: Row, issuers: readonly ToldIssuer[]) =>
+  issuers.findIndex((one) => (issuerFingerprint === null ? one.name === name : one.fingerprint === issuerFingerprint));
 
 const certificates = (db: Reader) => db.selectFrom('certificates').select(columns).where('form', '=', 'certificate');
 

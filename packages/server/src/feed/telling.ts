@@ -10,6 +10,12 @@ interface Merged {
   attributes: Pick<Attributes, 'merged' | 'isBetween'>;
 }
 
+/** Of the newest revision, what a beat says. */
+export function newestOf(journal: Pick<Journal, 'head'>): { revision: number; hash: string } {
+  const { revision, revisionHash: hash } = journal.head();
+  return { revision, hash };
+}
+
 /** What a bulk change put in force is in the rows once it is merged. */
 export async function readMerged<Found>(
   { store, attributes }: Merged,

@@ -5,18 +5,21 @@ import type {
   FeedMessage,
   FleetName,
   Kind,
+  SnapshotSoFar,
   Standing,
   SubjectDelta,
 } from '@portcullis/contract';
+import { Loading } from './loading.ts';
 import { Overlay } from './overlay.ts';
 import {
   applyDelta,
+  around,
   type ChangeMessage,
   closeGaps,
   forgetEnded,
   kinds,
-  load,
   none,
+  type Origin,
   standings,
   Tables,
 } from './tables.ts';
@@ -52,7 +55,7 @@ export class Replica {
   /** The certificates that are left move together. */
   #closing = false;
   #tables = new Tables();
-  #loading: Tables | undefined;
+  #loading: Loading | undefined;
   /** A bulk change that is prepared: it decides nothing. */
   #staged: Overlay | undefined;
   /** One that is in force, and not wholly in the tables. */
@@ -75,13 +78,13 @@ export class Replica {
   } {
     switch (message.type) {
       case 'snapshot':
-        this.#loading = new Tables();
+        this.#loading = new Loading(message);
         this.fleet = message.fleet;
         return nothing;
+      case 'resumed':
+      case 'packed':
       case 'subjects':
-        if (!this.#loading) return resync;
-        for (const subject of message.subjects) load(this.#loading, subject);
-        return nothing;
+        return this.#loading?.take(message) ? nothing : resync;
       case 'complete':
         return this.#finishLoading(message);
       case 'change':
@@ -93,8 +96,8 @@ export class Replica {
       case 'dropped':
         this.dropStaged();
         return nothing;
-      case 'rules':
-        return nothing; // They say what to look for, not what is so.
+      case 'rules': // They say what to look for, not what is so.
+        return nothing;
       case 'beat':
         this.headRevision = message.revision;
         // A beat names the head of all that was sent before it: at another place something is missing, or the history is another.
@@ -180,15 +183,24 @@ export class Replica {
     this.generation++;
   }
 
+  /** What is here of a snapshot that is not complete, where it can be gone on with. */
+  readonly soFar = (): SnapshotSoFar | undefined => this.#loading?.soFar;
+
+  /** What is here of it is not gone on with. */
+  dropLoading(): void {
+    this.#loading = undefined;
+  }
+
   #finishLoading(message: { revision: number; hash: string }): { outcome: 'loaded' | 'resync'; touched: Touched } {
     if (!this.#loading) return { outcome: 'resync', touched: [] };
-    this.#take(this.#loading);
+    this.#take(this.#loading.tables);
     this.#stand(message);
     return { outcome: 'loaded', touched: [] };
   }
 
   /** Each change names the hash of the one before it: what does not follow what is held here is not applied. */
   #apply(message: ChangeMessage): { outcome: 'applied' | 'nothing' | 'resync'; touched: Touched } {
+    this.dropLoading();
     if (!this.complete) return resync;
     if (message.revision < this.revision || this.#standsAt(message)) return nothing;
     const previous = { revision: message.revision - 1, hash: message.previousHash ?? this.hash };
@@ -354,10 +366,7 @@ export class Replica {
   }
 
   /** The change behind a value, or behind its absence; undefined when it was never set. */
-  attributeOrigin(
-    subject: number,
-    name: string,
-  ): Pick<AttributeFact, 'revision' | 'changedBy' | 'changedAt'> | undefined {
+  attributeOrigin(subject: number, name: string): Origin | undefined {
     if (this.#over?.over(subject, name)) return this.#over.origin;
     const origin = this.#tables.attributes.get(name)?.origin.get(subject, this.subjectId(subject));
     return origin && origin.revision > 0 ? origin : undefined;
@@ -384,11 +393,6 @@ const cut: readonly number[] = [standings.indexOf('suspended'), standings.indexO
 const gapsMin = 1_000;
 const rowsMovedMax = 2_000;
 const slotsMovedMax = 20_000;
-
-/** The round begins anew within a step, so that rows that are added meanwhile do not keep it at their end. */
-function* around(from: number, to: number, rows: number): Iterable<number> {
-  for (let number = from; number < to; number++) yield number % rows;
-}
 
 const nothing = { outcome: 'nothing', touched: [] } as const;
 const prepared = { outcome: 'prepared', touched: [] } as const;

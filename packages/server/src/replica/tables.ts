@@ -1,4 +1,12 @@
-import type { AttributeValue, FeedMessage, Kind, SnapshotSubject, Standing, SubjectDelta } from '@portcullis/contract';
+import type {
+  AttributeValue,
+  FeedMessage,
+  Kind,
+  PackedSubjects,
+  SnapshotSubject,
+  Standing,
+  SubjectDelta,
+} from '@portcullis/contract';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { DigestIndex, Interned, NameIndex, uint8, uint32, WideColumn } from './columns.ts';
 
@@ -22,6 +30,11 @@ const forgotten = 0xff;
 const superseded = standings.indexOf('superseded');
 /** So long after its end, and after it was superseded, a certificate is known: no connection of its time is open any more. */
 const endedKeptMs = 86_400_000;
+
+type PackedOrigins = Pick<PackedSubjects['certificates'], 'revision' | 'by' | 'at'>;
+
+/** The same as `Origin`, its time also in milliseconds since 1970. */
+type OriginTold = Omit<Origin, 'changedAt'> & { changedAt: string | number };
 
 /** When and by whom: the change behind a value. */
 export interface Origin {
@@ -56,9 +69,9 @@ class OriginColumns {
     return this.#changedAt.get(row);
   }
 
-  set(row: number, { revision, changedBy, changedAt }: Origin, subject: string): void {
+  set(row: number, { revision, changedBy, changedAt }: OriginTold, subject: string): void {
     this.#revision.set(row, revision);
-    this.#changedAt.set(row, Date.parse(changedAt));
+    this.#changedAt.set(row, milliseconds(changedAt));
     this.#setActor(row, changedBy === subject ? itself : this.#actors.use(changedBy) + 1);
   }
 
@@ -142,6 +155,35 @@ export function load(tables: Tables, from: SnapshotSubject): void {
   for (const certificate of from.certificates) setCertificate(tables, named, certificate, certificate);
 }
 
+/** The same of many, column by column. */
+export function loadPacked(tables: Tables, { subject, kind, revision, actors, ...told }: PackedSubjects): void {
+  const rows = subject.map((id, place) => {
+    const row = subjectRow(tables, id, kind[place] as Kind);
+    tables.subjectRevision.set(row, revision[place] as number);
+    return row;
+  });
+  const originAt = ({ revision, by, at }: PackedOrigins, index: number): OriginTold => ({
+    revision: revision[index] as number,
+    changedBy: actors[by[index] as number] as string,
+    changedAt: at[index] as number,
+  });
+  const namedAt = (place: number): Named => ({ subject: rows[place] as number, id: subject[place] as string });
+  for (const { name, of, value, public: isPublic, ...origins } of told.attributes) {
+    for (const [index, place] of of.entries()) {
+      const change = { value: value[index] as AttributeValue, public: isPublic[index] === 1 };
+      setAttribute(tables, namedAt(place), name, change, originAt(origins, index));
+    }
+  }
+  const { of, fingerprints, standing, notBefore, notAfter, ...origins } = told.certificates;
+  const digests = Buffer.from(fingerprints, 'hex');
+  for (const [index, place] of of.entries()) {
+    const fingerprint = digests.subarray(index * 32, index * 32 + 32);
+    const validity = { notBefore: notBefore[index] as number, notAfter: notAfter[index] as number };
+    const certificate = { fingerprint, standing: standing[index] as Standing, ...validity };
+    putCertificate(tables, namedAt(place), certificate, originAt(origins, index));
+  }
+}
+
 export function applyDelta(tables: Tables, delta: SubjectDelta, { revision, actor, at }: ChangeMessage): number {
   const subject = subjectRow(tables, delta.subject, delta.kind);
   const named = { subject, id: delta.subject };
@@ -168,7 +210,7 @@ export function setAttribute(
   { subject, id }: Named,
   name: string,
   change: { value: AttributeValue | null; public: boolean },
-  origin: Origin,
+  origin: OriginTold,
 ): void {
   const column = columnOf(tables, name);
   const before = column.value.get(subject);
@@ -186,11 +228,20 @@ export function columnOf(tables: Tables, name: string): AttributeColumn {
 
 function setCertificate(
   tables: Tables,
-  { subject, id }: Named,
-  certificate: { fingerprint: string; standing: Standing; notBefore: string; notAfter: string },
+  named: Named,
+  certificate: { fingerprint: string; standing: Standing; notBefore: string | number; notAfter: string | number },
   origin: Origin,
 ): void {
-  const key = Buffer.from(certificate.fingerprint, 'hex');
+  putCertificate(tables, named, { ...certificate, fingerprint: Buffer.from(certificate.fingerprint, 'hex') }, origin);
+}
+
+function putCertificate(
+  tables: Tables,
+  { subject, id }: Named,
+  certificate: { fingerprint: Buffer; standing: Standing; notBefore: string | number; notAfter: string | number },
+  origin: OriginTold,
+): void {
+  const key = certificate.fingerprint;
   let row = tables.certificates.find(key);
   if (row === -1) {
     row = tables.certificates.add(key);
@@ -199,9 +250,16 @@ function setCertificate(
     tables.firstCertificate.set(subject, row);
   }
   tables.standing.set(row, standings.indexOf(certificate.standing));
-  tables.notBefore.set(row, Math.floor(Date.parse(certificate.notBefore) / 1000));
-  tables.notAfter.set(row, Math.floor(Date.parse(certificate.notAfter) / 1000));
+  tables.notBefore.set(row, Math.floor(milliseconds(certificate.notBefore) / 1000));
+  tables.notAfter.set(row, Math.floor(milliseconds(certificate.notAfter) / 1000));
   tables.certificateOrigin.set(row, origin, id);
+}
+
+const milliseconds = (time: string | number) => (typeof time === 'number' ? time : Date.parse(time));
+
+/** The round begins anew within a step, so that rows that are added meanwhile do not keep it at their end. */
+export function* around(from: number, to: number, rows: number): Iterable<number> {
+  for (let number = from; number < to; number++) yield number % rows;
 }
 
 /**
