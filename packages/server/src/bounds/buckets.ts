@@ -20,15 +20,28 @@ export class Buckets {
   /** False: it was too often. */
   take(key: string): boolean {
     const left = this.#left(key);
-    this.#buckets.delete(key);
-    this.#buckets.set(key, { left: left < 1 ? left : left - 1, at: this.#terms.monotonic() });
-    if (this.#buckets.size > keysMax) this.#buckets.delete(this.#buckets.keys().next().value as string);
+    this.#set(key, left < 1 ? left : left - 1);
     return left >= 1;
+  }
+
+  /** What is known afterwards only, and may have been too much: as much again is owed at most. */
+  spend(key: string, amount: number): void {
+    this.#set(key, Math.max(-this.#terms.burst, this.#left(key) - amount));
+  }
+
+  giveBack(key: string, amount: number): void {
+    if (this.#buckets.has(key)) this.#set(key, Math.min(this.#terms.burst, this.#left(key) + amount));
   }
 
   /** Whether it may be done now. */
   has(key: string): boolean {
     return this.#left(key) >= 1;
+  }
+
+  #set(key: string, left: number): void {
+    this.#buckets.delete(key);
+    this.#buckets.set(key, { left, at: this.#terms.monotonic() });
+    if (this.#buckets.size > keysMax) this.#buckets.delete(this.#buckets.keys().next().value as string);
   }
 
   #left(key: string): number {

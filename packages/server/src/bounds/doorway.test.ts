@@ -33,7 +33,8 @@ class Door {
       socket.on('error', () => undefined);
       door.#open.add(socket.remotePort ?? 0);
     });
-    const usual = { connectionsMax: 100, pendingHandshakesMax: 100, handshakesAtOnce: 4 };
+    const bytes = { unfinishedBytesPerAddressMax: 1_048_576, unfinishedBytesMax: 1_048_576 };
+    const usual = { connectionsMax: 100, pendingHandshakesMax: 100, handshakesAtOnce: 4, ...bytes };
     const idleSince = ({ remotePort = 0 }: Socket) => door.idle.get(remotePort);
     const onFull = (found: object) => door.told.push(found);
     const doorway = new Doorway({ ...usual, idleSince, onFull, monotonic: () => 0, ...limits });
@@ -66,10 +67,10 @@ class Door {
   }
 
   async isTurnedAway(localAddress: string): Promise<void> {
-    const { turnedAway } = this.doorway;
+    const { turnedAway } = this.doorway.crowd;
     const socket = await this.silent(localAddress);
     if (!socket.closed) await once(socket, 'close');
-    assert.equal(this.doorway.turnedAway, turnedAway + 1);
+    assert.equal(this.doorway.crowd.turnedAway, turnedAway + 1);
   }
 }
 
@@ -82,9 +83,9 @@ test('P13: silent connections of one address take all places for handshakes, and
   await until(() => door.doorway.pending === 5, 'all places are taken');
   await door.isTurnedAway(other);
   await door.guest(one);
-  assert.deepEqual([door.doorway.displaced, door.doorway.pending], [1, 4]);
+  assert.deepEqual([door.doorway.crowd.displaced, door.doorway.pending], [1, 4]);
   // Now and then, not each time.
-  assert.deepEqual(door.told, [{ remoteAddress: other, displaced: 0, turnedAway: 1 }]);
+  assert.deepEqual(door.told, [{ remoteAddress: other, displaced: 0, turnedAway: 1, unfinishedBytes: 0 }]);
 });
 
 test('P13: connections of one address take all places, and another address gets in; what gives way is what was idle for longest', async (context) => {
@@ -97,7 +98,7 @@ test('P13: connections of one address take all places, and another address gets 
   const gone = once(held[1] as TLSSocket, 'close');
   await door.guest(one);
   await gone;
-  assert.deepEqual([door.doorway.size, door.doorway.displaced], [4, 1]);
+  assert.deepEqual([door.doorway.size, door.doorway.crowd.displaced], [4, 1]);
   const next = once(held[3] as TLSSocket, 'close');
   await door.guest(one);
   await next;
@@ -129,7 +130,7 @@ test('silent connections hold up no handshake: their turns are over soon', async
   const door = await Door.open(context, { handshakesAtOnce: 1 });
   await times(20, () => door.silent(one));
   await times(20, () => door.guest(one));
-  assert.equal(door.doorway.turnedAway, 0);
+  assert.equal(door.doorway.crowd.turnedAway, 0);
 });
 
 test('nothing is left of who has gone, whether waiting, shaking hands or open', async (context) => {

@@ -4,8 +4,21 @@ import { addressGroup } from './address-group.ts';
 import { Buckets } from './buckets.ts';
 import { Places } from './places.ts';
 import { Turns } from './turns.ts';
+import { UnfinishedBytes, type UnfinishedBytesTerms } from './unfinished-bytes.ts';
 
-export interface DoorwayParts {
+/** What was done since the start for want of room, or of bytes. */
+export interface Crowd {
+  /** Ended to make room. */
+  displaced: number;
+  /** Not let in. */
+  turnedAway: number;
+  /** What went out in handshakes that were not finished. */
+  unfinishedBytes: number;
+}
+
+type Scarce = 'places' | 'bytes';
+
+export interface DoorwayParts extends UnfinishedBytesTerms {
   /** How many connections there may be, handshakes among them. */
   connectionsMax: number;
   /** How many of them may not have ended their handshake. */
@@ -14,8 +27,8 @@ export interface DoorwayParts {
   handshakesAtOnce: number;
   /** By the monotonic clock: since when nothing goes on there; undefined while something does. */
   idleSince(socket: TLSSocket): number | undefined;
-  /** There was no room when somebody came, told now and then: what was done for want of it since the start. */
-  onFull(found: { remoteAddress: string; displaced: number; turnedAway: number }): void;
+  /** There was no room when somebody came, or too many bytes went out for nothing; told now and then. */
+  onFull(found: Crowd & { remoteAddress: string }, scarce: Scarce): void;
   monotonic(): number;
 }
 
@@ -26,12 +39,19 @@ const tellMs = 10_000;
 /** So many of the oldest are looked at when one has to give way. */
 const lookedAtMax = 64;
 
+export function tooManyWords(listener: string, scarce: Scarce): string {
+  return scarce === 'places'
+    ? `${listener} has as many connections as it may: one of the address that has most gave way, or a new one was turned away`
+    : `${listener} has sent as many bytes as it may in handshakes that were not finished: a new connection was turned away`;
+}
+
 class Guest {
   readonly socket: Socket;
   readonly group: string;
   readonly #start: () => void;
   /** Its handshake has ended. */
   open: TLSSocket | undefined;
+  hasLeft = false;
 
   constructor(socket: Socket, start: () => void) {
     this.socket = socket;
@@ -52,13 +72,15 @@ class Guest {
 
 /**
  * Stands before TLS. While there is room everybody comes in. When there is none, one of the address that has most gives way to one of an address
- * that has less, and of one and the same address the connection that was idle for longest to a new one. Handshakes take turns.
+ * that has less, and of one and the same address the connection that was idle for longest to a new one. Handshakes take turns. Who had more bytes than he may in
+ * handshakes that were not finished is turned away before anything is said.
  */
 export class Doorway {
   readonly #parts: DoorwayParts;
   readonly #connections: Places<Guest>;
   readonly #pending: Places<Guest>;
   readonly #turns: Turns;
+  readonly #unfinished: UnfinishedBytes;
   /** By remote address and port, which is what a TLS socket and the TCP socket below it share. */
   readonly #byPeer = new Map<string, Guest>();
   #displaced = 0;
@@ -71,6 +93,7 @@ export class Doorway {
     this.#connections = new Places(parts.connectionsMax);
     this.#pending = new Places(parts.pendingHandshakesMax);
     this.#turns = new Turns(parts.handshakesAtOnce, turnMs);
+    this.#unfinished = new UnfinishedBytes(parts, parts);
   }
 
   /** To be called before the server listens. */
@@ -93,14 +116,9 @@ export class Doorway {
     return this.#pending.size;
   }
 
-  /** Ended since the start to make room. */
-  get displaced(): number {
-    return this.#displaced;
-  }
-
-  /** Not let in since the start. */
-  get turnedAway(): number {
-    return this.#turnedAway;
+  get crowd(): Crowd {
+    const { total: unfinishedBytes } = this.#unfinished;
+    return { displaced: this.#displaced, turnedAway: this.#turnedAway, unfinishedBytes };
   }
 
   endPending(): void {
@@ -110,13 +128,13 @@ export class Doorway {
   #arrived(socket: Socket, start: () => void): void {
     // A peer that resets its connection while it waits for its turn.
     socket.on('error', () => socket.destroy());
-    const guest = new Guest(socket, start);
-    if (!this.#hasRoom(guest)) {
-      this.#turnedAway++;
-      this.#tell(guest);
-      socket.destroy();
-      return;
-    }
+    const guest: Guest = new Guest(socket, () => {
+      // While it waited for its turn, others of its address may have hung up.
+      if (this.#unfinished.mayBegin(guest.group)) start();
+      else this.#turnAway(guest, 'bytes');
+    });
+    if (!this.#unfinished.mayBegin(guest.group)) return this.#turnAway(guest, 'bytes');
+    if (!this.#hasRoom(guest)) return this.#turnAway(guest, 'places');
     // Asked now, a socket still knows its peer when it is closed.
     const peer = peerOf(socket);
     this.#byPeer.set(peer, guest);
@@ -133,14 +151,23 @@ export class Doorway {
     const guest = this.#byPeer.get(peerOf(socket));
     if (!guest) return;
     guest.open = socket;
+    this.#unfinished.finished(guest.group, guest.socket.bytesWritten);
     this.#pending.leave(guest.group, guest);
     this.#turns.end(guest);
   }
 
   #left(guest: Guest): void {
+    if (!guest.hasLeft && !guest.open) this.#unfinished.unfinished(guest.group, guest.socket.bytesWritten);
+    guest.hasLeft = true;
     this.#connections.leave(guest.group, guest);
     this.#pending.leave(guest.group, guest);
     this.#turns.end(guest);
+  }
+
+  #turnAway(guest: Guest, scarce: Scarce): void {
+    this.#turnedAway++;
+    this.#tell(guest, scarce);
+    guest.socket.destroy();
   }
 
   #hasRoom({ group }: Guest): boolean {
@@ -155,17 +182,17 @@ export class Doorway {
   #displace(guest: Guest | undefined): boolean {
     if (!guest) return false;
     this.#displaced++;
-    this.#tell(guest);
+    this.#tell(guest, 'places');
     guest.leave();
     // Not when it is closed, which comes later: the next one that arrives has to find the place taken or free.
     this.#left(guest);
     return true;
   }
 
-  #tell({ socket }: Guest): void {
-    if (!this.#telling.take('')) return;
+  #tell({ socket }: Guest, scarce: Scarce): void {
+    if (!this.#telling.take(scarce)) return;
     const { remoteAddress = '' } = socket;
-    this.#parts.onFull({ remoteAddress, displaced: this.#displaced, turnedAway: this.#turnedAway });
+    this.#parts.onFull({ remoteAddress, ...this.crowd }, scarce);
   }
 
   #longestIdle(guests: readonly Guest[]): Guest | undefined {

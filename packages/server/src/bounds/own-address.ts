@@ -21,7 +21,8 @@ export async function listenOnOwn(server: Server, address: OwnAddress, key: stri
       const why = taken ? `${where} is taken by another process` : `couldn't listen on ${where}: ${cause.code}`;
       reject(new PortcullisError(taken ? 'port_taken' : 'config_invalid', `${key}: ${why}`, { cause }));
     });
-    server.listen(address, resolve);
+    // Of several processes of a gate each has its own.
+    server.listen({ ...address, exclusive: true }, resolve);
   });
   if ('path' in address) chmodSync(address.path, socketMode);
 }

@@ -5,12 +5,12 @@
  * - What it acknowledged is durable (P8); what it can not determine it refuses (P4).
  * Refuses to know: any key of the authority, and the attributes that its policies do not name.
  */
-export { setHeadsAside } from './following/heads.ts';
 export { acceptRestore } from './following/position.ts';
+export { acceptClock } from './following/validity-clock.ts';
 export { askRoutes } from './listeners/decide/ask.ts';
 export { operatorPaths } from './listeners/http/operators.ts';
 export { openGate } from './open.ts';
 export { mismatchOf } from './policy/expectations.ts';
 export { compilePolicy, type Policy } from './policy/policy.ts';
-export type { Gate, GateLimits, GateSettings } from './promises.ts';
+export type { Gate, GateLimits, GateSettings, Worker } from './promises.ts';
 export { acceptPrune } from './recording/retention.ts';

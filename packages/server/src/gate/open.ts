@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LeaseRequest, SubjectId } from '@portcullis/contract';
 import { Credentials } from '../credentials/credentials.ts';
 import { Lease, Replica } from '../replica/replica.ts';
-import type { Sink } from '../storage/sink.ts';
+import type { Sink, SpoolState } from '../storage/sink.ts';
 import { FiguresListener } from '../telemetry/figures.ts';
 import type { DiskSpace, Log, System } from '../telemetry/telemetry.ts';
 import { type Ground, isAdmissible } from './admission/admit.ts';
@@ -13,17 +12,20 @@ import { Heads } from './following/heads.ts';
 import { askForLeaf } from './following/leaf.ts';
 import { Leasing } from './following/leasing.ts';
 import { Links } from './following/links.ts';
-import { Position } from './following/position.ts';
+import { Position, positionIn } from './following/position.ts';
 import { SensorKeys } from './following/sensor-keys.ts';
+import { Uses } from './following/uses.ts';
+import { ValidityClock } from './following/validity-clock.ts';
+import { groundOf } from './ground.ts';
 import { Advice } from './listeners/decide/advice.ts';
 import { Cuts } from './listeners/decide/cuts.ts';
 import { Intake } from './listeners/intake.ts';
-import { Listeners } from './listeners/listeners.ts';
-import { gateFigures } from './listeners/metrics.ts';
-import { type GateStatusParts, gateStatus } from './listeners/status.ts';
+import { Listeners, mqttUrlOf } from './listeners/listeners.ts';
+import { type GateStatusParts, shownOf } from './listeners/status.ts';
 import { Policies, type PolicySource } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
-import type { Gate, GateSettings } from './promises.ts';
+import { numberPolicy } from './policy/policy-number.ts';
+import type { Gate, GateSettings, Worker } from './promises.ts';
 import { MissingWatch } from './recording/missing-watch.ts';
 import { Retention } from './recording/retention.ts';
 import { settleLastBatches } from './recording/settlement.ts';
@@ -34,10 +36,15 @@ import { Telling } from './watching/telling.ts';
 import { Watching } from './watching/watching.ts';
 
 export interface GateParts {
+  /** Of this process alone. */
   directory: string;
+  /** Where it is one of several. */
+  worker?: Worker | undefined;
   settings: GateSettings;
   policies: PolicySource;
   sink: Sink;
+  /** Where readings may wait on the gate's disk for a sink that is away. */
+  spool?: (() => SpoolState) | undefined;
   /** What is left of the disk that readings are stored on. */
   diskSpace(): Promise<DiskSpace>;
   system: System;
@@ -48,8 +55,10 @@ export interface GateParts {
 export async function openGate(parts: GateParts, signal: AbortSignal): Promise<Gate> {
   let gate: RunningGate | undefined;
   const onNext = (policy: Policy) => gate?.changePolicy(policy);
-  const { directory, policies: source, log } = parts;
-  const policies = await Policies.open({ directory, source, log, onNext });
+  const { directory, policies: source, worker, log } = parts;
+  const numberOf = (digest: string) =>
+    worker ? worker.alone(() => numberPolicy(worker.home, digest)) : numberPolicy(directory, digest);
+  const policies = await Policies.open({ numberOf, source, log, onNext });
   gate = new RunningGate(parts, policies);
   try {
     await gate.start(signal);
@@ -83,7 +92,9 @@ class RunningGate implements Gate {
   readonly #leasing: Leasing;
   readonly #watching: Watching;
   readonly #telling: Telling;
+  readonly #uses: Uses;
   readonly #position: Position;
+  readonly #clock: ValidityClock;
   readonly #heads: Heads;
   readonly #listeners: Listeners;
   readonly #advice: Advice;
@@ -96,41 +107,38 @@ class RunningGate implements Gate {
   #reportable: Pick<LeaseRequest, 'applied' | 'hash'> = { applied: 0, hash: '' };
   /** What an earlier process left is settled; before that, nothing that it could have to wait for is reported (rule 9). */
   #settled = false;
-  #unproven = 0;
+  #stopping = false;
+  #unproven = () => 0;
 
   constructor(parts: GateParts, policies: Policies) {
-    const { directory, settings, sink, system, log } = parts;
-    const { limits, authority } = settings;
+    const { directory, settings, sink, worker, system, log } = parts;
+    const { limits, authority, authorities } = settings;
     this.#parts = parts;
     [this.#policies, this.#policy] = [policies, policies.accepted];
     const instance = system.random(16).toString('hex');
     this.instance = instance;
-    this.#position = new Position(join(directory, 'position.json'), log);
+    this.#position = new Position(positionIn(directory), log);
     const replica = new Replica();
     const lease = new Lease(system);
     const bounds = { readingsMax: limits.queueReadingsMax, bytesMax: limits.queueBytesMax };
+    const head = () => ({ revision: replica.revision, hash: replica.hash });
     const onProven = () => this.#watching.hasWatched && this.#telling.wake();
-    const recording = new SinkRecording({ sink, instance, lease, bounds, onProven, log });
-    const validityTime = () => Math.max(system.now(), this.#position.held?.clockFloor ?? 0);
-    const policy = () => this.#policy;
-    const ground: Ground = {
-      ...{ replica, lease, recording, validityTime },
-      get policy() {
-        return policy();
-      },
-    };
-    [this.#recording, this.#ground] = [recording, ground];
+    const recording = new SinkRecording({ sink, instance, head, lease, bounds, onProven, log });
+    const clock = new ValidityClock({ directory, position: this.#position, now: system.now, log });
+    const ground = groundOf({ replica, lease, recording }, clock, () => this.#policy);
+    [this.#recording, this.#ground, this.#clock] = [recording, ground, clock];
     this.#credentials = new Credentials({
-      ...{ kind: 'gate' as const, directory, authority, system, log },
+      ...{ kind: 'gate' as const, directory: worker?.home ?? directory, authorities, system, log },
+      keptBy: worker === undefined || worker.number === 1 ? 'this' : 'another',
       link: () => this.#links.feed,
       onRenewed: (credential) => this.#links.renew(credential),
     });
     this.subject = this.#credentials.client.subject;
-    this.#links = new Links(this.#credentials.client);
+    this.#links = new Links(this.#credentials.client, authorities);
     const gate = this.subject as SubjectId;
     const connections = new Connections({
       replica,
-      validityTime,
+      validityTime: ground.presentTime,
       isAdmissible: (bearer) => isAdmissible(bearer, ground),
     });
     const verdicts = new Verdicts({ gate, sink, system, log });
@@ -143,16 +151,18 @@ class RunningGate implements Gate {
     this.#advice = advice;
     const told: GateStatusParts = {
       ...{ gate, instance, ground, connections, verdicts, policies, watching, advice, now: system.now },
-      ...{ diskSpace: parts.diskSpace, edgesTold: () => this.#telling.told },
+      ...{ diskSpace: parts.diskSpace, spool: parts.spool, edgesTold: () => this.#telling.told },
       overruns: () => recording.overruns,
-      unproven: () => this.#unproven + recording.unproven,
+      recordingWaits: () => recording.waits,
+      unproven: () => this.#unproven(),
       pruneWaiting: () => this.#retention.waiting,
+      clockAheadMs: () => clock.aheadMs(),
       crowd: () => this.#listeners.crowd,
-      inUse: () => this.#listeners.inUse,
+      ...{ inUse: () => this.#listeners.inUse, handshakes: () => this.#listeners.handshakes },
       certificateEnds: () => this.#credentials.client.notAfter,
     };
-    const metrics = gateFigures(told);
-    if (settings.metrics) this.#figures = new FiguresListener(settings.metrics, metrics);
+    const shown = shownOf(told, worker);
+    if (settings.metrics) this.#figures = new FiguresListener(settings.metrics, shown.figures, () => this.#hindrance());
     this.#retention = new Retention({
       ...{ directory, retainDays: settings.retainDays, sink, lease, log },
       authorityTime: () => this.#feed.authorityTime,
@@ -160,13 +170,14 @@ class RunningGate implements Gate {
     });
     this.#missing = new MissingWatch({ sink, now: system.now, log });
     const intake = new Intake(instance, limits.queueBytesMax);
-    const status = gateStatus(told);
     this.#heads = this.#makeHeads();
+    this.#uses = this.#makeUses();
     const sensorKeys = new SensorKeys({ authority, link: () => this.#links.keys });
     this.#listeners = new Listeners({
-      ...{ gate, instance, ground, connections, verdicts, watching, metrics, status, sink, system, log },
-      ...{ settings, intake, advice, cuts: this.#cuts },
+      ...{ gate, instance, ground, connections, verdicts, watching, sink, system, log, ...shown },
+      ...{ settings, intake, advice, cuts: this.#cuts, uses: this.#uses },
       heads: () => this.#headsHeld(),
+      bundleDue: () => this.#leasing.bundleDue,
       contextOf: (keyId, idContext) => sensorKeys.contextOf(keyId, idContext),
       leafOf: (fingerprint) => askForLeaf(this.#links.leaves, authority, fingerprint),
     });
@@ -186,10 +197,11 @@ class RunningGate implements Gate {
     this.#leasing.start();
     await until(() => lease.holds(), signal);
     await settleLastBatches({ authority, instance: this.instance, link: this.#links.feed, sink, log, lease });
-    this.#unproven = await sink.unprovenCount();
+    const left = await sink.unprovenCount();
+    this.#unproven = () => left + this.#recording.unproven + (this.#parts.spool?.().named ?? 0);
     this.#settled = true;
     this.#reportApplied({ applied: replica.revision, hash: replica.hash });
-    const held = await this.#credentials.obtainServer();
+    const held = await this.#credentials.obtainFirstServer(signal);
     const { https, mqtt, coap } = await this.#listeners.listen(held);
     [this.port, this.mqttPort, this.coapPort] = [https, mqtt, coap];
     this.#credentials.keepServer(held, (next) => this.#listeners.swapCredential(next));
@@ -199,6 +211,16 @@ class RunningGate implements Gate {
     this.#telling.start();
     this.#missing.start();
     this.#pruning = setInterval(() => void this.#retention.look(), pruneEveryMs).unref();
+  }
+
+  #makeUses(): Uses {
+    const { settings, system, log } = this.#parts;
+    const { replica, validityTime } = this.#ground;
+    const { authority } = settings;
+    return new Uses({
+      ...{ authority, replica, validityTime, random: system.random, log },
+      link: () => this.#links.uses,
+    });
   }
 
   #makeHeads(): Heads {
@@ -236,11 +258,13 @@ class RunningGate implements Gate {
       attributes: () => [...new Set([...this.#decidesBy(), ...this.#watching.attributes])],
       decidesBy: () => this.#decidesBy(),
       position: this.#position,
+      clock: this.#clock,
       link: () => this.#links.feed,
       onApplied: (touched) => this.#applied(touched),
       onRules: (rules) => this.#watching.take(rules),
       onPrepared: () => this.#settled && this.#report(),
       onDistrusted: () => this.#ground.lease.end(),
+      isStopping: () => this.#stopping,
     });
   }
 
@@ -299,6 +323,13 @@ class RunningGate implements Gate {
     });
   }
 
+  /** What keeps it from taking readings. */
+  #hindrance(): string | undefined {
+    if (this.#stopping) return 'it stops';
+    if (this.port === 0) return 'it waits for the authority and does not listen yet';
+    return this.#ground.lease.holds() ? undefined : 'it holds no lease';
+  }
+
   #follows(): boolean {
     return this.#ground.replica.complete && !this.#feed.regressed;
   }
@@ -319,27 +350,31 @@ class RunningGate implements Gate {
     const { admitted, refused } = this.#verdicts.counters;
     const { askers } = this.#advice;
     const { bundle } = this.#credentials;
+    const clockAheadMs = this.#clock.aheadMs();
     return {
       ...this.#reportable,
       connectionsClosed: this.#connections.closed,
       clock: Math.floor(this.#parts.system.now()),
       url: this.#parts.settings.url,
-      ...(this.mqttPort !== undefined && { mqtt: mqttUrl(this.#parts.settings.url, this.mqttPort) }),
+      ...(this.mqttPort !== undefined && { mqtt: mqttUrlOf(this.#parts.settings.url, this.mqttPort) }),
       ...(bundle !== undefined && { bundle }),
       counters: {
         ...{ admitted, refused, connections: this.#connections.size },
-        ...{ overruns: this.#recording.overruns, unproven: this.#unproven + this.#recording.unproven },
+        ...{ overruns: this.#recording.overruns, unproven: this.#unproven() },
         ...{ policy: this.#policy.number, policyRefused: this.#policies.refused },
         pruneWaits: this.#retention.waiting,
-        refusedMost: this.#verdicts.refusedMost.most(),
+        ...(clockAheadMs > 0 && { clockAheadMs }),
+        ...{ refusedMost: this.#verdicts.refusedMost.most(), twoPlaces: this.#listeners.twoPlaces },
         ...(this.#missing.told.length > 0 && { missing: this.#missing.told }),
         ...(askers.length > 0 && { advised: askers }),
+        ...(this.#parts.worker && { workers: this.#parts.worker.count }),
       },
     };
   }
 
   /** Stop taking, answer what was taken, give the lease back, then let go. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
     this.#credentials.stop();
     this.#policies.stop();
     clearInterval(this.#pruning);
@@ -349,18 +384,15 @@ class RunningGate implements Gate {
     await this.#listeners.close();
     await recorded;
     await this.#telling.stop();
+    await this.#uses.stop();
     await this.#feed.stop();
     await this.#leasing.release();
     await this.#verdicts.flush();
     await this.#figures?.[Symbol.asyncDispose]();
     this.#links.close();
+    await this.#clock.settled();
     await this.#position.write();
   }
-}
-
-/** Beside HTTPS, at its own port. */
-function mqttUrl(url: string, port: number): string {
-  return `mqtts://${new URL(url).hostname}:${port}`;
 }
 
 async function until(condition: () => boolean, signal: AbortSignal): Promise<void> {

@@ -15,6 +15,8 @@ const hour = 3_600_000;
 
 interface Row {
   what: string;
+  /** How far ahead of all clocks what the authority once said is. */
+  floor?: number;
   delta?: Partial<Delta>;
   stream?: Partial<StreamConfig>;
   data?: Record<string, unknown>[];
@@ -48,6 +50,14 @@ const rows: Row[] = [
   { what: 'a superseded one', delta: standing('superseded'), reason: 'certificate_superseded' },
   { what: 'one that has expired', delta: valid(-2 * hour, -hour), reason: 'certificate_expired' },
   { what: 'one that is not valid yet', delta: valid(hour, 2 * hour), reason: 'certificate_not_yet_valid' },
+  {
+    what: 'one that has ended by all clocks',
+    floor: 2 * hour,
+    delta: valid(-2 * hour, -hour),
+    reason: 'certificate_expired',
+  },
+  { what: 'one that ended by an earlier word', floor: 2 * hour, delta: valid(-hour, hour), reason: 'clock_was_ahead' },
+  { what: 'one that outlasts that word', floor: 2 * hour, delta: valid(-hour, 3 * hour), reason: undefined },
   { what: 'another kind', delta: { kind: 'gateway' }, reason: 'kind_not_admitted' },
   { what: 'a kind that is named', delta: { kind: 'gateway' }, stream: { kinds: ['gateway'] }, reason: undefined },
   { what: 'the expected value', delta: status('active'), stream: { expect }, reason: undefined },
@@ -147,11 +157,12 @@ const rows: Row[] = [
   { what: 'no boolean', stream: { when: 'reading.t' }, data: [{ t: 1 }], reason: 'condition_failed' },
 ];
 
-for (const { what, delta = {}, stream = {}, data = [], reason } of rows) {
+for (const { what, delta = {}, stream = {}, data = [], floor = 0, reason } of rows) {
   test(`${what}: ${reason ?? 'admitted'}`, () => {
     const fed = new FedReplica();
     fed.change([{ subject: 'truck-17', ...standing('valid'), ...delta }]);
     const ground = groundOn(fed, { telemetry: stream });
+    if (floor > 0) ground.validityTime = () => ground.presentTime() + floor;
     const arrival = { bearer: bearerOf('leaf'), stream: ground.policy.streams.get('telemetry'), data };
     assert.equal(judge(arrival, ground)?.reason, reason);
   });

@@ -5,6 +5,7 @@
 import type { ReasonCode, Standing } from '@portcullis/contract';
 import type { Lease, Replica } from '../../replica/replica.ts';
 import type { SinkRequest } from '../../storage/sink.ts';
+import { timestamp } from '../../telemetry/telemetry.ts';
 import type { Bearer } from '../connections/bearer.ts';
 import type { Connection } from '../connections/connections.ts';
 import { operations, type Policy, type Stream } from '../policy/policy.ts';
@@ -21,6 +22,8 @@ export interface Ground {
   readonly recording: Recording<SinkRequest>;
   /** Milliseconds since 1970, never below what the authority last said. */
   validityTime(): number;
+  /** The same; earlier where that is far ahead of all clocks, so that one of the two is wrong. */
+  presentTime(): number;
 }
 
 /** One request: a certificate that wants to send readings to a stream. */
@@ -69,14 +72,32 @@ const findCertificate: Step = ({ bearer }, { replica, lease }) => {
   return { reason: lease.holds() ? 'certificate_unknown' : 'replica_stale' };
 };
 
-/** TLS refused what was invalid at the handshake; this is for connections that outlive their certificate. */
+/**
+ * TLS refused what was invalid at the handshake; this is for connections that outlive their certificate. One that has ended by what the
+ * authority said before, and not by what the clocks say now, is refused (P9), by a gate that can not tell and says so.
+ */
 const checkValidity: Step = ({ bearer }, ground) => {
   const { replica } = ground;
   const row = bearer.rowIn(replica);
   const now = ground.validityTime();
-  if (now > replica.notAfterOf(row)) return { reason: 'certificate_expired' };
-  return now < replica.notBeforeOf(row) ? { reason: 'certificate_not_yet_valid' } : undefined;
+  const [from, until] = [replica.notBeforeOf(row), replica.notAfterOf(row)];
+  if (now > until) {
+    const present = ground.presentTime();
+    return outside(present > until ? 'certificate_expired' : 'clock_was_ahead', { from, until }, now, present);
+  }
+  return now < from ? outside('certificate_not_yet_valid', { from, until }, now, now) : undefined;
 };
+
+function outside(reason: ReasonCode, { from, until }: { from: number; until: number }, at: number, present: number) {
+  const judgedAt = timestamp(at);
+  const clocks = present < at && { clocksSay: timestamp(present) };
+  return {
+    reason,
+    expected: { notBefore: timestamp(from), notAfter: timestamp(until) },
+    found: { judgedAt, ...clocks },
+    detail: `valid from ${timestamp(from)} to ${timestamp(until)}, judged at ${judgedAt}`,
+  };
+}
 
 const standingReasons: Record<Standing, ReasonCode | undefined> = {
   valid: undefined,

@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
-import { FeedMessage, feedAccepted, PortcullisError } from '@portcullis/contract';
+import { FeedMessage, feedAccepted, PortcullisError, type SnapshotSoFar } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { MessageStream } from '../../credentials/credentials.ts';
 
 /** What came is not what was sent: nothing that was made of it is believed. */
 export const garbled = 'feed_garbled';
+
+export interface FeedAsked {
+  url: string;
+  names: readonly string[];
+  /** What is here of a snapshot that broke off. */
+  soFar?: SnapshotSoFar | undefined;
+}
 
 /** One answer of `GET /v1/feed`. */
 export class FeedConnection {
@@ -18,9 +25,9 @@ export class FeedConnection {
   }
 
   /** @throws {PortcullisError} as the authority refuses */
-  static async open(link: Link, url: string, names: readonly string[], stop: AbortSignal): Promise<FeedConnection> {
+  static async open(link: Link, { url, names, soFar }: FeedAsked, stop: AbortSignal): Promise<FeedConnection> {
     const counted = new Counted();
-    const asked = { url, accept: feedAccepted, read: (line: Buffer) => counted.read(line) };
+    const asked = { url, accept: feedAccepted(soFar), read: (line: Buffer) => counted.read(line) };
     return new FeedConnection(names, await MessageStream.open(link, asked, stop));
   }
 

@@ -12,7 +12,8 @@ import { Tally } from '../../feed/tally.ts';
 import { Replica } from '../../replica/replica.ts';
 import { createLog, realSystem } from '../../telemetry/telemetry.ts';
 import { FeedFollower } from './follow.ts';
-import { Position } from './position.ts';
+import { Position, positionIn } from './position.ts';
+import { ValidityClock } from './validity-clock.ts';
 
 const at = '2026-06-01T00:00:00.000Z';
 const hashAt = (revision: number) => String(revision).padStart(64, '0');
@@ -86,19 +87,24 @@ async function followed(context: TestContext, first: string[]) {
     authority.answer(one);
     return Object.assign(answer, { statusCode: 200, headers: {} }) as unknown as IncomingMessage;
   };
-  const log = createLog({ role: 'gate', level: 'silent' });
+  const lines: string[] = [];
+  const log = createLog({ role: 'gate', level: 'warn' }, { write: (line) => void lines.push(line) });
+  const gate = { stops: false };
   const replica = new Replica();
   const distrusted = { count: 0 };
+  const position = new Position(positionIn(directory), log);
   const feed = new FeedFollower({
     ...{ authority: 'https://authority', instance: 'a'.repeat(32), replica, log, system: realSystem },
     attributes: () => [...wanted.names, ...wanted.byRules],
     decidesBy: () => wanted.names,
     onRules: (rules) => void told.push(rules),
-    position: new Position(join(directory, 'position.json'), log),
+    position,
+    clock: new ValidityClock({ directory, position, now: realSystem.now, log }),
     link: () => ({ stream }) as unknown as Link,
     onApplied: () => undefined,
     onPrepared: () => undefined,
     onDistrusted: () => void distrusted.count++,
+    isStopping: () => gate.stops,
   });
   context.after(async () => {
     await feed.stop();
@@ -111,7 +117,7 @@ async function followed(context: TestContext, first: string[]) {
   };
   const value = (name: string) => replica.valueOf(replica.findSubject('truck-17'), name);
   const isAt = (revision: number) => until(() => replica.revision === revision, `revision ${revision}`);
-  return { feed, replica, wanted, told, authority, connection, value, isAt, distrusted };
+  return { feed, replica, wanted, told, authority, connection, value, isAt, distrusted, lines, gate };
 }
 
 test('a beat says what was sent before it: where something else came, nothing that was made of it is believed', async (context) => {
@@ -217,6 +223,20 @@ test('where both break, the gate connects anew with all that is wanted', async (
   first.break();
   await until(() => feed.carries(['site', 'status']), 'it is known');
   assert.equal(value('site'), 'berlin');
+});
+
+test('a feed that breaks off is told, and not where the gate ends too', async (context) => {
+  const { connection, isAt, lines, gate } = await followed(context, ['status']);
+  (await connection(0)).break();
+  const second = await connection(1);
+  assert.equal(lines.filter((line) => line.includes('the feed broke off: broken')).length, 1);
+  lines.length = 0;
+  gate.stops = true;
+  second.snapshot(1, {});
+  await isAt(1);
+  second.break();
+  await connection(2);
+  assert.deepEqual(lines, []);
 });
 
 test('E8: a successor that goes back behind what this gate has seen is never taken', async (context) => {

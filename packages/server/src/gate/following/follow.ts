@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type FeedMessage, PortcullisError, type ToldRules } from '@portcullis/contract';
+import { type FeedMessage, PortcullisError, type SnapshotSoFar, type ToldRules } from '@portcullis/contract';
 import type { Link } from '@portcullis/device';
 import { Replica, type Touched } from '../../replica/replica.ts';
 import type { Log, System } from '../../telemetry/telemetry.ts';
 import { FeedConnection, garbled } from './feed-connection.ts';
 import type { Position } from './position.ts';
+import type { ValidityClock } from './validity-clock.ts';
 
 interface Parts {
   authority: string;
@@ -14,6 +15,7 @@ interface Parts {
   decidesBy(): readonly string[];
   replica: Replica;
   position: Position;
+  clock: Pick<ValidityClock, 'heard'>;
   link(): Link;
   system: System;
   log: Log;
@@ -25,12 +27,12 @@ interface Parts {
   onPrepared(): void;
   /** What is here may not be what is in force: nothing is to be decided by it. */
   onDistrusted(): void;
+  /** The gate ends, and this follower soon. */
+  isStopping(): boolean;
 }
 
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;
-/** A beat that is further off than this does not move the floor: one side's clock is wrong. */
-const floorDifferenceMsMax = 300_000;
 /** Some milliseconds of work. */
 const mergedPerTurn = 2_000;
 const restoreAdvice =
@@ -62,6 +64,8 @@ export class FeedFollower {
   #wake = new AbortController();
   /** The attributes whose changes the replica has followed without a gap. */
   #carried: ReadonlySet<string> = new Set();
+  /** The attributes that a snapshot in the replica's making was asked with. */
+  #loads: readonly string[] = [];
   #authorityTime: number | undefined;
   running: Promise<void> = Promise.resolve();
 
@@ -144,15 +148,26 @@ export class FeedFollower {
   }
 
   async #connectWith(names: readonly string[]): Promise<FeedConnection> {
-    const snapshot = !this.#parts.replica.complete || !this.carries(names);
-    const connection = await this.#open(names, snapshot);
+    const { replica } = this.#parts;
+    const snapshot = !replica.complete || !this.carries(names);
+    const connection = await this.#open(names, snapshot, this.#soFarOf(names));
     // From here on no other attribute is told of.
     if (!snapshot) this.#carried = new Set(names);
     return connection;
   }
 
-  #open(names: readonly string[], snapshot: boolean): Promise<FeedConnection> {
-    return FeedConnection.open(this.#parts.link(), this.#url(names, snapshot), names, this.#stop.signal);
+  #open(names: readonly string[], snapshot: boolean, soFar?: SnapshotSoFar): Promise<FeedConnection> {
+    const asked = { url: this.#url(names, snapshot), names, soFar };
+    return FeedConnection.open(this.#parts.link(), asked, this.#stop.signal);
+  }
+
+  /** Of a snapshot that broke off: with the same attributes it is gone on with. */
+  #soFarOf(names: readonly string[]): SnapshotSoFar | undefined {
+    const { replica } = this.#parts;
+    if (this.#loads.length === names.length && covers(this.#loads, names)) return replica.soFar();
+    this.#loads = names;
+    replica.dropLoading();
+    return undefined;
   }
 
   async #prepare(): Promise<void> {
@@ -222,9 +237,11 @@ export class FeedFollower {
   }
 
   async #brokeOff(error: Error): Promise<void> {
-    const { position, replica, onDistrusted, log } = this.#parts;
+    const { position, replica, onDistrusted, isStopping, log } = this.#parts;
     if (this.#stop.signal.aborted) return;
     const code = error instanceof PortcullisError ? error.code : 'internal';
+    // Nothing of what is not what was sent, or can not be read, is gone on with.
+    if (code === garbled || code === 'answer_malformed') replica.dropLoading();
     if (code === garbled) {
       replica.complete = false;
       onDistrusted();
@@ -238,7 +255,8 @@ export class FeedFollower {
     if (error.message === this.#said) return;
     this.#said = error.message;
     if (regressed) log.error({ code }, `${error.message}; ${restoreAdvice}`);
-    else log.warn({ code }, `the feed broke off: ${error.message}`);
+    // An authority that stops with its gate is first at times: nothing is wrong.
+    else if (!isStopping()) log.warn({ code }, `the feed broke off: ${error.message}`);
   }
 
   async #pause(wake: AbortSignal): Promise<void> {
@@ -267,7 +285,7 @@ export class FeedFollower {
   }
 
   #receive(message: FeedMessage, names: readonly string[]): void {
-    const { replica, position, system } = this.#parts;
+    const { replica, position, clock } = this.#parts;
     if (message.type === 'complete') {
       this.#requireForward(message);
       if (!covers(names, this.#parts.decidesBy()))
@@ -287,10 +305,7 @@ export class FeedFollower {
     if (message.type === 'beat') {
       const time = Date.parse(message.time);
       this.#authorityTime = time;
-      if (Math.abs(time - system.now()) < floorDifferenceMsMax) {
-        position.raiseFloor(time);
-        replica.tend(time);
-      }
+      if (clock.heard(time)) replica.tend(time);
     }
     if (message.type === 'prepared') return this.#parts.onPrepared();
     if (message.type === 'rules') return this.#parts.onRules(message);

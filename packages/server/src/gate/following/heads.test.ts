@@ -3,6 +3,7 @@ import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { HeldHead } from '@portcullis/contract';
 import { createLog, timestamp } from '../../telemetry/telemetry.ts';
 import { Heads, setHeadsAside } from './heads.ts';
 
@@ -77,15 +78,25 @@ test('they take a bounded place: one full file beside the one that grows', async
   assert.deepEqual(readdirSync(directory), ['heads.1.ndjson', 'heads.ndjson']);
 });
 
-test('after a restore that is accepted none of the other history is served; they stay beside', async (context) => {
-  const { at, open, revisions, directory } = held(context);
+test('after a restore that is accepted none of the other history is served; they stay beside, with the last that was seen', async (context) => {
+  const { at, open, revisions, directory, file } = held(context);
+  const last = (revision: number) => ({ revision, hash: hashAt(revision), time: timestamp(at.now) });
+  const beside = (count: number) =>
+    readFileSync(join(directory, `heads.before-restore-${count}.ndjson`), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => HeldHead.parse(JSON.parse(line)).revision);
   await open().look();
-  await setHeadsAside(directory);
+  appendFileSync(file, '{"revision":2,"ha');
+  await setHeadsAside(directory, last(12));
+  assert.deepEqual(beside(1), [1, 12], 'of this hour none was due yet');
   at.now += hour;
   at.revision = 1_000;
   const heads = open();
   assert.deepEqual(await revisions(heads), []);
   await heads.look();
-  await setHeadsAside(directory);
+  await setHeadsAside(directory, last(1_000));
+  assert.deepEqual(beside(2), [1_000], 'the same is kept once');
+  await setHeadsAside(directory, undefined);
   assert.deepEqual(readdirSync(directory), ['heads.before-restore-1.ndjson', 'heads.before-restore-2.ndjson']);
 });

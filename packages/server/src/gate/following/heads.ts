@@ -70,13 +70,8 @@ export class Heads {
   }
 
   async #open(): Promise<void> {
-    const file = fileIn(this.#parts.directory);
-    if (existsSync(file)) {
-      const bytes = await readFile(file);
-      await truncate(file, bytes.lastIndexOf(10) + 1);
-      const heads = parsed(bytes.toString('utf8'));
-      [this.#last, this.#lines] = [heads.at(-1), heads.length];
-    }
+    const heads = await openedIn(fileIn(this.#parts.directory));
+    [this.#last, this.#lines] = [heads.at(-1), heads.length];
     this.#opened = true;
   }
 
@@ -87,10 +82,21 @@ export class Heads {
       await putInPlace(file, fullFileIn(directory));
       this.#lines = 0;
     }
+    // What comes after a write that failed looks first what it left.
+    this.#opened = false;
     await appendTo(file, `${JSON.stringify(head)}\n`);
+    this.#opened = true;
     this.#last = head;
     this.#lines++;
   }
+}
+
+/** Half a line goes: what is appended next is one of its own. */
+async function openedIn(file: string): Promise<HeldHead[]> {
+  if (!existsSync(file)) return [];
+  const bytes = await readFile(file);
+  await truncate(file, bytes.lastIndexOf(10) + 1);
+  return parsed(bytes.toString('utf8'));
 }
 
 async function headsIn(file: string): Promise<HeldHead[]> {
@@ -108,10 +114,16 @@ function parsed(text: string): HeldHead[] {
   });
 }
 
-/** The history was restored on purpose: the heads of the other one are kept beside, and served no more. */
-export async function setHeadsAside(directory: string): Promise<void> {
-  for (const file of [fullFileIn(directory), fileIn(directory)]) {
-    if (existsSync(file)) await putInPlace(file, freeNameFor(file));
+/**
+ * The history was restored on purpose: the heads of the other one are kept beside, and served no more. `last`: the one that this gate saw last,
+ * which may be the only one that proves what was lost. A crash before its position is forgotten keeps that one once more.
+ */
+export async function setHeadsAside(directory: string, last: HeldHead | undefined): Promise<void> {
+  const file = fileIn(directory);
+  if (last && last.revision > 0 && (await openedIn(file)).at(-1)?.hash !== last.hash)
+    await appendTo(file, `${JSON.stringify(last)}\n`);
+  for (const kept of [fullFileIn(directory), file]) {
+    if (existsSync(kept)) await putInPlace(kept, freeNameFor(kept));
   }
 }
 

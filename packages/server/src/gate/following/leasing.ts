@@ -24,7 +24,7 @@ interface Parts {
 type Report = Omit<AppliedReport, 'instance'>;
 
 const firstTryMs = 20;
-/** Failed tries are not closer together than this. */
+/** The first try after one that failed comes so soon; the wait doubles with each, up to a quarter of the lease. */
 const retryMs = 250;
 const answerMsMax = 5_000;
 const reportMs = 5_000;
@@ -35,6 +35,8 @@ export class Leasing {
   readonly #parts: Parts;
   #timer: NodeJS.Timeout | undefined;
   #everyMs = firstTryMs;
+  /** One after the other without an answer. */
+  #failures = 0;
   /** How long an answer is waited for. Without a grant it doubles, or a link slower than this would never get a lease. */
   #answerMs = 2 * retryMs;
   #renewing: Promise<void> = Promise.resolve();
@@ -42,8 +44,20 @@ export class Leasing {
   #reporting = false;
   #reported: Report | undefined;
   #said = '';
+  #bundleDue: number | undefined;
   /** What an authority of version 0.1.0 does not know: figures for people, and what it finds out otherwise. */
-  readonly #spare = new Spare('pruneWaits', 'refusedMost', 'missing', 'advised', 'hash', 'mqtt', 'bundle');
+  readonly #spare = new Spare(
+    'pruneWaits',
+    'clockAheadMs',
+    'refusedMost',
+    'missing',
+    'twoPlaces',
+    'advised',
+    'hash',
+    'mqtt',
+    'bundle',
+    'workers',
+  );
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -53,11 +67,22 @@ export class Leasing {
     this.#renewing = this.#renew();
   }
 
+  /** The version of the trust bundle that devices should have by now. */
+  get bundleDue(): number | undefined {
+    return this.#bundleDue;
+  }
+
   async #renew(): Promise<void> {
     this.#parts.beforeAsking();
     const state = this.#parts.state();
     if (state) await this.#ask(state);
-    if (!this.#stopped) this.#timer = setTimeout(() => this.start(), this.#everyMs);
+    if (!this.#stopped) this.#timer = setTimeout(() => this.start(), this.#waitMs);
+  }
+
+  /** A link that broke once is there again at once, mostly: a quarter of the lease is not to go by for it. */
+  get #waitMs(): number {
+    if (this.#failures === 0) return this.#everyMs;
+    return Math.min(Math.max(this.#everyMs, retryMs), retryMs * 2 ** Math.min(this.#failures - 1, 10));
   }
 
   async #ask(state: Omit<LeaseRequest, 'instance'>): Promise<void> {
@@ -80,11 +105,13 @@ export class Leasing {
 
   #answered(sent: ReturnType<Lease['sending']>, answer: z.infer<typeof LeaseAnswer>): void {
     this.#said = '';
+    this.#failures = 0;
     if (!answer.granted) {
       this.#everyMs = Math.max(firstTryMs, answer.retryAfterMs);
       return;
     }
     this.#parts.onBundle(answer.bundle);
+    this.#bundleDue = answer.bundleDue;
     this.#everyMs = answer.leaseMs / 4;
     this.#answerMs = 2 * retryMs;
     // Meanwhile the history may have turned out to be another one.
@@ -94,7 +121,7 @@ export class Leasing {
   #failed(error: Error): void {
     // Whoever answers next may be of another version.
     this.#spare.forget();
-    this.#everyMs = Math.max(this.#everyMs, retryMs);
+    this.#failures++;
     const code = error instanceof PortcullisError ? error.code : 'internal';
     if (code === 'server_unreachable') this.#answerMs = Math.min(2 * this.#answerMs, answerMsMax);
     if (error.message === this.#said || this.#stopped) return;

@@ -33,22 +33,27 @@ test('where a gate stands survives it, with the highest time that the authority 
 });
 
 test('E8: an accepted restore is noticed by the gate that runs, and by one that starts', async (context) => {
-  const file = join(folder(context), 'position.json');
+  const directory = folder(context);
+  const file = join(directory, 'position.json');
   const position = new Position(file, log);
   position.move({ fleet: 'f', revision: 7, hash });
   assert.equal(await position.isForgotten(), false, 'what waits to be written is written first');
-  assert.equal(acceptRestore(file), true);
-  assert.equal(acceptRestore(file), false);
+  assert.equal(await acceptRestore(directory), true);
+  assert.equal(await acceptRestore(directory), false);
+  const beside = readFileSync(join(directory, 'heads.before-restore-1.ndjson'), 'utf8');
+  assert.match(beside, new RegExp(`^{"revision":7,"hash":"${hash}","time":"[^"]+Z"}\\n$`));
   assert.equal(await position.isForgotten(), true);
   assert.equal(position.held, undefined);
   assert.equal(new Position(file, log).held, undefined);
 });
 
-test('E8: a damaged file is not taken for "no history yet"', (context) => {
-  const file = join(folder(context), 'position.json');
+test('E8: a damaged file is not taken for "no history yet"', async (context) => {
+  const directory = folder(context);
+  const file = join(directory, 'position.json');
   writeFileSync(file, '{"fleet":"f","revision":');
   const damaged = (error: unknown) => error instanceof PortcullisError && error.code === 'store_damaged';
   assert.throws(() => new Position(file, log), damaged);
+  assert.equal(await acceptRestore(directory), true, 'what can not be read is forgotten too');
 });
 
 test('files of a later version are read: members that are not known are ignored', async (context) => {

@@ -1,7 +1,9 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { JournalHash, PortcullisError } from '@portcullis/contract';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type HeldHead, JournalHash, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
-import { type Log, replaceFile } from '../../telemetry/telemetry.ts';
+import { type Log, replaceFile, timestamp } from '../../telemetry/telemetry.ts';
+import { setHeadsAside } from './heads.ts';
 
 const Held = z.object({
   fleet: z.string(),
@@ -12,9 +14,11 @@ const Held = z.object({
 });
 export type Held = z.infer<typeof Held>;
 
+export const positionIn = (directory: string) => join(directory, 'position.json');
+
 const writeDelayMs = 100;
 /** A floor that is this much too low judges no certificate otherwise that matters. */
-const floorDelayMs = 10_000;
+export const floorDelayMs = 10_000;
 
 /**
  * What a gate remembers of the fleet's history: an authority that is behind it, or on another history, is not believed (E8).
@@ -26,7 +30,7 @@ export class Position {
   #held: Held | undefined;
   #timer: NodeJS.Timeout | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<boolean> = Promise.resolve(true);
 
   constructor(file: string, log: Log) {
     this.#file = file;
@@ -49,6 +53,11 @@ export class Position {
     this.#writeWithin(floorDelayMs);
   }
 
+  /** An operator said that the clock was ahead. */
+  lowerFloor(time: number): void {
+    if (this.#held) this.#held = { ...this.#held, clockFloor: time };
+  }
+
   /** True once an operator has accepted the authority's other history: this one is forgotten. */
   async isForgotten(): Promise<boolean> {
     if (this.#timer) await this.write();
@@ -57,16 +66,21 @@ export class Position {
     return true;
   }
 
-  async write(): Promise<void> {
+  /** False: the disk did not take it, and it is as it was there. */
+  async write(): Promise<boolean> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#dueMs = Number.POSITIVE_INFINITY;
     const content = this.#held && `${JSON.stringify(this.#held)}\n`;
-    const replace = () => (content === undefined ? undefined : replaceFile(this.#file, content));
+    const replace = async () => {
+      if (content !== undefined) await replaceFile(this.#file, content);
+      return true;
+    };
     this.#writing = this.#writing.then(replace).catch((error: unknown) => {
       this.#log.warn({ err: error }, "couldn't write where this gate stands; an older place is remembered");
+      return false;
     });
-    await this.#writing;
+    return this.#writing;
   }
 
   #writeWithin(milliseconds: number): void {
@@ -87,8 +101,23 @@ function readHeld(file: string): Held | undefined {
   }
 }
 
-/** Forgets the history that this gate has seen: the authority was restored on purpose. True when there was one. */
-export function acceptRestore(file: string): boolean {
+/** Undefined where the gate of this directory holds no history. @throws {PortcullisError} `store_damaged` */
+export const clockFloorIn = (directory: string) => readHeld(positionIn(directory))?.clockFloor;
+
+/** What this gate saw last, at the time of the file; undefined where there is none, or none that can be read. */
+function lastHead(file: string): HeldHead | undefined {
+  try {
+    const held = readHeld(file);
+    return held && { revision: held.revision, hash: held.hash, time: timestamp(statSync(file).mtimeMs) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Forgets the history that the gate of this directory has seen: the authority was restored on purpose. Its heads stay beside. True when there was one. */
+export async function acceptRestore(directory: string): Promise<boolean> {
+  const file = positionIn(directory);
+  await setHeadsAside(directory, lastHead(file));
   if (!existsSync(file)) return false;
   rmSync(file);
   return true;

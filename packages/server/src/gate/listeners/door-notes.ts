@@ -1,8 +1,9 @@
 import type { ReasonCode } from '@portcullis/contract';
-import { Buckets } from '../../bounds/bounds.ts';
+import { Buckets, type DoorwayParts, tooManyWords } from '../../bounds/bounds.ts';
 import type { Log, System } from '../../telemetry/telemetry.ts';
 import type { Ground } from '../admission/admit.ts';
 import type { Connection, Connections } from '../connections/connections.ts';
+import type { TwoPlaces } from '../connections/two-places.ts';
 import type { Verdicts } from '../recording/verdicts.ts';
 import { type KeyExchange, keyExchanges } from './key-exchange.ts';
 
@@ -10,6 +11,7 @@ export interface DoorNotesParts {
   ground: Ground;
   connections: Connections;
   verdicts: Verdicts;
+  twoPlaces: Pick<TwoPlaces, 'opened'>;
   limits: { connectionsPerCertificateMax: number };
   system: Pick<System, 'monotonic'>;
   log: Log;
@@ -35,10 +37,12 @@ export class DoorNotes {
     this.exchanges.set(exchange, (this.exchanges.get(exchange) ?? 0) + 1);
   }
 
-  crowded(found: { remoteAddress: string; displaced: number; turnedAway: number }): void {
-    const told =
-      'the gate has as many connections as it may: one of the address that has most gave way, or a new one was turned away';
-    this.#parts.log.warn(found, told);
+  registered(connection: Connection): void {
+    this.#parts.twoPlaces.opened(connection);
+  }
+
+  crowded(...[found, scarce]: Parameters<DoorwayParts['onFull']>): void {
+    this.#parts.log.warn(found, tooManyWords('the gate', scarce));
   }
 
   /** A certificate had as many connections as it may when another came. */

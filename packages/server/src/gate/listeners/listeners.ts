@@ -1,6 +1,9 @@
+import type { Crowd } from '../../bounds/bounds.ts';
 import { keyCredentialName } from '../../pki/pki.ts';
 import type { RefusedReading } from '../../storage/sink.ts';
-import type { Log } from '../../telemetry/telemetry.ts';
+import { Shield } from '../admission/shield.ts';
+import type { Connection } from '../connections/connections.ts';
+import { TwoPlaces } from '../connections/two-places.ts';
 import { RefusedKeeping } from '../recording/refused-keeping.ts';
 import { CoapListener } from './coap/listener.ts';
 import type { ContextOf } from './coap/openings.ts';
@@ -16,7 +19,7 @@ type Transport = 'https' | 'mqtt' | 'coap' | 'decide';
 /** One way in: bytes on one side, submissions on the other. */
 export interface OpenListener {
   /** For want of room: how many gave way, and how many were turned away. */
-  readonly crowd: { displaced: number; turnedAway: number };
+  readonly crowd: Crowd;
   /** What is spoken there, and over how many connections now. */
   readonly inUse: { transport: Transport; connections: number };
   /** For new handshakes; what shows no certificate has none to swap. */
@@ -34,9 +37,8 @@ export interface Listen {
 }
 
 export interface ListenersParts
-  extends Omit<FrontParts & DecideParts, 'notes' | 'seals' | 'settings'>,
+  extends Omit<FrontParts & DecideParts, 'notes' | 'seals' | 'shield' | 'settings'>,
     Pick<SealsParts, 'instance' | 'leafOf'> {
-  log: Log;
   contextOf: ContextOf;
   settings: {
     listen: Listen & DecideAddress;
@@ -52,25 +54,40 @@ export interface Ports {
   coap: number | undefined;
 }
 
+/** Beside HTTPS, at its own port. */
+export const mqttUrlOf = (url: string, port: number) => `mqtts://${new URL(url).hostname}:${port}`;
+
 /** Every way into the gate. */
 export class Listeners {
-  readonly #parts: ListenersParts & { notes: DoorNotes; seals: Seals };
+  readonly #parts: ListenersParts & { notes: DoorNotes; seals: Seals; shield: Shield };
   readonly #front: Front;
   readonly #open: OpenListener[] = [];
   readonly #refused: RefusedKeeping;
+  readonly #twoPlaces: TwoPlaces;
 
   constructor(parts: ListenersParts) {
     const { system, settings } = parts;
     const { now, monotonic } = system;
-    const notes = new DoorNotes({ ...parts, limits: settings.limits });
-    const seals = new Seals({ ...parts, now, monotonic, retainDays: settings.retainDays });
-    this.#parts = { ...parts, notes, seals };
+    const twoPlaces = new TwoPlaces({ ...parts, monotonic });
+    const uses = {
+      note(connection: Connection) {
+        parts.uses.note(connection);
+        twoPlaces.used(connection);
+      },
+    };
+    const notes = new DoorNotes({ ...parts, twoPlaces, limits: settings.limits });
+    const seals = new Seals({ ...parts, uses, now, monotonic, retainDays: settings.retainDays });
+    const shield = new Shield({ ground: parts.ground, monotonic });
+    this.#parts = { ...parts, uses, notes, seals, shield };
+    this.#twoPlaces = twoPlaces;
     this.#front = new Front(this.#parts);
     const handshakes = {
       name: 'portcullis_gate_handshakes_total',
       help: 'TLS handshakes by how their keys were agreed on',
     };
     parts.metrics.labelled('counter', { ...handshakes, label: 'exchange' }, () => [...notes.exchanges]);
+    const again = 'Refusals that were given again as they stood, without being judged anew';
+    parts.metrics.counter('portcullis_gate_refusals_repeated_total', again, () => shield.repeated);
     this.#refused = new RefusedKeeping(parts);
   }
 
@@ -116,13 +133,24 @@ export class Listeners {
     this.#open.push(front);
   }
 
-  get crowd(): { displaced: number; turnedAway: number } {
-    const total = { displaced: 0, turnedAway: 0 };
+  get crowd(): Crowd {
+    const total = { displaced: 0, turnedAway: 0, unfinishedBytes: 0 };
     for (const { crowd } of this.#open) {
       total.displaced += crowd.displaced;
       total.turnedAway += crowd.turnedAway;
+      total.unfinishedBytes += crowd.unfinishedBytes;
     }
     return total;
+  }
+
+  /** Handshakes that ended well, by how their keys were agreed on. */
+  get handshakes(): ReadonlyMap<string, number> {
+    return this.#parts.notes.exchanges;
+  }
+
+  /** Whose certificate is live from two places in turn. */
+  get twoPlaces(): ReturnType<TwoPlaces['told']> {
+    return this.#twoPlaces.told();
   }
 
   /** How many connections each of them has now. */

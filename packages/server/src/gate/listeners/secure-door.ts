@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
-import { Doorway, listenFailure } from '../../bounds/bounds.ts';
+import { type Crowd, Doorway, listenFailure } from '../../bounds/bounds.ts';
 import type { Connection, Connections, Transport } from '../connections/connections.ts';
 import type { DoorNotes } from './door-notes.ts';
 import { keyExchangeOf } from './key-exchange.ts';
@@ -45,7 +45,7 @@ export class SecureDoor<Own extends Held> {
     [this.#server, this.#parts, this.#way] = [server, parts, way];
     const { limits, monotonic, notes } = parts;
     const idleSince = (socket: TLSSocket) => this.#transports.get(socket)?.idleSince;
-    const onFull: DoorNotes['crowded'] = (found) => notes.crowded(found);
+    const onFull: DoorNotes['crowded'] = (found, scarce) => notes.crowded(found, scarce);
     this.#doorway = new Doorway({ ...limits, handshakesAtOnce, idleSince, onFull, monotonic });
     this.#doorway.guard(server);
     server.on('secureConnection', (socket: TLSSocket) => this.#opened(socket));
@@ -53,8 +53,8 @@ export class SecureDoor<Own extends Held> {
   }
 
   /** For want of room at all, whatever the certificate. */
-  get crowd(): { displaced: number; turnedAway: number } {
-    return this.#doorway;
+  get crowd(): Crowd {
+    return this.#doorway.crowd;
   }
 
   /** How many are open. */
@@ -105,6 +105,7 @@ export class SecureDoor<Own extends Held> {
     const transport = this.#way.make(socket);
     const connection = connections.register(fingerprint, transport);
     transport.connection = connection;
+    notes.registered(connection);
     this.#transports.set(socket, transport);
     socket.once('close', () => {
       this.#transports.delete(socket);

@@ -1,4 +1,5 @@
 import type { SinkRequest } from '../../storage/sink.ts';
+import { type Log, timestamp } from '../../telemetry/telemetry.ts';
 import { admit, type Ground, type Incoming, judge, type Refused } from '../admission/admit.ts';
 import { describe } from '../admission/explain.ts';
 import { JudgedData } from '../admission/judged-data.ts';
@@ -14,6 +15,9 @@ export interface SubmissionParts {
   ground: Ground;
   verdicts: Verdicts;
   watching: Pick<Watching, 'watchedOf' | 'refusedOn'>;
+  /** Hears by what readings were admitted that came over connections of their senders. */
+  uses: { note(connection: Connection): void };
+  log: Log;
   now(): number;
 }
 
@@ -35,6 +39,8 @@ export class Submission implements Incoming {
   request!: SinkRequest;
   readings = 0;
   bytes = 0;
+  /** Names it in the log, beside the ids of its readings; undefined: it came over what has no such name. */
+  traceId: string | undefined;
   readonly #parts: SubmissionParts;
   readonly #stream: string;
   readonly #done: (result: Submitted) => void;
@@ -96,6 +102,8 @@ export class Submission implements Incoming {
     }
     const { ids, revision, subject } = this.request;
     this.#parts.verdicts.admitted(this.bearer.name, subject, this.#stream, revision, this.readings);
+    if (!this.carrier) this.#parts.uses.note(this.connection);
+    this.#trace('readings are stored', () => ({ receivedAt: timestamp(this.request.receivedAt), revision }));
     this.#done({ acknowledged: this.readings, ids, revision });
   }
 
@@ -112,7 +120,20 @@ export class Submission implements Incoming {
     verdicts.sightings.note(bearer.subjectId, { at: now(), verdict: 'refused' });
     const stream = this.stream ? this.#stream : null;
     if (stream !== null) watching.refusedOn(stream, bearer.subjectId, refused.reason);
+    const { reason, line, detail } = refused;
+    this.#trace('readings are refused', () => ({ reason, line, detail, revision: replica.revision }));
     const describeRefusal = () => describe(refused, bearer, this.#stream, replica);
     verdicts.refused(refused.reason, bearer.name, stream, Math.max(1, this.readings), describeRefusal);
+  }
+
+  /** Subject, stream and id are the row's own key: by them a line of this log, one of the device's and a row are found from each other. */
+  #trace(what: string, more: () => Record<string, unknown>): void {
+    const { log } = this.#parts;
+    if (!log.isLevelEnabled('debug')) return;
+    const { subjectId: subject, name: certificate } = this.bearer;
+    const ids = this.request?.ids ?? [];
+    const { traceId, readings } = this;
+    const known = { traceId, subject, stream: this.#stream, certificate, readings, first: ids[0], last: ids.at(-1) };
+    log.debug({ ...known, ...more() }, what);
   }
 }

@@ -2,9 +2,10 @@ import { constants, hash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { PortcullisError } from '@portcullis/contract';
+import type { UnfinishedBytesTerms } from '../../bounds/bounds.ts';
 
 /** What bounds a listener, whatever is spoken over it. */
-export interface ListenerLimits {
+export interface ListenerLimits extends UnfinishedBytesTerms {
   handshakeMs: number;
   pendingHandshakesMax: number;
   connectionsMax: number;

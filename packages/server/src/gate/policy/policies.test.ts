@@ -7,6 +7,7 @@ import { PortcullisError } from '@portcullis/contract';
 import { createLog } from '../../telemetry/telemetry.ts';
 import { Policies, type PolicyFiles } from './policies.ts';
 import type { Policy } from './policy.ts';
+import { numberPolicy } from './policy-number.ts';
 
 /** Files that a test changes; `take` resolves to the next policy that is accepted. */
 class Files {
@@ -55,7 +56,10 @@ async function watched(context: TestContext, files: Files) {
   const accepted: Policy[] = [];
   const log = createLog({ role: 'gate', level: 'silent' });
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const policies = await Policies.open({ directory, source: files, log, onNext: (policy) => accepted.push(policy) });
+  const policies = await Policies.open({
+    numberOf: (digest) => numberPolicy(directory, digest),
+    ...{ source: files, log, onNext: (policy) => accepted.push(policy) },
+  });
   policies.watch();
   context.after(() => {
     policies.stop();

@@ -1,7 +1,6 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { Log } from '../../telemetry/telemetry.ts';
 import { compilePolicy, type Policy, type StreamConfig } from './policy.ts';
-import { numberPolicy } from './policy-number.ts';
 
 /** Where policies come from: files that somebody may edit while the gate runs. */
 export interface PolicySource {
@@ -25,8 +24,8 @@ export interface PolicyFiles {
 }
 
 interface Parts {
-  /** Where the number of the last policy is kept. */
-  directory: string;
+  /** That of what decides equally to this. */
+  numberOf(digest: string): Promise<number>;
   source: PolicySource;
   log: Log;
   /** Called with what replaces the policy that was accepted before. */
@@ -65,7 +64,7 @@ export class Policies {
     const { streams, carry, ask, digest, warnings } = await parts.source.load();
     for (const warning of warnings) parts.log.warn(warning);
     const unnumbered = compilePolicy(streams, 0, carry, ask);
-    const number = await numberPolicy(parts.directory, digest);
+    const number = await parts.numberOf(digest);
     return new Policies(parts, mark, { ...unnumbered, number }, digest);
   }
 
@@ -108,7 +107,7 @@ export class Policies {
   }
 
   async #load(): Promise<void> {
-    const { directory, source, log, onNext } = this.#parts;
+    const { numberOf, source, log, onNext } = this.#parts;
     const { streams, carry, ask, digest, needRestart, warnings } = await source.load();
     const unnumbered = compilePolicy(streams, 0, carry, ask);
     if (needRestart.length > 0)
@@ -116,7 +115,7 @@ export class Policies {
     for (const warning of warnings) log.warn(warning);
     if (digest !== this.#digest) {
       if (!this.#timer) return;
-      const number = await numberPolicy(directory, digest);
+      const number = await numberOf(digest);
       [this.#accepted, this.#digest] = [{ ...unnumbered, number }, digest];
       onNext(this.#accepted);
     } else if (this.#refused)

@@ -137,6 +137,11 @@ export class Recording<Request> {
     return this.#parts.term() === term;
   }
 
+  /** Readings that are queued, or in the commit that runs. */
+  get waits(): number {
+    return this.#readings;
+  }
+
   /** Something is to be put on record. */
   get #due(): boolean {
     return this.#marked < this.#looked || this.#provenMarked < this.#proven;

@@ -27,14 +27,17 @@ export class RefusedSubjects {
     this.#began = monotonic();
   }
 
-  /** `subject` undefined: it was said before whose this is. */
-  note(certificate: string, subject: string | undefined, reason: Told['reason'], count: number): void {
+  /** `subjectOf`: whose it is, which is asked once for each certificate; null: nobody knows. */
+  note(certificate: string, subjectOf: () => string | null, reason: Told['reason'], count: number): void {
     this.#turn();
     const known = this.#now.get(certificate);
     if (known) {
       known.count += count;
       known.reason = reason;
-    } else if (subject && this.#now.size < countedMax) this.#now.set(certificate, { subject, reason, count });
+      return;
+    }
+    const subject = this.#now.size < countedMax ? subjectOf() : null;
+    if (subject) this.#now.set(certificate, { subject, reason, count });
   }
 
   /** Of the last whole minute, the most refused first. */

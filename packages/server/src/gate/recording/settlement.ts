@@ -1,5 +1,5 @@
 import { SettlementAnswer } from '@portcullis/contract';
-import { exchange, type Link } from '@portcullis/device';
+import { exchange, type Link, Spare, without } from '@portcullis/device';
 import type { Lease } from '../../replica/replica.ts';
 import type { Sink } from '../../storage/sink.ts';
 import type { Log } from '../../telemetry/telemetry.ts';
@@ -20,10 +20,19 @@ interface Parts {
 export async function settleLastBatches({ authority, instance, link, sink, log, lease }: Parts): Promise<void> {
   const unsettled = await sink.unsettled();
   if (unsettled.length === 0) return;
-  const batches = unsettled.map(({ batch, judgedAt, subjects }) => ({ batch, judgedAt, subjects }));
+  const batches = unsettled.map(({ batch, judgedAt, head, subjects }) => ({
+    batch,
+    judgedAt,
+    ...(head && { head }),
+    subjects,
+  }));
   const term = lease.term();
   const unbroken = () => term !== undefined && lease.term() === term;
-  const answer = await exchange(link, `${authority}/v1/settlements`, { instance, batches }, SettlementAnswer);
+  // An authority of an earlier version does not know of heads, and settles without.
+  const answer = await new Spare('head').ask((lacking) => {
+    const body = { instance, batches: batches.map((batch) => without(batch, lacking)) };
+    return exchange(link, `${authority}/v1/settlements`, body, SettlementAnswer);
+  });
   // Readable as unproven first: what is proven below was so while the lease held, however late that comes to be on disk.
   await sink.mark({ looked: unsettled.at(-1)?.batch ?? 0, quarantine: [], proven: 0, unproven: [] });
   for (const { batch } of unsettled) {
@@ -32,7 +41,7 @@ export async function settleLastBatches({ authority, instance, link, sink, log, 
     if (proven) continue;
     log.warn(
       { batch },
-      'unproven: the last batch of a process that died may have been judged on an older state; its rows say so',
+      'unproven: the last batch of a process that died may have been judged on an older state, or on one that was lost; its rows say so',
     );
   }
 }

@@ -1,11 +1,13 @@
 import type { Lease } from '../../replica/replica.ts';
-import type { Sink, SinkRequest } from '../../storage/sink.ts';
+import type { JudgedBy, Sink, SinkRequest } from '../../storage/sink.ts';
 import type { Log } from '../../telemetry/telemetry.ts';
 import { Recording } from './recording.ts';
 
 interface Parts {
   sink: Sink;
   instance: string;
+  /** What the gate has applied. */
+  head(): JudgedBy;
   lease: Lease;
   bounds: { readingsMax: number; bytesMax: number };
   onProven?(): void;
@@ -21,14 +23,14 @@ export class SinkRecording extends Recording<SinkRequest> {
   #unproven = 0;
   #markTimer: NodeJS.Timeout | undefined;
 
-  constructor({ sink, instance, lease, bounds, onProven, log }: Parts) {
+  constructor({ sink, instance, head, lease, bounds, onProven, log }: Parts) {
     super({
       write: (batch, done) => {
         const failed = (error: unknown) => {
           log.error({ err: error }, "couldn't store readings; nothing was acknowledged");
           done(error);
         };
-        sink.write({ ...batch, instance }).then((outcomes) => done(undefined, outcomes), failed);
+        sink.write({ ...batch, instance, head: head() }).then((outcomes) => done(undefined, outcomes), failed);
       },
       mark: (looked, done) => void sink.mark(looked).then(() => done(undefined), done),
       term: () => lease.term(),

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { contextMarkBytes } from '../../../pki/pki.ts';
 
 interface Parts {
@@ -10,7 +10,7 @@ interface Parts {
 
 /** A key, since when it is in use, and with which ID contexts sensors came back to what it made. */
 interface Period {
-  key: Buffer;
+  key: KeyObject;
   from: number;
   taken: Set<string>;
 }
@@ -69,7 +69,7 @@ export class Challenges {
     const now = this.#parts.monotonic();
     const [newest] = this.#periods;
     if (newest && now - newest.from < periodMs) return newest;
-    const next = { key: this.#parts.random(32), from: now, taken: new Set<string>() };
+    const next = { key: createSecretKey(this.#parts.random(32)), from: now, taken: new Set<string>() };
     this.#periods.unshift(next);
     return next;
   }
@@ -82,6 +82,6 @@ export class Challenges {
 
 const takenName = (keyId: Buffer, idContext: Buffer) => `${keyId.toString('hex')}:${idContext.toString('hex')}`;
 
-function tagOf(key: Buffer, keyId: Buffer, salted: Buffer): Buffer {
+function tagOf(key: KeyObject, keyId: Buffer, salted: Buffer): Buffer {
   return createHmac('sha256', key).update(salted).update(keyId).digest().subarray(0, tagBytes);
 }

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { listenFailure } from '../../../bounds/bounds.ts';
+import { type Crowd, listenFailure } from '../../../bounds/bounds.ts';
 import { contextMark } from '../../../pki/pki.ts';
 import type { Replica } from '../../../replica/replica.ts';
 import type { Log, System } from '../../../telemetry/telemetry.ts';
@@ -46,8 +46,8 @@ export class CoapListener implements OpenListener {
   #closing = false;
 
   constructor(parts: CoapParts) {
-    const { gate, ground, verdicts, watching, connections, contextOf, contextsMax, system } = parts;
-    const submissions = { ground, verdicts, watching, now: system.now };
+    const { gate, ground, verdicts, watching, uses, connections, contextOf, contextsMax, system } = parts;
+    const submissions = { ground, verdicts, watching, uses, log: parts.log, now: system.now };
     const { monotonic, random } = system;
     this.#parts = parts;
     this.#contexts = new KeyContexts({ connections, contextsMax, monotonic });
@@ -76,7 +76,7 @@ export class CoapListener implements OpenListener {
     const socket = createSocket({ type, recvBufferSize: receiveBufferBytes, lookup: lookupNothing as never });
     await new Promise<void>((resolve, reject) => {
       socket.once('error', (cause) => reject(listenFailure(cause, { host, port, file: 'gate.yaml' })));
-      socket.bind({ port, address }, resolve);
+      socket.bind({ port, address, exclusive: true }, resolve);
     });
     socket.removeAllListeners('error');
     // An answer that did not get out is one that was lost.
@@ -86,8 +86,8 @@ export class CoapListener implements OpenListener {
     return socket.address().port;
   }
 
-  get crowd(): { displaced: number; turnedAway: number } {
-    return { displaced: this.#contexts.displaced, turnedAway: 0 };
+  get crowd(): Crowd {
+    return { displaced: this.#contexts.displaced, turnedAway: 0, unfinishedBytes: 0 };
   }
 
   /** A context is a connection. */
@@ -126,7 +126,7 @@ export class CoapListener implements OpenListener {
   #fingerprintOf(keyId: Buffer): Buffer | undefined {
     const { nameOf, ground } = this.#parts;
     const fingerprint = nameOf(keyId);
-    return isValid(ground.replica, fingerprint, ground.validityTime()) ? fingerprint : undefined;
+    return isValid(ground.replica, fingerprint, ground.presentTime()) ? fingerprint : undefined;
   }
 
   #tellUnavailable(error: Error): void {

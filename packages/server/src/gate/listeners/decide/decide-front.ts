@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { SubjectId } from '@portcullis/contract';
-import { boundAnswer, listenOnOwn, throwAwayBody } from '../../../bounds/bounds.ts';
+import { boundAnswer, type Crowd, listenOnOwn, throwAwayBody } from '../../../bounds/bounds.ts';
 import type { System } from '../../../telemetry/telemetry.ts';
 import { type Ground, judgeWithoutLease } from '../../admission/admit.ts';
 import { describe } from '../../admission/explain.ts';
@@ -80,8 +80,8 @@ export class DecideFront implements OpenListener {
     return this.#port;
   }
 
-  get crowd(): { displaced: number; turnedAway: number } {
-    return this.#listener?.crowd ?? { displaced: 0, turnedAway: 0 };
+  get crowd(): Crowd {
+    return this.#listener?.crowd ?? { displaced: 0, turnedAway: 0, unfinishedBytes: 0 };
   }
 
   get inUse() {

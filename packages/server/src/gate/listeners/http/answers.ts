@@ -28,18 +28,26 @@ export function refuseMethod(request: IncomingMessage, response: ServerResponse,
   send(response, failures.method_not_allowed.status, problemMediaType, body, false, { allow });
 }
 
-/** `accept`: what the route takes, where it is not readings. */
-const furtherOf = ({ status }: Problem, accept: string | undefined) =>
-  status === 415 && accept !== undefined ? { ...furtherHeaders[415], accept } : furtherHeaders[status];
+interface More {
+  /** What the route takes, where it is not readings. */
+  accept?: string | undefined;
+  headers?: Record<string, OutgoingHttpHeader>;
+}
 
-export function sendProblem(response: ServerResponse, problem: Problem, close: boolean, accept?: string): void {
-  send(response, problem.status, problemMediaType, JSON.stringify(problem), close, furtherOf(problem, accept));
+const furtherOf = ({ status }: Problem, { accept, headers }: More) => ({
+  ...furtherHeaders[status],
+  ...(status === 415 && accept !== undefined && { accept }),
+  ...headers,
+});
+
+export function sendProblem(response: ServerResponse, problem: Problem, close: boolean, more: More = {}): void {
+  send(response, problem.status, problemMediaType, JSON.stringify(problem), close, furtherOf(problem, more));
 }
 
 /** All of the answer goes out, and that the connection ends with it; the caller ends both. */
-export function tellProblem(response: ServerResponse, problem: Problem, accept?: string): void {
+export function tellProblem(response: ServerResponse, problem: Problem, more: More = {}): void {
   const body = JSON.stringify(problem);
-  response.writeHead(problem.status, headersOf(problemMediaType, body, true, furtherOf(problem, accept)));
+  response.writeHead(problem.status, headersOf(problemMediaType, body, true, furtherOf(problem, more)));
   response.write(body);
 }
 

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { readingBounds } from '@portcullis/contract';
+import { type Problem, readingBounds, TraceId, traceIdHeader } from '@portcullis/contract';
 import { GrowingBody, piecesMax, throwAwayBody } from '../../../bounds/bounds.ts';
 import { type Ground, isAdmissible, type Refused } from '../../admission/admit.ts';
+import type { Refusal, Shield } from '../../admission/shield.ts';
 import type { Connection } from '../../connections/connections.ts';
 import type { Intake } from '../intake.ts';
 import { toldOf } from '../told.ts';
@@ -11,6 +12,7 @@ import type { Exchange, HttpTransport } from './transport.ts';
 
 interface Parts {
   ground: Ground;
+  shield: Pick<Shield, 'refusalOf'>;
   intake: Intake;
 }
 
@@ -22,6 +24,10 @@ type State = 'receiving' | 'recording' | 'answered';
 /** A request that brings something in: from the first byte of its body to its answer. Whom nothing admits is answered before the first. */
 export abstract class BodyExchange implements Exchange {
   protected readonly bearer: Connection;
+  /** As its sender named it; who named none, or not well, has one of this gate's making, which it is told where it is refused. */
+  protected readonly traceId: string;
+  /** Its sender knows it by that name. */
+  readonly #isNamed: boolean;
   readonly #parts: Parts;
   readonly #transport: HttpTransport;
   readonly #incoming: IncomingMessage;
@@ -32,6 +38,8 @@ export abstract class BodyExchange implements Exchange {
   #state: State = 'receiving';
   /** Known before the body has ended; what comes of it is not kept. */
   #refused: Refused | undefined;
+  /** Known from its head, whatever its body is. */
+  #refusal: Refusal | undefined;
 
   constructor(parts: Parts, { connection, transport, request, response }: Asked) {
     this.#parts = parts;
@@ -39,13 +47,19 @@ export abstract class BodyExchange implements Exchange {
     this.#incoming = request;
     this.#response = response;
     this.bearer = connection;
-    const { 'content-length': said } = request.headers;
+    const { 'content-length': said, [traceIdHeader]: name } = request.headers;
+    // Most give none, and nothing is spent on that.
+    const named = name === undefined ? undefined : TraceId.safeParse(name).data;
+    this.#isNamed = named !== undefined;
+    this.traceId = named ?? parts.intake.makeId();
     const bytesMax = Math.min(Number(said ?? readingBounds.bodyBytesMax), readingBounds.bodyBytesMax);
     this.#body = new GrowingBody(bytesMax, parts.intake);
   }
 
   /** May its sender send it at all, as things stand? */
   protected abstract judge(): Refused | undefined;
+  /** What decides that beside who it is: two requests of the same are judged alike. */
+  protected abstract readonly way: string;
   /** By its header `content-type` alone. */
   protected abstract takes(mediaType: string | undefined): boolean;
   /** Calls `admitted` or `tellRefused` once. */
@@ -57,8 +71,9 @@ export abstract class BodyExchange implements Exchange {
 
   start(): void {
     this.#transport.begin(this);
-    this.#refused = this.judge() ?? this.#headersRefused();
-    if (this.#refused && !isAdmissible(this.bearer, this.#parts.ground)) return this.refuse(this.#refused);
+    this.#refusal = this.#parts.shield.refusalOf(this.bearer, this.way, () => this.judge());
+    if (this.#refusal?.nowhere) return this.refuse(this.#refusal.refused);
+    this.#refused = this.#refusal?.refused ?? this.#headersRefused();
     this.#transport.isPatient = !this.#refused;
     this.#incoming.on('data', (piece: Buffer) => this.#receive(piece));
     this.#incoming.on('end', () => this.#received());
@@ -104,8 +119,10 @@ export abstract class BodyExchange implements Exchange {
     this.received(this.#body.end());
   }
 
-  protected admitted(status: number, type: string, body: string | Buffer): void {
-    if (this.#finish()) send(this.#response, status, type, body, this.#closes);
+  protected admitted(status: number, type: string, body: string | Buffer, further?: Record<string, string>): void {
+    if (!this.#finish()) return;
+    const named = this.#isNamed ? this.#nameHeader : undefined;
+    send(this.#response, status, type, body, this.#closes, { ...further, ...named });
   }
 
   protected refuse(refused: Refused, abandon = false): void {
@@ -114,14 +131,26 @@ export abstract class BodyExchange implements Exchange {
   }
 
   protected tellRefused(refused: Refused, abandon = false): void {
-    const { ground } = this.#parts;
     if (!this.#finish()) return;
-    const close = abandon || this.#closes || !isAdmissible(this.bearer, ground);
-    const problem = toldOf(refused, this.bearer, ground.replica);
+    const known = refused === this.#refusal?.refused ? this.#refusal : undefined;
+    const close = abandon || this.#closes || known?.nowhere || !isAdmissible(this.bearer, this.#parts.ground);
+    const problem = this.#told(refused, known);
     const keeps = !close || this.#incoming.complete || this.#transport.ending;
-    if (keeps) return sendProblem(this.#response, problem, close, this.accept);
-    tellProblem(this.#response, problem, this.accept);
+    const later = known?.retryAfterSeconds && { 'retry-after': known.retryAfterSeconds };
+    const more = { accept: this.accept, headers: { ...this.#nameHeader, ...later } };
+    if (keeps) return sendProblem(this.#response, problem, close, more);
+    tellProblem(this.#response, problem, more);
     throwAwayBody(this.#incoming, this.#response);
+  }
+
+  #told(refused: Refused, known: Refusal | undefined): Problem {
+    const problem = known?.told ?? toldOf(refused, this.bearer, this.#parts.ground.replica);
+    if (known) known.told = problem;
+    return problem;
+  }
+
+  get #nameHeader(): Record<string, string> {
+    return { [traceIdHeader]: this.traceId };
   }
 
   get #closes(): boolean {

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Agent } from 'node:https';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { PortcullisError, type VerdictView } from '@portcullis/contract';
 import { fingerprintNamed } from '../../../../test/fed-replica.ts';
 import { OpenFront, until } from '../../../../test/open-front.ts';
 import { readAll } from '../../../storage/sink/sink.contract.ts';
+import type { Sink } from '../../../storage/sink.ts';
 
 const off = (subject: string) => ({ subject, attributes: { status: { value: 'off' } } });
 const active = (subject: string) => ({ subject, attributes: { status: { value: 'active' } } });
@@ -24,16 +26,32 @@ test('P8: what is acknowledged with 202 is stored, one reading or many', async (
   agent.destroy();
 });
 
-test('P6: flip, refusal with its reason on the open connection, close; flip back, admitted at the first try', async (context) => {
+test('an acknowledgement names the bundle that devices should have, while there is one that they should; a refusal does not', async (context) => {
   const gate = await OpenFront.open(context);
   const agent = gate.agent(await gate.device('truck-17'));
+  const named = async (body: string) => (await gate.post(agent, body)).headers['portcullis-bundle-due'];
+  assert.equal(await named('{"t":1}'), undefined);
+  gate.bundleDue = 7;
+  assert.equal(await named('{"t":2}'), '7');
+  assert.equal(await named('no reading'), undefined);
+  gate.bundleDue = undefined;
+  assert.equal(await named('{"t":3}'), undefined);
+  agent.destroy();
+});
+
+test('P6: flip, refusal with its reason on the open connection, close; flip back, admitted at the first try', async (context) => {
+  const gate = await OpenFront.open(context);
+  const leaf = await gate.device('truck-17');
+  const agent = gate.agent(leaf);
   assert.equal((await gate.post(agent, '{"t":1}')).status, 202);
+  assert.deepEqual(gate.used, [leaf.fingerprint], 'its certificate is in use');
   assert.equal(gate.connections.size, 1);
   gate.change(off('truck-17'));
   assert.equal(gate.connections.closed, 1);
   await until(() => gate.connections.size === 0 && holdsNone(agent), 'the idle connection is closed, at both ends');
   const refused = await gate.post(agent, '{"t":2}');
   assert.deepEqual([refused.status, refused.body.reason], [403, 'attribute_not_expected']);
+  assert.equal(gate.used.length, 1, 'by what is refused none is');
   assert.equal(refused.headers.connection, 'close');
   await until(() => gate.connections.size === 0 && holdsNone(agent), 'the connection of the refusal is closed');
   gate.change(active('truck-17'));
@@ -251,6 +269,33 @@ test('H1: a forwarded certificate or name in a header means nothing', async (con
   };
   const { status, body } = await gate.post(agent, '{}', { headers });
   assert.deepEqual([status, body.reason], [403, 'certificate_unknown']);
+  agent.destroy();
+});
+
+test('stopping: a commit that takes longer than a second is answered all the same', async (context) => {
+  const taken = Promise.withResolvers<void>();
+  const slowly =
+    (sink: Sink): Sink['write'] =>
+    async (batch) => {
+      taken.resolve();
+      await pause(1_050);
+      return sink.write(batch);
+    };
+  const sink = (real: Sink) =>
+    new Proxy(real, {
+      get: (target, name) => {
+        if (name === 'write') return slowly(target);
+        const member: unknown = Reflect.get(target, name, target);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+  const gate = await OpenFront.open(context, { sink });
+  const agent = gate.agent(await gate.device('truck-17'));
+  const asked = gate.post(agent, '{"t":1}');
+  await taken.promise;
+  const stopped = gate.recording.stop();
+  await Promise.all([gate.listeners.close(), stopped]);
+  assert.equal((await asked).status, 202);
   agent.destroy();
 });
 

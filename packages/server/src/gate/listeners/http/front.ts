@@ -1,8 +1,10 @@
 import type { GateHeads, GateStatus, SubjectId } from '@portcullis/contract';
+import type { Crowd } from '../../../bounds/bounds.ts';
 import type { Sink } from '../../../storage/sink.ts';
-import type { Figures } from '../../../telemetry/figures.ts';
-import type { System } from '../../../telemetry/telemetry.ts';
+import type { Figures, ToldFigures } from '../../../telemetry/figures.ts';
+import type { Log, System } from '../../../telemetry/telemetry.ts';
 import type { Ground } from '../../admission/admit.ts';
+import type { Shield } from '../../admission/shield.ts';
 import type { Connections } from '../../connections/connections.ts';
 import type { Verdicts } from '../../recording/verdicts.ts';
 import type { Watching } from '../../watching/watching.ts';
@@ -11,8 +13,11 @@ import type { Intake } from '../intake.ts';
 import type { OpenListener } from '../listeners.ts';
 import { OnRecord } from '../on-record.ts';
 import type { Seals } from '../sealed/sealed.ts';
+import type { SubmissionParts } from '../submission.ts';
 import type { ListenerLimits, ServerCredential } from '../tls.ts';
 import { refuseMethod } from './answers.ts';
+import { FellowDoor, type FellowDoorParts } from './fellow-door.ts';
+import { type Fellows, ofWorker } from './fellows.ts';
 import { type Asked, Listener } from './listener.ts';
 import { type OperatorParts, serveOperator } from './operators.ts';
 import { ReadingExchange } from './reading-exchange.ts';
@@ -25,14 +30,23 @@ export interface FrontParts {
   connections: Connections;
   verdicts: Verdicts;
   watching: Watching;
+  uses: SubmissionParts['uses'];
   metrics: Figures;
+  /** What an operator is told of them. */
+  figures: ToldFigures;
+  /** Where the gate runs as several processes: the others. */
+  fellows: Fellows | undefined;
   status(): Promise<GateStatus>;
   heads(): Promise<Pick<GateHeads, 'items' | 'holds'>>;
+  /** The version of the trust bundle that devices should have by now. */
+  bundleDue(): number | undefined;
   sink: Sink;
   system: System;
+  log: Log;
   notes: DoorNotes;
   settings: { listen: { host: string; port: number }; limits: ListenerLimits };
   intake: Intake;
+  shield: Shield;
   seals: Seals;
 }
 
@@ -44,19 +58,20 @@ export class Front implements OpenListener {
   readonly #readings: SealedParts;
   readonly #operators: OperatorParts;
   #listener: Listener | undefined;
+  #fellowDoor: FellowDoor | undefined;
 
   constructor(parts: FrontParts) {
-    const { gate, ground, connections, verdicts, watching, metrics, status, heads, sink, system, intake, seals } =
-      parts;
+    const { gate, ground, connections, verdicts, watching, uses, figures, status, heads, sink, system } = parts;
+    const { intake, shield, seals, log, bundleDue } = parts;
     this.#parts = parts;
-    this.#readings = { ground, verdicts, watching, intake, seals, now: system.now };
+    this.#readings = { ground, verdicts, watching, uses, intake, shield, seals, bundleDue, log, now: system.now };
     this.#operators = {
       gate,
       ground,
       connections,
       sink,
       verdicts,
-      metrics,
+      metrics: figures,
       status,
       heads,
       now: system.now,
@@ -65,8 +80,13 @@ export class Front implements OpenListener {
   }
 
   async listen(credential: ServerCredential): Promise<number> {
-    const { settings, connections, system, notes } = this.#parts;
+    const { settings, connections, fellows, metrics, system, notes } = this.#parts;
     const { now, monotonic } = system;
+    if (fellows) {
+      const serve: FellowDoorParts['serve'] = (asked, target) => serveOperator(this.#operators, asked, target);
+      this.#fellowDoor = new FellowDoor({ fellows, figures: metrics, connections, monotonic, serve });
+      await this.#fellowDoor.listen();
+    }
     this.#listener = new Listener({
       ...settings.listen,
       ...{ limits: settings.limits, credential, connections, notes, now, monotonic },
@@ -75,8 +95,8 @@ export class Front implements OpenListener {
     return this.#listener.listen();
   }
 
-  get crowd(): { displaced: number; turnedAway: number } {
-    return this.#listener?.crowd ?? { displaced: 0, turnedAway: 0 };
+  get crowd(): Crowd {
+    return this.#listener?.crowd ?? { displaced: 0, turnedAway: 0, unfinishedBytes: 0 };
   }
 
   get inUse() {
@@ -88,16 +108,23 @@ export class Front implements OpenListener {
   }
 
   async close(): Promise<void> {
-    await this.#listener?.close();
+    await Promise.all([this.#listener?.close(), this.#fellowDoor?.close()]);
   }
 
   #handle(asked: Asked): void {
     const target = targetOf(asked.request.url ?? '');
     const into = target && intoStream(target);
-    if (into === undefined) serveOperator(this.#operators, asked, target);
+    if (into === undefined) this.#serve(asked, target);
     else if (asked.request.method !== 'POST') refuseMethod(asked.request, asked.response, 'POST');
     else if (into.what === 'readings') new ReadingExchange(this.#readings, asked, into.stream).start();
     else new SealedExchange(this.#readings, asked, into.stream).start();
+  }
+
+  #serve(asked: Asked, target: Target | undefined): void {
+    const { fellows } = this.#parts;
+    const wanted = fellows && target && ofWorker(target);
+    if (wanted && wanted.number !== fellows.number) fellows.relay(asked, wanted);
+    else serveOperator(this.#operators, asked, wanted?.target ?? target);
   }
 }
 

@@ -129,6 +129,8 @@ test('a port that is taken is named', async (context) => {
       idleMs: 1_000,
       requestMs: 1_000,
       bodyBytesPerSecondMin: 1_024,
+      unfinishedBytesPerAddressMax: 65_536,
+      unfinishedBytesMax: 65_536,
     },
     credential: { key, certificate: cert, trust: gate.certificates.trust },
     now: () => 0,

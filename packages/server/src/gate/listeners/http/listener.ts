@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
-import { type BytesRefused, boundAnswer, refuseBytes } from '../../../bounds/bounds.ts';
+import { type BytesRefused, boundAnswer, type Crowd, refuseBytes } from '../../../bounds/bounds.ts';
 import type { Connection } from '../../connections/connections.ts';
 import { type DoorParts, SecureDoor } from '../secure-door.ts';
 import { type ListenerLimits, type ServerCredential, secureOptionsOf } from '../tls.ts';
@@ -22,8 +22,8 @@ interface Parts extends DoorParts {
 }
 
 const headerBytesMax = 16_384;
-/** What is being answered when the gate stops has so long. */
-const closeMs = 1_000;
+/** Who is still there so long after the gate stops is not waited for: longer than what is being answered lingers. */
+const closeMs = 2_500;
 
 /** mTLS over HTTP/1.1. */
 export class Listener {
@@ -44,7 +44,7 @@ export class Listener {
     );
   }
 
-  get crowd(): { displaced: number; turnedAway: number } {
+  get crowd(): Crowd {
     return this.#door.crowd;
   }
 
@@ -62,7 +62,6 @@ export class Listener {
     this.#door.swapCredential(credential);
   }
 
-  /** What is still being answered after a second ends too. */
   async close(): Promise<void> {
     clearInterval(this.#looking);
     const last = setTimeout(() => this.#server.closeAllConnections(), closeMs);

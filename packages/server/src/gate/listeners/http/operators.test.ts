@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type ReadingView, VerdictView } from '@portcullis/contract';
+import { type ReadingView, VerdictsDropped, VerdictView } from '@portcullis/contract';
 import { patienceMs } from '../../../../../../test/patience.ts';
 import { fingerprintNamed } from '../../../../test/fed-replica.ts';
 import { OpenFront, until } from '../../../../test/open-front.ts';
@@ -229,19 +229,26 @@ test('metrics are in the format of Prometheus', async (context) => {
   assert.match(headers['content-type'] ?? '', /^text\/plain; version=0\.0\.4/);
   assert.match(String(body.text), /^portcullis_gate_admitted_total 1$/m);
   assert.match(String(body.text), /^portcullis_gate_refused_total\{reason="reading_malformed"\} 1$/m);
+  for (const name of ['dropped', 'untold'])
+    assert.match(String(body.text), new RegExp(`^portcullis_gate_verdicts_${name}_total 0$`, 'm'));
   for (const one of [agent, device]) one.destroy();
 });
 
 async function watch(gate: OpenFront, leaf: Awaited<ReturnType<typeof operator>>, query = '') {
   const socket = await gate.socket(leaf);
   const seen: VerdictView[] = [];
+  const dropped: number[] = [];
   createInterface({ input: socket }).on('line', (line) => {
-    if (line.startsWith('{')) seen.push(VerdictView.parse(JSON.parse(line)));
+    if (line.startsWith('{"at":') && line.includes('"dropped":'))
+      dropped.push(VerdictsDropped.parse(JSON.parse(line)).dropped);
+    else if (line.startsWith('{')) seen.push(VerdictView.parse(JSON.parse(line)));
   });
   socket.write(`GET /v1/verdicts?follow=1${query} HTTP/1.1\r\nhost: x\r\n\r\n`);
   await once(socket, 'data');
-  return { socket, seen };
+  return { socket, seen, dropped };
 }
+
+const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0);
 
 test('verdicts are watched as they happen, of one subject if asked', async (context) => {
   const gate = await OpenFront.open(context);
@@ -311,23 +318,45 @@ test('A8: a watch is judged for each verdict: without a lease it is told nothing
   assert.equal(seen.length, 1);
 });
 
-test('P13: a watcher that does not read is dropped before it costs memory', async (context) => {
+test('P13: a watcher who does not read costs lines and no memory, and is told how many when he reads again', async (context) => {
   const gate = await OpenFront.open(context);
-  const { socket } = await watch(gate, await operator(gate));
+  const { socket, seen, dropped } = await watch(gate, await operator(gate));
+  const { counters } = gate.verdicts;
+  const tell = (name: string, found: string) =>
+    gate.verdicts.refused('overrun', name, null, 1, () => ({
+      ...{ subject: null, certificate: null, stream: null, verdict: 'refused', reason: 'overrun', expected: null },
+      ...{ found, revision: 1, changedBy: null, changedAt: null },
+    }));
   socket.pause();
-  const closed = until(() => gate.connections.size === 0, 'it is dropped');
-  const found = 'x'.repeat(2_000);
-  for (let wave = 0; gate.connections.size > 0 && wave < 200; wave++) {
-    for (let index = 0; index < 100; index++) {
-      gate.verdicts.refused('overrun', `${wave}-${index}`, null, 1, () => ({
-        ...{ subject: null, certificate: null, stream: null, verdict: 'refused', reason: 'overrun', expected: null },
-        ...{ found, revision: 1, changedBy: null, changedAt: null },
-      }));
-    }
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  await closed;
+  let [told, wave] = [0, 0];
+  await until(async () => {
+    wave++;
+    for (let index = 0; index < 1_000; index++) tell(`${wave}-${index}`, 'x'.repeat(2_000));
+    told += 1_000;
+    await gate.verdicts.flush();
+    return counters.untold > 0;
+  }, 'there is no room for more');
+  socket.resume();
+  await until(() => dropped.length > 0, 'he is told what he missed');
+  tell('now', '');
+  await until(() => seen.length + sum(dropped) === told + 1, 'all was told, or counted');
+  assert.equal(sum(dropped), counters.untold);
+  assert.equal(seen.at(-1)?.found, '');
   socket.destroy();
+});
+
+test('P13: so many watch a gate; one more is told so, and may when one is gone', async (context) => {
+  const gate = await OpenFront.open(context, { limits: { connectionsPerCertificateMax: 20 } });
+  const leaf = await operator(gate);
+  const watching = await Promise.all(Array.from({ length: 16 }, () => watch(gate, leaf)));
+  const agent = gate.agent(leaf);
+  const { status, body } = await gate.get(agent, '/v1/verdicts?follow=1');
+  assert.deepEqual([status, body.reason], [503, 'watchers_full']);
+  watching[0]?.socket.destroy();
+  await until(() => gate.connections.size === 16, 'one is gone');
+  watching.push(await watch(gate, leaf));
+  for (const { socket } of watching) socket.destroy();
+  agent.destroy();
 });
 
 test('P13: an answer that its operator never reads ends with its connection', async (context) => {

@@ -14,7 +14,7 @@ import {
 import { z } from 'zod';
 import { throwAwayBody } from '../../../bounds/bounds.ts';
 import type { Sink } from '../../../storage/sink.ts';
-import type { Figures } from '../../../telemetry/figures.ts';
+import type { ToldFigures } from '../../../telemetry/figures.ts';
 import { timestamp } from '../../../telemetry/telemetry.ts';
 import { type Ground, judge, judgeWithoutLease, type Refused } from '../../admission/admit.ts';
 import { describe, explain } from '../../admission/explain.ts';
@@ -40,7 +40,7 @@ export interface OperatorParts {
   sink: Sink;
   onRecord: OnRecord;
   verdicts: Verdicts;
-  metrics: Figures;
+  metrics: ToldFigures;
   heads(): Promise<Pick<GateHeads, 'items' | 'holds'>>;
   status(): Promise<GateStatus>;
   now(): number;
@@ -112,12 +112,12 @@ function sightingsOf(gate: SubjectId, { sightings }: Verdicts, subjects: string[
   return { gate, since: timestamp(sightings.since), items };
 }
 
-async function serveVerdicts({ sink, verdicts, ground }: OperatorParts, query: Record<string, string>, asked: Asked) {
+async function serveVerdicts(parts: OperatorParts, query: Record<string, string>, asked: Asked) {
   const { follow, ...wanted } = VerdictQuery.parse(query);
   // Nobody can watch without a body.
   if (follow === undefined || asked.request.method === 'HEAD')
-    return sendJson(asked.response, await sink.refusals(wanted));
-  new WatchExchange(asked, ground, wanted.subject).start(verdicts);
+    return sendJson(asked.response, await parts.sink.refusals(wanted));
+  new WatchExchange(asked, parts, wanted.subject).start();
 }
 
 /** A short answer to an operator; when the connection is cut first, nothing more is said. */

@@ -1,5 +1,6 @@
-import type { Acknowledgement } from '@portcullis/contract';
+import { type Acknowledgement, bundleDueHeader } from '@portcullis/contract';
 import type { Refused } from '../../admission/admit.ts';
+import type { Shield } from '../../admission/shield.ts';
 import type { Intake } from '../intake.ts';
 import { type MediaType, mediaTypeOf, parseReadings } from '../readings.ts';
 import { Submission, type SubmissionParts, type Submitted } from '../submission.ts';
@@ -7,19 +8,25 @@ import { BodyExchange } from './body-exchange.ts';
 import type { Asked } from './listener.ts';
 
 export interface ReadingParts extends SubmissionParts {
+  shield: Pick<Shield, 'refusalOf'>;
   intake: Intake;
+  bundleDue(): number | undefined;
 }
 
 /** `POST /v1/streams/{stream}/readings` */
 export class ReadingExchange extends BodyExchange {
+  protected readonly way: string;
   readonly #submission: Submission;
   readonly #intake: Intake;
+  readonly #bundleDue: ReadingParts['bundleDue'];
   #mediaType: MediaType | undefined;
 
   constructor(parts: ReadingParts, asked: Asked, stream: string) {
     super(parts, asked);
-    this.#intake = parts.intake;
+    this.way = stream;
+    [this.#intake, this.#bundleDue] = [parts.intake, parts.bundleDue];
     this.#submission = new Submission(parts, { bearer: this.bearer }, stream, (result) => this.#answer(result));
+    this.#submission.traceId = this.traceId;
   }
 
   protected judge(): Refused | undefined {
@@ -40,7 +47,9 @@ export class ReadingExchange extends BodyExchange {
   #answer(result: Submitted): void {
     if ('refused' in result) return this.tellRefused(result.refused);
     const body: Acknowledgement = result;
-    this.admitted(202, 'application/json', JSON.stringify(body));
+    const due = this.#bundleDue();
+    const further = due === undefined ? undefined : { [bundleDueHeader]: String(due) };
+    this.admitted(202, 'application/json', JSON.stringify(body), further);
   }
 
   protected noteRefused(refused: Refused): void {

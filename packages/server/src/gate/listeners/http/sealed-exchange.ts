@@ -16,6 +16,8 @@ export class SealedExchange extends BodyExchange {
   readonly #parts: SealedParts;
   readonly #stream: string;
   #form: SealForm | undefined;
+  /** No name of a stream. */
+  protected readonly way = '/carry';
   protected override readonly accept = Object.values(sealMediaTypes).join(', ');
 
   constructor(parts: SealedParts, asked: Asked, stream: string) {

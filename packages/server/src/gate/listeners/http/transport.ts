@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Connection, Transport } from '../../connections/connections.ts';
 
 /** A request that is under way on a connection. */
@@ -26,7 +26,7 @@ interface Arrival {
 
 /** One TLS connection and what is under way on it. */
 export class HttpTransport implements Transport {
-  readonly socket: TLSSocket;
+  readonly socket: Socket;
   readonly remoteAddress: string;
   #connection: Connection | undefined;
   readonly #exchanges: Exchange[] = [];
@@ -40,7 +40,7 @@ export class HttpTransport implements Transport {
   /** A body that comes slowly and steadily is waited for: what it carries is wanted. */
   isPatient = false;
 
-  constructor(socket: TLSSocket, monotonic: () => number) {
+  constructor(socket: Socket, monotonic: () => number) {
     this.socket = socket;
     this.#monotonic = monotonic;
     this.#heardAt = monotonic();

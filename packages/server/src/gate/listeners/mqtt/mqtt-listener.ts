@@ -1,5 +1,5 @@
 import { createServer, type TlsOptions } from 'node:tls';
-import { Buckets } from '../../../bounds/bounds.ts';
+import { Buckets, type Crowd } from '../../../bounds/bounds.ts';
 import type { Log, System } from '../../../telemetry/telemetry.ts';
 import type { Refused } from '../../admission/admit.ts';
 import { describe } from '../../admission/explain.ts';
@@ -67,7 +67,7 @@ export class MqttListener implements OpenListener {
     });
   }
 
-  get crowd(): { displaced: number; turnedAway: number } {
+  get crowd(): Crowd {
     return this.#door.crowd;
   }
 

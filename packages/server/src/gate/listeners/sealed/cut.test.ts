@@ -137,6 +137,7 @@ test('after a renewal the same reading is sealed anew, and is stored once', asyn
   const { verdicts } = await carry(gate, agent, [sealOf(renewed, reading)]);
   assert.equal(verdicts[0]?.verdict, 'admitted');
   assert.deepEqual(await gate.stored(), [{ t: 1 }]);
+  assert.deepEqual(gate.used, [], 'nobody used it in a handshake');
 });
 
 test('who may not carry is answered so, whatever it brings', async (context) => {
