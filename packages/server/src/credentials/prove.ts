@@ -11,10 +11,10 @@ const answerMs = 10_000;
  * that an answer which knows who asks is the proof.
  * @throws {PortcullisError} `server_unreachable`: it took it not, or was not there
  */
-export async function proveToAuthority(credential: Credential, authority: string): Promise<void> {
-  const link = linkTo(credential);
+export async function proveToAuthority(credential: Credential, authorities: readonly string[]): Promise<void> {
+  const link = linkTo(credential, authorities);
   try {
-    const answer = await link.request({ url: `${authority}${path}`, timeoutMs: answerMs });
+    const answer = await link.request({ url: `${authorities[0]}${path}`, timeoutMs: answerMs });
     if (answer.status >= 400 && problemOf(answer).code === 'not_authenticated') throw problemOf(answer);
   } catch (cause) {
     const words = `the renewed certificate was not proven at the authority yet, and the one before it stays in use: ${(cause as Error).message}`;

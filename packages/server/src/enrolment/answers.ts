@@ -21,6 +21,9 @@ interface AnswerKey {
   key: KeyObject;
   signer: string;
   signerIssuer: string;
+  /** When it was made, and when its certificate begins. */
+  madeAt: number;
+  notBefore: number;
   renewAfter: number;
   notAfter: number;
 }
@@ -51,7 +54,10 @@ export class Answers {
     const current = this.#current;
     // With another bundle who signs may be another one, below another root.
     const isOfNow = current?.bundle === this.#parts.issuance.bundle;
-    if (current && isOfNow && this.#parts.system.now() < current.renewAfter) return current;
+    const now = this.#parts.system.now();
+    // The clock was ahead when it was made, and was put back.
+    const isToCome = current && now < current.notBefore && now < current.madeAt;
+    if (current && isOfNow && now < current.renewAfter && !isToCome) return current;
     this.#coming ??= this.#obtain().finally(() => {
       this.#coming = undefined;
     });
@@ -65,6 +71,7 @@ export class Answers {
   async #obtain(): Promise<AnswerKey> {
     const { issuance, journal, makeKey } = this.#parts;
     const { bundle } = issuance;
+    const madeAt = this.#parts.system.now();
     const { key, request } = makeKey();
     const permit = await issuance.check({ subject: 'authority', kind: 'authority', request, hosts: [] });
     const issued = await issuance.issue(permit);
@@ -75,6 +82,8 @@ export class Answers {
       key: createPrivateKey(key),
       signer: issued.pem,
       signerIssuer: issued.issuerPem,
+      madeAt,
+      notBefore: issued.notBefore,
       renewAfter: issuance.renewAfter(issued),
       notAfter: issued.notAfter,
     };

@@ -1,6 +1,5 @@
+import { suspectedClone } from '../alerts/alerts.ts';
 import type { EnrolmentParts } from './open.ts';
-
-const dayMs = 86_400_000;
 
 /** Two hold what one should. Written down once a minute for each certificate: who raises it could fill the journal. The outside is told once a day. */
 export async function suspectClone(
@@ -10,11 +9,7 @@ export async function suspectClone(
 ): Promise<void> {
   if (!alarms.take(fingerprint)) return;
   const entry = { actor: subject, action: 'clone_suspected', body: { subject, fingerprint } };
-  const at = system.now();
-  const alert = {
-    ...({ kind: 'clone_suspected', subject, key: `${fingerprint} ${Math.floor(at / dayMs)}`, at } as const),
-    ...{ says: `${subject}: ${why}`, detail: { fingerprint } },
-  };
+  const alert = suspectedClone({ subject, fingerprint }, { says: why, at: system.now() });
   await journal.note(entry, (db) => alerts.raise(db, alert));
   log.warn({ subject, fingerprint }, `clone_suspected: ${why}`);
 }

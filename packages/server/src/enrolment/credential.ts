@@ -30,25 +30,43 @@ export async function credentialOf(
     renewAfter: timestamp(parts.issuance.renewAfter({ notBefore, notAfter })),
     notAfter: timestamp(notAfter),
     ...(await gatesOf(parts)),
-    authority: parts.authorityUrl,
-    enrolment: parts.enrolmentUrl,
+    ...placesOf(parts),
   };
 }
 
 /** Who speaks to the authority all the time: they come to it with or without a desk, and a desk could not be its own way back. */
 const nearby: readonly Kind[] = ['gate', 'desk', 'operator', 'authority'];
 
-export function enrolmentUrlFor({ deskUrl, enrolmentUrl }: EnrolmentParts, kind: Kind): string {
-  return nearby.includes(kind) ? enrolmentUrl : (deskUrl ?? enrolmentUrl);
+/** All that stand for each other, the first one first. */
+export function enrolmentUrlsFor({ deskUrl, enrolmentUrl }: Urls, kind: Kind): string[] {
+  return [nearby.includes(kind) ? enrolmentUrl : (deskUrl ?? enrolmentUrl)].flat();
+}
+
+type Urls = Pick<EnrolmentParts, 'authorityUrl' | 'deskUrl' | 'enrolmentUrl'>;
+
+/** Where the authority is, and where enrolment; of several all of them, and only then. `kind`: left out, without a desk. */
+export function placesOf(
+  urls: Urls,
+  kind: Kind = 'operator',
+): Pick<IssuedCredential, 'authority' | 'enrolment' | 'addresses'> {
+  const addresses = { authority: [urls.authorityUrl].flat(), enrolment: enrolmentUrlsFor(urls, kind) };
+  const [authority = ''] = addresses.authority;
+  const [enrolment = ''] = addresses.enrolment;
+  const isOne = addresses.authority.length === 1 && addresses.enrolment.length === 1;
+  return { authority, enrolment, ...(!isOne && { addresses }) };
 }
 
 /** For whoever takes a desk: who asks for a signed answer does. */
-export function atDesk(parts: EnrolmentParts, issued: IssuedCredential): IssuedCredential {
-  return { ...issued, enrolment: enrolmentUrlFor(parts, issued.kind) };
+export function atDesk(parts: EnrolmentParts, { addresses: _, ...issued }: IssuedCredential): IssuedCredential {
+  return { ...issued, ...placesOf(parts, issued.kind) };
 }
 
 /** As the first release knows it, which takes no member that it does not know. */
-export function plainly<Told extends GateList>({ mqttGates: _, ...told }: Told): Omit<Told, 'mqttGates'> {
+export function plainly<Told extends GateList>({
+  mqttGates: _mqtt,
+  addresses: _addresses,
+  ...told
+}: Told): Omit<Told, 'mqttGates' | 'addresses'> {
   return told;
 }
 

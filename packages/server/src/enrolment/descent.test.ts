@@ -62,6 +62,11 @@ async function open(context: TestContext, profiles: Parameters<typeof openIssuan
     const signature = signedBy(key, firstReleaseBytes('confirmation', nonce));
     await enrolment.confirm('127.0.0.1', { certificate, nonce, signature });
   };
+  const gates = ({ key, certificate }: Held) => {
+    const nonce = enrolment.nonce();
+    const signature = signedBy(key, firstReleaseBytes('gates', nonce));
+    return enrolment.gates('127.0.0.1', { certificate, nonce, signature });
+  };
   const fingerprint = ({ certificate }: Held) =>
     readCertificate(fromPem('CERTIFICATE', certificate)[0] as Buffer).fingerprint;
   const standings = async (...held: Held[]) => {
@@ -82,6 +87,10 @@ async function open(context: TestContext, profiles: Parameters<typeof openIssuan
       db.updateTable('certificates').set(left).where('fingerprint', '=', fingerprint(one)).execute(),
     );
   };
+  /** As after a restore from before it was issued. */
+  const forget = async (one: Held) => {
+    await store.change((db) => db.deleteFrom('certificates').where('fingerprint', '=', fingerprint(one)).execute());
+  };
   const later = (milliseconds: number) => {
     clock.now += milliseconds;
   };
@@ -93,7 +102,7 @@ async function open(context: TestContext, profiles: Parameters<typeof openIssuan
   const archive = async () => {
     while (await rounds.step());
   };
-  const acts = { token, enrol, renew, confirm, stand, leave, later, laterThanEnd, archive };
+  const acts = { token, enrol, renew, confirm, gates, stand, leave, forget, later, laterThanEnd, archive };
   return { ...acts, fingerprint, standings, alarms, told, count, journal };
 }
 
@@ -127,6 +136,19 @@ test('what is cut by its fingerprint takes no ancestor and no other enrolment al
   assert.deepEqual(await standings(first, second, third, other), ['superseded', 'valid', 'revoked', 'valid']);
 });
 
+test('of a certificate that is on no record it is said, and the one before it gets another for the same key', async (context) => {
+  const { renew, confirm, gates, forget, standings, first, second } = await line(context);
+  const third = await renew(second);
+  assert.equal((await renew(second, third.key)).certificate, third.certificate, 'what is known is the same');
+  await forget(third);
+  for (const ask of [() => renew(third), () => confirm(third), () => gates(third)])
+    await assert.rejects(ask(), { code: 'certificate_unknown' });
+  const again = await renew(second, third.key);
+  assert.notEqual(again.certificate, third.certificate);
+  await confirm(again);
+  assert.deepEqual(await standings(first, second, again), ['superseded', 'superseded', 'valid']);
+});
+
 test('a certificate that nobody confirmed renews nothing', async (context) => {
   const { renew, confirm, later, second, count } = await line(context);
   const third = await renew(second);
@@ -136,6 +158,22 @@ test('a certificate that nobody confirmed renews nothing', async (context) => {
   assert.equal(await count(), before);
   await confirm(third);
   await renew(third);
+});
+
+test('a certificate that is presented is exactly one in PEM, and nothing after it', async (context) => {
+  const { enrol, token, renew, confirm, count, gates } = await open(context);
+  const held = await enrol(await token());
+  const malformed = { code: 'request_malformed', message: /exactly one in PEM, and nothing after it/ };
+  const { key, certificate } = held;
+  const twice = certificate + certificate;
+  for (const other of [twice, `${certificate}x`, certificate.slice(0, -9), '']) {
+    await assert.rejects(renew({ key, certificate: other }), malformed);
+    await assert.rejects(confirm({ key, certificate: other }), malformed);
+    await assert.rejects(gates({ key, certificate: other }), malformed);
+  }
+  assert.equal(await count(), 1);
+  await renew({ key, certificate: certificate.replaceAll('\n', '\r\n') });
+  assert.equal(await count(), 2);
 });
 
 test('a confirmation supersedes every ancestor, also where the last release left several valid', async (context) => {
@@ -225,12 +263,13 @@ test('of many renewals at once with keys of their own one is given', async (cont
   assert.equal(await count(), before + 1);
 });
 
-test('a clock that was set back keeps nobody from renewing', async (context) => {
+test('a clock that was set back keeps nobody from renewing, and nobody renews as often as he likes by it', async (context) => {
   const { renew, confirm, later, second } = await line(context);
   const third = await renew(second);
   await confirm(third);
   later(-minute);
   await renew(third);
+  await assert.rejects(renew(third), { code: 'renewal_too_soon' });
 });
 
 for (const [days, profiles] of [

@@ -7,6 +7,7 @@
  * - The subject's attributes stay as they are.
  * Refuses to know: how requests travel.
  */
+export { placesOf } from './credential.ts';
 export { openEnrolment } from './open.ts';
 export type { Enrolment } from './promises.ts';
 export { voidUnusedTokens } from './tokens.ts';

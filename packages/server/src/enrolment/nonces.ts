@@ -1,15 +1,15 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 
 const lifetimeMs = 60_000;
 
 /** Nonces that carry their own proof, so that a flood of askers costs no memory: time, and a keyed hash of it. */
 export class Nonces {
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   readonly #monotonic: () => number;
   readonly #random: (bytes: number) => Buffer;
 
   constructor(parts: { monotonic: () => number; random: (bytes: number) => Buffer }) {
-    this.#key = parts.random(32);
+    this.#key = createSecretKey(parts.random(32));
     this.#monotonic = parts.monotonic;
     this.#random = parts.random;
   }

@@ -7,10 +7,11 @@ import type { Revocation } from '../revocation/revocation.ts';
 import type { Store } from '../storage/storage.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { Answers, type MakeKey } from './answers.ts';
+import { placesOf } from './credential.ts';
 import { openEst } from './est/est.ts';
 import { Nonces } from './nonces.ts';
 import type { Enrolment } from './promises.ts';
-import { confirm, listGates, renew } from './renewal.ts';
+import { confirm, confirmUsed, listGates, renew } from './renewal.ts';
 import { tellTime } from './time.ts';
 import { createTokens, enrol, listTokens, revokeToken } from './tokens.ts';
 import { Tries } from './tries.ts';
@@ -25,10 +26,11 @@ interface Parts {
   system: System;
   log: Log;
   fleet: string;
-  authorityUrl: string;
-  enrolmentUrl: string;
+  /** Each one, or those of several that stand for each other. */
+  authorityUrl: string | string[];
+  enrolmentUrl: string | string[];
   /** Where a desk is, for whoever takes one. */
-  deskUrl?: string | undefined;
+  deskUrl?: string | string[] | undefined;
   /** For the key that signs answers. */
   makeKey: MakeKey;
   /** What devices are told of gates before any gate has announced itself. */
@@ -62,8 +64,10 @@ export function openEnrolment(given: Parts): Enrolment {
     nonce: () => nonces.make(),
     renew: (address, request) => bounded(address, () => renew(parts, request)),
     confirm: (address, request) => bounded(address, () => confirm(parts, request)),
+    used: (by, { certificates }) => confirmUsed(parts, by, certificates),
     est: openEst(parts, bounded),
     gates: (address, request) => bounded(address, () => listGates(parts, request)),
+    addresses: (kind) => placesOf(parts, kind).addresses,
     time: ({ challenge }) => tellTime(parts, challenge),
   };
 }

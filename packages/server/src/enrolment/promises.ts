@@ -1,9 +1,11 @@
 import type {
+  Addresses,
   ConfirmationRequest,
   EnrolmentRequest,
   GateList,
   GatesRequest,
   IssuedCredential,
+  Kind,
   RenewalRequest,
   SignedAnswer,
   TimeRequest,
@@ -11,6 +13,7 @@ import type {
   TokensQuery,
   TokensRequest,
   TokenView,
+  UsesReport,
 } from '@portcullis/contract';
 import type { z } from 'zod';
 import type { By } from '../journal/journal.ts';
@@ -27,14 +30,18 @@ export interface Enrolment {
   enrol(address: string, request: EnrolmentRequest): Promise<IssuedCredential | SignedAnswer>;
   /** Good for a minute; nothing is kept for it. */
   nonce(): string;
-  /** @throws {PortcullisError} `renewal_refused`, `rate_limited`, and those of a request */
+  /** @throws {PortcullisError} `renewal_refused`, `certificate_unknown`, `rate_limited`, and those of a request */
   renew(address: string, request: RenewalRequest): Promise<IssuedCredential | SignedAnswer>;
   /** The first use of a renewed certificate supersedes the one before it. */
   confirm(address: string, request: ConfirmationRequest): Promise<{ confirmed: true } | SignedAnswer>;
-  /** Changes nothing. @throws {PortcullisError} `renewal_refused`, `rate_limited` */
+  /** What a gate admitted readings by: confirms what came by EST, and resolves to how many that were. */
+  used(by: By, report: UsesReport): Promise<number>;
+  /** Changes nothing. @throws {PortcullisError} `renewal_refused`, `certificate_unknown`, `rate_limited` */
   gates(address: string, request: GatesRequest): Promise<GateList | SignedAnswer>;
   /** The same for who speaks EST (RFC 7030). */
   readonly est: Est;
+  /** Undefined: there is one authority, and one way to enrol for this kind of subject. */
+  addresses(kind: Kind): Addresses | undefined;
   /** What time it is, for anybody. It changes nothing, and names nobody. */
   time(request: TimeRequest): Promise<SignedAnswer>;
 }

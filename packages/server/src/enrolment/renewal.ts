@@ -1,4 +1,3 @@
-import { createPublicKey } from 'node:crypto';
 import {
   type ConfirmationRequest,
   type EnrolmentPurpose,
@@ -11,13 +10,13 @@ import {
   type RenewalRequest,
   type SignedAnswer,
 } from '@portcullis/contract';
-import { renewedEveryMs } from '../issuance/issuance.ts';
-import type { ChangeTransaction } from '../journal/journal.ts';
-import { readCertificate } from '../pki/pki.ts';
+import type { By, ChangeTransaction } from '../journal/journal.ts';
+import { fromPem, readCertificate } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
 import type { Reader } from '../storage/storage.ts';
 import { suspectClone } from './clones.ts';
-import { atDesk, credentialOf, gatesOf, plainly, requestBytes } from './credential.ts';
+import { atDesk, credentialOf, gatesOf, placesOf, plainly, requestBytes } from './credential.ts';
+import { mayUseEst } from './est/allowed.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
 import { permitted } from './permitted.ts';
@@ -26,6 +25,10 @@ import { sha256Hex, signedBy } from './proof.ts';
 function refused(why: string): PortcullisError {
   return new PortcullisError('renewal_refused', `the certificate can not be renewed: ${why}`);
 }
+
+/** Whoever holds it asks anew by the certificate before it: the record may be lost, as by a restore. */
+const unknown = () =>
+  new PortcullisError('certificate_unknown', 'this fleet has no record of the certificate; enrol again with a token');
 
 export async function renew(parts: EnrolmentParts, asked: RenewalRequest): Promise<IssuedCredential | SignedAnswer> {
   const { row, told } = await proven(parts, 'renewal', asked, asked.request);
@@ -42,14 +45,14 @@ async function successor(
   const { subject, kind } = old;
   const permit = await permitted(parts, { subject, kind, request, way: 'renewal', est });
   const { keyHash } = permit;
-  const known = await parts.store.read((db) => successorOf(db, old.fingerprint, keyHash));
+  const known = await parts.store.read((db) => successorOf(parts, db, { renews: old.fingerprint, publicKey: keyHash }));
   if (known) return credential(parts, old, known.der);
   await requireRenewable(parts, old);
   await parts.store.read((db) => requireNotTooSoon(parts, db, old.subject));
   const signed = await parts.issuance.issue(permit);
   const entry = { actor: old.subject, action: 'certificates.renew', together: true };
   const { der } = await changeOnce(parts.journal, entry, {
-    done: ({ db }) => successorOf(db, old.fingerprint, keyHash),
+    done: ({ db }) => successorOf(parts, db, { renews: old.fingerprint, publicKey: keyHash }),
     work: async (change) => {
       requireUsable(parts, await parts.revocation.find(old.fingerprint, change.db));
       await requireNotTooSoon(parts, change.db, old.subject);
@@ -72,15 +75,25 @@ export async function renewUsed(parts: EnrolmentParts, row: CertificateRow, requ
   return (await successor(parts, present, request, { est: true })).certificate;
 }
 
-/** The same key gets the same certificate, however often and late it asks: a lost answer burns nothing. */
-async function successorOf(db: Reader, renews: string, publicKey: string): Promise<{ der: Uint8Array } | undefined> {
-  return db
+/**
+ * The same key gets the same certificate, however often it asks: a lost answer burns nothing. One that nobody used, and that is in the second half of
+ * its life or of an issuer that signs no more, gives way to another.
+ */
+async function successorOf(
+  { issuance, system }: EnrolmentParts,
+  db: Reader,
+  { renews, publicKey }: { renews: string; publicKey: string },
+): Promise<{ der: Uint8Array } | undefined> {
+  const row = await db
     .selectFrom('certificates')
-    .select('der')
+    .select(['der', 'issuer', 'confirmed', 'notBefore', 'notAfter'])
     .where('renews', '=', renews)
     .where('publicKey', '=', publicKey)
     .where('standing', '=', 'valid')
     .executeTakeFirst();
+  if (!row || row.confirmed === 1) return row;
+  const signs = issuance.issuers().some(({ name, state }) => name === row.issuer && state === 'issuing');
+  return signs && system.now() < (row.notBefore + row.notAfter) / 2 ? row : undefined;
 }
 
 /** At most one unconfirmed successor: one for another key takes the place of the one before it. */
@@ -100,20 +113,26 @@ async function replaceUnconfirmed(
 }
 
 /** Each renewal is a revision for the whole fleet: one key could keep everybody busy. */
-async function requireNotTooSoon({ system }: EnrolmentParts, db: Reader, subject: string): Promise<void> {
+export async function requireNotTooSoon(
+  { system, issuance }: EnrolmentParts,
+  db: Reader,
+  subject: string,
+): Promise<void> {
+  const now = system.now();
   const last = await db
     .selectFrom('certificates')
     .select(['issuedAt', 'notBefore', 'notAfter'])
     .where('subject', '=', subject)
     .where('renews', 'is not', null)
+    // A clock that was set back locks nobody out, and what was made while it was ahead hides no later one.
+    .where('issuedAt', '<=', now)
     .orderBy('issuedAt', 'desc')
     .limit(1)
     .executeTakeFirst();
   if (!last) return;
-  const sinceMs = system.now() - last.issuedAt;
-  const leftMs = renewedEveryMs(last) - sinceMs;
-  // A clock that was set back locks nobody out.
-  if (sinceMs < 0 || leftMs <= 0) return;
+  const sinceMs = now - last.issuedAt;
+  const leftMs = issuance.renewedEveryMs(last) - sinceMs;
+  if (leftMs <= 0) return;
   const retryAfterSeconds = Math.ceil(leftMs / 1_000);
   const words = `"${subject}" renewed ${Math.round(sinceMs / 1_000)} s ago; the next one is given in ${retryAfterSeconds} s`;
   throw new PortcullisError('renewal_too_soon', words, { detail: { retryAfterSeconds } });
@@ -128,6 +147,14 @@ interface Proven {
   told<Told extends object>(answer: Told): Promise<Told | SignedAnswer>;
 }
 
+/** What is behind the first one would be read by nobody. */
+function presentedIn(pem: string): Buffer {
+  const [der, ...others] = fromPem('CERTIFICATE', pem);
+  if (der && others.length === 0 && onePem.test(pem)) return der;
+  throw new PortcullisError('request_malformed', 'the certificate must be exactly one in PEM, and nothing after it');
+}
+const onePem = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$/;
+
 /** The row of the leaf that was presented, once its key has signed what only its holder could. */
 async function proven(
   parts: EnrolmentParts,
@@ -137,13 +164,12 @@ async function proven(
 ): Promise<Proven> {
   const { certificate, nonce, challenge, signature } = asked;
   if (!parts.nonces.isGood(nonce)) throw refused('the nonce is not one of the last minute; ask for a new one');
-  const { fingerprint, publicKey } = readCertificate(certificate);
+  const { fingerprint, key } = readCertificate(presentedIn(certificate));
   const row = await parts.revocation.findEver(fingerprint);
-  if (row?.purpose !== 'client') throw refused('this fleet has no record of it');
+  if (row?.purpose !== 'client') throw unknown();
   const about = request === undefined ? fingerprint : sha256Hex(requestBytes(request));
   const named = challenge === undefined ? undefined : { purpose, challenge, about };
   const bytes = named ? proofBytes(named, nonce) : firstReleaseBytes(purpose, nonce, request);
-  const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
   if (!signedBy(key, bytes, signature)) throw refused('the signature is not by its key');
   return { row, told: async (answer) => (named ? parts.answers.signed(named, answer) : answer) };
 }
@@ -193,10 +219,34 @@ export async function confirm(
   return told({ confirmed: true });
 }
 
-async function setConfirmed(parts: EnrolmentParts, { subject, fingerprint }: CertificateRow): Promise<void> {
+/**
+ * A gate admitted readings by these: what came by EST, where nobody confirms, is confirmed by that. Others confirm for themselves.
+ * Resolves to how many were.
+ */
+export async function confirmUsed(parts: EnrolmentParts, by: By, fingerprints: readonly string[]): Promise<number> {
+  let confirmed = 0;
+  for (const fingerprint of fingerprints) {
+    const row = await parts.revocation.find(fingerprint);
+    if (row?.purpose !== 'client' || row.standing !== 'valid' || row.confirmed === 1) continue;
+    if (!(await parts.store.read((db) => mayUseEst(db, row.subject)))) continue;
+    await setConfirmed(parts, row, by).then(() => confirmed++, requireRefused);
+  }
+  return confirmed;
+}
+
+/** It was cut meanwhile: the others are looked at all the same. */
+function requireRefused(error: unknown): void {
+  if (!(error instanceof PortcullisError) || error.code !== 'renewal_refused') throw error;
+}
+
+async function setConfirmed(
+  parts: EnrolmentParts,
+  { subject, fingerprint }: CertificateRow,
+  by: By = { actor: subject },
+): Promise<void> {
   const others = await changeOnce<CertificateRow[]>(
     parts.journal,
-    { actor: subject, action: 'certificates.confirm', together: true },
+    { ...by, action: 'certificates.confirm', together: true },
     {
       done: async ({ db }) => {
         const row = await parts.revocation.find(fingerprint, db);
@@ -220,6 +270,7 @@ async function setConfirmed(parts: EnrolmentParts, { subject, fingerprint }: Cer
 export async function listGates(parts: EnrolmentParts, asked: GatesRequest): Promise<GateList | SignedAnswer> {
   const { row, told } = await proven(parts, 'gates', asked);
   requireInTime(parts, row);
-  const gates = await gatesOf(parts);
+  const { addresses } = placesOf(parts, row.kind);
+  const gates = { ...(await gatesOf(parts)), ...(addresses && { addresses }) };
   return told(asked.challenge === undefined ? plainly(gates) : gates);
 }

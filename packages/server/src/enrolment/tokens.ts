@@ -18,7 +18,7 @@ import { fromPem } from '../pki/pki.ts';
 import type { CertificateRow } from '../revocation/revocation.ts';
 import type { Reader, Schema, Writer } from '../storage/storage.ts';
 import { aTurn, timestamp } from '../telemetry/telemetry.ts';
-import { atDesk, credentialOf, enrolmentUrlFor, plainly, requestBytes } from './credential.ts';
+import { atDesk, credentialOf, enrolmentUrlsFor, plainly, requestBytes } from './credential.ts';
 import { allowEst, requireEstKind } from './est/allowed.ts';
 import { changeOnce } from './once.ts';
 import type { EnrolmentParts } from './open.ts';
@@ -74,8 +74,10 @@ async function createToken(
   if (est) await allowEst(change, subject);
   const roots = fromPem('CERTIFICATE', parts.issuance.bundle.roots).map((der) => der.toString('base64'));
   const keys = parts.issuance.keysOf(kind);
+  const [url = '', ...others] = enrolmentUrlsFor(parts, kind);
   const token = formatToken({
-    url: enrolmentUrlFor(parts, kind),
+    url,
+    ...(others.length > 0 && { others }),
     subject,
     secret,
     roots,

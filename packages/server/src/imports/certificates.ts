@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   type Fingerprint,
   type ImportedCertificate,
@@ -5,7 +6,7 @@ import {
   PortcullisError,
   type SubjectId,
 } from '@portcullis/contract';
-import type { ForeignCertificate } from '../issuance/issuance.ts';
+import { type ForeignCertificate, lostWords } from '../issuance/issuance.ts';
 import { type CertificateFacts, fingerprintOf, fromPem, readCertificate, signedBy } from '../pki/pki.ts';
 import type { Reader } from '../storage/storage.ts';
 
@@ -24,6 +25,8 @@ export interface Ground {
   read: ReadonlyMap<string, ReadForeign | PortcullisError>;
   /** Subjects that have a certificate which is suspended or revoked. */
   cut: ReadonlySet<string>;
+  /** Keys that others have: SHA-256 of each, in hex. */
+  lost: ReadonlySet<string>;
   /** `ISSUER SERIAL` of those that are taken. */
   serials: Set<string>;
 }
@@ -126,6 +129,8 @@ function foreignOf(named: Named, kind: Kind, ground: Ground): ForeignCertificate
     );
   }
   const { serial, notBefore, notAfter, publicKey, issuer, issuerFingerprint, der } = read;
+  // One that is revoked lets nobody in.
+  if (standing !== 'revoked' && ground.lost.has(keyHashOf(read))) throw new PortcullisError('key_refused', lostWords);
   const unique = `${issuer} ${serial}`;
   if (ground.serials.has(unique)) {
     throw new PortcullisError('request_malformed', `the serial ${serial} is that of another certificate of its issuer`);
@@ -162,6 +167,14 @@ export interface ReadForeign extends Omit<CertificateFacts, 'issuer' | 'subject'
   der: Buffer;
   issuer: string;
   issuerFingerprint: Fingerprint;
+}
+
+/** SHA-256 of its key (SubjectPublicKeyInfo in DER), in hex. */
+const keyHashOf = ({ publicKey }: ReadForeign) => createHash('sha256').update(publicKey).digest('hex');
+
+/** The keys of what was read. */
+export function keyHashesIn(read: ReadonlyMap<string, ReadForeign | PortcullisError>): string[] {
+  return [...read.values()].flatMap((one) => (one instanceof PortcullisError ? [] : keyHashOf(one)));
 }
 
 /** Its signature is looked at, which takes a fraction of a millisecond. */

@@ -208,6 +208,25 @@ test('P9: an import cuts, and lifts no cut: not of the certificate, and not by a
   assert.equal(await one({ subject: 'pump-9', certificates: [{ fingerprint, standing: 'revoked' }] }), 'same');
 });
 
+test('P9: a certificate of a key that others have is not imported, of no subject; one that is revoked is', async () => {
+  const made = certificate();
+  const row = (subject: string, standing?: string) => ({ subject, certificates: [{ certificate: made, standing }] });
+  assert.equal(await one(row('pump-20')), 'created');
+  await records.revocation.change(by, { action: 'revoke', subject: 'pump-20', reasonCode: 'keyCompromise' } as never);
+  // The same key once more.
+  openssl(
+    `x509 -req -in leaf.csr -CA issuer.pem -CAkey ${join(fleet, 'authority/keys/issuer-device.pem')} -set_serial ${++serial} -days 30 -extfile leaf.ext -out leaf.pem`,
+  );
+  const again = readFileSync(join(home, 'leaf.pem'), 'utf8');
+  const other = (standing?: string) => ({ subject: 'pump-21', certificates: [{ certificate: again, standing }] });
+  const { counts, told } = await bring([other(), { subject: 'pump-22' }]);
+  assert.deepEqual(counts, [1, 0, 0]);
+  assert.deepEqual([told[0]?.row, told[0]?.code], [0, 'key_refused']);
+  assert.match(told[0]?.detail ?? '', /known to others/);
+  assert.equal(await one(other('suspended')), 'key_refused');
+  assert.equal(await one(other('revoked')), 'created');
+});
+
 test('a request names each subject once, and no more than a transaction takes', () => {
   const refused = (rows: unknown[]) => assert.equal(ImportRequest.safeParse({ rows }).success, false);
   refused([]);

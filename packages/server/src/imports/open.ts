@@ -14,6 +14,7 @@ import { aTurn, type System } from '../telemetry/telemetry.ts';
 import {
   type CertificateStep,
   cutAmong,
+  keyHashesIn,
   knownAmong,
   type Named,
   namedBy,
@@ -146,7 +147,12 @@ function count(counts: Counts, row: number, becomes: Becomes, steps: Certificate
 }
 
 /** What each row's certificates ask for, or why the row is not taken. */
-async function stepsOf({ fleet, system }: ImportParts, db: Reader, given: Given, becomes: readonly Becomes[]) {
+async function stepsOf(
+  { fleet, system, issuance }: ImportParts,
+  db: Reader,
+  given: Given,
+  becomes: readonly Becomes[],
+) {
   const { named, read } = given;
   const all = named.flatMap((one) => (one instanceof PortcullisError ? [] : one));
   if (all.length === 0) return named.map((one) => (one instanceof PortcullisError ? one : []));
@@ -156,6 +162,7 @@ async function stepsOf({ fleet, system }: ImportParts, db: Reader, given: Given,
     read,
     known: await knownAmong(db, all),
     cut: await cutAmong(db, [...new Set(all.map(({ subject }) => subject))]),
+    lost: await issuance.lostAmong(db, keyHashesIn(read)),
     serials: await serialsAmong(db, read),
   };
   return named.map((own, row) => {

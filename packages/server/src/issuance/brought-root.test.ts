@@ -1,38 +1,16 @@
-/** Authorities as OpenSSL makes them. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FleetName } from '@portcullis/contract';
+import { authorityKeys, openAuthorities, signs } from '../../test/openssl-authority.ts';
 import { broughtKey, fileKeys } from '../keys/keys.ts';
 import { createSqliteStore } from '../storage/storage.ts';
 import { realSystem } from '../telemetry/telemetry.ts';
 import { broughtRoot, makeFleet } from './issuance.ts';
 
-const home = mkdtempSync(join(tmpdir(), 'portcullis-brought-'));
-after(() => rmSync(home, { recursive: true, force: true }));
-const file = (name: string) => join(home, name);
-const openssl = (...words: string[]) => execFileSync('openssl', words, { cwd: home, stdio: 'pipe' });
-
-const signs = 'keyUsage=critical,keyCertSign,cRLSign';
-const subject = '/C=DE/O=Example AG/CN=Example CA';
-const keys: Record<string, string[]> = {
-  rsa: ['-newkey', 'rsa:2048'],
-  'p-256': ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
-  'p-384': ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-384'],
-  ed25519: ['-newkey', 'ed25519'],
-};
-
-/** A certificate and its key, in `NAME.pem` and `NAME.key`. */
-function authority(name: string, extensions: string[], { key = 'p-256', days = '3700' } = {}): void {
-  const words = extensions.flatMap((one) => ['-addext', one]);
-  const from = [...(keys[key] as string[]), '-nodes', '-keyout', `${name}.key`, '-out', `${name}.pem`];
-  openssl('req', '-x509', ...from, '-days', days, '-subj', subject, ...words);
-  chmodSync(file(`${name}.key`), 0o600);
-}
+const { file, openssl, make: authority } = openAuthorities(after);
 
 const bring = async (certificate: string, key = certificate) =>
   broughtRoot(
@@ -41,7 +19,7 @@ const bring = async (certificate: string, key = certificate) =>
     Date.now(),
   );
 
-for (const key of Object.keys(keys)) {
+for (const key of authorityKeys) {
   test(`an authority of ${key} signs the issuers of a fleet, under its own name, and OpenSSL takes the chain`, async () => {
     authority(key, [signs], { key });
     const { root, warnings } = await bring(key);
@@ -72,9 +50,19 @@ test('an authority that may not sign the issuers of a fleet is refused, and it i
   authority('no-path', ['basicConstraints=critical,CA:true,pathlen:0', signs]);
   authority('soon', [signs], { days: '100' });
   authority('clients', [signs, 'extendedKeyUsage=clientAuth']);
+  authority('nameless', [signs], { named: '/' });
+  authority('no-identifier', [signs, 'subjectKeyIdentifier=none']);
+  authority('written-out', [signs], {
+    newKey: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-pkeyopt', 'ec_param_enc:explicit'],
+  });
+  authority('by-pss', [signs], { newKey: ['-newkey', 'rsa:2048', '-sigopt', 'rsa_padding_mode:pss'] });
+  authority('policies', [signs, 'policyConstraints=critical,requireExplicitPolicy:0']);
   openssl(
     'req',
-    ...(keys['p-256'] as string[]),
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
     '-nodes',
     '-keyout',
     'below.key',
@@ -106,7 +94,12 @@ test('an authority that may not sign the issuers of a fleet is refused, and it i
   for (const [certificate, key, said] of [
     ['good', 'other', /the key is not the one of "Example CA"/],
     ['no-usage', 'no-usage', /may not sign certificates \(key usage: keyCertSign\)/],
-    ['silent', 'silent', /may not sign certificates \(key usage: keyCertSign\)/],
+    ['silent', 'silent', /has no key usage: an authority has to say keyCertSign/],
+    ['nameless', 'nameless', /has no name/],
+    ['no-identifier', 'no-identifier', /has no subject key identifier/],
+    ['written-out', 'written-out', /has a key whose curve is written out and not named/],
+    ['by-pss', 'by-pss', /is signed by an algorithm that devices do not take \(1\.2\.840\.113549\.1\.1\.10\)/],
+    ['policies', 'policies', /critical extensions .*\[2\.5\.29\.36\]/],
     ['leaf', 'leaf', /is of no authority/],
     ['no-path', 'no-path', /path length 0.*must be 1 or more/],
     ['soon', 'soon', /must be good now, and for another year/],
@@ -117,6 +110,11 @@ test('an authority that may not sign the issuers of a fleet is refused, and it i
   ] as const) {
     await assert.rejects(bring(certificate, key), { code: 'file_unusable', message: said }, certificate);
   }
+});
+
+test('an authority without a common name is called by all of its name, on one line', async () => {
+  authority('parts', [signs], { named: '/C=DE/O=Example AG/OU=Trust' });
+  assert.equal((await bring('parts')).root.name, 'C=DE, O=Example AG, OU=Trust');
 });
 
 test('what an authority can not do, or not for long, is told', async () => {
@@ -134,8 +132,9 @@ test('a key that is brought is in a file of its owner alone, of a kind that sign
   authority('kept', [signs]);
   openssl('ec', '-in', 'kept.key', '-out', 'sec1.key');
   openssl('genrsa', '-out', 'short.key', '1024');
+  openssl('genrsa', '-3', '-out', 'small.key', '2048');
   openssl('pkcs8', '-topk8', '-in', 'kept.key', '-passout', 'pass:secret', '-out', 'sealed.key');
-  for (const name of ['sec1', 'short', 'sealed']) chmodSync(file(`${name}.key`), 0o600);
+  for (const name of ['sec1', 'short', 'small', 'sealed']) chmodSync(file(`${name}.key`), 0o600);
   writeFileSync(file('open.key'), readFileSync(file('kept.key')), { mode: 0o644 });
   chmodSync(file('open.key'), 0o644);
   const { publicKey } = await broughtKey(file('kept.key'), undefined);
@@ -143,6 +142,7 @@ test('a key that is brought is in a file of its owner alone, of a kind that sign
   assert.ok((await broughtKey(file('sealed.key'), 'secret')).publicKey.equals(publicKey));
   for (const [name, passphrase, said] of [
     ['short', undefined, /must be of RSA with 2048 bits or more/],
+    ['small', undefined, /must be of RSA .* an odd exponent from 65537 on/],
     ['sealed', undefined, /is encrypted; name a file/],
     ['sealed', 'wrong', /does not open with this passphrase/],
     ['open', undefined, /has mode 644; it must be 600/],

@@ -10,7 +10,8 @@ import {
   subjectUri,
 } from '@portcullis/contract';
 import { parseRequestAside } from '../pki/pki.ts';
-import { labelProfile, ocspProfile, type Profile, profiles, publicationProfile, serverProfile } from './profiles.ts';
+import { lostWords } from './lost-keys.ts';
+import { clientProfile, type Lifetimes, type Profile, profileFor } from './profiles.ts';
 import type { Asking, RequestPolicies } from './request-policies.ts';
 
 interface Wanted {
@@ -72,17 +73,23 @@ export class Permit {
 
 export interface CheckParts {
   fleet: FleetName;
+  lifetimes: Lifetimes;
   /** By kind that asks, what its keys may be of; undefined: whatever a request may bring. */
   taken(kind: Kind): readonly KeyAlgorithm[] | undefined;
   policies: RequestPolicies;
   /** How long a certificate of a profile would be valid from now on. */
   validMs(profile: Profile): number;
+  /** Whether a certificate of this key was revoked because somebody else has it. `keyHash`: SHA-256 of its SubjectPublicKeyInfo, in hex. */
+  isLost(keyHash: string): Promise<boolean>;
 }
 
-export async function check({ fleet, taken, policies, validMs }: CheckParts, asked: CheckRequest): Promise<Permit> {
+export async function check(
+  { fleet, lifetimes, taken, policies, validMs, isLost }: CheckParts,
+  asked: CheckRequest,
+): Promise<Permit> {
   const { publicKey, key } = await parseRequestAside(asked.request);
   const subject = asked.subject as SubjectId;
-  const profile = profileOf(asked);
+  const profile = profileOf(asked, lifetimes);
   // The others are made by our own processes, as the client's own key is.
   if (profile.purpose === 'client') requireTaken(key, asked.kind, taken(asked.kind));
   if (profile.purpose === 'client' && !asked.trial) {
@@ -92,7 +99,9 @@ export async function check({ fleet, taken, policies, validMs }: CheckParts, ask
   }
   const uri = subjectUri(fleet, asked.kind, subject);
   const { kind, hosts = [], answersFor: issuer } = asked;
-  return Permit.of({ subject, kind, profile, publicKey, uri, hosts, issuer });
+  const permit = Permit.of({ subject, kind, profile, publicKey, uri, hosts, issuer });
+  if (!(await isLost(permit.keyHash))) return permit;
+  throw new PortcullisError('key_refused', lostWords);
 }
 
 function requireTaken(key: KeyObject, kind: Kind, taken: readonly KeyAlgorithm[] | undefined): void {
@@ -103,16 +112,11 @@ function requireTaken(key: KeyObject, kind: Kind, taken: readonly KeyAlgorithm[]
   throw new PortcullisError('key_refused', words, { detail: { expected: taken, found } });
 }
 
-function profileOf({ kind, hosts, publication, label, answersFor }: CheckRequest): Profile {
-  if (answersFor !== undefined) return ocspProfile;
-  if (publication) return publicationProfile;
-  if (label) return labelProfile;
-  return hosts ? serverProfile : clientProfile(kind);
-}
-
-function clientProfile(kind: Kind): Profile {
-  if (kind === 'authority') {
-    throw new PortcullisError('request_malformed', 'the kind "authority" has no client certificate');
-  }
-  return profiles[kind];
+function profileOf({ kind, hosts, publication, label, answersFor }: CheckRequest, lifetimes: Lifetimes): Profile {
+  if (answersFor !== undefined) return profileFor('ocsp', lifetimes);
+  if (publication) return profileFor('publication', lifetimes);
+  if (label) return profileFor('label', lifetimes);
+  if (hosts) return profileFor('server', lifetimes);
+  if (kind !== 'authority') return clientProfile(kind, lifetimes);
+  throw new PortcullisError('request_malformed', 'the kind "authority" has no client certificate');
 }

@@ -11,26 +11,24 @@ export { broughtRoot } from './brought-root.ts';
 export type { SignedCertificate } from './issue.ts';
 export type { FleetIssuer } from './issuers.ts';
 export { type Label, type Labels, openLabels } from './labels.ts';
+export { lostWords } from './lost-keys.ts';
 export { makeFleet, type NamedIssuer, storeFleet } from './make-fleet.ts';
 export { openIssuance } from './open.ts';
-export {
-  backdateMs,
-  issuerEndsSoonMs,
-  profiles,
-  renewalWindowMs,
-  renewedEveryMs,
-  serverLifetimeMs,
-} from './profiles.ts';
+export { type Lifetimes, renewalWindowMs, usualLifetimes } from './profiles.ts';
 export type { Bundle, ForeignCertificate, Issuance } from './promises.ts';
 export { type Asking, problemsOfPolicies, tryPolicy } from './request-policies.ts';
-export { makeRoot, type Root, signIssuer } from './root.ts';
+export { keyOfRoot, makeRoot, type Root, signIssuer } from './root.ts';
 export {
   answerRequest,
   askRoot,
+  keysAsked,
+  listIn,
   parseRootAnswer,
   parseRootRequest,
   type RootAnswer,
   type RootRequest,
+  rootIn,
   type ShownKey,
   takeAnswer,
 } from './root-ceremony.ts';
+export { makeRootList, RootListState, rootListDays, withRevoked } from './root-list.ts';

@@ -1,13 +1,19 @@
 /** How a certificate is made, in order: spend the permit, choose the time, store the serial, sign. */
-import assert from 'node:assert/strict';
 import { type Fingerprint, type Kind, PortcullisError, type Purpose, type SubjectId } from '@portcullis/contract';
-import { type CertificateFields, fingerprintOf, makeCertificate, type SignatureMaker, toPem } from '../pki/pki.ts';
-import type { Store, Writer } from '../storage/storage.ts';
+import {
+  type CertificateFields,
+  fingerprintOf,
+  makeCertificate,
+  type SignatureMaker,
+  subjectOf,
+  toPem,
+} from '../pki/pki.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { Permit } from './check.ts';
 import { type FleetIssuer, type Issuer, issuingFor, signerNamed } from './issuers.ts';
 import { lint } from './lint.ts';
-import { backdateMs, remainingMsMin } from './profiles.ts';
+import type { Lifetimes } from './profiles.ts';
+import type { Serials } from './serials.ts';
 
 export interface SignedCertificate {
   fingerprint: Fingerprint;
@@ -29,48 +35,66 @@ export interface SignedCertificate {
 }
 
 export interface IssueParts {
-  store: Store;
+  lifetimes: Lifetimes;
+  serials: Serials;
   system: System;
   /** As they are now. */
   issuers(): readonly FleetIssuer[];
+  /** How many certificates each has that live, by its fingerprint. */
+  live: ReadonlyMap<string, number>;
   /** What each certificate names, so that anybody can ask about it; nothing where a fleet answers nobody. */
   addressesOf(issuer: FleetIssuer): CertificateFields['addresses'];
 }
 
 /** @throws {PortcullisError} `issuer_ended`, `certificate_refused` */
 export async function issue(
-  { store, system, issuers, addressesOf }: IssueParts,
+  { lifetimes, serials, system, issuers, live, addressesOf }: IssueParts,
   permit: Permit,
 ): Promise<SignedCertificate> {
   // 1. The permit holds all that was checked; it can not be used again.
   const { subject, kind, profile, publicKey, uri, hosts, issuer: named } = Permit.spend(permit);
-  const issuer = named === undefined ? issuingFor(issuers(), profile) : signerNamed(issuers(), named);
+  const { backdateMs, remainingMsMin, endsSoonMs } = lifetimes;
+  const now = system.now();
+  const issuer =
+    named === undefined ? issuingFor(issuers(), profile, { now, live, endsSoonMs }) : signerNamed(issuers(), named);
   // Nobody asks about whoever answers.
   const addresses = profile.purpose === 'ocsp' ? undefined : addressesOf(issuer);
 
   // 2. Never before its issuer, never after it (RFC 5280 §6.1.3 would refuse the chain), and valid for clocks that are behind.
-  const now = system.now();
   if (issuer.notAfter - now < remainingMsMin) throw issuerEnded(issuer);
   const notBefore = wholeSecond(Math.max(now - backdateMs, issuer.notBefore));
   const notAfter = wholeSecond(Math.min(now + profile.lifetimeMs, issuer.notAfter));
 
   // 3. The serial is durable before the signature exists: a crash after this line burns a serial and nothing else.
-  const serial = positiveSerial(system.random(16));
-  await reserveSerial(store, issuer.name, serial, now);
+  const serial = await serials.take(issuer.name);
 
   // 4. The signature, of what was looked at once more. What comes out is not on record yet: no gate admits it until somebody records it.
   const issuerPublicKey = issuer.signer.publicKey;
   const permitted = { serial, subject, publicKey, notBefore, notAfter };
+  // A root may have been brought: what it calls itself is taken from its certificate as it is.
+  const brought = issuer.role === 'root' ? { issuerCertificate: issuer.certificate } : {};
   const der = await makeCertificate(
     {
       ...{ ...permitted, issuer: issuer.name, issuerPublicKey, purposes: [profile.purpose], uris: [uri], hosts },
+      ...brought,
       ...(addresses && { addresses }),
     },
     ableToSign(issuer),
     (body) =>
       lint(body, {
-        ...{ ...permitted, purpose: profile.purpose, lifetimeMs: profile.lifetimeMs, uri, hosts, addresses },
-        issuer: { ...issuer, publicKey: issuerPublicKey, algorithm: issuer.signer.algorithm },
+        ...{
+          ...permitted,
+          purpose: profile.purpose,
+          lifetimeMs: profile.lifetimeMs,
+          backdateMs,
+          uri,
+          hosts,
+          addresses,
+        },
+        issuer: {
+          ...{ ...issuer, publicKey: issuerPublicKey, algorithm: issuer.signer.algorithm },
+          ...(issuer.role === 'root' && { written: subjectOf(issuer.certificate) }),
+        },
       }),
   );
   return {
@@ -108,31 +132,4 @@ function ableToSign({ name, signer }: Issuer): SignatureMaker {
 /** Certificates carry whole seconds (RFC 5280 §4.1.2.5). */
 export function wholeSecond(milliseconds: number): number {
   return Math.floor(milliseconds / 1000) * 1000;
-}
-
-/** 128 random bits with the first bit cleared and the second set: positive, and always 16 bytes (RFC 5280 §4.1.2.2). */
-export function positiveSerial(random: Buffer): Buffer {
-  const serial = Buffer.from(random);
-  serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
-  return serial;
-}
-
-/** Those of certificates that are made at once share a flush of the disk. */
-async function reserveSerial(store: Store, issuer: string, serial: Buffer, reservedAt: number): Promise<void> {
-  const one = { issuer, serial: serial.toString('hex') };
-  await store.changeTogether(async (db) => {
-    await requireUnused(db, one);
-    await db
-      .insertInto('serials')
-      .values({ ...one, reservedAt })
-      .execute();
-  });
-}
-
-/** What is on record keeps its serial in its own row. */
-async function requireUnused(db: Writer, { issuer, serial }: { issuer: string; serial: string }): Promise<void> {
-  const of = (table: 'certificates' | 'archivedCertificates') =>
-    db.selectFrom(table).select('serial').where('issuer', '=', issuer).where('serial', '=', serial);
-  const used = await of('certificates').unionAll(of('archivedCertificates')).executeTakeFirst();
-  assert(!used, `the serial ${serial} was drawn before`);
 }

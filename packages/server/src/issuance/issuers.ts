@@ -3,7 +3,7 @@ import { PortcullisError } from '@portcullis/contract';
 import type { Keys, Signer } from '../keys/keys.ts';
 import { fromPem, readCertificate } from '../pki/pki.ts';
 import type { Schema, Store } from '../storage/storage.ts';
-import type { Profile } from './profiles.ts';
+import type { Lifetimes, Profile } from './profiles.ts';
 
 type Row = Schema['issuers'];
 
@@ -63,20 +63,40 @@ async function openIssuer(keys: Keys, { key, role, state, certificate: pem, made
   return { key, role, state, name, fingerprint, serial, issuer, certificate, pem, notBefore, notAfter, signer };
 }
 
+/** By what one of several is chosen. `live`: how many certificates each has that live, by its fingerprint. */
+export interface Filled extends Pick<Lifetimes, 'endsSoonMs'> {
+  now: number;
+  live: ReadonlyMap<string, number>;
+}
+
 /**
- * The one that signs now: of several the newest. A client certificate is verified by those who hold each new root first; whatever else is signed is
+ * The one that signs now: of several beside each other the one with the fewest certificates, so that their lists stay as short. A client certificate is verified by those who hold each new root first; whatever else is signed is
  * shown to who may not, and goes on below a root that everybody holds.
  */
-export function issuingFor(issuers: readonly FleetIssuer[], { issuer: role, purpose }: Profile): Issuer {
-  const states: readonly Row['state'][] = purpose === 'client' ? ['issuing'] : ['issuing', 'ending'];
+export function issuingFor(
+  issuers: readonly FleetIssuer[],
+  { issuer: role, purpose }: Profile,
+  filled: Filled,
+): Issuer {
   const held = issuers.filter((one) => one.role === 'root' && one.state === 'issuing');
-  return issuers.findLast(
+  const able = issuers.filter(
     (one): one is Issuer =>
-      one.role === role &&
-      states.includes(one.state) &&
-      !!one.signer &&
-      (purpose === 'client' || held.some(({ name }) => name === one.issuer)),
-  ) as Issuer;
+      one.role === role && !!one.signer && (purpose === 'client' || held.some(({ name }) => name === one.issuer)),
+  );
+  const issuing = fewest(able, 'issuing', filled);
+  return (purpose === 'client' ? issuing : (issuing ?? fewest(able, 'ending', filled))) as Issuer;
+}
+
+/** One that ends soon takes nothing while another can; of those with as many, the newest. */
+function fewest(
+  issuers: readonly Issuer[],
+  state: Row['state'],
+  { now, live, endsSoonMs }: Filled,
+): Issuer | undefined {
+  const able = issuers.filter((one) => one.state === state);
+  const lasting = able.filter(({ notAfter }) => now + endsSoonMs < notAfter);
+  const liveOf = ({ fingerprint }: Issuer) => live.get(fingerprint) ?? 0;
+  return (lasting.length > 0 ? lasting : able).toSorted((one, other) => liveOf(other) - liveOf(one)).at(-1);
 }
 
 /** Also one that issues no more, for what has to be said in its name. @throws {PortcullisError} `key_unusable` where its key is not here */

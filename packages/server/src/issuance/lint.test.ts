@@ -33,6 +33,7 @@ const permitted = (): Expected => ({
   publicKey: device.publicKey,
   purpose: 'client',
   lifetimeMs: 30 * day,
+  backdateMs: 3_600_000,
   notBefore: now - hour,
   notAfter: now + 30 * day,
   uri: 'urn:portcullis:fleet-1:device:truck-17',

@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { der, objectIdentifiers, PortcullisError, type Purpose } from '@portcullis/contract';
 import { addressBytes, type BodyExtension, type CertificateFields, keyBitsIn, readBody } from '../pki/pki.ts';
-import { backdateMs } from './profiles.ts';
 
 /** What was permitted, and by whom it would be signed. Times are milliseconds since 1970. */
 export interface Expected {
@@ -17,12 +16,21 @@ export interface Expected {
   purpose: Purpose;
   /** Of the profile. */
   lifetimeMs: number;
+  backdateMs: number;
   notBefore: number;
   notAfter: number;
   uri: string;
   hosts: readonly string[];
   addresses: CertificateFields['addresses'];
-  issuer: { name: string; publicKey: Buffer; algorithm: string; notBefore: number; notAfter: number };
+  issuer: {
+    name: string;
+    publicKey: Buffer;
+    algorithm: string;
+    notBefore: number;
+    notAfter: number;
+    /** Where another maker may have written its certificate: its name in DER, and its key's identifier, as they stand there. */
+    written?: { name: Buffer; keyIdentifier: Buffer | undefined };
+  };
 }
 
 const { sequence, set, objectIdentifier, octetString, element, time, utf8String } = der;
@@ -60,15 +68,15 @@ function complaintsOf(bytes: Buffer, expected: Expected): string[] {
   } catch (error) {
     return [`it is not what RFC 5280 describes: ${(error as Error).message}`];
   }
-  const { serial, subject, publicKey, notBefore, notAfter, lifetimeMs, issuer } = expected;
+  const { serial, subject, publicKey, notBefore, notAfter, lifetimeMs, backdateMs, issuer } = expected;
   const holds: Record<string, boolean> = {
     'its version is not 3': body.version === 3,
     'its serial is not the one that was stored': body.serial.equals(serial),
     'its serial is not positive, or not of 16 bytes': serial.length === 16 && ((serial[0] ?? 0) & 0xc0) === 0x40,
-    'its algorithm is not that of its issuer, without parameters': body.signature.equals(
-      sequence(objectIdentifier(issuer.algorithm)),
+    'its algorithm is not that of its issuer, in the one form that it has': body.signature.equals(
+      sequence(objectIdentifier(issuer.algorithm), ...parametersOf(issuer.algorithm)),
     ),
-    'its issuer has another name': body.issuer.equals(nameOf(issuer.name)),
+    'its issuer has another name': body.issuer.equals(issuer.written?.name ?? nameOf(issuer.name)),
     'its subject is another one': body.subject.equals(nameOf(subject)),
     'its key is not the one that was asked for': body.publicKey.equals(publicKey),
     'its times are not the ones that were chosen, in the form of RFC 5280':
@@ -80,6 +88,10 @@ function complaintsOf(bytes: Buffer, expected: Expected): string[] {
   const wrong = Object.entries(holds).flatMap(([complaint, isRight]) => (isRight ? [] : [complaint]));
   return [...wrong, ...extensionComplaints(body.extensions, expected)];
 }
+
+/** None, but for RSA, which has NULL (RFC 4055 §5). */
+const parametersOf = (algorithm: string) =>
+  algorithm === objectIdentifiers.sha256WithRsaEncryption ? [Buffer.of(0x05, 0)] : [];
 
 /** RFC 5280 appendix A: one common name. */
 const nameOf = (name: string) => sequence(set(sequence(commonName, utf8String(name))));
@@ -126,7 +138,10 @@ function extensionsOf({ publicKey, purpose, uri, hosts, addresses, issuer }: Exp
     wanted('basicConstraints', sequence(), true),
     wanted('keyUsage', digitalSignature, true),
     wanted('subjectKeyIdentifier', octetString(keyIdentifier(publicKey))),
-    wanted('authorityKeyIdentifier', sequence(element(0x80, keyIdentifier(issuer.publicKey)))),
+    wanted(
+      'authorityKeyIdentifier',
+      sequence(element(0x80, issuer.written?.keyIdentifier ?? keyIdentifier(issuer.publicKey))),
+    ),
     wanted('extKeyUsage', usage),
     wanted('subjectAltName', sequence(uriName(uri), ...hosts.map(hostName))),
     ...(purpose === 'ocsp' ? [wanted('ocsp-nocheck', Buffer.of(0x05, 0))] : []),

@@ -2,15 +2,24 @@ import { createHash } from 'node:crypto';
 import { FleetName, type KeyAlgorithm, Kind, PortcullisError } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
 import type { Keys } from '../keys/keys.ts';
-import type { Schema, Store, Writer } from '../storage/storage.ts';
+import { kept, type Schema, type Store, type Writer } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { addressesAt } from './addresses.ts';
 import { check } from './check.ts';
 import { issue, type SignedCertificate } from './issue.ts';
 import { type FleetIssuer, issuingFor, openIssuers } from './issuers.ts';
-import { type Profile, profiles as profilesOf, renewalWindowMs, renewedAfterMsMin, serverProfile } from './profiles.ts';
+import { lostAmong } from './lost-keys.ts';
+import {
+  clientProfile,
+  type Lifetimes,
+  type Profile,
+  profileFor,
+  renewalWindowMs,
+  usualLifetimes,
+} from './profiles.ts';
 import type { Bundle, ForeignCertificate, Issuance } from './promises.ts';
 import { type PolicyTexts, RequestPolicies } from './request-policies.ts';
+import { Serials } from './serials.ts';
 
 interface Parts {
   store: Store;
@@ -19,6 +28,7 @@ interface Parts {
   /** Where a desk publishes what is known of certificates: `http://NAME[:PORT]`. */
   publicUrl?: string | undefined;
   profiles?: Partial<Record<Kind, KindProfile | undefined>> & PolicyTexts;
+  lifetimes?: Lifetimes | undefined;
 }
 
 interface KindProfile {
@@ -30,27 +40,33 @@ interface KindProfile {
 
 const day = 86_400_000;
 
-export async function openIssuance({ store, keys, system, publicUrl, profiles = {} }: Parts): Promise<Issuance> {
+export async function openIssuance(parts: Parts): Promise<Issuance> {
+  const { store, keys, system, publicUrl, profiles = {}, lifetimes = usualLifetimes } = parts;
+  const { endsSoonMs, renewedAfterMsMin, renewedEveryMsMin } = lifetimes;
   const settings = await readSettings(store);
   let known = await readKnown(store, keys);
   const listeners = new Set<() => void>();
+  const issued = new Set<() => void>();
   const fleet = FleetName.parse(settings.get('fleet'));
   const addressesOf = (issuer: FleetIssuer) => (publicUrl === undefined ? undefined : addressesAt(publicUrl, issuer));
-  const parts = { store, system, issuers: () => known.issuers, addressesOf };
+  const live = new Map<string, number>();
+  const serials = new Serials(store, system);
+  const signing = { lifetimes, serials, system, issuers: () => known.issuers, live, addressesOf };
+  const issuing = (profile: Profile) => issuingFor(known.issuers, profile, { now: system.now(), live, endsSoonMs });
   const policies = new RequestPolicies(profiles);
-  const validMs = (profile: Profile) =>
-    Math.min(profile.lifetimeMs, issuingFor(known.issuers, profile).notAfter - system.now());
+  const validMs = (profile: Profile) => Math.min(profile.lifetimeMs, issuing(profile).notAfter - system.now());
   const below = () => known.issuers.filter(({ role }) => role !== 'root');
   const keysOf = (kind: Kind): KeyAlgorithm => {
-    const profile = kind === 'authority' ? serverProfile : profilesOf[kind];
-    const issuing = () => issuingFor(known.issuers, profile).signer.keyAlgorithm;
-    return profiles[kind]?.keys?.[0] ?? (kind === 'checkpoint' ? 'p-256' : issuing());
+    const profile = kind === 'authority' ? profileFor('server', lifetimes) : clientProfile(kind, lifetimes);
+    const alike = () => (kind === 'checkpoint' ? undefined : issuing(profile).signer.keyAlgorithm);
+    return profiles[kind]?.keys?.[0] ?? alike() ?? 'p-256';
   };
   const renewableMs = (kind: Kind): number => {
     const days = profiles[kind]?.renewableDays;
     return days === undefined ? renewalWindowMs : days * day;
   };
   return {
+    ...{ lifetimes, lostAmong },
     get bundle() {
       return known.bundle;
     },
@@ -67,9 +83,32 @@ export async function openIssuance({ store, keys, system, publicUrl, profiles = 
     keysOf,
     renewableMs,
     renewableMsMax: Math.max(...Kind.options.map(renewableMs)),
-    check: (request) => check({ fleet, taken: (kind) => profiles[kind]?.keys, policies, validMs }, request),
+    check: (request) =>
+      check(
+        {
+          fleet,
+          lifetimes,
+          taken: (kind) => profiles[kind]?.keys,
+          policies,
+          validMs,
+          isLost: async (keyHash) => (await store.read((db) => lostAmong(db, [keyHash]))).size > 0,
+        },
+        request,
+      ),
     policyRefusals: () => policies.refusals(),
-    issue: (permit) => issue(parts, permit),
+    async issue(permit) {
+      const signed = await issue(signing, permit);
+      live.set(signed.issuerFingerprint, (live.get(signed.issuerFingerprint) ?? 0) + 1);
+      for (const listener of issued) listener();
+      return signed;
+    },
+    onIssued(listener) {
+      issued.add(listener);
+      return () => issued.delete(listener);
+    },
+    counted(counts) {
+      for (const [fingerprint, count] of counts) live.set(fingerprint, count);
+    },
     record,
     recordForeign,
     recordOwn: (db, signed, actor) => recordOwn(db, signed, { revision: 0, at: system.now(), actor }),
@@ -82,6 +121,7 @@ export async function openIssuance({ store, keys, system, publicUrl, profiles = 
       const soonest = system.now() + Math.min(renewedAfterMsMin, (notAfter - notBefore) / 10);
       return Math.round(Math.max(notBefore + (notAfter - notBefore) * share, soonest));
     },
+    renewedEveryMs: ({ notBefore, notAfter }) => Math.max(renewedEveryMsMin, (notAfter - notBefore) / 24),
   };
 }
 
@@ -114,7 +154,7 @@ async function record(
   const { revision, at, actor } = change;
   await requireNotHeld(change.db, signed.subject);
   await insert(change.db, { ...rowOf(signed, { revision, at, actor }), ...(renewal && { ...renewal, confirmed: 0 }) });
-  await change.db.updateTable('subjects').set({ revision }).where('id', '=', signed.subject).execute();
+  await touch(change.db, { subject: signed.subject, revision });
   if (signed.purpose === 'client') change.certificate(signed.subject, signed.kind, { ...signed, standing: 'valid' });
   else change.touched(signed.subject, signed.kind);
 }
@@ -125,13 +165,20 @@ async function recordForeign(change: ChangeTransaction, foreign: ForeignCertific
   if (standing === 'valid') await requireNotHeld(change.db, subject);
   const row = rowOf({ ...foreign, purpose: 'client', pem: '', issuerPem: '' }, { revision, at, actor });
   await insert(change.db, { ...row, standing, reason: change.reason });
-  await change.db.updateTable('subjects').set({ revision }).where('id', '=', subject).execute();
+  await touch(change.db, { subject, revision });
   change.certificate(subject, kind, foreign);
 }
 
+const touch = kept<{ subject: string; revision: number }>(['subject', 'revision'], (db, of) =>
+  db.updateTable('subjects').set({ revision: of.revision }).where('id', '=', of.subject),
+);
+const selectHeld = kept<{ subject: string }, { subject: string }>(['subject'], (db, of) =>
+  db.selectFrom('heldStandings').select('subject').where('subject', '=', of.subject),
+);
+
 /** A hold that a new certificate got around would hold nothing. */
 async function requireNotHeld(db: Writer, subject: string): Promise<void> {
-  const held = await db.selectFrom('heldStandings').select('subject').where('subject', '=', subject).executeTakeFirst();
+  const [held] = await selectHeld(db, { subject });
   if (!held) return;
   const words = `a hold is on "${subject}"; it gets no certificate until the hold is released`;
   throw new PortcullisError('standing_held', words);
@@ -176,6 +223,9 @@ function rowOf(signed: SignedCertificate, by: { revision: number; at: number; ac
   };
 }
 
-async function insert(db: Writer, row: Row): Promise<void> {
-  await db.insertInto('certificates').values(row).execute();
-}
+const columns = [
+  ...(['fingerprint', 'serial', 'issuer', 'issuerFingerprint', 'subject', 'purpose', 'der', 'notBefore'] as const),
+  ...(['notAfter', 'form', 'standing', 'revision', 'changedAt', 'changedBy', 'reason', 'reasonCode'] as const),
+  ...(['issuedAt', 'renews', 'confirmed', 'publicKey'] as const),
+];
+const insert = kept<Row>(columns, (db, of) => db.insertInto('certificates').values(of));

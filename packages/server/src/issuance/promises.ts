@@ -1,9 +1,10 @@
 import type { KeyAlgorithm, Kind } from '@portcullis/contract';
 import type { ChangeTransaction } from '../journal/journal.ts';
-import type { Writer } from '../storage/storage.ts';
+import type { Reader, Writer } from '../storage/storage.ts';
 import type { CheckRequest, Permit } from './check.ts';
 import type { SignedCertificate } from './issue.ts';
 import type { FleetIssuer } from './issuers.ts';
+import type { Lifetimes } from './profiles.ts';
 
 /** The certificates that everybody trusts or needs for a chain, in PEM. */
 export interface Bundle {
@@ -24,6 +25,7 @@ export interface ForeignCertificate
 }
 
 export interface Issuance {
+  readonly lifetimes: Lifetimes;
   /** As it is now. */
   readonly bundle: Bundle;
   /** All that sign or signed, the root too, in the order in which they were made. The same list until it is read anew. */
@@ -32,6 +34,8 @@ export interface Issuance {
   reload(): Promise<void>;
   /** Called after each time that they were read anew. Returns how to stop. */
   onReload(listener: () => void): () => void;
+  /** Those of these keys that others have: nobody gets a certificate of one. By the SHA-256 of each SubjectPublicKeyInfo, in hex. */
+  lostAmong(db: Reader, keyHashes: readonly string[]): Promise<ReadonlySet<string>>;
   /** The certificate of the issuer that signed this one, in PEM. `issuer`: the common name that it has there. */
   issuerOf(certificate: { issuer: string }): string;
   /** What a new key of this kind of subject is made of. */
@@ -46,6 +50,10 @@ export interface Issuance {
   policyRefusals(): [Kind, number][];
   /** @throws {PortcullisError} `issuer_ended`. Signs. The serial is on disk before; the certificate is nobody's until it is recorded. */
   issue(permit: Permit): Promise<SignedCertificate>;
+  /** Called after each certificate that was signed. Returns how to stop. */
+  onIssued(listener: () => void): () => void;
+  /** How many certificates of each issuer live, by its fingerprint: of several that sign for the same, the one with the fewest takes the next. */
+  counted(live: ReadonlyMap<string, number>): void;
   /** Puts a certificate on record within a revision, so that gates learn of one that a client shows. */
   record(change: ChangeTransaction, signed: SignedCertificate, renewal?: { renews: string }): Promise<void>;
   /**
@@ -62,4 +70,6 @@ export interface Issuance {
   ends(): { name: string; notAfter: number }[];
   /** When to renew, and never at once: chosen between half and two thirds of the lifetime, so that a fleet spreads out. */
   renewAfter(signed: { notBefore: number; notAfter: number }): number;
+  /** How long after a renewal its subject gets no other one. */
+  renewedEveryMs(last: { notBefore: number; notAfter: number }): number;
 }

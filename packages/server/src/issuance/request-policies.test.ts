@@ -67,6 +67,12 @@ const impossible: [string, RegExp][] = [
   ['request.names.all(a, request.names.all(b, a == b))', /a loop within a loop/],
   ['subject.id.matches("(a+)+$")', /"matches" is not offered/],
   ['request.key', /can never give a boolean/],
+  // What is never equal says the same to everybody.
+  ['request.key == 5', /"request\.key == 5" can never be right: string is compared with int, and never equal/],
+  ['request.est != "true"', /bool is compared with string/],
+  ['request.way == "token" || request.validSeconds == "86400"', /double is compared with string/],
+  ['request.key in [256, 384]', /string is compared with int/],
+  ['attributes.site == null', /string or double or bool is compared with null/],
 ];
 for (const [policy, message] of impossible) {
   test(`"${policy}" is refused before anything is asked of it`, () => {

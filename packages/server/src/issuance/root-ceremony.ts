@@ -2,11 +2,21 @@
  * Where the root's key is on another machine, files are carried: the issuers ask in one, the root answers in another. Neither holds a secret; what makes
  * either good is that the people who carry them compare the hashes of the keys that both machines show.
  */
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { FleetName, type KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
 import type { Keys } from '../keys/keys.ts';
-import { fromPem, makeRequest, parseRequest, readAuthority, readCertificate, toPem } from '../pki/pki.ts';
+import {
+  fromPem,
+  isListOf,
+  isSignedBy,
+  makeRequest,
+  parseRequest,
+  readAuthority,
+  readCertificate,
+  readList,
+  toPem,
+} from '../pki/pki.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { type Begun, firstNamed, type NamedIssuer } from './make-fleet.ts';
 import { type Root, signIssuer } from './root.ts';
@@ -45,6 +55,8 @@ const RootAnswer = z.strictObject({
     .array(z.strictObject({ key: KeyName, certificate: Pem }))
     .min(1)
     .max(issuersMax),
+  /** Of what the root revoked: its list, in PEM. */
+  list: z.string().max(98_304).optional(),
 });
 export type RootAnswer = z.infer<typeof RootAnswer>;
 
@@ -136,10 +148,9 @@ export async function answerRequest(
   requireOwnNames(root, request);
   const issuers: RootAnswer['issuers'] = [];
   const signed: ShownKey[] = [];
-  for (const { key, name: subject, request: asked } of request.issuers) {
-    const [der] = fromPem('CERTIFICATE REQUEST', asked);
-    if (!der) throw unusable(`it has no request in PEM for "${key}"`);
-    const { publicKey } = parseRequest(der);
+  for (const asked of request.issuers) {
+    const { key, name: subject } = asked;
+    const publicKey = keyAsked(asked);
     const certificate = await signIssuer(root, { subject, publicKey, publicUrl }, system);
     issuers.push({ key, certificate: toPem('CERTIFICATE', certificate) });
     signed.push(shown(subject, publicKey));
@@ -151,6 +162,22 @@ export async function answerRequest(
     issuers,
   } as const;
   return { answer, keys: signed };
+}
+
+function keyAsked({ key, request }: RootRequest['issuers'][number]): Buffer {
+  const [der] = fromPem('CERTIFICATE REQUEST', request);
+  if (!der) throw unusable(`it has no request in PEM for "${key}"`);
+  return parseRequest(der).publicKey;
+}
+
+/** What the machine of the root will show of a request. @throws {PortcullisError} those of `answerRequest` */
+export const keysAsked = ({ issuers }: RootRequest): ShownKey[] =>
+  issuers.map((asked) => shown(asked.name, keyAsked(asked)));
+
+/** What the machine of the root showed as its own key. @throws {PortcullisError} `file_unusable` */
+export function rootIn({ root }: RootAnswer): ShownKey {
+  const { subject, publicKey } = readCertificate(oneCertificate(root, 'root'));
+  return shown(subject, publicKey);
 }
 
 /** Each has a name of its own, which says whose it is; none has the root's. */
@@ -197,7 +224,25 @@ export async function takeAnswer(
     }
     issuers.push({ key, role, certificate });
   }
-  return { begun: { fleet, root, issuers }, root: shown(name, rootFacts.publicKey) };
+  const list = listIn(answer);
+  if (list) requireListOf(root, list, now);
+  return { begun: { fleet, root, issuers, ...(list && { list }) }, root: shown(name, rootFacts.publicKey) };
+}
+
+/** In DER; undefined: it has none. @throws {PortcullisError} `file_unusable` */
+export function listIn({ list }: RootAnswer): Buffer | undefined {
+  if (list === undefined) return undefined;
+  const [der, ...more] = fromPem('X509 CRL', list);
+  if (!der || more.length > 0) throw unusable('it must hold one list of revoked certificates');
+  return der;
+}
+
+function requireListOf(root: Buffer, der: Buffer, now: number): void {
+  const list = readList(der);
+  if (!isListOf(list, root)) throw unusable('its root did not sign its list of revoked certificates');
+  if (list.thisUpdate <= now && now < list.nextUpdate) return;
+  const [from, to] = [list.thisUpdate, list.nextUpdate].map((time) => new Date(time).toISOString());
+  throw unusable(`its list holds from ${from} to ${to}, which is not now: look at the clocks of both machines`);
 }
 
 function requireIssuer(
@@ -205,24 +250,13 @@ function requireIssuer(
   { root, subject, now }: { root: Buffer; subject: string; now: number },
 ): void {
   const facts = readCertificate(certificate);
-  const { authority, mayCertify, pathLength, signedBy } = {
-    ...readAuthority(certificate),
-    signedBy: isSignedBy(certificate, root),
-  };
+  const { authority, mayCertify, pathLength } = readAuthority(certificate);
   if (facts.subject !== subject) throw unusable(`it names "${facts.subject}" where "${subject}" was asked for`);
-  if (!signedBy) throw unusable(`its root did not sign "${subject}"`);
+  if (!isSignedBy(certificate, root)) throw unusable(`its root did not sign "${subject}"`);
   if (!authority || mayCertify !== true || pathLength !== 0) {
     throw unusable(`"${subject}" must be an authority that signs certificates, with no other below it (path length 0)`);
   }
   requireGood(facts, now);
-}
-
-function isSignedBy(certificate: Buffer, root: Buffer): boolean {
-  const [below, above] = [certificate, root].map((der) => new X509Certificate(der)) as [
-    X509Certificate,
-    X509Certificate,
-  ];
-  return below.checkIssued(above) && below.verify(above.publicKey);
 }
 
 function requireGood(

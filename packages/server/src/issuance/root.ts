@@ -4,10 +4,13 @@ import type { BroughtSigner, Keys } from '../keys/keys.ts';
 import { makeCertificate } from '../pki/pki.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { addressesAt } from './addresses.ts';
-import { positiveSerial, wholeSecond } from './issue.ts';
-import { backdateMs, issuerLifetimeMs, rootLifetimeMs } from './profiles.ts';
+import { wholeSecond } from './issue.ts';
+import { type Lifetimes, usualLifetimes } from './profiles.ts';
+import { positiveSerial } from './serials.ts';
 
 export interface Root {
+  /** The name of its key at the fleet, and of its files at desks. */
+  key: string;
   /** Its common name. */
   name: string;
   /** In DER. */
@@ -21,6 +24,12 @@ export interface Root {
 /** Of a fleet's first root: the name of its key, and its own. */
 export const firstRoot = (fleet: FleetName) => ({ key: 'root', name: `${fleet} root` });
 
+/** Of a root by its common name, at whose own machine each key is called alike. */
+export function keyOfRoot(fleet: FleetName, name: string): string {
+  const isLater = name.startsWith(`${fleet} root-`);
+  return isLater ? name.slice(fleet.length + 1) : firstRoot(fleet).key;
+}
+
 /** A new key, and its certificate. `as`: of a later root. @throws {PortcullisError} `key_unusable` where there is one of that name */
 export async function makeRoot({
   keys,
@@ -28,6 +37,7 @@ export async function makeRoot({
   fleet,
   algorithm,
   as: { key, name } = firstRoot(fleet),
+  lifetimes = usualLifetimes,
 }: {
   keys: Keys;
   system: System;
@@ -35,10 +45,12 @@ export async function makeRoot({
   /** Of its key; not given: P-256. */
   algorithm?: KeyAlgorithm | undefined;
   as?: { key: string; name: string };
+  lifetimes?: Lifetimes;
 }): Promise<Root> {
   const signer = await keys.create(key, algorithm);
   const now = system.now();
-  const [notBefore, notAfter] = [wholeSecond(now - backdateMs), wholeSecond(now + rootLifetimeMs)];
+  const { backdateMs, rootMs } = lifetimes;
+  const [notBefore, notAfter] = [wholeSecond(now - backdateMs), wholeSecond(now + rootMs)];
   const certificate = await makeCertificate(
     {
       ...{ issuer: name, issuerPublicKey: signer.publicKey, subject: name, publicKey: signer.publicKey },
@@ -46,7 +58,7 @@ export async function makeRoot({
     },
     signer,
   );
-  return { name, certificate, signer, notBefore, notAfter };
+  return { key, name, certificate, signer, notBefore, notAfter };
 }
 
 export interface WantedIssuer {
@@ -62,6 +74,7 @@ export async function signIssuer(
   root: Root,
   { subject, publicKey, publicUrl }: WantedIssuer,
   system: System,
+  { backdateMs, issuerMs }: Lifetimes = usualLifetimes,
 ): Promise<Buffer> {
   const now = system.now();
   return makeCertificate(
@@ -69,8 +82,8 @@ export async function signIssuer(
       ...{ issuer: root.name, issuerPublicKey: root.signer.publicKey, issuerCertificate: root.certificate },
       ...{ subject, publicKey, serial: positiveSerial(system.random(16)), authority: { pathLength: 0 } },
       notBefore: wholeSecond(Math.max(now - backdateMs, root.notBefore)),
-      notAfter: wholeSecond(Math.min(now + issuerLifetimeMs, root.notAfter)),
-      ...(publicUrl !== undefined && { addresses: addressesAt(publicUrl, { key: 'root' }) }),
+      notAfter: wholeSecond(Math.min(now + issuerMs, root.notAfter)),
+      ...(publicUrl !== undefined && { addresses: addressesAt(publicUrl, root) }),
     },
     root.signer,
   );

@@ -30,11 +30,18 @@ export async function create(
 }
 
 /** Its key is made before the first secret is sealed. Once there are any, a key that is not there is lost, and no other takes its place. */
-async function requireSeal({ store, seal }: KeyCredentialParts): Promise<void> {
-  const one = await store.read((db) => db.selectFrom('keyCredentials').selectAll().limit(1).executeTakeFirst());
-  if (one) await seal.open(one.sealed, one.fingerprint);
-  else await seal.make();
+async function requireSeal(parts: KeyCredentialParts): Promise<void> {
+  const one = await anySealed(parts);
+  if (one) await parts.seal.open(one.sealed, one.fingerprint);
+  else await parts.seal.make();
 }
+
+export async function prepare(parts: KeyCredentialParts): Promise<void> {
+  if (!(await anySealed(parts))) await parts.seal.make();
+}
+
+const anySealed = ({ store }: KeyCredentialParts) =>
+  store.read((db) => db.selectFrom('keyCredentials').selectAll().limit(1).executeTakeFirst());
 
 async function createOne(
   parts: KeyCredentialParts,

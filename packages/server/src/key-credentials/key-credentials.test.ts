@@ -254,6 +254,18 @@ test('without the key that seals them no secret is opened, none is made, and non
   assert.notEqual(readFileSync(keyFile, 'utf8'), text, 'where nothing is sealed any more there is a key again');
 });
 
+test('what secrets are sealed with is there before the first of them, and no other takes its place once there are any', async (context) => {
+  const { create, contextOf, keyFile, keyCredentials } = await open(context);
+  await keyCredentials.prepare();
+  const text = readFileSync(keyFile, 'utf8');
+  await keyCredentials.prepare();
+  const made = await create('sensor-1');
+  assert.equal(readFileSync(keyFile, 'utf8'), text);
+  rmSync(keyFile);
+  await keyCredentials.prepare();
+  await assert.rejects(contextOf(made), { code: 'key_unusable' });
+});
+
 test('a sealed secret opens for its own credential alone', async (context) => {
   const { create, contextOf, kept, store } = await open(context);
   const [one, two] = [await create('sensor-1'), await create('sensor-2')];

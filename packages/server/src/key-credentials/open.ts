@@ -6,7 +6,7 @@ import type { Revocation } from '../revocation/revocation.ts';
 import type { Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { contextOf } from './context-of.ts';
-import { create } from './create.ts';
+import { create, prepare } from './create.ts';
 import type { KeyCredentials } from './promises.ts';
 
 export interface KeyCredentialParts {
@@ -23,6 +23,7 @@ const refusals: readonly string[] = ['key_credential_unknown', 'id_context_not_a
 export function openKeyCredentials(parts: KeyCredentialParts): KeyCredentials {
   const asked = { given: 0, refused: 0 };
   return {
+    prepare: () => prepare(parts),
     create: (by, request) => create(parts, by, request),
     async contextOf(gate, query) {
       try {

@@ -2,6 +2,8 @@ import type { KeyContext, KeyContextQuery, KeyCredentialCreated, KeyCredentialRe
 import type { By } from '../journal/journal.ts';
 
 export interface KeyCredentials {
+  /** Makes what secrets will be sealed with, while none is: a machine that stands by later gets it with the other keys. */
+  prepare(): Promise<void>;
   /**
    * One transaction, one revision. @throws {PortcullisError} `key_credential_exists`, `kind_conflict`, `after_revocation_required`,
    * `standing_held`, `subject_retired`, `key_unusable`

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto';
+import { generateKeyPair, type KeyObject } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -6,9 +6,9 @@ import { type KeyAlgorithm, keyAlgorithmOf, keyAlgorithms, PortcullisError } fro
 import { encryptKey, toPem } from '../pki/pki.ts';
 import { createFile, type System } from '../telemetry/telemetry.ts';
 import type { Keys, Signer } from './promises.ts';
+import { isEncrypted, keyIn, signerBy, signingKinds } from './signature-of.ts';
 
 const generate = promisify(generateKeyPair);
-const signBytes = promisify(sign) as (digest: string | null, data: Uint8Array, key: KeyObject) => Promise<Buffer>;
 
 /** What key files are encrypted under. */
 export interface Encryption {
@@ -23,10 +23,10 @@ export function fileKeys(directory: string, encryption?: Encryption): Keys {
     async create(name, algorithm = 'p-256') {
       const privateKey = await freshKey(algorithm);
       await writeKey(fileOf(name), await pemOf(privateKey, encryption));
-      return signerOf(name, privateKey);
+      return requireSigner(name, privateKey, fileOf(name));
     },
     async open(name) {
-      return signerOf(name, await readKey(fileOf(name), encryption));
+      return requireSigner(name, await readKey(fileOf(name), encryption), fileOf(name));
     },
   };
 }
@@ -53,43 +53,28 @@ async function writeKey(file: string, pem: string): Promise<void> {
 }
 
 async function readKey(file: string, encryption: Encryption | undefined): Promise<KeyObject> {
-  const unusable = (why: string, cause?: unknown) =>
-    new PortcullisError('key_unusable', `key file "${file}" ${why}`, { cause });
+  const unusable = (why: string, cause?: unknown) => unusableFile(file, why, cause);
   const { mode } = await stat(file).catch((cause) => Promise.reject(unusable('can not be read', cause)));
   if ((mode & 0o077) !== 0) throw unusable(`has mode ${(mode & 0o777).toString(8)}; it must be 600`);
   const pem = await readFile(file, 'utf8');
-  const encrypted = pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----');
+  const encrypted = isEncrypted(pem);
   if (encrypted && !encryption)
     throw unusable('is encrypted; name its passphrase in "keys.passphraseFile" of fleet.yaml');
   // A key that was to be encrypted and is not may have been read by anybody who read the disk.
   if (!encrypted && encryption) {
     throw unusable('is not encrypted, and "keys.passphraseFile" is given; encrypt it: openssl pkcs8 -topk8 -scrypt');
   }
-  const key = readPem(pem, encrypted ? await encryption?.passphrase() : undefined);
+  const key = keyIn(pem, encrypted ? await encryption?.passphrase() : undefined);
   if (!key && encrypted) throw unusable('does not open: the passphrase is another one, or the file is damaged');
-  if (!key || !keyAlgorithmOf(key)) {
-    throw unusable(`must hold a key as PKCS#8 PEM, of one of [${Object.keys(keyAlgorithms).join(', ')}]`);
-  }
+  if (!key) throw unusable('must hold a private key in PEM');
   return key;
 }
 
-function readPem(key: string, passphrase: string | undefined): KeyObject | undefined {
-  try {
-    return createPrivateKey({ key, ...(passphrase !== undefined && { passphrase }) });
-  } catch {
-    // The error of the parser could quote the file, which is a secret.
-    return undefined;
-  }
+function requireSigner(name: string, key: KeyObject, file: string): Signer {
+  const signer = signerBy(key);
+  if (!signer) throw unusableFile(file, `must be of ${signingKinds}`);
+  return { name, keyAlgorithm: keyAlgorithmOf(key), ...signer };
 }
 
-function signerOf(name: string, key: KeyObject): Signer {
-  const keyAlgorithm = keyAlgorithmOf(key) as KeyAlgorithm;
-  const { signature, digest } = keyAlgorithms[keyAlgorithm];
-  return {
-    name,
-    publicKey: createPublicKey(key).export({ type: 'spki', format: 'der' }),
-    keyAlgorithm,
-    algorithm: signature,
-    sign: (bytes) => signBytes(digest, bytes, key),
-  };
-}
+const unusableFile = (file: string, why: string, cause?: unknown) =>
+  new PortcullisError('key_unusable', `key file "${file}" ${why}`, { cause });

@@ -3,7 +3,8 @@ import type { SignatureMaker } from '../pki/pki.ts';
 
 export interface Signer extends SignatureMaker {
   readonly name: string;
-  readonly keyAlgorithm: KeyAlgorithm;
+  /** Undefined: of a root that was brought, of a kind that no key is made of here. */
+  readonly keyAlgorithm: KeyAlgorithm | undefined;
   /** SubjectPublicKeyInfo in DER. */
   readonly publicKey: Buffer;
 }

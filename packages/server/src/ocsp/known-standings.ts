@@ -1,4 +1,4 @@
-import type { StandingsMessage } from '@portcullis/contract';
+import { endedToldMs, type StandingsMessage } from '@portcullis/contract';
 import { type CertificateId, type IssuerHashes, issuerHashes, type StatusHash } from '../pki/pki.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { type KnownStanding, StandingIndex } from './standing-index.ts';
@@ -14,9 +14,6 @@ interface Parts {
   /** What was said of it before is not so any more; without one: of all. */
   onChange(certificate?: CertificatePlace): void;
 }
-
-/** A certificate that ended so long ago may be forgotten: nobody who looks at its end asks about it. */
-const keptMs = 7 * 86_400_000;
 
 class Known {
   readonly issuers: readonly Record<StatusHash, IssuerHashes>[];
@@ -36,6 +33,7 @@ export class KnownStandings {
   readonly #parts: Parts;
   #known: Known | undefined;
   #next: Known | undefined;
+  #isDistrusted = false;
   #beat: { revision: number; heardAt: number; heardOn: number } | undefined;
 
   constructor(parts: Parts) {
@@ -45,10 +43,11 @@ export class KnownStandings {
   /** @throws {PortcullisError} `request_malformed` where an issuer's certificate is none */
   hear(message: StandingsMessage): void {
     const { now, monotonic } = this.#parts.system;
-    if (message.type === 'issuers') this.#next = new Known(message, () => now() - keptMs);
+    if (message.type === 'issuers') this.#next = new Known(message, () => now() - endedToldMs);
     else if (message.type === 'standings') this.#apply(message);
     else {
       this.#takeOver();
+      this.#isDistrusted = false;
       this.#beat = { revision: message.revision, heardAt: now(), heardOn: monotonic() };
     }
   }
@@ -72,6 +71,18 @@ export class KnownStandings {
   /** What came of all that there is, and broke off, is for nothing; what was there before it stays, and ages. */
   brokeOff(): void {
     this.#next = undefined;
+  }
+
+  /** The authority lacks what was told before: what was revoked by that stays so, and of nothing else it is known how it stands. */
+  distrust(): void {
+    if (this.#isDistrusted) return;
+    this.#isDistrusted = true;
+    this.#parts.onChange();
+  }
+
+  /** Until the next beat. */
+  get isDistrusted(): boolean {
+    return this.#isDistrusted;
   }
 
   /** The issuer that a question names; undefined: none of ours. */

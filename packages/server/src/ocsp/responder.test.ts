@@ -41,6 +41,29 @@ async function opened(context: TestContext) {
 
 const verified = /Response verify OK/;
 
+test('P9: where the authority lacks what was told before, who was revoked stays so and nobody is good', {
+  skip,
+}, async (context) => {
+  const { fleet, ask } = await opened(context);
+  const [cut, other] = [
+    await fleet.certificates.leaf({ subject: 'a' }),
+    await fleet.certificates.leaf({ subject: 'b' }),
+  ];
+  fleet.tell(other);
+  fleet.tell(cut, 1);
+  const said = (...words: string[]) => ask(words, '-no_nonce').text;
+  assert.match(said(serialOf(other)), /: good$/m);
+  fleet.known.distrust();
+  assert.match(said(serialOf(cut)), /Reason: keyCompromise/);
+  for (const asked of [[serialOf(other)], [serialOf(cut), serialOf(other)], ['0abc']])
+    assert.match(said(...asked), /Responder Error: trylater/);
+  fleet.known.brokeOff();
+  fleet.begin();
+  assert.match(said(serialOf(other)), /Responder Error: trylater/, 'all of it was not told yet');
+  fleet.tell(other);
+  assert.match(said(serialOf(other)), /: good$/m);
+});
+
 test('good, revoked with its reason, suspended, and good again', { skip }, async (context) => {
   const { fleet, ask } = await opened(context);
   const leaf = await fleet.certificates.leaf({ subject: 'truck-17' });

@@ -23,7 +23,7 @@ export type Delegate = StatusSigner & {
 };
 
 interface Parts {
-  known: Pick<KnownStandings, 'issuerOf' | 'fingerprintOf' | 'find' | 'state'>;
+  known: Pick<KnownStandings, 'issuerOf' | 'fingerprintOf' | 'find' | 'state' | 'isDistrusted'>;
   /** By the fingerprint of the issuer's certificate; undefined: it delegated nothing yet. */
   delegateOf(issuer: string): Delegate | undefined;
   /** So long after the authority's last word nothing is said any more. */
@@ -82,9 +82,14 @@ export class Responder {
       this.counts[kept.standing]++;
       return { body: kept.body, said: kept, shared: true };
     }
+    if (known.isDistrusted && !this.#areRevoked(request, issuer)) return this.#refuse('tryLater');
     const delegate = this.#parts.delegateOf(known.fingerprintOf(issuer) ?? '');
     if (!delegate || !this.#signatures.take(addressGroup(from))) return this.#refuse('tryLater');
     return this.#sign(request, { issuer, delegate, ageMs: state.ageMs });
+  }
+
+  #areRevoked({ certificates }: StatusRequest, issuer: number): boolean {
+    return certificates.every(({ serial }) => this.#parts.known.find({ issuer, serial })?.reason !== undefined);
   }
 
   /** One issuer's delegate signs for that issuer alone. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { issuersToldMax } from '@portcullis/contract';
 import { StandingIndex } from './standing-index.ts';
 
 const at = Date.UTC(2030, 0, 1);
@@ -24,6 +25,15 @@ test('each is found by its issuer and number, as it was last said', () => {
   }
   assert.equal(index.find(0, numberOf(5_001)), undefined);
   assert.equal(index.find(0, randomBytes(21)), undefined);
+});
+
+test('a serial number that several issuers gave is one of each of them, however many issuers there are', () => {
+  const index = new StandingIndex(() => 0);
+  for (let issuer = 0; issuer < issuersToldMax; issuer++)
+    index.put({ ...facts, issuer, serial: numberOf(1), reason: issuer % 11 });
+  assert.equal(index.size, issuersToldMax);
+  for (let issuer = 0; issuer < issuersToldMax; issuer++)
+    assert.equal(index.find(issuer, numberOf(1))?.reason, issuer % 11);
 });
 
 test('a number is the same with zeros before it or without', () => {

@@ -22,10 +22,10 @@ const capacityMin = 1_024;
 const placesEach = 2;
 const good = 0;
 
-/** What a table of so many certificates consists of: 30 bytes of each, and 8 of places. */
+/** What a table of so many certificates consists of: 31 bytes of each, and 8 of places. */
 class Columns {
   readonly serials: Uint8Array;
-  readonly issuers: Uint8Array;
+  readonly issuers: Uint16Array;
   /** `good`, or the reason and one. */
   readonly told: Uint8Array;
   /** Seconds since 1970. */
@@ -36,7 +36,7 @@ class Columns {
 
   constructor(capacity: number) {
     this.serials = new Uint8Array(capacity * serialBytesMax);
-    this.issuers = new Uint8Array(capacity);
+    this.issuers = new Uint16Array(capacity);
     this.told = new Uint8Array(capacity);
     this.changedAt = new Uint32Array(capacity);
     this.notAfter = new Uint32Array(capacity);

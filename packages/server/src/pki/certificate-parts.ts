@@ -5,10 +5,11 @@ import { der, objectIdentifiers } from '@portcullis/contract';
 import { extensionsIn, keyBitsIn } from './read-body.ts';
 import { contextTag, DerReader, tags } from './read-der.ts';
 
-const { sequence, set, objectIdentifier, octetString, boolean, utf8String } = der;
+const { sequence, set, objectIdentifier, octetString, boolean, utf8String, element } = der;
 const commonNameIdentifier = objectIdentifier(objectIdentifiers.commonName);
 const subjectKeyIdentifier = objectIdentifier('2.5.29.14');
 const isCritical = boolean(true);
+const nullValue = element(tags.null);
 
 /** RFC 5280 appendix A: one common name, in DER. */
 export function nameOf(commonName: string): Buffer {
@@ -20,10 +21,16 @@ export function extension(id: Buffer, value: Uint8Array, critical = false): Buff
   return critical ? sequence(id, isCritical, octetString(value)) : sequence(id, octetString(value));
 }
 
-/** RFC 7093 §2 method 1: the leftmost 160 bits of the SHA-256 of the key's bits. `publicKey`: SubjectPublicKeyInfo in DER. */
-export function keyIdentifier(publicKey: Buffer): Buffer {
-  return createHash('sha256').update(keyBitsIn(publicKey)).digest().subarray(0, 20);
+/** Of a signature, in DER: without parameters (RFC 5758 §3.2), but for RSA, whose are NULL (RFC 4055 §5). */
+export function signatureAlgorithm(identifier: string): Buffer {
+  const parameters = identifier === objectIdentifiers.sha256WithRsaEncryption ? [nullValue] : [];
+  return sequence(objectIdentifier(identifier), ...parameters);
 }
+
+/** RFC 7093 §2 method 1: the leftmost 160 bits of the SHA-256 of the key's bits. `publicKey`: SubjectPublicKeyInfo in DER. */
+export const keyIdentifier = (publicKey: Buffer): Buffer => bitsIdentifier(keyBitsIn(publicKey));
+
+export const bitsIdentifier = (bits: Buffer): Buffer => createHash('sha256').update(bits).digest().subarray(0, 20);
 
 /** RFC 5280 §4.2.1.6: four or sixteen bytes. */
 export function addressBytes(host: string): Buffer {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { der, objectIdentifiers, type Purpose } from '@portcullis/contract';
-import { addressBytes, extension, keyIdentifier, nameOf, subjectOf } from './certificate-parts.ts';
+import { addressBytes, extension, keyIdentifier, nameOf, signatureAlgorithm, subjectOf } from './certificate-parts.ts';
 
 const { sequence, integer, integerOf, boolean, objectIdentifier, octetString, element, explicit, time, bitString } =
   der;
@@ -44,7 +44,7 @@ export async function makeCertificate(
   signer: SignatureMaker,
   check: (body: Buffer) => void = () => undefined,
 ): Promise<Buffer> {
-  const algorithm = algorithmOf(signer);
+  const algorithm = signatureAlgorithm(signer.algorithm);
   const issuer = fields.issuerCertificate && subjectOf(fields.issuerCertificate);
   const body = sequence(
     version3,
@@ -58,11 +58,6 @@ export async function makeCertificate(
   );
   check(body);
   return sequence(body, algorithm, bitString(await signer.sign(body)));
-}
-
-function algorithmOf({ algorithm }: SignatureMaker): Buffer {
-  const parameters = algorithm === objectIdentifiers.sha256WithRsaEncryption ? [nullValue] : [];
-  return sequence(objectIdentifier(algorithm), ...parameters);
 }
 
 /** RFC 5280 §4.2.1 and §4.2.2. */

@@ -8,10 +8,19 @@ import { test } from 'node:test';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { CertificateList } from '@peculiar/asn1-x509';
 import { KeyAlgorithm } from '@portcullis/contract';
-import { fileKeys } from '../keys/keys.ts';
+import { fileKeys, type Signer } from '../keys/keys.ts';
 import { makeCertificate, makeList, toPem } from './pki.ts';
 
 const [now, hour] = [Date.UTC(2026, 10, 28, 12), 3_600_000];
+
+/** An authority's own, which is what names it on its lists. */
+function certificateOf(signer: Signer): Promise<Buffer> {
+  const { publicKey } = signer;
+  const own = { issuer: 'fleet-1 issuer', issuerPublicKey: publicKey, subject: 'fleet-1 issuer', publicKey };
+  const validity = { notBefore: now - hour, notAfter: now + 1_000 * hour };
+  const fields = { ...own, ...validity, authority: { pathLength: 0 }, serial: Buffer.alloc(16, 0x41) };
+  return makeCertificate(fields, signer);
+}
 
 /** What OpenSSL reads of it. */
 function read(...parameters: string[]): string {
@@ -24,11 +33,8 @@ test('OpenSSL reads a list as it was made, and finds it signed by its issuer', a
   const directory = mkdtempSync(join(tmpdir(), 'portcullis-list-'));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   const signer = await fileKeys(directory).create('issuer');
-  const names = { issuer: 'fleet-1 issuer', issuerPublicKey: signer.publicKey };
-  const own = { subject: names.issuer, publicKey: signer.publicKey, authority: { pathLength: 0 } };
-  const validity = { notBefore: now - hour, notAfter: now + 1_000 * hour };
-  const issuer = await makeCertificate({ ...names, ...own, ...validity, serial: Buffer.alloc(16, 0x41) }, signer);
-  writeFileSync(join(directory, 'ca.pem'), toPem('CERTIFICATE', issuer));
+  const issuerCertificate = await certificateOf(signer);
+  writeFileSync(join(directory, 'ca.pem'), toPem('CERTIFICATE', issuerCertificate));
   const entries = [
     { serial: Buffer.from('40000000000000000000000000000001', 'hex'), revokedAt: now - hour + 499 },
     { serial: Buffer.from('7fffffffffffffffffffffffffffffff', 'hex'), revokedAt: Date.UTC(2050, 0, 1) },
@@ -39,7 +45,7 @@ test('OpenSSL reads a list as it was made, and finds it signed by its issuer', a
   ] as const) {
     const file = join(directory, `${number}.crl`);
     const times = { thisUpdate: now - 300_000, nextUpdate: now + 24 * hour };
-    writeFileSync(file, await makeList({ ...names, ...times, number, entries: some }, signer));
+    writeFileSync(file, await makeList({ issuerCertificate, ...times, number, entries: some }, signer));
     const text = read('crl', '-inform', 'DER', '-in', file, '-noout', '-text', '-CAfile', join(directory, 'ca.pem'));
     assert.match(text, /verify OK/);
     assert.match(text, /Version 2/);
@@ -60,10 +66,8 @@ for (const algorithm of KeyAlgorithm.options) {
     context.after(() => rmSync(directory, { recursive: true, force: true }));
     const signer = await fileKeys(directory).create('issuer', algorithm);
     const times = { thisUpdate: now, nextUpdate: now + hour };
-    const list = await makeList(
-      { issuer: 'one', issuerPublicKey: signer.publicKey, number: 1, ...times, entries: [] },
-      signer,
-    );
+    const issuerCertificate = await certificateOf(signer);
+    const list = await makeList({ issuerCertificate, number: 1, ...times, entries: [] }, signer);
     assert.ok(list.length > 100);
   });
 }
@@ -75,10 +79,8 @@ test('the library that reads lists finds in one of a thousand what was put in, t
   const serials = Array.from({ length: 1_000 }, () => randomBytes(16));
   const entries = serials.map((serial, index) => ({ serial, revokedAt: now + index * 1_000 }));
   const times = { thisUpdate: now, nextUpdate: now + hour };
-  const list = await makeList(
-    { issuer: 'one', issuerPublicKey: signer.publicKey, number: 2 ** 40, ...times, entries },
-    signer,
-  );
+  const issuerCertificate = await certificateOf(signer);
+  const list = await makeList({ issuerCertificate, number: 2 ** 40, ...times, entries }, signer);
   const { tbsCertList } = AsnConvert.parse(list, CertificateList);
   const bytesOf = (value: ArrayBuffer) => Buffer.from(value).toString('hex');
   assert.deepEqual(
@@ -101,6 +103,7 @@ test('a list of 150 000 is made, and others have their turns meanwhile', async (
     serial.writeUInt32BE(index, 12);
     return { serial, revokedAt: now };
   });
+  const issuerCertificate = await certificateOf(signer);
   let turns = 0;
   let over = false;
   context.after(() => {
@@ -111,8 +114,8 @@ test('a list of 150 000 is made, and others have their turns meanwhile', async (
     if (!over) setImmediate(turn);
   };
   setImmediate(turn);
-  const names = { issuer: 'one', issuerPublicKey: signer.publicKey };
-  const list = await makeList({ ...names, number: 1, thisUpdate: now, nextUpdate: now + hour, entries }, signer);
+  const times = { thisUpdate: now, nextUpdate: now + hour };
+  const list = await makeList({ issuerCertificate, number: 1, ...times, entries }, signer);
   over = true;
   assert.ok(turns > 50, `${turns} turns`);
   const file = join(directory, 'long.crl');

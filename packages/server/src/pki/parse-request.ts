@@ -1,6 +1,7 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { promisify } from 'node:util';
-import { der, keyAlgorithms, objectIdentifiers, PortcullisError } from '@portcullis/contract';
+import { der, isSoundExponent, keyAlgorithms, objectIdentifiers, PortcullisError } from '@portcullis/contract';
+import { namesItsCurve } from './read-body.ts';
 import { contextTag, DerReader, dottedOf, tags } from './read-der.ts';
 import { requireDer } from './strict-der.ts';
 
@@ -130,7 +131,8 @@ function read(bytes: Buffer): Decoded {
   const signature = wholeBytesIn(request);
   request.end();
   const information = new DerReader(signed).within(tags.sequence);
-  information.read(tags.integer);
+  // Version 1 is the only one, and written as 0.
+  if (!information.read(tags.integer).equals(Buffer.from([0]))) throw new Error('of another version than 1');
   const hasSubject = readName(information.within(tags.sequence));
   const publicKey = information.whole(tags.sequence);
   readPublicKey(publicKey);
@@ -212,25 +214,27 @@ function requireAllowed(publicKey: Buffer): KeyObject {
   } catch (cause) {
     throw refused('of an unknown kind', cause);
   }
-  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+  const { namedCurve, modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
   switch (key.asymmetricKeyType) {
     case 'ec':
-      if (namedCurve === 'prime256v1' || namedCurve === 'secp384r1') return key;
-      throw refused(`on the curve ${namedCurve}`);
+      if (namedCurve !== 'prime256v1' && namedCurve !== 'secp384r1') throw refused(`on the curve ${namedCurve}`);
+      if (namesItsCurve(publicKey)) return key;
+      throw refused('of a curve that is written out and not named (RFC 5480 §2.1.1)');
     case 'ed25519':
     case 'ml-dsa-44':
     case 'ml-dsa-65':
     case 'ml-dsa-87':
       return key;
     case 'rsa':
-      if (modulusLength >= rsaBits.min && modulusLength <= rsaBits.max) return key;
-      throw refused(`RSA with ${modulusLength} bits`);
+      if (modulusLength < rsaBits.min || modulusLength > rsaBits.max) throw refused(`RSA with ${modulusLength} bits`);
+      if (isSoundExponent(publicExponent)) return key;
+      throw refused(`RSA with the exponent ${publicExponent}`);
     default:
       throw refused(String(key.asymmetricKeyType));
   }
 }
 
 function refused(what: string, cause?: unknown): PortcullisError {
-  const allowed = `P-256, P-384, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87, or RSA with ${rsaBits.min} to ${rsaBits.max} bits`;
+  const allowed = `P-256, P-384, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87, or RSA with ${rsaBits.min} to ${rsaBits.max} bits and an odd exponent from 65537 to 2^32`;
   return new PortcullisError('key_refused', `the public key is ${what}; it must be ${allowed}`, { cause });
 }

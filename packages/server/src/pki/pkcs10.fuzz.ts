@@ -145,12 +145,10 @@ function signedBy({ privateKey, digest, algorithm }: Pair, information: Buffer, 
   return sequence(information, sequence(objectIdentifier(said)), bitString(sign(digest, information, privateKey)));
 }
 
-const information = fc
-  .tuple(pair, name, attributes, fc.integer({ min: 0, max: 300 }))
-  .map(([one, subject, more, version]) => ({
-    pair: one,
-    bytes: sequence(integer(version), subject, one.publicKey, more),
-  }));
+const information = fc.tuple(pair, name, attributes).map(([one, subject, more]) => ({
+  pair: one,
+  bytes: sequence(integer(0), subject, one.publicKey, more),
+}));
 
 const whole = makeRequest(makeKey(), 'truck-17');
 

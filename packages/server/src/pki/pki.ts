@@ -12,7 +12,7 @@ export { encryptKey } from './encrypted-key.ts';
 export { joseAlgorithmOf, joseSignature } from './jose.ts';
 export { contextMark, contextMarkBytes, keyCredentialName } from './key-names.ts';
 export { type CertificateFields, makeCertificate, type SignatureMaker } from './make-certificate.ts';
-export { type ListFields, makeList } from './make-list.ts';
+export { type ListFields, makeList, nextListNumber } from './make-list.ts';
 export { makeRequest } from './make-request.ts';
 export { type ParsedRequest, parseRequest, parseRequestAside } from './parse-request.ts';
 export {
@@ -24,10 +24,11 @@ export {
 } from './parse-status-request.ts';
 export { fromPem, toPem } from './pem.ts';
 export { type AuthorityFacts, readAuthority } from './read-authority.ts';
-export { type BodyExtension, type CertificateBody, keyBitsIn, readBody } from './read-body.ts';
+export { type BodyExtension, type CertificateBody, keyBitsIn, namesItsCurve, readBody } from './read-body.ts';
 export { type CertificateFacts, fingerprintOf, readCertificate } from './read-certificate.ts';
+export { isListOf, listBytesMax, type ReadList, readList } from './read-list.ts';
 export { requestNames } from './request-names.ts';
-export { signedBy } from './signed-by.ts';
+export { isSignedBy, signedBy } from './signed-by.ts';
 export {
   type IssuerHashes,
   issuerHashes,

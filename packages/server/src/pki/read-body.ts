@@ -77,3 +77,10 @@ export function keyBitsIn(publicKey: Buffer): Buffer {
   info.end();
   return bits.subarray(1);
 }
+
+/** Of an EC key's SubjectPublicKeyInfo. Node tells of the curve alike, whether it is named or written out, which verifiers refuse. */
+export function namesItsCurve(publicKey: Buffer): boolean {
+  const algorithm = new DerReader(publicKey).within(tags.sequence).within(tags.sequence);
+  algorithm.whole(tags.objectIdentifier);
+  return algorithm.next === tags.objectIdentifier;
+}

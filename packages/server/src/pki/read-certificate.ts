@@ -1,11 +1,11 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
 import { type Fingerprint, objectIdentifiers, PortcullisError, type Purpose } from '@portcullis/contract';
 
 export interface CertificateFacts {
   fingerprint: Fingerprint;
   /** 32 lower-case hex digits. */
   serial: string;
-  /** Common names. */
+  /** Common names; of who has none the whole name, on one line. */
   issuer: string;
   subject: string;
   /** Milliseconds since 1970. */
@@ -13,8 +13,9 @@ export interface CertificateFacts {
   notAfter: number;
   uris: string[];
   purposes: Purpose[];
-  /** SubjectPublicKeyInfo in DER. */
-  publicKey: Buffer;
+  key: KeyObject;
+  /** SubjectPublicKeyInfo in DER; to write it costs as much as to verify a signature, so it is done when it is asked for. */
+  readonly publicKey: Buffer;
 }
 
 export function fingerprintOf(der: Uint8Array): Fingerprint {
@@ -29,6 +30,7 @@ export function readCertificate(source: Uint8Array | string): CertificateFacts {
   } catch (cause) {
     throw new PortcullisError('request_malformed', 'this is not an X.509 certificate', { cause });
   }
+  const key = certificate.publicKey;
   const usages: readonly string[] = certificate.keyUsage ?? [];
   return {
     fingerprint: fingerprintOf(certificate.raw),
@@ -46,10 +48,14 @@ export function readCertificate(source: Uint8Array | string): CertificateFacts {
         ? ([usages.includes(objectIdentifiers.emailProtection) ? 'publication' : 'label'] as const)
         : []),
     ],
-    publicKey: certificate.publicKey.export({ type: 'spki', format: 'der' }),
+    key,
+    get publicKey() {
+      return key.export({ type: 'spki', format: 'der' });
+    },
   };
 }
 
-function commonNameOf(name: string): string {
-  return /(?:^|\n)CN=([^\n]*)/.exec(name)?.[1] ?? name;
+/** `name`: as Node writes one, a part a line; undefined: an empty one. Where it has no common name, all that it has. */
+export function commonNameOf(name = ''): string {
+  return /(?:^|\n)CN=([^\n]*)/.exec(name)?.[1] ?? name.trimEnd().replaceAll('\n', ', ');
 }

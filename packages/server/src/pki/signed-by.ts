@@ -15,6 +15,12 @@ export function signedBy(certificate: Uint8Array, issuers: readonly Uint8Array[]
   });
 }
 
+/** Also one of an authority: by name, and by its signature. */
+export function isSignedBy(certificate: Uint8Array, issuer: Uint8Array): boolean {
+  const [below, above] = [parsed(certificate), parsed(issuer)];
+  return below.checkIssued(above) && below.verify(above.publicKey);
+}
+
 function parsed(certificate: Uint8Array): X509Certificate {
   try {
     return new X509Certificate(certificate);

@@ -13,11 +13,19 @@ import {
   KeyUsageFlags,
 } from '@peculiar/asn1-x509';
 import { certificateSignatures, isStrongKey, objectIdentifiers } from '@portcullis/contract';
+import { otherFingerprints } from './other-signature.ts';
 import { fingerprintOf } from './read-certificate.ts';
 
 /** Who proved in a handshake to hold the key of a certificate that the fleet did not issue. */
 export interface Presented {
   fingerprint: string;
+  /**
+   * SHA-256 of what was signed (TBSCertificate), hexadecimal: a signature by ECDSA can be written in two ways, so that one certificate has two
+   * fingerprints (s, and n - s: SEC 1 §4.1.4 takes both).
+   */
+  content: string;
+  /** What else its fingerprint could be with that signature written otherwise. */
+  others: string[];
   /** The serialNumber in its subject's name (X.520 §6.2.9, IEEE 802.1AR §8.6): that of the thing, not of the certificate. */
   serialNumber: string | undefined;
 }
@@ -52,7 +60,12 @@ export function verifyPresented(
     const [leaf, ...between] = presented.slice(0, presentedMax).map(read);
     if (!leaf || !mayAuthenticate(leaf) || !isGood(leaf, now)) return undefined;
     if (!leadsTo(leaf, { between, authorities: authorities.map(read), now })) return undefined;
-    return { fingerprint: fingerprintOf(leaf.certificate.raw), serialNumber: serialNumberOf(leaf.parsed) };
+    return {
+      fingerprint: fingerprintOf(leaf.certificate.raw),
+      content: fingerprintOf(signedPartOf(leaf)),
+      others: isByEcdsa(leaf) ? otherFingerprints(leaf.certificate.raw) : [],
+      serialNumber: serialNumberOf(leaf.parsed),
+    };
   } catch {
     // What can not be read leads nowhere.
     return undefined;
@@ -64,6 +77,19 @@ function read(der: Uint8Array): One {
   return { certificate, parsed: AsnConvert.parse(certificate.raw, Certificate) };
 }
 
+const byEcdsa: readonly string[] = [
+  objectIdentifiers.ecdsaWithSha256,
+  objectIdentifiers.ecdsaWithSha384,
+  objectIdentifiers.ecdsaWithSha512,
+];
+const isByEcdsa = ({ parsed }: One) => byEcdsa.includes(parsed.signatureAlgorithm.algorithm);
+
+function signedPartOf({ parsed }: One): Uint8Array {
+  const { tbsCertificateRaw } = parsed;
+  if (!tbsCertificateRaw) throw new Error('it was parsed without its bytes');
+  return new Uint8Array(tbsCertificateRaw);
+}
+
 /** `below`: how many authorities were passed, which none of those above may limit to fewer (RFC 5280 §4.2.1.9). */
 function leadsTo(
   one: One,
@@ -72,7 +98,10 @@ function leadsTo(
   let [current, below] = [one, 0];
   for (; below <= betweenMax; below++) {
     const issued = (authority: One) =>
-      isIssuedBy(current, authority) && mayIssue(authority, below) && isGood(authority, now);
+      isNamedBy(current, authority) &&
+      mayIssue(authority, below) &&
+      isGood(authority, now) &&
+      isSignedBy(current, authority);
     if (authorities.some(issued)) return true;
     const next = between.find(issued);
     if (!next || next === current) return false;
@@ -81,8 +110,14 @@ function leadsTo(
   return false;
 }
 
-function isIssuedBy({ certificate }: One, authority: One): boolean {
-  return certificate.checkIssued(authority.certificate) && certificate.verify(authority.certificate.publicKey);
+/** By name, and by the key identifier where there is one. */
+function isNamedBy({ certificate }: One, authority: One): boolean {
+  return certificate.checkIssued(authority.certificate);
+}
+
+/** Asked last: who presents an authority of his own making chose its key too, and how long that takes to verify. */
+function isSignedBy({ certificate }: One, authority: One): boolean {
+  return certificate.verify(authority.certificate.publicKey);
 }
 
 function mayIssue({ certificate, parsed }: One, below: number): boolean {

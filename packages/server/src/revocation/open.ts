@@ -1,4 +1,4 @@
-import { type Fingerprint, PortcullisError, type StandingsRequest } from '@portcullis/contract';
+import { certificatesNamedMax, type Fingerprint, PortcullisError, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
@@ -35,11 +35,15 @@ export function openRevocation({
           if (request.action !== 'resume') await requireOperatorLeft(change, changed.certificates, system.now());
           if (reasonCode !== undefined) change.about({ reasonCode });
           if (countOf(changed) === 0) unchanged(change, named);
-          if (request.dryRun) throw new Rehearsed(changed, change.revision - 1);
-          return changed;
+          const done = {
+            changed: countOf(changed),
+            fingerprints: fingerprintsOf([...changed.certificates, ...changed.lost]),
+          };
+          if (request.dryRun) throw new Rehearsed(done, change.revision - 1);
+          return done;
         })
         .catch(rehearsed);
-      return { revision, changed: countOf(result), fingerprints: fingerprintsOf(result.certificates) };
+      return { revision, ...result };
     },
     async retire(by, subject): Promise<StandingChange> {
       const { result, revision } = await journal.change({ ...by, action: 'subject.retire' }, async (change) => {
@@ -52,9 +56,9 @@ export function openRevocation({
         await requireOperatorLeft(change, open, system.now());
         const changed = open.length + tokens + closed;
         if (changed === 0) unchanged(change, named);
-        return { open, changed };
+        return { changed, fingerprints: fingerprintsOf(open) };
       });
-      return { revision, changed: result.changed, fingerprints: fingerprintsOf(result.open) };
+      return { revision, ...result };
     },
     undo: (change, record) => undoStandings(change, record, system.now()),
     async hold(change, subject) {
@@ -79,13 +83,16 @@ export function openRevocation({
   };
 }
 
-const countOf = ({ certificates, tokens, beneath }: ChangedStandings) => certificates.length + tokens + beneath;
+const countOf = ({ certificates, tokens, beneath, lost }: ChangedStandings) =>
+  certificates.length + tokens + beneath + lost.length;
+
+type Done = Omit<StandingChange, 'revision'>;
 
 /** All was done but to commit it. */
 class Rehearsed extends Error {
-  readonly told: { result: ChangedStandings; revision: number };
+  readonly told: { result: Done; revision: number };
 
-  constructor(result: ChangedStandings, revision: number) {
+  constructor(result: Done, revision: number) {
     super('rehearsed');
     this.told = { result, revision };
   }
@@ -116,7 +123,8 @@ function unchanged(change: ChangeTransaction, named: readonly Target[]): void {
   );
 }
 
-const fingerprintsOf = (rows: CertificateRow[]) => rows.map((row) => row.fingerprint as Fingerprint);
+const fingerprintsOf = (rows: CertificateRow[]) =>
+  rows.slice(0, certificatesNamedMax).map((row) => row.fingerprint as Fingerprint);
 
 async function targetsOf(db: Reader, { subject, subjects, fingerprint }: StandingsRequest): Promise<Target[]> {
   const ways = [subject, subjects, fingerprint].filter((given) => given !== undefined);

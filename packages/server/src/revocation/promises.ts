@@ -22,7 +22,7 @@ export interface StandingChange {
   revision: number;
   /** How many certificates, tokens and records of subjects are other than before. */
   changed: number;
-  /** Of the certificates whose standing changed. */
+  /** Of the certificates whose standing changed, the first of them. */
   fingerprints: Fingerprint[];
 }
 

@@ -34,6 +34,8 @@ export interface ChangedStandings {
   tokens: number;
   /** Certificates that something holds, of which something else is underneath than before. */
   beneath: number;
+  /** Those that were revoked before, of which verifiers are told now that others have the key. */
+  lost: CertificateRow[];
 }
 
 /** Changes those that the action applies to. Repeating what is so already is no mistake; naming only final ones is, unless `final` ones may be among many. */
@@ -55,11 +57,38 @@ export async function changeStandings(
   );
   const beneath = action === 'revoke' ? 0 : await changeBeneath(change, targets, { from, to });
   const tokens = action === 'resume' ? 0 : await voidTokens(change, targets);
+  const lost = action === 'revoke' && reasonCode === keyCompromise ? await markLost(change, targets) : [];
   const [first] = targets;
   const isHeld = first !== undefined && held.has(first.subject) && action !== 'revoke';
-  if (!final && first && !isHeld && certificates.length + tokens + beneath === 0) requireNotFinal(first, action);
+  if (!final && first && !isHeld && certificates.length + tokens + beneath + lost.length === 0)
+    requireNotFinal(first, action);
   await setStandings(change, certificates, to, reasonCode ?? null);
-  return { certificates, tokens, beneath };
+  return { certificates, tokens, beneath, lost };
+}
+
+const keyCompromise: RevocationReason = 'keyCompromise';
+
+/**
+ * That others have a key is often known later than that its certificate is not to be used any more: the reason becomes that one (Mozilla Root Store
+ * Policy §6.1.1), and by whom, when and at which revision it was revoked stays. No other reason takes the place of one.
+ */
+async function markLost(change: ChangeTransaction, targets: readonly Target[]): Promise<CertificateRow[]> {
+  const rows = targets.flatMap((target) =>
+    target.rows.filter((row) => row.standing === 'revoked' && row.reasonCode !== keyCompromise),
+  );
+  for (let from = 0; from < rows.length; from += perStatement) {
+    const some = rows.slice(from, from + perStatement);
+    const fingerprints = some.map((row) => row.fingerprint);
+    for (const table of ['certificates', 'archivedCertificates'] as const)
+      await change.db
+        .updateTable(table)
+        .set({ reasonCode: keyCompromise })
+        .where('fingerprint', 'in', fingerprints)
+        .where('standing', '=', 'revoked')
+        .execute();
+    await touch(change, some);
+  }
+  return rows;
 }
 
 function requireNotFinal({ subject, kind, rows }: Target, action: StandingsRequest['action']): void {

@@ -1,11 +1,11 @@
 import type { AlertsRaised } from '../alerts/alerts.ts';
-import { type Issuance, issuerEndsSoonMs } from '../issuance/issuance.ts';
+import type { Issuance } from '../issuance/issuance.ts';
 import type { Store } from '../storage/storage.ts';
 import { type System, timestamp } from '../telemetry/telemetry.ts';
 
 interface Parts {
   store: Store;
-  issuance: Pick<Issuance, 'issuers'>;
+  issuance: Pick<Issuance, 'issuers' | 'lifetimes'>;
   alerts: AlertsRaised;
   system: Pick<System, 'now'>;
 }
@@ -15,7 +15,7 @@ export async function lookAtEnds({ store, issuance, alerts, system }: Parts): Pr
   const now = system.now();
   await store.change(async (db) => {
     for (const { fingerprint: key, name, role, state, notAfter } of issuance.issuers()) {
-      if (state !== 'issuing' || now + issuerEndsSoonMs < notAfter || notAfter <= now) {
+      if (state !== 'issuing' || now + issuance.lifetimes.endsSoonMs < notAfter || notAfter <= now) {
         await alerts.settle(db, 'issuer_ending', key, now);
         continue;
       }

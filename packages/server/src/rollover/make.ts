@@ -1,9 +1,11 @@
 /** What comes: keys under names that there never were, and certificates, or the request for them. */
+import assert from 'node:assert/strict';
 import type { KeyAlgorithm, RolloverRequest } from '@portcullis/contract';
 import { FleetName, PortcullisError } from '@portcullis/contract';
 import {
   askRoot,
   type FleetIssuer,
+  type Lifetimes,
   makeRoot,
   type NamedIssuer,
   parseRootAnswer,
@@ -58,26 +60,34 @@ export async function comingFor(
 
 /** Where the root's key is here. `by`: the root that signs, unless another one comes. */
 export async function makeHere(
-  parts: MakeParts,
+  parts: MakeParts & { lifetimes: Lifetimes },
   { algorithm, ...coming }: Coming & { algorithm: KeyAlgorithm },
   by: FleetIssuer | undefined,
 ): Promise<Row[]> {
-  const { keys, system, revocationUrl: publicUrl } = parts;
+  const { keys, system, lifetimes, revocationUrl: publicUrl } = parts;
   const fleet = FleetName.parse(parts.fleet);
-  const root = coming.root ? await makeRoot({ keys, system, fleet, algorithm, as: coming.root }) : rootOf(by);
+  const root = coming.root
+    ? await makeRoot({ keys, system, fleet, algorithm, as: coming.root, lifetimes })
+    : await rootOf(keys, by);
   const rows = coming.root ? [rowOf(coming.root.key, 'root', root.certificate, system)] : [];
   for (const { key, role, name: subject } of coming.issuers) {
     const { publicKey } = await keys.create(key, algorithm);
-    rows.push(rowOf(key, role, await signIssuer(root, { subject, publicKey, publicUrl }, system), system));
+    const certificate = await signIssuer(root, { subject, publicKey, publicUrl }, system, lifetimes);
+    rows.push(rowOf(key, role, certificate, system));
   }
   return rows;
 }
 
-function rootOf(issuer: FleetIssuer | undefined): Root {
-  const { name, certificate, signer, notBefore, notAfter } = issuer ?? {};
-  if (!name || !certificate || !signer || !notBefore || !notAfter)
-    throw new PortcullisError('key_unusable', "the root's key is not here; ask it by a file (--elsewhere)");
-  return { name, certificate, signer, notBefore, notAfter };
+/** Where its key was not to be opened, the second try says why. @throws {PortcullisError} `key_unusable` */
+async function rootOf(keys: Keys, issuer: FleetIssuer | undefined): Promise<Root> {
+  assert(issuer, 'a fleet has a root');
+  const signer = issuer.signer ?? (await keys.open(issuer.key).catch(rootIsAway));
+  return { ...issuer, signer };
+}
+
+function rootIsAway(cause: Error): never {
+  const words = `the root's key is not here (${cause.message}); ask it by a file (--elsewhere)`;
+  throw new PortcullisError('key_unusable', words, { cause });
 }
 
 const rowOf = (key: string, role: Row['role'], der: Buffer, system: System): Row => ({

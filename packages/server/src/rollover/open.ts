@@ -1,14 +1,26 @@
-import { PortcullisError, type RolloverRequest, type RolloverStarted, type RolloverView } from '@portcullis/contract';
-import type { AlertsRaised } from '../alerts/alerts.ts';
-import { type FleetIssuer, type Issuance, serverLifetimeMs } from '../issuance/issuance.ts';
-import type { By, Journal } from '../journal/journal.ts';
-import type { Store, Writer } from '../storage/storage.ts';
-import { type Log, timestamp } from '../telemetry/telemetry.ts';
-import { belowIssuers, isAbove, lackingBundle, lackingProcesses, olderTokens } from './counts.ts';
-import { lookAtEnds } from './ends.ts';
-import { HeldBundles } from './held-bundles.ts';
-import { askElsewhere, type Coming, comingFor, type MakeParts, makeHere, takeElsewhere } from './make.ts';
 import {
+  PortcullisError,
+  type RolloverRequest,
+  type RolloverStarted,
+  type RolloverStep,
+  type RolloverView,
+  type Those,
+} from '@portcullis/contract';
+import type { Issuance } from '../issuance/issuance.ts';
+import type { By, Journal } from '../journal/journal.ts';
+import type { Writer } from '../storage/storage.ts';
+import type { Log } from '../telemetry/telemetry.ts';
+import { isByItself, markByItself } from './by-itself.ts';
+import { lostProcesses } from './counts.ts';
+import { lookAtEnds } from './ends.ts';
+import type { FillParts } from './fill.ts';
+import { GoingBy } from './going-by.ts';
+import { HeldBundles } from './held-bundles.ts';
+import { lookAtListEnds } from './list-ends.ts';
+import { askElsewhere, type Coming, comingFor, type MakeParts, makeHere, takeElsewhere } from './make.ts';
+import { type Minding, NextIssuer } from './next-issuer.ts';
+import {
+  bundleDueIn,
   isUnderWay,
   keysIn,
   leaving,
@@ -16,45 +28,82 @@ import {
   notReady,
   type Phase,
   type Row,
-  requireNobody,
-  roleIn,
   setState,
+  shownPhase,
+  takeBack,
   underWay,
   underWayIn,
 } from './phases.ts';
 import type { Rollovers } from './promises.ts';
+import { requireNobody, requireRoom, requireStays } from './refusals.ts';
+import { Views } from './views.ts';
 
-export interface RolloverParts extends MakeParts {
-  store: Store;
+export interface RolloverParts extends MakeParts, FillParts {
+  system: MakeParts['system'];
   journal: Pick<Journal, 'note'>;
   issuance: Issuance;
-  alerts: AlertsRaised;
   log: Log;
 }
 
+type Asked = Pick<RolloverStep, 'force' | 'without'>;
+
 const lookEveryMs = 3_600_000;
+/** What was signed is on record by then, and counts. */
+const onRecordMs = 1_000;
 const listedMax = 20;
-const none = { count: 0, named: [] };
+const itself: By = { actor: 'authority' };
 
 /** One step at a time; what is stored is read anew by all who go by it before the step resolves. */
 export async function openRollovers(parts: RolloverParts): Promise<Rollovers> {
   const held = await HeldBundles.read(parts);
-  return new FleetRollovers(parts, held);
+  const rollovers = new FleetRollovers(parts, held);
+  await rollovers.reload();
+  return rollovers;
 }
 
 class FleetRollovers implements Rollovers {
   readonly #parts: RolloverParts;
   readonly #held: HeldBundles;
+  readonly #views: Views;
+  readonly #next: NextIssuer;
+  readonly #going: GoingBy;
   readonly #looking: NodeJS.Timeout;
+  readonly #stopListening: () => void;
   #turn: Promise<unknown> = Promise.resolve();
   #quiet: Promise<void> = Promise.resolve();
   #stopped = false;
+  #bundleDue: number | undefined;
+  #again: NodeJS.Timeout | undefined;
 
   constructor(parts: RolloverParts, held: HeldBundles) {
     this.#parts = parts;
     this.#held = held;
-    this.#looking = setInterval(() => this.#lookSoon(), lookEveryMs).unref();
-    this.#lookSoon();
+    this.#views = new Views(parts);
+    this.#going = new GoingBy({ read: () => this.reload(), inTurn: (work) => this.#inTurn(work), log: parts.log });
+    this.#next = new NextIssuer(parts, {
+      make: async (reason) => {
+        await this.#start({ ...itself, reason }, { what: 'device', beside: true }, true);
+      },
+      advance: async (id, phase) => {
+        await this.#advance(itself, {}, { id, phase });
+      },
+      isWanted: () => !this.#stopped,
+      lookAgain: () => this.#lookAgain(),
+    });
+    this.#looking = setInterval(() => this.#soon(() => this.look()), lookEveryMs).unref();
+    this.#stopListening = parts.issuance.onIssued(() => this.#next.issued());
+    this.#soon(() => this.#lookAtEnds());
+  }
+
+  get bundleDue(): number | undefined {
+    return this.#bundleDue;
+  }
+
+  /** What goes by a step that is on disk. */
+  async reload(): Promise<void> {
+    const { store, issuance } = this.#parts;
+    await issuance.reload();
+    this.#bundleDue = bundleDueIn(await store.read(underWayIn), issuance.bundle.version);
   }
 
   async list() {
@@ -62,29 +111,44 @@ class FleetRollovers implements Rollovers {
       db.selectFrom('rollovers').selectAll().orderBy('id', 'desc').limit(listedMax).execute(),
     );
     const items: RolloverView[] = [];
-    for (const row of rows) items.push(await this.#viewOf(row));
-    return { bundle: this.#parts.issuance.bundle.version, items };
+    for (const row of rows) items.push(await this.#views.of(row));
+    return { bundle: this.#parts.issuance.bundle.version, issuers: await this.#views.issuersNow(), items };
   }
 
-  start(by: By, { what, elsewhere, keys }: Omit<RolloverRequest, 'reason'>): Promise<RolloverStarted> {
+  makesNext(minding: Minding): void {
+    this.#next.minds(minding);
+    this.#soon(() => this.#next.look());
+  }
+
+  start(by: By, request: Omit<RolloverRequest, 'reason'>): Promise<RolloverStarted> {
+    return this.#start(by, request, false);
+  }
+
+  #start(
+    by: By,
+    { what, beside, elsewhere, keys }: Omit<RolloverRequest, 'reason'>,
+    byItself: boolean,
+  ): Promise<RolloverStarted> {
     return this.#inTurn(async () => {
       const { store, issuance, system } = this.#parts;
       const known = await store.read((db) => db.selectFrom('rollovers').selectAll().execute());
       const running = known.find(isUnderWay);
-      if (running) throw underWay(running);
+      const givesWay = running && !beside && (await this.#givesWay(running)) ? running : undefined;
+      if (running && !givesWay) throw underWay(running);
       // The root's key may have been brought for this.
       await issuance.reload();
       const issuers = issuance.issuers();
       const taken = new Set([...issuers.map(({ key }) => key), ...known.flatMap(({ comes }) => keysIn(comes))]);
       const coming = await comingFor(this.#parts, what, taken);
+      requireRoom(issuers, coming.issuers.length + (coming.root ? 1 : 0), system.now());
       const root = issuers.findLast(({ role, state }) => role === 'root' && state === 'issuing');
-      const goes = leaving(issuers, what);
-      const leaves = goes.map(({ key }) => key);
-      const issuing = goes.find(({ signer }) => signer);
-      const algorithm = keys ?? issuing?.signer?.keyAlgorithm ?? 'p-256';
+      const present = leaving(issuers, what);
+      const leaves = beside ? [] : present.map(({ key }) => key);
+      const [same = 'p-256'] = present.flatMap(({ signer }) => signer?.keyAlgorithm ?? []);
+      const algorithm = keys ?? same;
       const wanted = { ...coming, algorithm };
       const request = elsewhere ? await askElsewhere(this.#parts, wanted) : undefined;
-      const made = request ? [] : await makeHere(this.#parts, wanted, root);
+      const made = request ? [] : await makeHere({ ...this.#parts, lifetimes: issuance.lifetimes }, wanted, root);
       const comes = [...(coming.root ? [coming.root.key] : []), ...coming.issuers.map(({ key }) => key)];
       const at = system.now();
       const row: Omit<Row, 'id' | 'bundle'> = {
@@ -100,9 +164,13 @@ class FleetRollovers implements Rollovers {
       const entry = {
         ...by,
         action: 'rollovers.start',
-        body: { what, leaves, comes, elsewhere: request !== undefined },
+        body: {
+          ...{ what, leaves, comes, elsewhere: request !== undefined },
+          ...(givesWay && { abandons: givesWay.id }),
+        },
       };
       const number = await this.#parts.journal.note(entry, async (db) => {
+        if (givesWay) await takeBack(db, givesWay, at);
         if (made.length > 0) await db.insertInto('issuers').values(made).execute();
         const bundle = made.length > 0 ? await nextBundle(db, at) : 0;
         const { id } = await db
@@ -110,11 +178,18 @@ class FleetRollovers implements Rollovers {
           .values({ ...row, id: known.length + 1, bundle })
           .returning('id')
           .executeTakeFirstOrThrow();
+        if (byItself) await markByItself(db, id);
         return id;
       });
-      await issuance.reload();
+      await this.#going.step(entry.action);
       return { rollover: await this.#view(number), ...(request && { request }) };
     });
+  }
+
+  /** What came by itself and signed nothing yet stands in nobody's way. */
+  async #givesWay({ id, phase }: Row): Promise<boolean> {
+    const isIdle = phase === 'prepared' || phase === 'trusted';
+    return isIdle && (await this.#parts.store.read((db) => isByItself(db, id)));
   }
 
   answer(by: By, text: string): Promise<RolloverView> {
@@ -129,31 +204,48 @@ class FleetRollovers implements Rollovers {
     });
   }
 
-  advance(by: By, { force = false }: { force?: boolean | undefined }): Promise<RolloverView> {
-    return this.#step(by, { action: 'rollovers.advance', from: ['prepared', 'trusted'], force }, async (row) => {
+  advance(by: By, asked: Asked): Promise<RolloverView> {
+    return this.#advance(by, asked);
+  }
+
+  #advance(by: By, asked: Asked, of?: Pick<Row, 'id' | 'phase'>): Promise<RolloverView> {
+    const from: Phase[] = ['prepared', 'trusted'];
+    return this.#step(by, { action: 'rollovers.advance', from, asked }, async (row) => {
+      if (of && (row.id !== of.id || row.phase !== of.phase)) throw notReady(row, from);
       if (row.phase === 'prepared') {
-        const { lacking } = await this.#viewOf(row);
-        if (!force) requireNobody(lacking, `do not hold version ${row.bundle} of the bundle`);
+        const { lacking } = await this.#views.of(row);
+        requireNobody(lacking, asked, `do not hold version ${row.bundle} of the bundle`);
         return async () => ({ phase: 'trusted' });
       }
+      await this.#requireKeys(row);
       return async (db, at) => {
         await setState(db, this.#issuersIn(row.leaves), 'ending');
         await setState(db, this.#issuersIn(row.comes), 'issuing');
         await nextBundle(db, at);
-        return { phase: 'issuing' };
+        // Beside others it is done: nobody goes.
+        return { phase: keysIn(row.leaves).length > 0 ? 'issuing' : 'retired' };
       };
     });
   }
 
-  retire(by: By, { force = false }: { force?: boolean | undefined }): Promise<RolloverView> {
-    return this.#step(by, { action: 'rollovers.retire', from: ['issuing'], force }, async (row) => {
-      const { lacking, below, tokens } = await this.#viewOf(row);
-      await this.#requireStays(by, row);
-      if (!force) {
-        requireNobody(below, 'have certificates of what would go');
-        requireNobody(lacking, `do not hold version ${row.bundle} of the bundle`);
-        requireNobody(tokens, 'have unused tokens from before it');
-      }
+  /** An authority that lacks the key of one that signs does not start. */
+  async #requireKeys(row: Row): Promise<void> {
+    // It may have been carried here.
+    await this.#parts.issuance.reload();
+    const [lacking] = this.#views.named(this.#issuersIn(row.comes)).filter(({ signer }) => !signer);
+    if (!lacking) return;
+    const words = `"${lacking.name}" can not sign here: its key "${lacking.key}" is not here; carry it from where it was made`;
+    throw new PortcullisError('key_unusable', words);
+  }
+
+  retire(by: By, asked: Asked): Promise<RolloverView> {
+    return this.#step(by, { action: 'rollovers.retire', from: ['issuing'], asked }, async (row) => {
+      const { lacking, below, tokens } = await this.#views.of(row);
+      if (row.what === 'root') await requireStays(this.#parts, by, this.#views.named(keysIn(row.leaves)));
+      // Below an issuer that goes nobody is lost who shows it, as gates and desks do: its root stays.
+      if (row.what === 'root' || !asked.force) requireNobody(below, asked, 'have certificates of what would go');
+      requireNobody(lacking, asked, `do not hold version ${row.bundle} of the bundle`);
+      if (!asked.force) requireNobody(tokens, asked, 'have unused tokens from before it');
       return async (db, at) => {
         if (row.what === 'issuer') {
           await setState(db, keysIn(row.leaves), 'retired');
@@ -168,55 +260,64 @@ class FleetRollovers implements Rollovers {
     });
   }
 
-  /** Nobody shuts the door behind which they stand: after it the authority lets in who is below the new root alone. */
-  async #requireStays({ actor: subject }: By, row: Row): Promise<void> {
-    const { store, system } = this.#parts;
-    if (row.what !== 'root') return;
-    const losing = this.#losing(this.#named(keysIn(row.leaves)));
-    if (await isAbove(store, losing, { subject, now: system.now() })) return;
-    const words = `"${subject}" would be lost itself, whose certificate is of what would go; "portcullis operator renew" comes first`;
-    throw new PortcullisError('rollover_loses', words);
+  lost(): Promise<Those> {
+    return lostProcesses(this.#parts);
   }
 
   abandon(by: By): Promise<RolloverView> {
     const from: Phase[] = ['asked', 'prepared', 'trusted'];
     return this.#step(by, { action: 'rollovers.abandon', from }, async (row) => async (db, at) => {
-      await setState(db, keysIn(row.comes), 'retired');
-      if (row.phase !== 'asked') await nextBundle(db, at);
+      await takeBack(db, row, at);
       return { phase: 'abandoned' };
     });
   }
 
-  heard(subject: string, version: number | undefined): void {
-    if (this.#held.heard(subject, version)) this.#lookSoon();
+  heard(subject: string, version: number | undefined, instance?: string): void {
+    if (this.#held.heard(subject, version, instance)) this.#soon(() => this.settled());
   }
 
   async settled(): Promise<void> {
     await this.#held.settled();
-    await this.look();
+    await this.#finish();
   }
 
   async look(): Promise<void> {
-    await this.#finish();
-    await lookAtEnds(this.#parts);
+    await this.#lookAtEnds();
+    await this.#next.look();
   }
 
-  #lookSoon(): void {
+  async #lookAtEnds(): Promise<void> {
+    await this.settled();
+    await lookAtEnds(this.#parts);
+    await lookAtListEnds(this.#parts);
+  }
+
+  #lookAgain(): void {
+    if (this.#stopped) return;
+    this.#again = setTimeout(() => this.#soon(() => this.#next.look()), onRecordMs).unref();
+  }
+
+  #soon(work: () => Promise<void>): void {
     this.#quiet = this.#quiet
-      .then(() => (this.#stopped ? undefined : this.settled()))
+      .then(() => (this.#stopped ? undefined : work()))
       .catch((error: unknown) => {
         this.#parts.log.error({ err: error }, "couldn't look at what issuers there are; trying again");
       });
   }
 
-  /** By itself: the server certificates below the old root were renewed, or ended. */
+  /** What goes on by itself does. */
   async #finish(): Promise<void> {
     const row = await this.#parts.store.read(underWayIn);
-    if (row?.phase !== 'retiring') return;
-    const ended = this.#parts.system.now() > row.changedAt + serverLifetimeMs;
-    if (!ended && (await this.#lackingOf(row)).count > 0) return;
-    const by = { actor: 'authority' };
-    await this.#step(by, { action: 'rollovers.retired', from: ['retiring'] }, async () => async (db, at) => {
+    if (row?.phase === 'retiring') await this.#finishRoot(row);
+    if (row && (await this.#next.goesOn(row))) await this.#next.look();
+  }
+
+  /** The server certificates below the old root were renewed, or ended. */
+  async #finishRoot(row: Row): Promise<void> {
+    const { system, issuance } = this.#parts;
+    const ended = system.now() > row.changedAt + issuance.lifetimes.serverMs;
+    if (!ended && (await this.#views.lackingOf(row)).count > 0) return;
+    await this.#step(itself, { action: 'rollovers.retired', from: ['retiring'] }, async () => async (db, at) => {
       await setState(db, keysIn(row.leaves), 'retired');
       await nextBundle(db, at);
       return { phase: 'retired' };
@@ -227,17 +328,16 @@ class FleetRollovers implements Rollovers {
 
   #step(
     by: By,
-    { action, from, force = false }: { action: string; from: readonly Phase[]; force?: boolean },
+    { action, from, asked = {} }: { action: string; from: readonly Phase[]; asked?: Asked },
     prepare: (row: Row) => Promise<(db: Writer, at: number) => Promise<Partial<Row> & { phase: Phase }>>,
   ): Promise<RolloverView> {
     return this.#inTurn(async () => {
-      const { store, journal, issuance, system } = this.#parts;
+      const { store, journal, system } = this.#parts;
       const row = await store.read(underWayIn);
       if (!row || !from.includes(row.phase)) throw notReady(row, from);
       const work = await prepare(row);
       const at = system.now();
-      const forced = force ? { force } : {};
-      const entry = { ...by, action, body: (phase: Phase) => ({ rollover: row.id, phase, ...forced }) };
+      const entry = { ...by, action, body: (phase: Phase) => ({ rollover: row.id, phase, ...asked }) };
       await journal.note(entry, async (db) => {
         const next = await work(db, at);
         await db
@@ -245,79 +345,38 @@ class FleetRollovers implements Rollovers {
           .set({ ...next, changedAt: at })
           .where('id', '=', row.id)
           .execute();
-        return next.phase;
+        return shownPhase({ ...row, ...next });
       });
-      await issuance.reload();
+      await this.#going.step(action);
       return this.#view(row.id);
     });
   }
 
   async #view(id: number): Promise<RolloverView> {
-    return this.#viewOf(
+    return this.#views.of(
       await this.#parts.store.read((db) =>
         db.selectFrom('rollovers').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),
       ),
     );
   }
 
-  async #viewOf(row: Row): Promise<RolloverView> {
-    const { store, system } = this.#parts;
-    const now = system.now();
-    const all = this.#named(keysIn(row.comes));
-    const counts = isUnderWay(row) && row.phase !== 'asked';
-    const bundle = await this.#bundleOf(row);
-    const leaves = this.#named(keysIn(row.leaves));
-    return {
-      number: row.id,
-      what: row.what === 'root' ? 'root' : roleIn(keysIn(row.comes)),
-      phase: row.phase,
-      startedAt: timestamp(row.startedAt),
-      changedAt: timestamp(row.changedAt),
-      leaves: leaves.map(({ name }) => name),
-      comes: all.length > 0 ? all.map(({ name }) => name) : keysIn(row.comes),
-      bundle: row.bundle,
-      lacking: counts ? await this.#lackingOf(row) : none,
-      below: counts ? await belowIssuers(store, this.#losing(leaves), now) : none,
-      tokens: counts && row.what === 'root' ? await olderTokens(store, bundle, now) : none,
-    };
-  }
-
-  /** Of an issuer gates and desks alone: everybody else is shown its certificate by who has one below it. */
-  async #lackingOf(row: Row) {
-    const { store, system } = this.#parts;
-    const everybody = row.what === 'root' && row.phase !== 'retiring';
-    return (everybody ? lackingBundle : lackingProcesses)(store, await this.#bundleOf(row), system.now());
-  }
-
-  async #bundleOf({ bundle: version }: Row) {
-    const row = await this.#parts.store.read((db) =>
-      db.selectFrom('bundles').selectAll().where('version', '=', version).executeTakeFirst(),
-    );
-    return row ?? { version, at: 0 };
-  }
-
-  /** Below a root that goes, those too that were retired before with certificates of theirs. */
-  #losing(leaves: readonly FleetIssuer[]): FleetIssuer[] {
-    const roots = leaves.filter(({ role }) => role === 'root').map(({ name }) => name);
-    const below = this.#parts.issuance.issuers().filter(({ issuer }) => roots.includes(issuer));
-    return [...new Set([...leaves, ...below])];
-  }
-
-  #named(keys: readonly string[]): FleetIssuer[] {
-    return this.#parts.issuance.issuers().filter(({ key }) => keys.includes(key));
-  }
-
   #issuersIn = (keys: string) =>
-    this.#named(keysIn(keys))
+    this.#views
+      .named(keysIn(keys))
       .filter(({ role }) => role !== 'root')
       .map(({ key }) => key);
   #rootsIn = (keys: string) =>
-    this.#named(keysIn(keys))
+    this.#views
+      .named(keysIn(keys))
       .filter(({ role }) => role === 'root')
       .map(({ key }) => key);
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const turn = this.#turn.catch(() => undefined).then(work);
+    const begun = async () => {
+      await this.#going.catchUp();
+      return work();
+    };
+    const turn = this.#turn.catch(() => undefined).then(begun);
     this.#turn = turn;
     return turn;
   }
@@ -325,6 +384,9 @@ class FleetRollovers implements Rollovers {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#looking);
+    this.#going.stop();
+    clearTimeout(this.#again);
+    this.#stopListening();
     await this.#quiet;
     await this.#held.settled();
     await this.#turn.catch(() => undefined);

@@ -1,4 +1,4 @@
-import { PortcullisError, type RolloverRequest, type Those } from '@portcullis/contract';
+import { PortcullisError, type RolloverRequest } from '@portcullis/contract';
 import { sql } from 'kysely';
 import type { FleetIssuer } from '../issuance/issuance.ts';
 import type { Reader, Schema, Writer } from '../storage/storage.ts';
@@ -13,6 +13,10 @@ export const underWayIn = (db: Reader): Promise<Row | undefined> =>
   db.selectFrom('rollovers').selectAll().where('phase', 'not in', over).executeTakeFirst();
 
 export const keysIn = (json: string) => JSON.parse(json) as string[];
+
+/** As it is told: where none goes, what comes issues at the end, and nothing retired. */
+export const shownPhase = ({ phase, leaves }: Pick<Row, 'phase' | 'leaves'>): Phase =>
+  phase === 'retired' && keysIn(leaves).length === 0 ? 'issuing' : phase;
 
 /** Of an issuer that comes, by the name of its key. */
 export const roleIn = (keys: readonly string[]) =>
@@ -39,15 +43,20 @@ export async function setState(db: Writer, keys: readonly string[], state: Fleet
   if (keys.length > 0) await db.updateTable('issuers').set({ state }).where('key', 'in', keys).execute();
 }
 
-const wordsMax = 5;
+/** Before it signed anything. */
+export async function takeBack(db: Writer, { id, phase, comes }: Row, at: number): Promise<void> {
+  await setState(db, keysIn(comes), 'retired');
+  await db.updateTable('rollovers').set({ phase: 'abandoned', changedAt: at }).where('id', '=', id).execute();
+  if (phase !== 'asked') await nextBundle(db, at);
+}
 
-/** @throws {PortcullisError} `rollover_loses`, which names them */
-export function requireNobody({ count, named }: Those, why: string): void {
-  if (count === 0) return;
-  const some = named.slice(0, wordsMax).map(({ subject }) => subject);
-  const more = count > some.length ? ` and ${count - some.length} more` : '';
-  const words = `${count} ${why}: ${some.join(', ')}${more}; "portcullis rollover status" names them, --force goes on without them`;
-  throw new PortcullisError('rollover_loses', words);
+/**
+ * The version of the bundle that devices should have by now: of a root first the one that brings it, and then, as of an issuer of theirs, the
+ * one from which on what they get is not of what goes. `now`: the version that there is.
+ */
+export function bundleDueIn(row: Row | undefined, now: number): number | undefined {
+  if (row?.phase === 'issuing') return row.what === 'root' || roleIn(keysIn(row.comes)) === 'device' ? now : undefined;
+  return row?.what === 'root' && (row.phase === 'prepared' || row.phase === 'trusted') ? row.bundle : undefined;
 }
 
 export const underWay = ({ id, phase }: Row) =>

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { AlertsQuery, PortcullisError } from '@portcullis/contract';
+import { AlertsQuery, PortcullisError, type SubjectId } from '@portcullis/contract';
 import { openRolledFleet } from '../../test/rolled-fleet.ts';
 import { answerRequest, type FleetIssuer, makeRoot, parseRootRequest } from '../issuance/issuance.ts';
 import { fileKeys } from '../keys/keys.ts';
@@ -40,7 +40,9 @@ test('another issuer is told to all, signs once gates and desks hold it, and the
   rollovers.heard('gate-1', 2);
   await rollovers.settled();
   assert.equal((await rollovers.advance(by, {})).phase, 'trusted');
+  assert.equal(rollovers.bundleDue, undefined, 'a renewal would bring a device nothing');
   assert.equal((await rollovers.advance(by, {})).phase, 'issuing');
+  assert.equal(rollovers.bundleDue, 3);
   assert.equal((await enrolled('truck-3')).issuer, 'fleet-1 device-2 issuer');
   assert.equal((await enrolled('truck-3', 'device', 'label')).issuer, 'fleet-1 device-2 issuer');
   await assert.rejects(rollovers.retire(by, {}), {
@@ -52,7 +54,47 @@ test('another issuer is told to all, signs once gates and desks hold it, and the
   const retired = await rollovers.retire(by, {});
   assert.equal(retired.phase, 'retired');
   assert.deepEqual(names(issuance.bundle.issuers), ['fleet-1 infrastructure issuer', 'fleet-1 device-2 issuer']);
-  assert.equal(issuance.bundle.version, 4);
+  assert.deepEqual([issuance.bundle.version, rollovers.bundleDue], [4, undefined]);
+});
+
+test('devices are to renew for a new root, and for who signs below it; for an issuer of infrastructure, or one beside, they are not', async (context) => {
+  const { rollovers, by } = await openRolledFleet(context);
+  const due = async (step: Promise<unknown>) => {
+    await step;
+    return rollovers.bundleDue;
+  };
+  const force = { force: true } as const;
+  assert.equal(await due(rollovers.start(by, { what: 'infrastructure' })), undefined);
+  for (const step of ['advance', 'advance', 'retire'] as const)
+    assert.equal(await due(rollovers[step](by, {})), undefined);
+  assert.equal(await due(rollovers.start(by, { what: 'device', beside: true })), undefined);
+  for (const step of ['advance', 'advance'] as const) assert.equal(await due(rollovers[step](by, {})), undefined);
+  const started = await rollovers.start(by, { what: 'root' });
+  assert.equal(rollovers.bundleDue, started.rollover.bundle);
+  assert.equal(await due(rollovers.advance(by, force)), started.rollover.bundle);
+  assert.equal(await due(rollovers.advance(by, force)), started.rollover.bundle + 1);
+});
+
+test('of two processes of one gate the one that lacks the bundle is told, until it holds it or is silent for a minute', async (context) => {
+  const { rollovers, enrolled, clock, by } = await openRolledFleet(context);
+  await enrolled('gate-1', 'gate');
+  clock.now += hour;
+  await rollovers.start(by, { what: 'device' });
+  const lacking = async () => {
+    await rollovers.settled();
+    return subjectsOf((await rollovers.list()).items[0]?.lacking as never);
+  };
+  const [one, two] = ['a'.repeat(32), 'b'.repeat(32)];
+  rollovers.heard('gate-1', 1, one);
+  rollovers.heard('gate-1', 2, two);
+  assert.deepEqual(await lacking(), ['gate-1'], 'the other one is behind');
+  rollovers.heard('gate-1', 2, one);
+  assert.deepEqual(await lacking(), []);
+  rollovers.heard('gate-1', 1, one);
+  assert.deepEqual(await lacking(), ['gate-1'], 'one that comes back with an older state is behind again');
+  clock.now += 60_001;
+  rollovers.heard('gate-1', 2, two);
+  assert.deepEqual(await lacking(), [], 'what is silent is over');
 });
 
 /** Leaf, issuer and root as a verifier has them: true where they are a chain (RFC 5280 §6.1) by these roots alone. */
@@ -108,7 +150,7 @@ test('another root is trusted once everybody holds it; servers stay below the ol
   await enrolled('truck-1');
   const { phase } = await rollovers.retire(by, {}).catch(async (error: Error) => {
     assert.match(error.message, /gate-1/, 'the label that the old one signed lives for two years');
-    return rollovers.retire(by, { force: true });
+    return rollovers.retire(by, { without: ['gate-1'] as SubjectId[] });
   });
   assert.equal(phase, 'retiring');
   assert.equal(names(issuance.bundle.roots).length, 2, 'gates still show what is below the old one');
@@ -124,10 +166,10 @@ test('another root is trusted once everybody holds it; servers stay below the ol
 
 test('where a gate is away the old root goes a day after it was retired: no server certificate below it is left', async (context) => {
   const { rollovers, issuance, enrolled, clock, by } = await rolledToIssuing(context);
-  await rollovers.advance(by, { force: true });
+  await rollovers.advance(by, { force: true, without: ['gate-1'] as SubjectId[] });
   await rollovers.advance(by, {});
   await enrolled('operator-1', 'operator');
-  await rollovers.retire(by, { force: true });
+  await rollovers.retire(by, { force: true, without: ['gate-1'] as SubjectId[] });
   await rollovers.settled();
   assert.equal(names(issuance.bundle.roots).length, 2);
   clock.now += day + 1_000;
@@ -137,12 +179,13 @@ test('where a gate is away the old root goes a day after it was retired: no serv
 
 test('what was prepared can be taken back until something is issued; its names are not used again', async (context) => {
   const { rollovers, issuance, by } = await rolledToIssuing(context);
-  await rollovers.advance(by, { force: true });
+  const without = ['gate-1'] as SubjectId[];
+  await rollovers.advance(by, { force: true, without });
   assert.equal((await rollovers.abandon(by)).phase, 'abandoned');
   assert.deepEqual(names(issuance.bundle.roots), ['fleet-1 root']);
   const { rollover } = await rollovers.start(by, { what: 'device' });
   assert.deepEqual(rollover.comes, ['fleet-1 device-3 issuer']);
-  await rollovers.advance(by, { force: true });
+  await rollovers.advance(by, { without });
   await rollovers.advance(by, {});
   await assert.rejects(rollovers.abandon(by), { code: 'rollover_not_ready' });
   await assert.rejects(rollovers.answer(by, '{}'), { code: 'rollover_not_ready' });
@@ -212,9 +255,78 @@ test('from a year before its end each issuer rings, and a fleet that follows iss
   }
 });
 
+test('the list of a root whose key is elsewhere rings a month before its end, until a later one is there', async (context) => {
+  const { rollovers, issuance, store, clock, alerts, directory } = await openRolledFleet(context);
+  const open = async () =>
+    (await alerts.list(AlertsQuery.parse({ kind: 'list_ending', open: '1' }))).items.map(({ detail }) => detail.name);
+  const until = async (nextUpdate: number) => {
+    const facts = { number: 1, thisUpdate: clock.now, nextUpdate, entries: 0, der: Buffer.alloc(0) };
+    await store.change((db) => db.deleteFrom('revocationLists').execute());
+    await store.change((db) =>
+      db
+        .insertInto('revocationLists')
+        .values(['root', 'issuer-device'].map((issuer) => ({ issuer, ...facts })))
+        .execute(),
+    );
+    await rollovers.look();
+  };
+  await until(clock.now + 365 * day);
+  clock.now += 340 * day;
+  await rollovers.look();
+  assert.deepEqual(await open(), [], 'each is made anew here');
+  rmSync(join(directory, 'keys', 'root.pem'));
+  await issuance.reload();
+  await rollovers.look();
+  assert.deepEqual(await open(), ['fleet-1 root']);
+  await until(clock.now + 365 * day);
+  assert.deepEqual(await open(), []);
+  clock.now += 330 * day;
+  await rollovers.look();
+  assert.deepEqual(await open(), []);
+});
+
 test('eleven years on, without another issuer, nothing is signed and no clock helps', async (context) => {
   const { issuance, enrolled, clock } = await openRolledFleet(context);
   clock.now += 11 * 365 * day;
   await assert.rejects(enrolled('truck-1'), { code: 'issuer_ended' });
   assert.equal(issuance.bundle.version, 1);
+});
+
+test('who slept past the end of its certificate is named for as long as it may still renew', async (context) => {
+  const { rollovers, issuance, enrolled, clock, by } = await openRolledFleet(context);
+  const { notAfter } = await enrolled('truck-1');
+  clock.now = notAfter + day;
+  const { rollover } = await rollovers.start(by, { what: 'root' });
+  assert.deepEqual(subjectsOf(rollover.lacking), ['truck-1']);
+  await assert.rejects(rollovers.advance(by, {}), { code: 'rollover_loses', message: /: truck-1;/ });
+  clock.now = notAfter + issuance.renewableMs('device') - 1;
+  assert.deepEqual(subjectsOf((await rollovers.list()).items[0]?.lacking as never), ['truck-1']);
+  clock.now += 1;
+  assert.deepEqual(subjectsOf((await rollovers.list()).items[0]?.lacking as never), []);
+  assert.equal((await rollovers.advance(by, {})).phase, 'trusted');
+});
+
+test('a step that is on record and can not be read anew says so, is tried again by itself, and the next step waits for it', async (context) => {
+  const { rollovers, issuance, by } = await openRolledFleet(context);
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  await rollovers.start(by, { what: 'device' });
+  await rollovers.advance(by, { force: true });
+  const { reload } = issuance;
+  let tries = 0;
+  issuance.reload = async () => {
+    // Before the step it is there.
+    if (++tries === 1) return reload();
+    throw new PortcullisError('key_unusable', 'the token is gone');
+  };
+  const said = /^"rollovers.advance" is done and on record, .*: the token is gone$/;
+  await assert.rejects(rollovers.advance(by, {}), { code: 'key_unusable', message: said });
+  assert.equal(issuance.bundle.version, 2, 'what is served is from before');
+  await assert.rejects(rollovers.retire(by, {}), { code: 'key_unusable' });
+  const tried = tries;
+  for (; tries === tried; context.mock.timers.tick(1_000)) await new Promise((resolve) => setImmediate(resolve));
+  issuance.reload = reload;
+  for (; issuance.bundle.version === 2; context.mock.timers.tick(1_000))
+    await new Promise((resolve) => setImmediate(resolve));
+  assert.equal((await rollovers.list()).items[0]?.phase, 'issuing');
+  assert.equal((await rollovers.retire(by, { force: true })).phase, 'retired');
 });

@@ -1,4 +1,3 @@
-import { createPublicKey } from 'node:crypto';
 import { type EstAnswer, PortcullisError } from '@portcullis/contract';
 import { fingerprintOf, type ParsedRequest, parseRequestAside, readCertificate } from '../../pki/pki.ts';
 import type { CertificateRow } from '../../revocation/revocation.ts';
@@ -50,6 +49,6 @@ function isVouchedFor(
 ): boolean {
   if (sha256Hex(publicKey) === present) return true;
   if (challengePassword === undefined) return false;
-  const key = createPublicKey({ key: readCertificate(leaf).publicKey, format: 'der', type: 'spki' });
+  const { key } = readCertificate(leaf);
   return signedBy(key, keyChangeBytes(fingerprint, publicKey), challengePassword);
 }

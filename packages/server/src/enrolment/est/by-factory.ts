@@ -22,29 +22,29 @@ export async function enrolByFactory(
   request: Buffer,
 ): Promise<string> {
   const { factory, presented } = await factoryOf(parts, chain);
-  const { fingerprint } = presented;
+  const { fingerprint, content } = presented;
   const subject = subjectOf(factory, presented);
   const kind = factory.kind as Kind;
   const attributes = attributesOf(factory, presented);
   const asked = { subject, kind, request, attributes };
   const permit = await permitted(parts, { ...asked, way: 'factory', est: true });
   const { keyHash } = permit;
-  const known = await parts.store.read((db) => repeated(parts, db, fingerprint, keyHash));
+  const known = await parts.store.read((db) => repeated(parts, db, presented, keyHash));
   if (known) return known.pem;
   await parts.store.read((db) => requireNew(db, subject));
   const signed = await parts.issuance.issue(permit);
-  const entry = { actor: subject, action: 'certificates.enrol' };
+  const entry = { actor: subject, action: 'certificates.enrol', together: true };
   const { pem } = await changeOnce<{ pem: string }>(parts.journal, entry, {
-    done: ({ db }) => repeated(parts, db, fingerprint, keyHash),
+    done: ({ db }) => repeated(parts, db, presented, keyHash),
     async work(change) {
       await requireNew(change.db, subject);
       await parts.attributes.ensure(change, { subject, kind, attributes });
       await parts.issuance.record(change, signed);
       await allowEst(change, subject);
-      const enrolment = { fingerprint, factory: factory.name, subject, publicKey: keyHash, issued: signed.fingerprint };
+      const enrolment = { fingerprint, content, factory: factory.name, subject, publicKey: keyHash };
       await change.db
         .insertInto('factoryEnrolments')
-        .values({ ...enrolment, at: change.at, approvedAt: null })
+        .values({ ...enrolment, issued: signed.fingerprint, at: change.at, approvedAt: null })
         .execute();
       change.about({ factory: factory.name, by: fingerprint });
       return signed;
@@ -67,18 +67,18 @@ async function factoryOf(
   throw refused('no factory of this fleet vouches for it; a token may, or the fleet’s own certificate renews');
 }
 
-/** Who was enrolled already, for this key; with another one it is refused for ever. */
+/** Who was enrolled already, for this key; with another one it is refused for ever, however the signature of the certificate is written. */
 async function repeated(
   { revocation }: EnrolmentParts,
   db: Reader,
-  fingerprint: string,
+  { fingerprint, others, content }: Presented,
   keyHash: string,
 ): Promise<{ pem: string } | undefined> {
-  const row = await db
-    .selectFrom('factoryEnrolments')
-    .selectAll()
-    .where('fingerprint', '=', fingerprint)
-    .executeTakeFirst();
+  const known = db.selectFrom('factoryEnrolments').selectAll();
+  const row =
+    (await known.where('content', '=', content).executeTakeFirst()) ??
+    // What an earlier release wrote has no content.
+    (await known.where('fingerprint', 'in', [fingerprint, ...others]).executeTakeFirst());
   if (!row) return undefined;
   const issued = row.publicKey === keyHash ? await revocation.find(row.issued, db) : undefined;
   if (issued?.standing !== 'valid')

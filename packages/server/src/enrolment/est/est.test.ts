@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
+import { ApprovalRequest } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { estFleet, leafIn, operator, vouched } from '../../../test/est-fleet.ts';
 import { requestWith, skip } from '../../../test/openssl-requests.ts';
@@ -119,6 +120,45 @@ test('a certificate for the same key is given at once, and its first use by EST 
   assert.notDeepEqual(third.der, second.der, 'the same bytes ask anew by a newer certificate');
 });
 
+test('a certificate that nobody used is given again in the first half of its life, and then another', async (context) => {
+  const { renew, standingOf, held, clock } = await device(context);
+  const request = makeRequest(held.key, 'truck-1');
+  const second = { key: held.key, der: leafIn(await renew(held, request)) };
+  clock.now += 14 * day;
+  assert.deepEqual(leafIn(await renew(held, request)), second.der, 'a lost answer is asked for again');
+  clock.now += 2 * day;
+  const third = { key: held.key, der: leafIn(await renew(held, request)) };
+  const left = Date.parse(new X509Certificate(third.der).validTo) - clock.now;
+  assert.ok(left > 29 * day, `${left / day} days`);
+  assert.deepEqual([await standingOf(held), await standingOf(second)], ['valid', 'superseded']);
+  assert.deepEqual(leafIn(await renew(held, request)), third.der, 'and that one again');
+});
+
+test('a reading that a gate admitted by the new certificate supersedes the one before, once, and of EST alone', async (context) => {
+  const { renew, standingOf, held, enrolment, journal, revocation, store, clock } = await device(context);
+  const gate = { actor: 'gate-1' };
+  const used = (...certificates: string[]) => enrolment.used(gate, { certificates } as never);
+  const request = makeRequest(held.key, 'truck-1');
+  const second = { key: held.key, der: leafIn(await renew(held, request)) };
+  const [first, next] = [fingerprintOf(held.der), fingerprintOf(second.der)];
+  assert.equal(await used(first, 'f'.repeat(64)), 0, 'an older one, and one that is not known, say nothing');
+  assert.deepEqual([await standingOf(held), await standingOf(second)], ['valid', 'valid']);
+  assert.equal(await used(next), 1);
+  assert.deepEqual([await standingOf(held), await standingOf(second)], ['superseded', 'valid']);
+  const { revision } = journal.head();
+  assert.equal(await used(next, first), 0, 'what is told again changes nothing');
+  assert.equal(journal.head().revision, revision);
+  assert.deepEqual(leafIn(await renew(held, request)), second.der, 'a lost answer is still asked for again');
+  clock.now += 2 * day;
+  const third = { key: held.key, der: leafIn(await renew(second, makeRequest(held.key, 'truck-1'))) };
+  const last = fingerprintOf(third.der);
+  await revocation.change(operator, { action: 'suspend', subjects: ['truck-1'] } as never);
+  assert.equal(await used(last), 0, 'nothing that is held is confirmed');
+  await revocation.change(operator, { action: 'resume', subjects: ['truck-1'] } as never);
+  await store.change((db) => db.deleteFrom('estSubjects').execute());
+  assert.equal(await used(last), 0, 'who does not speak EST confirms for himself');
+});
+
 test('a certificate for another key is given at once where the present key signed for it', {
   skip,
 }, async (context) => {
@@ -135,8 +175,15 @@ test('a desk that has only the word of a handshake gets no certificate for a key
 }, async (context) => {
   const { renew, held, enrolled, store } = await device(context);
   const other = await enrolled('truck-2');
-  const [key, another] = [makeKey(), makeKey()];
-  for (const challengePassword of [vouched(held, another), vouched({ ...other, der: held.der }, key), 'x', undefined]) {
+  const another = makeKey();
+  for (const wordOf of [
+    () => vouched(held, another),
+    (key: string) => vouched({ ...other, der: held.der }, key),
+    () => 'x',
+    () => undefined,
+  ]) {
+    const key = makeKey();
+    const challengePassword = wordOf(key);
     const request = requestWith({ key, ...(challengePassword !== undefined && { challengePassword }) });
     assert.deepEqual(await renew(held, request), { state: 'pending', isNew: true });
     assert.deepEqual(await renew(held, request), { state: 'pending', isNew: false });
@@ -145,34 +192,96 @@ test('a desk that has only the word of a handshake gets no certificate for a key
   assert.equal(length, 2);
 });
 
-test('what waits is answered once it is approved, and of one certificate no more than four wait', async (context) => {
+/** As `subject pending` shows it. */
+function keyIn(key: string): string {
+  return createHash('sha256').update(createPublicKey(key).export(spki)).digest('hex');
+}
+
+test('what waits is answered once its key is approved, also where the request was signed again', async (context) => {
   const { renew, held, est } = await device(context);
   const key = makeKey();
   const request = makeRequest(key, 'truck-1');
   assert.deepEqual(await renew(held, request), { state: 'pending', isNew: true });
+  assert.deepEqual(await renew(held, makeRequest(key, 'truck-1')), { state: 'pending', isNew: false });
   const { items } = await est.listPending({ limit: 10 });
   assert.deepEqual(
-    items.map(({ subject, what, factory }) => ({ subject, what, factory })),
-    [{ subject: 'truck-1', what: 'renewal', factory: null }],
+    items.map(({ subject, what, factory, key: asked }) => ({ subject, what, factory, asked })),
+    [{ subject: 'truck-1', what: 'renewal', factory: null, asked: keyIn(key) }],
   );
-  await est.approve(operator, { subjects: ['truck-1'] as never });
+  const approval = { subjects: ['truck-1'] as never, key: keyIn(key) };
+  assert.equal((await est.approve(operator, { ...approval, dryRun: true })).changed, 1);
+  await est.approve(operator, approval);
   const der = leafIn(await renew(held, request));
   assert.deepEqual(new X509Certificate(der).publicKey.export(spki), createPublicKey(key).export(spki));
-  await assert.rejects(est.approve(operator, { subjects: ['truck-1'] as never }), { code: 'nothing_pending' });
-  for (let asked = 0; asked < 6; asked++) await renew(held, makeRequest(makeKey(), 'truck-1'));
-  assert.equal((await est.listPending({ limit: 10 })).items.length, 4);
+  await assert.rejects(est.approve(operator, approval), { code: 'nothing_pending' });
+});
+
+test('a renewal is approved by its key alone: by its subject it is not, and neither is another key that waits', async (context) => {
+  const { renew, held, est } = await device(context);
+  const [planted, own] = [makeKey(), makeKey()];
+  for (const key of [planted, own]) await renew(held, makeRequest(key, 'truck-1'));
+  const subjects = ['truck-1'] as never;
+  assert.equal((await est.approve(operator, { subjects, dryRun: true })).changed, 0);
+  await assert.rejects(est.approve(operator, { subjects }), { code: 'nothing_pending', message: /by --key/ });
+  await assert.rejects(est.approve(operator, { subjects, key: 'f'.repeat(64) }), { code: 'nothing_pending' });
+  await est.approve(operator, { subjects, key: keyIn(own) });
+  assert.equal((await renew(held, makeRequest(planted, 'truck-1'))).state, 'pending');
+  assert.equal((await renew(held, makeRequest(own, 'truck-1'))).state, 'issued');
+  for (const wrong of [
+    { subjects: ['a', 'b'], key: keyIn(own) },
+    { subjects: ['a'], key: 'x' },
+  ])
+    assert.equal(ApprovalRequest.safeParse(wrong).success, false);
+});
+
+test('of one subject four renewals wait, for a week: a fifth is told to ask later, pushes none out, and is no entry', async (context) => {
+  const { renew, held, est, clock, journal } = await device(context);
+  const first = makeKey();
+  await renew(held, makeRequest(first, 'truck-1'));
+  for (let asked = 1; asked < 4; asked++) await renew(held, makeRequest(makeKey(), 'truck-1'));
+  const waiting = (await est.listPending({ limit: 10 })).items;
+  assert.equal(waiting.length, 4);
+  const { position } = journal.head();
+  const refused = { code: 'rate_limited', detail: { retryAfterSeconds: 3_600 } };
+  for (let asked = 0; asked < 3; asked++) await assert.rejects(renew(held, makeRequest(makeKey(), 'truck-1')), refused);
+  assert.deepEqual((await est.listPending({ limit: 10 })).items, waiting);
+  assert.equal(journal.head().position, position);
+  clock.now += 7 * day;
+  assert.deepEqual((await est.listPending({ limit: 10 })).items, []);
+  const approval = { subjects: ['truck-1'] as never, key: keyIn(first) };
+  await assert.rejects(est.approve(operator, approval), { code: 'nothing_pending' }, 'it ended');
+  assert.deepEqual(await renew(held, makeRequest(first, 'truck-1')), { state: 'pending', isNew: true });
+  assert.equal((await est.listPending({ limit: 10 })).items.length, 1);
+});
+
+test('what is too soon to be renewed does not wait to be approved, and later what waits is given once approved', async (context) => {
+  const { renew, held, est, clock } = await device(context);
+  const second = { key: held.key, der: leafIn(await renew(held, makeRequest(held.key, 'truck-1'))) };
+  clock.now += minute;
+  const request = makeRequest(makeKey(), 'truck-1');
+  await assert.rejects(renew(second, request), { code: 'renewal_too_soon' });
+  assert.deepEqual((await est.listPending({ limit: 10 })).items, []);
+  clock.now += 2 * day;
+  assert.deepEqual(await renew(second, request), { state: 'pending', isNew: true });
+  const [{ key } = assert.fail()] = (await est.listPending({ limit: 10 })).items;
+  await est.approve(operator, { subjects: ['truck-1'] as never, key });
+  assert.equal((await renew(second, request)).state, 'issued');
 });
 
 test('P9: what is suspended, revoked or of another kind renews nothing by EST, and neither does one that EST never knew', async (context) => {
   const { renew, held, revocation, enrolment, ask, token, standingOf } = await device(context);
   const refused = { code: 'renewal_refused' };
   const request = makeRequest(held.key, 'truck-1');
+  const waits = makeRequest(makeKey(), 'truck-1');
+  assert.equal((await renew(held, waits)).state, 'pending');
   const stand = (action: 'suspend' | 'resume' | 'revoke') =>
     revocation.change(operator, { action, subjects: ['truck-1'] } as never);
   await stand('suspend');
   await assert.rejects(renew(held, request), refused);
   await assert.rejects(renew(held, makeRequest(makeKey(), 'truck-1')), refused, 'and nothing waits');
+  await assert.rejects(renew(held, waits), refused, 'nor is what waited told to wait on');
   await stand('resume');
+  assert.equal((await renew(held, waits)).state, 'pending');
   const second = { key: held.key, der: leafIn(await renew(held, request)) };
   await stand('revoke');
   assert.equal(await standingOf(second), 'revoked');

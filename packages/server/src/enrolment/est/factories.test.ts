@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
-import { FactoryRequest } from '@portcullis/contract';
+import { der, FactoryRequest } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import { estFleet, leafIn, operator } from '../../../test/est-fleet.ts';
 import { Factory, type Made, skip } from '../../../test/factory.ts';
+import { DerReader, tags } from '../../pki/read-der.ts';
 
 async function withFactory(context: TestContext, factory: Factory, more: object = {}) {
   const fleet = await estFleet(context);
@@ -81,6 +82,36 @@ test('P9: a factory’s certificate enrols once: the same key is answered again,
   await assert.rejects(enrol([device]), refused);
 });
 
+test('P9: a factory’s certificate whose signature is written in the other way is the same one, also where an earlier release enrolled it', {
+  skip,
+}, async (context) => {
+  const factory = new Factory();
+  const { enrol, store, est } = await withFactory(context, factory, { serialBecomes: 'attribute' });
+  const [device, key] = [factory.device(), makeKey()];
+  const twin = { der: otherSignature(device.der) };
+  assert.notDeepEqual(twin.der, device.der);
+  assert.ok(new X509Certificate(twin.der).verify(new X509Certificate(factory.der).publicKey));
+  const first = await enrol([device], key);
+  await assert.rejects(enrol([twin]), { code: 'factory_refused' });
+  assert.deepEqual(await enrol([twin], key), first);
+  const { items } = await est.listPending({ limit: 10 });
+  assert.equal(items.length, 1);
+  await store.change((db) => db.updateTable('factoryEnrolments').set({ content: null }).execute());
+  await assert.rejects(enrol([device]), { code: 'factory_refused' }, 'by its fingerprint');
+  await assert.rejects(enrol([twin]), { code: 'factory_refused' }, 'by that of the other way');
+});
+
+/** Of a certificate that was signed on P-256: with n - s in the place of s. */
+function otherSignature(bytes: Buffer): Buffer {
+  const parts = new DerReader(bytes).within(tags.sequence);
+  const [signed, algorithm] = [parts.whole(tags.sequence), parts.whole(tags.sequence)];
+  const signature = new DerReader(parts.read(tags.bits).subarray(1)).within(tags.sequence);
+  const [r, s] = [signature.read(tags.integer), BigInt(`0x${signature.read(tags.integer).toString('hex')}`)];
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+  const other = Buffer.from((order - s).toString(16).padStart(64, '0'), 'hex');
+  return der.sequence(signed, algorithm, der.bitString(der.sequence(der.integerOf(r), der.integerOf(other))));
+}
+
 test('a factory’s certificate never names a subject that is there', { skip }, async (context) => {
   const factory = new Factory();
   const { enrol, enrolled } = await withFactory(context, factory);
@@ -140,9 +171,24 @@ test('what no factory vouches for enrols nothing', { skip }, async (context) => 
   assert.equal((await est.listFactories())[0]?.enrolled, 3);
 });
 
+test('of what is presented no signature is verified by a key that may not issue, or is too costly', {
+  skip,
+}, async (context) => {
+  const factory = new Factory();
+  const { enrol } = await withFactory(context, factory);
+  const maker = factory.device();
+  const made = factory.device({ by: maker });
+  const verify = context.mock.method(X509Certificate.prototype, 'verify');
+  await assert.rejects(enrol([made, maker]), { code: 'factory_refused' });
+  assert.equal(verify.mock.callCount(), 0);
+  await enrol([factory.device()]);
+  assert.equal(verify.mock.callCount(), 1);
+});
+
 test('a factory is added with authorities of its own, which may issue and are in force', { skip }, async (context) => {
   const factory = new Factory();
-  const { add, issuance } = await withFactory(context, factory);
+  const { add, issuance, store, est } = await withFactory(context, factory);
+  const { roots } = issuance.bundle;
   const malformed = { code: 'request_malformed' };
   await assert.rejects(add('maker', factory.certificate), { code: 'factory_exists' });
   await assert.rejects(add('one', ''), malformed);
@@ -150,6 +196,17 @@ test('a factory is added with authorities of its own, which may issue and are in
   await assert.rejects(add('one', issuance.bundle.roots), malformed);
   await assert.rejects(add('one', issuance.bundle.issuers), malformed);
   await assert.rejects(add('one', factory.certificate.repeat(9)), malformed);
+  const other = new Factory('Other');
+  const two = { code: 'request_malformed', message: /"Factory" is an authority of the factory "maker" already/ };
+  await assert.rejects(add('one', other.certificate + factory.certificate), two, 'under another name');
+  const weak = new Factory('Weak', undefined, { algorithm: 'rsa1024' });
+  await assert.rejects(add('one', weak.certificate), { code: 'request_malformed', message: /2048 to 8192 bits/ });
+  await store.change((db) => db.updateTable('issuers').set({ state: 'retired' }).where('role', '=', 'root').execute());
+  await issuance.reload();
+  assert.equal(issuance.bundle.roots, '');
+  await assert.rejects(add('one', roots), { code: 'request_malformed', message: /of this fleet, or was one/ });
+  await est.removeFactory(operator, 'maker');
+  await add('one', other.certificate + factory.certificate);
   assert.throws(() => FactoryRequest.parse({ name: 'A', authorities: factory.certificate }));
 });
 
@@ -163,4 +220,14 @@ test('P6: two devices that ask with one factory’s certificate at once become o
   assert.equal(settled.filter(({ status }) => status === 'fulfilled').length, 1);
   const { length } = await store.read((db) => db.selectFrom('certificates').select('fingerprint').execute());
   assert.equal(length, 1);
+});
+
+test('what a factory’s certificate enrols shares its flush with others', {
+  skip,
+}, async (context) => {
+  const factory = new Factory();
+  const { enrol, store } = await withFactory(context, factory);
+  const together = context.mock.method(store, 'changeTogether');
+  await enrol([factory.device()]);
+  assert.equal(together.mock.callCount(), 1);
 });

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { type FactoryRequest, type FactoryView, PortcullisError } from '@portcullis/contract';
+import { type FactoryRequest, type FactoryView, isStrongKey, PortcullisError } from '@portcullis/contract';
 import type { By } from '../../journal/journal.ts';
 import { fingerprintOf, fromPem, readCertificate } from '../../pki/pki.ts';
 import type { Schema } from '../../storage/storage.ts';
@@ -22,9 +22,10 @@ export async function addFactory(
   const body = { factory: name, kind, serialBecomes, into, authorities: fingerprints };
   const row = { name, kind, serialBecomes, into: JSON.stringify(into), authorities, addedAt: parts.system.now() };
   await parts.journal.note({ ...by, action: 'factories.add', body }, async (db) => {
-    const live = await db.selectFrom('factories').select('name').where('removed', '=', 0).execute();
+    const live = await db.selectFrom('factories').select(['name', 'authorities']).where('removed', '=', 0).execute();
     if (live.some((one) => one.name === name))
       throw new PortcullisError('factory_exists', `there is a factory "${name}"; remove it first to change it`);
+    requireOfNoOther(ders, live);
     if (live.length >= factoriesMax)
       throw new PortcullisError('request_malformed', `there are ${factoriesMax} factories, as many as may be`);
     await db
@@ -41,15 +42,32 @@ function requireAuthorities({ issuance, system }: EnrolmentParts, pem: string): 
   const ders = fromPem('CERTIFICATE', pem);
   if (ders.length === 0 || ders.length > authoritiesMax)
     throw wrong(`there are ${ders.length} certificates in it; there must be 1 to ${authoritiesMax}, in PEM`);
-  const own = fromPem('CERTIFICATE', issuance.bundle.roots + issuance.bundle.issuers);
-  const ownKeys = new Set(own.map((der) => readCertificate(der).publicKey.toString('hex')));
+  // Those that are retired too: what they signed is in devices.
+  const ownKeys = new Set(issuance.issuers().map(({ certificate }) => keyIn(certificate)));
   for (const der of ders) {
-    const { subject, publicKey, notAfter } = readCertificate(der);
+    const { subject, notAfter, key } = readCertificate(der);
     if (!new X509Certificate(der).ca) throw wrong(`"${subject}" may not issue certificates`);
     if (notAfter < system.now()) throw wrong(`"${subject}" ended ${timestamp(notAfter)}`);
-    if (ownKeys.has(publicKey.toString('hex'))) throw wrong(`"${subject}" is an authority of this fleet`);
+    if (ownKeys.has(keyIn(der))) throw wrong(`"${subject}" is an authority of this fleet, or was one`);
+    if (!isStrongKey(key)) throw wrong(`"${subject}" has a key that nothing is verified by: ${strongKeys}`);
   }
   return ders;
+}
+
+const strongKeys =
+  'it must be on P-256, P-384 or P-521, Ed25519, ML-DSA, or RSA with 2048 to 8192 bits and an odd exponent from 65537 to 2^32';
+
+const keyIn = (der: Uint8Array) => readCertificate(der).publicKey.toString('hex');
+
+/** What one thing is called would else depend on which of two factories is asked first. */
+function requireOfNoOther(ders: readonly Buffer[], others: readonly Pick<FactoryRow, 'name' | 'authorities'>[]): void {
+  const keys = new Set(ders.map(keyIn));
+  for (const { name, authorities } of others) {
+    const same = fromPem('CERTIFICATE', authorities).find((der) => keys.has(keyIn(der)));
+    if (!same) continue;
+    const is = `"${readCertificate(same).subject}" is an authority of the factory "${name}" already`;
+    throw wrong(`${is}; remove that one, or leave it out`);
+  }
 }
 
 const wrong = (why: string) => new PortcullisError('request_malformed', `authorities: ${why}`);

@@ -67,6 +67,13 @@ async function signs(signer: Signer): Promise<boolean> {
   return verify('sha256', Buffer.from('bytes'), key, await signer.sign(Buffer.from('bytes')));
 }
 
+function killModule(): void {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
+  const remote = children.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(module));
+  assert.equal(remote.length, 1);
+  process.kill(Number(remote[0]), 'SIGKILL');
+}
+
 if (!skip) {
   before(() => assert.ok(!missing, 'softhsm2, p11-kit and opensc are installed'));
 
@@ -169,13 +176,31 @@ test('a token that vanishes while it signs is told of, and signs again when it i
   assert.equal(tool(token, '--list-objects', '--type', 'privkey').match(/issuer-device/g)?.length, 1);
 });
 
+test('another token of the same label in its place signs nothing, and the right one signs once it is back', {
+  skip,
+}, async (context) => {
+  const token = makeToken();
+  let now = 0;
+  const signer = await keysIn({ token, monotonic: () => now }, (end) => context.after(end)).create('issuer-device');
+  renameSync(tokens, `${tokens}-away`);
+  mkdirSync(tokens);
+  // Its process began with the right one.
+  killModule();
+  makeToken(token);
+  await assert.rejects(signs(signer), {
+    code: 'key_unusable',
+    message: /has no EC key "issuer-device"; put the token/,
+  });
+  rmSync(tokens, { recursive: true });
+  renameSync(`${tokens}-away`, tokens);
+  now += 10_000;
+  assert.ok(await signs(signer));
+});
+
 test('a process of the module that is killed is followed by another, and its keys sign', { skip }, async (context) => {
   const token = makeToken();
   const signer = await keysIn({ token }, (end) => context.after(end)).create('issuer-device');
-  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
-  const remote = children.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(module));
-  assert.equal(remote.length, 1);
-  process.kill(Number(remote[0]), 'SIGKILL');
+  killModule();
   assert.ok(await signs(signer));
 });
 

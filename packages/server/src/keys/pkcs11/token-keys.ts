@@ -101,7 +101,8 @@ class Token {
       return await run(await this.#session);
     } catch (error) {
       if (error instanceof PinRefused) this.#refused = error;
-      if (mayPass(error) || error instanceof PinRefused) this.close();
+      // Also where a key is missing: another token may be in its place, which a module goes on with for as long as its session lives.
+      this.close();
       throw error;
     }
   }

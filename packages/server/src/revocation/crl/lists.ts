@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as aTurn } from 'node:timers/promises';
 import { sql } from 'kysely';
-import type { Journal } from '../../journal/journal.ts';
+import type { By, Journal } from '../../journal/journal.ts';
 import type { Signer } from '../../keys/keys.ts';
-import { makeList } from '../../pki/pki.ts';
-import type { Schema, Store } from '../../storage/storage.ts';
-import type { Log, System } from '../../telemetry/telemetry.ts';
+import { makeList, nextListNumber, readAuthority } from '../../pki/pki.ts';
+import type { Schema, Store, Writer } from '../../storage/storage.ts';
+import { type Log, type System, timestamp } from '../../telemetry/telemetry.ts';
+import { type ArchivedCut, archivedCut } from './archived-cut.ts';
+import { broughtList, entriesOn } from './brought-list.ts';
 
 /** Whose list it is. */
 export interface ListIssuer {
@@ -14,6 +16,10 @@ export interface ListIssuer {
   /** Common name. */
   name: string;
   role: 'device' | 'infrastructure' | 'root';
+  /** Its certificate in DER; the serial of that in hex, and the common name of who signed it. */
+  certificate: Buffer;
+  serial: string;
+  issuer: string;
   notAfter: number;
   /** Undefined: its key is not here, and nobody signs a list. */
   signer: Signer | undefined;
@@ -27,6 +33,10 @@ export interface Lists {
   current(): readonly RevocationList[];
   /** Of all of them together: another one where any of them is another. */
   readonly mark: string;
+  /** A desk gave out one of this number, and of no root. Where none here is so high the newest were lost, and others are made above it. */
+  given(number: number): void;
+  /** Takes a list of a root whose key is elsewhere. @throws {PortcullisError} `file_unusable` */
+  add(by: By, der: Buffer): Promise<RevocationList>;
   /** Resolves when what is on record by now is on the lists. */
   settled(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -34,7 +44,7 @@ export interface Lists {
 
 interface Parts {
   store: Store;
-  journal: Pick<Journal, 'onChange'>;
+  journal: Pick<Journal, 'onChange' | 'note'>;
   issuers(): readonly ListIssuer[];
   /** Called when there may be others. Returns how to stop. Not given: there never are. */
   onIssuers?(listener: () => void): () => void;
@@ -51,6 +61,8 @@ export const lifetimeMs = { device: day, infrastructure: day, root: 180 * day } 
 const debounceMs = 1_000;
 const lookMs = 60_000;
 const retryMs = 10_000;
+/** A desk's word raises numbers to no more than what this clock, if it was ahead by so much, would have given. */
+const aheadMsMax = 20 * 366 * day;
 /** Of a long list, in one turn of the loop. */
 const rowsInATurn = 5_000;
 
@@ -67,7 +79,14 @@ export async function openLists(parts: Parts): Promise<Lists> {
 class KeptLists implements Lists {
   readonly #parts: Parts;
   readonly #current = new Map<string, RevocationList>();
+  /** Those of whom was told that they have no list. */
+  readonly #told = new Set<string>();
   #dirty = true;
+  /** Lists of higher numbers were given out than are here: each that is not above this is made anew. */
+  #lostUpTo = 0;
+  #archived: readonly ArchivedCut[] = [];
+  /** At the last look: where the clock is before that, what it archived meanwhile may not have ended. */
+  #lookedAt = Number.POSITIVE_INFINITY;
   #running: Promise<void> = Promise.resolve();
   #isRunning = false;
   #stopped = false;
@@ -117,10 +136,50 @@ class KeptLists implements Lists {
     await this.#running;
   }
 
+  given(number: number): void {
+    const { system, log } = this.#parts;
+    const known = this.#highest();
+    if (number <= known || number > Math.floor((system.now() + aheadMsMax) / 1_000)) return;
+    log.warn(
+      { number, known },
+      'a desk gave out a list of a higher number than any here; those that are made go on after it',
+    );
+    this.#lostUpTo = number;
+    this.#changed();
+  }
+
+  /** Issuers count together, so that one number says how far all of them are; a root counts alone: its lists may come from elsewhere. */
+  #highest(): number {
+    const issuers = this.#parts.issuers().filter(({ role }) => role !== 'root');
+    return Math.max(this.#lostUpTo, ...issuers.map(({ key }) => this.#current.get(key)?.number ?? 0));
+  }
+
+  async add(by: By, der: Buffer): Promise<RevocationList> {
+    // One at a time makes or takes a list: numbers rise.
+    while (this.#isRunning) await this.#running;
+    const taking = this.#take(by, der);
+    this.#hold(taking.then(() => undefined).catch(() => undefined));
+    return taking;
+  }
+
+  async #take(by: By, der: Buffer): Promise<RevocationList> {
+    const { journal, issuers, system } = this.#parts;
+    const known = { issuers: issuers(), before: (key: string) => this.#current.get(key), now: system.now() };
+    const row = broughtList(der, known);
+    const { issuer, number, nextUpdate, entries } = row;
+    const body = { issuer, number, nextUpdate: timestamp(nextUpdate), entries };
+    await journal.note({ ...by, action: 'revocation_lists.add', body }, (db) => store(db, row));
+    this.#current.set(issuer, row);
+    return row;
+  }
+
   #wake(): void {
-    if (this.#stopped || this.#isRunning) return;
+    if (!this.#stopped && !this.#isRunning) this.#hold(this.#run());
+  }
+
+  #hold(work: Promise<void>): void {
     this.#isRunning = true;
-    this.#running = this.#run().finally(() => {
+    this.#running = work.finally(() => {
       this.#isRunning = false;
       // What changed meanwhile, if its wake-up came meanwhile too; after a failure a later one is set.
       if (this.#dirty && !this.#soon) this.#wake();
@@ -128,6 +187,15 @@ class KeptLists implements Lists {
   }
 
   async #run(): Promise<void> {
+    const { store, system, log } = this.#parts;
+    const now = system.now();
+    try {
+      if (now < this.#lookedAt) this.#archived = await archivedCut(store, now);
+      this.#lookedAt = now;
+    } catch (error) {
+      log.error({ err: error }, "couldn't read what is archived, for lists of revoked certificates; trying again");
+      return this.#changed(retryMs);
+    }
     const dirty = this.#dirty;
     this.#dirty = false;
     for (const issuer of this.#parts.issuers()) {
@@ -153,38 +221,43 @@ class KeptLists implements Lists {
   }
 
   async #remake(issuer: ListIssuer): Promise<void> {
-    const { signer, key, name, role, notAfter } = issuer;
+    const { signer, key, name, role, notAfter, certificate: issuerCertificate } = issuer;
     const now = this.#parts.system.now();
     // Of who ended nothing holds any more that a list could be about.
-    if (!signer || now >= notAfter) return;
+    if (!signer || now >= notAfter || !this.#mayRevoke(issuer)) return;
     const before = this.#current.get(key);
-    const entries = await this.#entriesOf(name, before?.thisUpdate ?? now);
-    if (before && !this.#isDue(issuer) && isOf(before, entries)) return;
+    const stands = before && role === 'root' ? entriesOn(before) : [];
+    const entries = await this.#entriesOf(name, { since: Math.min(before?.thisUpdate ?? now, now), stands });
+    const isLost = role !== 'root' && (before?.number ?? 0) <= this.#lostUpTo;
+    if (before && !isLost && !this.#isDue(issuer) && isOf(before, entries)) return;
     const times = {
       thisUpdate: now - backdateMs,
       nextUpdate: Math.min(now + lifetimeMs[role], notAfter),
     };
-    const number = (before?.number ?? 0) + 1;
-    const issuerPublicKey = signer.publicKey;
-    const der = await makeList({ issuer: name, issuerPublicKey, number, ...times, entries: entries.list }, signer);
+    const number = nextListNumber(role === 'root' ? (before?.number ?? 0) : this.#highest(), now);
+    const der = await makeList({ issuerCertificate, number, ...times, entries: entries.list }, signer);
     const row = { issuer: key, number, der, ...times, entries: entries.list.length };
     // On disk before anybody has it: a number is never given twice.
-    await this.#parts.store.change((db) =>
-      db
-        .insertInto('revocationLists')
-        .values(row)
-        .onConflict((conflict) => conflict.column('issuer').doUpdateSet(row))
-        .execute(),
-    );
+    await this.#parts.store.change((db) => store(db, row));
     this.#current.set(key, row);
     digests.set(row, entries.digest);
   }
 
+  /** Of a root that was brought: where its key usage has no cRLSign, verifiers refuse what it signs (RFC 5280 §4.2.1.3, §6.3.3 f). */
+  #mayRevoke({ key, name, role, certificate }: ListIssuer): boolean {
+    if (role !== 'root' || readAuthority(certificate).mayRevoke !== false) return true;
+    if (!this.#told.has(key))
+      this.#parts.log.warn({ issuer: key }, `"${name}" may not sign lists (key usage: cRLSign): it has none`);
+    this.#told.add(key);
+    return false;
+  }
+
   /**
    * What ended before the list before this one is left out: it stood on one after its end (RFC 5280 §3.3). All that is asked for stands in
-   * the index of those that are cut, and nothing else is read; the issuer of a key credential is its form, and no issuer here.
+   * the index of those that are cut, and nothing else is read; the issuer of a key credential is its form, and no issuer here. `stands`: what a
+   * root revoked elsewhere, of which no record is here.
    */
-  async #entriesOf(issuer: string, since: number): Promise<Entries> {
+  async #entriesOf(issuer: string, { since, stands }: { since: number; stands: Stood[] }): Promise<Entries> {
     const rows = await this.#parts.store.read((db) =>
       db
         .selectFrom('certificates')
@@ -196,7 +269,8 @@ class KeptLists implements Lists {
     );
     const list: Entries['list'] = [];
     const hash = createHash('sha256');
-    const sorted = rows.toSorted((one, other) => (one.serial < other.serial ? -1 : 1));
+    const archived = this.#archived.filter((one) => one.issuer === issuer && one.notAfter >= since);
+    const sorted = [...rows, ...archived, ...stands].toSorted((one, other) => (one.serial < other.serial ? -1 : 1));
     for (const [index, { serial, changedAt }] of sorted.entries()) {
       list.push({ serial: Buffer.from(serial, 'hex'), revokedAt: changedAt });
       hash.update(`${serial} ${changedAt}\n`);
@@ -213,6 +287,13 @@ class KeptLists implements Lists {
     clearInterval(this.#looking);
     await this.#running;
   }
+}
+
+type Stood = { serial: string; changedAt: number };
+
+async function store(db: Writer, row: RevocationList): Promise<void> {
+  const inserted = db.insertInto('revocationLists').values(row);
+  await inserted.onConflict((conflict) => conflict.column('issuer').doUpdateSet(row)).execute();
 }
 
 interface Entries {
