@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { failures, PortcullisError, type Problem, problemMediaType } from '@portcullis/contract';
+import { throwAwayBody } from '../bounds/bounds.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 
 export interface Told {
@@ -36,12 +37,15 @@ export class Answering {
       const length = status === 304 ? {} : { 'content-length': Buffer.byteLength(body) };
       response.writeHead(status, { ...headers, ...length }).end(body);
     } catch (error) {
-      this.#refuse(response, error);
+      this.#refuse(request, response, error);
     }
   }
 
-  /** A connection whose request was refused before it was read to its end goes no further. */
-  #refuse(response: ServerResponse, error: unknown): void {
+  /**
+   * A connection whose request was refused goes no further. What is still on its way is read on for nothing, as far as that goes: a connection that ends
+   * over unread bytes is reset, and takes the answer along.
+   */
+  #refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     this.#refused++;
     if (response.destroyed) return;
     const known = error instanceof PortcullisError ? error : new PortcullisError('internal', failures.internal.title);
@@ -57,7 +61,14 @@ export class Answering {
       connection: 'close',
       ...(retry && { 'retry-after': '1' }),
       ...(known.code === 'method_not_allowed' && { allow: known.detail.allow as string }),
+      // RFC 9110 §15.5.16: what is taken is said.
+      ...(known.code === 'media_type_unsupported' && { accept: known.detail.accept as string }),
     });
-    response.end(body);
+    if (request.complete) {
+      response.end(body);
+      return;
+    }
+    response.write(body);
+    throwAwayBody(request, response);
   }
 }

@@ -6,5 +6,6 @@
  * - What is nothing to relay costs the authority nothing.
  * Refuses to know: who may have what.
  */
-export { openDesk } from './open.ts';
+export { openDesk, positionIn } from './open.ts';
+export { acceptRestore } from './position.ts';
 export type { Desk, DeskSettings } from './promises.ts';

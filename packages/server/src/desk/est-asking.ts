@@ -1,7 +1,14 @@
 import { EstAnswer, EstBodies, type EstRequest, PortcullisError } from '@portcullis/contract';
 import { type Link, parseAnswer, problemOf } from '@portcullis/device';
 import type { Told } from './answering.ts';
+import type { Refusal } from './est-refusals.ts';
 import { requireTaken } from './relay.ts';
+
+/** What the authority refuses: why, and as it says it itself. */
+export interface EstRefused {
+  refusal: Refusal;
+  told: Told;
+}
 
 interface Way {
   authority: string;
@@ -24,7 +31,7 @@ export class EstAsking {
   }
 
   /** @throws {PortcullisError} `authority_unreachable` */
-  async ask(from: string, asked: EstRequest): Promise<EstAnswer | Told> {
+  async ask(from: string, asked: EstRequest): Promise<EstAnswer | EstRefused> {
     const { authority, link, relayMs: timeoutMs } = this.#way;
     const url = `${authority}/v1/desk/est`;
     const body = JSON.stringify({ from, asked });
@@ -36,12 +43,10 @@ export class EstAsking {
     requireTaken(answer);
     if (answer.status === 200) return EstAnswer.parse(parseAnswer(answer));
     const { code, message } = problemOf(answer);
-    // RFC 7235 §2.1: another secret may do. Whatever else is refused stays so with any.
-    if (code === 'token_refused') return { status: 401, headers: {}, body: message };
     const retryAfter = answer.headers['retry-after'];
     const type = answer.headers['content-type'] ?? 'application/problem+json';
     const headers = { 'content-type': type, ...(retryAfter !== undefined && { 'retry-after': retryAfter }) };
-    return { status: answer.status, headers, body: answer.body };
+    return { refusal: { code, message }, told: { status: answer.status, headers, body: answer.body } };
   }
 
   /** As the authority last said; older ones are better than none while it can not be reached. @throws {PortcullisError} `authority_unreachable` */

@@ -1,18 +1,21 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
-import { type EstAnswer, type EstBodies, type EstRequest, PortcullisError } from '@portcullis/contract';
+import { type EstAnswer, type EstBodies, type EstRequest, failures, PortcullisError } from '@portcullis/contract';
 import type { System } from '../telemetry/telemetry.ts';
 import type { Told } from './answering.ts';
-import { pathOf, requireMethod } from './front.ts';
+import type { EstRefused } from './est-asking.ts';
+import type { EstRefusals } from './est-refusals.ts';
+import { pathOf, requireMethod, requireType } from './front.ts';
 import { bodyOf, type Relaying } from './relaying.ts';
 
 interface Parts {
   relaying: Pick<Relaying, 'taken'>;
   /** @throws {PortcullisError} `authority_unreachable` */
-  ask(from: string, asked: EstRequest): Promise<EstAnswer | Told>;
+  ask(from: string, asked: EstRequest): Promise<EstAnswer | EstRefused>;
   /** @throws {PortcullisError} `authority_unreachable` */
   bodies(): Promise<EstBodies>;
+  refusals: Pick<EstRefusals, 'note'>;
   system: Pick<System, 'monotonic'>;
 }
 
@@ -27,6 +30,10 @@ const certificatesMax = 6;
 
 const base = '/.well-known/est/';
 const operations: Record<string, EstRequest['operation']> = { simpleenroll: 'enrol', simplereenroll: 'renew' };
+const missing: Record<EstRequest['operation'], string> = {
+  enrol: 'give the subject and the secret of its token, or use a client certificate',
+  renew: 'use the client certificate that is to be renewed; a token renews nothing',
+};
 const bodies: Record<string, { body: keyof EstBodies; type: string }> = {
   cacerts: { body: 'cacerts', type: 'application/pkcs7-mime' },
   csrattrs: { body: 'csrattrs', type: 'application/csrattrs' },
@@ -42,6 +49,15 @@ export class EstDoor {
   }
 
   async answer(request: IncomingMessage): Promise<Told> {
+    try {
+      return await this.#answered(request);
+    } catch (error) {
+      if (isRefusal(error)) this.#parts.refusals.note(request, error, basicOf(request)?.user);
+      throw error;
+    }
+  }
+
+  async #answered(request: IncomingMessage): Promise<Told> {
     const path = pathOf(request);
     const name = path.startsWith(base) ? path.slice(base.length) : '';
     const told = Object.hasOwn(bodies, name) ? bodies[name] : undefined;
@@ -53,8 +69,8 @@ export class EstDoor {
     requireMethod(request, path, 'POST');
     const operation = operations[name] as EstRequest['operation'];
     const who = whoAsks(request, operation);
-    if (!who) return unauthenticated('give the subject and the secret of its token, or use a client certificate');
-    requireType(request);
+    if (!who) return this.#unauthenticated(request, operation);
+    requireType(request, 'application/pkcs10');
     const body = (await bodyOf(request, bodyBytesMax)).toString('base64');
     return this.#settled(request, { operation, body, ...who });
   }
@@ -64,12 +80,29 @@ export class EstDoor {
     const ask = () => this.#parts.relaying.taken(request, from, () => this.#parts.ask(from, asked));
     const answer = await ask();
     if ('state' in answer && answer.state === 'pending' && answer.isNew)
-      return toldOf(await this.#waited(request, ask));
-    return toldOf(answer);
+      return this.#told(request, await this.#waited(request, ask), asked);
+    return this.#told(request, answer, asked);
+  }
+
+  #unauthenticated(request: IncomingMessage, operation: EstRequest['operation']): Told {
+    const message = missing[operation];
+    this.#parts.refusals.note(request, { code: 'not_authenticated', message });
+    return unauthenticated(message);
+  }
+
+  #told(request: IncomingMessage, answer: EstAnswer | EstRefused, { basic }: EstRequest): Told {
+    if ('refusal' in answer) {
+      this.#parts.refusals.note(request, answer.refusal, basic?.user);
+      // RFC 7235 §2.1: another secret may do. Whatever else is refused stays so with any.
+      return answer.refusal.code === 'token_refused' ? unauthenticated(answer.refusal.message) : answer.told;
+    }
+    if (answer.state === 'issued') return answerOf(answer.body, 'application/pkcs7-mime; smime-type=certs-only');
+    const headers = { 'retry-after': String(retryAfterSeconds), 'content-type': 'text/plain' };
+    return { status: 202, headers, body: 'it waits for an operator to approve it; ask the same again\n' };
   }
 
   /** Whoever asks by hand is approved by hand: often within the time that every client waits. */
-  async #waited(request: IncomingMessage, ask: () => Promise<EstAnswer | Told>): Promise<EstAnswer | Told> {
+  async #waited(request: IncomingMessage, ask: () => Promise<EstAnswer | EstRefused>): Promise<EstAnswer | EstRefused> {
     const pending = { state: 'pending', isNew: false } as const;
     if (this.#held >= heldMax) return pending;
     this.#held++;
@@ -85,6 +118,11 @@ export class EstDoor {
       this.#held--;
     }
   }
+}
+
+/** What the desk itself could not do is in the log already. */
+function isRefusal(error: unknown): error is PortcullisError {
+  return error instanceof PortcullisError && (failures[error.code].status < 500 || error.code === 'desk_busy');
 }
 
 function unknown(name: string): PortcullisError {
@@ -130,12 +168,6 @@ function chainOf(socket: TLSSocket): string[] {
   return chain;
 }
 
-function requireType({ headers }: IncomingMessage): void {
-  const [type = ''] = (headers['content-type'] ?? '').split(';');
-  if (type.trim().toLowerCase() === 'application/pkcs10') return;
-  throw new PortcullisError('media_type_unsupported', 'the content type must be application/pkcs10');
-}
-
 function answerOf(body: string, type: string): Told {
   return { status: 200, headers: { 'content-type': type, 'content-transfer-encoding': 'base64' }, body };
 }
@@ -144,11 +176,4 @@ function answerOf(body: string, type: string): Told {
 function unauthenticated(words: string): Told {
   const headers = { 'www-authenticate': 'Basic realm="portcullis"', 'content-type': 'text/plain', connection: 'close' };
   return { status: 401, headers, body: `${words}\n` };
-}
-
-function toldOf(answer: EstAnswer | Told): Told {
-  if (!('state' in answer)) return answer.status === 401 ? unauthenticated(String(answer.body)) : answer;
-  if (answer.state === 'issued') return answerOf(answer.body, 'application/pkcs7-mime; smime-type=certs-only');
-  const headers = { 'retry-after': String(retryAfterSeconds), 'content-type': 'text/plain' };
-  return { status: 202, headers, body: 'it waits for an operator to approve it; ask the same again\n' };
 }

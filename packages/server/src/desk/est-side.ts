@@ -3,6 +3,7 @@ import type { ServerCertificateHeld } from '../credentials/credentials.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { EstAsking } from './est-asking.ts';
 import { EstDoor } from './est-door.ts';
+import { EstRefusals } from './est-refusals.ts';
 import { Front } from './front.ts';
 import type { DeskSettings } from './promises.ts';
 import type { Relaying } from './relaying.ts';
@@ -27,7 +28,7 @@ export class EstSide {
     const { monotonic } = system;
     const asking = new EstAsking({ authority, link, relayMs: limits.relayMs, monotonic });
     const door = new EstDoor({
-      ...{ relaying, system },
+      ...{ relaying, system, refusals: new EstRefusals({ log, system }) },
       ask: (from, asked) => asking.ask(from, asked),
       bodies: () => asking.bodies(),
     });

@@ -4,7 +4,14 @@ import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { PortcullisError } from '@portcullis/contract';
-import { type BytesRefused, type Doorway, guarded, listenFailure, refuseBytes } from '../bounds/bounds.ts';
+import {
+  type BytesRefused,
+  type Doorway,
+  guarded,
+  listenFailure,
+  refuseBytes,
+  tooManyWords,
+} from '../bounds/bounds.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import { Answering, type Told } from './answering.ts';
 import { asked } from './asked-certificates.ts';
@@ -55,8 +62,7 @@ export class Front {
       ...limits,
       handshakesAtOnce,
       monotonic: system.monotonic,
-      onFull: (found) =>
-        log.warn(found, 'the desk has as many connections as it may: one gave way, or a new one was turned away'),
+      onFull: (found, scarce) => log.warn(found, tooManyWords('the desk', scarce)),
     });
   }
 
@@ -65,7 +71,7 @@ export class Front {
   }
 
   get turnedAway(): number {
-    return this.#answering.refused + this.#doorway.turnedAway;
+    return this.#answering.refused + this.#doorway.crowd.turnedAway;
   }
 
   /** @throws {PortcullisError} `port_taken`, `config_invalid` */
@@ -96,6 +102,14 @@ export class Front {
 export function requireMethod(request: IncomingMessage, path: string, method: 'GET' | 'POST'): void {
   if (request.method === method) return;
   throw new PortcullisError('method_not_allowed', `${path} takes [${method}]`, { detail: { allow: method } });
+}
+
+/** RFC 9110 §8.3.1: without its parameters, in any case. @throws {PortcullisError} `media_type_unsupported` */
+export function requireType({ headers }: IncomingMessage, wanted: string): void {
+  const [type = ''] = (headers['content-type'] ?? '').split(';');
+  if (type.trim().toLowerCase() === wanted) return;
+  const detail = { accept: wanted };
+  throw new PortcullisError('media_type_unsupported', `the content type must be ${wanted}`, { detail });
 }
 
 /** No route of a desk takes a query. @throws {PortcullisError} `request_malformed` */

@@ -2,14 +2,16 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type IssuerList, PortcullisError, RevocationLists } from '@portcullis/contract';
-import { type Link, parseAnswer, problemOf } from '@portcullis/device';
+import { type Link, parseAnswer, problemOf, Spare, without } from '@portcullis/device';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import type { Told } from './answering.ts';
 import { pathOf } from './front.ts';
+import type { Position } from './position.ts';
 
 interface Parts {
   authority: string;
   link(): Link;
+  position: Position;
   system: Pick<System, 'monotonic'>;
   log: Log;
 }
@@ -31,6 +33,8 @@ const [listType, certificateType] = ['application/pkix-crl', 'application/pkix-c
 export class HeldLists {
   readonly #parts: Parts;
   readonly #stop = new AbortController();
+  /** What an authority of an earlier version does not know. */
+  readonly #spare = new Spare('after', 'hash', 'number');
   #byPath: ReadonlyMap<string, Kept> = new Map();
   #mark: string | undefined;
   #nextUpdate: string | null = null;
@@ -49,6 +53,8 @@ export class HeldLists {
           this.#said = '';
         },
         (error: Error) => {
+          // Whoever answers next may be of another version.
+          this.#spare.forget();
           if (error.message !== this.#said && !this.#stop.signal.aborted)
             this.#parts.log.info({ err: error }, 'the authority gave no lists of revoked certificates; asking again');
           this.#said = error.message;
@@ -69,20 +75,37 @@ export class HeldLists {
   }
 
   async #ask(): Promise<void> {
-    const { authority, link } = this.#parts;
-    const held = this.#mark === undefined ? '' : `?held=${this.#mark}`;
-    const answer = await link().request({ url: `${authority}/v1/revocation-lists${held}`, method: 'GET' });
-    if (answer.status !== 200) throw problemOf(answer);
-    const parsed = RevocationLists.safeParse(parseAnswer(answer));
-    if (!parsed.success)
-      throw new PortcullisError('answer_malformed', 'what the authority told of lists does not fit its schema');
-    const { mark, items } = parsed.data;
+    const { mark, items } = await this.#spare.ask((lacking) => this.#told(lacking));
+    if (items) this.#requireForward(items);
     this.#heardAt = this.#parts.system.monotonic();
     if (!items) return;
     const [first = null] = items.flatMap(({ list }) => list?.nextUpdate ?? []).toSorted();
     this.#nextUpdate = first;
     this.#byPath = new Map(items.flatMap(pathsOf));
     this.#mark = mark;
+    this.#parts.position.gaveList(highestOf(items));
+  }
+
+  async #told(lacking: ReadonlySet<string>): Promise<RevocationLists> {
+    const { authority, link, position } = this.#parts;
+    const { listNumber, asked } = position;
+    const number = listNumber > 0 ? { number: String(listNumber) } : {};
+    const held = this.#mark === undefined ? {} : { held: this.#mark };
+    const query = new URLSearchParams({ ...held, ...without({ ...asked, ...number }, lacking) });
+    const answer = await link().request({ url: `${authority}/v1/revocation-lists?${query}`, method: 'GET' });
+    if (answer.status !== 200) throw problemOf(answer);
+    const parsed = RevocationLists.safeParse(parseAnswer(answer));
+    if (parsed.success) return parsed.data;
+    throw new PortcullisError('answer_malformed', 'what the authority told of lists does not fit its schema');
+  }
+
+  /** Numbers never fall (RFC 5280 §5.2.3): an authority that lost the newest was just told of them, and makes others above. */
+  #requireForward(items: readonly IssuerList[]): void {
+    const { listNumber } = this.#parts.position;
+    const highest = highestOf(items);
+    if (highest >= listNumber) return;
+    const words = `the newest list has the number ${highest}, and one of ${listNumber} was given out`;
+    throw new PortcullisError('answer_malformed', words);
   }
 
   /** @throws {PortcullisError} `route_unknown`, `method_not_allowed`, `request_malformed` */
@@ -114,6 +137,10 @@ function isHeld({ headers }: IncomingMessage, { etag, since }: Kept): boolean {
   const time = Date.parse(headers['if-modified-since'] ?? '');
   return since !== undefined && time >= Math.floor(since / 1_000) * 1_000;
 }
+
+/** Of those of issuers that are no root: these count together. */
+const highestOf = (items: readonly IssuerList[]) =>
+  Math.max(0, ...items.map(({ role, list }) => (role === 'root' ? 0 : (list?.number ?? 0))));
 
 function pathsOf({ issuer, certificate, list }: IssuerList): [string, Kept][] {
   const own: [string, Kept] = [`/ca/${issuer}.cer`, keptOf(certificate, certificateType, undefined)];

@@ -48,3 +48,47 @@ test('a new issuer is asked at once, and one that has no key only once', async (
   await hear();
   assert.deepEqual([asked, changes], [2, 2]);
 });
+
+test('what was made while a clock was ahead is asked for anew once that is put back; who delegates no more answers until its end', async (context) => {
+  const certificates = await FleetCertificates.make();
+  const { cert, notAfter } = await certificates.leaf({ subject: 'desk-1', kind: 'desk', purpose: 'ocsp' });
+  const real = Date.now();
+  let now = real;
+  let asked = 0;
+  const time = (ms: number) => new Date(ms).toISOString();
+  const issuers = ['issuer-1', 'issuer-2'];
+  const ask = async () => {
+    asked++;
+    const items = issuers.map((issuer) => ({
+      issuer,
+      certificate: cert,
+      renewAfter: time(notAfter),
+      notAfter: time(notAfter),
+    }));
+    return { items } as OcspCertificates;
+  };
+  const log = createLog({ role: 'desk', level: 'silent' });
+  const parts = { subject: 'desk-1', makeKey, ask, onChange: () => undefined, system: { now: () => now }, log };
+  const delegates = new OcspDelegates(parts);
+  const over = new AbortController();
+  const kept = delegates.keep(over.signal);
+  context.after(async () => {
+    over.abort();
+    await kept;
+  });
+  delegates.hear(issuers);
+  await eventually(() => asked === 1, 'it asked');
+  const woken = async () => {
+    delegates.hear(issuers);
+    for (let turn = 0; turn < 10; turn++) await aTurn();
+  };
+  await woken();
+  assert.equal(asked, 1);
+  now = real - 30 * day;
+  issuers.pop();
+  await woken();
+  await eventually(() => asked === 2, 'it asked anew');
+  await woken();
+  assert.equal(asked, 2, 'and not again within a minute');
+  assert.ok(delegates.of('issuer-2'), 'it has not ended');
+});

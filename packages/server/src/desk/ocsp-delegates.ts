@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { digestOf, keyAlgorithmOf, keyAlgorithms, type OcspCertificates, PortcullisError } from '@portcullis/contract';
 import { makeRequest } from '@portcullis/device';
 import type { Delegate } from '../ocsp/ocsp.ts';
-import { fromPem, subjectOf } from '../pki/pki.ts';
+import { fromPem, readCertificate, subjectOf } from '../pki/pki.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 
 interface Parts {
@@ -29,6 +29,9 @@ export class OcspDelegates {
   /** Some have no key at the authority: those delegate nothing, however often they are asked. */
   #asked: ReadonlySet<string> = new Set();
   #renewAt = 0;
+  /** When the last of them begins, and when they were asked for. */
+  #begin = 0;
+  #askedAt = 0;
   #wake: () => void = () => undefined;
   #said = '';
 
@@ -52,9 +55,15 @@ export class OcspDelegates {
     const { now } = this.#parts.system;
     while (!signal.aborted) {
       const isNew = this.#issuers.some((issuer) => !this.#asked.has(issuer));
-      if (isNew || (this.#issuers.length > 0 && this.#renewAt <= now())) await this.#ask(signal);
+      if (isNew || (this.#issuers.length > 0 && (this.#renewAt <= now() || this.#isToCome))) await this.#ask(signal);
       else await this.#waited(signal);
     }
+  }
+
+  /** The clock was ahead when they were made, and was put back. An authority whose clock is ahead is asked again each minute. */
+  get #isToCome(): boolean {
+    const now = this.#parts.system.now();
+    return now < this.#begin && Math.abs(now - this.#askedAt) >= lookMsMax;
   }
 
   async #waited(signal: AbortSignal): Promise<void> {
@@ -74,7 +83,12 @@ export class OcspDelegates {
     try {
       const key = makeKey();
       const { items } = await ask(makeRequest(key, subject).toString('base64'));
-      this.#delegates = new Map(items.map((one) => [one.issuer, delegateBy(key, one)]));
+      // Who delegates nothing more delegated until its own end.
+      const before = [...this.#delegates].filter(([, { notAfter }]) => notAfter > system.now());
+      this.#delegates = new Map([...before, ...items.map((one) => [one.issuer, delegateBy(key, one)] as const)]);
+      const beginnings = [...this.#delegates.values()].map((one) => readCertificate(one.certificate).notBefore);
+      this.#begin = Math.max(0, ...beginnings);
+      this.#askedAt = system.now();
       this.#asked = issuers;
       onChange();
       this.#said = '';

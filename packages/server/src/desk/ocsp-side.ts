@@ -1,20 +1,22 @@
 import type { IncomingMessage } from 'node:http';
-import { OcspCertificates, PortcullisError, StandingsMessage } from '@portcullis/contract';
+import { OcspCertificates, StandingsMessage } from '@portcullis/contract';
 import { exchange, type Link } from '@portcullis/device';
-import { GrowingBody } from '../bounds/bounds.ts';
+import { boundedBody } from '../bounds/bounds.ts';
 import { KnownStandings, Responder, type StatusAnswered } from '../ocsp/ocsp.ts';
 import { statusRequestBytesMax } from '../pki/pki.ts';
 import type { Log, System } from '../telemetry/telemetry.ts';
 import type { Told } from './answering.ts';
 import { follow } from './following.ts';
-import { requireMethod } from './front.ts';
+import { requireMethod, requireType } from './front.ts';
 import { OcspDelegates } from './ocsp-delegates.ts';
+import type { Position } from './position.ts';
 
 interface Parts {
   authority: string;
   subject: string;
   link(): Link;
   makeKey(): string;
+  position: Position;
   /** So long after the authority's last word nothing is said any more. */
   ageMsMax: number;
   /** What is known is of a newer revision now. */
@@ -57,10 +59,14 @@ export class OcspSide {
 
   /** Until it is stopped. */
   keep(): void {
-    const { authority, link, log } = this.#parts;
+    const { authority, link, position, log } = this.#parts;
     const url = `${authority}/v1/desk/standings`;
-    const record = { hear: (message: StandingsMessage) => this.#hear(message), brokeOff: () => this.#known.brokeOff() };
-    const followed = { url, shape: StandingsMessage, record, link, log };
+    const record = {
+      hear: (message: StandingsMessage) => this.#hear(message),
+      brokeOff: () => this.#known.brokeOff(),
+      distrust: () => this.#known.distrust(),
+    };
+    const followed = { url, position, shape: StandingsMessage, record, link, log };
     void follow(followed, this.#stop.signal);
     void this.#delegates.keep(this.#stop.signal);
   }
@@ -75,16 +81,16 @@ export class OcspSide {
     if (message.type === 'beat' && message.revision !== before) this.#parts.onRevision();
   }
 
-  /** What is known, undefined: nothing yet; and what was said since the start. */
+  /** What is known, undefined: nothing yet, or nothing that the authority goes on from; and what was said since the start. */
   get state() {
-    return { standings: this.#known.state, answers: this.#responder.counts };
+    return { standings: this.#known.isDistrusted ? undefined : this.#known.state, answers: this.#responder.counts };
   }
 
   takes({ url = '' }: IncomingMessage): boolean {
     return url === prefix || url.startsWith(`${prefix}/`) || url.startsWith(`${prefix}?`);
   }
 
-  /** @throws {PortcullisError} `method_not_allowed`, `request_too_large`, `request_malformed` */
+  /** @throws {PortcullisError} `method_not_allowed`, `media_type_unsupported`, `request_too_large`, `request_malformed` */
   async answer(request: IncomingMessage): Promise<Told> {
     const { url = '', socket } = request;
     const isGet = request.method === 'GET';
@@ -117,16 +123,6 @@ function questionIn(url: string): Buffer {
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
-  if (request.headers['content-type'] !== questionType)
-    throw new PortcullisError('request_malformed', `the content type must be ${questionType}`);
-  const body = new GrowingBody(statusRequestBytesMax);
-  try {
-    for await (const piece of request)
-      if (body.add(piece as Buffer))
-        throw new PortcullisError('request_too_large', `a question has at most ${statusRequestBytesMax} bytes`);
-  } catch (error) {
-    if (error instanceof PortcullisError) throw error;
-    throw new PortcullisError('request_malformed', 'the request ended before its body', { cause: error });
-  }
-  return body.end();
+  requireType(request, questionType);
+  return boundedBody(request, statusRequestBytesMax, `a question has at most ${statusRequestBytesMax} bytes`);
 }

@@ -15,6 +15,7 @@ import { PublicCertificate } from './public-certificate.ts';
 
 const limits: DeskLimits = {
   ...{ handshakeMs: 5_000, connectionsMax: 100, pendingHandshakesMax: 16, idleMs: 5_000, requestMs: 5_000 },
+  ...{ unfinishedBytesPerAddressMax: 1_048_576, unfinishedBytesMax: 1_048_576 },
   ...{ relayedMax: 1, relayedPerAddressMax: 1, relayMs: 1_000, lookUpAgeMs: 60_000, publicAgeMs: 60_000 },
 };
 const log = createLog({ role: 'desk', level: 'silent' });

@@ -1,4 +1,7 @@
-export interface DeskLimits {
+import type { UnfinishedBytesTerms } from '../bounds/bounds.ts';
+import type { FiguresAddress } from '../telemetry/figures.ts';
+
+export interface DeskLimits extends UnfinishedBytesTerms {
   handshakeMs: number;
   connectionsMax: number;
   pendingHandshakesMax: number;
@@ -13,6 +16,8 @@ export interface DeskLimits {
 
 export interface DeskSettings {
   authority: string;
+  /** All of its addresses, where one of several leads; the first is the one above. */
+  authorities: readonly string[];
   url: string;
   listen: {
     host: string;
@@ -24,6 +29,8 @@ export interface DeskSettings {
   limits: DeskLimits;
   /** Where phones reach it; without a certificate a proxy stands before it. */
   public?: PhonesSettings | undefined;
+  /** Where it tells its figures; undefined: nowhere. */
+  metrics?: FiguresAddress | undefined;
 }
 
 export interface PhonesSettings {

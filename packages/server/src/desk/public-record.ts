@@ -62,6 +62,13 @@ export class PublicRecord {
     this.#next = undefined;
   }
 
+  /** The authority lacks what was told before: nothing is told, until it is known which of both holds. */
+  distrust(): void {
+    this.#subjects = undefined;
+    this.#next = undefined;
+    this.#beat = undefined;
+  }
+
   find(subject: string): PublicSubject | undefined {
     return this.#subjects?.get(subject);
   }

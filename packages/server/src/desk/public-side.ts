@@ -8,6 +8,7 @@ import { follow } from './following.ts';
 import { Front } from './front.ts';
 import { LookUps } from './look-ups.ts';
 import { openPhones, type Phones } from './phones.ts';
+import type { Position } from './position.ts';
 import type { Desk, DeskSettings } from './promises.ts';
 import { PublicDoor } from './public-door.ts';
 import { PublicRecord } from './public-record.ts';
@@ -20,6 +21,7 @@ interface Parts {
   subject: string;
   link(): Link;
   makeKey(): string;
+  position: Position;
   /** What is known is of a newer revision now. */
   onRevision(): void;
   relaying: Relaying;
@@ -65,7 +67,7 @@ export class PublicSide {
 
   /** Resolves to the ports; without any it is told nothing. */
   async listen(): Promise<Pick<Desk, 'publicPort' | 'phonesPort'>> {
-    const { settings, link, log } = this.#parts;
+    const { settings, link, position, log } = this.#parts;
     const { host, publicPort: wanted } = settings.listen;
     const publicPort = wanted === undefined ? undefined : await this.#front.listen({ host, port: wanted });
     this.#phones = await this.#openPhones();
@@ -75,8 +77,9 @@ export class PublicSide {
     const record = {
       hear: (message: PublicFeedMessage) => this.#hear(message),
       brokeOff: () => this.#record.brokeOff(),
+      distrust: () => this.#record.distrust(),
     };
-    void follow({ url, shape: PublicFeedMessage, link, record, log }, this.#stop.signal);
+    void follow({ url, position, shape: PublicFeedMessage, link, record, log }, this.#stop.signal);
     void this.#key.keep();
     return { publicPort, phonesPort };
   }

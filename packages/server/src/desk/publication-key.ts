@@ -30,7 +30,7 @@ type File = z.infer<typeof File>;
  */
 export class PublicationKey {
   readonly #parts: Parts;
-  #held: { signing: Signing; renewAfter: number; notAfter: number } | undefined;
+  #held: { signing: Signing; renewAfter: number; notBefore: number; notAfter: number } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #said = '';
   #isDue = false;
@@ -49,7 +49,10 @@ export class PublicationKey {
   /** Now and whenever it is due. */
   async keep(): Promise<void> {
     this.#timer = undefined;
-    const leftMs = this.#isDue ? 0 : (this.#held?.renewAfter ?? 0) - this.#parts.system.now();
+    const now = this.#parts.system.now();
+    // The clock was ahead when it was made, and was put back.
+    const isToCome = (this.#held?.notBefore ?? 0) > now;
+    const leftMs = this.#isDue || isToCome ? 0 : (this.#held?.renewAfter ?? 0) - now;
     const waitMs = leftMs > 0 ? Math.min(leftMs, lookMsMax) : await this.#renew();
     if (!this.#stopped) this.#timer = setTimeout(() => void this.keep(), this.#isDue ? 0 : waitMs).unref();
   }
@@ -112,5 +115,6 @@ function heldOf({ key, certificate, issuer, fleet, renewAfter, notAfter }: File)
     key: privateKey,
     chain: [leaf.raw, new X509Certificate(issuer).raw],
   };
-  return { signing, renewAfter: Date.parse(renewAfter), notAfter: Date.parse(notAfter) };
+  const notBefore = leaf.validFromDate.getTime();
+  return { signing, notBefore, renewAfter: Date.parse(renewAfter), notAfter: Date.parse(notAfter) };
 }

@@ -44,7 +44,7 @@ interface Way {
 /** The authority's answer as it came. @throws {PortcullisError} `request_malformed`, `authority_unreachable` */
 export async function relay({ path, from, body }: Relayed, { authority, link, relayMs }: Way): Promise<Told> {
   const asked = relayedPaths.get(path)?.safeParse(parseJson(body));
-  if (!asked?.success) throw new PortcullisError('request_malformed', 'the request does not fit what a desk relays');
+  if (!asked?.success) throw new PortcullisError('request_malformed', misfit(asked?.error));
   const url = `${authority}/v1/desk${path.slice('/v1'.length)}`;
   const whole = JSON.stringify({ from, asked: asked.data });
   const answer = await link
@@ -60,6 +60,15 @@ export async function relay({ path, from, body }: Relayed, { authority, link, re
     ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
   };
   return { status: answer.status, headers, body: answer.body };
+}
+
+const saidMax = 200;
+
+/** The first thing that is wrong with it, as far as a line goes. */
+function misfit(error: z.ZodError | undefined): string {
+  const [issue] = error?.issues ?? [];
+  const at = issue && issue.path.length > 0 ? issue.path.join('.') : 'the body, as JSON';
+  return `the request does not fit what a desk relays: ${`${at}: ${issue?.message ?? 'nothing of this path'}`.slice(0, saidMax)}`;
 }
 
 /** @throws {PortcullisError} `authority_unreachable` where it is the desk that the authority refuses */

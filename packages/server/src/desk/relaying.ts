@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { PortcullisError } from '@portcullis/contract';
-import { addressGroup, GrowingBody, Places } from '../bounds/bounds.ts';
+import { addressGroup, boundedBody, Places } from '../bounds/bounds.ts';
 import type { Told } from './answering.ts';
-import { pathOf, requireMethod } from './front.ts';
+import { pathOf, requireMethod, requireType } from './front.ts';
 import type { DeskLimits } from './promises.ts';
 import { type Relayed, relayedPaths } from './relay.ts';
 
@@ -33,6 +33,7 @@ export class Relaying {
     const path = pathOf(request);
     if (!relayedPaths.has(path)) throw new PortcullisError('route_unknown', 'a desk has no such route');
     requireMethod(request, path, 'POST');
+    requireType(request, 'application/json');
     const body = await bodyOf(request, bodyBytesMax);
     return this.taken(request, from, () => this.#parts.relay({ path, from, body }));
   }
@@ -54,16 +55,5 @@ export class Relaying {
 }
 
 /** @throws {PortcullisError} `request_too_large`, `request_malformed` */
-export async function bodyOf(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
-  const body = new GrowingBody(bytesMax);
-  try {
-    for await (const piece of request) {
-      const refused = body.add(piece as Buffer);
-      if (refused) throw new PortcullisError('request_too_large', `a desk takes ${bytesMax} bytes`);
-    }
-  } catch (error) {
-    if (error instanceof PortcullisError) throw error;
-    throw new PortcullisError('request_malformed', 'the request ended before its body', { cause: error });
-  }
-  return body.end();
-}
+export const bodyOf = (request: IncomingMessage, bytesMax: number): Promise<Buffer> =>
+  boundedBody(request, bytesMax, `a desk takes ${bytesMax} bytes`);

@@ -1,0 +1,62 @@
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { failures, type PortcullisError, SubjectId, TokenSecret } from '@portcullis/contract';
+import { readCertificate } from '../pki/pki.ts';
+import type { Log, System } from '../telemetry/telemetry.ts';
+
+interface Parts {
+  log: Log;
+  system: Pick<System, 'monotonic'>;
+}
+
+export interface Refusal {
+  code: PortcullisError['code'];
+  message: string;
+}
+
+/** Of one code: whoever floods a desk fills no disk. */
+const lineEveryMs = 1_000;
+const wordsMax = 300;
+
+/** Each refusal by EST as a line of the log, which names nobody's secret; of one code at most one line a second. */
+export class EstRefusals {
+  readonly #parts: Parts;
+  /** By code: of the closed table, and one for all others. */
+  readonly #last = new Map<string, { at: number; more: number }>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** `user`: who the request says it is from. */
+  note(request: IncomingMessage, { code, message }: Refusal, user?: string): void {
+    const named = Object.hasOwn(failures, code) ? code : 'unknown';
+    const now = this.#parts.system.monotonic();
+    const last = this.#last.get(named);
+    if (last && now - last.at < lineEveryMs) {
+      last.more++;
+      return;
+    }
+    this.#last.set(named, { at: now, more: 0 });
+    const about = { code: named, why: message.slice(0, wordsMax), from: request.socket.remoteAddress };
+    const more = last !== undefined && last.more > 0 && { notWritten: last.more };
+    this.#parts.log.info({ ...about, ...claimedBy(request, user), ...more }, 'a request by EST was refused');
+  }
+}
+
+/** Nothing of it is proven, but that the certificate's key was used. A secret in the wrong place is none's name. */
+function claimedBy(request: IncomingMessage, user: string | undefined): { claimed?: string; certificate?: string } {
+  if (user !== undefined) return nameIn(user);
+  const leaf = (request.socket as TLSSocket).getPeerX509Certificate();
+  if (!leaf) return {};
+  try {
+    const { fingerprint, subject } = readCertificate(leaf.raw);
+    return { ...nameIn(subject), certificate: fingerprint };
+  } catch {
+    return {};
+  }
+}
+
+function nameIn(text: string): { claimed?: string } {
+  return SubjectId.safeParse(text).success && !TokenSecret.safeParse(text).success ? { claimed: text } : {};
+}
