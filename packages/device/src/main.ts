@@ -41,6 +41,7 @@ const help = `portcullis-device: the device's side of a fleet
   --resume            send FILE: go on behind what the last send of this file took; --no-resume: send all of it anew
   --skip-bad          send: set lines that are no readings apart in bad-lines/, and go on (so with a pipe); --no-skip-bad: stop
                       at the first one (so with a file)
+  --trace             send, run: say of each acknowledgement which gate has which readings, by the ids of the first and the last
   --refused           outbox retry: the readings in refused.ndjson, once the schema or the condition is mended
   --stream STREAM     run --metrics: where the figures go (telemetry)
   --listen HOST:PORT  carry: where devices hand over, in plain HTTP: what they sealed needs no other protection
@@ -75,6 +76,7 @@ const options = {
   'key-file': { type: 'string' },
   replace: { type: 'boolean', default: false },
   refused: { type: 'boolean', default: false },
+  trace: { type: 'boolean', default: false },
   resume: { type: 'boolean' },
   'skip-bad': { type: 'boolean' },
   version: { type: 'boolean', default: false },
@@ -140,6 +142,7 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
           waitMs: secondsOf('wait', values.wait),
           resume: values.resume,
           skipBad: values['skip-bad'],
+          trace: values.trace,
         },
         output,
       );
@@ -155,7 +158,7 @@ async function command([name, ...operands]: string[], values: Values, output: Ou
       const metrics = values.metrics
         ? { stream: values.stream, intervalMs: secondsOf('interval', values.interval, 0.1) }
         : undefined;
-      return runDevice({ directory: values.device, route: routeOf(values), metrics }, output);
+      return runDevice({ directory: values.device, route: routeOf(values), metrics, trace: values.trace }, output);
     }
     case 'export': {
       const [target] = operandsOf(operands, 1, 1, 'export DIR');

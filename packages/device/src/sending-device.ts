@@ -15,7 +15,7 @@ import { type OutboxBounds, outboxBounds, type Put } from './outbox/outbox.ts';
 import { requireOwner } from './outbox/owner.ts';
 import { type Given, lineOf, parseLine, type Written, writeReading } from './outbox/reading.ts';
 import { RefusedFile } from './outbox/refused-file.ts';
-import type { Counts, Refusal } from './outbox/sender.ts';
+import type { Acknowledged, Counts, Refusal } from './outbox/sender.ts';
 import { Stream } from './outbox/stream.ts';
 import { streamsIn, surveyStream } from './outbox/survey.ts';
 import type { Tally } from './outbox/tally.ts';
@@ -33,6 +33,8 @@ export interface DeviceOptions {
   system?: System;
   bounds?: OutboxBounds;
   onRefusal?: (refusal: Refusal) => void;
+  /** Of readings that were sent together. */
+  onAcknowledged?: ((acknowledged: Acknowledged) => void) | undefined;
   onFailure?: (error: PortcullisError) => void;
   /** How readings get to a gate: by HTTPS, where nothing is said; `sealed`: to the carriers that `gates` names. */
   by?: 'https' | 'mqtt' | 'sealed';
@@ -179,7 +181,7 @@ export class Device {
     if (known) return known;
     const parsed = StreamName.safeParse(name);
     if (!parsed.success) throw new PortcullisError('usage', `stream "${name}" must match [a-z0-9][a-z0-9._-]{0,62}`);
-    const { directory, bounds, onRefusal, onFailure, onNotice } = this.#options;
+    const { directory, bounds, onRefusal, onAcknowledged, onFailure, onNotice } = this.#options;
     const stream = new Stream({
       name,
       directory,
@@ -188,6 +190,7 @@ export class Device {
       refusedFile: this.#refusedFile,
       system: this.#system,
       onRefusal: (refusal) => onRefusal?.(refusal),
+      onAcknowledged,
       onFailure: (error) => {
         this.#renewing.failed(error);
         onFailure?.(error);
@@ -217,6 +220,7 @@ export class Device {
       link: new Link(trust),
       gates: () => gates ?? this.#credential.gates,
       clock: this.#clock,
+      onBundleDue: (version) => this.#renewing.askForBundle(version),
     });
   }
 

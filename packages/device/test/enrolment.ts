@@ -54,10 +54,14 @@ export async function startEnrolment(fleet = makeTestFleet()) {
   const issued = new Map<string, string>();
   const confirmed: string[] = [];
   const nonces = new Set<string>();
+  /** Certificates that it has no record of, as after a restore. */
+  const lost = new Set<string>();
 
   const credentialFor = (request: string, subject: string): Answer => {
-    const made = issued.get(request) ?? issueFor(request, subject);
-    issued.set(request, made);
+    // Without the signature, which is another each time, and the length, which follows it: the same key gets the same certificate.
+    const asked = request.slice(8, 150);
+    const made = issued.get(asked) ?? issueFor(request, subject);
+    issued.set(asked, made);
     const body = {
       fleet: 'plant',
       subject,
@@ -136,7 +140,10 @@ export async function startEnrolment(fleet = makeTestFleet()) {
     const given = wishes.instead.shift();
     // What is refused is not looked at.
     if (typeof given === 'object' && given.status >= 400) return given;
-    const made = routes[path]?.(asked, path) ?? refused(404, 'route_unknown');
+    const isLost = path !== '/v1/renewals/nonce' && lost.has(asked.certificate ?? '');
+    const made = isLost
+      ? refused(404, 'certificate_unknown')
+      : (routes[path]?.(asked, path) ?? refused(404, 'route_unknown'));
     if (given !== undefined && (typeof given !== 'object' || given.status !== 0)) return given;
     if (made.status !== 200 || purposes[path] === undefined) return made;
     const whole = signed(askedBy(path, asked), { ...(made.body as object), ...wishes.more });
@@ -151,7 +158,7 @@ export async function startEnrolment(fleet = makeTestFleet()) {
   const server = await startServer({ key: authority.key, cert }, answer);
   const tokenFor = (url: string, root = fleet.root.certificate) =>
     formatToken({ url, subject: 'truck-17' as SubjectId, secret, roots: [derOf(root)] });
-  return { fleet, server, wishes, signed, issued, confirmed, token: tokenFor(server.url), tokenFor };
+  return { fleet, server, wishes, signed, issued, confirmed, lost, token: tokenFor(server.url), tokenFor };
 }
 
 function derOf(pem: string): string {

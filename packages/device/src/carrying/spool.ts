@@ -190,7 +190,8 @@ export class Spool {
     try {
       replaceFile(file, content);
     } catch (error) {
-      rmSync(`${file}.next`, { force: true });
+      // Also what has its name already: it is not kept, and another try takes another name.
+      for (const one of [`${file}.next`, file]) rmSync(one, { force: true });
       if (!noRoom.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
       return false;
     }

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
-import { plain, plainJson, plainLines } from '@portcullis/contract';
-import type { Refusal } from '../outbox/sender.ts';
+import { counted, plain, plainJson, plainLines } from '@portcullis/contract';
+import type { Acknowledged, Refusal } from '../outbox/sender.ts';
 import { failureJson, failureOf } from './failure.ts';
 
 /** What a command prints: one object with `--json`, words without; what goes on meanwhile goes to standard error. */
@@ -24,13 +24,27 @@ export function outputTo(out: Writable, side: Writable, json: boolean): Output {
   };
 }
 
+/** `beside`: what is said with the words, and makes no others of them. */
+export type Notice = (words: string, beside?: string) => void;
+
 /** The same words are said once, however often they come. */
-export function noticeChanges(output: Output): (words: string) => void {
+export function noticeChanges(output: Output): Notice {
   let last = '';
-  return (words) => {
-    if (words !== last) output.notice(`portcullis-device: ${words}`);
+  return (words, beside = '') => {
+    if (words !== last) output.notice(`portcullis-device: ${words}${beside}`);
     last = words;
   };
+}
+
+export function noticeRefusal(notice: Notice, refusal: Refusal): void {
+  const { traceId } = refusal;
+  notice(`refused: ${sentenceOf(refusal)}`, traceId === undefined ? '' : ` (trace ${traceId})`);
+}
+
+/** What `--trace` says of readings that a gate acknowledged. */
+export function traced(output: Output, { stream, gate, readings, first, last }: Acknowledged): void {
+  const ids = readings === 1 ? first : `${first} to ${last}`;
+  output.notice(`portcullis-device: ${stream}: ${gate} has ${counted(readings, 'reading')}: ${ids}`);
 }
 
 export function sentenceOf({ stream, reason, title, detail, expected, found }: Refusal): string {

@@ -4,7 +4,7 @@ import type { PortcullisError } from '@portcullis/contract';
 import { Device } from '../sending-device.ts';
 import { Listener } from '../socket/listener.ts';
 import { readMetrics } from './metrics.ts';
-import { noticeChanges, type Output, sentenceOf } from './output.ts';
+import { noticeChanges, noticeRefusal, type Output, traced } from './output.ts';
 import type { Route } from './route.ts';
 import { untilSignalled } from './signals.ts';
 
@@ -12,16 +12,19 @@ interface RunCommand {
   directory: string;
   route: Route;
   metrics: { stream: string; intervalMs: number } | undefined;
+  /** Says which readings a gate acknowledged. */
+  trace: boolean;
 }
 
 /** Stays until it is told to stop: sends what waits, renews the credential and, if asked, measures this machine. */
-export async function runDevice({ directory, route, metrics }: RunCommand, output: Output): Promise<number> {
+export async function runDevice({ directory, route, metrics, trace }: RunCommand, output: Output): Promise<number> {
   const stop = untilSignalled();
   const notice = noticeChanges(output);
   const lost = new LostKey();
   const device = await Device.open({
     ...{ directory, ...route },
-    onRefusal: (refusal) => notice(`refused: ${sentenceOf(refusal)}`),
+    onRefusal: (refusal) => noticeRefusal(notice, refusal),
+    ...(trace && { onAcknowledged: (acknowledged) => traced(output, acknowledged) }),
     onFailure: (error) => {
       notice(`${error.message}; trying again`);
       lost.failed(error);

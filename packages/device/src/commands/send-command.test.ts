@@ -18,7 +18,7 @@ after(() => {
 
 const range = (count: number) => Array.from({ length: count }, (_, index) => index);
 
-async function sendMany(gate: string, count: number, waitMs: number) {
+async function sendMany(gate: string, count: number, waitMs: number, trace = false) {
   const file = join(temporaryDirectory(), 'readings.ndjson');
   writeFileSync(
     file,
@@ -34,7 +34,7 @@ async function sendMany(gate: string, count: number, waitMs: number) {
     notice: (words) => said.notices.push(words),
     failure: () => assert.fail('no failure is printed'),
   };
-  const asked = { directory: deviceDirectory([gate]), stream: 'telemetry', route: {}, file, waitMs };
+  const asked = { directory: deviceDirectory([gate]), stream: 'telemetry', route: {}, file, waitMs, trace };
   const status = await sendReadings(asked, output);
   return { status, ...said };
 }
@@ -56,4 +56,15 @@ test('P13: with a gate that is down the outbox fills up to its bound, and what d
   assert.deepEqual(counts, { sent: 50, acknowledged: 0, refused: 0, kept: 50, taken: 50 });
   assert.match(String(error), /the outbox holds 50 readings .*; it may hold 50/);
   assert.ok(notices.some((words) => /can not be reached: ECONNREFUSED/.test(words)));
+});
+
+test('with --trace it says which gate has which readings, by the ids that their rows have', async () => {
+  const gate = await startGate();
+  const { notices } = await sendMany(gate.url, 3, 10_000, true);
+  const found = notices.flatMap(
+    (words) => /^portcullis-device: telemetry: (\S+) has \d readings?: (\S+)( to (\S+))?$/.exec(words) ?? [],
+  );
+  assert.ok(found.length > 0, notices.join('\n'));
+  assert.equal(found[1], gate.url);
+  assert.equal(found[2], gate.ids()[0]);
 });

@@ -5,13 +5,14 @@ import type { Readable } from 'node:stream';
 import { counted, PortcullisError } from '@portcullis/contract';
 import { BoundedFile } from '../outbox/bounded-file.ts';
 import { type LineGroup, Lines } from '../outbox/lines.ts';
+import type { Acknowledged } from '../outbox/sender.ts';
 import { streamsIn, surveyStream } from '../outbox/survey.ts';
 import type { Device } from '../sending-device.ts';
 import type { Account, Destination } from '../socket/destination.ts';
 import { realSystem } from '../system.ts';
 import { Intake } from './intake.ts';
 import { type Opened, openDestination } from './opening.ts';
-import { noticeChanges, type Output, sentenceOf } from './output.ts';
+import { type Notice, noticeChanges, noticeRefusal, type Output, traced } from './output.ts';
 import type { Route } from './route.ts';
 import { untilSignalled } from './signals.ts';
 import { Progress, TakenFiles } from './taken.ts';
@@ -28,6 +29,8 @@ export interface SendCommand {
   resume?: boolean | undefined;
   /** Set lines apart that are no readings, and go on; else the first one ends the sending. By default so with a pipe. */
   skipBad?: boolean | undefined;
+  /** Says which readings a gate acknowledged. */
+  trace?: boolean;
 }
 
 /** Reading in larger pieces makes more readings durable together. */
@@ -46,7 +49,9 @@ export async function sendReadings(command: SendCommand, output: Output): Promis
   try {
     const progress = await progressOf(command, notice);
     input = await inputOf(command.file, progress?.bytes ?? 0);
-    opened = await openDestination(command, notice);
+    const { trace, ...wanted } = command;
+    const onAcknowledged = trace ? (one: Acknowledged) => traced(output, one) : undefined;
+    opened = await openDestination({ ...wanted, onAcknowledged }, notice);
     const { destination } = opened;
     const intake = new Intake({
       destination,
@@ -169,16 +174,12 @@ interface Ending {
 }
 
 /** What waits in other streams, and what waited here before, is told and is no failure of this command. */
-function report(
-  { command, intake, isComplete, account, device }: Ending,
-  output: Output,
-  notice: (words: string) => void,
-) {
+function report({ command, intake, isComplete, account, device }: Ending, output: Output, notice: Notice) {
   const { sent, skipped, failure, lines } = intake;
   const { acknowledged, refused, kept, mine, lastRefusal } = account;
   const left = sent === 0 ? { kept, refused } : mine;
   const done = isComplete && skipped === 0 && left.kept === 0 && left.refused === 0 && (device?.damaged ?? 0) === 0;
-  if (!device && lastRefusal) notice(`refused: ${sentenceOf(lastRefusal)}`);
+  if (!device && lastRefusal) noticeRefusal(notice, lastRefusal);
   if (kept > 0 && lastRefusal?.reason === 'stream_unknown') {
     notice(`what waits for "${command.stream}" is set apart: portcullis-device outbox drop or retry ${command.stream}`);
   }

@@ -97,7 +97,7 @@ function isSigned(signer: X509Certificate, payload: Buffer, signature: string): 
   try {
     return verify(digestOf(signer.publicKey), answerBytes(payload), signer.publicKey, Buffer.from(signature, 'base64'));
   } catch (error) {
-    if (isByTpm(error)) throw keyFailure(error);
+    if (isByTpm(error)) throw keyFailure(error, true);
     return false;
   }
 }

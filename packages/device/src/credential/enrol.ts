@@ -55,7 +55,7 @@ export async function enrol({
   onReplaced,
   ...asked
 }: Enrolment): Promise<Credential> {
-  const { url, subject, secret, roots, keys: told = 'p-256' } = parseToken(token);
+  const { url, others = [], subject, secret, roots, keys: told = 'p-256' } = parseToken(token);
   const { keys, time } = asked;
   const brought = await keyBrought(asked);
   makeDirectory(directory);
@@ -64,9 +64,10 @@ export async function enrol({
   // The one before may have been moved aside already, by a try that ended there.
   const keyOf = old || hasReplacingKey(directory) ? replacingKey : pendingKey;
   const trust = { roots: roots.map(pemOf).join('') };
-  const link = new Link({ ...trust, role: 'enroller', moment: time?.moment });
+  const addresses = [url, ...others];
+  const link = new Link({ ...trust, role: 'enroller', addresses, moment: time?.moment });
   try {
-    const authority = () => ({ ...trust, enrolment: url, floor: firstMoment(trust.roots) });
+    const authority = () => ({ ...trust, enrolment: url, addresses, floor: firstMoment(trust.roots) });
     const issuedOf = async (held: KeyHeld) => {
       const request = makeRequest(held.key, subject);
       const work = () => issuedFor(link, { ...{ url, secret, trust, request }, moment: time?.moment() });

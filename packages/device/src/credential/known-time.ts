@@ -15,6 +15,8 @@ const answerMsMax = 10_000;
 export interface Authority extends AnswerTrust {
   /** Where the authority, or a desk, is asked. */
   enrolment: string;
+  /** All of its addresses, where it has several. */
+  addresses?: readonly string[] | undefined;
   /** Milliseconds since 1970: before that it can not be. */
   floor: number;
 }

@@ -3,8 +3,10 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   Confirmed,
   type EnrolmentPurpose,
+  enrolmentsOf,
   GateList,
   IssuedCredential,
+  PortcullisError,
   proofBytes,
   RenewalNonce,
 } from '@portcullis/contract';
@@ -14,6 +16,7 @@ import { signatureWith } from '../link/private-key.ts';
 import { ask, newChallenge, type Question, sha256Hex } from './answer.ts';
 import {
   adoptCredential,
+  beforeRenewal,
   type Credential,
   credentialFileIn,
   type KeyHeld,
@@ -30,28 +33,63 @@ import { algorithmOfKey, makeRequest } from './request.ts';
  * A new key, of the same algorithm for as long as that is taken, and certificate for the same subject, signed for by the old key, and on
  * disk beside the old pair when this resolves. A key in a TPM is renewed as it is: nobody but its owner makes another. The
  * old one is superseded only when the new one is confirmed: a crash anywhere leaves a working pair and the same next step.
- * @throws {PortcullisError} `renewal_refused`, `server_not_verified`, `server_unreachable`, `answer_not_verified`
+ * An authority that lost a confirmation, as by a restore, is told it once more.
+ * @throws {PortcullisError} `renewal_refused`, `certificate_unknown`, `server_not_verified`, `server_unreachable`, `answer_not_verified`
  */
-export async function renew({ credential, directory, signal, time }: Renewal): Promise<Credential> {
-  const { subject } = credential;
-  const { keyFile } = credential;
-  const next = await withLink(credential, { signal, time }, (link) => {
-    const issuedOf = async (held: KeyHeld) => {
-      const request = makeRequest(held.key, subject);
-      const issued = await askWith(link, credential, {
-        purpose: 'renewal',
-        path: '/v1/renewals',
-        request,
-        shape: IssuedCredential,
-        moment: time?.moment(),
-      });
-      return { ...issued, ...held, unconfirmed: true as const, previous: pairOf(credential) };
-    };
-    if (keyFile !== undefined) return issuedOf({ key: credential.key, keyFile });
-    const algorithm = algorithmOfKey(credential.key) ?? 'p-256';
-    return withKeyTaken(algorithm, (one) => issuedOf({ key: pendingKey(directory, one) }));
+export async function renew(renewal: Renewal): Promise<Credential> {
+  const { key, keyFile } = renewal.credential;
+  if (keyFile !== undefined) return kept(await renewFor({ key, keyFile }, renewal), renewal);
+  const algorithm = algorithmOfKey(key) ?? 'p-256';
+  const next = withKeyTaken(algorithm, (one) => renewFor({ key: pendingKey(renewal.directory, one) }, renewal));
+  return kept(await next, renewal);
+}
+
+/**
+ * Of an unconfirmed pair that the authority does not know, as after a restore or where its last changes were lost: by the pair before it, and for the
+ * same key. One that does know it answers with the same certificate.
+ * @throws {PortcullisError} as `renew`
+ */
+export async function renewAgain(renewal: Renewal): Promise<Credential> {
+  const { key, keyFile } = renewal.credential;
+  const before = { ...renewal, credential: beforeRenewal(renewal.credential) };
+  return kept(await renewFor({ key, ...(keyFile !== undefined && { keyFile }) }, before), before);
+}
+
+/** Whether the authority says that it has no record of this pair; false where it could not be asked. */
+export async function isUnknown(renewal: Renewal): Promise<boolean> {
+  return askGates(renewal).then(
+    () => false,
+    (error: unknown) => hasCode(error, 'certificate_unknown'),
+  );
+}
+
+const hasCode = (error: unknown, code: string) => error instanceof PortcullisError && error.code === code;
+
+async function renewFor(held: KeyHeld, renewal: Renewal): Promise<Credential> {
+  try {
+    return await askRenewal(held, renewal);
+  } catch (error) {
+    if (!hasCode(error, 'renewal_unconfirmed')) throw error;
+    await tellConfirmed(renewal);
+    return askRenewal(held, renewal);
+  }
+}
+
+function askRenewal(held: KeyHeld, { credential, signal, time }: Renewal): Promise<Credential> {
+  return withLink(credential, { signal, time }, async (link) => {
+    const issued = await askWith(link, credential, {
+      purpose: 'renewal',
+      path: '/v1/renewals',
+      request: makeRequest(held.key, credential.subject),
+      shape: IssuedCredential,
+      moment: time?.moment(),
+    });
+    return { ...issued, ...held, unconfirmed: true as const, previous: pairOf(credential) };
   });
-  requireOwn(next, subject);
+}
+
+function kept(next: Credential, { credential, directory }: Renewal): Credential {
+  requireOwn(next, credential.subject);
   adoptCredential(directory, next);
   return next;
 }
@@ -60,28 +98,38 @@ export async function renew({ credential, directory, signal, time }: Renewal): P
 export async function confirm({ credential, directory, signal, time }: Renewal): Promise<Credential> {
   const { unconfirmed, previous: _previous, ...confirmed } = credential;
   if (!unconfirmed) return credential;
-  await withLink(credential, { signal, time }, (link) =>
+  await tellConfirmed({ credential, directory, signal, time });
+  adoptCredential(directory, confirmed);
+  return confirmed;
+}
+
+function tellConfirmed({ credential, signal, time }: Renewal): Promise<unknown> {
+  return withLink(credential, { signal, time }, (link) =>
     askWith(link, credential, {
       ...{ purpose: 'confirmation', path: '/v1/renewals/confirmation', shape: Confirmed },
       moment: time?.moment(),
     }),
   );
-  adoptCredential(directory, confirmed);
-  return confirmed;
 }
 
 /** The same pair, with the gates that there are now: on disk too, where they are others. */
-export async function findGates({ credential, directory, signal, time }: Renewal): Promise<Credential> {
-  const { gates, mqttGates } = await withLink(credential, { signal, time }, (link) =>
+export async function findGates(renewal: Renewal): Promise<Credential> {
+  const { credential, directory } = renewal;
+  const { gates, mqttGates, addresses } = await askGates(renewal);
+  const { addresses: _, ...held } = credential;
+  const next = { ...held, gates, ...(mqttGates && { mqttGates }), ...(addresses && { addresses }) };
+  if (gates.length === 0 || isDeepStrictEqual(next, credential)) return credential;
+  writeCredential(credentialFileIn(directory), next);
+  return next;
+}
+
+function askGates({ credential, signal, time }: Renewal): Promise<GateList> {
+  return withLink(credential, { signal, time }, (link) =>
     askWith(link, credential, {
       ...{ purpose: 'gates', path: '/v1/renewals/gates', shape: GateList },
       moment: time?.moment(),
     }),
   );
-  const next = { ...credential, gates, ...(mqttGates && { mqttGates }) };
-  if (gates.length === 0 || isDeepStrictEqual(next, credential)) return credential;
-  writeCredential(credentialFileIn(directory), next);
-  return next;
 }
 
 export interface Renewal {
@@ -116,11 +164,12 @@ async function askWith<Value>(
 }
 
 async function withLink<T>(
-  { roots, fleet }: Credential,
+  credential: Credential,
   { signal, time }: Pick<Renewal, 'signal' | 'time'>,
   work: (link: Link) => Promise<T>,
 ): Promise<T> {
-  const link = new Link({ roots, fleet, role: 'enroller', moment: time?.moment });
+  const { roots, fleet } = credential;
+  const link = new Link({ roots, fleet, role: 'enroller', addresses: enrolmentsOf(credential), moment: time?.moment });
   const close = () => link.close();
   signal?.addEventListener('abort', close);
   try {

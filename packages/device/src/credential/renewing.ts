@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
-import { PortcullisError } from '@portcullis/contract';
+import { enrolmentsOf, PortcullisError } from '@portcullis/contract';
 import { BackOff } from '../link/back-off.ts';
 import { isByClock } from '../link/strict-connector.ts';
-import { type System, timerMsMax } from '../system.ts';
-import type { Credential } from './credential.ts';
+import { jittered, type System, timerMsMax } from '../system.ts';
+import { beforeRenewal, type Credential } from './credential.ts';
 import type { KnownTime } from './known-time.ts';
 import type { Proof } from './prove.ts';
-import { confirm, findGates, type Renewal, renew } from './renew.ts';
+import { confirm, findGates, isUnknown, type Renewal, renew, renewAgain } from './renew.ts';
 import { isProofWaitedFor } from './unproven.ts';
 
 interface Parts {
@@ -30,10 +30,15 @@ interface Parts {
 /** A far end is looked at again each minute: machines sleep, and clocks are set (FIELD-NOTES K4). */
 const lookMsMax = 60_000;
 const pace = { firstMs: 5_000, longestMs: 3_600_000 };
-/** A gate that is lost to many at once must not bring all of them to the authority at once. */
 /** The system's clock is wrong: nothing goes on before the right time is known. */
 const timePace = { firstMs: 2_000, longestMs: 900_000 };
+/** Of a certificate's lifetime: so much of it passes before a gate may have it renewed, and over as much those who are told are spread. */
+const earlyShare = 1 / 10;
+/** A gate that is lost to many at once must not bring all of them to the authority at once. */
 const gatesPace = { firstMs: 10_000, longestMs: 3_600_000 };
+
+const isOfNoTime = (error: unknown) =>
+  error instanceof PortcullisError && (error.code === 'answer_not_verified' || error.code === 'server_not_verified');
 
 /**
  * What a device asks of the authority, one thing at a time: a renewal when the authority said so, and where gates are when none that it
@@ -56,6 +61,10 @@ export class Renewing {
   #gatesDueAt: number | undefined;
   /** By the monotonic clock: when the time is asked for; undefined: nobody doubts the clock. */
   #timeDueAt: number | undefined;
+  /** This certificate is renewed before its time, for a newer trust bundle: when, in milliseconds since 1970. */
+  #early: { certificate: string; at: number } | undefined;
+  /** This certificate begins later, and it is not this machine's clock that is behind: it was made while a clock was ahead. */
+  #madeAhead: string | undefined;
   /** The certificate of the unconfirmed pair that is in use already. */
   #used: string | undefined;
 
@@ -105,6 +114,20 @@ export class Renewing {
     if (!this.#isLooking) this.#goOn();
   }
 
+  /**
+   * A gate told which version of the trust bundle a device should have by now: who has an older one renews before its time. Once for each
+   * certificate, spread over a tenth of its lifetime, and not in its first tenth: more is not done, whatever gates say.
+   */
+  askForBundle(version: number): void {
+    const { certificate, bundleVersion, unconfirmed, notAfter } = this.#parts.credential();
+    if (unconfirmed || version <= bundleVersion || this.#early?.certificate === certificate) return;
+    const { system, time } = this.#parts;
+    const shareMs = (Date.parse(notAfter) - this.notBefore) * earlyShare;
+    const soonest = Math.max(time.now(), this.notBefore + shareMs);
+    this.#early = { certificate, at: soonest + jittered(system, shareMs) };
+    if (!this.#isLooking) this.#goOn();
+  }
+
   /** A gate took readings: the next time that none can be used is a new one. */
   gatesFound(): void {
     this.#gatesDueAt = undefined;
@@ -129,8 +152,10 @@ export class Renewing {
   }
 
   #renewalDueMs(): number {
-    const { unconfirmed, renewAfter } = this.#parts.credential();
-    return unconfirmed ? 0 : Date.parse(renewAfter) - this.#parts.time.now();
+    const { unconfirmed, renewAfter, certificate } = this.#parts.credential();
+    const early = this.#early?.certificate === certificate ? this.#early.at : Number.POSITIVE_INFINITY;
+    const isAhead = this.#madeAhead === certificate && this.#parts.time.now() < this.notBefore;
+    return unconfirmed || isAhead ? 0 : Math.min(early, Date.parse(renewAfter)) - this.#parts.time.now();
   }
 
   /** Whatever is due: what failed is not tried again before its time. */
@@ -184,24 +209,50 @@ export class Renewing {
 
   /** Told where it fails, and tried again: by a wrong clock nothing else goes on. */
   async #askTime(): Promise<void> {
-    const { time, onFailure, onTime } = this.#parts;
-    const { roots, fleet, enrolment } = this.#parts.credential();
+    const { system, time, onFailure, onTime } = this.#parts;
+    const credential = this.#parts.credential();
+    const { roots, fleet, enrolment, certificate } = credential;
+    const addresses = enrolmentsOf(credential);
     this.#timeDueAt = undefined;
     try {
-      await time.ask({ roots, fleet, enrolment, floor: this.notBefore }, this.#abort.signal);
+      await time.ask({ roots, fleet, enrolment, addresses, floor: this.notBefore }, this.#abort.signal);
       this.#timeBackOff.acknowledged();
       this.#triedAgainAt = undefined;
       onTime?.();
     } catch (error) {
       this.#doubtClock();
+      // Nobody vouches for a time at which it has begun: by the system's clock, by which servers are judged then, it is renewed.
+      if (isOfNoTime(error) && system.now() < this.notBefore) this.#madeAhead = certificate;
       if (!this.#abort.signal.aborted && error instanceof PortcullisError) onFailure(error);
     }
   }
 
   /** One step of it: a renewal brings the gates too. */
   async #renew(asked: Renewal): Promise<void> {
+    if (!asked.credential.unconfirmed) return this.#adopt(await renew(asked));
+    try {
+      await this.#goOver(asked);
+    } catch (error) {
+      await this.#comeBack(asked, error);
+    }
+  }
+
+  /** An authority that was restored, or lost its last changes, does not know the new pair: it is asked anew, and meanwhile the one before serves. */
+  async #comeBack(asked: Renewal, error: unknown): Promise<void> {
     const { credential } = asked;
-    if (!credential.unconfirmed) return this.#adopt(await renew(asked));
+    if (this.#abort.signal.aborted || !credential.previous || !(await isUnknown(asked))) throw error;
+    if (this.#used === credential.certificate) {
+      this.#used = undefined;
+      await this.#parts.use(beforeRenewal(credential));
+    }
+    const again = await renewAgain(asked);
+    this.#adopt(again);
+    // Whoever said that it is unknown, the authority knows it.
+    if (again.certificate === credential.certificate) throw error;
+  }
+
+  async #goOver(asked: Renewal): Promise<void> {
+    const { credential } = asked;
     if (this.#used !== credential.certificate) {
       await this.#prove(credential);
       if (this.#abort.signal.aborted) return;

@@ -21,7 +21,7 @@ export async function requireUsableKey(pem: string): Promise<void> {
   try {
     await handshake(context);
   } catch (error) {
-    throw keyFailure(error);
+    throw keyFailure(error, true);
   }
 }
 

@@ -3,6 +3,7 @@ import { request } from 'node:https';
 import { PortcullisError } from '@portcullis/contract';
 import { realSystem } from '../system.ts';
 import { type Network, realNetwork } from './dial.ts';
+import { leaderIn, Places } from './places.ts';
 import { StrictAgent } from './strict-agent.ts';
 import { brokenConnection, type Trust, unreachable } from './strict-connector.ts';
 import { UnderWay } from './under-way.ts';
@@ -19,6 +20,12 @@ export interface LinkRequest {
   signal?: AbortSignal;
 }
 
+/** Told of a request: that there is a verified connection for it, and that the network took a piece of its body. */
+interface Course {
+  onBegun?: () => void;
+  onTaken?: () => void;
+}
+
 export interface LinkAnswer {
   status: number;
   headers: IncomingHttpHeaders;
@@ -28,28 +35,36 @@ export interface LinkAnswer {
 const answerBytesMax = 64 * 1024 * 1024;
 const timeoutMs = 30_000;
 const pieceBytes = 16 * 1024;
+/** How long a connection may take to be there and verified where the same can be asked elsewhere. */
+const elsewhereMs = 2_000;
 
-/** Requests to one verified server of the fleet, over connections of its own. Nothing is sent before the server is verified (P2). */
+/**
+ * Requests to one verified server of the fleet, or to one of several that stand for each other, over connections of its own. Nothing is sent
+ * before the server is verified (P2).
+ */
 export class Link {
   readonly #agent: StrictAgent;
   readonly #ends: string | undefined;
   readonly #now: () => number;
   readonly #underWay = new UnderWay();
+  readonly #places: Places;
   #closed = false;
 
   /** @throws {PortcullisError} `environment_refused`, `credential_unusable` */
   constructor(trust: Trust, network: Network = realNetwork, now = realSystem.now) {
     this.#ends = trust.credential?.notAfter;
     this.#now = now;
+    this.#places = new Places(trust.addresses, trust.follows);
     this.#agent = new StrictAgent(trust, network);
   }
 
   /** @throws {PortcullisError} `server_unreachable`, `server_not_verified`, `not_authenticated`, `answer_malformed` */
   request(asked: LinkRequest): Promise<LinkAnswer> {
-    return this.#underWay.during(this.#request(asked));
+    const ask = (url: string, bounded: boolean) => this.#request({ ...asked, url }, bounded);
+    return this.#underWay.during(this.#places.ask(asked.url, ask, leaderIn));
   }
 
-  async #request(asked: LinkRequest): Promise<LinkAnswer> {
+  async #request(asked: LinkRequest, bounded: boolean): Promise<LinkAnswer> {
     const bound = new AbortController();
     const abort = () => bound.abort();
     const tooLate = () => {
@@ -57,21 +72,37 @@ export class Link {
       abort();
     };
     const timer = setTimeout(tooLate, asked.timeoutMs ?? timeoutMs);
+    const connecting = bounded ? setTimeout(abort, elsewhereMs) : undefined;
     asked.signal?.addEventListener('abort', abort);
     if (asked.signal?.aborted) abort();
     try {
-      const answer = await this.#send(asked, bound.signal, () => timer.refresh());
+      const onBegun = () => clearTimeout(connecting);
+      const answer = await this.#send(asked, bound.signal, { onBegun, onTaken: () => timer.refresh() });
       const body = await collect(answer, hostOf(asked.url), bound.signal);
       return { status: answer.statusCode ?? 0, headers: answer.headers, body };
     } finally {
       clearTimeout(timer);
+      clearTimeout(connecting);
       asked.signal?.removeEventListener('abort', abort);
     }
   }
 
-  /** The answer's body as it comes; the caller reads it to its end or destroys it. */
+  /** The answer's body as it comes; the caller reads it to its end or destroys it. After one who does not lead the next is asked elsewhere. */
   async stream(asked: LinkRequest & { signal: AbortSignal }): Promise<IncomingMessage> {
-    return this.#send(asked, asked.signal);
+    const ask = async (url: string, bounded: boolean) => {
+      const answer = await this.#open({ ...asked, url }, bounded);
+      if (answer.statusCode === 503 || answer.statusCode === 307) this.#places.leave(url);
+      return answer;
+    };
+    return this.#places.ask(asked.url, ask, () => undefined);
+  }
+
+  async #open(asked: LinkRequest & { signal: AbortSignal }, bounded: boolean): Promise<IncomingMessage> {
+    if (!bounded) return this.#send(asked, asked.signal);
+    const bound = new AbortController();
+    const connecting = setTimeout(() => bound.abort(), elsewhereMs);
+    const onBegun = () => clearTimeout(connecting);
+    return await this.#send(asked, AbortSignal.any([asked.signal, bound.signal]), { onBegun }).finally(onBegun);
   }
 
   /** Closes once what was asked has been answered, and at the latest after so many milliseconds. */
@@ -86,7 +117,7 @@ export class Link {
     this.#agent.destroy();
   }
 
-  #send(asked: LinkRequest, signal: AbortSignal, onTaken: () => void = () => undefined): Promise<IncomingMessage> {
+  #send(asked: LinkRequest, signal: AbortSignal, { onBegun, onTaken }: Course = {}): Promise<IncomingMessage> {
     const host = hostOf(asked.url);
     if (this.#closed) return Promise.reject(unreachable(host, 'the link was closed'));
     if (signal.aborted) return Promise.reject(timedOut(host, false));
@@ -109,6 +140,7 @@ export class Link {
       );
       sent.on('socket', () => {
         begun = true;
+        onBegun?.();
       });
       sent.on('error', (error) => {
         signal.removeEventListener('abort', abort);
@@ -130,12 +162,12 @@ export class Link {
 }
 
 /** In pieces, so that it is seen when the network takes one; the last one is followed by the answer. */
-function writeBody(sent: ClientRequest, body: string | Buffer = '', onTaken: () => void): void {
+function writeBody(sent: ClientRequest, body: string | Buffer = '', onTaken?: () => void): void {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   let at = 0;
   const next = (error?: Error | null) => {
     if (error) return;
-    if (at > 0) onTaken();
+    if (at > 0) onTaken?.();
     const piece = bytes.subarray(at, at + pieceBytes);
     at += piece.length;
     if (at < bytes.length) sent.write(piece, next);

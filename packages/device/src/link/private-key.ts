@@ -23,14 +23,14 @@ export function withKey<Value>(pem: string, work: (key: KeyObject) => Value): Va
   return inRoom(isInTpm(pem), () => work(createPrivateKey(pem)));
 }
 
-/** The same for what loads the key by itself. */
-export function inRoom<Value>(isByTpm: boolean, work: () => Value): Value {
-  if (!isByTpm) return work();
+/** The same for what loads the key by itself. `isHere`: the key is in a TPM. */
+export function inRoom<Value>(isHere: boolean, work: () => Value): Value {
   try {
-    letGo();
+    if (isHere) letGo();
     return work();
   } catch (cause) {
-    throw keyFailure(cause);
+    if (!isHere && !isByTpm(cause)) throw cause;
+    throw keyFailure(cause, isHere);
   }
 }
 
@@ -56,16 +56,18 @@ const noProvider = 'ERR_OSSL_UNSUPPORTED';
 /** Whether a TPM, or what stands between, failed at what OpenSSL had it do: verifying too is done there. */
 export const isByTpm = (error: unknown) => error instanceof Error && byProvider.test(error.message);
 
-export function keyFailure(cause: unknown): PortcullisError {
+/** `isHere`: the key is in a TPM. With its provider a process has the TPM do what is done with keys in files too. */
+export function keyFailure(cause: unknown, isHere: boolean): PortcullisError {
   if (cause instanceof PortcullisError) return cause;
   const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === noProvider || message.includes('DECODER routines::unsupported')) {
-    const why = 'no provider of OpenSSL reads a key in a TPM; OPENSSL_CONF must name a file that activates "tpm2"';
+  if (isHere && (code === noProvider || message.includes('DECODER routines::unsupported'))) {
+    const why =
+      'no provider of OpenSSL reads a key in a TPM: OPENSSL_CONF must name a file that activates "tpm2", and the TPM, or its resource manager (tpm2-abrmd), must answer; or the file of the key is damaged';
     return new PortcullisError('key_unusable', why, { cause });
   }
-  const said = message.replace(/^.*?\b(tpm2::)/s, '$1').split('\n', 1)[0] ?? '';
-  const hint = 'is its resource manager running? a process that lost it has to be started again';
-  return new PortcullisError('key_unusable', `the TPM did not do what the key is for (${said.trim()}); ${hint}`, {
-    cause,
-  });
+  const said = (message.replace(/^.*?\b(tpm2::)/s, '$1').split('\n', 1)[0] ?? '').trim();
+  const why = isHere
+    ? `the TPM did not do what the key is for (${said}); is its resource manager running? a process that lost it has to be started again. A TPM that was cleared, or another one, has no use for this key`
+    : `OPENSSL_CONF has a TPM sign (${said}), and the key of this device is in a file: enrol with a key in the TPM (--key-file), or leave OPENSSL_CONF out`;
+  return new PortcullisError('key_unusable', why, { cause });
 }

@@ -24,6 +24,10 @@ export interface Trust {
   fleet?: string | undefined;
   /** What the server must be: a gate can not pose as the authority. `enroller`: the authority, or a desk that relays to it. */
   role: Extract<Kind, 'authority' | 'gate'> | 'enroller';
+  /** All addresses where one of several such servers answers at a time, first the one that is asked by. */
+  addresses?: readonly string[] | undefined;
+  /** Whoever does not lead and says which of `addresses` does is believed once; left out: they are asked in their order. */
+  follows?: boolean | undefined;
   /** `notAfter`: RFC 3339; given, a failure after it says that this side's certificate has expired. */
   /**
    * When the system's clock is known to be wrong: the time to judge by, or between which times it is. Undefined, or none given: the
@@ -86,7 +90,7 @@ export class StrictConnector {
     } catch (error) {
       // Whatever the TPM lost is loaded again for the next connection.
       this.#context = undefined;
-      throw handshakeFailure(error as Error, where);
+      throw handshakeFailure(error as Error, where, this.#isInTpm);
     } finally {
       clearTimeout(timer);
       this.#connecting.delete(close);
@@ -126,12 +130,15 @@ export class StrictConnector {
     };
   }
 
+  get #isInTpm(): boolean {
+    const { credential } = this.#trust;
+    return credential !== undefined && isInTpm(credential.key);
+  }
+
   #makeContext(): SecureContext {
     const { roots, credential } = this.#trust;
     const pair = credential && { key: credential.key, cert: credential.certificate + credential.issuer };
-    return inRoom(pair !== undefined && isInTpm(pair.key), () =>
-      createSecureContext({ ca: roots, ...pair, minVersion: 'TLSv1.3' }),
-    );
+    return inRoom(this.#isInTpm, () => createSecureContext({ ca: roots, ...pair, minVersion: 'TLSv1.3' }));
   }
 
   /** What TLS was told to check is checked again on what it reports: a skipped check is seen here. */
@@ -244,9 +251,9 @@ export function isByClock(error: unknown): boolean {
 }
 
 /** What went wrong before the server was verified. */
-function handshakeFailure(error: Error, where: string): PortcullisError {
+function handshakeFailure(error: Error, where: string, isHere: boolean): PortcullisError {
   if (error instanceof PortcullisError) return error;
-  if (isByTpm(error)) return keyFailure(error);
+  if (isByTpm(error)) return keyFailure(error, isHere);
   const { code = '' } = error as NodeJS.ErrnoException;
   if (networkCodes.test(code)) return unreachable(where, code, error);
   if (!clockCodes.has(code)) return unverified(where, error.message, error);

@@ -5,6 +5,7 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -48,14 +49,18 @@ export class BoundedFile {
     }
   }
 
-  /** A line that was written in part is taken back, so that the next one begins a line of its own. */
+  /**
+   * A line that was written in part is taken back, so that the next one begins a line of its own; one that a crash or a power cut left in part
+   * is ended, so that the next does too.
+   */
   #write(line: string | Buffer): void {
     const isNew = !existsSync(this.file);
     if (isNew) makeDirectory(dirname(this.file));
-    const handle = openSync(this.file, 'a', 0o600);
+    const handle = openSync(this.file, 'a+', 0o600);
     const { size } = fstatSync(handle);
     try {
-      writeFileSync(handle, Buffer.concat([Buffer.from(line), lineFeed]));
+      const before = isTorn(handle, size) ? lineFeed : Buffer.alloc(0);
+      writeFileSync(handle, Buffer.concat([before, Buffer.from(line), lineFeed]));
       fdatasyncSync(handle);
     } catch (error) {
       ftruncateSync(handle, size);
@@ -68,3 +73,8 @@ export class BoundedFile {
 }
 
 const lineFeed = Buffer.from('\n');
+
+function isTorn(handle: number, size: number): boolean {
+  const last = Buffer.alloc(1);
+  return size > 0 && readSync(handle, last, 0, 1, size - 1) === 1 && !last.equals(lineFeed);
+}

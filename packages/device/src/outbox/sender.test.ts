@@ -318,6 +318,7 @@ function senderOf(gates: string[], system: System, outbox: Outbox) {
     link,
     gates: () => gates,
     clock: new Clock({ system, time: { now: system.now, isCorrected: false }, notBefore: () => 0 }),
+    onBundleDue: () => assert.fail('no bundle is due'),
   });
   const sender = new Sender({
     ...{ stream: 'cold', outbox, system, counts: { acknowledged: 0, refused: 0 } },

@@ -15,6 +15,18 @@ export interface Refusal {
   detail?: string;
   expected?: unknown;
   found?: unknown;
+  /** What the gate's log calls the request that was refused. */
+  traceId?: string;
+}
+
+/** Readings that a gate has acknowledged together: by subject, stream and id each of them is found again. */
+export interface Acknowledged {
+  stream: string;
+  gate: string;
+  readings: number;
+  /** Ids of the first and the last one. */
+  first: string;
+  last: string;
 }
 
 export interface Counts {
@@ -30,6 +42,8 @@ export interface SenderParts {
   counts: Counts;
   system: System;
   onRefusal(refusal: Refusal): void;
+  /** Not given: nobody wants to know. */
+  onAcknowledged?: ((acknowledged: Acknowledged) => void) | undefined;
   /** Takes the oldest reading, which will never pass, out of the outbox. */
   setAside(refused: Waiting, refusal: Refusal): void;
   onFailure(error: PortcullisError): void;
@@ -168,15 +182,18 @@ export class Sender {
       const problem = settled[at];
       const stored = problem ? 0 : runOf(settled, at);
       if (problem) this.#parts.setAside(batch[at] as Waiting, refusalOf(this.#parts.stream, problem));
-      else this.#acknowledged(batch[at + stored - 1] as Waiting, stored);
+      else this.#acknowledged(batch.slice(at, at + stored), gate);
       at += Math.max(1, stored);
     }
     return 0;
   }
 
-  #acknowledged({ place }: Waiting, count: number): void {
-    this.#parts.counts.acknowledged += count;
-    this.#parts.outbox.advance(place, count);
+  #acknowledged(stored: Peeked, gate: string): void {
+    const { counts, outbox, stream, onAcknowledged } = this.#parts;
+    const [first, last] = [stored[0], stored.at(-1)] as [Waiting, Waiting];
+    counts.acknowledged += stored.length;
+    outbox.advance(last.place, stored.length);
+    onAcknowledged?.({ stream, gate, readings: stored.length, first: idIn(first.line), last: idIn(last.line) });
   }
 
   #isKnownTo(gate: string): void {
@@ -192,26 +209,26 @@ export class Sender {
   }
 
   /** Another gate may know the stream; when none does, the readings wait apart, and are tried again slowly. */
-  #unknown(gate: string, problem: Problem): number {
+  #unknown(gate: string, problem: Problem, traceId: string | undefined): number {
     const { gates } = this.#parts.way();
     const isNew = this.#gates.isNewlyIgnorant(gate);
     const byAll = this.#gates.areAllIgnorant(gates);
     if (isNew && !byAll) return 0;
     if (byAll) this.#setApart = 'stream_unknown';
-    this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
+    this.#parts.onRefusal(refusalOf(this.#parts.stream, problem, traceId));
     this.#missGates();
     return this.#backOff.next(byAll ? paces.stream_unknown : paces.certificate);
   }
 
-  #refused(batch: Peeked, { problem, reasonClass, atLeastMs }: Told, gate: string): number {
-    if (problem.reason === 'stream_unknown') return this.#unknown(gate, problem);
+  #refused(batch: Peeked, { problem, reasonClass, atLeastMs, traceId }: Told, gate: string): number {
+    if (problem.reason === 'stream_unknown') return this.#unknown(gate, problem, traceId);
     // A gate that can not decide has not looked for the stream.
     if (reasonClass !== undefined && reasonClass !== 'gate') this.#isKnownTo(gate);
-    if (reasonClass === 'reading') return this.#setAside(batch, problem, gate);
+    if (reasonClass === 'reading') return this.#setAside(batch, problem, gate, traceId);
     // The gate's policy is at fault with one reading: what stands before that one need not wait for it.
     const before = (problem.line ?? 1) - 1;
     if (reasonClass === 'gate' && before > 0 && before < batch.length) return this.#sendAlone(before);
-    this.#parts.onRefusal(refusalOf(this.#parts.stream, problem));
+    this.#parts.onRefusal(refusalOf(this.#parts.stream, problem, traceId));
     if (reasonClass === 'gate') this.#gates.passOver(gate);
     return this.#backOff.next(paceOf(problem.reason, reasonClass), atLeastMs);
   }
@@ -223,7 +240,7 @@ export class Sender {
   }
 
   /** Nothing of the batch was stored. What stands before the refused line is sent alone first, so that order is kept. */
-  #setAside(batch: Peeked, problem: Problem, gate: string): number {
+  #setAside(batch: Peeked, problem: Problem, gate: string, traceId: string | undefined): number {
     const index = (problem.line ?? 1) - 1;
     const refused = batch[index];
     if (refused === undefined) {
@@ -236,7 +253,7 @@ export class Sender {
       this.#limit = Math.floor(batch.length / 2);
       return 0;
     }
-    this.#parts.setAside(refused, refusalOf(this.#parts.stream, problem));
+    this.#parts.setAside(refused, refusalOf(this.#parts.stream, problem, traceId));
     this.#limit = batchReadingsMax;
     return 0;
   }
@@ -262,11 +279,19 @@ function failureOf(error: unknown): PortcullisError {
   return new PortcullisError(code === 'ENOSPC' ? 'disk_full' : 'internal', message, { cause: error });
 }
 
-function refusalOf(stream: string, { reason, title, detail, expected, found }: Problem): Refusal {
+/** Each line in an outbox has one. */
+const idIn = (line: string) => String((JSON.parse(line) as { _id?: unknown })._id);
+
+function refusalOf(
+  stream: string,
+  { reason, title, detail, expected, found }: Problem,
+  traceId?: string | undefined,
+): Refusal {
   const told = {
     ...(detail !== undefined && { detail }),
     ...(expected !== undefined && { expected }),
     ...(found !== undefined && { found }),
+    ...(traceId !== undefined && { traceId }),
   };
   return { stream, reason, title, ...told };
 }

@@ -18,6 +18,7 @@ export interface StreamParts {
   refusedFile: RefusedFile;
   system: System;
   onRefusal(refusal: Refusal): void;
+  onAcknowledged: SenderParts['onAcknowledged'];
   onFailure(error: PortcullisError): void;
   onGatesMissing: SenderParts['onGatesMissing'];
   onGatesFound: SenderParts['onGatesFound'];
@@ -41,7 +42,7 @@ export class Stream {
 
   constructor(parts: StreamParts) {
     const { name, directory, bounds, way, system, onFailure } = parts;
-    const { onGatesMissing, onGatesFound } = parts;
+    const { onGatesMissing, onGatesFound, onAcknowledged } = parts;
     this.#parts = parts;
     this.#directory = join(directory, 'outbox', name);
     this.#outbox = new Outbox(this.#directory, bounds, (damage) => this.#tellDamage(damage), system);
@@ -53,6 +54,7 @@ export class Stream {
       system,
       setAside: (refused, refusal) => this.#setAside(refused, refusal),
       onRefusal: (refusal) => this.#refused(refusal),
+      onAcknowledged,
       onFailure,
       onGatesMissing,
       onGatesFound: () => {

@@ -28,7 +28,7 @@ export interface Batch {
   /** One of `gates`. */
   gate: string;
   stream: string;
-  readings: readonly Waiting[];
+  readings: readonly Pick<Waiting, 'line'>[];
   /** How long nothing may be heard. */
   timeoutMs: number;
   signal: AbortSignal;
@@ -50,4 +50,6 @@ export interface Told {
   reasonClass: ReasonClass | undefined;
   /** How long the gate asks to be left alone. */
   atLeastMs: number;
+  /** What the gate's log calls the request; undefined: it has no name there. */
+  traceId?: string | undefined;
 }

@@ -1,11 +1,14 @@
 import {
   Acknowledgement,
+  bundleDueHeader,
   failures,
   PortcullisError,
   Problem,
   type ReasonClass,
   type ReasonCode,
   reasons,
+  TraceId,
+  traceIdHeader,
 } from '@portcullis/contract';
 import { type Proof, proveBy } from '../credential/prove.ts';
 import { parseAnswer } from '../link/exchange.ts';
@@ -19,7 +22,9 @@ interface HttpsParts {
   link: Link;
   /** As the credential in force names them now. */
   gates(): readonly string[];
-  clock: Clock;
+  clock: Pick<Clock, 'heard'>;
+  /** The version of the trust bundle that an acknowledgement named; not given: nobody renews. */
+  onBundleDue?(version: number): void;
 }
 
 /** Readings as the lines of one request, which is stored whole or not at all. */
@@ -57,7 +62,13 @@ export class HttpsWay implements Way {
     // RFC 9110 §15.5.9: the gate gave up on a body that came too slowly.
     if (answer.status === 408) throw tooSlow(gate);
     this.#parts.clock.heard(answer.headers.date);
-    return heardIn(answer, readings.length);
+    const heard = heardIn(answer, readings.length);
+    if ('settled' in heard) this.#noteBundle(answer.headers[bundleDueHeader]);
+    return heard;
+  }
+
+  #noteBundle(said: string | string[] | undefined): void {
+    if (typeof said === 'string' && /^[1-9]\d{0,8}$/.test(said)) this.#parts.onBundleDue?.(Number(said));
   }
 
   prove(): Promise<Proof> {
@@ -89,7 +100,8 @@ function heardIn(answer: LinkAnswer, sent: number): Heard {
   const parsed = Problem.safeParse(parseAnswer(answer));
   if (!parsed.success) throw notUnderstood(`the gate answered ${status}`);
   const reasonClass = classOf(parsed.data.reason, status);
-  return { problem: parsed.data, reasonClass, atLeastMs: retryAfterMs(headers['retry-after']) };
+  const traceId = TraceId.safeParse(headers[traceIdHeader]).data;
+  return { problem: parsed.data, reasonClass, atLeastMs: retryAfterMs(headers['retry-after']), traceId };
 }
 
 /** What is wrong with what was sent stays wrong: RFC 9110 §15.5.1, §15.5.14, §15.5.16, §15.5.21. */
