@@ -78,5 +78,6 @@ export function groundOn({ replica, clock }: FedReplica, streams: Record<string,
     lastBatch: 0,
     bounds: { readingsMax: 100, bytesMax: 100_000 },
   });
-  return { replica, lease, policy, recording, validityTime: () => clock.now };
+  const time = () => clock.now;
+  return { replica, lease, policy, recording, validityTime: time, presentTime: time };
 }

@@ -12,7 +12,7 @@ import {
   subjectUri,
 } from '@portcullis/contract';
 import { makeKey } from '@portcullis/device';
-import { positiveSerial } from '../src/issuance/issue.ts';
+import { positiveSerial } from '../src/issuance/serials.ts';
 import { fingerprintOf, makeCertificate, type SignatureMaker, toPem } from '../src/pki/pki.ts';
 
 export const day = 86_400_000;

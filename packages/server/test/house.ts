@@ -83,7 +83,11 @@ export class House {
 
   /** Adds to a file of the fleet before anything starts. */
   configure(file: 'fleet.yaml' | 'gate.yaml', change: (text: string) => string): void {
-    const path = join(this.fleet, file);
+    this.configureIn(this.fleet, file, change);
+  }
+
+  configureIn(directory: string, file: 'fleet.yaml' | 'gate.yaml', change: (text: string) => string): void {
+    const path = join(directory, file);
     writeFileSync(path, change(readFileSync(path, 'utf8')));
   }
 

@@ -23,7 +23,16 @@ export class OpenCoap {
     const { ground, verdicts, watching, connections } = front;
     this.listener = new CoapListener({
       gate: 'gate-1',
-      ...{ ground, verdicts, watching, connections, contextsMax: 1_000, host: '127.0.0.1', port: 0 },
+      ...{
+        ground,
+        verdicts,
+        watching,
+        uses: { note: () => undefined },
+        connections,
+        contextsMax: 1_000,
+        host: '127.0.0.1',
+        port: 0,
+      },
       ...{ system: realSystem, log: createLog({ role: 'gate', level: 'silent' }), nameOf },
       contextOf: async (keyId, idContext) => this.#sensors.get(keyId.toString('hex'))?.asSeenByGate(idContext),
     });

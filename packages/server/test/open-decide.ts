@@ -46,6 +46,7 @@ export class Asking {
     const limits = {
       ...{ handshakeMs: 5_000, pendingHandshakesMax: 64, connectionsMax: 100, connectionsPerCertificateMax: 4 },
       ...{ idleMs: 60_000, requestMs: 10_000, bodyBytesPerSecondMin: 1_024 },
+      ...{ unfinishedBytesPerAddressMax: 1_048_576, unfinishedBytesMax: 1_048_576 },
     };
     this.front = new DecideFront({
       ...{ ground, connections, verdicts, advice, notes, cuts: this.cuts },

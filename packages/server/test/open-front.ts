@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
-import { PortcullisError, type Problem, type SubjectId } from '@portcullis/contract';
+import { type KeyAlgorithm, PortcullisError, type Problem, type SubjectId } from '@portcullis/contract';
 import { patienceMs } from '../../../test/patience.ts';
 import { type Ground, isAdmissible } from '../src/gate/admission/admit.ts';
 import { Connections } from '../src/gate/connections/connections.ts';
@@ -27,12 +27,13 @@ import { Watching } from '../src/gate/watching/watching.ts';
 import { Lease } from '../src/replica/replica.ts';
 import { readAll } from '../src/storage/sink/sink.contract.ts';
 import { openSqliteSink, type Sink } from '../src/storage/sink.ts';
-import { createLog, realSystem, timestamp } from '../src/telemetry/telemetry.ts';
+import { createLog, type LogDestination, realSystem, timestamp } from '../src/telemetry/telemetry.ts';
 import { type Delta, FedReplica } from './fed-replica.ts';
 import { FleetCertificates, type Leaf } from './fleet-certificates.ts';
 
 const usual: GateLimits = {
   ...{ handshakeMs: 5_000, pendingHandshakesMax: 64, connectionsMax: 1_000, connectionsPerCertificateMax: 16 },
+  ...{ unfinishedBytesPerAddressMax: 1_048_576, unfinishedBytesMax: 1_048_576 },
   ...{
     idleMs: 60_000,
     requestMs: 10_000,
@@ -51,6 +52,10 @@ export interface FrontOptions {
   ask?: StreamConfig;
   /** Stands between the gate and its real sink. */
   sink?: (real: Sink) => Sink;
+  /** Of all keys; not given: P-256. */
+  algorithm?: KeyAlgorithm;
+  /** Where its log goes, from `debug` on; else nowhere. */
+  logTo?: LogDestination;
 }
 
 export interface Told {
@@ -78,35 +83,48 @@ export class OpenFront {
   /** What the authority would answer of a certificate, in DER; and how often it was asked. */
   readonly leaves = new Map<string, Buffer>();
   leavesAsked = 0;
+  /** Certificates by which readings were admitted over connections of their own. */
+  readonly used: string[] = [];
+  /** The version of the bundle that the authority says devices should have. */
+  bundleDue: number | undefined;
   port = 0;
   mqttPort = 0;
 
   private constructor(
     certificates: FleetCertificates,
     sink: Sink,
-    { limits, streams = { telemetry }, retainDays = 0, carry, ask }: FrontOptions,
+    { limits, streams = { telemetry }, retainDays = 0, carry, ask, logTo }: FrontOptions,
   ) {
     this.certificates = certificates;
     this.sink = sink;
     const { replica } = this.fed;
     const system = realSystem;
-    const log = createLog({ role: 'gate', level: 'silent' });
+    const log = createLog({ role: 'gate', level: logTo ? 'debug' : 'silent' }, logTo);
     const instance = 'c'.repeat(32);
     const gate = 'gate-1' as SubjectId;
     this.lease = new Lease(system);
     const settings: GateSettings = {
       ...{
         authority: 'https://localhost:1',
+        authorities: ['https://localhost:1'],
         url: 'https://localhost:2',
         listen: { host: '127.0.0.1', port: 0, mqttPort: 0 },
       },
       ...{ retainDays, streams, limits: { ...usual, ...limits } },
     };
     const bounds = { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax };
-    this.recording = new SinkRecording({ sink, instance, lease: this.lease, bounds, log });
+    const head = () => ({ revision: replica.revision, hash: replica.hash });
+    this.recording = new SinkRecording({ sink, instance, head, lease: this.lease, bounds, log });
     const policy = compilePolicy(streams, 1, carry, ask);
     const { recording, lease } = this;
-    const ground = { replica, lease, policy, recording, validityTime: system.now };
+    const ground = {
+      replica,
+      lease,
+      policy,
+      recording,
+      validityTime: system.now,
+      presentTime: () => ground.validityTime(),
+    };
     this.ground = ground;
     this.connections = new Connections({ ...ground, isAdmissible: (bearer) => isAdmissible(bearer, ground) });
     this.verdicts = new Verdicts({ gate, sink, system, log });
@@ -115,15 +133,26 @@ export class OpenFront {
     const told = {
       ...{ gate, instance, ground, connections, verdicts, policies: { refused: false }, now: system.now },
       ...{ watching, advice: this.advice, edgesTold: () => 0 },
-      ...{ pruneWaiting: () => 0, unproven: () => 0, overruns: () => recording.overruns },
+      ...{
+        pruneWaiting: () => 0,
+        clockAheadMs: () => 0,
+        recordingWaits: () => 0,
+        unproven: () => 0,
+        overruns: () => recording.overruns,
+      },
       crowd: () => this.listeners.crowd,
       inUse: () => this.listeners.inUse,
+      handshakes: () => this.listeners.handshakes,
       certificateEnds: () => timestamp(system.now() + 1_000_000),
       diskSpace: async () => ({ freeBytes: 1_000, totalBytes: 5_000 }),
     };
     const metrics = gateFigures(told);
     this.intake = new Intake(instance, bounds.bytesMax);
-    this.notes = new DoorNotes({ ...{ ground, connections, verdicts, system, log }, limits: settings.limits });
+    const twoPlaces = { opened: () => undefined };
+    this.notes = new DoorNotes({
+      ...{ ground, connections, verdicts, twoPlaces, system, log },
+      limits: settings.limits,
+    });
     this.listeners = new Listeners({
       instance,
       leafOf: (fingerprint) => this.leafOf(fingerprint),
@@ -132,8 +161,12 @@ export class OpenFront {
       connections,
       verdicts,
       watching,
+      uses: { note: ({ name }) => this.used.push(name) },
       metrics,
+      figures: metrics,
+      fellows: undefined,
       status: gateStatus(told),
+      bundleDue: () => this.bundleDue,
       heads: async () => ({ items: [], holds: { revision: this.fed.replica.revision, hash: this.fed.replica.hash } }),
       sink,
       system,
@@ -150,7 +183,7 @@ export class OpenFront {
   static async open(context: TestContext, options: FrontOptions = {}): Promise<OpenFront> {
     const directory = mkdtempSync(join(tmpdir(), 'portcullis-front-'));
     const real = await openSqliteSink(directory);
-    const certificates = await FleetCertificates.make();
+    const certificates = await FleetCertificates.make('test-fleet', options.algorithm);
     const opened = new OpenFront(certificates, options.sink?.(real) ?? real, options);
     const { key, cert } = await certificates.leaf({ subject: 'gate-1', kind: 'gate', purpose: 'server' });
     const ports = await opened.listeners.listen({ key, certificate: cert, trust: certificates.trust });

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import {
   type AttributeValue,
+  authoritiesOf,
   ChangeView,
   GateView,
   type Kind,
@@ -18,6 +19,8 @@ import type { Pem } from './house.ts';
 
 export const TokensCreated = z.object({ tokens: z.array(TokenCreated) });
 const Deltas = page(SubjectDelta);
+/** A change waits for its receipt longer than any lease and patience of a story can take; the answer may take a little longer still. */
+const receiptMsMax = 110_000;
 const limitMs = 120_000;
 
 export class Operator {
@@ -29,17 +32,18 @@ export class Operator {
   constructor(fleet: string, file = join(fleet, 'operator.json')) {
     this.credential = readCredential(file);
     const { roots, fleet: name, authority = '' } = this.credential;
-    this.link = new Link({ roots, fleet: name, role: 'authority', credential: this.credential });
+    const addresses = authoritiesOf(this.credential);
+    this.link = new Link({ roots, fleet: name, role: 'authority', addresses, credential: this.credential });
     this.#authority = authority;
   }
 
   /** Sets attributes of one subject or of many, as one revision, and waits for the receipt. */
-  set(subject: string | string[], set: Record<string, string | number | boolean>, waitLimitMs = 30_000) {
+  set(subject: string | string[], set: Record<string, string | number | boolean>, waitLimitMs = receiptMsMax) {
     return this.change('attributes', { subjects: [subject].flat(), set }, waitLimitMs);
   }
 
   /** `subject` may be a fingerprint. */
-  stand(action: 'suspend' | 'resume' | 'revoke', subject: string, waitLimitMs = 30_000): Promise<Receipt> {
+  stand(action: 'suspend' | 'resume' | 'revoke', subject: string, waitLimitMs = receiptMsMax): Promise<Receipt> {
     const named = /^[0-9a-f]{64}$/.test(subject) ? { fingerprint: subject } : { subject };
     return this.change('standings', { action, ...named }, waitLimitMs);
   }
@@ -79,6 +83,14 @@ export class Operator {
     const shape = z.looseObject({ items: z.array(ReadingView) });
     const url = `${gateUrl}/v1/readings?subject=${subject}&limit=1000`;
     return (await this.#get(url, shape, link).finally(() => link.close())).items;
+  }
+
+  /** An answer of a gate as it is. */
+  async ofGate(url: string): Promise<{ status: number; body: string }> {
+    const { roots, fleet } = this.credential;
+    const link = new Link({ roots, fleet, role: 'gate', credential: this.credential });
+    const { status, body } = await link.request({ url, method: 'GET', timeoutMs: limitMs }).finally(() => link.close());
+    return { status, body: body.toString('utf8') };
   }
 
   /** What a revision changed, also in parts, and how far it is in force now. */

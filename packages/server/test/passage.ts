@@ -17,17 +17,18 @@ export class Passage {
   readonly #pairs = new Set<Pair>();
   readonly #cut = new Set<Direction>();
 
-  private constructor(targetPort: number, targetHost: string) {
+  private constructor(targetPort: () => number, targetHost: string) {
     this.#server = createServer((here) => {
-      const pair = { here, there: connect(targetPort, targetHost) };
+      const pair = { here, there: connect(targetPort(), targetHost) };
       this.#pairs.add(pair);
       this.#carry(pair.here, pair.there, 'there', pair);
       this.#carry(pair.there, pair.here, 'back', pair);
     });
   }
 
-  static async open(targetPort: number, { port = 0, host = 'localhost' } = {}): Promise<Passage> {
-    const passage = new Passage(targetPort, host);
+  /** `target`: its port; of several, which one a new connection gets to. */
+  static async open(target: number | (() => number), { port = 0, host = 'localhost' } = {}): Promise<Passage> {
+    const passage = new Passage(typeof target === 'number' ? () => target : target, host);
     passage.#server.listen(port, '127.0.0.1');
     await once(passage.#server, 'listening');
     return passage;

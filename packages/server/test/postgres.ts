@@ -8,7 +8,7 @@ import { userInfo } from 'node:os';
 import type { TestContext } from 'node:test';
 import pg from 'pg';
 
-const place = { host: '127.0.0.1', port: 5432, database: 'test', user: userInfo().username };
+export const place = { host: '127.0.0.1', port: 5432, database: 'test', user: userInfo().username };
 
 export const serverPort = place.port;
 

@@ -62,7 +62,12 @@ export async function openProvingAuthority() {
     writeCredential(credentialFileIn(directory), credential);
     return { directory, file: credentialFileIn(directory), credential };
   };
-  return { confirmed: enrolment.confirmed, url: api.url, api, asked, takes, bundle, enrolled };
+  /** It has no record of this certificate any more, and did not make it. */
+  const lose = (certificate: string) => {
+    enrolment.lost.add(certificate);
+    enrolment.issued.clear();
+  };
+  return { confirmed: enrolment.confirmed, lose, url: api.url, api, asked, takes, bundle, enrolled };
 }
 
 const problem = (code: string) => refused(403, code, { code });

@@ -48,7 +48,8 @@ export async function openRecords(
     await attributes[Symbol.asyncDispose]();
     await journal[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
-    await rm(directory, { recursive: true, force: true });
+    // What was under way when the test ended may just be written.
+    await rm(directory, { recursive: true, force: true, maxRetries: 10 });
   });
   const codes = openCodes({ journal, system });
   return { directory, clock, system, store, journal, alerts, attributes, revocation, codes };

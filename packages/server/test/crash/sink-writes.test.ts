@@ -1,30 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { readAll } from '../../src/storage/sink/sink.contract.ts';
 import { openSqliteSink } from '../../src/storage/sink.ts';
+import { writeUntilKilled } from './killed-writer.ts';
 
-const program = fileURLToPath(new URL('./writing-process.ts', import.meta.url));
-
-/** Lets the process write until it has said so many requests, kills it, and returns all that it said. */
-async function writeUntilKilled(directory: string, first: number, saidMin: number): Promise<number[]> {
-  const options = ['--conditions=portcullis-source', program, directory, String(first)];
-  const child = spawn(process.execPath, options, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const exit = once(child, 'exit');
-  const said: number[] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
-    said.push(Number(line));
-    if (said.length === saidMin) child.kill('SIGKILL');
-  }
-  assert.deepEqual(await exit, [null, 'SIGKILL']);
-  return said;
-}
+const program = './writing-process.ts';
 
 /** All that is readable once what the kill left is settled: rows of each request. `edges`: with those that were told before. */
 async function storedRequests(directory: string, edges: string[]): Promise<Map<number, string[]>> {
@@ -56,7 +39,7 @@ test('P8: kill -9 in the middle of many writes: what resolved is there, nothing 
   const edges: string[] = [];
   for (const saidMin of [1, 60, 777, 2_500]) {
     const first = Math.max(0, ...said);
-    for (const number of await writeUntilKilled(directory, first, saidMin)) said.add(number);
+    for (const number of await writeUntilKilled(program, directory, first, saidMin)) said.add(number);
     const stored = await storedRequests(directory, edges);
     for (const number of said) assert.ok(stored.has(number), `request ${number} resolved and is gone`);
     for (const [number, ids] of stored) {

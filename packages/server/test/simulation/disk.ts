@@ -4,12 +4,20 @@ import type { Looked } from '../../src/gate/recording/recording.ts';
 export interface Row {
   /** The revision that it was judged at. */
   revision: number;
+  hash: string;
   batch: number;
   /** When it became readable; undefined: it never did, or its process died before that was on record. */
   readableAt: number | undefined;
   acknowledgedAt: number | undefined;
   /** Readers are told that it became readable in time; else it is named unproven. */
   proven: boolean;
+}
+
+/** A batch of which it is not known whether it was readable in time, and the newest history that something of it was judged by. */
+export interface Left {
+  batch: number;
+  judgedAt: number;
+  head: Pick<Row, 'revision' | 'hash'>;
 }
 
 /** What a sink holds that is not proven yet. It outlives the process that writes it. */
@@ -37,12 +45,13 @@ export class Disk {
   }
 
   /** What an earlier process left, oldest first. */
-  unsettled(): { batch: number; judgedAt: number }[] {
+  unsettled(): Left[] {
     const left = this.#rows.filter(({ batch }) => batch > this.#proven);
     const judged = Map.groupBy(left, ({ batch }) => batch);
     const batches = [...judged].map(([batch, rows]) => ({
       batch,
       judgedAt: Math.min(...rows.map(({ revision }) => revision)),
+      head: rows.reduce((newest, row) => (row.revision > newest.revision ? row : newest)),
     }));
     return batches.toSorted((one, other) => one.batch - other.batch);
   }

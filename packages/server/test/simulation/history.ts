@@ -31,6 +31,18 @@ export class History {
   readonly #hashes = ['0'.repeat(64)];
   readonly #bulks = new Map<number, Bulk>();
 
+  /** It goes on by itself: what is appended to one is not in the other. */
+  fork(): History {
+    const fork = new History();
+    for (const [one, other] of [
+      [this.#states, fork.#states],
+      [this.#touching, fork.#touching],
+      [this.#hashes, fork.#hashes],
+    ] as [unknown[], unknown[]][])
+      other.splice(0, other.length, ...one);
+    return fork;
+  }
+
   get head(): number {
     return this.#states.length - 1;
   }
@@ -55,10 +67,11 @@ export class History {
     this.#bulks.set(this.head, bulk);
   }
 
-  append(change: Partial<State>): void {
+  /** `salt`: what makes it another one than a change that is the same. */
+  append(change: Partial<State>, salt = 0): void {
     this.#states.push({ ...(this.#states[this.head] as State), ...change });
     if (Object.keys(change).length > 0) this.#touching.push(this.head);
-    const entry = JSON.stringify([this.#hashes.at(-1), this.head, this.#states[this.head]]);
+    const entry = JSON.stringify([this.#hashes.at(-1), this.head, this.#states[this.head], salt]);
     this.#hashes.push(createHash('sha256').update(entry).digest('hex'));
   }
 

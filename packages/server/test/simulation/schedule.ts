@@ -3,6 +3,7 @@ export class Schedule {
   now = 0;
   readonly #events: { at: number; order: number; run: () => void }[] = [];
   #order = 0;
+  #isStirred = false;
   #state: number;
 
   constructor(seed: number) {
@@ -35,6 +36,22 @@ export class Schedule {
 
   after(milliseconds: number, run: () => void): void {
     this.at(this.now + milliseconds, run);
+  }
+
+  /** What an event resolves goes on at once: to be called by who resolves, or begins, what is asynchronous. */
+  stir(): void {
+    this.#isStirred = true;
+  }
+
+  /** As `runUntil`, where the code under test is asynchronous: no turn of it takes time. */
+  async runStirred(end: number): Promise<void> {
+    for (let next = this.#events.shift(); next && next.at < end; next = this.#events.shift()) {
+      this.now = next.at;
+      next.run();
+      if (!this.#isStirred) continue;
+      this.#isStirred = false;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   runUntil(end: number): void {

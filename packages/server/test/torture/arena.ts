@@ -2,17 +2,19 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { KeyCredentialCreated, TokenCreated } from '@portcullis/contract';
+import { KeyCredentialCreated, PortcullisError, TokenCreated } from '@portcullis/contract';
 import { type Credential, enrol, exchange, Link } from '@portcullis/device';
 import { Command } from 'commander';
 import { z } from 'zod';
+import { standStill } from '../../../../test/standstill.ts';
 import { freeBasePort, Running, succeeded } from '../../../../tools/commands.ts';
 import { gateCommands } from '../../src/cli/gate-commands.ts';
 import { Output } from '../../src/cli/output.ts';
 import { eventually, House } from '../house.ts';
 import { Operator } from '../operator.ts';
 import { Passage } from '../passage.ts';
-import { setTerms } from '../stories/faults/scene.ts';
+import { setTerms, type Terms } from '../stories/faults/scene.ts';
+import { Authorities } from './authorities.ts';
 import { lane, roles } from './carriers.ts';
 import type { Keys } from './coap-way.ts';
 import { DeskChild } from './desk-child.ts';
@@ -22,12 +24,14 @@ import { Stores } from './stores.ts';
 import { Timeline } from './timeline.ts';
 import { Token } from './token.ts';
 
-export const leaseMs = 2_000;
-export const patienceMs = 500;
+/** A lease on a machine that does nothing else, and longer where processes get less of it: what a fault does to it is to be seen, and not what the machine does. */
+export const leaseMsLeast = 2_000;
 const enrolledAtOnce = 8;
 const tokensAtOnce = 500;
 /** A process has to share the machine with all the others. */
 const startMsMax = 60_000;
+/** On a machine that does much else: a gate that was let go last has to find its authority first. */
+const settledMsMax = 120_000;
 const TokensCreated = z.strictObject({ revision: z.int(), tokens: z.array(TokenCreated) });
 
 /** The second of them changes never, and no stream looks at it, but for a fault. */
@@ -37,9 +41,33 @@ interface Made {
   devices: number;
   gates: number;
   copies?: number;
+  /** In a PostgreSQL of its own, with two authorities; their issuers' keys are files then. */
+  postgres?: boolean;
   /** Subjects beside the devices, which only changes of many name. */
   crowd?: number;
   seed: number;
+}
+
+const passing: ReadonlySet<string> = new Set(['not_leader', 'store_unavailable', 'authority_unreachable']);
+
+/** While the arena is made another authority may begin to lead, on a machine that is too busy for a term. */
+async function again<Value>(work: () => Promise<Value>): Promise<Value> {
+  let done: { value: Value } | undefined;
+  await eventually(
+    async () => {
+      done = await work().then(
+        (value) => ({ value }),
+        (error: unknown) => {
+          if (error instanceof PortcullisError && passing.has(error.code)) return undefined;
+          throw error;
+        },
+      );
+      return done !== undefined;
+    },
+    'an authority answers',
+    settledMsMax,
+  );
+  return (done as unknown as { value: Value }).value;
 }
 
 export class Arena {
@@ -54,10 +82,13 @@ export class Arena {
   readonly renewed = new Set<number>();
   readonly timeline = new Timeline();
   readonly crowd: string[] = [];
+  terms!: Terms;
   /** The revision of each change that gave a reason. */
   readonly revisionOf = new Map<string, number>();
   /** What the issuers' keys are in, where this machine has such a thing. */
   token: Token | undefined;
+  /** Where there are two. */
+  authorities: Authorities | undefined;
   operator!: Operator;
   stores!: Stores;
   /** One of each role of the lane. */
@@ -84,18 +115,26 @@ export class Arena {
     }
   }
 
-  async #open({ devices, gates, copies = 0, crowd = 0, seed }: Made): Promise<void> {
+  async #open({ devices, gates, copies = 0, crowd = 0, postgres = false, seed }: Made): Promise<void> {
     const { house } = this;
     house.basePort = await freeBasePort();
-    this.token = Token.open(house.home);
-    const words = ['--base-port', String(house.basePort), ...(this.token?.words ?? [])];
-    await succeeded('portcullis', 'init', house.fleet, ...words);
+    const init = async (words: string[]) => {
+      const begun = performance.now();
+      await succeeded('portcullis', 'init', house.fleet, '--base-port', String(house.basePort), ...words);
+      house.initMs = performance.now() - begun;
+      this.terms = house.lease(leaseMsLeast);
+    };
+    if (postgres) this.authorities = await Authorities.open(house, init);
+    else {
+      this.token = Token.open(house.home);
+      await init(this.token?.words ?? []);
+    }
     house.configure('fleet.yaml', (text) => `${text}log: error\n`);
     house.configure('fleet.yaml', (text) => `${text}${monitoring}attributes: { role: string }\n`);
     mkdirSync(join(house.fleet, 'journeys'), { mode: 0o700 });
     writeFileSync(join(house.fleet, 'journeys', 'torture-lane.yaml'), lane);
-    setTerms(house, { leaseMs, patienceMs });
-    await this.startAuthority();
+    setTerms(house, this.terms);
+    await (this.authorities?.begin(house) ?? this.startAuthority());
     this.desk = new DeskChild(house.fleet, `https://localhost:${house.basePort + 1}`);
     await this.desk.start();
     this.operator = new Operator(house.fleet);
@@ -154,7 +193,7 @@ export class Arena {
     const enrolNext = async () => {
       for (let token = tokens.pop(); token !== undefined; token = tokens.pop()) {
         const index = tokens.length;
-        this.devices[index] = await enrol({ token, directory: this.directoryOf(index) });
+        this.devices[index] = await again(() => enrol({ token: token as string, directory: this.directoryOf(index) }));
       }
     };
     await Promise.all(Array.from({ length: enrolledAtOnce }, enrolNext));
@@ -162,24 +201,28 @@ export class Arena {
 
   async #enrolMonitor(): Promise<Monitor> {
     const [token] = await this.#tokens([{ subject: 'monitor-1', kind: 'monitor' }]);
-    const credential = await enrol({ token: token as string, directory: join(this.house.home, 'monitor-1') });
+    const directory = join(this.house.home, 'monitor-1');
+    const credential = await again(() => enrol({ token: token as string, directory }));
     return new Monitor(credential);
   }
 
   async #makeKeys(subject: string): Promise<Keys> {
     const { link, credential } = this.operator;
-    return exchange(link, `${credential.authority}/v1/key-credentials`, { subject }, KeyCredentialCreated);
+    const url = `${credential.authority}/v1/key-credentials`;
+    return again(() => exchange(link, url, { subject }, KeyCredentialCreated));
   }
 
   async #enrolGateway(): Promise<Credential> {
     const [token] = await this.#tokens([{ subject: 'carrier-1', kind: 'gateway', attributes }]);
-    return enrol({ token: token as string, directory: join(this.house.home, 'carrier-1') });
+    const directory = join(this.house.home, 'carrier-1');
+    return again(() => enrol({ token: token as string, directory }));
   }
 
   async #enrolCheckpoint(role: string): Promise<Link> {
     const subject = `checkpoint-${role}`;
     const [token] = await this.#tokens([{ subject, kind: 'checkpoint', attributes: { role } }]);
-    const credential = await enrol({ token: token as string, directory: join(this.house.home, subject) });
+    const directory = join(this.house.home, subject);
+    const credential = await again(() => enrol({ token: token as string, directory }));
     return new Link({ roots: credential.roots, fleet: credential.fleet, role: 'authority', credential });
   }
 
@@ -195,8 +238,14 @@ export class Arena {
 
   async #tokens(wanted: { subject: string; kind?: string; attributes?: object }[]): Promise<string[]> {
     const { link, credential } = this.operator;
-    const { tokens } = await exchange(link, `${credential.authority}/v1/tokens`, { tokens: wanted }, TokensCreated);
+    const url = `${credential.authority}/v1/tokens`;
+    const { tokens } = await again(() => exchange(link, url, { tokens: wanted }, TokensCreated));
     return tokens.map(({ token }) => token);
+  }
+
+  /** How many times slower than one that does nothing else this machine is. */
+  get slowness(): number {
+    return this.terms.leaseMs / leaseMsLeast;
   }
 
   async startAuthority(): Promise<void> {
@@ -206,21 +255,20 @@ export class Arena {
   }
 
   async killAuthority(): Promise<void> {
-    const child = this.house.authority?.process;
-    const ended = new Promise((resolve) => child?.once('exit', resolve));
-    child?.kill('SIGKILL');
-    await ended;
+    await this.house.authority?.kill();
   }
 
-  async restartAuthority(signal: 'SIGTERM' | 'SIGKILL', leaseMs: number): Promise<void> {
+  /** `times`: its lease, of the usual one. */
+  async restartAuthority(signal: 'SIGTERM' | 'SIGKILL', times: number): Promise<void> {
+    const { leaseMs, patienceMs } = this.terms;
     if (signal === 'SIGKILL') await this.killAuthority();
     else await this.house.authority?.stop();
-    setTerms(this.house, { leaseMs, patienceMs });
+    setTerms(this.house, { leaseMs: Math.round(times * leaseMs), patienceMs });
     await this.startAuthority();
   }
 
   pauseAuthority(): void {
-    this.house.authority?.process.kill('SIGSTOP');
+    standStill(this.house.authority?.process.pid);
   }
 
   resumeAuthority(): void {
@@ -251,18 +299,22 @@ export class Arena {
     await Promise.all(this.gates.map((gate) => gate.stop()));
   }
 
-  /** Resolves when each gate that runs holds a lease and has applied every revision. */
+  /** Resolves when each gate that runs holds a lease and has applied every revision; rejects with who does not, and what is known of him. */
   async settled(): Promise<void> {
-    await eventually(
-      async () => {
-        const held = (await this.operator.gates()).filter(({ lease, lag }) => lease === 'held' && lag === 0);
-        return this.gates.every(
-          ({ instances, runs }) => !runs || held.some((one) => one.instance === instances.at(-1)),
-        );
-      },
-      'every gate holds a lease and is up to date',
-      30_000,
-    );
+    let told: Awaited<ReturnType<Operator['gates']>> = [];
+    const unsettled = () => {
+      const held = told.filter(({ lease, lag }) => lease === 'held' && lag === 0);
+      return this.gates.filter(({ instances, runs }) => runs && !held.some((one) => one.instance === instances.at(-1)));
+    };
+    const isSettled = async () => {
+      // Another one may be about to lead.
+      told = await this.operator.gates().catch(() => []);
+      return unsettled().length === 0;
+    };
+    await eventually(isSettled, 'every gate holds a lease and is up to date', settledMsMax).catch((cause: unknown) => {
+      const left = unsettled().map(({ name, instances, last }) => [name, instances.at(-1), last()]);
+      throw new Error(`not settled: ${JSON.stringify({ left, told })}`, { cause });
+    });
   }
 
   /** Takes the journal's revisions that were not taken yet into the timeline. */
@@ -297,6 +349,7 @@ export class Arena {
     this.operator?.close();
     this.monitor?.close();
     for (const link of this.checkpoints) link.close();
+    await this.authorities?.close();
     await this.house.close();
     process.removeListener('exit', this.#killAll);
   }
@@ -306,6 +359,7 @@ export class Arena {
     for (const gate of this.gates) void gate.kill();
     void this.desk?.kill();
     this.house.authority?.process.kill('SIGKILL');
+    this.authorities?.killAll();
     rmSync(this.house.home, { recursive: true, force: true });
   };
 }

@@ -57,6 +57,7 @@ export class Carriers {
     if (!(await this.#make(shipment))) return;
     this.shipments.push(shipment);
     for (let tries = 0, role = 0; role < roles.length && tries < 40 && !signal.aborted; tries++) {
+      await pause(chance.between(0, 3 * restMsMax));
       const wrong = chance.chance() < 0.3;
       const by = wrong ? Math.floor(chance.between(0, roles.length)) : role;
       const arrival = `${shipment}:${tries}`;

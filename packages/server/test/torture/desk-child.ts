@@ -1,6 +1,7 @@
 /** The desk of the torture, seen from outside: devices enrol and renew through it, whatever becomes of it. */
 import { RenewalNonce } from '@portcullis/contract';
 import { exchange, Link } from '@portcullis/device';
+import { standStill } from '../../../../test/standstill.ts';
 import { Running } from '../../../../tools/commands.ts';
 
 const listenMsMax = 120_000;
@@ -36,7 +37,7 @@ export class DeskChild {
   }
 
   pause(): void {
-    this.#running?.process.kill('SIGSTOP');
+    standStill(this.#running?.process.pid);
   }
 
   resume(): void {

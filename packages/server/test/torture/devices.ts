@@ -6,6 +6,7 @@ import type { Credential } from '@portcullis/device';
 import { Schedule } from '../simulation/schedule.ts';
 import { CoapWay, type Keys } from './coap-way.ts';
 import type { Call } from './history.ts';
+import { isDecided } from './liveness.ts';
 import { MqttWay } from './mqtt-way.ts';
 import { type Carrier, Numbering, SealedWay } from './sealed-way.ts';
 import { AskingWay, HttpWay, type Identity, identityOf, type Place, type Way } from './way.ts';
@@ -42,10 +43,13 @@ interface LoadParts {
   seed: number;
   /** Makes ids unlike those of other runs. */
   label: string;
+  slowness: number;
 }
 
-const recoveryMsMax = 20_000;
 const triedAgainMs = [400, 1_200] as const;
+/** As devices do, which wait longer each time that nothing was decided. */
+const longerTimesMax = 4;
+const recoveryMsMax = 20_000;
 /** Nobody listens there: the process has to start first. */
 const unreached = ['ECONNREFUSED', 'ENOENT'];
 const unreachedTriedAgainMs = [1_000, 3_000] as const;
@@ -55,11 +59,13 @@ export class Load {
   readonly #lanes: Lane[];
   readonly #carriers: Carrier[];
   readonly #stop = new AbortController();
+  readonly #recoveryMs: number;
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor({ devices, keys, gateway, gates, perSecond, seed, label }: LoadParts) {
+  constructor({ devices, keys, gateway, gates, perSecond, seed, label, slowness }: LoadParts) {
     setMaxListeners(0, this.#stop.signal);
-    const restMs = (devices.length * gates.length * 1_000) / perSecond;
+    this.#recoveryMs = recoveryMsMax * slowness;
+    const restMs = (slowness * devices.length * gates.length * 1_000) / perSecond;
     const { context, fingerprint } = identityOf(gateway);
     const carriers = gates.map(() => {
       const agent = new Agent({ keepAlive: true, maxSockets: 4, secureContext: context, maxCachedSessions: 0 });
@@ -115,7 +121,9 @@ export class Load {
    * with whether it would have been told that it is refused.
    */
   async finish(): Promise<{ call: Call; tells: boolean }[]> {
-    const last = await Promise.all(this.#lanes.map(async (lane) => ({ call: await lane.finish(), tells: lane.tells })));
+    const last = await Promise.all(
+      this.#lanes.map(async (lane) => ({ call: await lane.finish(this.#recoveryMs), tells: lane.tells })),
+    );
     this.close();
     return last.filter(({ call }) => call.status === 0 || call.status === 503);
   }
@@ -171,15 +179,16 @@ class Lane {
     const { chance, restMs } = this.#parts;
     const rest = (milliseconds: number) => pause(milliseconds, undefined, { signal }).catch(() => undefined);
     await rest(chance.between(0, restMs));
-    while (!signal.aborted) {
-      const { status, reason } = await this.#send();
-      const [least, most] = unreached.includes(reason) ? unreachedTriedAgainMs : triedAgainMs;
-      await rest(status === 202 ? chance.between(0, 2 * restMs) : chance.between(least, most));
+    for (let times = 1; !signal.aborted; ) {
+      const call = await this.#send();
+      times = isDecided(call) ? 1 : Math.min(2 * times, longerTimesMax);
+      const [least, most] = unreached.includes(call.reason) ? unreachedTriedAgainMs : triedAgainMs;
+      await rest(call.status === 202 ? chance.between(0, 2 * restMs) : times * chance.between(least, most));
     }
   }
 
-  async finish(): Promise<Call> {
-    const end = performance.now() + recoveryMsMax;
+  async finish(withinMs: number): Promise<Call> {
+    const end = performance.now() + withinMs;
     for (;;) {
       const call = await this.#send();
       if (call.status === 202 || call.status === 403 || performance.now() > end) return call;
@@ -198,7 +207,8 @@ class Lane {
     const begin = performance.now();
     const { carried, ...answer } = await this.#way.send(ids);
     const asked = { gate, way, begin, end: performance.now() };
-    const call: Call = { ...asked, subject, certificate, ids, ...answer };
+    const shown = way === 'decide' ? { issuer: identity.issuer } : {};
+    const call: Call = { ...asked, subject, certificate, ...shown, ids, ...answer };
     calls.push(call);
     // Whoever carries is judged for itself.
     const { subject: by, fingerprint } = carrier;

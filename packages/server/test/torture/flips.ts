@@ -14,6 +14,13 @@ export interface Asked extends Omit<Change, 'revision' | 'applied'> {
 
 const waitLimitMs = 30_000;
 const restMsMax = 150;
+const askedAgainMs = 400;
+const passing: ReadonlySet<string> = new Set([
+  'server_unreachable',
+  'not_leader',
+  'store_unavailable',
+  'answer_malformed',
+]);
 /** Of a change that names thousands, so much is told. */
 const whatMax = 200;
 
@@ -34,9 +41,9 @@ export class Flips {
   }
 
   /** Everybody is allowed: the first receipt of a run. */
-  allowAll(): Promise<void> {
+  async allowAll(): Promise<void> {
     const subjects = this.#arena.devices.map(({ subject }) => subject as string);
-    return this.#change({ subjects, set: { status: 'active' } });
+    await this.#change({ subjects, set: { status: 'active' } });
   }
 
   async run(seed: number, signal: AbortSignal): Promise<void> {
@@ -48,10 +55,15 @@ export class Flips {
       // Now and then the opposite is asked for before the receipt is given.
       if (chance.chance() < 0.85) await forbidden;
       await rest(restMsMax);
-      if (allow) await this.#change(allow);
+      if (allow) await this.#undo(allow, signal);
       await forbidden;
       await rest(restMsMax);
     }
+  }
+
+  /** Asked again where it may not have happened: who is forbidden for good takes part in nothing more. */
+  async #undo(allow: Body, signal: AbortSignal): Promise<void> {
+    while (!(await this.#change(allow)) && !signal.aborted) await pause(askedAgainMs);
   }
 
   /** Now and then a change that names everybody: by what no gate looks at, or by what all of them do. */
@@ -116,7 +128,8 @@ export class Flips {
     return [...some];
   }
 
-  async #change(body: Body): Promise<void> {
+  /** False: nobody answered, and it may be asked again. */
+  async #change(body: Body): Promise<boolean> {
     const reason = `${this.#label}-${this.asked.length}`;
     const asked: Asked = {
       ...{
@@ -138,6 +151,7 @@ export class Flips {
       asked.confirmed = asked.receipt.revision;
       asked.looked = this.#arena.stores.looked();
     } else await pause(100);
+    return asked.failure === undefined || !passing.has(asked.failure);
   }
 
   #ask(body: Body, reason: string): Promise<Receipt | undefined> {

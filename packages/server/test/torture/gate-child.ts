@@ -5,6 +5,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
+import { standStill } from '../../../../test/standstill.ts';
 import { nodeOptions } from '../../src/cli/processes.ts';
 import type { Passage } from '../passage.ts';
 
@@ -15,7 +16,7 @@ export interface SlowDisk {
 }
 
 /** Long: the authority may be killed again and again meanwhile, and the machine be busy with something else. */
-const listenMsMax = 120_000;
+const listenMsMax = 240_000;
 const restartMs = 1_000;
 const lastLinesMax = 20;
 
@@ -63,6 +64,11 @@ export class GateChild {
     return decideSocketIn(this.directory);
   }
 
+  /** What it said last. */
+  last(): readonly string[] {
+    return this.#lines;
+  }
+
   get runs(): boolean {
     return this.#child !== undefined;
   }
@@ -70,14 +76,15 @@ export class GateChild {
   /** Resolves once it listens. One that ends before, since the authority did meanwhile, is started again, as `up` does. */
   async start(): Promise<void> {
     const until = performance.now() + listenMsMax;
-    while (!(await this.#startOnce(until))) {
+    while (!(await this.startOnce(until - performance.now()))) {
       if (performance.now() > until)
         throw new Error(`${this.name} does not listen; it said:\n${this.#lines.join('\n')}`);
       await pause(restartMs);
     }
   }
 
-  async #startOnce(until: number): Promise<boolean> {
+  /** False: it ended before it listened, or took too long. */
+  async startOnce(withinMs = listenMsMax): Promise<boolean> {
     const words = [this.directory, String(this.seed), this.broken];
     const child = fork(join(import.meta.dirname, 'gate-process.ts'), words, {
       execArgv: [...nodeOptions],
@@ -85,7 +92,7 @@ export class GateChild {
     });
     this.#child = child;
     this.disk(this.#disk);
-    const listens = await this.#listening(child, until - performance.now());
+    const listens = await this.#listening(child, withinMs);
     if (!listens) {
       await this.kill();
       return false;
@@ -98,7 +105,6 @@ export class GateChild {
     return true;
   }
 
-  /** False: it ended, or took too long. */
   #listening(child: ChildProcess, withinMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), withinMs);
@@ -133,7 +139,7 @@ export class GateChild {
   }
 
   pause(): void {
-    this.#child?.kill('SIGSTOP');
+    standStill(this.#child?.pid);
   }
 
   resume(): void {

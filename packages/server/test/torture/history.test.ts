@@ -49,7 +49,7 @@ function historyOf(parts: Partial<History>): History {
   ] as never);
   timeline.apply(2, [{ subject: 'truck-1', attributes: status('off') }] as never);
   timeline.apply(3, [{ subject: 'truck-1', attributes: status('active') }] as never);
-  return { calls: [], rows: [], changes, timeline, ...parts };
+  return { calls: [], rows: [], changes, timeline, retired: new Map(), ...parts };
 }
 
 const found = (parts: Partial<History>) =>
@@ -151,4 +151,22 @@ test('the bounds of a time: receipts given before it, changes begun by then', ()
     [9, 10, 29, 30].map((time) => bounds.madeBy(time)),
     [1, 2, 2, Number.POSITIVE_INFINITY],
   );
+});
+
+test('P7: a leaf that is shown alone may be refused once who signed it is retired, and not sooner, and for no other reason', () => {
+  const refused = call({
+    way: 'decide',
+    issuer: 'issuer 1',
+    status: 403,
+    reason: 'handshake_refused',
+    begin: 50,
+    end: 60,
+  });
+  const retired = new Map([['issuer 1', 55]]);
+  assert.deepEqual(found({ calls: [refused], retired }), []);
+  assert.deepEqual(found({ calls: [{ ...refused, end: 54 }], retired }), [refusedLate]);
+  assert.deepEqual(found({ calls: [{ ...refused, issuer: 'issuer 2' }], retired }), [refusedLate]);
+  assert.deepEqual(found({ calls: [{ ...refused, reason: 'not_admitted' }], retired }), [refusedLate]);
+  const { issuer: _, ...overHttps } = refused;
+  assert.deepEqual(found({ calls: [overHttps], retired }), [refusedLate]);
 });

@@ -13,6 +13,8 @@ export interface Call {
   subject: string;
   /** The fingerprint that it was sent with. */
   certificate: string;
+  /** Where the certificate is shown without who signed it: the name of that one. */
+  issuer?: string;
   ids: string[];
   begin: number;
   end: number;
@@ -54,10 +56,12 @@ export interface History {
   changes: Change[];
   rows: Row[];
   timeline: Timeline;
+  /** By name, since when an issuer may be retired. */
+  retired: ReadonlyMap<string, number>;
 }
 
 export interface Violation {
-  promise: 'P4' | 'P6' | 'P7' | 'P8' | 'P10' | 'P12' | 'P13' | 'P14';
+  promise: 'P4' | 'P6' | 'P7' | 'P8' | 'P9' | 'P10' | 'P12' | 'P13' | 'P14';
   what: string;
   detail: unknown;
 }
@@ -104,14 +108,21 @@ const answers = {
 /** What a gate may say without having judged: nothing at all, or that it can not at the moment. */
 const undecided = [0, 503];
 
-function wrongAnswers({ calls, changes, timeline }: History): Violation[] {
+/** A leaf alone leads to no root once who signed it is retired. */
+const isUprooted = ({ issuer, status, reason, end }: Call, retired: History['retired']) =>
+  status === 403 &&
+  reason === 'handshake_refused' &&
+  issuer !== undefined &&
+  (retired.get(issuer) ?? Number.POSITIVE_INFINITY) < end;
+
+function wrongAnswers({ calls, changes, timeline, retired }: History): Violation[] {
   const all = new Bounds(changes);
   const ofGate = new Map<string, Bounds>();
   for (const gate of new Set(calls.map((call) => call.gate))) {
     ofGate.set(gate, new Bounds(changes.filter(({ applied }) => applied.includes(gate))));
   }
   return calls.flatMap((call): Violation[] => {
-    if (undecided.includes(call.status)) return [];
+    if (undecided.includes(call.status) || isUprooted(call, retired)) return [];
     const answer = answers[call.status as 202 | 403];
     if (!answer) return [{ promise: 'P10', what: 'answered what nothing of this run explains', detail: call }];
     // A standing is told without a lease too: then what the gate has applied bounds it, not what is in force elsewhere.

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Call } from './history.ts';
-import { type Disturbance, quietSpans, recoveryMs, staleGates } from './liveness.ts';
+import { type Disturbance, decidedByMinute, decidedShare, quietSpans, recoveryMsOf, staleGates } from './liveness.ts';
 
-const run = { begin: 0, end: 60_000 };
+const run = { begin: 0, end: 60_000, leaseMs: 2_000 };
+const recoveryMs = recoveryMsOf(run.leaseMs);
 const fault = (begin: number, end: number, gate?: string): Disturbance => ({ gate, kind: 'fault', begin, end });
 
 /** One call each 100 ms; `statusAt` says how it is answered. */
@@ -73,4 +74,13 @@ test('a run is quiet where no fault of this gate or of all is, nor was just befo
     { begin: 15_000 + recoveryMs, end: 30_000 },
     { begin: 31_000 + recoveryMs, end: 60_000 },
   ]);
+});
+
+test('how much was decided is told for the whole and for each minute', () => {
+  const calls = callsOf(during(0, 30_000)).flatMap((call) => [
+    call,
+    { ...call, begin: call.begin + 60_000, status: 202 },
+  ]);
+  assert.equal(decidedShare(calls), 0.75);
+  assert.deepEqual(decidedByMinute(calls, { begin: 0, end: 120_000 }), [0.5, 1]);
 });

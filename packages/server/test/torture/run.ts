@@ -6,11 +6,19 @@ import { Schedule } from '../simulation/schedule.ts';
 import type { Arena } from './arena.ts';
 import { Carriers } from './carriers.ts';
 import { Load } from './devices.ts';
-import { authorityFaults, deskFaults, gateFaults, planFaults, playTrack, usualDisk } from './faults.ts';
+import {
+  authorityFaults,
+  deskFaults,
+  gateFaults,
+  leadershipFaults,
+  planFaults,
+  playTrack,
+  usualDisk,
+} from './faults.ts';
 import { type Asked, Flips } from './flips.ts';
 import type { SlowDisk } from './gate-child.ts';
-import { type Call, type Change, type Row, type Violation, violationsOf } from './history.ts';
-import { type Disturbance, isDecided, staleGates } from './liveness.ts';
+import { type Call, type Change, type History, type Row, type Violation, violationsOf } from './history.ts';
+import { type Disturbance, decidedByMinute, decidedShare, isDecided, staleGates } from './liveness.ts';
 import { Renewals } from './renewals.ts';
 import { TorturedRollovers } from './rollovers.ts';
 
@@ -31,6 +39,8 @@ export interface RunOptions {
   /** Faults of these kinds alone. */
   only?: readonly string[];
   disk?: SlowDisk;
+  /** What goes on beside all of it. It is told to stop as the rest is, may stop the rest, and is waited for before anything is looked at. */
+  beside?(stop: AbortController, onFault: (fault: Disturbance) => void): Promise<void>;
   /** The rule of the cut that is switched off: what must be found then. */
   broken?: '' | 'barrier';
 }
@@ -45,6 +55,9 @@ export interface Report {
   /** Shares of the calls: answered by a gate at all, and with a decision. */
   answered: number;
   decided: number;
+  decidedByMinute: number[];
+  /** On a machine that is busy with other things it is longer. */
+  leaseMs: number;
   refused: Record<string, number>;
   unanswered: Record<string, number>;
   /** Over each transport: acknowledged, refused, and neither. */
@@ -56,6 +69,9 @@ export interface Report {
   faults: Record<string, number>;
   renewals: number;
   rollovers: number;
+  retired: number;
+  /** How often another authority began to lead, of two. */
+  terms: number;
   /** How many signals cut, and what checkpoints were answered. */
   signals: number;
   arrivals: { shipments: number; recorded: number; refused: number; unanswered: number };
@@ -82,11 +98,12 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
   const flips = new Flips(arena, label);
   await flips.allowAll();
   const { devices, keys, gateway } = arena;
-  const load = new Load({ devices, keys, gateway, gates, perSecond, seed, label });
+  const load = new Load({ devices, keys, gateway, gates, perSecond, seed, label, slowness: arena.slowness });
   const renewals = new Renewals(arena, load);
   const rollovers = new TorturedRollovers(arena);
   const carriers = new Carriers(arena, label);
   const disturbances: Disturbance[] = [];
+  const { leaseMs } = arena.terms;
   const begin = performance.now();
   try {
     load.start();
@@ -105,16 +122,19 @@ export async function run(arena: Arena, options: RunOptions): Promise<Report> {
   await arena.readJournal();
   const rows = arena.stores.rows();
   const violations = [
-    ...violationsIn(arena, load.calls, flips.asked, rows),
-    ...staleGates(load.calls, disturbances, { begin, end }),
+    ...violationsIn(arena, { calls: load.calls, asked: flips.asked, rows, retired: rollovers.retired }),
+    ...staleGates(load.calls, disturbances, { begin, end, leaseMs }),
     ...(await ended(arena, stuckIn(arena, silent))),
     ...(await carriers.violations()),
   ];
   const faults = countsOf(disturbances.map(({ kind }) => kind));
   return {
     ...reportOf(options, load.calls, flips.asked, rows),
+    ...{ decidedByMinute: decidedByMinute(load.calls, { begin, end }), leaseMs },
     renewals: renewals.done,
     rollovers: rollovers.done,
+    retired: rollovers.retired.size,
+    terms: arena.authorities?.terms ?? 0,
     ...business(flips.asked, carriers),
     faults,
     ...told(violations),
@@ -141,9 +161,10 @@ async function disturb(
   const flipping = Array.from({ length: flippers }, (_, index) => flips.run(seed * 64 + index, stop.signal));
   flipping.push(carriers.run(seed, stop.signal), carriers.run(seed + 1, stop.signal));
   if (options.renewals) flipping.push(renewals.run(seed, stop.signal));
-  if (options.rollovers) flipping.push(rollovers.run(seed, stop.signal));
+  if (options.rollovers) flipping.push(rollovers.run(seed, stop.signal, milliseconds));
   if (options.storms) flipping.push(storms(load, seed, stop.signal, onFault));
   const playing = options.faults ? playFaults(arena, options, stop.signal, onFault) : [];
+  if (options.beside) playing.push(options.beside(stop, onFault));
   const timer = setTimeout(() => stop.abort(), milliseconds);
   try {
     await Promise.all([once(stop.signal, 'abort'), ...flipping, ...playing]);
@@ -177,16 +198,22 @@ function playFaults(
   signal: AbortSignal,
   onFault: (fault: Disturbance) => void,
 ): Promise<void>[] {
-  const plan = planFaults(seed, arena.gates.length, milliseconds, only);
+  const authorities = arena.authorities ? leadershipFaults : authorityFaults;
+  const plan = planFaults(seed, arena.gates.length, milliseconds, { only, authorities });
   const possible = plan.authority.filter(({ kind }) => kind !== 'token gone' || arena.token);
+  const playing = { signal, onFault, leaseMs: arena.terms.leaseMs };
   return [
-    playTrack(possible, arena, authorityFaults, signal, onFault),
-    playTrack(plan.desk, arena.desk, deskFaults, signal, onFault),
-    ...arena.gates.map((gate, index) => playTrack(plan.gates[index] ?? [], gate, gateFaults, signal, onFault)),
+    playTrack(possible, arena, authorities, playing),
+    playTrack(plan.desk, arena.desk, deskFaults, playing),
+    ...arena.gates.map((gate, index) => playTrack(plan.gates[index] ?? [], gate, gateFaults, playing)),
   ];
 }
 
-function violationsIn(arena: Arena, calls: Call[], asked: Asked[], rows: Row[]): Violation[] {
+interface Recorded extends Pick<History, 'calls' | 'rows' | 'retired'> {
+  asked: Asked[];
+}
+
+function violationsIn(arena: Arena, { asked, ...recorded }: Recorded): Violation[] {
   const gateOf = new Map(arena.gates.flatMap(({ name, instances }) => instances.map((instance) => [instance, name])));
   const changes: Change[] = asked.map(({ what, begin, end, confirmed, receipt, looked, reason }) => {
     const applied = receipt?.gates.filter(({ outcome }) => outcome === 'applied') ?? [];
@@ -196,7 +223,7 @@ function violationsIn(arena: Arena, calls: Call[], asked: Asked[], rows: Row[]):
       revision: arena.revisionOf.get(reason),
     };
   });
-  return violationsOf({ calls, changes, rows, timeline: arena.timeline });
+  return violationsOf({ ...recorded, changes, timeline: arena.timeline });
 }
 
 /** Where nobody is told that he is refused, silence is wrong towards those alone whom the journal admits. */
@@ -250,7 +277,7 @@ function reportOf(options: RunOptions, calls: Call[], asked: Asked[], rows: Row[
     calls: calls.length,
     acknowledged: calls.filter(({ status }) => status === 202).length,
     answered: shareOf(calls, ({ status }) => status !== 0),
-    decided: shareOf(calls, isDecided),
+    decided: decidedShare(calls),
     refused: countsOf(judged.map(({ status, reason }) => `${status} ${reason}`)),
     unanswered: countsOf(calls.filter(({ status }) => status === 0).map(({ reason }) => reason)),
     ways: byWay(calls),

@@ -14,6 +14,8 @@ export interface Answer extends Pick<Call, 'status' | 'reason' | 'revision'> {
 export interface Identity {
   credential: Credential;
   fingerprint: string;
+  /** The name of who signed it. */
+  issuer: string;
   context: SecureContext;
 }
 
@@ -43,9 +45,10 @@ export const answerMsMax = 5_000;
 
 export function identityOf(credential: Credential): Identity {
   const { key, certificate, issuer, roots } = credential;
-  const { fingerprint256 } = new X509Certificate(certificate);
+  const { fingerprint256, issuer: signedBy } = new X509Certificate(certificate);
   return {
     credential,
+    issuer: /^CN=(.*)$/m.exec(signedBy)?.[1] ?? '',
     fingerprint: fingerprint256.replaceAll(':', '').toLowerCase(),
     context: createSecureContext({ key, cert: certificate + issuer, ca: roots, minVersion: 'TLSv1.3' }),
   };

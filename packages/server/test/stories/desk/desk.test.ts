@@ -60,6 +60,8 @@ before(async () => {
     'a desk itself comes to the authority',
   );
   await succeeded('portcullis', 'desk', 'join', deskHome, created?.token ?? '', '--port', String(house.basePort + 2));
+  const file = join(deskHome, 'desk.yaml');
+  writeFileSync(file, `${readFileSync(file, 'utf8')}metrics: { listen: "127.0.0.1:${house.basePort + 5}" }\n`);
   await startDesk();
 });
 after(async () => {
@@ -140,6 +142,10 @@ test('what the authority refuses comes back as it said it; what is nothing to re
   assert.deepEqual([status, headers['content-type']?.split(';')[0]], [200, 'application/json']);
   const refused = await post(`${deskUrl}/v1/renewals/nonce?x=1`, { ca: roots }, '{}');
   assert.equal(refused.status, 400);
+  for (const path of ['/v1/enrolments', '/v1/renewals/nonce', '/v1/time']) {
+    const other = await post(`${deskUrl}${path}`, { ca: roots }, '{}', { 'content-type': 'text/plain' });
+    assert.deepEqual([other.status, other.headers.accept], [415, 'application/json'], path);
+  }
 });
 
 test('the address that a desk claims is believed of a desk alone', async () => {
@@ -200,7 +206,20 @@ test('while the authority is away the desk says so and lives on; status tells of
   await assert.rejects(exchange(link, `${deskUrl}/v1/renewals/nonce`, {}, RenewalNonce), {
     code: 'authority_unreachable',
   });
+  const asked = async (path: string) =>
+    fetch(`http://127.0.0.1:${house.basePort + 5}${path}`).then(
+      (answer) => answer.text(),
+      () => undefined,
+    );
+  assert.deepEqual([await asked('/livez'), await asked('/readyz')], ['alive\n', 'ready\n']);
+  assert.match((await asked('/metrics')) ?? '', /^portcullis_desk_turned_away_total \d/m);
+  await desk.stop();
+  desk = new Running(launchOf('portcullis', {}), 'start', 'desk', deskHome);
+  await eventually(async () => (await asked('/livez')) === 'alive\n', 'a desk that waits is alive');
+  assert.equal(await asked('/readyz'), 'it waits for the authority and does not listen yet\n');
   await house.startAuthority();
+  await desk.line(/^desk listening/, patienceMs);
+  assert.equal(await asked('/readyz'), 'ready\n');
   await eventually(
     () =>
       exchange(link, `${deskUrl}/v1/renewals/nonce`, {}, RenewalNonce).then(

@@ -35,8 +35,8 @@ test("the desk has a credential of its own, in a directory of its own, and no is
   const { kind, subject, enrolment } = readCredential(credentialFileIn(own));
   assert.deepEqual([kind, subject, enrolment], ['desk', 'desk-1', `https://localhost:${base + 8}`]);
   assert.deepEqual(
-    // The key for public answers is made a moment after the start.
-    readdirSync(own).filter((name) => !/^(desk\.lock|publication\.json)/.test(name)),
+    // The key for public answers is made a moment after the start, and what the authority told is kept then too.
+    readdirSync(own).filter((name) => !/^(desk\.lock|publication\.json|position\.json)/.test(name)),
     ['credential.json'],
   );
   assert.equal(statSync(own).mode & 0o777, 0o700);

@@ -133,6 +133,16 @@ export const rows: Rows = {
     sealed: 'carrier 503 replica_stale',
     decide: '403 replica_stale',
   },
+  clock_was_ahead: {
+    arrange: (gate, context) => {
+      context.mock.method(gate.ground, 'validityTime', () => Date.parse('2999-01-01'));
+      context.mock.method(gate.ground, 'presentTime', () => Date.now());
+    },
+    http: [503, 'clock_was_ahead'],
+    ...silent,
+    sealed: 'carrier 503 clock_was_ahead',
+    decide: '403 clock_was_ahead',
+  },
   overrun: {
     sink: (real, gate) => ({
       async write(write) {

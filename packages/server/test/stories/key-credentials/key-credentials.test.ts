@@ -72,11 +72,11 @@ test('a key credential is made by one command, and its secret is on standard out
 
 test('many are made of a file, each printed when it is made', async () => {
   const file = join(house.home, 'sensors');
-  writeFileSync(file, 'cold-1\n{"subject":"cold-2","attributes":{"site":"north"}}\n\ncold-1\ncold-3\n');
+  writeFileSync(file, 'cold-1\n{"subject":"cold-2","attributes":{"site":"north"}}\n\nsensor-1\ncold-3\n');
   const words = ['token', 'create', '--credential', 'oscore', '--from', file, '--attribute', 'line=4'];
   const ended = await house.portcullis(...words);
-  assert.equal(ended.status, 1, 'cold-1 has one');
-  assert.match(ended.error, /"cold-1" has the key credential .*--replace/);
+  assert.equal(ended.status, 1, 'sensor-1 has one');
+  assert.match(ended.error, /"sensor-1" has the key credential .*--replace/);
   assert.match(ended.out, /^cold-1 [0-9a-f]{2} 00 [0-9a-f]{32} [0-9a-f]{16}\ncold-2 [0-9a-f]{2} 00 \S+ \S+\n$/);
   const subject = await house.portcullis('subject', 'show', 'cold-2');
   for (const value of [/site +"north"/, /line +4/, /status +"active"/]) assert.match(subject.out, value);

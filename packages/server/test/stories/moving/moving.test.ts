@@ -1,7 +1,7 @@
 /** A fleet's subjects move: out of one, into another, by files; and a device that came with its certificate sends at once. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -134,4 +134,63 @@ test('4. what can not be read twice says so, and no file is made where nothing i
   const piped = await finished('portcullis', 'import', '-', '--fleet', house.fleet, '--json');
   assert.deepEqual([piped.status, (JSON.parse(piped.out) as { error: string }).error], [2, 'usage']);
   assert.ok(!existsSync(at('good.csv.refused.ndjson')));
+});
+
+interface Refused {
+  row: number;
+  at: number | string;
+  subject: string | null;
+  detail: string;
+}
+
+test('5. a subject that is in a file twice is named with both places, as is a gate; the others of the file are taken by option', async () => {
+  const rows = ['pump-5,bonn', 'gate-1,bonn', 'pump-6,kiel', 'pump-5,kiel'];
+  writeFileSync(at('twice.csv'), `subject,site\n${rows.join('\n')}\n`);
+  const whole = await house.portcullis('import', at('twice.csv'), '--json');
+  assert.deepEqual([whole.status, (JSON.parse(whole.out) as { refused: number }).refused], [1, 2]);
+  const refused = lines(readFileSync(at('twice.csv.refused.ndjson'), 'utf8')) as unknown as Refused[];
+  const seen = refused.map(({ row, at: line, subject, detail }) => [row, line, subject, detail]).toSorted();
+  assert.deepEqual(seen, [
+    [2, 3, 'gate-1', '"gate-1" is a gate, of which an import says nothing; it is about [device, gateway, shipment]'],
+    [4, 5, 'pump-5', '"pump-5" is in line 2 already; a file names each once'],
+  ]);
+  const good = await house.portcullis('import', at('twice.csv'), '--good-ones', '--json');
+  assert.equal((JSON.parse(good.out) as { created: number }).created, 2);
+  const [pump] = await house.json<{ attributes: Record<string, { value: unknown }> }>('subject', 'show', 'pump-5');
+  assert.equal(pump?.attributes.site?.value, 'bonn');
+  const skipped = await house.portcullis('import', at('twice.csv'), '--good-ones', '--after', '3', '--json');
+  assert.equal((JSON.parse(skipped.out) as { refused: number }).refused, 1, 'also where the first of them is left out');
+});
+
+const unusable: [string, string | Buffer, RegExp][] = [
+  ['empty.csv', '', /has no row: the first line names the columns, such as "subject,site,status"/],
+  ['header.csv', 'subject,site\n', /has no row: the first line names the columns/],
+  ['empty.ndjson', '\n\n', /has no row: each line is a subject, such as \{"subject":"pump-1"/],
+  ['latin.csv', Buffer.from('subject,site\npump-7,bonn\npump-8,K\xf6ln\n', 'latin1'), /^line 3 is not UTF-8/],
+  ['latin.ndjson', Buffer.from('{"subject":"pump-7","attributes":{"site":"K\xf6ln"}}', 'latin1'), /^line 1 is not UTF/],
+];
+for (const [name, bytes, words] of unusable) {
+  test(`6. ${name} is refused with what such a file looks like, and nothing of it is taken`, async () => {
+    writeFileSync(at(name), bytes);
+    const { status, out } = await house.portcullis('import', at(name), '--dry-run', '--json');
+    const { error, message } = JSON.parse(out) as { error: string; message: string };
+    assert.deepEqual([status, error], [1, 'request_malformed']);
+    assert.match(message, words);
+  });
+}
+
+test('7. of a directory each file that is no text is named; one without certificates says how they are named', async () => {
+  for (const name of ['none', 'some', 'some/pump-10.pem']) mkdirSync(at(name));
+  writeFileSync(at('some/pump-9.cer'), Buffer.from('3082ff00', 'hex'));
+  const none = await house.portcullis('import', at('none'), '--dry-run', '--json');
+  assert.match((JSON.parse(none.out) as { message: string }).message, /has no row: each file is named SUBJECT\.pem/);
+  await house.portcullis('import', at('some'), '--dry-run', '--json');
+  const refused = lines(readFileSync(at('some.refused.ndjson'), 'utf8')) as unknown as Refused[];
+  assert.deepEqual(
+    refused.map(({ at: file, detail }) => [file, /^the file must be a certificate in PEM: /.test(detail)]),
+    [
+      ['pump-10.pem', true],
+      ['pump-9.cer', true],
+    ],
+  );
 });

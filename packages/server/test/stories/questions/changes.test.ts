@@ -77,6 +77,18 @@ test('a file of many tokens adds to status=active in each line, and tells how ma
   assert.deepEqual(Object.fromEntries(values), { label: 'BOX:2', site: 'kiel', status: 'active' });
 });
 
+test('a file of tokens that names a subject twice, or is no UTF-8, is refused with the line before anything is made', async () => {
+  const file = join(house.home, 'wrong.ndjson');
+  const made = (await house.portcullis('subject', 'list', '--json')).out;
+  writeFileSync(file, 'tin-1\ntin-2\n{"subject":"tin-1"}\n');
+  const twice = await house.portcullis('token', 'create', '--from', file);
+  assert.deepEqual([twice.status, /line 3: "tin-1" is in line 1 already/.test(twice.error)], [2, true]);
+  writeFileSync(file, Buffer.from('tin-1\n{"subject":"tin-2","label":"K\xf6ln"}\n', 'latin1'));
+  const latin = await house.portcullis('token', 'create', '--from', file);
+  assert.deepEqual([latin.status, /line 2 is not UTF-8/.test(latin.error)], [1, true]);
+  assert.equal((await house.portcullis('subject', 'list', '--json')).out, made);
+});
+
 test('an id with capitals and colons is refused with the id to write instead', async () => {
   const { status, error } = await house.portcullis('token', 'create', 'AA:BB:CC');
   assert.equal(status, 2);

@@ -36,9 +36,11 @@ async function status(): Promise<{ exit: number; told: Status }> {
   return { exit, told: JSON.parse(out) as Status };
 }
 
-function scrape(where: { socketPath: string } | { port: number }): Promise<string> {
+type Where = { socketPath: string } | { port: number };
+
+function scrape(where: Where, path = '/metrics'): Promise<string> {
   return new Promise((resolve, reject) => {
-    const asked = request({ ...where, path: '/metrics' }, (answer) => {
+    const asked = request({ ...where, path }, (answer) => {
       let text = '';
       answer.on('data', (chunk) => {
         text += chunk;
@@ -104,6 +106,9 @@ test('a subject is listed with when a gate heard it last, and what came of it', 
 
 test('the authority and the gate tell their figures on this machine without a certificate', async () => {
   const [authority, gate] = [await scrape({ port: metricsPort }), await scrape({ socketPath: socket })];
+  for (const where of [{ port: metricsPort }, { socketPath: socket }]) {
+    assert.deepEqual([await scrape(where, '/livez'), await scrape(where, '/readyz')], ['alive\n', 'ready\n']);
+  }
   assert.match(authority, /^portcullis_authority_leases\{lease="held"\} 1$/m);
   assert.match(authority, /^# TYPE portcullis_authority_requests_total counter$/m);
   assert.match(authority, /^portcullis_authority_requests_total\{status="200"\} \d+$/m);
@@ -120,6 +125,8 @@ test('figures are told while the gate holds no lease; status says which gate tha
     'no lease',
     60_000,
   );
+  const gate = { socketPath: socket };
+  assert.deepEqual([await scrape(gate, '/livez'), await scrape(gate, '/readyz')], ['alive\n', 'it holds no lease\n']);
   const down = await status();
   assert.deepEqual([down.exit, down.told.ok, down.told.authority], [1, false, null]);
   assert.match(down.told.wrong.join(), /the authority at https:\/\/localhost:\d+ does not answer/);

@@ -1,7 +1,10 @@
 /** Two gates and what an operator reads of them: one list by the time of receipt, which says what is missing from it. */
 import assert from 'node:assert/strict';
+import { Agent } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Device } from '@portcullis/device';
 import { Running, succeeded } from '../../../../../tools/commands.ts';
 import { eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
 import { Operator } from '../../operator.ts';
@@ -137,6 +140,71 @@ test('followed: what a gate stores while it is alone comes, a gate that stops is
     await watched.stop();
   }
   assert.deepEqual([followed.process.exitCode, watched.process.exitCode], [0, 0]);
+});
+
+const everyMs = 5;
+const clients = 4;
+
+/** A client without our SDK: another gate's turn after whatever is not an acknowledgement. Adds what was acknowledged. */
+async function sendPlainly(name: string, goesOn: () => boolean, acknowledged: string[]): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let turn = 0;
+  for (let n = 0; goesOn(); n++) {
+    const gate = turn % 2 === 0 ? 'gate-1' : 'gate-2';
+    const id = `${name}-${n}`;
+    const answer = await post(urlOf(gate), truck, `{"_id":"${id}"}`, {}, agent).catch(() => undefined);
+    if (answer?.status === 202) acknowledged.push(id);
+    else turn++;
+    await pause(everyMs);
+  }
+  agent.destroy();
+}
+
+test('P8: gates that are restarted one after the other lose no acknowledgement: each reading is stored, and at one of them alone', async () => {
+  const directory = await house.device('truck-18');
+  const device = await Device.open({ directory });
+  assert.equal(device.credential.gates.length, 2, 'it knows both');
+  let [sent, restarting] = [0, true];
+  const sending = (async () => {
+    while (restarting) {
+      await device.send('telemetry', { n: ++sent });
+      await pause(everyMs);
+    }
+  })();
+  const acknowledged: string[] = [];
+  const plain = upTo(clients).map((n) => sendPlainly(`client-${n}`, () => restarting, acknowledged));
+  const acknowledges = () => {
+    const before = device.counts.acknowledged;
+    return eventually(() => device.counts.acknowledged > before, 'readings are acknowledged', 60_000);
+  };
+  try {
+    await acknowledges();
+    await house.gate?.stop();
+    await acknowledges();
+    await house.startGate();
+    await second.stop();
+    await acknowledges();
+    second = await startSecond();
+  } finally {
+    restarting = false;
+    await Promise.all([sending, ...plain]);
+  }
+  await device.drained(AbortSignal.timeout(60_000));
+  assert.deepEqual([device.counts.acknowledged, device.kept], [sent, 0]);
+  await device.close();
+  assert.deepEqual([house.gate?.process.exitCode, second.process.exitCode], [null, null]);
+  const kept = () => house.json<{ data: { n: number }; gate: string }>('readings', '--subject', 'truck-18');
+  await eventually(async () => (await kept()).length >= sent, 'all are readable', 60_000);
+  const lines = await kept();
+  const numbers = lines.map(({ data }) => data.n).sort((one, other) => one - other);
+  assert.deepEqual(numbers, upTo(sent));
+  assert.deepEqual([...new Set(lines.map(({ gate }) => gate))].sort(), ['gate-1', 'gate-2']);
+  const missing = async () => {
+    const ids = new Set((await house.json<Line>('readings', '--subject', 'truck-17')).map(({ id }) => id));
+    return acknowledged.filter((id) => !ids.has(id));
+  };
+  await eventually(async () => (await missing()).length === 0, 'whatever was acknowledged is readable', 60_000);
+  assert.ok(acknowledged.length > clients);
 });
 
 test('a gate that is down is named, beside the list, and the status says it unless part of it is enough', async () => {
