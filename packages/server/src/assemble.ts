@@ -2,29 +2,43 @@
  * The only file that builds everything: which rooms there are, what each is given, in which order they open. They close in
  * reverse, whatever fails on the way.
  */
+
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { KeyAlgorithm } from '@portcullis/contract';
-import { makeKey, makeRequest } from '@portcullis/device';
+import { type KeyAlgorithm, PortcullisError } from '@portcullis/contract';
+import { credentialFileIn, makeDirectory, makeKey, makeRequest, readCredential } from '@portcullis/device';
 import { type Alerts, openAlerts, openTelling, openWatches } from './alerts/alerts.ts';
-import { type Api, openApi } from './api/api.ts';
+import { type Api, openApi, StandingBy } from './api/api.ts';
 import { openArchive } from './archive/archive.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
+import {
+  type Authorities,
+  holderWords,
+  isAlone,
+  LedConfig,
+  openAuthorities,
+  ownAddresses,
+  requireApproved,
+} from './authorities/authorities.ts';
 import { openShipping, type Shipping } from './backup/backup.ts';
 import {
   type DeskConfig,
+  FilesInCommon,
   type FleetConfig,
+  type GateConfig,
   type GatePolicyFiles,
   JourneyFiles,
   RuleFiles,
   textsIn,
+  workerDirectory,
 } from './config/config.ts';
 import { type Desk, openDesk } from './desk/desk.ts';
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
-import { type Gate, openGate } from './gate/gate.ts';
+import { type Gate, openGate, type Worker } from './gate/gate.ts';
 import { type Imports, openImports } from './imports/imports.ts';
-import { type Issuance, type Labels, openIssuance, openLabels } from './issuance/issuance.ts';
+import { type Issuance, type Labels, type Lifetimes, openIssuance, openLabels } from './issuance/issuance.ts';
 import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
 import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
 import { type KeyCredentials, openKeyCredentials } from './key-credentials/key-credentials.ts';
@@ -34,8 +48,8 @@ import { expiringCertificates, openLists, openRevocation, type Revocation } from
 import { openRollovers, type Rollovers } from './rollover/rollover.ts';
 import { openRules, problemsOfExpressions, type Rules } from './rules/rules.ts';
 import { openSignalIntake, openSignals, proofsOf } from './signals/signals.ts';
-import { openSqliteSink, type Sink } from './storage/sink.ts';
-import { holdLock, openStore, type Store, storePlace } from './storage/storage.ts';
+import { openSink, openSpooledSink, requirePlace, type Sink, sinkWords } from './storage/sink.ts';
+import { besideStore, holdLock, openStore, type Store, storePlace } from './storage/storage.ts';
 import { createLog, diskSpace, type Log, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
 
 /** The outside world, where a test has its own. */
@@ -43,10 +57,16 @@ export interface Outside {
   system?: System;
   /** An authority that waits while another leads, until this says otherwise. */
   standby?: AbortSignal | undefined;
+  /** What it does while it waits. */
+  stoodBy?: Pick<StandingBy, 'leads' | 'mayLead' | 'taken'> | undefined;
   /** A gate's disk: what stands before its sink. */
   disk?: (sink: Sink) => Sink;
+  /** A gate that runs as several processes: which of them this is. */
+  worker?: GateWorker | undefined;
   /** Where systemd has put the credentials that it loaded for this service. */
   credentials?: string | undefined;
+  /** How long what an authority signs is valid. */
+  lifetimes?: Lifetimes | undefined;
   /** Where the log goes: standard error. */
   logTo?: LogDestination | undefined;
 }
@@ -57,6 +77,7 @@ export interface Records {
   journal: Journal;
   alerts: Alerts;
   attributes: Attributes;
+  authorities: Authorities;
   revocation: Revocation;
   issuance: Issuance;
   enrolment: Enrolment;
@@ -71,18 +92,30 @@ export async function assembleRecords(
   directory: string,
   config: FleetConfig,
   stack: AsyncDisposableStack,
-  { system = realSystem, credentials = process.env.CREDENTIALS_DIRECTORY, logTo, standby: signal }: Outside = {},
+  {
+    system = realSystem,
+    credentials = process.env.CREDENTIALS_DIRECTORY,
+    logTo,
+    standby: signal,
+    stoodBy,
+    lifetimes,
+  }: Outside = {},
 ): Promise<Records> {
   const home = join(directory, 'authority');
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const isShipped = config.journal.ship !== undefined;
   const capture = isShipped ? { newId: () => system.random(8).toString('hex') } : undefined;
   const place = storePlace(home, config.store, textsIn(directory));
-  const holder = `${hostname()}, process ${process.pid}`;
-  const waits = (leader: string) => log.info({ leader }, 'stands by');
-  const standby = signal && { signal, waits };
+  const holder = holderWords(`${hostname()}, process ${process.pid}`, ownAddresses(config));
+  const waits = (leader: string | undefined) => {
+    stoodBy?.leads(leader);
+    if (leader !== undefined) log.info({ leader }, 'stands by');
+  };
+  const standby = signal && { signal, waits, mayLead: async () => (await stoodBy?.mayLead()) ?? true };
   const store = stack.use(await openStore(place, { system, holder, capture, standby }));
-  const journal = stack.use(await openJournal({ store, system, headFile: join(home, 'journal.head') }));
+  await stoodBy?.taken();
+  await requireApproved(store, home);
+  const journal = stack.use(await openJournal({ store, system, headFile: headFileIn(home) }));
   const attributes = stack.use(await openAttributes({ ...place, store, journal, declared: config.attributes }));
   const alerts = openAlerts({ store, journal, system });
   const revocation = openRevocation({ store, journal, system });
@@ -93,17 +126,19 @@ export async function assembleRecords(
     system,
     publicUrl: config.revocationUrl,
     profiles: config.profiles,
+    lifetimes,
   });
   const parts = { ...config, alerts, store, journal, attributes, revocation, issuance, system, log };
   const enrolment = openEnrolment({ ...parts, makeKey: () => keyWithRequest(issuance.keysOf('authority')) });
   const seal = fileSeal(join(home, 'credentials.key'), system);
   const keyCredentials = openKeyCredentials({ ...parts, seal });
   const codes = openCodes({ journal, system });
+  const authorities = openAuthorities({ store, journal, system, home });
   const labels = openLabels({ ...parts, makeKey: () => keyWithRequest(issuance.keysOf('shipment')) });
   const imports = openImports(parts);
   const rollovers = stack.use(await openRollovers({ ...parts, keys }));
   const kept = { store, journal, alerts, attributes, revocation, issuance, enrolment, keyCredentials };
-  return { ...kept, codes, imports, labels, rollovers };
+  return { ...kept, authorities, codes, imports, labels, rollovers };
 }
 
 function keyWithRequest(algorithm: KeyAlgorithm): { key: string; request: Buffer } {
@@ -125,7 +160,18 @@ export async function assembleAuthority(
   await using stack = new AsyncDisposableStack();
   const { system = realSystem, logTo } = outside;
   const log = createLog({ role: 'authority', level: config.log }, logTo);
-  const records = await assembleRecords(directory, config, stack, outside);
+  const inCommon = new FilesInCommon(directory, config);
+  const readConfig = () => inCommon.read();
+  const stoodBy = outside.standby && (await openStandingBy(directory, config, { readConfig, system, log }));
+  if (stoodBy) stack.use(stoodBy);
+  const records = await assembleRecords(directory, config, stack, { ...outside, stoodBy });
+  const { authorities } = records;
+  records.rollovers.makesNext({ isAlone: () => isAlone(authorities, config) });
+  const leading = { ...records, read: readConfig, hasStoodBy: stoodBy !== undefined, log };
+  // A file has nobody that stands by.
+  const led = config.store === undefined ? undefined : stack.use(await LedConfig.open(leading));
+  if (led) await authorities.ledAs(config.hosts);
+  const onLoad = () => led?.changed();
   // It closes after whoever changes something.
   const shipping = stack.use(openFleetShipping(config, { ...records, system, log }));
   const readText = textsIn(directory);
@@ -133,12 +179,15 @@ export async function assembleAuthority(
   const ringing = { refusalsPerMinute: refusals.perMinute, missingMs, expiringMs };
   stack.use(openTelling({ ...records, ...config.alerts, fleet: config.fleet, readText, system, log }));
   const home = join(directory, 'authority');
+  // Whoever was approved has what there was by then: another one would open nothing of this one's.
+  if ((await records.authorities.list()).length === 0) await records.keyCredentials.prepare();
   const gates = { deciding: () => false };
   const isGateDeciding = () => gates.deciding();
-  const rules = stack.use(await openFleetRules(directory, config, { ...records, system, log, isGateDeciding }));
+  const rules = stack.use(await openFleetRules(directory, config, { ...records, system, log, isGateDeciding, onLoad }));
   const { evidence, proven, toTell } = rules;
   const journeyFiles = new JourneyFiles(directory, config.attributes);
-  const journeys = stack.use(await openJourneys({ ...records, source: journeyFiles, evidence, system, log }));
+  const source = { mark: () => journeyFiles.mark(), load: () => loaded(journeyFiles.load(), onLoad) };
+  const journeys = stack.use(await openJourneys({ ...records, source, evidence, system, log }));
   const told = { ...ringing, rules: toTell, journeys, issuers: records.issuance.issuers };
   const feed = stack.use(await openFeed({ ...config, ...records, ...told, directory: home, system, log }));
   gates.deciding = () => feed.leases().held > 0;
@@ -154,12 +203,33 @@ export async function assembleAuthority(
   const { issuance } = records;
   const { issuers } = issuance;
   const lists = stack.use(await openLists({ ...records, issuers, onIssuers: issuance.onReload, system, log }));
-  const api = stack.use(
-    await openApi({ ...config, ...records, ...looks, lists, feed, journeys, rules, signals, intake, system, log }),
-  );
+  const serving = { stoodBy, isOneOfMany: config.store !== undefined };
+  const rooms = { ...config, ...records, ...looks, lists, feed, journeys, rules, signals, intake, system, log };
+  const api = stack.use(await openApi({ ...rooms, ...serving }));
   const opened = stack.move();
   const { lost } = records.store;
   return { ...api, feed, lost, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+const headFileIn = (home: string) => join(home, 'journal.head');
+
+/** Undefined where the store is in a file, which has nobody that stands by. */
+async function openStandingBy(
+  directory: string,
+  config: FleetConfig,
+  given: { readConfig: FilesInCommon['read']; system: System; log: Log },
+) {
+  const home = join(directory, 'authority');
+  const { postgres } = storePlace(home, config.store, textsIn(directory));
+  if (!postgres) return undefined;
+  const keyAlgorithm = config.profiles.authority?.keys?.[0] ?? 'p-256';
+  return new StandingBy({
+    ...config,
+    ...given,
+    beside: besideStore({ postgres }),
+    keyAlgorithm,
+    headFile: headFileIn(home),
+  }).open();
 }
 
 function openFleetShipping(
@@ -169,12 +239,18 @@ function openFleetShipping(
   return ship === undefined ? undefined : openShipping({ ...parts, fleet, to: ship });
 }
 
-type RulesGiven = Records & { system: System; log: Log; isGateDeciding(): boolean };
+type RulesGiven = Records & { system: System; log: Log; isGateDeciding(): boolean; onLoad(): void };
+
+/** Files that may change while it runs were read. */
+function loaded<Files>(files: Files, onLoad: () => void): Files {
+  onLoad();
+  return files;
+}
 
 /** The files in `rules/`, and what they say of readings. */
 function openFleetRules(directory: string, { signals }: FleetConfig, records: RulesGiven): Promise<Rules> {
   const files = new RuleFiles(directory);
-  const source = { mark: () => files.mark(), load: () => files.load(problemsOfExpressions) };
+  const source = { mark: () => files.mark(), load: () => loaded(files.load(problemsOfExpressions), records.onLoad) };
   return openRules({
     ...records,
     source,
@@ -183,31 +259,91 @@ function openFleetRules(directory: string, { signals }: FleetConfig, records: Ru
   });
 }
 
+/** The address that the authority is asked by, and those of all that may lead. */
+function allOf({ authority }: Pick<DeskConfig, 'authority'>) {
+  const authorities = [authority].flat();
+  return { authority: authorities[0] as string, authorities };
+}
+
 export interface AssembledGate extends Gate {
   /** Rejects when it lives and can not serve any more: its process has to end. */
   readonly broken: Promise<never>;
+}
+
+/** One of several processes of a gate, and where they meet. */
+export type GateWorker = Pick<Worker, 'number' | 'count' | 'sockets'>;
+
+/** What it keeps is there once it has joined: a backup holds nothing of it. @throws {PortcullisError} `fleet_missing` */
+function homeIn(directory: string, kind: 'gate' | 'desk'): string {
+  const home = join(directory, kind);
+  if (existsSync(home)) return home;
+  const why = `there is no "${home}", so this ${kind} has no credential; make a token for it, then run "portcullis ${kind} join ${directory} TOKEN"`;
+  throw new PortcullisError('fleet_missing', why);
 }
 
 export async function assembleGate(
   directory: string,
   files: GatePolicyFiles,
   signal: AbortSignal,
-  { system = realSystem, disk = (sink) => sink, logTo }: Outside = {},
+  { system = realSystem, disk = (sink) => sink, logTo, worker: of }: Outside = {},
 ): Promise<AssembledGate> {
   await using stack = new AsyncDisposableStack();
-  const home = join(directory, 'gate');
-  const settings = { ...files.config, metrics: files.config.metrics?.listen };
+  const home = homeIn(directory, 'gate');
+  const own = workerDirectory(home, of?.number ?? 1);
+  if (of) makeDirectory(own);
+  const worker = of && { ...of, home, alone: aloneIn(home) };
+  const settings = settingsOf(files.config, of?.number ?? 1);
   const log = createLog({ role: 'gate', level: settings.log }, logTo);
   const { promise: broken, reject } = Promise.withResolvers<never>();
   broken.catch(() => undefined);
-  const sink = disk(stack.use(await openSqliteSink(home, reject)));
-  const looks = { diskSpace: () => diskSpace(home) };
-  const parts = { directory: home, settings, policies: files, sink, ...looks, system, log };
+  const readText = textsIn(directory);
+  const name = () => nameInSink(readCredential(credentialFileIn(home)).subject, of?.number ?? 1);
+  const { sink: url, spool } = files.config;
+  const owner = spoolOwner(directory, files.config, of?.number);
+  const place = await requirePlace(own, owner);
+  const holder = system.random(16).toString('hex');
+  const opened = disk(
+    stack.use(await openSink({ directory: own, url, readText, onBroken: reject, gate: name, holder })),
+  );
+  const kept = { sink: opened, directory: own, place, log };
+  const spooled = spool && owner && stack.use(await openSpooledSink({ ...kept, ...spool, owner }));
+  const told = spooled && { spool: () => spooled.spool };
+  const looks = { diskSpace: () => diskSpace(home), ...told };
+  const parts = { directory: own, worker, settings, policies: files, sink: spooled ?? opened, ...looks, system, log };
   const gate = stack.use(await openGate(parts, signal));
-  const opened = stack.move();
+  const moved = stack.move();
   const { subject, instance, port, mqttPort, coapPort } = gate;
   const ports = { port, mqttPort, coapPort };
-  return { subject, instance, ...ports, broken, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { subject, instance, ...ports, broken, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}
+
+/** What has one listener is at the first process; the others take what comes over TCP. */
+function settingsOf(config: GateConfig, number: number) {
+  const { listen, metrics, ...others } = { ...config, ...allOf(config) };
+  const { host, port, mqttPort } = listen;
+  if (number === 1) return { ...others, listen, metrics: metrics?.listen };
+  return { ...others, listen: { host, port, mqttPort }, metrics: undefined };
+}
+
+/** Each of them writes as a gate of its own: no subject has this sign in its name. */
+const nameInSink = (subject: string, number: number) => (number === 1 ? subject : `${subject}#${number}`);
+
+/** Whose readings wait in a spool, and for which sink; undefined: `gate.yaml` has no spool. */
+export function spoolOwner(directory: string, { sink, spool }: GateConfig, number = 1) {
+  if (sink === undefined || spool === undefined) return undefined;
+  const { subject } = readCredential(credentialFileIn(homeIn(directory, 'gate')));
+  return { sink: sinkWords(sink, textsIn(directory)), gate: nameInSink(subject, number) };
+}
+
+function aloneIn(home: string) {
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    const lock = holdLock(join(home, 'workers.lock'));
+    try {
+      return await work();
+    } finally {
+      lock.release();
+    }
+  };
 }
 
 export async function assembleDesk(
@@ -217,11 +353,17 @@ export async function assembleDesk(
   { system = realSystem, logTo }: Outside = {},
 ): Promise<Desk> {
   await using stack = new AsyncDisposableStack();
-  const home = join(directory, 'desk');
+  const home = homeIn(directory, 'desk');
   const log = createLog({ role: 'desk', level: settings.log }, logTo);
   // One process renews what lies there.
   stack.adopt(holdLock(join(home, 'desk.lock')), (lock) => lock.release());
-  const desk = stack.use(await openDesk({ directory: home, settings, system, log }, signal));
+  const parts = {
+    directory: home,
+    settings: { ...settings, ...allOf(settings), metrics: settings.metrics?.listen },
+    system,
+    log,
+  };
+  const desk = stack.use(await openDesk(parts, signal));
   const opened = stack.move();
   const { subject, port, publicPort, phonesPort, estPort, revocationPort } = desk;
   const ports = { port, publicPort, phonesPort, estPort, revocationPort };

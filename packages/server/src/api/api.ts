@@ -9,3 +9,4 @@
 
 export { describeApi, listRoutes } from './describe.ts';
 export { type Api, type ApiParts, openApi } from './open.ts';
+export { StandingBy } from './standing-by.ts';

@@ -3,6 +3,7 @@ import {
   AttributesRequest,
   AttributeTypeView,
   ChangeAnswer,
+  PortcullisError,
   page,
   RetypeRequest,
   WaitQuery,
@@ -38,22 +39,43 @@ function beside(
  * Resolves to the last of these; 0: there is none.
  */
 async function strictOfMany(
-  { attributes, signals }: Pick<Rooms, 'attributes' | 'signals'>,
+  rooms: Pick<Rooms, 'attributes' | 'signals'>,
   { subjects, set = {}, dryRun = false }: AttributesRequest,
-  by: By,
+  { by, since }: { by: By; since: number },
 ): Promise<number> {
   const size = Math.max(1, Math.floor(valuesAtOnceMax / Math.max(1, Object.keys(set).length)));
   let last = 0;
   if (dryRun) return last;
   for (let from = 0; from < subjects.length; from += size) {
     const some = subjects.slice(from, from + size);
-    if ((await signals.heldBy(some, Object.keys(set))).length === 0) continue;
-    const strict = await attributes.change(by, { subjects: some, set }, (change) =>
-      signals.keepStrict(change, some, set),
-    );
-    last = strict.revision;
+    if ((await rooms.signals.heldBy(some, Object.keys(set))).length === 0) continue;
+    last = Math.max(last, await strictOfSome(rooms, { subjects: some, set }, { by, from, since }));
   }
   return last;
+}
+
+/**
+ * The request of each part has an id of its own: a retry does the parts that were not done, those of them that nobody has touched since.
+ * Resolves to the revision; 0: it was left.
+ */
+async function strictOfSome(
+  { attributes, signals }: Pick<Rooms, 'attributes' | 'signals'>,
+  asked: { subjects: AttributesRequest['subjects']; set: NonNullable<AttributesRequest['set']> },
+  { by, from, since }: { by: By; from: number; since: number },
+): Promise<number> {
+  const { request, ...others } = by;
+  const isRetry = request?.outcome === 'repeated';
+  const part = request && { id: `${request.id}/${from}`, hash: request.hash };
+  const conditions = isRetry ? { ifRevision: since } : {};
+  try {
+    const strict = await attributes.change({ ...others, request: part }, { ...asked, ...conditions }, (change) =>
+      signals.keepStrict(change, asked.subjects, asked.set),
+    );
+    return strict.revision;
+  } catch (error) {
+    if (isRetry && error instanceof PortcullisError && error.code === 'precondition_failed') return 0;
+    throw error;
+  }
 }
 
 export const attributesRoutes: readonly Route[] = [
@@ -65,6 +87,7 @@ export const attributesRoutes: readonly Route[] = [
     uses: ['attributes', 'feed', 'signals'],
     schemas: { query: WaitQuery, body: AttributesRequest },
     answer: ChangeAnswer,
+    once: true,
     bodyBytesMax: changeBytesMax,
     async handle({ attributes, feed, signals }, { query, body, by }) {
       const { subjects, reason } = body;
@@ -72,7 +95,9 @@ export const attributesRoutes: readonly Route[] = [
       const within = beside(signals, body, names);
       const done = await attributes.change({ ...by, reason }, body, within);
       if (!within && !isFew(subjects, names)) {
-        done.revision = Math.max(done.revision, await strictOfMany({ attributes, signals }, body, { ...by, reason }));
+        const since = done.revision;
+        const strict = await strictOfMany({ attributes, signals }, body, { by: { ...by, reason }, since });
+        done.revision = Math.max(since, strict);
       }
       const heldBy = await signals.heldBy(subjects, names);
       return { ...(await answerChange(feed, done, query, body)), ...(heldBy.length > 0 && { heldBy }) };

@@ -72,6 +72,7 @@ export const certificatesRoutes: readonly Route[] = [
     uses: ['revocation', 'attributes', 'desks', 'feed', 'signals'],
     schemas: { query: StandingsQuery, body: StandingsRequest },
     answer: ChangeAnswer,
+    once: true,
     bodyBytesMax: changeBytesMax,
     async handle({ revocation, attributes, desks, feed, signals }, { query, body, by }) {
       const done = await revocation.change(onCondition(by, body, { attributes, revocation }), body);

@@ -8,9 +8,11 @@ import { openRecords, putCertificate, putSubject, putToken, type Records, subjec
 import { coldChain, RuledFleet } from '../../test/ruled-fleet.ts';
 import { arrive, ship, shippingOver } from '../../test/shipping.ts';
 import { alert, delivery, signalsOver, usualSignals } from '../../test/signals.ts';
+import { openAuthorities } from '../authorities/authorities.ts';
 import { Buckets } from '../bounds/bounds.ts';
 import { openEnrolment } from '../enrolment/enrolment.ts';
 import { openImports } from '../imports/imports.ts';
+import { usualLifetimes } from '../issuance/issuance.ts';
 import { openKeyCredentials } from '../key-credentials/key-credentials.ts';
 import { fileKeys, fileSeal } from '../keys/keys.ts';
 import { openCodes } from '../publication/codes.ts';
@@ -33,6 +35,9 @@ const because = 'a mistake';
 const token = { subject: 'truck-18', kind: 'device', expiresSeconds: 3_600, afterRevocation: false };
 const lease = { instance: 'a', applied: 0, hash: '', connectionsClosed: 0, clock: 0, url: 'https://gate:1' };
 
+/** By EST, and not confirmed yet. */
+const renewed = 'e'.repeat(64);
+
 const edge = {
   ...{
     id: 'a:1',
@@ -53,6 +58,8 @@ const firing = JSON.stringify({
 });
 
 const { rootPem: authorities } = await FleetCertificates.make();
+const { rootPem: ofAnother } = await FleetCertificates.make();
+const { rootPem: ofFleet } = await FleetCertificates.make();
 const maker = { name: 'maker', kind: 'device', serialBecomes: 'subject', authorities };
 
 /** For each route that puts something on record, who asks for what. */
@@ -70,11 +77,14 @@ const requests: Record<string, Asked> = {
   '/v1/holds/apply': { ...operator, body: { subject: 'truck-2', reason: 'it is so' } },
   '/v1/factories': { ...operator, body: { ...maker, into: { status: 'pending' } } },
   '/v1/factories/:name/removal': { ...operator, body: {}, params: { name: 'other' } },
-  '/v1/approvals': { ...operator, body: { subjects: ['truck-17'] } },
+  '/v1/approvals': { ...operator, body: { subjects: ['truck-17'], key: 'a'.repeat(64) } },
   '/v1/alerts/retry': { ...operator, body: {} },
   '/v1/alerts/test': { ...operator, body: {} },
   '/v1/breaches/acknowledge': { ...operator, body: { subject: 'truck-17', reason: 'seen' } },
+  '/v1/authorities': { ...operator, body: { name: 'second', fingerprint: 'b'.repeat(64), hosts: ['localhost'] } },
+  '/v1/authorities/:name/revocation': { ...operator, body: {}, params: { name: 'other' } },
   '/v1/edges': { ...gate, body: { edges: [edge], newest: [], gaps: [] } },
+  '/v1/renewals/uses': { ...gate, body: { certificates: [renewed] } },
   '/v1/shipments': { ...operator, body: { shipment: 'box-2', journey: 'vaccine-lane' } },
   '/v1/shipments/:id/arrivals': { ...checkpoint, body: { arrival: 'a-2' }, params: ofBox },
   '/v1/shipments/:id/declarations': {
@@ -109,8 +119,8 @@ const carried = [
   'est',
   'time',
 ];
-/** Takes what a root has signed: `rollover/` has its test. */
-const signedElsewhere = ['/v1/rollovers/answer'];
+/** Take what a root has signed: `rollover/` and `revocation/` have their tests. */
+const signedElsewhere = ['/v1/rollovers/answer', '/v1/revocation-lists'];
 const withoutRecord = [
   ...['/v1/leases/release', '/v1/reports', '/v1/settlements', '/v1/signals/:source/trial'],
   ...carried.map((path) => `/v1/desk/${path}`),
@@ -118,7 +128,8 @@ const withoutRecord = [
 
 const issuance = {
   bundle: { version: 1, roots: '', issuers: '' },
-  issuers: () => [{ fingerprint: '', signer: {}, notAfter: Number.POSITIVE_INFINITY }],
+  lifetimes: usualLifetimes,
+  issuers: () => [{ fingerprint: '', signer: {}, notAfter: Number.POSITIVE_INFINITY, certificate: ofFleet }],
   check: () => ({}),
   issue: async () => ({ fingerprint: '', pem: '', issuerPem: '', notBefore: 0, notAfter: 0 }),
   recordOwn: async () => undefined,
@@ -136,11 +147,30 @@ async function open(context: TestContext, phase?: Asked['rollover']): Promise<Re
   }
   await putToken(records, 'truck-17', 'token-1');
   await records.store.change(async (db) => {
-    const asked = { sender: 'a', request: 'r', subject: 'truck-17', publicKey: 'k', askedAt: 0, approvedAt: null };
+    const asked = {
+      sender: 'a',
+      request: 'r',
+      subject: 'truck-17',
+      publicKey: 'a'.repeat(64),
+      askedAt: records.clock.now,
+      approvedAt: null,
+    };
     await db.insertInto('estRequests').values(asked).execute();
-    const row = { ...maker, name: 'other', into: '{}', addedAt: 0, removed: 0 };
+    await db.insertInto('estSubjects').values({ subject: 'truck-17', since: 0 }).execute();
+    const row = { ...maker, name: 'other', authorities: ofAnother, into: '{}', addedAt: 0, removed: 0 };
     await db.insertInto('factories').values(row).execute();
     await db.insertInto('settings').values({ name: 'bundleVersion', value: '1' }).execute();
+    const machine = {
+      name: 'other',
+      fingerprint: 'c'.repeat(64),
+      hosts: '[]',
+      approvedAt: 0,
+      approvedBy: 'operator-1',
+    };
+    await db
+      .insertInto('authorities')
+      .values({ ...machine, revokedAt: null })
+      .execute();
     const times = { startedAt: 0, changedAt: 0 };
     const under = { id: 1, what: 'issuer', leaves: '[]', comes: '[]', request: null, bundle: 1, ...times } as const;
     if (phase)
@@ -150,11 +180,16 @@ async function open(context: TestContext, phase?: Asked['rollover']): Promise<Re
         .execute();
   });
   for (const id of ['operator-1', 'op-4', 'gate-1']) await putCertificate(records, id, id);
+  await putCertificate(records, 'truck-17', 'renewed', { fingerprint: renewed as never, confirmed: 0 });
   const log = createLog({ role: 'authority', level: 'error' });
   mkdirSync(join(records.directory, 'keys'));
   const rollovers = await openRollovers({
     ...{ ...records, fleet: 'fleet-1', keys: fileKeys(join(records.directory, 'keys')), log },
-    issuance: { ...issuance, issuers: () => [], reload: async () => undefined } as never,
+    issuance: {
+      ...{ ...issuance, issuers: () => [] },
+      ...{ counted: () => undefined, reload: async () => undefined, onIssued: () => () => undefined },
+    } as never,
+    issuers: { perCertificates: 100_000 },
   });
   context.after(() => rollovers[Symbol.asyncDispose]());
   // One that is over its limit, and one that is not.
@@ -196,6 +231,7 @@ async function open(context: TestContext, phase?: Asked['rollover']): Promise<Re
     ...records,
     rooms: {
       ...records,
+      authorities: openAuthorities({ ...records, home: records.directory }),
       journeys,
       refusedArrivals,
       codes: openCodes(records),
@@ -232,16 +268,26 @@ test('every route that takes a body is in one of these lists', () => {
   assert.deepEqual(routes.toSorted(), [...Object.keys(requests), ...signedElsewhere, ...withoutRecord].toSorted());
 });
 
-for (const [path, { subject, kind, rollover, ...asked }] of Object.entries(requests)) {
+/** How it is asked for, by a certificate that is admitted now; `requestId`: as a retry of each other that has it. */
+async function asking(records: Records & { rooms: Rooms }, path: string) {
+  const { subject, kind, rollover: _, ...asked } = requests[path] as Asked;
+  const row = rowAt(path);
+  const [certificate] = (await records.revocation.list({ subject: subjectId(subject), limit: 1 })).items;
+  const peer = await requireAdmitted(records, certificate?.fingerprint, [kind]);
+  const reply = { code: () => undefined, header: () => undefined };
+  const request = { params: asked.params, raw: { headersDistinct: {} } };
+  return async (requestId?: string): Promise<unknown> => {
+    const by = { ...byPeer(records, peer), ...(requestId && { request: { id: requestId, hash: '' } }) };
+    return row?.handle(records.rooms, { ...asked, request, query: {}, reply, peer, by } as never);
+  };
+}
+
+const rowAt = (path: string) => apiRoutes.find((one) => one.method === 'POST' && one.path === path);
+
+for (const [path, { subject, rollover }] of Object.entries(requests)) {
   test(`P9: ${path} puts nothing on record for a certificate that an earlier revision cut`, async (context) => {
     const records = await open(context, rollover);
-    const row = apiRoutes.find((one) => one.method === 'POST' && one.path === path);
-    const [certificate] = (await records.revocation.list({ subject: subjectId(subject), limit: 1 })).items;
-    const peer = await requireAdmitted(records, certificate?.fingerprint, [kind]);
-    const reply = { code: () => undefined, header: () => undefined };
-    const request = { params: asked.params, raw: { headersDistinct: {} } };
-    const call = { ...asked, request, query: {}, reply, peer, by: byPeer(records, peer) };
-    const ask = () => row?.handle(records.rooms, call as never) ?? Promise.resolve();
+    const ask = await asking(records, path);
     await records.revocation.change({ actor: 'operator-1' }, { subject, action: 'suspend' } as never);
     const before = await record(records);
     await assert.rejects(ask(), { code: 'not_authenticated' });
@@ -250,6 +296,17 @@ for (const [path, { subject, kind, rollover, ...asked }] of Object.entries(reque
     const resumed = await record(records);
     await ask();
     assert.notDeepEqual(await record(records), resumed, 'and for one that is valid it does');
+  });
+}
+
+for (const path of Object.keys(requests).filter((path) => rowAt(path)?.once)) {
+  test(`rule 17: ${path} is done once, and answers a retry as it answered the first time`, async (context) => {
+    const records = await open(context);
+    const ask = await asking(records, path);
+    const first = await ask('request-1');
+    const done = await record(records);
+    assert.deepEqual(await ask('request-1'), first);
+    assert.deepEqual(await record(records), done);
   });
 }
 

@@ -3,12 +3,10 @@ import {
   ChangeItem,
   ChangeQuery,
   ChangeView,
-  certificatesNamedMax,
   type Fingerprint,
   FleetView,
   JournalEntryView,
   type LeftByUndo,
-  leftNamedMax,
   PortcullisError,
   page,
   SubjectDelta,
@@ -29,16 +27,12 @@ type WaitFor = z.infer<typeof WaitQuery>;
 
 export async function answerChange(
   feed: Feed,
-  done: { revision: number; changed: number; fingerprints?: Fingerprint[]; left?: LeftByUndo[] },
+  done: { revision: number; changed: number; fingerprints?: Fingerprint[]; left?: LeftByUndo[]; leaves?: number },
   query: WaitFor,
   { dryRun = false } = {},
 ): Promise<ChangeAnswer> {
-  const { revision, changed, fingerprints, left } = done;
-  const certificates = fingerprints?.slice(0, certificatesNamedMax);
-  const what = {
-    ...{ changed, ...(certificates && { certificates }) },
-    ...(left && { leaves: left.length, left: left.slice(0, leftNamedMax) }),
-  };
+  const { revision, changed, fingerprints: certificates, left, leaves } = done;
+  const what = { changed, ...(certificates && { certificates }), ...(left && { leaves, left }) };
   if (dryRun) return { revision, ...what, dryRun };
   if (query.wait !== 'all') return { revision, ...what };
   return { ...(await feed.receipt(revision, { limitMs: query.waitLimitMs })), ...what };
@@ -143,6 +137,7 @@ export const changesRoutes: readonly Route[] = [
     uses: ['attributes', 'revocation', 'feed', 'journal'],
     schemas: { params: ofRevision, query: WaitQuery, body: UndoRequest },
     answer: ChangeAnswer,
+    once: true,
     async handle({ attributes, revocation, feed, journal }, { params: { revision }, query, body, by }) {
       const record = await requireChange(journal, revision);
       const done = await attributes.undo({ ...by, reason: body.reason }, record, (change) =>

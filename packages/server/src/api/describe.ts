@@ -18,14 +18,16 @@ export function listRoutes(): {
   path: string;
   kinds: string;
   summary: string;
+  /** A retry by the same `Idempotency-Key` is answered as the first one was. */
+  once: boolean;
 }[] {
   const rows = [
     ...apiRoutes.map((row) => ({ ...row, listener: 'API' as const })),
     ...openRoutes.map((row) => ({ ...row, listener: 'enrolment' as const })),
     ...sourceRoutes.map((row) => ({ ...row, listener: 'sources' as const })),
   ];
-  return rows.map(({ listener, summary, ...row }) => {
+  return rows.map(({ listener, summary, once = false, ...row }) => {
     const { method, path } = row;
-    return { listener, method, path, kinds: admittedBy(row) || 'anybody', summary };
+    return { listener, method, path, kinds: admittedBy(row) || 'anybody', summary, once };
   });
 }

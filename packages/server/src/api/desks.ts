@@ -1,6 +1,7 @@
 import {
   DeskConfirmationRequest,
   DeskEnrolmentRequest,
+  DeskFeedQuery,
   DeskGatesRequest,
   DeskNonceRequest,
   DeskRenewalRequest,
@@ -81,8 +82,8 @@ export const desksRoutes: readonly Route[] = [
     kinds: ['desk'],
     summary: 'What is public: all of it, then what changes, live (NDJSON)',
     uses: ['feed', 'journal', 'log', 'revocation', 'system'],
-    schemas: {},
-    handle: (rooms, call) => streamed(rooms, call, (write, signal) => rooms.feed.tellPublic(write, signal)),
+    schemas: { query: DeskFeedQuery },
+    handle: (rooms, call) => streamed(rooms, call, (write, signal) => rooms.feed.tellPublic(call.query, write, signal)),
   }),
   route({
     method: 'GET',
@@ -90,8 +91,9 @@ export const desksRoutes: readonly Route[] = [
     kinds: ['desk'],
     summary: 'How each certificate stands: all of them, then what changes, live (NDJSON)',
     uses: ['feed', 'journal', 'log', 'revocation', 'system'],
-    schemas: {},
-    handle: (rooms, call) => streamed(rooms, call, (write, signal) => rooms.feed.tellStandings(write, signal)),
+    schemas: { query: DeskFeedQuery },
+    handle: (rooms, call) =>
+      streamed(rooms, call, (write, signal) => rooms.feed.tellStandings(call.query, write, signal)),
   }),
   route({
     ...desk,

@@ -36,8 +36,8 @@ test('P13: who had no room at a listener of the authority is counted there, and 
   await Promise.all(held.map((socket) => once(socket, 'connect')));
   await once(silent().resume(), 'close');
   assert.deepEqual(doors.list(), [
-    { listener: 'api', connections: pendingHandshakesMax, displaced: 0, turnedAway: 1 },
-    { listener: 'enrolment', connections: 0, displaced: 0, turnedAway: 0 },
+    { listener: 'api', connections: pendingHandshakesMax, displaced: 0, turnedAway: 1, unfinishedBytes: 0 },
+    { listener: 'enrolment', connections: 0, displaced: 0, turnedAway: 0, unfinishedBytes: 0 },
   ]);
 });
 
@@ -59,4 +59,30 @@ test('P13: an answer that its client never reads holds no place at the authority
   assert.equal(socket.destroyed, false, 'a long one has longer');
   context.mock.timers.tick(body.length);
   assert.equal(socket.destroyed, true);
+});
+
+test('P10: who shows a certificate of a root that is not trusted is told of in the log, of many at once one', async (context) => {
+  const [certificates, strange] = [await FleetCertificates.make(), await FleetCertificates.make()];
+  const own = await certificates.leaf({ subject: 'authority', kind: 'authority', purpose: 'server' });
+  const trusted = { requestCert: true, rejectUnauthorized: true, ca: certificates.rootPem };
+  const server = createServer({ key: own.key, cert: own.cert, ...trusted });
+  const told: string[] = [];
+  const log = { warn: ({ error }: { error: string }, words: string) => told.push(`${error}: ${words}`) };
+  new Doors({ system: { monotonic: () => 0 }, log: log as never }).guard('api', server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => server.close());
+  const { key, cert } = await strange.leaf({ subject: 'gate-1', kind: 'gate' });
+  const comes = async () => {
+    const { port } = server.address() as AddressInfo;
+    const client = connectTls({ port, host: '127.0.0.1', key, cert, rejectUnauthorized: false });
+    await once(client.on('error', () => undefined).resume(), 'close');
+  };
+  await comes();
+  await comes();
+  assert.equal(told.length, 1);
+  assert.match(
+    told[0] ?? '',
+    /^[A-Z_]*(SIGNED|ISSUER|LEAF)[A-Z_]*: who came was refused in the handshake, for its client certificate/,
+  );
 });

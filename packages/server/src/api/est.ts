@@ -95,10 +95,11 @@ export const estRoutes: readonly Route[] = [
     method: 'POST',
     path: '/v1/approvals',
     kinds: ['operator'],
-    summary: 'Approves what waits of these subjects: one revision',
+    summary: 'Approves what factories brought of these subjects, and by its key a renewal: one revision',
     uses: ['enrolment', 'attributes', 'feed'],
     schemas: { query: WaitQuery, body: ApprovalRequest },
     answer: ChangeAnswer,
+    once: true,
     async handle({ enrolment, attributes, feed }, { query, body, by }) {
       const done = await enrolment.est.approve(onCondition(by, body, { attributes }), body);
       return answerChange(feed, done, query, body);

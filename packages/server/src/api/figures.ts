@@ -1,15 +1,19 @@
 import type { RevocationList } from '../revocation/revocation.ts';
+import type { Store } from '../storage/storage.ts';
 import { type Figure, Figures } from '../telemetry/figures.ts';
 import type { DiskSpace } from '../telemetry/telemetry.ts';
+import type { OwnCertificate } from './own-certificate.ts';
 import type { Requests } from './requests.ts';
 import type { Rooms } from './route.ts';
 
 type Parts = Pick<
   Rooms,
-  'desks' | 'doors' | 'feed' | 'issuance' | 'journal' | 'keyCredentials' | 'lists' | 'signals'
+  'desks' | 'doors' | 'feed' | 'issuance' | 'journal' | 'keyCredentials' | 'lists' | 'signals' | 'startedAt'
 > & {
   diskSpace(): Promise<DiskSpace>;
   requests: Requests;
+  store: Pick<Store, 'leads'>;
+  own: Pick<OwnCertificate, 'notAfter'>;
 };
 
 /** What the authority tells of itself to Prometheus. */
@@ -51,10 +55,28 @@ export function authorityFigures(parts: Parts): Figures {
     label: 'kind',
   };
   figures.labelled('counter', refused, () => issuance.policyRefusals());
+  tellPromises(figures, parts);
   countConnections(figures, parts);
   tellLists(figures, parts);
   tellDesks(figures, parts);
   return figures;
+}
+
+/** What `SECURITY.md` promises: who leads, how long a cut takes and whether one is not proven, and by when its own certificate is renewed. */
+function tellPromises(figures: Figures, { feed, own, startedAt, store }: Parts): void {
+  const leads = '1 while this authority may decide: of several on one database at most one says so';
+  figures.gauge('portcullis_authority_leads', leads, () => Number(store.leads()));
+  const since = 'Since when this process leads, in seconds since 1970';
+  figures.gauge('portcullis_authority_leads_since_seconds', since, () => startedAt / 1_000);
+  const cut = 'From when a change was committed to its receipt: it is in force at every gate';
+  figures.histogram('portcullis_authority_cut_seconds', cut, () => feed.cuts().times);
+  const waiting = 'Changes that have no receipt yet';
+  figures.gauge('portcullis_authority_receipts_waiting', waiting, () => feed.cuts().waiting.count);
+  const oldest = 'How long the first of the changes without a receipt waits; 0 while none does';
+  const oldestName = 'portcullis_authority_receipts_waiting_oldest_seconds';
+  figures.gauge(oldestName, oldest, () => feed.cuts().waiting.oldestMs / 1_000);
+  const end = "When the authority's own certificate ends, in seconds since 1970";
+  figures.gauge('portcullis_authority_certificate_not_after_seconds', end, () => own.notAfter / 1_000);
 }
 
 /** An age is the time now less these. */
@@ -129,4 +151,10 @@ function countConnections(figures: Figures, { doors }: Parts): void {
     label: 'listener',
   };
   figures.labelled('counter', turnedAway, () => doors.list().map((one) => [one.listener, one.turnedAway]));
+  const unfinished = {
+    name: 'portcullis_authority_unfinished_handshake_bytes_total',
+    help: 'Bytes that went out in TLS handshakes that were not finished',
+    label: 'listener',
+  };
+  figures.labelled('counter', unfinished, () => doors.list().map((one) => [one.listener, one.unfinishedBytes]));
 }

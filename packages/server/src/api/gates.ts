@@ -76,13 +76,15 @@ export const gatesRoutes: readonly Route[] = [
     answer: LeaseAnswer,
     async handle({ feed, attributes, issuance, rollovers }, { body, peer, by }) {
       await attributes.announce(by, body);
-      rollovers.heard(peer.subject, body.bundle);
+      rollovers.heard(peer.subject, body.bundle, body.instance);
       // What it has applied is older than a cut that commits from here on: that one's receipt waits for this lease, or the
       // gate does not join (rules 4 and 5).
       const answer = await feed.renew(peer.subject, body);
       // A gate of the first release says no version, and takes no answer with one.
       const knows = answer.granted && body.bundle !== undefined;
-      return knows ? { ...answer, bundle: issuance.bundle.version } : answer;
+      const { bundleDue } = rollovers;
+      const told = { bundle: issuance.bundle.version, ...(bundleDue !== undefined && { bundleDue }) };
+      return knows ? { ...answer, ...told } : answer;
     },
   }),
   route({

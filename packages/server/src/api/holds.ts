@@ -34,6 +34,7 @@ export const holdsRoutes: readonly Route[] = [
     uses: ['signals', 'feed'],
     schemas: { query: WaitQuery, body: ReleaseRequest },
     answer: ChangeAnswer,
+    once: true,
     handle: async ({ signals, feed }, { query, body, by }) =>
       answerChange(feed, await signals.release({ ...by, reason: body.reason }, body), query),
   }),
@@ -45,6 +46,7 @@ export const holdsRoutes: readonly Route[] = [
     uses: ['signals', 'feed'],
     schemas: { query: WaitQuery, body: ApplyRequest },
     answer: ChangeAnswer,
+    once: true,
     handle: async ({ signals, feed }, { query, body, by }) =>
       answerChange(feed, await signals.apply({ ...by, reason: body.reason }, body), query),
   }),

@@ -13,6 +13,7 @@ import { Requests } from './requests.ts';
 import type { Rooms } from './route.ts';
 import { apiRoutes, openRoutes, sourceRoutes } from './routes.ts';
 import { makeServer, type ServerIdentity, tlsOptions } from './server.ts';
+import { signForStandbys } from './standby-requests.ts';
 
 export interface ApiParts
   extends Omit<Rooms, 'serverCertificates' | 'keyContexts' | 'refusedArrivals' | 'desks' | 'doors'> {
@@ -20,6 +21,10 @@ export interface ApiParts
   listen: { host: string; apiPort: number; enrolmentPort: number; sourcesPort?: number | undefined };
   /** Where figures are told without a client certificate; not given: nowhere. */
   metrics?: { listen: FiguresAddress } | undefined;
+  /** Others may stand by. */
+  isOneOfMany: boolean;
+  /** Where this process stood by: it makes room when all is ready to listen. */
+  stoodBy?: AsyncDisposable | undefined;
 }
 
 interface Ports {
@@ -69,15 +74,23 @@ export async function openApi(given: ApiParts): Promise<Api> {
   });
   // Who is trusted is another list, and who signs may be another one.
   const stopHearing = parts.issuance.onReload(() => own.renewNow());
-  const figures = parts.metrics && new FiguresListener(parts.metrics.listen, authorityFigures({ ...parts, requests }));
+  const stopSigning = parts.isOneOfMany ? signForStandbys(parts) : undefined;
+  let hindrance: string | undefined = 'it does not listen yet';
+  const figures =
+    parts.metrics &&
+    new FiguresListener(parts.metrics.listen, authorityFigures({ ...parts, requests, own }), () => hindrance);
   const close = async () => {
+    hindrance = 'it stops';
     stopHearing();
     own.stop();
+    await stopSigning?.();
     await Promise.all([...opened.map(({ server }) => server.close()), figures?.[Symbol.asyncDispose]()]);
   };
   try {
+    await parts.stoodBy?.[Symbol.asyncDispose]();
     await figures?.listen();
     const ports = await listenAt(opened, parts.listen);
+    hindrance = undefined;
     return { ...ports, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();

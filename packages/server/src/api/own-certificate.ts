@@ -1,5 +1,4 @@
 import { makeKey, makeRequest } from '@portcullis/device';
-import { issuerEndsSoonMs } from '../issuance/issuance.ts';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { Rooms } from './route.ts';
 import type { ServerIdentity } from './server.ts';
@@ -11,7 +10,10 @@ const retryMs = 10_000;
 /** The authority's own server certificate: a day long, a fresh key each time, renewed by itself. */
 export class OwnCertificate {
   readonly #rooms: Rooms;
+  /** Milliseconds since 1970; 0 before there is one. */
+  notAfter = 0;
   #renewAfter = 0;
+  #notBefore = 0;
   #timer: NodeJS.Timeout | undefined;
   #swap: ((identity: ServerIdentity) => void) | undefined;
 
@@ -33,6 +35,8 @@ export class OwnCertificate {
     };
     await journal.note(entry, (db) => issuance.recordOwn(db, signed, 'authority'));
     this.#renewAfter = issuance.renewAfter(signed);
+    this.notAfter = signed.notAfter;
+    this.#notBefore = signed.notBefore;
     this.#warnOfEnds();
     return { key, certificate: signed.pem + signed.issuerPem };
   }
@@ -41,8 +45,13 @@ export class OwnCertificate {
     this.#swap = swap;
     clearTimeout(this.#timer);
     const leftMs = this.#renewAfter - this.#rooms.system.now();
-    const look = () => (leftMs > lookMsMax ? this.keep(swap) : void this.#renew(swap));
+    const look = () => (leftMs > lookMsMax && !this.#isToCome ? this.keep(swap) : void this.#renew(swap));
     this.#timer = setTimeout(look, Math.min(Math.max(leftMs, 0), lookMsMax)).unref();
+  }
+
+  /** The clock was ahead when it was made, and was put back. Of an issuer that is to come itself there is another one each minute. */
+  get #isToCome(): boolean {
+    return this.#rooms.system.now() < this.#notBefore;
   }
 
   stop(): void {
@@ -59,7 +68,7 @@ export class OwnCertificate {
   #warnOfEnds(): void {
     const { issuance, system, log } = this.#rooms;
     for (const { name: issuer, notAfter } of issuance.ends()) {
-      if (notAfter - system.now() > issuerEndsSoonMs) continue;
+      if (notAfter - system.now() > issuance.lifetimes.endsSoonMs) continue;
       log.warn(
         { issuer, notAfter: timestamp(notAfter) },
         'the issuer ends within a year, and with it all that it signed',

@@ -6,6 +6,7 @@ import {
   RolloversView,
   RolloverView,
 } from '@portcullis/contract';
+import { listIn, parseRootAnswer } from '../issuance/issuance.ts';
 import { type Route, route } from './route.ts';
 
 const bodyBytesMax = 512 * 1024;
@@ -36,11 +37,18 @@ export const rolloversRoutes: readonly Route[] = [
     path: '/v1/rollovers/answer',
     kinds: ['operator'],
     summary: 'Takes what a root on another machine answered',
-    uses: ['rollovers'],
+    uses: ['rollovers', 'lists', 'log'],
     schemas: { body: RolloverAnswer },
     answer: RolloverView,
     bodyBytesMax,
-    handle: ({ rollovers }, { body: { answer, reason }, by }) => rollovers.answer({ ...by, reason }, answer),
+    async handle({ rollovers, lists, log }, { body: { answer, reason }, by }) {
+      const view = await rollovers.answer({ ...by, reason }, answer);
+      const list = listIn(parseRootAnswer(answer));
+      // What is asked for is done; a list that is not taken can be brought by itself.
+      if (list)
+        await lists.add(by, list).catch((error: unknown) => log.warn({ err: error }, 'no list with the answer'));
+      return view;
+    },
   }),
   route({
     method: 'POST',
@@ -68,7 +76,7 @@ export const rolloversRoutes: readonly Route[] = [
     kinds: ['operator'],
     summary: 'Takes back what was prepared, before anything was issued by it',
     uses: ['rollovers'],
-    schemas: { body: RolloverStep.omit({ force: true }) },
+    schemas: { body: RolloverStep.omit({ force: true, without: true }) },
     answer: RolloverView,
     handle: ({ rollovers }, { body: { reason }, by }) => rollovers.abandon({ ...by, reason }),
   }),

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Alerts } from '../alerts/alerts.ts';
 import type { Attributes } from '../attributes/attributes.ts';
+import type { Authorities } from '../authorities/authorities.ts';
 import type { Buckets } from '../bounds/bounds.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Feed } from '../feed/feed.ts';
@@ -26,6 +27,7 @@ import type { Peer } from './peer.ts';
 export interface Rooms {
   alerts: Pick<Alerts, 'list' | 'retry' | 'test'>;
   attributes: Attributes;
+  authorities: Authorities;
   codes: Codes;
   desks: DeskReports;
   doors: Pick<Doors, 'list'>;
@@ -38,7 +40,7 @@ export interface Rooms {
   journeys: Journeys;
   keyCredentials: KeyCredentials;
   labels: Pick<Labels, 'statementOf'>;
-  lists: Pick<Lists, 'current' | 'mark'>;
+  lists: Pick<Lists, 'add' | 'current' | 'given' | 'mark'>;
   revocation: Revocation;
   signals: Signals;
   rollovers: Rollovers;
@@ -94,6 +96,8 @@ export interface Route {
   uses: readonly (keyof Rooms)[];
   schemas: Schemas;
   answer?: z.ZodType | undefined;
+  /** It makes one change by `by`, which is made once however often it is asked for with the same `Idempotency-Key`. */
+  once?: true;
   bodyBytesMax?: number | undefined;
   /**
    * Its body is bytes, of any media type, within these bounds. Throws before any of it is read where the request may not ask; `peer` is not known

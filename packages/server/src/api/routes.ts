@@ -1,6 +1,7 @@
 /** The map of the authority's HTTP: what there is, whom it admits, what it takes and answers. */
 import { alertsRoutes } from './alerts.ts';
 import { attributesRoutes } from './attributes.ts';
+import { authoritiesRoutes } from './authorities.ts';
 import { certificatesRoutes } from './certificates.ts';
 import { changesRoutes } from './changes.ts';
 import { codesRoutes } from './codes.ts';
@@ -24,6 +25,7 @@ import { signalRoutes } from './signal-deliveries.ts';
 import { statusRoutes } from './status.ts';
 import { subjectsRoutes } from './subjects.ts';
 import { tokensRoutes } from './tokens.ts';
+import { usesRoutes } from './uses.ts';
 
 /** On the API listener: mTLS, a kind for each route. */
 export const apiRoutes: readonly Route[] = [
@@ -36,6 +38,7 @@ export const apiRoutes: readonly Route[] = [
   ...revocationListsRoutes,
   ...ocspCertificatesRoutes,
   ...rolloversRoutes,
+  ...authoritiesRoutes,
   ...tokensRoutes,
   ...keyCredentialsRoutes,
   ...changesRoutes,
@@ -43,6 +46,7 @@ export const apiRoutes: readonly Route[] = [
   ...rulesRoutes,
   ...gatesRoutes,
   ...edgesRoutes,
+  ...usesRoutes,
   ...desksRoutes,
   ...estRoutes,
   ...codesRoutes,

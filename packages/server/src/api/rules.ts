@@ -52,6 +52,7 @@ export const rulesRoutes: readonly Route[] = [
     uses: ['rules', 'feed'],
     schemas: { query: WaitQuery, body: AcknowledgeRequest },
     answer: ChangeAnswer,
+    once: true,
     handle: async ({ rules, feed }, { query, body, by }) =>
       answerChange(feed, await rules.acknowledge(by, body), query),
   }),

@@ -18,6 +18,7 @@ import { readBody } from './body.ts';
 import { readJsonBodies } from './json-body.ts';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
+import { requestIdOf } from './request-id.ts';
 import { admittedBy, type Call, type Rooms, type Route } from './route.ts';
 
 export interface ServerIdentity {
@@ -26,7 +27,7 @@ export interface ServerIdentity {
 }
 
 const bodyBytesMax = 1024 * 1024;
-const requestMs = 30_000;
+export const requestMs = 30_000;
 const handshakeMs = 10_000;
 
 /** A description says "no other member" of requests alone: a later authority may answer more. */
@@ -128,7 +129,8 @@ async function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): Prom
   const handler = (async (request, reply) => {
     const peer = peers.get(request);
     const call = { params: request.params, query: request.query, body: request.body, request, reply };
-    return row.handle(used, { ...call, peer, by: peer && byPeer(rooms, peer) } as Call<never>);
+    const by = peer && { ...byPeer(rooms, peer), request: requestIdOf(row, request) };
+    return row.handle(used, { ...call, peer, by } as Call<never>);
   }) as RouteHandlerMethod;
   const judge = async (request: FastifyRequest) => {
     if (row.kinds.length === 0) return;
@@ -144,8 +146,7 @@ async function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): Prom
     preHandler: judge,
     schema: {
       summary: row.summary,
-      description:
-        row.kinds.length > 0 ? `Admits: ${admittedBy(row)}.` : 'Admits anybody; the request carries the proof.',
+      description: descriptionOf(row),
       ...(params && { params }),
       querystring: query,
       ...(body && { body }),
@@ -157,6 +158,12 @@ async function addRoute(server: FastifyInstance, rooms: Rooms, row: Route): Prom
   server.route(options);
   if (methodsOf(row).includes('HEAD'))
     server.route({ ...options, method: 'HEAD', schema: { ...options.schema, hide: true } });
+}
+
+function descriptionOf(row: Route): string {
+  const admits =
+    row.kinds.length > 0 ? `Admits: ${admittedBy(row)}.` : 'Admits anybody; the request carries the proof.';
+  return row.once ? `${admits} Takes \`Idempotency-Key\`.` : admits;
 }
 
 interface RawRow {

@@ -127,6 +127,7 @@ export const shipmentsRoutes: readonly Route[] = [
     uses: ['journeys', 'feed'],
     schemas: { params, query: WaitQuery, body: VoidRequest },
     answer: ChangeAnswer,
+    once: true,
     async handle({ journeys, feed }, { params: { id }, query, body, by }) {
       const { revision } = await journeys.takeBack(by, id, body);
       return answerChange(feed, { revision, changed: 1 }, query);
@@ -140,6 +141,7 @@ export const shipmentsRoutes: readonly Route[] = [
     uses: ['journeys'],
     schemas: { params, body: DeclarationRequest },
     answer: ArrivalAnswer,
+    once: true,
     handle: ({ journeys }, { params: { id }, body, by }) => journeys.declare(by, id, body),
   }),
   route({
@@ -150,6 +152,7 @@ export const shipmentsRoutes: readonly Route[] = [
     uses: ['journeys', 'feed'],
     schemas: { params, query: WaitQuery, body: CourseRequest },
     answer: ChangeAnswer,
+    once: true,
     async handle({ journeys, feed }, { params: { id }, query, body, by }) {
       return answerChange(feed, await journeys.steer(by, id, body), query);
     },

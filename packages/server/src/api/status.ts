@@ -11,11 +11,13 @@ export const statusRoutes: readonly Route[] = [
     summary: 'How the authority stands: its disk, the end of its journal, what certificates end soon',
     uses: [
       'doors',
+      'enrolment',
       'fleet',
       'issuance',
       'journal',
       'lists',
       'revocation',
+      'rollovers',
       'system',
       'startedAt',
       'diskSpace',
@@ -31,11 +33,13 @@ export const statusRoutes: readonly Route[] = [
 type Looked = Pick<
   Rooms,
   | 'doors'
+  | 'enrolment'
   | 'fleet'
   | 'issuance'
   | 'journal'
   | 'lists'
   | 'revocation'
+  | 'rollovers'
   | 'system'
   | 'startedAt'
   | 'diskSpace'
@@ -45,20 +49,28 @@ type Looked = Pick<
 
 async function statusOf(rooms: Looked, within: number): Promise<AuthorityStatus> {
   const { fleet, issuance, journal, revocation, system, startedAt } = rooms;
-  const [shipping, disk, end, ending] = await Promise.all([
+  const [shipping, disk, end, ending, lost] = await Promise.all([
     rooms.shipping(),
     rooms.diskSpace(),
     journal.verifyEnd(),
     revocation.ending(within * 1000),
+    rooms.rollovers.lost(),
   ]);
   return {
     ...{ fleet: fleet as AuthorityStatus['fleet'], version, startedAt: timestamp(startedAt) },
     ...{ time: timestamp(system.now()), revision: journal.head().revision, disk },
     journal: { ...end, verified: rooms.verified() ?? null },
     ...(shipping && { shipping }),
+    ...addressesOf(rooms),
     listeners: rooms.doors.list(),
     issuers: issuance.ends().map(({ name, notAfter }) => ({ name, notAfter: timestamp(notAfter) })),
     lists: listsOf(rooms),
+    lost: lost.named,
     ending: { within, ...ending },
   };
+}
+
+function addressesOf({ enrolment }: Looked): Pick<AuthorityStatus, 'addresses'> {
+  const addresses = enrolment.addresses('operator');
+  return addresses ? { addresses } : {};
 }

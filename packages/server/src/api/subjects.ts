@@ -59,6 +59,7 @@ export const subjectsRoutes: readonly Route[] = [
     uses: ['revocation', 'attributes', 'feed'],
     schemas: { params, query: WaitQuery, body: RetireRequest },
     answer: ChangeAnswer,
+    once: true,
     async handle({ revocation, attributes, feed }, { params: { id }, query, body, by }) {
       const done = await revocation.retire(onCondition(by, { ...body, subject: id }, { attributes }), id);
       return answerChange(feed, done, query);

@@ -17,7 +17,7 @@ import type {
   SubjectsQuery,
   SubjectView,
 } from '@portcullis/contract';
-import { PortcullisError } from '@portcullis/contract';
+import { leftNamedMax, PortcullisError } from '@portcullis/contract';
 import type { By, ChangeRecord, ChangeTransaction, Journal } from '../journal/journal.ts';
 import type { Reader, Store, StorePlace, Writer } from '../storage/storage.ts';
 import { aTurn } from '../telemetry/telemetry.ts';
@@ -49,7 +49,8 @@ export interface Undone {
 /** What else is part of a change's revision, and comes first. Resolves to how much that changed. */
 export type Within = (change: ChangeTransaction) => Promise<number>;
 
-export type UndoDone = { revision: number; changed: number; left: LeftByUndo[] };
+/** `left`: the first of what it leaves as it is; `leaves`: how much that is. */
+export type UndoDone = { revision: number; changed: number; leaves: number; left: LeftByUndo[] };
 
 /** Where a gate is reached: over HTTPS, and over MQTT where it takes that. */
 export interface Reached {
@@ -128,8 +129,7 @@ export async function openAttributes(
   /** A part that was sent is not taken back: what is touched meanwhile is looked at again from the start. */
   const undoBulk = async (by: By, record: ChangeRecord): Promise<UndoDone> => {
     const plan = await Undo.of(journal, record, ruled);
-    const done = await bulk.change(by, plan, { ifRevision: journal.head().revision });
-    return { ...done, left: plan.left };
+    return bulk.change(by, plan, { ifRevision: journal.head().revision }, (changed) => undone(changed, plan.left));
   };
   const reserved = new Reserved();
   const ruled = { declared, reserved };
@@ -144,7 +144,7 @@ export async function openAttributes(
       const { action, named } = plan;
       if (plan.values > valuesAtOnceMax) {
         if (within) throw tooMany();
-        return bulk.change(by, plan, request);
+        return bulk.change(by, plan, request, (changed) => ({ changed }));
       }
       // Else it takes its turn at once: changes are made in the order in which they were asked for.
       if (merging.isUnderWay) await merging.mergeAhead(named);
@@ -165,7 +165,7 @@ export async function openAttributes(
         const also = await alsoUndone(change);
         const { changed, newest } = await changeAll(change, plan);
         if (changed + also.changed === 0) change.unchanged(Math.max(undoes, newest, also.newest), named);
-        return { changed: changed + also.changed, left: [...plan.left, ...also.left] };
+        return undone(changed + also.changed, [...plan.left, ...also.left]);
       });
       return { revision, ...result };
     },
@@ -190,6 +190,10 @@ export async function openAttributes(
     },
   };
 }
+
+const undone = (changed: number, left: LeftByUndo[]) => ({
+  ...{ changed, leaves: left.length, left: left.slice(0, leftNamedMax) },
+});
 
 /** Where gates are reached, and by which names. */
 function addresses(store: Store): Pick<Attributes, 'hostsOf' | 'announce'> {

@@ -33,6 +33,8 @@ export interface Bringing {
 
 /** Whom an import may make: what there is many of. Others are made by a token, `init` or a command of their own. */
 const made: readonly Kind[] = ['device', 'gateway'];
+/** Of whom it may say anything: not of those that the fleet stands on. */
+const named: readonly Kind[] = [...made, 'shipment'];
 
 interface Known {
   kinds: ReadonlyMap<string, { kind: Kind; retired: boolean }>;
@@ -129,6 +131,10 @@ function kindOf({ subject, kind }: Brought, { kinds }: Known): { kind: Kind; isN
   }
   if (kind !== undefined && kind !== is.kind) {
     throw new PortcullisError('kind_conflict', `"${subject}" is a ${is.kind}, not a ${kind}; it stays so for life`);
+  }
+  if (!named.includes(is.kind)) {
+    const why = `"${subject}" is a ${is.kind}, of which an import says nothing; it is about [${named.join(', ')}]`;
+    throw new PortcullisError('request_malformed', why);
   }
   if (is.retired) throw new PortcullisError('subject_retired', `"${subject}" is retired; nothing of it changes`);
   return { kind: is.kind, isNew: false };

@@ -190,6 +190,17 @@ test('of many that are so already nothing is stored: the newest revision among t
   assert.deepEqual((await left(records)).drafts, 1);
 });
 
+test('rule 17: the retry of one of many prepares nothing, and is answered though what it was on condition of holds no more', async (context) => {
+  const records = await open(context);
+  const asked = request({ ...off, ifRevision: records.journal.head().revision, ifValues: { status: 'active' } });
+  const ask = () => records.attributes.change({ ...by, request: { id: 'request-1', hash: '' } }, asked);
+  const first = await ask();
+  let parts = 0;
+  records.journal.drafts.watch({ onProgress: () => parts++ });
+  assert.deepEqual(await ask(), first);
+  assert.deepEqual([parts, records.journal.head().revision], [0, first.revision]);
+});
+
 test('all unknown names are told at once, and nothing is left of what was prepared', async (context) => {
   const records = await open(context);
   const subjects = ['ghost-1', ...many, 'ghost-2'];

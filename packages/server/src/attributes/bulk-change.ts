@@ -21,8 +21,6 @@ interface Parts {
   merging: Merging;
 }
 
-type Done = { revision: number; changed: number };
-
 /**
  * Changes that name many subjects: prepared in parts that decide nothing, sent to gates meanwhile, and committed with one small entry in
  * turn with all other changes. What was touched while it was prepared is looked at again in that transaction.
@@ -36,15 +34,23 @@ export class BulkChanges {
     this.#parts = parts;
   }
 
-  /** @throws {PortcullisError} as a change does; `rate_limited` while too many wait for their turn */
-  async change(by: By, plan: Plan, conditions: Preconditions): Promise<Done> {
+  /**
+   * `told`: what is answered, by how many subjects it changed. @throws {PortcullisError} as a change does; `rate_limited` while too many
+   * wait for their turn
+   */
+  async change<Told extends object>(
+    by: By,
+    plan: Plan,
+    conditions: Preconditions,
+    told: (changed: number) => Told,
+  ): Promise<Told & { revision: number }> {
     if (this.#waiting >= waitingMax) {
       throw new PortcullisError('rate_limited', `${waitingMax} bulk changes wait already; nothing was changed`, {
         detail: { retryAfterSeconds: 5 },
       });
     }
     this.#waiting++;
-    const turn = this.#tail.then(() => this.#inTurn(by, plan, conditions)).finally(() => this.#waiting--);
+    const turn = this.#tail.then(() => this.#inTurn(by, plan, conditions, told)).finally(() => this.#waiting--);
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
@@ -58,19 +64,28 @@ export class BulkChanges {
     return changed;
   }
 
-  async #inTurn(by: By, plan: Plan, conditions: Preconditions): Promise<Done> {
+  async #inTurn<Told extends object>(
+    by: By,
+    plan: Plan,
+    conditions: Preconditions,
+    told: (changed: number) => Told,
+  ): Promise<Told & { revision: number }> {
     const { journal, merging } = this.#parts;
+    // A retry prepares nothing, and its conditions held when they were looked at.
+    const before = await journal.repeated<Told>(by);
+    if (before) return { ...before.result, revision: before.revision };
     await merging.merged();
     const base = journal.head().revision;
     const draft = await journal.drafts.begin();
     try {
       const prepared = await this.#prepare(draft, plan, conditions);
       if (prepared.partOf.size > 0) await draft.prepared();
-      const commit = (change: ChangeTransaction) => this.#commit(change, plan, { draft, base, conditions, prepared });
+      const commit = async (change: ChangeTransaction) =>
+        told(await this.#commit(change, plan, { draft, base, conditions, prepared }));
       const { action, undoes } = plan;
       const { result, revision } = await journal.change({ ...by, action, undoes }, commit);
       void merging.run();
-      return { revision, changed: result };
+      return { ...result, revision };
     } catch (error) {
       merging.withdraw();
       throw error;

@@ -50,15 +50,19 @@ export class Selections {
     const { directory, postgres, declared } = this.#parts;
     const place = { directory, ...(postgres && { postgres }) };
     const late = AbortSignal.timeout(this.#msMax);
+    const isLate = new Promise((resolve) => late.addEventListener('abort', resolve, { once: true }));
     const worker = startThread(import.meta.url, 'selection-worker', { place, where, declared } satisfies Asked);
+    const exited = new Promise((resolve) => worker.once('exit', resolve));
+    let isTold = false;
     try {
       const ended = new AbortController();
       worker.once('error', (error) => ended.abort(error));
       const signal = AbortSignal.any([stop, late, ended.signal]);
       for await (const [told] of on(worker, 'message', { signal }) as AsyncIterable<[Told]>) {
+        isTold = told.type !== 'subjects' && told.type !== 'progress';
         if (told.type === 'between') return false;
         yield told;
-        if (told.type === 'selected' || told.type === 'failed') return true;
+        if (isTold) return true;
       }
       return true;
     } catch (error) {
@@ -67,6 +71,9 @@ export class Selections {
       yield { type: 'failed', code: 'request_too_large', detail };
       return true;
     } finally {
+      // Ended from outside only where it must be: what a thread does in native code at that moment (it closes its database) may take the
+      // whole process along.
+      if (isTold) await Promise.race([exited, isLate]);
       await worker.terminate();
     }
   }

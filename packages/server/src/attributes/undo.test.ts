@@ -37,7 +37,7 @@ test('values, visibility and what had no value come back, each subject its own; 
   const subjects = ['box-1', 'box-2', 'box-3'];
   const wrong = await change(records, { subjects, set: { site: 'mars' }, unset: ['status'], visibility: 'private' });
   const done = await undo(records, wrong);
-  assert.deepEqual(done, { revision: wrong + 1, changed: 3, left: [] });
+  assert.deepEqual(done, { revision: wrong + 1, changed: 3, leaves: 0, left: [] });
   assert.deepEqual(await found(records, 'box-1', 'site'), ['kiel', 'public']);
   assert.deepEqual(await found(records, 'box-2', 'site'), ['bonn', 'private']);
   assert.equal(await found(records, 'box-3', 'site'), undefined);
@@ -53,6 +53,7 @@ test('an undo of an undo is the change again, and of what is undone nothing is l
   const again = await undo(records, off);
   assert.deepEqual(again, {
     ...{ revision: undone.revision, changed: 0 },
+    leaves: 1,
     left: [{ subject: 'box-1', attribute: 'status', why: 'changed_since' }],
   });
   await undo(records, undone.revision);

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
 import { runProgram } from '../bounds/bounds.ts';
@@ -25,6 +26,8 @@ function intoDirectory(directory: string): Destination {
       const file = join(directory, name);
       const beside = `${file}.new-${process.pid}`;
       try {
+        // What a try before left, of this process or of one that had its number.
+        await rm(beside, { force: true });
         await createInPieces(beside, (append) => append(bytes));
         await putInPlace(beside, file);
       } catch (cause) {

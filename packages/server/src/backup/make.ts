@@ -27,6 +27,8 @@ export interface Making {
 
 /** What is no configuration and has a place of its own: the processes' state. */
 const stateDirectories = new Set(['authority', 'gate', 'desk', 'device']);
+/** Of `portcullis up`: of a process of this machine. */
+const isLock = (name: string) => /^up\.lock(\.|$)/.test(name);
 const configurationBytesMax = 64 * 1024 * 1024;
 const configurationFilesMax = 5_000;
 /** Folders within folders of configuration. */
@@ -42,7 +44,12 @@ export async function makeBackup(making: Making): Promise<Whole> {
   const { directory, file, progress } = making;
   if (existsSync(file)) throw new PortcullisError('file_unusable', `"${file}" is there already; choose another name`);
   const beside = `${file}.new-${process.pid}`;
-  await mkdir(beside, { mode: 0o700 });
+  // Of one that was killed and had the same number, as the first process of a container has each time.
+  await rm(beside, { recursive: true, force: true });
+  await mkdir(beside, { mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
+    const why = cause.code === 'ENOENT' ? `there is no directory "${dirname(file)}"` : (cause.code ?? cause.message);
+    throw new PortcullisError('file_unusable', `"${file}" can not be made: ${why}`, { cause });
+  });
   try {
     progress('copying the store');
     copySqliteStore(join(directory, 'authority'), join(beside, 'store.db'));
@@ -110,13 +117,15 @@ async function filesOf(directory: string): Promise<Found> {
 }
 
 /** An operator's credential is a key with its certificate. */
-const isCredential = (name: string) => /^operator[^/]*\.json$/.test(name);
+const isCredential = (name: string) =>
+  /^(operators|operator-renewal)\//.test(name) || /(^|\/)(operator|credential|pending)[^/]*\.json$/.test(name);
 
 async function namesIn(directory: string, under: string, depth: number): Promise<string[]> {
   const names: string[] = [];
   for (const entry of await readdir(join(directory, under), { withFileTypes: true })) {
     const name = under === '' ? entry.name : `${under}/${entry.name}`;
-    if (entry.name.startsWith('.') || (under === '' && stateDirectories.has(entry.name))) continue;
+    const isState = under === '' && (stateDirectories.has(entry.name) || isLock(entry.name));
+    if (entry.name.startsWith('.') || isState) continue;
     if (entry.isDirectory() && depth > 0) names.push(...(await namesIn(directory, name, depth - 1)));
     else if (entry.isFile()) names.push(requireName(directory, name));
   }

@@ -1,4 +1,4 @@
-import { PendingView, subjectsPerApprovalMax } from '@portcullis/contract';
+import { PendingView, PortcullisError, readFingerprint, subjectsPerApprovalMax } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { addManyOptions } from './change-options.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
@@ -20,11 +20,22 @@ export function approvalCommands(subject: Command, output: Output): void {
     );
   addManyOptions(subject.command('approve'))
     .argument('[subjects...]', 'ids, @FILE or - with one a line')
-    .description('approve what waits of one subject or many: status becomes active, renewals are given; one revision')
-    .action(async (words: string[], options: ManyOptions) => {
+    .option('--key <sha256>', 'of one subject: what waits for this key, a renewal too ("subject pending" shows it)')
+    .description('approve what factories brought of one subject or many: status becomes active; one revision')
+    .action(async (words: string[], { key: asked, ...options }: ManyOptions & { key?: string }) => {
       const subjects = words.length > 0 ? await subjectsOf(words) : undefined;
-      await sendToMany(options, { ...ofApprovals, subjects, body: {}, done: (who) => `approved ${who}` }, output);
+      const key = asked === undefined ? undefined : keyOf(asked, subjects);
+      const body = key === undefined ? {} : { key };
+      await sendToMany(options, { ...ofApprovals, subjects, body, done: (who) => `approved ${who}` }, output);
     });
+}
+
+/** A key is compared by somebody, one at a time. @throws {PortcullisError} `usage` */
+function keyOf(text: string, subjects: readonly string[] | undefined): string {
+  if (subjects?.length !== 1) throw new PortcullisError('usage', '--key is for one subject: name exactly one');
+  const key = readFingerprint(text);
+  if (key) return key;
+  throw new PortcullisError('usage', `"${text}" is no SHA-256: --key takes 64 hex digits, as "subject pending" shows`);
 }
 
 const ofApprovals = {
@@ -41,7 +52,7 @@ const pendingListing: Listing<PendingView> = {
     { title: 'WHAT', priority: 1, value: ({ what }) => what },
     { title: 'FACTORY', priority: 2, value: ({ factory }) => factory ?? '' },
     { title: 'SINCE', priority: 2, value: ({ since }) => since },
-    { title: 'KEY', priority: 3, value: ({ key }) => key },
+    { title: 'KEY (SHA-256)', priority: 1, value: ({ key }) => key },
   ],
   none: 'nothing waits to be approved',
 };

@@ -85,7 +85,7 @@ async function declare(
   requireReason(reason);
   await withFleet(options, async (client) => {
     const path = `/v1/shipments/${encodeURIComponent(id)}/declarations`;
-    tell(await client.post(path, { ...said(options), step, replaces, reason }, ArrivalAnswer), output);
+    tell(await client.change(path, { ...said(options), step, replaces, reason }, ArrivalAnswer), output);
   });
 }
 

@@ -2,7 +2,7 @@ import { GateView, PortcullisError } from '@portcullis/contract';
 import { z } from 'zod';
 import type { FleetClient } from './fleet-client.ts';
 
-/** A gate and its address. */
+/** A gate and its address; of one that runs as several processes, that of one of them. */
 export interface Gate {
   gate: string;
   url: string;
@@ -17,9 +17,11 @@ export interface Asked<Value> {
 const Gates = z.object({ items: z.array(GateView) });
 
 /** The gates that may decide now, one address each. @throws {PortcullisError} `server_unreachable` */
-export async function gatesOf(client: FleetClient): Promise<Gate[]> {
+export async function gatesOf(client: FleetClient): Promise<(Gate & { workers: number })[]> {
   const { items } = await client.get('/v1/gates', Gates);
-  const holding = items.flatMap(({ gate, lease, url }) => (lease === 'held' && url !== null ? [{ gate, url }] : []));
+  const holding = items.flatMap(({ gate, lease, url, workers = 1 }) =>
+    lease === 'held' && url !== null ? [{ gate, url, workers }] : [],
+  );
   if (holding.length > 0) return [...new Map(holding.map((one) => [one.url, one])).values()];
   throw new PortcullisError('server_unreachable', 'no gate holds a lease now; "portcullis gate list" shows them');
 }
@@ -30,11 +32,21 @@ export async function gatesOf(client: FleetClient): Promise<Gate[]> {
  */
 export async function knownGates(client: Pick<FleetClient, 'get'>): Promise<Gate[]> {
   const { items } = await client.get('/v1/gates', Gates);
-  const urls = new Map<string, string>();
-  for (const { gate, url, lease } of items) {
-    if (url !== null && (lease === 'held' || !urls.has(gate))) urls.set(gate, url);
+  const urls = new Map<string, { url: string; workers: number }>();
+  for (const { gate, url, lease, workers = 1 } of items) {
+    if (url !== null && (lease === 'held' || !urls.has(gate))) urls.set(gate, { url, workers });
   }
-  return [...urls].map(([gate, url]) => ({ gate, url })).toSorted((one, other) => (one.gate < other.gate ? -1 : 1));
+  const gates = [...urls].toSorted(([one], [other]) => (one < other ? -1 : 1));
+  return gates.flatMap(([gate, { url, workers }]) => eachWorker({ gate, url, workers }));
+}
+
+/** What each of them has stored, refused, seen and counted, it tells alone, whichever takes the connection. By the names that they have in a sink. */
+export function eachWorker({ gate, url, workers }: Gate & { workers: number }): Gate[] {
+  if (workers === 1) return [{ gate, url }];
+  return Array.from({ length: workers }, (_, index) => ({
+    gate: index === 0 ? gate : `${gate}#${index + 1}`,
+    url: `${url}/v1/workers/${index + 1}`,
+  }));
 }
 
 /** What a failure is told as; what was not thrown on purpose goes on. */

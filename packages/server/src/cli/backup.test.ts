@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { FleetName } from '@portcullis/contract';
-import { freeBasePort, succeeded } from '../../../../tools/commands.ts';
+import { finished, freeBasePort, succeeded } from '../../../../tools/commands.ts';
 import { assembleRecords } from '../assemble.ts';
 import { loadFleetConfig } from '../config/config.ts';
 import { openSqliteStore, readSqliteStore } from '../storage/storage.ts';
@@ -44,11 +44,18 @@ async function refused(code: string, said: RegExp, ...words: string[]): Promise<
   assert.match(String(told.message), said);
 }
 
+const others = ['operator-renewal/credential.json', 'operators/anna/operator.json', 'operators/anna/pending.json'];
+
 before(async () => {
   const basePort = await freeBasePort();
   await makeFleetDirectory(fleet, { fleet: FleetName.parse('fleet-1'), basePort, hosts: undefined });
   mkdirSync(join(fleet, 'rules'));
   writeFileSync(join(fleet, 'rules/cold.yaml'), '# none\n');
+  // As "operator add" and a renewal that was cut off leave them: keys, as the first operator's is.
+  for (const folder of ['operators/anna', 'operator-renewal']) mkdirSync(join(fleet, folder), { recursive: true });
+  for (const name of others) writeFileSync(join(fleet, name), '{}');
+  // As "portcullis up" leaves them: whoever runs it here is nobody there.
+  for (const name of ['up.lock', 'up.lock.pid']) writeFileSync(join(fleet, name), '4711');
   await using stack = new AsyncDisposableStack();
   // While the store is held, as by an authority that runs.
   const { enrolment, attributes } = await assembleRecords(fleet, loadFleetConfig(fleet), stack);
@@ -72,12 +79,23 @@ test('a backup is for its owner alone, tar reads it, and it holds no key that wa
   const withKeys = join(home, 'keys.backup');
   const { told } = await run('backup', withKeys, '--with-keys', '--fleet', fleet);
   assert.deepEqual(told.keysLeftOut, ['authority/keys/root.pem'], "the root's key is never in it");
-  const keys = ['operator.json', 'authority/keys/issuer-device.pem', 'authority/keys/issuer-infrastructure.pem'];
+  const keys = [
+    ...others.slice(0, 1),
+    'operator.json',
+    ...others.slice(1),
+    'authority/keys/issuer-device.pem',
+    'authority/keys/issuer-infrastructure.pem',
+  ];
   assert.deepEqual(
-    membersOf(withKeys).filter((name) => !membersOf(file).includes(name)),
-    keys,
+    membersOf(withKeys)
+      .filter((name) => !membersOf(file).includes(name))
+      .toSorted(),
+    keys.toSorted(),
   );
   await refused('file_unusable', /there already/, 'backup', file, '--fleet', fleet);
+  const nowhere = join(home, 'nowhere', 'fleet.backup');
+  const named = new RegExp(`^"${nowhere}" can not be made: there is no directory "${join(home, 'nowhere')}"$`);
+  await refused('file_unusable', named, 'backup', nowhere, '--fleet', fleet);
   assert.deepEqual(
     readdirSync(home).filter((name) => name.includes('.new-')),
     [],
@@ -86,10 +104,12 @@ test('a backup is for its owner alone, tar reads it, and it holds no key that wa
 
 test('P9: what comes back is the store as it was; tokens that may have been used since, and leases that may run, are taken for the worse', async () => {
   const restored = fresh();
+  const nowhere = join(home, 'nowhere');
+  await refused('file_unusable', /nowhere" is no directory of keys/, 'restore', file, fresh(), '--keys', nowhere);
   const keys = join(fleet, 'authority/keys');
   const { status, told } = await run('restore', file, restored, '--keys', keys);
   assert.equal(status, 0, JSON.stringify(told));
-  assert.deepEqual([told.tokensVoided, told.keysMissing], [1, ['operator.json']]);
+  assert.deepEqual([told.tokensVoided, told.keysMissing], [1, [...others, 'operator.json'].toSorted()]);
   assert.equal(statSync(join(restored, 'authority/keys/issuer-device.pem')).mode & 0o777, 0o600);
   assert.equal(readFileSync(join(restored, 'fleet.yaml'), 'utf8'), readFileSync(join(fleet, 'fleet.yaml'), 'utf8'));
   await using stack = new AsyncDisposableStack();
@@ -131,6 +151,16 @@ test('what is cut anywhere, or has another byte anywhere, is refused and leaves 
     `9:${'1'.repeat(64)}`,
   );
   assert.deepEqual([existsSync(target), readdirSync(home).filter((name) => name.includes('.new-'))], [false, []]);
+});
+
+test('what a backup holds nothing of says what makes it', async () => {
+  const restored = fresh();
+  await run('restore', file, restored);
+  for (const kind of ['gate', 'desk']) {
+    const { status, error } = await finished('portcullis', 'start', kind, restored);
+    assert.equal(status, 1);
+    assert.match(error, new RegExp(`this ${kind} has no credential; .*"portcullis ${kind} join .*fleet_missing`));
+  }
 });
 
 test('a directory that holds something is left as it is', async () => {

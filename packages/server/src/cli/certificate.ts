@@ -101,7 +101,10 @@ function addActions(noun: Command, output: Output): void {
     );
     if (action === 'revoke') {
       const codes = RevocationReason.options.join(', ');
-      command.option('--reason-code <code>', `what verifiers are told (RFC 5280): ${codes}`);
+      command.option(
+        '--reason-code <code>',
+        `what verifiers are told (RFC 5280), keyCompromise also of what was revoked before: ${codes}`,
+      );
     }
     command
       .argument('[subject|fingerprint]', 'whose, unless --where says; @FILE or - with a subject a line')

@@ -1,7 +1,8 @@
+import { join } from 'node:path';
 import { DeskView } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { type FleetOptions, withFleet } from './fleet-client.ts';
+import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
 import type { JoinOptions } from './gate-join.ts';
 import type { Listing, Output } from './output.ts';
 
@@ -41,6 +42,20 @@ export function deskCommands(program: Command, output: Output): void {
     .command('list')
     .description('desks, and what each last said of itself')
     .action((options: FleetOptions) => list(options, output));
+  desk
+    .command('accept-restore')
+    .argument('[dir]')
+    .description('believe an authority that was restored from a backup: forget the history that this desk was told of')
+    .action((dir: string | undefined, options: FleetOptions) => forget(directoryOf(options, dir), output));
+}
+
+async function forget(directory: string, output: Output): Promise<void> {
+  const { acceptRestore, positionIn } = await import('../desk/desk.ts');
+  const { loadDeskConfig } = await import('../config/config.ts');
+  loadDeskConfig(directory);
+  const forgotten = await acceptRestore(positionIn(join(directory, 'desk')));
+  const words = forgotten ? 'the desk starts anew from what the authority has' : 'the desk holds no history';
+  output.result({ forgotten }, words);
 }
 
 async function list(options: FleetOptions, output: Output): Promise<void> {

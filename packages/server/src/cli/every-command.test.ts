@@ -74,6 +74,7 @@ const operands: Record<string, string[]> = {
 /** Operands that may be left out, and are not in the usual case. */
 const optional: Record<string, string[]> = {
   'alert retry': ['--all'],
+  migrate: ['--to', 'postgres://127.0.0.1/none'],
   'token create': ['truck-18'],
   'subject approve': ['truck-17'],
   'certificate suspend': ['truck-17'],
@@ -100,7 +101,18 @@ function completed({ words, command }: { words: string[]; command: Command }): s
 }
 
 /** These run processes of their own, make something, or ask with another credential: they have tests of their own. */
-const apart = ['init', 'up', 'start', 'gate join', 'desk join', 'arrival record', 'root create', 'root sign'];
+const joining = ['gate join', 'desk join', 'authority join', 'authority approve'];
+const apart = [
+  'init',
+  'up',
+  'start',
+  ...joining,
+  'arrival record',
+  'root create',
+  'root sign',
+  'root list',
+  'revocation add',
+];
 const usual = leaves.filter(({ words }) => !apart.includes(words.join(' ')));
 
 /** Also those of a list are the last line. */
@@ -139,7 +151,7 @@ for (const leaf of usual) {
 
 /** These use the files and the store themselves; and who is down is what "status" tells, as its result. */
 const onTheStore =
-  /^(config|upgrade|journey check|rule check|policy test|journal verify|operator (add|export|renew)|gate accept|status|backup|restore)/;
+  /^(config|upgrade|migrate|journey check|rule check|policy test|journal verify|operator (add|export|renew)|(gate|desk|authority) accept|status|backup|restore)/;
 for (const leaf of usual.filter(({ words }) => !onTheStore.test(words.join(' ')))) {
   test(`"${leaf.words.join(' ')}" with the authority down names host and port, and asks`, async () => {
     const ended = await run(...completed(leaf), '--fleet', fleet, '--json');

@@ -124,7 +124,7 @@ const who: Column<VerdictView> = {
   title: 'SUBJECT',
   priority: 2,
   usual: 16,
-  value: ({ subject }) => subject ?? 'nobody we know',
+  value: ({ subject, several }) => subject ?? (several ? 'several' : 'nobody we know'),
 };
 const stream: Column<VerdictView> = { title: 'STREAM', priority: 2, usual: 12, value: (one) => one.stream };
 const verdict: Column<VerdictView> = {

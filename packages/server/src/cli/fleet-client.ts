@@ -1,11 +1,14 @@
+import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  authoritiesOf,
   ChangeAnswer,
   counted,
   type DeskOutcome,
   type HoldView,
   PortcullisError,
+  Problem,
   plain,
   plainJson,
   type Receipt,
@@ -21,6 +24,7 @@ import {
 } from '@portcullis/device/client';
 import { z } from 'zod';
 import { realSystem } from '../telemetry/system.ts';
+import { askOnce } from './ask-once.ts';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import type { Output } from './output.ts';
 import { type Asked, inTypedWords } from './wrong-words.ts';
@@ -46,6 +50,13 @@ export function operatorFileIn(directory: string): string {
   );
 }
 
+/** An authority that stands by. */
+export interface StandbyFound {
+  authority: string;
+  /** Why it would not lead though nobody did; null: it would. */
+  against: string | null;
+}
+
 /** An operator's way to the authority and, through it, to the gates. */
 export class FleetClient {
   readonly credential: Credential;
@@ -55,7 +66,7 @@ export class FleetClient {
   constructor(credential: Credential) {
     this.credential = credential;
     const trust = { roots: this.credential.roots, fleet: this.credential.fleet, credential: this.credential };
-    this.#authority = new Link({ ...trust, role: 'authority' });
+    this.#authority = new Link({ ...trust, role: 'authority', addresses: authoritiesOf(credential), follows: true });
     this.#gates = new Link({ ...trust, role: 'gate' });
   }
 
@@ -66,6 +77,33 @@ export class FleetClient {
   post<Value>(path: string, body: unknown, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
     const url = `${this.credential.authority}${path}`;
     return told({ path, body }, exchange(this.#authority, url, body, shape, timeoutMs));
+  }
+
+  /** A change that is made once, also where an answer is lost and another authority takes over. */
+  change<Value>(path: string, body: unknown, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
+    const url = `${this.credential.authority}${path}`;
+    const isOneOfMany = authoritiesOf(this.credential).length > 1;
+    const asked = { url, body: JSON.stringify(body), isOneOfMany, ...(timeoutMs !== undefined && { timeoutMs }) };
+    return told(
+      { path, body },
+      askOnce(this.#authority, asked, realSystem).then((answer) => parsedBy(answer, url, shape)),
+    );
+  }
+
+  /** Of the authority at this address, and of no other: undefined where it leads. @throws {PortcullisError} also where it can not be asked */
+  async standbyAt(authority: string, timeoutMs: number): Promise<StandbyFound | undefined> {
+    const { roots, fleet } = this.credential;
+    const link = new Link({ roots, fleet, credential: this.credential, role: 'authority' });
+    try {
+      const answer = await link.request({ url: `${authority}/v1/status`, timeoutMs });
+      if (answer.status === 200) return undefined;
+      const failure = problemOf(answer);
+      if (failure.code !== 'not_leader') throw failure;
+      const { against = null } = Problem.parse(JSON.parse(answer.body.toString('utf8')));
+      return { authority, against };
+    } finally {
+      link.close();
+    }
   }
 
   getFromGate<Value>(gate: string, path: string, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
@@ -129,6 +167,10 @@ async function told<Value>(asked: Asked, answer: Promise<Value>): Promise<Value>
 
 async function get<Value>(link: Link, url: string, shape: Shape<Value>, timeoutMs?: number): Promise<Value> {
   const answer = await link.request({ url, ...(timeoutMs !== undefined && { timeoutMs }) });
+  return parsedBy(answer, url, shape);
+}
+
+function parsedBy<Value>(answer: LinkAnswer, url: string, shape: Shape<Value>): Value {
   if (answer.status !== 200) throw problemOf(answer);
   const parsed = shape.safeParse(parseAnswer(answer));
   if (parsed.success) return parsed.data;
@@ -142,13 +184,17 @@ export function queryOf(given: Record<string, string | undefined>): string {
   return query.size === 0 ? '' : `?${query}`;
 }
 
-export const isDue = ({ unconfirmed, renewAfter }: Credential, now: number): boolean =>
-  unconfirmed === true || Date.parse(renewAfter) <= now;
+export const isDue = ({ unconfirmed, renewAfter, certificate }: Credential, now: number): boolean =>
+  unconfirmed === true || Date.parse(renewAfter) <= now || beginsLater(certificate, now);
+
+/** It was made while a clock was ahead, and no server takes it. */
+const beginsLater = (certificate: string, now: number) =>
+  new X509Certificate(certificate).validFromDate.getTime() > now;
 
 /** Words beside the result, on standard error. */
 const notice = (words: string) => void process.stderr.write(`${plain(words)}\n`);
 
-/** Opens a client, runs the work, and closes whatever happens. A credential that is due is renewed behind it; one that has expired, before. */
+/** Opens a client, runs the work, and closes whatever happens. A credential that is due is renewed behind it; one that is not valid now, before. */
 export async function withFleet(
   options: FleetOptions,
   work: (client: FleetClient) => Promise<void>,
@@ -157,8 +203,9 @@ export async function withFleet(
   const home = directoryOf(options, directory);
   const file = operatorFileIn(home);
   const held = readCredential(file);
-  const isOver = Date.parse(held.notAfter) <= realSystem.now();
-  const due = isDue(held, realSystem.now());
+  const now = realSystem.now();
+  const isOver = Date.parse(held.notAfter) <= now || beginsLater(held.certificate, now);
+  const due = isDue(held, now);
   const renewal = async () =>
     (await import('./operator-renewal.ts')).renewOperator({
       ...{ directory: home, file, credential: held, system: realSystem, notice },
@@ -203,7 +250,7 @@ export async function sendChange(
   requireAssignments(options.ifValue ?? []);
   await withFleet(options, async (client) => {
     const { body, told } = await askedWith(options, change.body, { client, output });
-    const answer = await client.post(`${change.path}${query}`, body, ChangeAnswer, answerMs);
+    const answer = await client.change(`${change.path}${query}`, body, ChangeAnswer, answerMs);
     const done =
       typeof change.done === 'string' ? doneWords(change.done, answer, body.fingerprint) : change.done(answer);
     const result = { ...answer, ...told };

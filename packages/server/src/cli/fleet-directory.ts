@@ -4,7 +4,7 @@ import { type FleetName, Host, type KeyAlgorithm } from '@portcullis/contract';
 import { credentialFileIn, makeDirectory, writeCredential } from '@portcullis/device';
 import { assembleRecords, type Records } from '../assemble.ts';
 import { type FleetConfig, loadDeskConfig, loadFleetConfig, loadGateConfig } from '../config/config.ts';
-import { makeFleet } from '../issuance/issuance.ts';
+import { type Lifetimes, makeFleet } from '../issuance/issuance.ts';
 import { type Keeping, type Keys, openKeys } from '../keys/keys.ts';
 import { createStore, dropStore, type Store } from '../storage/storage.ts';
 import { realSystem, replaceFile, type System } from '../telemetry/telemetry.ts';
@@ -26,6 +26,7 @@ export interface WantedFleet {
   store?: string | undefined;
   /** Of the keys of root and issuers. */
   algorithm?: KeyAlgorithm | undefined;
+  lifetimes?: Lifetimes;
 }
 
 /** Where the certificates of root and issuers come from: what the store begins with is put into it. */
@@ -36,6 +37,7 @@ export type Beginning = (parts: {
   fleet: FleetName;
   publicUrl: string | undefined;
   algorithm?: KeyAlgorithm | undefined;
+  lifetimes?: Lifetimes;
 }) => Promise<{ root: string }>;
 
 /** All that a fleet begins with: root, issuers, the first operator, gate and desk, and the files of configuration. */
@@ -66,14 +68,16 @@ interface Filled {
 }
 
 async function fill({ directory, made, config, store, begin, check }: Filled): Promise<void> {
-  const { fleet, algorithm } = made;
+  const { fleet, algorithm, lifetimes } = made;
   const keys = keysOf(directory, config.keys);
-  const { root } = await begin({ store, keys, system: realSystem, fleet, publicUrl: config.revocationUrl, algorithm });
+  const publicUrl = config.revocationUrl;
+  const parts = { store, keys, system: realSystem, fleet, publicUrl, algorithm };
+  const { root } = await begin({ ...parts, ...(lifetimes && { lifetimes }) });
   await keys[Symbol.asyncDispose]();
   await store[Symbol.asyncDispose]();
   await replaceFile(join(directory, 'root.pem'), root, forEverybody);
   await using stack = new AsyncDisposableStack();
-  const records = await assembleRecords(directory, config, stack);
+  const records = await assembleRecords(directory, config, stack, { lifetimes });
   await check(records, config);
   await records.journal.change({ actor: 'authority', action: 'fleet.init' }, (change) =>
     records.attributes.ensure(change, { subject: 'authority', kind: 'authority', attributes: {} }),

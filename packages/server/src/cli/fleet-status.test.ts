@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type FailureCode, PortcullisError } from '@portcullis/contract';
 import type { FleetClient } from './fleet-client.ts';
-import { readStatus } from './fleet-status.ts';
+import { readStatus, spoolWrong } from './fleet-status.ts';
 
 const rows: [FailureCode, string, RegExp][] = [
   ['server_unreachable', 'ECONNREFUSED', /^the authority at https:\/\/localhost:1 does not answer: ECONNREFUSED$/],
@@ -27,13 +27,49 @@ const well = {
   ending: { within: 60, devices: 0, others: [], more: false },
 };
 
-function statusOf(authority: object, desks: object[] = []) {
+test('a clock that was ahead is wrong, at the gate that was told so', async () => {
+  const gate = {
+    ...{ gate: 'gate-1', url: null, instance: 'a', lease: 'held', leaseEndsInMs: 1, appliedRevision: 1, lag: 0 },
+    ...{ lastHeardMs: 1, connections: 0, admittedPerSecond: 0, refusedPerSecond: 0, overruns: 0, unproven: 0 },
+    ...{ policy: 1, policyRefused: false, pruneWaits: 0, clockAheadMs: 40 * 86_400_000 - 20_000 },
+  };
+  const answers: Record<string, object> = { '/v1/gates': { items: [gate] }, '/v1/desks': { items: [] } };
+  const get = async (path: string) => answers[path] ?? well;
+  const { ok, wrong } = await readStatus({ get } as unknown as FleetClient, 60);
+  assert.equal(ok, false);
+  assert.match(wrong.join('\n'), /^gate-1 was told a time that is 40d ahead .* "gate accept-clock"$/);
+});
+
+function statusOf(authority: object, desks: object[] = [], more: object = {}) {
   const get = async (path: string) => {
     if (path.startsWith('/v1/status')) return { ...well, ...authority };
     return { items: path === '/v1/desks' ? desks : [] };
   };
-  return readStatus({ get } as unknown as FleetClient, 60);
+  return readStatus({ get, ...more } as unknown as FleetClient, 60);
 }
+
+test('of several authorities each that stands by is asked: one that will not lead is wrong, and one that can not be asked is noted', async () => {
+  const addresses = { authority: ['https://a', 'https://b', 'https://c', 'https://d'], enrolment: [] };
+  const standbyAt = async (authority: string) => {
+    if (authority === 'https://d') throw new PortcullisError('server_unreachable', 'ECONNREFUSED');
+    if (authority === 'https://a') return undefined;
+    return { authority, against: authority === 'https://c' ? '"leaseMs" in fleet.yaml differs' : null };
+  };
+  const { wrong, notes, standbys } = await statusOf({ addresses }, [], { standbyAt });
+  assert.deepEqual(
+    standbys.map(({ authority }) => authority),
+    ['https://b', 'https://c'],
+  );
+  assert.deepEqual(wrong, ['the authority at https://c stands by and will not lead: "leaseMs" in fleet.yaml differs']);
+  assert.deepEqual(notes, ['the authority at https://d can not be asked: ECONNREFUSED']);
+});
+
+test('a gate whose certificate is of a root that was retired is wrong until it joins again', async () => {
+  const { wrong } = await statusOf({ lost: [{ subject: 'gate-2', kind: 'gate' }] });
+  assert.deepEqual(wrong, [
+    'gate gate-2 has a certificate of a root that was retired, and can not come back by it: "gate join --replace", or revoke it',
+  ]);
+});
 
 test('connections that had no room at the authority are noted, by listener, and nothing is wrong for it', async () => {
   const crowded = { listener: 'api', connections: 4_096, displaced: 3, turnedAway: 5 };
@@ -80,4 +116,17 @@ test('a desk that gives a list that ended, or is told nothing of certificates, i
       'desk-3 is told nothing of certificates',
     ],
   );
+});
+
+test('what waits in the spool of a gate is wrong while the sink is away or does not take it, and so is what was damaged', () => {
+  const spool = { state: 'empty', bytes: 500, bytesMax: 1_000, readings: 2, oldest: time, damaged: 0 } as const;
+  const waits = `2 acknowledged readings since ${time} in the spool of gate-1, 50 % full`;
+  assert.deepEqual(spoolWrong('gate-1', undefined), []);
+  assert.deepEqual(spoolWrong('gate-1', spool), []);
+  assert.deepEqual(spoolWrong('gate-1', { ...spool, state: 'draining' }), []);
+  assert.deepEqual(spoolWrong('gate-1', { ...spool, state: 'away' }), [`the sink is away: ${waits}`]);
+  assert.deepEqual(spoolWrong('gate-1', { ...spool, state: 'stuck', damaged: 1 }), [
+    `the sink does not take ${waits}: the log of the gate says why`,
+    '1 file of the spool of gate-1 was damaged, and readings in it lost: gate/spool/damaged',
+  ]);
 });

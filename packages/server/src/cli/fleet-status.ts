@@ -1,8 +1,17 @@
 /** What is asked for "portcullis status", and what of the answers is wrong. */
-import { AuthorityStatus, counted, DeskView, GateStatus, GateView, PortcullisError } from '@portcullis/contract';
+import {
+  AuthorityStatus,
+  counted,
+  DeskView,
+  GateStatus,
+  GateView,
+  PortcullisError,
+  type SpoolStatus,
+} from '@portcullis/contract';
 import { z } from 'zod';
 import { askGates, type Gate } from './ask-gates.ts';
-import type { FleetClient } from './fleet-client.ts';
+import type { FleetClient, StandbyFound } from './fleet-client.ts';
+import { durationWords } from './rule.ts';
 
 /** A gate as the authority knows it, and what it says itself; null: it could not be asked. */
 export type GateFound = GateView & { own: GateStatus | null };
@@ -15,6 +24,8 @@ export interface FleetStatus {
   notes: string[];
   /** Null: it does not answer, and nothing of what follows is known. */
   authority: AuthorityStatus | null;
+  /** The fleet's other authorities, where it has several and they answer. */
+  standbys: StandbyFound[];
   gates: GateFound[];
   desks: DeskView[];
 }
@@ -45,7 +56,7 @@ export async function readStatus(client: FleetClient, endingSeconds: number): Pr
     const at = `the authority at ${client.credential.authority}`;
     const earlier = `${at} is of an earlier version, which can not tell how it is`;
     const wrong = [error.code === 'route_unknown' ? earlier : `${at} does not answer: ${error.message}`];
-    return { ok: false, wrong, notes: [], authority: null, gates: [], desks: [] };
+    return { ok: false, wrong, notes: [], authority: null, standbys: [], gates: [], desks: [] };
   }
 }
 
@@ -57,6 +68,7 @@ async function withGates(
 ): Promise<FleetStatus> {
   const holding = views.filter(({ lease, url }) => lease === 'held' && url !== null) as (GateView & Gate)[];
   const asked = await askGates(holding, ({ url }) => client.getFromGate(url, '/v1/status', GateStatus, answerMs));
+  const others = await othersOf(client, authority);
   const own = new Map(asked.answers.map(({ value }) => [`${value.gate} ${value.instance}`, value]));
   const gates = views.map((view) => ({ ...view, own: own.get(`${view.gate} ${view.instance}`) ?? null }));
   const silent = asked.failures.map(
@@ -64,11 +76,29 @@ async function withGates(
   );
   const wrong = [
     ...wrongWithAuthority(authority),
+    ...others.standbys.flatMap(({ authority: at, against }) =>
+      against === null ? [] : [`the authority at ${at} stands by and will not lead: ${against}`],
+    ),
     ...wrongWithGates(gates),
     ...silent,
     ...wrongWithDesks(desks, authority),
   ];
-  return { ok: wrong.length === 0, wrong, notes: notesOf(authority, gates), authority, gates, desks };
+  const notes = [...notesOf(authority, gates), ...others.silent];
+  return { ok: wrong.length === 0, wrong, notes, authority, standbys: others.standbys, gates, desks };
+}
+
+/** Of several authorities each is asked: the one that leads knows nothing of the others. */
+async function othersOf(client: FleetClient, { addresses }: AuthorityStatus) {
+  const standbys: StandbyFound[] = [];
+  const silent: string[] = [];
+  const all = addresses?.authority ?? [];
+  const answers = await Promise.allSettled(all.map((at) => client.standbyAt(at, answerMs)));
+  for (const [index, answer] of answers.entries()) {
+    if (answer.status === 'fulfilled') standbys.push(...(answer.value ? [answer.value] : []));
+    else if (!(answer.reason instanceof PortcullisError)) throw answer.reason;
+    else silent.push(`the authority at ${all[index]} can not be asked: ${answer.reason.message}`);
+  }
+  return { standbys, silent };
 }
 
 interface Disk {
@@ -78,6 +108,12 @@ interface Disk {
 
 const isShort = ({ freeBytes, totalBytes }: Disk) =>
   freeBytes < Math.min(freeBytesLeast, totalBytes / 2) || freeBytes < totalBytes * freeShareLeast;
+
+/** In whole days, hours or minutes. */
+export function aheadWords(milliseconds: number): string | null {
+  const unit = [day, day / 24].find((one) => milliseconds >= 2 * one) ?? 60_000;
+  return durationWords(Math.round(milliseconds / unit) * unit);
+}
 
 export const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
@@ -102,7 +138,10 @@ function listsEnded({ lists = [], time }: AuthorityStatus): string[] {
 /** Each is made anew at half of its life. */
 function listsNoted({ lists = [], time }: AuthorityStatus): string[] {
   return lists.flatMap(({ issuer, list }) => {
-    if (!list) return [`${issuer} has no list of revoked certificates: its key is elsewhere, or may not sign one`];
+    if (!list)
+      return [
+        `${issuer} has no list of revoked certificates: a new one has its first in a moment, and for one whose key is elsewhere "portcullis revocation add" brings it`,
+      ];
     const [from, until, now] = [list.thisUpdate, list.nextUpdate, time].map((one) => Date.parse(one)) as [
       number,
       number,
@@ -116,7 +155,7 @@ function listsNoted({ lists = [], time }: AuthorityStatus): string[] {
 }
 
 function wrongWithAuthority(authority: AuthorityStatus): string[] {
-  const { time, disk, journal, issuers, ending, shipping } = authority;
+  const { time, disk, journal, issuers, ending, shipping, lost = [] } = authority;
   const { broken, verified } = journal;
   return [
     ...(isShort(disk)
@@ -138,6 +177,10 @@ function wrongWithAuthority(authority: AuthorityStatus): string[] {
     ...issuersEnding(issuers, time, issuerWrongMs),
     ...listsEnded(authority),
     ...ending.others.map(({ subject, kind, notAfter }) => `the certificate of ${kind} ${subject} ends ${notAfter}`),
+    ...lost.map(
+      ({ subject, kind }) =>
+        `${kind} ${subject} has a certificate of a root that was retired, and can not come back by it: "${kind} join --replace", or revoke it`,
+    ),
   ];
 }
 
@@ -177,13 +220,19 @@ function wrongWithGates(gates: GateFound[]): string[] {
     if (holding.length === 0) {
       return [`${gate} holds no lease: is it running? ("subject retire ${gate}" if it is gone for good)`];
     }
-    return holding.flatMap(({ policyRefused, own }) => [
+    return holding.flatMap(({ policyRefused, clockAheadMs, own }) => [
+      ...(clockAheadMs > 0
+        ? [
+            `${gate} was told a time that is ${aheadWords(clockAheadMs)} ahead of its clock and the authority's, and refuses certificates that end before that: if the clocks are right now, "gate accept-clock"`,
+          ]
+        : []),
       ...(policyRefused
         ? [`${gate} refuses the files of its policy as they are now: "config check" on its directory says why`]
         : []),
       ...(own && isShort(own.disk)
         ? [`the disk of ${gate} has ${gibibytes(own.disk.freeBytes)} of ${gibibytes(own.disk.totalBytes)} left`]
         : []),
+      ...spoolWrong(gate, own?.spool),
       ...(own && own.pruneWaiting > 0
         ? [
             `${gate} waits for an operator before it removes ${counted(own.pruneWaiting, 'reading')}: "gate accept-prune"`,
@@ -192,6 +241,23 @@ function wrongWithGates(gates: GateFound[]): string[] {
     ]);
   });
 }
+
+/** What somebody has to look at where readings wait on a gate's disk. */
+export function spoolWrong(gate: string, spool: SpoolStatus | undefined): string[] {
+  if (!spool) return [];
+  const waits = `${counted(spool.readings, 'acknowledged reading')} since ${spool.oldest ?? 'a moment'} in the spool of ${gate}, ${percent(spool.bytes / spool.bytesMax)} full`;
+  return [
+    ...(spool.state === 'stuck' ? [`the sink does not take ${waits}: the log of the gate says why`] : []),
+    ...(spool.state === 'away' ? [`the sink is away: ${waits}`] : []),
+    ...(spool.damaged > 0
+      ? [
+          `${counted(spool.damaged, 'file')} of the spool of ${gate} ${spool.damaged === 1 ? 'was' : 'were'} damaged, and readings in it lost: gate/spool/damaged`,
+        ]
+      : []),
+  ];
+}
+
+const percent = (share: number) => `${Math.min(100, Math.round(100 * share))} %`;
 
 /** Who comes in is bounded: whoever holds most gives way, and that is somebody. */
 const crowdedNotes = ({ listeners = [] }: AuthorityStatus): string[] =>

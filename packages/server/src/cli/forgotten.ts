@@ -69,7 +69,7 @@ async function standingHere(client: FleetClient, known: Known): Promise<Forgotte
 async function cutAgain(client: FleetClient, one: Forgotten, given: string | undefined): Promise<void> {
   const reason = given ?? `${one.gate} knew of it: ${one.standing} by ${one.changedBy} at ${one.changedAt}`;
   const action = one.standing === 'revoked' ? 'revoke' : 'suspend';
-  await client.post('/v1/standings', { action, fingerprint: one.fingerprint, reason }, ChangeAnswer);
+  await client.change('/v1/standings', { action, fingerprint: one.fingerprint, reason }, ChangeAnswer);
 }
 
 const listing = (isRepeated: boolean): Listing<Forgotten> => ({

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { GateReads, GateView, PortcullisError } from '@portcullis/contract';
+import { counted, GateReads, GateView, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { directoryOf, type FleetOptions, withFleet } from './fleet-client.ts';
+import { aheadWords } from './fleet-status.ts';
 import type { JoinOptions } from './gate-join.ts';
 import type { Listing, Output } from './output.ts';
 
@@ -51,23 +53,56 @@ export function gateCommands(program: Command, output: Output): void {
     .command('accept-restore')
     .argument('[dir]')
     .description('believe an authority that was restored from a backup: forget the history that this gate has seen')
-    .action(async (dir: string | undefined, options: FleetOptions) => {
-      const { acceptRestore, setHeadsAside } = await import('../gate/gate.ts');
-      const { loadGateConfig } = await import('../config/config.ts');
-      const directory = directoryOf(options, dir);
-      loadGateConfig(directory);
-      const forgotten = acceptRestore(join(directory, 'gate/position.json'));
-      await setHeadsAside(join(directory, 'gate'));
-      output.result(
-        { forgotten },
-        forgotten ? 'the gate starts anew from what the authority has' : 'the gate holds no history',
-      );
-    });
+    .action((dir: string | undefined, options: FleetOptions) => forget(directoryOf(options, dir), output));
+  gate
+    .command('accept-clock')
+    .argument('[dir]')
+    .description(
+      'believe the clocks of gate and authority: forget a later time that the authority said when one was ahead',
+    )
+    .action((dir: string | undefined, options: FleetOptions) => believeClock(directoryOf(options, dir), output));
   gate
     .command('accept-prune')
     .argument('[dir]')
     .description('let the gate remove the readings of which its log says that so many at once are too old')
     .action((dir: string | undefined, options: FleetOptions) => letPrune(directoryOf(options, dir), output));
+  gate
+    .command('accept-spool')
+    .argument('[dir]')
+    .description(
+      'send readings that wait in the spool to the sink that gate.yaml names now, and no more to the one before',
+    )
+    .action((dir: string | undefined, options: FleetOptions) => acceptSpools(directoryOf(options, dir), output));
+}
+
+/** That of the gate, and those of its further processes. */
+async function directoriesOf(directory: string): Promise<string[]> {
+  const { furtherWorkersIn, workerDirectory } = await import('../config/config.ts');
+  const home = join(directory, 'gate');
+  const further = existsSync(home) ? furtherWorkersIn(home) : [];
+  return [home, ...further.map((number) => workerDirectory(home, number))];
+}
+
+async function acceptSpools(directory: string, output: Output): Promise<void> {
+  const { spoolOwner } = await import('../assemble.ts');
+  const { acceptSpool } = await import('../storage/sink.ts');
+  const { furtherWorkersIn, loadGateConfig, workerDirectory } = await import('../config/config.ts');
+  const config = loadGateConfig(directory);
+  const home = join(directory, 'gate');
+  let readings = 0;
+  let to: string | undefined;
+  for (const number of [1, ...(existsSync(home) ? furtherWorkersIn(home) : [])]) {
+    const owner = spoolOwner(directory, config, number);
+    if (!owner)
+      throw new PortcullisError('config_invalid', 'gate.yaml has no "spool", so there is no sink to send it to');
+    to = owner.sink;
+    readings += (await acceptSpool(workerDirectory(home, number), owner))?.readings ?? 0;
+  }
+  const words =
+    readings > 0
+      ? `${counted(readings, 'reading')} will be sent to ${to} when the gate starts`
+      : 'nothing waits for another sink';
+  output.result({ readings, sink: to ?? null }, words);
 }
 
 interface ReadsOptions extends FleetOptions {
@@ -89,17 +124,51 @@ async function reads(gate: string, names: string[], { any, reason, ...options }:
   });
 }
 
+async function forget(directory: string, output: Output): Promise<void> {
+  const { acceptClock, acceptRestore } = await import('../gate/gate.ts');
+  const { realSystem } = await import('../telemetry/telemetry.ts');
+  const { loadGateConfig } = await import('../config/config.ts');
+  loadGateConfig(directory);
+  let forgotten = false;
+  for (const own of await directoriesOf(directory)) {
+    // Of a gate that runs and follows, what is forgotten with its history would stay.
+    await acceptClock(own, realSystem.now()).catch(() => undefined);
+    if (await acceptRestore(own)) forgotten = true;
+  }
+  const words = forgotten ? 'the gate starts anew from what the authority has' : 'the gate holds no history';
+  output.result({ forgotten }, words);
+}
+
+async function believeClock(directory: string, output: Output): Promise<void> {
+  const { acceptClock } = await import('../gate/gate.ts');
+  const { loadGateConfig } = await import('../config/config.ts');
+  const { realSystem, timestamp } = await import('../telemetry/telemetry.ts');
+  loadGateConfig(directory);
+  const all = [];
+  for (const own of await directoriesOf(directory)) all.push((await acceptClock(own, realSystem.now())) ?? []);
+  const floor = all.flat().toSorted((one, other) => other - one)[0];
+  const accepted = floor === undefined ? null : timestamp(floor);
+  const words = accepted
+    ? `the gate forgets ${accepted} with the next word of the authority: within seconds, or once it runs`
+    : 'the gate was told no time that is ahead of this clock';
+  output.result({ accepted }, words);
+}
+
 async function letPrune(directory: string, output: Output): Promise<void> {
   const { acceptPrune } = await import('../gate/gate.ts');
   const { loadGateConfig } = await import('../config/config.ts');
   const { timestamp } = await import('../telemetry/telemetry.ts');
   loadGateConfig(directory);
-  const asked = await acceptPrune(join(directory, 'gate'));
-  const accepted = asked && { before: timestamp(asked.before), readings: asked.readings, of: asked.of };
+  const all = [];
+  for (const own of await directoriesOf(directory)) all.push((await acceptPrune(own)) ?? []);
+  const asked = all.flat();
+  const sum = (name: 'readings' | 'of') => asked.reduce((total, one) => total + one[name], 0);
+  const before = asked.map((one) => one.before).toSorted((one, other) => other - one)[0];
+  const accepted = before !== undefined && { before: timestamp(before), readings: sum('readings'), of: sum('of') };
   const words = accepted
     ? `${accepted.readings} of ${accepted.of} readings, received before ${accepted.before}, go at the gate's next look, within a minute`
     : 'the gate asks for nothing';
-  output.result({ accepted: accepted ?? null }, words);
+  output.result({ accepted: accepted || null }, words);
 }
 
 /** Tenths of a second are of interest for a few seconds. */
@@ -140,6 +209,12 @@ const gateListing: Listing<GateView> = {
     { title: 'OVERRUNS', priority: 6, align: 'right', value: ({ overruns }) => overruns },
     { title: 'UNPROVEN', priority: 6, align: 'right', value: ({ unproven }) => unproven },
     { title: 'PRUNE WAITS', priority: 6, align: 'right', value: ({ pruneWaits }) => pruneWaits },
+    {
+      title: 'CLOCK WAS AHEAD',
+      priority: 5,
+      align: 'right',
+      value: ({ clockAheadMs }) => (clockAheadMs > 0 ? aheadWords(clockAheadMs) : null),
+    },
     { title: 'INSTANCE', priority: 7, value: ({ instance }) => instance },
   ],
   none: 'there is no gate',

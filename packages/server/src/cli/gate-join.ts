@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { PortcullisError, parseToken } from '@portcullis/contract';
+import { authoritiesOf, PortcullisError, parseToken } from '@portcullis/contract';
 import {
   type Credential,
   credentialFileIn,
@@ -89,9 +89,11 @@ function yamlOf(
   kind: Joining,
   { port, publicPort, estPort, revocationPort, mqttPort, coapPort }: Ports,
   { host, listen: listenHost }: Wanted,
-  { authority }: Credential,
+  credential: Credential,
 ): string {
-  const made = { host, listenHost, authorityPort: 0, authority };
+  const authorities = authoritiesOf(credential);
+  const authority = authorities.length === 1 ? authorities[0] : authorities;
+  const made = { host, listenHost, authorityPort: 0, ...(authority && { authority }) };
   if (kind === 'gate') return gateYaml({ ...made, gatePort: port, mqttPort, coapPort });
   return deskYaml({ ...made, deskPort: port, publicPort, estPort, revocationPort });
 }
@@ -166,19 +168,15 @@ function wrongIn(wanted: Joining, { kind, fleet }: Credential, before: Credentia
   return undefined;
 }
 
-function tell(
-  kind: Joining,
-  directory: string,
-  { subject, notAfter, authority }: Credential,
-  known: boolean,
-  output: Output,
-): void {
+function tell(kind: Joining, directory: string, credential: Credential, known: boolean, output: Output): void {
+  const { subject, notAfter } = credential;
   const start = `portcullis start ${kind} ${directory}`;
   const words = known
     ? `${subject} has a new credential until ${notAfter}; what else is there is as it was; then: ${start}`
     : `${subject} joined; edit ${join(directory, `${kind}.yaml`)}, then: ${start}`;
   output.result({ subject, directory, notAfter }, words);
-  const { authority: configured } = loaders[kind](directory);
-  if (configured === authority) return;
-  output.notice(`its ${kind}.yaml names the authority ${configured}; the token came from ${authority}`);
+  const configured = [loaders[kind](directory).authority].flat().join(', ');
+  const told = authoritiesOf(credential).join(', ');
+  if (configured === told) return;
+  output.notice(`its ${kind}.yaml names the authority ${configured}; the token came from ${told}`);
 }

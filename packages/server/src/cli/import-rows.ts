@@ -3,6 +3,7 @@ import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AttributeType, ImportRow, PortcullisError, parseAssignment, readExactJson } from '@portcullis/contract';
 import { CsvReader, type CsvRecord } from './csv.ts';
+import { textIn, textOf } from './utf8-text.ts';
 
 /** A row with the line that it begins on, from 1; of a directory, its file. */
 export type FoundRow = { at: number | string } & ({ row: ImportRow } | { wrong: string });
@@ -11,15 +12,30 @@ export type Format = 'csv' | 'ndjson';
 
 const lineLengthMax = 1024 * 1024;
 
-/** @throws {PortcullisError} `file_unusable`, `request_malformed` for a file that is no CSV, `usage` */
+/** @throws {PortcullisError} `file_unusable`, `request_malformed` for a file without a row, or that is no CSV or no text, `usage` */
 export async function* rowsOf(
   path: string,
   { format, types }: { format: Format | undefined; types: ReadonlyMap<string, AttributeType> },
 ): AsyncGenerator<FoundRow> {
-  if (path !== '-' && statOf(path).isDirectory()) return yield* rowsOfDirectory(path);
-  const pieces = path === '-' ? process.stdin.setEncoding('utf8') : createReadStream(path, { encoding: 'utf8' });
-  yield* rowsIn(pieces, { format: format ?? (/\.csv$/i.test(path) ? 'csv' : 'ndjson'), types });
+  const isDirectory = path !== '-' && statOf(path).isDirectory();
+  const form = format ?? (/\.csv$/i.test(path) ? 'csv' : 'ndjson');
+  const pieces = () => textIn(path === '-' ? process.stdin : createReadStream(path));
+  const rows = isDirectory ? rowsOfDirectory(path) : rowsIn(pieces(), { format: form, types });
+  let count = 0;
+  for await (const row of rows) {
+    count++;
+    yield row;
+  }
+  if (count > 0) return;
+  const what = path === '-' ? 'what came' : `"${path}"`;
+  throw new PortcullisError('request_malformed', `${what} has no row: ${expected[isDirectory ? 'directory' : form]}`);
 }
+
+const expected = {
+  csv: 'the first line names the columns, such as "subject,site,status", and each line after it a subject, such as "pump-1,hamburg,active"',
+  ndjson: 'each line is a subject, such as {"subject":"pump-1","attributes":{"site":"hamburg"}}',
+  directory: 'each file is named SUBJECT.pem, such as pump-1.pem, and has the certificate of that subject',
+};
 
 /** The same of a text that comes in pieces. @throws {PortcullisError} `request_malformed` */
 export function rowsIn(
@@ -42,7 +58,18 @@ function* rowsOfDirectory(path: string): Generator<FoundRow> {
   for (const name of readdirSync(path).toSorted()) {
     const [, subject] = /^(.+)\.(pem|crt|cer)$/.exec(name) ?? [];
     if (subject === undefined) continue;
-    yield checked(name, { subject, certificates: [{ certificate: readFileSync(join(path, name), 'utf8') }] });
+    const read = certificateIn(join(path, name));
+    yield 'wrong' in read ? { at: name, ...read } : checked(name, { subject, certificates: [read] });
+  }
+}
+
+function certificateIn(file: string): { certificate: string } | { wrong: string } {
+  try {
+    const { size } = statSync(file);
+    if (size > lineLengthMax) return { wrong: `the file has ${size} bytes; at most ${lineLengthMax} are allowed` };
+    return { certificate: textOf(readFileSync(file)) };
+  } catch (error) {
+    return { wrong: `the file must be a certificate in PEM: ${(error as Error).message}` };
   }
 }
 

@@ -132,6 +132,8 @@ class ImportRun {
   readonly #run: Run;
   /** Of names that the fleet does not know: what their first value was. */
   #fresh = new Map<string, string>();
+  /** Where each subject was named. */
+  #named = new Map<string, number | string>();
 
   constructor(run: Run) {
     this.#run = run;
@@ -141,6 +143,7 @@ class ImportRun {
     const { path, format, skipped, client, output } = this.#run;
     const types = await typesOf(client);
     this.#fresh = new Map();
+    this.#named = new Map();
     const totals: Totals = { rows: 0, created: 0, changed: 0, same: 0, revision: 0 };
     let batch = new Batch();
     const flush = async () => {
@@ -151,8 +154,9 @@ class ImportRun {
     let row = 0;
     for await (const found of rowsOf(path, { format, types })) {
       row++;
+      const twice = this.#twice(found);
       if (row <= skipped) continue;
-      const wrong = 'wrong' in found ? found.wrong : this.#otherType(found.row, types);
+      const wrong = 'wrong' in found ? found.wrong : (twice ?? this.#otherType(found.row, types));
       if (wrong !== undefined) {
         totals.rows++;
         refusals.add({ row, at: found.at, subject: subjectOf(found), code: 'request_malformed', detail: wrong });
@@ -163,6 +167,16 @@ class ImportRun {
     }
     await flush();
     return totals;
+  }
+
+  /** The one would undo what the other says, and which of them is meant nobody knows. */
+  #twice(found: FoundRow): string | undefined {
+    if ('wrong' in found) return undefined;
+    // A copy: what was cut out of a longer text would hold all of that.
+    const subject = Buffer.from(found.row.subject).toString();
+    const before = this.#named.get(subject);
+    if (before === undefined) this.#named.set(subject, found.at);
+    return before === undefined ? undefined : `"${subject}" is in ${placeOf(before)} already; a file names each once`;
   }
 
   /** A name that is new gets the type of its first value: what a look that changes nothing would not find. */
@@ -207,12 +221,12 @@ class ImportRun {
 
 const answerMs = 60_000;
 
+const placeOf = (at: number | string) => (typeof at === 'number' ? `line ${at}` : at);
 const subjectOf = (found: FoundRow) => ('row' in found ? found.row.subject : null);
 
-/** One request: different subjects, and no more than it may hold. */
+/** One request: no more than it may hold. */
 class Batch {
   readonly rows: Numbered[] = [];
-  readonly #subjects = new Set<string>();
   #values = 0;
   #length = 0;
 
@@ -222,15 +236,13 @@ class Batch {
       this.rows.length === 0 ||
       (this.rows.length < importRowsMax &&
         this.#values + values <= importValuesMax &&
-        this.#length + length <= lengthMax &&
-        !this.#subjects.has(row.subject))
+        this.#length + length <= lengthMax)
     );
   }
 
   add(numbered: Numbered): void {
     const { values, length } = sizeOf(numbered.value);
     this.rows.push(numbered);
-    this.#subjects.add(numbered.value.subject);
     this.#values += values;
     this.#length += length;
   }

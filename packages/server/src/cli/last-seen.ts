@@ -1,5 +1,5 @@
 import { type PortcullisError, Sightings, type SubjectView, sightingsPerRequestMax } from '@portcullis/contract';
-import { askGates, type Gate, gatesOf } from './ask-gates.ts';
+import { askGates, eachWorker, type Gate, gatesOf } from './ask-gates.ts';
 import type { FleetClient } from './fleet-client.ts';
 
 export interface Seen extends SubjectView {
@@ -55,7 +55,8 @@ export class LastSeen {
   }
 
   async #mayBeAsked(): Promise<Gate[]> {
-    return gatesOf(this.#client).catch((error: PortcullisError) => {
+    const gates = gatesOf(this.#client).then((all) => all.flatMap(eachWorker));
+    return gates.catch((error: PortcullisError) => {
       this.#tell(`when subjects were seen is not known: ${error.message}`);
       return [];
     });

@@ -72,21 +72,26 @@ type Beside = (place: string) => string;
 /** A crash leaves a folder that nothing names, and a later export removes it. */
 async function writeGeneration(folder: string, texts: readonly string[], beside: Beside): Promise<void> {
   const next = beside(folder);
-  await mkdir(next, folderMode);
-  for (const [index, file] of files.entries()) await replaceFile(join(next, file), texts[index] ?? '', fileMode);
-  await syncDirectory(next);
-  await putInPlace(next, folder).catch(async (error: NodeJS.ErrnoException) => {
-    await rm(next, { recursive: true });
+  try {
+    await mkdir(next, folderMode);
+    for (const [index, file] of files.entries()) await replaceFile(join(next, file), texts[index] ?? '', fileMode);
+    await syncDirectory(next);
+    await putInPlace(next, folder);
+  } catch (error) {
+    await rm(next, { recursive: true, force: true });
     // Two at once write the same; whoever was first has it whole.
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-  });
+    if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }
 
 /** By rename, so that there is never none. */
 async function replaceLink(place: string, target: string, beside: Beside): Promise<void> {
   const next = beside(place);
   await symlink(target, next);
-  await putInPlace(next, place);
+  await putInPlace(next, place).catch(async (error) => {
+    await rm(next, { force: true });
+    throw error;
+  });
 }
 
 /** What an earlier version wrote there as a file gives way. */

@@ -1,8 +1,17 @@
 /** The operator's own credential, renewed by whichever command finds it due: nobody comes back after a year to a credential that is over. */
 import { existsSync, mkdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { PortcullisError } from '@portcullis/contract';
-import { confirm, credentialFileIn, makeDirectory, renew, type System, writeCredential } from '@portcullis/device';
+import { authoritiesOf, PortcullisError } from '@portcullis/contract';
+import {
+  confirm,
+  credentialFileIn,
+  isUnknown,
+  makeDirectory,
+  renew,
+  renewAgain,
+  type System,
+  writeCredential,
+} from '@portcullis/device';
 import { type Credential, failureOf, readCredential } from '@portcullis/device/client';
 import { proveToAuthority } from '../credentials/credentials.ts';
 import { isDue } from './fleet-client.ts';
@@ -51,12 +60,13 @@ async function renewed({ directory, file, system, notice }: Own, isWanted = fals
   const folder = folderIn(directory);
   const before = readCredential(file);
   if (!isWanted && !isDue(before, system.now())) return before;
-  const next = before.unconfirmed
-    ? before
-    : (unprovenIn(folder, before) ?? (await renew({ credential: before, directory: folder })));
-  const { authority } = next;
+  const kept = before.unconfirmed ? before : unprovenIn(folder, before);
+  const next = kept
+    ? await knownOf({ credential: kept, directory: folder })
+    : await renew({ credential: before, directory: folder });
   // What has ended is no loss.
-  if (!before.unconfirmed && Date.parse(before.notAfter) > system.now()) await proveToAuthority(next, authority);
+  if (!before.unconfirmed && Date.parse(before.notAfter) > system.now())
+    await proveToAuthority(next, authoritiesOf(next));
   writeCredential(file, next);
   const { unconfirmed: _unconfirmed, ...confirmed } = await confirm({ credential: next, directory: folder });
   writeCredential(file, confirmed);
@@ -65,6 +75,11 @@ async function renewed({ directory, file, system, notice }: Own, isWanted = fals
     `the credential of ${next.subject} was renewed until ${next.notAfter}; what was exported of the one before it is no longer valid`,
   );
   return confirmed;
+}
+
+/** An authority that was restored may not know it any more: it is asked anew, by the pair before. */
+async function knownOf(kept: Parameters<typeof renewAgain>[0]): Promise<Credential> {
+  return kept.credential.previous && (await isUnknown(kept)) ? renewAgain(kept) : kept.credential;
 }
 
 /** What an earlier command got for this pair, and could not prove. */
@@ -83,7 +98,8 @@ async function inTurn<Value>({ directory, system }: Own, work: () => Promise<Val
     mkdirSync(turn, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    if (system.now() - statSync(turn).mtimeMs < turnMsMax) return undefined;
+    // Of one that begins later the clock was set back meanwhile.
+    if (Math.abs(system.now() - statSync(turn).mtimeMs) < turnMsMax) return undefined;
     utimesSync(turn, system.now() / 1000, system.now() / 1000);
   }
   try {

@@ -21,6 +21,7 @@ const TokensCreated = z.object({ revision: z.int(), tokens: z.array(TokenCreated
 interface AddOptions extends FleetOptions {
   out?: string;
   readOnly?: boolean;
+  afterRevocation?: boolean;
 }
 
 export function operatorCommands(program: Command, output: Output): void {
@@ -30,6 +31,7 @@ export function operatorCommands(program: Command, output: Output): void {
     .argument('<name>')
     .option('--read-only', 'it may look at everything and change nothing, for life')
     .option('--out <dir>', 'where its credential goes (operators/NAME in the fleet directory)')
+    .option('--after-revocation', 'also for one that was suspended or revoked')
     .description('give a new operator a credential; works on a stopped store too')
     .action((name: string, options: AddOptions) => addOperator(name, options, output));
   operator
@@ -90,8 +92,9 @@ async function viaAuthority(name: string, target: string, options: AddOptions): 
   let credential: Credential | undefined;
   try {
     await withFleet(options, async (client) => {
-      const { readOnly } = options;
-      const asked = { subject: name, kind: 'operator', attributes: {}, ...(readOnly && { readOnly }) };
+      const { readOnly, afterRevocation } = options;
+      const words = { ...(readOnly && { readOnly }), ...(afterRevocation && { afterRevocation }) };
+      const asked = { subject: name, kind: 'operator', attributes: {}, ...words };
       const body = { tokens: [asked], reason: 'operator add' };
       const { tokens } = await client.post('/v1/tokens', body, TokensCreated);
       const { token } = tokens[0] as TokenCreated;
@@ -108,12 +111,13 @@ async function viaAuthority(name: string, target: string, options: AddOptions): 
 }
 
 /** The way back in when no authority runs, or none that would listen: whoever holds the store and its keys may do it. */
-async function viaStore(name: string, directory: string, { readOnly = false }: AddOptions): Promise<Credential> {
+async function viaStore(name: string, directory: string, options: AddOptions): Promise<Credential> {
+  const { readOnly = false, afterRevocation = false } = options;
   const { assembleRecords } = await import('../assemble.ts');
   const { loadFleetConfig } = await import('../config/config.ts');
   const { issueLocally } = await import('./issue-locally.ts');
   await using stack = new AsyncDisposableStack();
   const config = loadFleetConfig(directory);
   const records = await assembleRecords(directory, config, stack);
-  return await issueLocally(records, config, { subject: name, kind: 'operator', readOnly });
+  return await issueLocally(records, config, { subject: name, kind: 'operator', readOnly, afterRevocation });
 }

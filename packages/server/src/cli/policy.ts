@@ -54,10 +54,10 @@ async function testPolicy(given: string, words: string[], options: TestOptions, 
   const directory = directoryOf(options);
   const config = loadFleetConfig(directory);
   await requirePolicies(directory, config);
-  const { profiles, tryPolicy } = await import('../issuance/issuance.ts');
+  const { tryPolicy, usualLifetimes } = await import('../issuance/issuance.ts');
   const asking = { way: options.way, est: options.est === true, attributes: async () => attributes };
   const request = await requestOf(options.request, subject, config.profiles[kind]?.keys?.[0]);
-  const asked = { subject, kind, request, asking, validMs: profiles[kind].lifetimeMs };
+  const asked = { subject, kind, request, asking, validMs: usualLifetimes.clientMs[kind] };
   const { policy, seen, why } = await tryPolicy(config.profiles, asked);
   const shown = { ...seen, attributes: Object.fromEntries(attributes) };
   const said = policy === null ? `there is no profiles.${kind}.policy: all is allowed` : 'allowed';

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   start: async () => (await import('./start.ts')).startCommand,
   status: async () => (await import('./status.ts')).statusCommand,
   gate: async () => (await import('./gate-commands.ts')).gateCommands,
+  authority: async () => (await import('./authority-commands.ts')).authorityCommands,
   desk: async () => (await import('./desk-commands.ts')).deskCommands,
   token: async () => (await import('./token.ts')).tokenCommands,
   factory: async () => (await import('./factory-commands.ts')).factoryCommands,
@@ -44,6 +45,8 @@ const commands: Readonly<Record<string, () => Promise<Adder>>> = {
   root: async () => (await import('./root.ts')).rootCommands,
   backup: async () => (await import('./backup.ts')).backupCommand,
   restore: async () => (await import('./restore.ts')).restoreCommand,
+  migrate: async () => (await import('./migrate.ts')).migrateCommand,
+  simulate: async () => (await import('./simulate.ts')).simulateCommand,
   upgrade: async () => (await import('./upgrade.ts')).upgradeCommand,
 };
 

@@ -23,7 +23,7 @@ export function readingsCommand(program: Command, output: Output): void {
     .option('--csv', 'as CSV')
     .option(
       '--refused',
-      'instead, what was acknowledged over MQTT and never stored, with why; of STREAM and SUBJECT where they are named',
+      'instead, what was acknowledged, over MQTT or from a spool, and never stored, with why; of STREAM and SUBJECT where they are named',
     )
     .option(
       '--missing',

@@ -41,7 +41,7 @@ export function restoreCommand(program: Command, output: Output): void {
       each,
     )
     .description(
-      'make the directory of a fleet from a backup; gates that have seen more refuse it until accept-restore',
+      'make the directory of a fleet from a backup; gates and desks that have seen more refuse it until accept-restore',
     )
     .action((file: string, dir: string, options: RestoreOptions) => restore(file, dir, options, output));
 }
@@ -137,7 +137,7 @@ async function bringKeys(directory: string, leftOut: readonly string[], from?: s
   makeDirectory(join(directory, 'authority/keys'));
   const wanted = leftOut.filter((name) => !name.startsWith('authority/keys/root'));
   if (from === undefined) return wanted;
-  const there = new Set(await readdir(from));
+  const there = new Set(await namesIn(from));
   const missing: string[] = [];
   for (const name of wanted) {
     const target = join(directory, name);
@@ -148,6 +148,13 @@ async function bringKeys(directory: string, leftOut: readonly string[], from?: s
     }
   }
   return missing;
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return await readdir(directory).catch((cause: NodeJS.ErrnoException) => {
+    const why = `"${directory}" is no directory of keys that can be read (${cause.code})`;
+    throw new PortcullisError('file_unusable', why, { cause });
+  });
 }
 
 interface Told {
@@ -178,5 +185,6 @@ ${voided}: which were used since is not known${bring.length > 0 ? `\n\nBring the
 Next:
   portcullis start authority ${directory}
   portcullis certificate forgotten   what gates know as cut and this store does not
-  portcullis gate accept-restore     on each gate that has seen more, once what must not be undone is repeated`;
+  portcullis gate accept-restore     on each gate that has seen more, once what must not be undone is repeated
+  portcullis desk accept-restore     the same on each desk, which answers nobody about certificates until then`;
 }

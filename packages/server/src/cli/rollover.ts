@@ -1,20 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { PortcullisError, plain, RolloverStarted, RolloversView, RolloverView, type Those } from '@portcullis/contract';
 import { Argument, type Command } from 'commander';
+import { each } from './change-options.ts';
 import { type FleetOptions, withFleet } from './fleet-client.ts';
 import type { Output } from './output.ts';
 
 interface StepOptions extends FleetOptions {
   force?: true;
+  without?: string[];
   reason?: string;
 }
 
 interface StartOptions extends FleetOptions {
+  beside?: true;
   keys?: string;
   elsewhere?: string;
   reason?: string;
 }
 
+const without = ['--without <subject>', 'also where this one is lost, of whatever kind (repeatable)'] as const;
 const why = ['--reason <text>', 'why, for the journal'] as const;
 
 export function rolloverCommands(program: Command, output: Output): void {
@@ -24,6 +28,10 @@ export function rolloverCommands(program: Command, output: Output): void {
   rollover
     .command('start')
     .addArgument(new Argument('<what>', 'what is to be followed').choices(['root', 'device', 'infrastructure']))
+    .option(
+      '--beside',
+      'an issuer for devices that signs beside those that there are, whose lists grow long; none goes',
+    )
     .option('--keys <algorithm>', 'what the new keys are of (as those before)')
     .option('--elsewhere <file>', 'the root is on another machine: write what it is asked for')
     .option(...why)
@@ -36,22 +44,22 @@ export function rolloverCommands(program: Command, output: Output): void {
     .argument('<answer>')
     .option(...why)
     .description('take what "portcullis root sign" answered on the other machine')
-    .action((file: string, options: StepOptions) =>
-      step('answer', { answer: textOf(file), ...given(options) }, options, output),
-    );
+    .action((file: string, options: StepOptions) => take(file, options, output));
   rollover
     .command('status')
     .description('how far it is, and who would be lost by going on; names all with --json')
     .action((options: FleetOptions) => status(options, output));
   rollover
     .command('advance')
-    .option('--force', 'also where somebody does not hold the bundle yet')
+    .option('--force', 'also where somebody does not hold the bundle yet, but for gates and desks')
+    .option(...without, each)
     .option(...why)
     .description('go on: to trusted once everybody holds the bundle, then to issuing')
     .action((options: StepOptions) => step('advance', given(options), options, output));
   rollover
     .command('retire')
-    .option('--force', 'also where somebody is lost by it; names them')
+    .option('--force', 'also where somebody is lost by it, but for gates and desks; names them')
+    .option(...without, each)
     .option(...why)
     .description('end what was followed, once nobody is lost by that')
     .action((options: StepOptions) => step('retirement', given(options), options, output));
@@ -62,35 +70,61 @@ export function rolloverCommands(program: Command, output: Output): void {
     .action((options: StepOptions) => step('abandonment', given(options), options, output));
 }
 
-const given = ({ force, reason }: StepOptions) => ({ ...(force && { force }), ...(reason && { reason }) });
+const given = ({ force, without: named, reason }: StepOptions) => ({
+  ...(force && { force }),
+  ...(named && { without: named }),
+  ...(reason && { reason }),
+});
 
-async function start(what: string, { elsewhere: file, keys, ...options }: StartOptions, output: Output): Promise<void> {
+async function start(
+  what: string,
+  { beside, elsewhere: file, keys, ...options }: StartOptions,
+  output: Output,
+): Promise<void> {
   await withFleet(options, async (client) => {
-    const body = { what, ...(keys && { keys }), ...(file !== undefined && { elsewhere: true }), ...given(options) };
-    if (file !== undefined) await requireNew(file);
+    const told = { ...(beside && { beside }), ...(keys && { keys }), ...(file !== undefined && { elsewhere: true }) };
+    const body = { what, ...told, ...given(options) };
+    const elsewhere = file === undefined ? undefined : await import('./root-elsewhere.ts');
+    if (file !== undefined) elsewhere?.requireNew(file);
     const started = await client.post('/v1/rollovers', body, RolloverStarted);
-    if (file !== undefined) {
-      const { writeNew } = await import('./root-elsewhere.ts');
-      await writeNew(file, started.request as object);
-    }
     const { rollover } = started;
-    const carry = `carry ${file} to the machine of the root, sign it there, and "portcullis rollover take ANSWER"`;
-    const next = file === undefined ? 'next: "portcullis rollover advance"' : carry;
-    output.result(started, [...linesOf(rollover), next].join('\n'));
+    const next =
+      (file !== undefined && (await elsewhere?.carry(file, started.request))) || 'next: "portcullis rollover advance"';
+    const offline = what === 'root' && file === undefined ? [nextRootWords(rollover)] : [];
+    output.result(started, [...linesOf(rollover), ...offline, next].join('\n'));
   });
 }
 
-async function requireNew(file: string): Promise<void> {
-  const { existsSync } = await import('node:fs');
-  if (existsSync(file)) throw new PortcullisError('file_unusable', `"${file}" is there already`);
+/** Whichever came first: what is no issuer is the root, and its key has the end of its name. */
+export function nextRootWords({ comes }: Pick<RolloverView, 'comes'>): string {
+  const name = comes.find((one) => !one.endsWith(' issuer'));
+  const key = name?.split(' ').at(-1) ?? 'root';
+  return plain(
+    `the key of the next root is "${key}", authority/keys/${key}.pem where no token has it: once "portcullis status" names its list, back it up and take it offline`,
+  );
 }
 
-async function step(path: string, body: object, options: FleetOptions, output: Output): Promise<void> {
+async function take(file: string, options: StepOptions, output: Output): Promise<void> {
+  const answer = textOf(file);
+  const { rootWords } = await import('./root-elsewhere.ts');
+  await step('answer', { answer, ...given(options) }, options, output, () => rootWords(answer));
+}
+
+async function step(
+  path: string,
+  body: object,
+  options: FleetOptions,
+  output: Output,
+  more: () => string[] = () => [],
+): Promise<void> {
   await withFleet(options, async (client) => {
     const before = (await client.get('/v1/rollovers', RolloversView)).items[0];
     const after = await client.post(`/v1/rollovers/${path}`, body, RolloverView);
-    const lost = 'force' in body && before ? lostBy(before) : [];
-    output.result({ ...after, ...(lost.length > 0 && { lost }) }, [...linesOf(after), ...lost.map(plain)].join('\n'));
+    const lost = ('force' in body || 'without' in body) && before ? lostBy(before) : [];
+    output.result(
+      { ...after, ...(lost.length > 0 && { lost }) },
+      [...linesOf(after), ...lost.map(plain), ...more()].join('\n'),
+    );
   });
 }
 
@@ -106,20 +140,38 @@ async function status(options: FleetOptions, output: Output): Promise<void> {
     const lines = view.items.flatMap((one) => [...linesOf(one), '']);
     output.page(view, [
       `the bundle is at version ${view.bundle}`,
+      ...view.issuers.map(({ name, role, state, live }) =>
+        plain(`${name}, for ${role}: ${state}, ${live} certificates that live`),
+      ),
       '',
       ...(lines.length > 0 ? lines : ['there was no rollover']),
     ]);
   });
 }
 
-function linesOf({ number, what, phase, leaves, comes, bundle, changedAt, ...counts }: RolloverView): string[] {
+function linesOf({
+  number,
+  what,
+  phase,
+  leaves,
+  comes,
+  byItself,
+  bundle,
+  changedAt,
+  ...counts
+}: RolloverView): string[] {
   const { lacking, below, tokens } = counts;
+  const waits = byItself && (phase === 'prepared' || phase === 'trusted');
   return [
     `rollover ${number} of ${what === 'root' ? 'the root' : `the issuer for ${what}`}: ${phase} since ${changedAt}`,
-    `  goes   ${leaves.join(', ')}`,
+    `  goes   ${leaves.join(', ') || 'nothing'}`,
     `  comes  ${comes.join(', ')}`,
+    ...(waits ? ['  by itself: it signs once those before it are full'] : []),
     ...linesOfThose(`without version ${bundle} of the bundle`, lacking),
-    ...linesOfThose('with a certificate of what goes', below),
+    ...linesOfThose(
+      phase === 'retired' ? 'lost, until they join again or are revoked' : 'with a certificate of what goes',
+      below,
+    ),
     ...linesOfThose('with an unused token from before it', tokens),
   ].map(plain);
 }

@@ -8,16 +8,19 @@ import { z } from 'zod';
 import { KeysConfig, readTextFile } from '../config/config.ts';
 import {
   answerRequest,
+  keyOfRoot,
   makeRoot,
   parseRootRequest,
   type Root,
   type RootRequest,
+  rootListDays,
   type ShownKey,
 } from '../issuance/issuance.ts';
 import { type Keeping, type Keys, openKeys } from '../keys/keys.ts';
 import { fromPem, readCertificate, toPem } from '../pki/pki.ts';
 import { createFile, realSystem } from '../telemetry/telemetry.ts';
 import { writeNew } from './root-elsewhere.ts';
+import { type MadeList, nextList } from './root-list.ts';
 import { makeWhole, requireEmpty } from './whole-directory.ts';
 
 const RootFile = z.strictObject({
@@ -63,11 +66,27 @@ export async function answerAt(
     throw new PortcullisError('file_unusable', `"${file}" is of ${request.fleet}, and this is the root of ${fleet}`);
   }
   await using keys = keysIn(directory, keeping);
-  const root = await openRoot(directory, keys);
+  const root = await openRoot(directory, { fleet, keys });
   const { answer, keys: signed } = await answerRequest(root, request, realSystem);
-  await writeNew(out, answer);
+  const list = await nextList(directory, root, { revoke: [], days: rootListDays.usual, system: realSystem });
+  await writeNew(out, { ...answer, list: list.pem });
   const sha256 = createHash('sha256').update(root.signer.publicKey).digest('hex');
   return { root: { name: root.name, sha256 }, keys: signed };
+}
+
+/** A later list, in PEM. @throws {PortcullisError} `fleet_missing`, `file_unusable`, `key_unusable` */
+export async function listAt(
+  directory: string,
+  out: string,
+  wanted: { revoke: readonly string[]; days: number },
+): Promise<MadeList> {
+  if (existsSync(out)) throw new PortcullisError('file_unusable', `"${out}" is there already`);
+  const { fleet, keys: keeping } = readRootFile(directory);
+  await using keys = keysIn(directory, keeping);
+  const root = await openRoot(directory, { fleet, keys });
+  const list = await nextList(directory, root, { ...wanted, system: realSystem });
+  await createFile(out, list.pem);
+  return list;
 }
 
 function readRootFile(directory: string): z.infer<typeof RootFile> {
@@ -78,7 +97,7 @@ function readRootFile(directory: string): z.infer<typeof RootFile> {
   return RootFile.parse(JSON.parse(readTextFile(file, false)));
 }
 
-async function openRoot(directory: string, keys: Keys): Promise<Root> {
+async function openRoot(directory: string, { fleet, keys }: { fleet: FleetName; keys: Keys }): Promise<Root> {
   const [certificate] = fromPem('CERTIFICATE', readTextFile(join(directory, 'root.pem'), false));
   if (!certificate) throw new PortcullisError('file_unusable', `"${directory}/root.pem" holds no certificate`);
   const { subject: name, publicKey, notBefore, notAfter } = readCertificate(certificate);
@@ -86,7 +105,7 @@ async function openRoot(directory: string, keys: Keys): Promise<Root> {
   if (!signer.publicKey.equals(publicKey)) {
     throw new PortcullisError('key_unusable', `the key of "${directory}" is not the one of its root.pem`);
   }
-  return { name, certificate, signer, notBefore, notAfter };
+  return { key: keyOfRoot(fleet, name), name, certificate, signer, notBefore, notAfter };
 }
 
 function keysIn(directory: string, keys: Keeping | undefined): Keys & AsyncDisposable {

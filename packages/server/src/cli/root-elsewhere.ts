@@ -2,14 +2,23 @@
  * A fleet whose root is on another machine is made in two steps, with two files that are carried between. What waits between them, the issuers' keys
  * with it, lies in `DIR.waiting`.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, rmSync } from 'node:fs';
 import { copyFile, readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { FleetName, Host, KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import { makeDirectory } from '@portcullis/device';
 import { z } from 'zod';
 import { KeysConfig, readTextFile } from '../config/config.ts';
-import { askRoot, parseRootAnswer, type ShownKey, storeFleet, takeAnswer } from '../issuance/issuance.ts';
+import {
+  askRoot,
+  keysAsked,
+  parseRootAnswer,
+  parseRootRequest,
+  rootIn,
+  type ShownKey,
+  storeFleet,
+  takeAnswer,
+} from '../issuance/issuance.ts';
 import { createFile, realSystem } from '../telemetry/telemetry.ts';
 import { keysOf, makeFleetDirectory, type WantedFleet, writeConfiguration } from './fleet-directory.ts';
 import { madeWords } from './made-words.ts';
@@ -93,6 +102,35 @@ async function copyKeys(from: string, to: string): Promise<void> {
   for (const name of await readdir(join(from, keyFolder))) {
     await copyFile(join(from, keyFolder, name), join(to, keyFolder, name));
   }
+}
+
+/** Said before a rollover is begun, which waits for what this file asks. @throws {PortcullisError} `file_unusable` */
+export function requireNew(file: string): void {
+  const why = existsSync(file) ? 'is there already' : whyNotIn(dirname(file));
+  if (why) throw new PortcullisError('file_unusable', `"${file}" ${why}`);
+}
+
+function whyNotIn(directory: string): string | undefined {
+  try {
+    accessSync(directory, constants.W_OK);
+    return undefined;
+  } catch (cause) {
+    return `can not be written (${(cause as NodeJS.ErrnoException).code})`;
+  }
+}
+
+/** Of a rollover: what its root is asked for is written, and shown as there. @throws {PortcullisError} `file_unusable` */
+export async function carry(file: string, request: unknown): Promise<string> {
+  const asked = parseRootRequest(JSON.stringify(request));
+  await writeNew(file, asked);
+  return `${keyLines(keysAsked(asked))}
+carry ${file} to the machine of the root, where "portcullis root sign" shows the same hashes, and "portcullis rollover take ANSWER"`;
+}
+
+/** Of a rollover: whoever carried the answer compares it. */
+export function rootWords(answer: string): string[] {
+  const words = 'the root has this key, which "portcullis root sign" showed too; else "portcullis rollover abandon"';
+  return [words, keyLines([rootIn(parseRootAnswer(answer))])];
 }
 
 /** What is carried is no secret, and nothing is overwritten by it. @throws {PortcullisError} `file_unusable` */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { KeyAlgorithm } from '@portcullis/contract';
+import { counted, KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { FleetOptions } from './fleet-client.ts';
@@ -22,13 +22,28 @@ export function rootCommands(program: Command, output: Output): void {
     .argument('<request>')
     .argument('<answer>')
     .description(
-      'sign the issuers that a request asks for, and write the answer to be carried back; compare the hashes that it shows with those that init showed',
+      'sign the issuers that a request asks for, and write the answer to be carried back; compare the hashes that it shows with those that "init" or "rollover start" showed',
     )
     .action((dir: string, request: string, answer: string) => sign(dir, request, answer, output));
+  root
+    .command('list')
+    .argument('<dir>')
+    .argument('<list>')
+    .option('--revoke <certificate...>', 'an issuer that is on it from now on: its certificate, in PEM')
+    .option('--days <number>', 'how long it holds', '365')
+    .description(
+      'write the next list of what the root revoked, to be carried back: "portcullis revocation add" takes it',
+    )
+    .action((dir: string, file: string, options: ListOptions) => list(dir, file, options, output));
 }
 
 interface RootOptions extends KeepingOptions {
   keys: string;
+}
+
+interface ListOptions {
+  revoke?: string[];
+  days: string;
 }
 
 async function create(directory: string, request: string, options: RootOptions, output: Output): Promise<void> {
@@ -54,10 +69,33 @@ async function sign(directory: string, file: string, out: string, output: Output
   const { answerAt } = await import('./root-directory.ts');
   const { root, keys } = await answerAt(directory, file, out);
   const { keyLines } = await import('./root-elsewhere.ts');
-  const words = `signed in ${out}, if these are the keys that init showed:
+  const words = `signed in ${out}, if these are the keys that "init" or "rollover start" showed:
 ${keyLines(keys)}
 
-The root's own key, which init shows with the answer:
+The root's own key, which "init" or "rollover take" shows with the answer:
 ${keyLines([root])}`;
   output.result({ answer: out, root, keys }, words);
+}
+
+async function list(
+  directory: string,
+  file: string,
+  { revoke = [], days }: ListOptions,
+  output: Output,
+): Promise<void> {
+  const [{ listAt }, { rootListDays }] = await Promise.all([
+    import('./root-directory.ts'),
+    import('../issuance/issuance.ts'),
+  ]);
+  const wanted = /^[1-9]\d{0,4}$/.test(days) ? Number(days) : 0;
+  if (wanted < 1 || wanted > rootListDays.max) {
+    throw new PortcullisError('usage', `"${days}" is no number of days; it must be from 1 to ${rootListDays.max}`);
+  }
+  const { number, entries, nextUpdate } = await listAt(directory, file, { revoke, days: wanted });
+  const result = { list: file, number, entries, nextUpdate: timestamp(nextUpdate) };
+  const words = `list ${number} in ${file}, ${counted(entries, 'entry', 'entries')}, until ${result.nextUpdate}
+
+Carry it to the authority, and there:
+  portcullis revocation add ${file}`;
+  output.result(result, words);
 }

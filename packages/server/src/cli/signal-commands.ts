@@ -4,6 +4,7 @@ import { addWaitOptions } from './change-options.ts';
 import { type ChangeOptions, type FleetOptions, queryOf, sendChange, withFleet } from './fleet-client.ts';
 import { requireSubject } from './known-names.ts';
 import type { Listing, Output } from './output.ts';
+import { textOf } from './utf8-text.ts';
 
 export function signalCommands(program: Command, output: Output): void {
   const signal = program.command('signal').description('what monitors say, and what is held by it');
@@ -87,9 +88,9 @@ async function test(
   { header, ...options }: FleetOptions & { header?: Record<string, string> },
   output: Output,
 ): Promise<void> {
-  const { text } = await import('node:stream/consumers');
+  const { buffer } = await import('node:stream/consumers');
   const { readFileSync } = await import('node:fs');
-  const body = file === '-' ? await text(process.stdin) : read(() => readFileSync(file, 'utf8'), file);
+  const body = textOf(file === '-' ? await buffer(process.stdin) : read(() => readFileSync(file), file));
   await withFleet(options, async (client) => {
     const asked = { body, ...(header && { headers: header }) };
     const told = await client.post(`/v1/signals/${encodeURIComponent(source)}/trial`, asked, SignalTrial);
@@ -98,7 +99,7 @@ async function test(
   });
 }
 
-function read(from: () => string, file: string): string {
+function read(from: () => Buffer, file: string): Buffer {
   try {
     return from();
   } catch (cause) {

@@ -1,7 +1,14 @@
-import { PortcullisError } from '@portcullis/contract';
+import { gateWorkersMax, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import type { Outside } from '../assemble.ts';
-import { type DeskConfig, GatePolicyFiles, loadDeskConfig, loadFleetConfig } from '../config/config.ts';
+import {
+  type DeskConfig,
+  GatePolicyFiles,
+  hasSinkForWorkers,
+  loadDeskConfig,
+  loadFleetConfig,
+  sinkForWorkersWords,
+} from '../config/config.ts';
 import { ParentChannel } from './channel.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import { type LogOptions, logDestination, logOption } from './log-destination.ts';
@@ -17,6 +24,7 @@ export function startCommand(program: Command, output: Output): void {
     .argument('<role>', 'authority, gate or desk')
     .argument('[dir]')
     .option('--standby', 'an authority: wait while another leads the same database, and take over when it is gone')
+    .option('--workers <number>', 'a gate: as so many processes, instead of "workers" in gate.yaml')
     .option(...logOption)
     .description('run one of them until it is told to stop')
     .action(async (role: string, dir: string | undefined, options: FleetOptions & StartOptions) => {
@@ -28,9 +36,16 @@ export function startCommand(program: Command, output: Output): void {
           'usage',
           `--standby is for the authority; a ${role} shares its work with others as it is`,
         );
+      if (options.workers !== undefined) requireWorkers(role, options.workers);
       requireNodeOptions(process.argv.slice(2));
       await start({ role, directory: directoryOf(options, dir), ...options }, output);
     });
+}
+
+function requireWorkers(role: Role, text: string): void {
+  if (role !== 'gate') throw new PortcullisError('usage', `--workers is for a gate; the ${role} is one process`);
+  if (/^[1-9]\d?$/.test(text) && Number(text) <= gateWorkersMax) return;
+  throw new PortcullisError('usage', `--workers is "${text}"; it must be a number from 1 to ${gateWorkersMax}`);
 }
 
 export interface Ready {
@@ -42,6 +57,7 @@ export const listeningWords = ({ role, listening }: Ready) => `${role} listening
 
 interface StartOptions extends LogOptions {
   standby?: boolean;
+  workers?: string;
 }
 
 interface Start extends StartOptions {
@@ -68,10 +84,8 @@ async function serve(asked: Start, output: Output, parent: ParentChannel): Promi
   const logTo = logDestination(asked, { side: process.stderr, json: output.json });
   const stop = new AbortController();
   const stopped = untilStopped().then(() => stop.abort());
-  const opened = await openers[role](directory, stop.signal, {
-    logTo,
-    standby: asked.standby ? stop.signal : undefined,
-  }).catch((error: unknown) => {
+  const outside = { logTo, standby: asked.standby ? stop.signal : undefined };
+  const opened = await openers[role](directory, stop.signal, outside, { asked, output }).catch((error: unknown) => {
     if (stop.signal.aborted) return undefined;
     throw error;
   });
@@ -94,7 +108,13 @@ interface Opened {
   close(): PromiseLike<void>;
 }
 
-type Opener = (directory: string, signal: AbortSignal, outside: Outside) => Promise<Opened>;
+/** What the command was told. */
+interface Told {
+  asked: Start;
+  output: Output;
+}
+
+type Opener = (directory: string, signal: AbortSignal, outside: Outside, told: Told) => Promise<Opened>;
 const openers: Record<Role, Opener> = { authority: openAuthority, gate: openGate, desk: openDesk };
 
 async function openAuthority(directory: string, _signal: AbortSignal, outside: Outside): Promise<Opened> {
@@ -109,10 +129,16 @@ async function openAuthority(directory: string, _signal: AbortSignal, outside: O
   };
 }
 
-async function openGate(directory: string, signal: AbortSignal, outside: Outside): Promise<Opened> {
-  const { assembleGate } = await import('../assemble.ts');
+async function openGate(directory: string, signal: AbortSignal, outside: Outside, told: Told): Promise<Opened> {
+  const { openWorkers, requireNoFurtherWorkers, workerHere } = await import('./gate-workers.ts');
   const files = new GatePolicyFiles(directory);
-  const gate = await assembleGate(directory, files, signal, outside);
+  const worker = workerHere();
+  const count = worker?.count ?? Number(told.asked.workers ?? files.config.workers);
+  if (!hasSinkForWorkers(files.config, count)) throw new PortcullisError('config_invalid', sinkForWorkersWords);
+  if (!worker) requireNoFurtherWorkers(directory, count);
+  if (!worker && count > 1) return openWorkers(count, wordsFor(directory, told), told.output, signal);
+  const { assembleGate } = await import('../assemble.ts');
+  const gate = await assembleGate(directory, files, signal, { ...outside, worker });
   const { broken, port, mqttPort, coapPort } = gate;
   const { host } = files.config.listen;
   const at = (scheme: string, port: number | undefined) => (port === undefined ? [] : [`${scheme}://${host}:${port}`]);
@@ -122,6 +148,13 @@ async function openGate(directory: string, signal: AbortSignal, outside: Outside
     close: () => gate[Symbol.asyncDispose](),
   };
 }
+
+/** What a worker's command is told of it. */
+const wordsFor = (directory: string, { asked: { logFile }, output: { json } }: Told) => [
+  directory,
+  ...(logFile === undefined ? [] : ['--log-file', logFile]),
+  ...(json ? ['--json'] : []),
+];
 
 async function openDesk(directory: string, signal: AbortSignal, outside: Outside): Promise<Opened> {
   const { assembleDesk } = await import('../assemble.ts');

@@ -2,8 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type AuthorityStatus, counted, type DeskView, PortcullisError, plain } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { durationOf } from './duration.ts';
-import { type FleetOptions, withFleet } from './fleet-client.ts';
+import { directoryOf, type FleetOptions, operatorFileIn, withFleet } from './fleet-client.ts';
 import { type FleetStatus, type GateFound, gibibytes, readStatus } from './fleet-status.ts';
+import { keepAddresses } from './keep-addresses.ts';
 import type { Output } from './output.ts';
 import { type Column, styled, Table } from './table.ts';
 
@@ -32,6 +33,7 @@ async function status({ watch = false, every, ending, ...options }: StatusOption
     do {
       const found = await readStatus(client, endingSeconds);
       output.status = found.ok ? 0 : 1;
+      if (found.authority) await keepAddresses(operatorFileIn(directoryOf(options)), found.authority.addresses);
       output.page(found, [...(watch ? [fresh(output)] : []), ...linesOf(found, output)]);
       if (watch) await pause(everyMs, undefined, { signal: stop.signal }).catch(() => undefined);
     } while (watch && !stop.signal.aborted);
@@ -41,11 +43,14 @@ async function status({ watch = false, every, ending, ...options }: StatusOption
 /** On a terminal in place of what was there (ECMA-48 §8.3.57 and §8.3.39), else below it. */
 const fresh = ({ screen }: Output) => (screen.colours ? '\u001b[H\u001b[J' : '');
 
-function linesOf({ ok, wrong, notes, authority, gates, desks }: FleetStatus, { screen }: Output): string[] {
+function linesOf({ ok, wrong, notes, authority, standbys, gates, desks }: FleetStatus, { screen }: Output): string[] {
   const table = new Table(gateColumns, screen);
   const rows = [...gates.flatMap((gate) => table.add(gate)), ...table.end()];
   return [
     ...(authority ? authorityLines(authority) : []),
+    ...standbys.map(({ authority: at, against }) =>
+      plain(`${at} stands by${against === null ? '' : ', and will not lead'}`),
+    ),
     ...(rows.length > 0 ? ['', ...rows, ''] : []),
     ...desks.flatMap(deskLines),
     ...notes.map((note) => plain(`note: ${note}`)),
@@ -112,9 +117,16 @@ const gateColumns: Column<GateFound>[] = [
   { title: 'CONNECTED', priority: 2, align: 'right', value: ({ connections }) => connections },
   { title: 'ADMITTED/s', priority: 2, align: 'right', value: ({ admittedPerSecond }) => admittedPerSecond },
   { title: 'REFUSED/s', priority: 2, align: 'right', value: ({ refusedPerSecond }) => refusedPerSecond },
+  { title: 'POST-QUANTUM', priority: 3, align: 'right', value: ({ own }) => hybridShare(own?.handshakes) },
   { title: 'DISK FREE', priority: 3, align: 'right', value: ({ own }) => own && gibibytes(own.disk.freeBytes) },
   { title: 'OVERRUNS', priority: 4, align: 'right', value: ({ overruns }) => overruns },
   { title: 'UNPROVEN', priority: 4, align: 'right', value: ({ unproven }) => unproven },
   { title: 'CERTIFICATE ENDS', priority: 5, value: ({ own }) => own?.certificateEnds },
   { title: 'SINCE', priority: 5, value: ({ own }) => own?.startedAt },
 ];
+
+/** Of the handshakes since the gate started, how many agreed on their keys with ML-KEM. Rounded down: all of them is all of them. */
+export function hybridShare(handshakes: Record<string, number> = {}): string | undefined {
+  const all = Object.values(handshakes).reduce((sum, count) => sum + count, 0);
+  return all === 0 ? undefined : `${Math.floor((100 * (handshakes['post-quantum'] ?? 0)) / all)} %`;
+}

@@ -1,7 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { type FailureCode, PortcullisError } from '@portcullis/contract';
 import { type FromChild, question } from './channel.ts';
-import type { Role } from './processes.ts';
 import { Pulse } from './pulse.ts';
 import type { Ready } from './start.ts';
 
@@ -15,7 +14,8 @@ const missedMax = { listening: 6, starting: 60 } as const;
 export type Child = Pick<ChildProcess, 'pid' | 'exitCode' | 'signalCode' | 'kill' | 'on' | 'once' | 'send'>;
 
 interface Parts {
-  role: Role;
+  /** What it is called. */
+  role: string;
   launch(): Child;
   listens(ready: Ready): void;
   /** Each end, and what follows. */

@@ -34,18 +34,20 @@ function printed(json = true) {
 /** An authority that selects whom these say, one after the other, and answers changes in turn. */
 function authority(selections: string[][], answers: (object | Error)[]) {
   const asked: unknown[] = [];
+  const answered = async (_path: string, { subjects, ifRevision, dryRun }: Record<string, unknown>) => {
+    asked.push([subjects, ifRevision, ...(dryRun ? ['dry'] : [])]);
+    const answer = answers.shift();
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
   const client = {
     async *lines() {
       const subjects = selections.shift() ?? [];
       yield { type: 'subjects', subjects };
       yield { type: 'selected', revision: 8 + asked.length, looked: 9, undecided: 0, example: null };
     },
-    async post(_path: string, { subjects, ifRevision, dryRun }: Record<string, unknown>) {
-      asked.push([subjects, ifRevision, ...(dryRun ? ['dry'] : [])]);
-      const answer = answers.shift();
-      if (answer instanceof Error) throw answer;
-      return answer;
-    },
+    change: answered,
+    post: answered,
     get: async () => ({ items: [gate('gate-1', 'held'), gate('gate-2', 'none')] }),
     async getFromGate(url: string) {
       if (url.includes('gate-2')) throw new PortcullisError('server_unreachable', 'nobody listens');

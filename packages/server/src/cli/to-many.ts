@@ -167,7 +167,7 @@ async function commitOnce(
   for (let from = 0; from < selected.subjects.length; from += perRequest) {
     const subjects = selected.subjects.slice(from, from + perRequest);
     const asked = { ...body, subjects, ...(selected.revision !== undefined && { ifRevision: selected.revision }) };
-    answers.push(await client.post(`${path}${query}`, asked, ChangeAnswer, answerMs));
+    answers.push(await client.change(`${path}${query}`, asked, ChangeAnswer, answerMs));
   }
   const last = answers.at(-1) as ChangeAnswer;
   const changed = answers.reduce((sum, answer) => sum + (answer.changed ?? 0), 0);

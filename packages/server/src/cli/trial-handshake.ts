@@ -6,6 +6,7 @@ import { PortcullisError } from '@portcullis/contract';
 import { makeKey, makeRequest } from '@portcullis/device';
 import type { Records } from '../assemble.ts';
 import type { FleetConfig } from '../config/config.ts';
+import { readAuthority } from '../pki/pki.ts';
 
 /** Certificates that are never put on record: no gate admits them. */
 async function shown(issuance: Records['issuance'], subject: string, hosts: string[] | undefined) {
@@ -34,7 +35,9 @@ export async function requireTaken({ issuance }: Records, { hosts }: FleetConfig
     await Promise.all([once(client, 'secureConnect'), serverTakes(server, client)]);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    const words = `certificates below this authority are refused by TLS (${why}); look at its constraints on names`;
+    const isConstrained = issuance.issuers().some((one) => readAuthority(one.certificate).constrainsNames);
+    const advice = isConstrained ? '; look at its constraints on names' : '';
+    const words = `certificates below this authority are refused by TLS (${why})${advice}`;
     throw new PortcullisError('file_unusable', words, { cause });
   } finally {
     client.destroy();

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { PortcullisError, plainJson, readExactJson } from '@portcullis/contract';
 import type { z } from 'zod';
 import { durationOf } from './duration.ts';
+import { namedFile } from './named-file.ts';
 import type { CreateOptions } from './token.ts';
+import { textOf } from './utf8-text.ts';
 import { sentenceOf } from './wrong-words.ts';
 
 /** What a new subject has unless it is told otherwise; attributes that are given come beside it. */
@@ -25,7 +27,7 @@ export function commonOf(options: CreateOptions, given: Record<string, unknown>)
   };
 }
 
-/** One, or those of a file: a subject id or a JSON object a line. @throws {PortcullisError} `usage` */
+/** One, or those of a file, each once: a subject id or a JSON object a line. @throws {PortcullisError} `usage`, `request_malformed` */
 export function wantedOf<Shape extends z.ZodType>(
   shape: Shape,
   {
@@ -54,15 +56,24 @@ function fileOf<Shape extends z.ZodType>(
   file: string,
   common: Record<string, unknown>,
 ): z.infer<Shape>[] {
-  const lines = readFileSync(file === '-' ? 0 : file, 'utf8').split('\n');
+  const lines = textOf(file === '-' ? readFileSync(0) : namedFile(file)).split('\n');
+  const named = new Map<unknown, number>();
   return lines.flatMap((text, index) => {
     const line = text.trim();
     if (line === '') return [];
     const { label, ...own } = line.startsWith('{') ? parseLine(line, index + 1) : { subject: line };
+    requireFirst(named, own.subject, index + 1);
     const labelled = label === undefined ? {} : { label };
     const attributes = { ...(common.attributes as object), ...labelled, ...(own.attributes as object | undefined) };
     return [check(shape, { ...common, ...own, attributes }, `line ${index + 1}`)];
   });
+}
+
+function requireFirst(named: Map<unknown, number>, subject: unknown, line: number): void {
+  const before = named.get(subject);
+  if (before !== undefined)
+    throw new PortcullisError('usage', `line ${line}: ${plainJson(subject)} is in line ${before} already`);
+  named.set(subject, line);
 }
 
 function parseLine(text: string, line: number): Record<string, unknown> {

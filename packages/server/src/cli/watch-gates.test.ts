@@ -97,6 +97,15 @@ test('a gate that stops is told once, tried again with longer pauses, and told w
   await done;
 });
 
+test('P13: what a gate could not tell in time is said, in words and for programs', () => {
+  const one = { dropped: 312, of: { gate: 'gate-1', url: 'https://gate-1.example' } as Gate };
+  assert.equal(
+    newsWords(one, false),
+    'gate-1 at https://gate-1.example: 312 verdicts are not shown: they came faster than they were read',
+  );
+  assert.equal(JSON.parse(newsWords(one, true)).dropped, 312);
+});
+
 test('once it answered, the pauses begin anew, and being back is told', async () => {
   const { stop, news, done, sessionOf, retry } = scene();
   for (const number of [1, 2, 3]) {

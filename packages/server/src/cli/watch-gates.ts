@@ -34,6 +34,7 @@ export type News =
   | { away: Gate; code: string; message: string }
   | { back: Gate }
   | { gone: Gate }
+  | { dropped: number; of: Gate }
   | { none: true }
   | { authority: 'away'; code: string; message: string }
   | { authority: 'back' };
@@ -44,6 +45,8 @@ export function newsWords(news: News, json: boolean): string {
   if ('none' in news) return 'no gate of the fleet has ever started; waiting for one';
   if ('back' in news) return `${nameOf(news.back)} is back`;
   if ('gone' in news) return `${nameOf(news.gone)} does not belong to the fleet any more`;
+  if ('dropped' in news)
+    return `${nameOf(news.of)}: ${news.dropped} verdicts are not shown: they came faster than they were read`;
   if (!('code' in news)) return 'the authority answers again';
   const what = 'away' in news ? `${nameOf(news.away)} is away` : 'the authority does not answer';
   return `${what}: ${news.message} (${news.code}); trying again, the others go on`;

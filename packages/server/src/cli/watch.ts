@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
-import { PortcullisError, VerdictView } from '@portcullis/contract';
+import { PortcullisError, VerdictsDropped, VerdictView } from '@portcullis/contract';
 import { problemOf } from '@portcullis/device/client';
 import type { Command } from 'commander';
 import type { Gate } from './ask-gates.ts';
@@ -8,7 +8,7 @@ import { watchListing } from './explain.ts';
 import { type FleetClient, type FleetOptions, withFleet } from './fleet-client.ts';
 import { requireSubject } from './known-names.ts';
 import type { Output } from './output.ts';
-import { newsWords, realPauses, untilInterrupted, watchGates } from './watch-gates.ts';
+import { type News, newsWords, realPauses, untilInterrupted, watchGates } from './watch-gates.ts';
 
 export function watchCommand(program: Command, output: Output): void {
   program
@@ -18,12 +18,16 @@ export function watchCommand(program: Command, output: Output): void {
     .action(async (options: FleetOptions & { subject?: string }) => {
       const query = options.subject === undefined ? '' : `&subject=${encodeURIComponent(options.subject)}`;
       const textOf = output.live(watchListing);
+      const tell = (news: News) => output.notice(newsWords(news, output.json));
       await withFleet(options, async (client) => {
         if (options.subject !== undefined) await requireSubject(client, options.subject);
         const watched = {
           session: (gate: Gate, live: () => void, signal: AbortSignal) =>
-            watch(client, `${gate.url}/v1/verdicts?follow=1${query}`, live, signal, (one) => output.text(textOf(one))),
-          tell: (news: Parameters<typeof newsWords>[0]) => output.notice(newsWords(news, output.json)),
+            watch(client, `${gate.url}/v1/verdicts?follow=1${query}`, live, signal, async (one) => {
+              if ('dropped' in one) tell({ dropped: one.dropped, of: gate });
+              else await output.text(textOf(one));
+            }),
+          tell,
         };
         await watchGates(client, watched, realPauses, untilInterrupted());
       });
@@ -36,7 +40,7 @@ async function watch(
   url: string,
   live: () => void,
   signal: AbortSignal,
-  tell: (one: VerdictView) => Promise<void>,
+  tell: (one: VerdictView | VerdictsDropped) => Promise<void>,
 ): Promise<void> {
   const answer = await client.streamFromGate(url, '', signal);
   if (answer.statusCode !== 200) {
@@ -49,7 +53,7 @@ async function watch(
     cause = error;
   });
   try {
-    for await (const line of createInterface({ input: answer })) await tell(verdictIn(line, url));
+    for await (const line of createInterface({ input: answer })) await tell(lineIn(line, url));
   } catch (error) {
     if (error !== cause) throw error;
   }
@@ -58,9 +62,11 @@ async function watch(
   throw new PortcullisError('server_unreachable', words, { cause });
 }
 
-function verdictIn(line: string, url: string): VerdictView {
+function lineIn(line: string, url: string): VerdictView | VerdictsDropped {
   try {
-    return VerdictView.parse(JSON.parse(line));
+    const found: unknown = JSON.parse(line);
+    const dropped = VerdictsDropped.safeParse(found);
+    return dropped.success ? dropped.data : VerdictView.parse(found);
   } catch (cause) {
     throw new PortcullisError('answer_malformed', `the answer of ${url} does not fit its schema`, { cause });
   }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { setTimeout as after } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
 import { diskFailure, makeDirectory, removeDirectories } from '@portcullis/device';
 import { putInPlace } from '../telemetry/telemetry.ts';
@@ -15,6 +16,9 @@ export function requireEmpty(directory: string): void {
   throw new PortcullisError('fleet_exists', `"${directory}" is not empty; choose another directory`);
 }
 
+/** So long what is under way on the disk may take to end. */
+const lastWorkMs = 2_000;
+
 /**
  * Made beside and put in its place as a whole: nothing half-made stands where a fleet should be, and what fails, or is interrupted,
  * leaves nothing behind. (What a kill leaves is named for what it is: `DIR.new-PID`.)
@@ -23,17 +27,27 @@ export async function makeWhole(directory: string, make: (beside: string) => Pro
   const place = resolve(directory);
   const beside = `${place}.new-${process.pid}`;
   const above = makeDirectory(dirname(place));
+  const removeBeside = () => existsSync(beside) && rmSync(beside, { recursive: true });
   const remove = () => {
-    if (existsSync(beside)) rmSync(beside, { recursive: true });
+    removeBeside();
     removeDirectories(above);
   };
+  let isInterrupted = false;
+  const made = Promise.withResolvers<void>();
   const interrupted = () => {
-    remove();
-    process.exit(1);
+    isInterrupted = true;
+    // A file that is being made now would be there after all was removed.
+    void Promise.race([made.promise, after(lastWorkMs)]).finally(() => {
+      remove();
+      process.exit(1);
+    });
   };
   for (const signal of stopSignals) process.once(signal, interrupted);
   try {
-    await make(beside);
+    // Of one that was killed and had the same number, as the first process of a container has each time.
+    removeBeside();
+    await make(beside).finally(made.resolve);
+    if (isInterrupted) await new Promise(() => undefined);
     if (existsSync(place)) rmdirSync(place);
     await putInPlace(beside, place);
   } catch (error) {

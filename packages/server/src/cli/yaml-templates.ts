@@ -39,12 +39,12 @@ export function gateYaml(made: {
   gatePort: number;
   mqttPort: number | undefined;
   coapPort: number | undefined;
-  authority?: string;
+  authority?: string | string[];
 }): string {
   const { host, listenHost, authorityPort, gatePort, mqttPort, coapPort } = made;
   const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
   return `# What this gate expects, and of whom. It stays at the gate. Keys: docs/reference/configuration.md
-authority: ${authority}
+authority: ${oneOrList(authority)}
 url: https://${urlHost(host)}:${gatePort}
 listen:
   host: ${JSON.stringify(listenHost)}
@@ -63,18 +63,22 @@ export function deskYaml(made: {
   publicPort: number | undefined;
   estPort: number | undefined;
   revocationPort: number | undefined;
-  authority?: string;
+  authority?: string | string[];
 }): string {
   const { host, listenHost, authorityPort, deskPort, publicPort, estPort, revocationPort } = made;
   const authority = made.authority ?? `https://${urlHost(host)}:${authorityPort}`;
   return `# What strangers reach. Keys: docs/reference/configuration.md
-authority: ${authority}
+authority: ${oneOrList(authority)}
 url: https://${urlHost(host)}:${deskPort}
 listen:
   host: ${JSON.stringify(listenHost)}
   port: ${deskPort}${optional('publicPort', publicPort)}${optional('estPort', estPort)}${optional('revocationPort', revocationPort)}
 `;
 }
+
+/** As YAML: JSON is. */
+const oneOrList = (authority: string | string[]) =>
+  typeof authority === 'string' ? authority : JSON.stringify(authority);
 
 const optional = (key: string, port: number | undefined) => (port === undefined ? '' : `\n  ${key}: ${port}`);
 

@@ -1,12 +1,20 @@
 import { join, resolve } from 'node:path';
 import { Host } from '@portcullis/contract';
 import { z } from 'zod';
-import { HttpsUrl, LogLevel, Port } from './fleet-config.ts';
+import { MetricsConfig } from './figures-address.ts';
+import { HttpsUrl, HttpsUrls, LogLevel, Port } from './fleet-config.ts';
 import { PublicConfig } from './public-config.ts';
 import { readYaml } from './read-yaml.ts';
 
 const milliseconds = (least: number, most: number, usual: number) => z.int().min(least).max(most).default(usual);
 const count = (most: number, usual: number) => z.int().min(1).max(most).default(usual);
+/** Four of the longest handshakes at least. */
+const bytesAMinute = (usual: number) =>
+  z
+    .int()
+    .min(65_536)
+    .max(2 ** 40)
+    .default(usual);
 
 const Limits = z.strictObject({
   /** How long a handshake may take. */
@@ -15,6 +23,10 @@ const Limits = z.strictObject({
   connectionsMax: count(100_000, 2_000),
   /** How many of them may not have ended their handshake. */
   pendingHandshakesMax: count(100_000, 256),
+  /** How many bytes a minute may go to one address (of IPv6 one half) in handshakes that it does not finish; one that it finishes gives back as much. For more, its connections are closed before anything is said. */
+  unfinishedBytesPerAddressMax: bytesAMinute(16 * 1_048_576),
+  /** How many to all of them, at each listener. For more, only addresses come in of which somebody has finished one. */
+  unfinishedBytesMax: bytesAMinute(256 * 1_048_576),
   /** How long a connection may idle between requests. */
   idleMs: milliseconds(1_000, 3_600_000, 15_000),
   /** How long a request may take to arrive. */
@@ -33,8 +45,8 @@ const Limits = z.strictObject({
 
 /** `desk.yaml`: the process that strangers reach. */
 export const DeskFile = z.strictObject({
-  /** Where the authority's API is. */
-  authority: HttpsUrl,
+  /** Where the authority's API is; of several authorities, of which one leads, a list. */
+  authority: HttpsUrls,
   /** Where devices reach this desk. */
   url: HttpsUrl,
   listen: z.strictObject({
@@ -50,6 +62,7 @@ export const DeskFile = z.strictObject({
     estPort: Port.optional(),
   }),
   public: PublicConfig.optional(),
+  metrics: MetricsConfig.optional(),
   limits: Limits.default(Limits.parse({})),
   /** How much the desk says on standard error. */
   log: LogLevel.default('info'),

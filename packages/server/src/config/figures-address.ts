@@ -34,6 +34,6 @@ function portIn(text: string): { host: string; port: number } | undefined {
 }
 
 export const MetricsConfig = z.strictObject({
-  /** Where figures are told without a client certificate, at `/metrics`, and nowhere without this: `127.0.0.1:PORT`, another `127.` address, `[::1]:PORT` or `localhost:PORT`; or `unix:` and the absolute path of a socket, of at most 103 bytes. */
+  /** Where figures are told without a client certificate, at `/metrics`, and `/livez` and `/readyz` are answered; nowhere without this: `127.0.0.1:PORT`, another `127.` address, `[::1]:PORT` or `localhost:PORT`; or `unix:` and the absolute path of a socket, of at most 103 bytes. */
   listen: FiguresAddress,
 });

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { AttributeName, Host, Kind, readingBounds, StreamName } from '@portcullis/contract';
+import { AttributeName, gateWorkersMax, Host, Kind, readingBounds, StreamName } from '@portcullis/contract';
 import { z } from 'zod';
 import { Carry } from './carry-config.ts';
 import { Expectation } from './expectation.ts';
 import { MetricsConfig, SocketPath } from './figures-address.ts';
-import { HttpsUrl, LogLevel, Port } from './fleet-config.ts';
+import { HttpsUrl, HttpsUrls, LogLevel, Port, SinkUrl } from './fleet-config.ts';
 import { readYaml } from './read-yaml.ts';
 
 const fileName = z.string().min(1).max(4_096);
@@ -28,6 +28,13 @@ export type StreamInFile = z.infer<typeof Stream>;
 
 const milliseconds = (least: number, most: number, usual: number) => z.int().min(least).max(most).default(usual);
 const count = (most: number, usual: number, least = 1) => z.int().min(least).max(most).default(usual);
+/** Four of the longest handshakes at least. */
+const bytesAMinute = (usual: number) =>
+  z
+    .int()
+    .min(65_536)
+    .max(2 ** 40)
+    .default(usual);
 
 const Limits = z.strictObject({
   /** How long a handshake may take. */
@@ -38,6 +45,10 @@ const Limits = z.strictObject({
   connectionsMax: count(1_000_000, 20_000),
   /** How many of them with one certificate. One more takes the place of the one that was silent for longest. */
   connectionsPerCertificateMax: count(100_000, 16),
+  /** How many bytes a minute may go to one address (of IPv6 one half) in handshakes that it does not finish; one that it finishes gives back as much. For more, its connections are closed before anything is said. */
+  unfinishedBytesPerAddressMax: bytesAMinute(16 * 1_048_576),
+  /** How many to all of them, at each listener. For more, only addresses come in of which somebody has finished one. */
+  unfinishedBytesMax: bytesAMinute(256 * 1_048_576),
   /** How long a connection may idle between requests. */
   idleMs: milliseconds(1_000, 86_400_000, 75_000),
   /** How long a request may take to arrive, and how long nothing of it may come. */
@@ -50,10 +61,19 @@ const Limits = z.strictObject({
   queueBytesMax: count(2 ** 31, 64 * 1024 * 1024, readingBounds.bodyBytesMax),
 });
 
-/** `gate.yaml`: what one gate expects, and of whom. Of it the authority learns the names of the attributes alone. */
-export const GateFile = z.strictObject({
-  /** Where the authority's API is. */
-  authority: HttpsUrl,
+/** On the gate's disk: only where it is durable enough to acknowledge from. */
+const Spool = z.strictObject({
+  /** How many bytes the spool may have, of each process of the gate; when it is full, devices are told 503. */
+  bytesMax: z
+    .int()
+    .min(16 * 1_048_576)
+    .max(4 * 1_073_741_824)
+    .default(256 * 1_048_576),
+});
+
+const GateKeys = z.strictObject({
+  /** Where the authority's API is; of several authorities, of which one leads, a list. */
+  authority: HttpsUrls,
   /** Where devices reach this gate. */
   url: HttpsUrl,
   listen: z.strictObject({
@@ -70,8 +90,14 @@ export const GateFile = z.strictObject({
     /** Where proxies of this machine ask, and nowhere without this: the absolute path of a socket, of at most 103 bytes. Whoever may write to it may ask. */
     decideSocket: SocketPath.optional(),
   }),
+  /** Where readings go: `postgres://USER@HOST/DATABASE?schema=NAME&passfile=FILE&sslrootcert=FILE`, or `nats://USER@HOST:PORT/STREAM?passfile=FILE&credentials=FILE&cafile=FILE`, a stream of NATS JetStream; several gates may share either. Left out: a file of this gate. */
+  sink: SinkUrl.optional(),
+  /** While the sink is away, readings are acknowledged from the gate's own disk and stored later, as unproven. Left out: nothing is acknowledged then. It needs a `sink`, and a disk that is as durable as an acknowledgement says. */
+  spool: Spool.optional(),
   /** How many days readings and refusals are kept; 0 is for ever. More than a tenth of them at once waits for `gate accept-prune`. */
   retainDays: z.int().min(0).max(36_500).default(30),
+  /** As how many processes the gate runs, at the same ports: more than one need a `sink`, in which a reading is stored once whoever of them took it. CoAP, proxies that ask and figures are at the first. */
+  workers: count(gateWorkersMax, 1),
   /** Channels of readings, each with what it expects. */
   streams: z.record(StreamName, Stream),
   carry: Carry.optional(),
@@ -79,6 +105,21 @@ export const GateFile = z.strictObject({
   metrics: MetricsConfig.optional(),
   /** How much the gate says on standard error. */
   log: LogLevel.default('info'),
+});
+
+/** Whatever process of a gate took it, a reading is stored once: by the key that gates of a shared sink have in common. */
+export const hasSinkForWorkers = ({ sink }: { sink?: string | undefined }, workers: number) =>
+  workers === 1 || sink !== undefined;
+export const sinkForWorkersWords =
+  'more than one process needs a "sink" that gates can share: one in PostgreSQL (postgres://…) or in NATS JetStream (nats://…); a file of the gate has one writer';
+
+/** `gate.yaml`: what one gate expects, and of whom. Of it the authority learns the names of the attributes alone. */
+export const GateFile = GateKeys.refine((gate) => hasSinkForWorkers(gate, gate.workers), {
+  path: ['workers'],
+  message: sinkForWorkersWords,
+}).refine(({ sink, spool }) => spool === undefined || sink !== undefined, {
+  path: ['spool'],
+  message: 'a spool is for a "sink" that can be away: without one, readings go to a file on the same disk',
 });
 export type GateConfig = z.infer<typeof GateFile>;
 

@@ -2,13 +2,24 @@ import { existsSync } from 'node:fs';
 import { inexactNumberWords, isExactNumber, PortcullisError, prototypeName } from '@portcullis/contract';
 import { closest } from 'fastest-levenshtein';
 import { type Document, isNode, isScalar, LineCounter, parseDocument, type Scalar, visit } from 'yaml';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { readRegular, textOf } from './regular-file.ts';
 
 const fileBytesMax = 1024 * 1024;
 
 /** Parses a YAML file by a schema and freezes the result. @throws {PortcullisError} `config_invalid`, `fleet_missing` */
 export function readYaml<Shape extends z.ZodType>(file: string, shape: Shape): z.infer<Shape> {
+  return readSaid(file, shape).parsed;
+}
+
+/** What a YAML file says, by no schema. @throws {PortcullisError} `config_invalid`, `fleet_missing` */
+export const saidIn = (file: string): unknown => readSaid(file, z.unknown()).said;
+
+/** The same as `readYaml`, with what the file says before the schema had a word. */
+export function readSaid<Shape extends z.ZodType>(
+  file: string,
+  shape: Shape,
+): { said: unknown; parsed: z.infer<Shape> } {
   if (!existsSync(file))
     throw new PortcullisError('fleet_missing', `there is no "${file}"; "portcullis init" makes one`);
   const text = textOf(file, readRegular(file, fileBytesMax));
@@ -20,8 +31,9 @@ export function readYaml<Shape extends z.ZodType>(file: string, shape: Shape): z
   if (number) throw invalid(file, lines.linePos(number.range?.[0] ?? 0).line, inexactNumberWords(decimalOf(number)));
   const reserved = prototypeKeyIn(document);
   if (reserved) throw invalid(file, lines.linePos(reserved.range?.[0] ?? 0).line, `key "${prototypeName}" is reserved`);
-  const parsed = shape.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
-  if (parsed.success) return frozen(parsed.data);
+  const said: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  const parsed = shape.safeParse(said);
+  if (parsed.success) return { said, parsed: frozen(parsed.data) };
   const [issue] = parsed.error.issues;
   const at = lineOf(document, lines, pathOf(issue as z.core.$ZodIssue));
   throw invalid(file, at, sentenceOf(issue as z.core.$ZodIssue, shape));

@@ -66,10 +66,11 @@ export function namedInSelection(attributes: Iterable<string>): Bound {
 }
 /** The variable of a mapping. */
 export const namedInMapping: Bound = new Map([['alert', new Set(['alert'])]]);
+const ofRequest: Types = new Set(['request']);
 /** The variables of a policy of requests. */
 export const namedInRequestPolicy: Bound = new Map([
   ['subject', new Set(['subject'])],
-  ['request', new Set(['request'])],
+  ['request', ofRequest],
   ['attributes', new Set(['attributes'])],
 ]);
 /** What is known of these to have such members and no others; of some, what each of them is. */
@@ -158,6 +159,7 @@ function called(whole: Expression, call: Call, bound: Bound): Types {
   const parts = call.target ? [call.target, ...call.args] : call.args;
   const given = parts.map((part) => typesOf(part, bound));
   const [first = any, second = any, third = any] = given;
+  if (bound.get('request') === ofRequest) requireComparable(whole, call, given, bound);
   switch (call.function) {
     case '_&&_':
     case '_||_':
@@ -174,6 +176,24 @@ function called(whole: Expression, call: Call, bound: Bound): Types {
     default:
       return results(whole, call, given);
   }
+}
+
+/** Of a request every type is known: what it is compared with and can never be makes a policy that says the same to everybody. */
+function requireComparable(whole: Expression, call: Call, given: readonly Types[], bound: Bound): void {
+  const [first = any, second = any] = given;
+  if (call.function === '_==_' || call.function === '_!=_') return requireAlike(whole, first, second);
+  const list = call.function === '@in' ? call.args[1]?.exprKind : undefined;
+  if (list?.case !== 'listExpr' || list.value.elements.length === 0) return;
+  requireAlike(whole, first, new Set(list.value.elements.flatMap((element) => [...typesOf(element, bound)])));
+}
+
+/** Numbers are equal across their types. */
+const comparable = (type: string) => (['int', 'uint', 'double'].includes(type) ? 'number' : plain(type));
+
+function requireAlike(whole: Expression, one: Types, other: Types): void {
+  const kinds = new Set([...one].map(comparable));
+  if ([...other].some((type) => kinds.has(comparable(type)))) return;
+  throw never(whole, `${listOf(one)} is compared with ${listOf(other)}, and never equal`, 'can never be right');
 }
 
 function indexed(whole: Expression, within: Types): Types {
@@ -239,8 +259,8 @@ function mismatch(given: readonly Types[]): string {
   return mixed ? `${words}. Numbers of readings and attributes are doubles: write 1.0 for 1` : words;
 }
 
-function never(expression: Expression, why: string): Error {
-  return new Error(`${shown(expression)} can never be evaluated: ${why}`);
+function never(expression: Expression, why: string, what = 'can never be evaluated'): Error {
+  return new Error(`${shown(expression)} ${what}: ${why}`);
 }
 
 /** A loop by itself can not be written down again. */

@@ -6,7 +6,7 @@
  * - Followers are told after the commit, in order; a cursor finds whatever they missed.
  * Refuses to know: what an action means, who may do it.
  */
-export { type JournalHead, readHeadFile } from './head-file.ts';
+export { type JournalHead, readHeadFile, writeHeadFile } from './head-file.ts';
 export { openJournal } from './open.ts';
 export type {
   By,
@@ -18,7 +18,9 @@ export type {
   Entry,
   Journal,
   OpenDraft,
+  RequestId,
 } from './promises.ts';
+export { acceptRestored, newlySeen } from './seen-head.ts';
 export { readVerifiedFile, type Verified, writeVerifiedFile } from './verified-file.ts';
 export { type HeldHead, storedHeadOf, type Verification, verifyJournal } from './verify.ts';
 export type { EndVerification } from './verify-end.ts';

@@ -1,13 +1,16 @@
+import assert from 'node:assert/strict';
 import { type JournalEntryView, PortcullisError, type SubjectDelta } from '@portcullis/contract';
 import type { Selectable } from 'kysely';
-import type { Reader, Schema, Store, Writer } from '../storage/storage.ts';
+import { kept, type Reader, type Schema, type Store, type Writer } from '../storage/storage.ts';
 import { type System, timestamp } from '../telemetry/telemetry.ts';
 import { ChangeCollector } from './change-collector.ts';
 import { commitDraft, Drafts, readPart } from './drafts.ts';
 import { entryHash, originHash } from './entry-hash.ts';
 import { type JournalHead, readHeadFile, writeHeadFile } from './head-file.ts';
 import { bytesAfter, readPage } from './page.ts';
-import type { ChangeRecord, ChangeTransaction, Entry, Journal, Note } from './promises.ts';
+import type { By, ChangeRecord, ChangeTransaction, Entry, Journal, Note } from './promises.ts';
+import { type Came, findRequest, once } from './requests.ts';
+import { requireSeen } from './seen-head.ts';
 import { type EndVerification, verifyEnd } from './verify-end.ts';
 
 /** How long a head may wait before it is written outside the database. */
@@ -22,11 +25,19 @@ interface Parts {
   headFile?: string;
 }
 
-/** Looks at the end of the journal alone; `verifyJournal` looks at all of it. @throws {PortcullisError} `journal_damaged` */
+/** What a change that was made now leaves to be told once it is committed. */
+interface Made {
+  made: true;
+  record?: ChangeRecord;
+  head: JournalHead | undefined;
+}
+
+/** Looks at the end of the journal alone; `verifyJournal` looks at all of it. @throws {PortcullisError} `journal_damaged`, `revision_regressed` */
 export async function openJournal(parts: Parts): Promise<Journal> {
   const head = await parts.store.read(async (db) => {
     const head = await readHead(db);
     await requireEnd(db, head);
+    if (parts.headFile !== undefined) await requireSeen(db, parts.headFile);
     return head;
   });
   const drafts = new Drafts(parts.store, parts.system);
@@ -68,6 +79,8 @@ class StoredJournal implements Journal {
   readonly #listeners = new Set<(record: ChangeRecord) => void>();
   readonly #noteListeners = new Set<(said: Readonly<Record<string, unknown>>) => void>();
   #head: JournalHead;
+  /** Hashes of entries that are written and not known to be committed: those after them in one transaction go on from there. */
+  readonly #written = new Set<string>();
   #headTimer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -95,36 +108,69 @@ class StoredJournal implements Journal {
     entry: Entry,
     work: (transaction: ChangeTransaction) => Promise<T>,
   ): Promise<{ result: T; revision: number }> {
-    const { store } = this.#parts;
-    const { result, since, record, head } = await store[entry.together ? 'changeTogether' : 'change'](async (db) => {
-      const before = await readHead(db);
-      await entry.requireAllowed?.(db);
-      const change = new ChangeCollector(db, entry, before.revision + 1, this.#parts.system.now());
-      const result = await work(change);
-      const { already, draft, note, told: about } = change;
-      if (note) return { result, since: before.revision, head: await this.#note(db, before, entry, change) };
-      if (already) return { result, since: already.since, head: await this.#remarked(db, before, entry, change) };
-      const subjects = change.subjects();
-      const { revision, at, reason } = change;
-      const { undoes } = entry;
-      const body = JSON.stringify({ reason, undoes, about, draft, subjects });
-      const partBytes = draft?.bytes ?? 0;
-      const head = await this.#append(db, before, { ...entry, revision, at, body, partBytes });
-      if (draft) await commitDraft(db, draft.id, revision);
-      const { position, hash } = head;
-      const { actor, action } = entry;
-      const bytes = Buffer.byteLength(body) + partBytes;
-      const previousHash = before.revisionHash;
-      const told = { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
-      const also = { ...(undoes !== undefined && { undoes }), ...(about && { about }), ...(draft && { draft }) };
-      const record: ChangeRecord = { ...told, ...also };
-      return { result, since: revision, record, head };
+    const { store, system } = this.#parts;
+    const done: Came & Partial<Made> = await store[entry.together ? 'changeTogether' : 'change'](async (db) => {
+      const before = await this.#headUnderLock(db);
+      return once(db, entry, system.now(), () => this.#make(db, before, entry, work));
     });
+    const { result, since, record, head } = done;
+    if (entry.request) entry.request.outcome = 'made' in done ? 'made' : 'repeated';
     if (head) this.#committed(head);
     // Who is told of the change finds no draft any more that it could still send.
     if (record?.draft) this.drafts.committed();
     if (record) tell(this.#listeners, record);
-    return { result, revision: since };
+    return { result: result as T, revision: since };
+  }
+
+  async repeated<T>({ actor, request }: By): Promise<{ result: T; revision: number } | undefined> {
+    if (!request) return undefined;
+    const { store, system } = this.#parts;
+    const found = await store.read((db) => findRequest(db, { actor, request }, system.now()));
+    if (!found) return undefined;
+    request.outcome = 'repeated';
+    return { result: found.result as T, revision: found.since };
+  }
+
+  /** Within its transaction. */
+  async #make(
+    db: Writer,
+    before: JournalHead,
+    entry: Entry,
+    work: (transaction: ChangeTransaction) => Promise<unknown>,
+  ): Promise<Came & Made> {
+    await entry.requireAllowed?.(db);
+    const change = new ChangeCollector(db, entry, before.revision + 1, this.#parts.system.now());
+    const result = await work(change);
+    const { already, draft, note, told: about } = change;
+    if (note) return { made: true, result, since: before.revision, head: await this.#note(db, before, entry, change) };
+    if (already)
+      return { made: true, result, since: already.since, head: await this.#remarked(db, before, entry, change) };
+    const subjects = change.subjects();
+    const { revision, at, reason } = change;
+    const { undoes } = entry;
+    const body = JSON.stringify({ reason, undoes, about, draft, subjects });
+    const partBytes = draft?.bytes ?? 0;
+    const head = await this.#append(db, before, { ...entry, revision, at, body, partBytes });
+    if (draft) await commitDraft(db, draft.id, revision);
+    const { position, hash } = head;
+    const { actor, action } = entry;
+    const bytes = Buffer.byteLength(body) + partBytes;
+    const previousHash = before.revisionHash;
+    const told = { revision, position, hash, previousHash, bytes, at, actor, action, reason, subjects };
+    const also = { ...(undoes !== undefined && { undoes }), ...(about && { about }), ...(draft && { draft }) };
+    return { made: true, result, since: revision, record: { ...told, ...also }, head };
+  }
+
+  /** Rule 14. What was written before is rolled back where the head is still the one that is known. */
+  async #headUnderLock(db: Writer): Promise<JournalHead> {
+    const head = await readHead(db);
+    if (head.hash === this.#head.hash) this.#written.clear();
+    else if (!this.#written.has(head.hash)) {
+      this.#parts.store.endTerm();
+      const why = `the journal is at position ${head.position}, and not at ${this.#head.position}: somebody else wrote`;
+      throw new PortcullisError('not_leader', why);
+    }
+    return head;
   }
 
   async #note(db: Writer, before: JournalHead, entry: Entry, { at, reason, note }: ChangeCollector) {
@@ -142,7 +188,7 @@ class StoredJournal implements Journal {
 
   async note<T>(entry: Note<T>, work: (db: Writer) => Promise<T>): Promise<T> {
     const { result, head, said } = await this.#parts.store.change(async (db) => {
-      const before = await readHead(db);
+      const before = await this.#headUnderLock(db);
       await entry.requireAllowed?.(db);
       const result = await work(db);
       const said = typeof entry.body === 'function' ? entry.body(result) : (entry.body ?? {});
@@ -175,11 +221,9 @@ class StoredJournal implements Journal {
     const hash = entryHash(stored);
     const made = revision === null ? {} : { revision, revisionHash: hash };
     const head = { ...before, position, hash, ...made };
-    await db
-      .insertInto('journal')
-      .values({ ...stored, hash, partBytes })
-      .execute();
-    await db.updateTable('head').set(head).where('id', '=', 1).execute();
+    await insertEntry(db, { ...stored, hash, partBytes });
+    await updateHead(db, head);
+    this.#written.add(hash);
     return head;
   }
 
@@ -254,9 +298,27 @@ class StoredJournal implements Journal {
   }
 }
 
+const headColumns = ['position', 'revision', 'hash', 'revisionHash'] as const;
+const selectHead = kept<object, JournalHead, Reader>([], (db) => db.selectFrom('head').select(headColumns));
+const updateHead = kept<JournalHead>(headColumns, (db, of) => db.updateTable('head').set(of).where('id', '=', 1));
+
+const entryColumns = [
+  'position',
+  'revision',
+  'at',
+  'actor',
+  'action',
+  'body',
+  'previousHash',
+  'hash',
+  'partBytes',
+] as const;
+const insertEntry = kept<Selectable<Schema['journal']>>(entryColumns, (db, of) => db.insertInto('journal').values(of));
+
 async function readHead(db: Reader): Promise<JournalHead> {
-  const { position, revision, hash, revisionHash } = await db.selectFrom('head').selectAll().executeTakeFirstOrThrow();
-  return { position, revision, hash, revisionHash };
+  const [head] = await selectHead(db, {});
+  assert(head !== undefined, 'a store has one head');
+  return { ...head };
 }
 
 async function hashOf(db: Reader, revision: number): Promise<string | undefined> {

@@ -67,6 +67,14 @@ export interface OpenDraft {
   drop(): Promise<void>;
 }
 
+/** What a retry has in common with what it repeats: `id` as the actor chose it, `hash` of what is asked for. */
+export interface RequestId {
+  readonly id: string;
+  readonly hash: string;
+  /** Set by the journal, once it is durable: the change was made, or had been made before. */
+  outcome?: 'made' | 'repeated';
+}
+
 /** Who does something, and why in their words. */
 export interface By {
   actor: string;
@@ -75,6 +83,8 @@ export interface By {
   person?: boolean | undefined;
   /** Throws once the actor may not do it any more, or what it is on condition of does not hold. It is asked within the transaction, so that the order of commits decides. */
   requireAllowed?: ((db: Writer) => Promise<void>) | undefined;
+  /** Of a change that is to be made once, however often it is asked for: what its work resolves to is a small JSON, which is kept. */
+  request?: RequestId | undefined;
 }
 
 export interface Entry extends By {
@@ -121,13 +131,18 @@ export interface ChangeTransaction {
 }
 
 export interface Journal {
-  /** One transaction, one revision: that of the change, or since when all was so already, or the one before where it is a note after all. */
+  /**
+   * One transaction, one revision: that of the change, or since when all was so already, or the one before where it is a note after all. Where
+   * its request was carried out before, what it came to then. @throws {PortcullisError} `request_id_reused`
+   */
   change<T>(
     entry: Entry,
     work: (transaction: ChangeTransaction) => Promise<T>,
   ): Promise<{ result: T; revision: number }>;
   /** One transaction, an entry without a revision: nothing that a gate decides by. */
   note<T>(entry: Note<T>, work: (db: Writer) => Promise<T>): Promise<T>;
+  /** What the request came to, where it was carried out: for who prepares long before the change. @throws as `change` */
+  repeated<T>(by: By): Promise<{ result: T; revision: number } | undefined>;
   /** As committed. */
   head(): JournalHead;
   /** Called after each commit that made a revision, in order. Returns how to stop. */

@@ -10,7 +10,7 @@ export async function replaceFile(file: string, content: string, mode = ownerAlo
 }
 
 /** A new file, whole or not there, and there once this resolves. One that is there stays, and is an error with the code EEXIST. */
-export async function createFile(file: string, content: string): Promise<void> {
+export async function createFile(file: string, content: string | Uint8Array): Promise<void> {
   const next = await written(`${file}.next`, content, ownerAlone);
   try {
     await link(next, file);
@@ -56,7 +56,7 @@ export async function putInPlace(beside: string, place: string): Promise<void> {
 }
 
 /** What an earlier crash left half-written goes first, with whatever mode it had. */
-async function written(file: string, content: string, mode: number): Promise<string> {
+async function written(file: string, content: string | Uint8Array, mode: number): Promise<string> {
   await unlink(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { Durations } from './durations.ts';
 import { version } from './version.ts';
 
 /**
@@ -7,6 +8,7 @@ import { version } from './version.ts';
  */
 export class Figures {
   readonly #registry = new Registry();
+  readonly #histograms: (() => string)[] = [];
 
   constructor() {
     const about = 'The version of this program, as a label of the number 1';
@@ -43,6 +45,11 @@ export class Figures {
     });
   }
 
+  /** How long something took each time: counted where it happens, and read here. */
+  histogram(name: string, help: string, read: () => DurationsRead): void {
+    this.#histograms.push(() => histogramText(name, help, read()));
+  }
+
   /** One figure for each value of a label. */
   labelled(
     kind: 'counter' | 'gauge',
@@ -73,10 +80,29 @@ export class Figures {
     return this.#registry.contentType;
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    const metrics = await this.#registry.metrics();
+    return [metrics, ...this.#histograms.map((tell) => `${tell()}\n`)].join('\n');
   }
 }
+
+type DurationsRead = Pick<Durations, 'count' | 'seconds' | 'upTo'>;
+
+/** https://prometheus.io/docs/instrumenting/exposition_formats/#histograms-and-summaries. The library's own would count a second time. */
+function histogramText(name: string, help: string, durations: DurationsRead): string {
+  const { count, seconds } = durations;
+  const buckets = [...durations.upTo(), ['+Inf', count] as const];
+  return [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} histogram`,
+    ...buckets.map(([bound, sum]) => `${name}_bucket{le="${bound}"} ${sum}`),
+    `${name}_sum ${seconds}`,
+    `${name}_count ${count}`,
+  ].join('\n');
+}
+
+/** What of them is told. */
+export type ToldFigures = Pick<Figures, 'contentType' | 'text'>;
 
 /** The value of a label, and the figure under it. */
 export type Figure = readonly [value: string, figure: number];

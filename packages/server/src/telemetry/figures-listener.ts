@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { listenOnOwn, type OwnAddress } from '../bounds/bounds.ts';
-import type { Figures } from './figure-registry.ts';
+import type { ToldFigures } from './figure-registry.ts';
 
 export type FiguresAddress = OwnAddress;
 
@@ -8,15 +8,18 @@ const connectionsMax = 32;
 const requestMs = 5_000;
 const headerBytesMax = 8_192;
 
+/** Why a process does not do its work now, in a few words; undefined: it does. */
+export type Hindrance = () => string | undefined;
+
 /**
- * Figures without a client certificate, for a scraper on this machine: `GET /metrics` and nothing else. They tell counts, never a name
- * of a subject.
+ * Figures without a client certificate, for a scraper on this machine: `GET /metrics`, and for what looks after processes `/livez` and
+ * `/readyz`. They tell counts, never a name of a subject.
  */
 export class FiguresListener {
   readonly #server: Server;
   readonly #address: FiguresAddress;
 
-  constructor(address: FiguresAddress, figures: Figures) {
+  constructor(address: FiguresAddress, figures: ToldFigures, hindrance: Hindrance) {
     this.#address = address;
     this.#server = createServer({
       requestTimeout: requestMs,
@@ -25,7 +28,15 @@ export class FiguresListener {
     });
     this.#server.maxConnections = connectionsMax;
     this.#server.keepAliveTimeout = requestMs;
-    this.#server.on('request', (request, response) => void serve(figures, request, response, 'port' in address));
+    this.#server.on('request', (request, response) => {
+      const { refused, path } = askedFor(request, 'port' in address);
+      if (refused) return say(response, refused);
+      if (path === '/metrics') return void tellFigures(figures, request, response);
+      const words = path === '/readyz' ? hindrance() : undefined;
+      // An event loop that turns answers: there is no more to being alive.
+      if (words === undefined) return say(response, { status: 200, words: path === '/livez' ? 'alive' : 'ready' });
+      say(response, { status: 503, words });
+    });
   }
 
   /** @throws {PortcullisError} `port_taken`, `config_invalid` */
@@ -55,37 +66,42 @@ const absoluteForm = /^http:\/\/([^/?#]*)(?=[/?]|$)/i;
  * What was asked for, and by which name: of the absolute form its own (RFC 9112 §3.2.2). More or fewer names than one is no name
  * (RFC 9112 §3.2).
  */
-function targetOf(request: IncomingMessage): { name: string | undefined; path: string | undefined } {
+function targetOf(request: IncomingMessage): { name: string | undefined; path: string } {
   const [text = ''] = request.url?.split('?') ?? [];
   const names = request.headersDistinct.host ?? [];
   const [form, absolute] = absoluteForm.exec(text) ?? [];
   return { name: names.length === 1 ? (absolute ?? names[0]) : undefined, path: text.slice(form?.length ?? 0) };
 }
 
-async function serve(
-  figures: Figures,
-  request: IncomingMessage,
-  response: ServerResponse,
-  byPort: boolean,
-): Promise<void> {
+interface Words {
+  status: number;
+  words: string;
+}
+
+const paths = ['/metrics', '/livez', '/readyz'];
+
+function askedFor(request: IncomingMessage, byPort: boolean): { refused?: Words; path: string } {
   request.resume();
   const { name, path } = targetOf(request);
+  const refuse = (status: number, words: string) => ({ refused: { status, words }, path });
   // A page from elsewhere whose name was given this machine's address asks by that name (DNS rebinding). A socket, no page reaches.
-  if (byPort && name === undefined) return refuse(response, 400, 'there must be one Host\n');
+  if (byPort && name === undefined) return refuse(400, 'there must be one Host');
   if (byPort && !ownName.test(name ?? '')) {
-    return refuse(response, 421, 'Host must be localhost, or a loopback address: figures are for this machine\n');
+    return refuse(421, 'Host must be localhost, or a loopback address: this is for this machine');
   }
-  if (path !== '/metrics') return refuse(response, 404, 'there is /metrics alone\n');
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.setHeader('allow', 'GET, HEAD');
-    return refuse(response, 405, 'only GET and HEAD are allowed\n');
-  }
+  if (!paths.includes(path)) return refuse(404, `there is ${paths.join(', ')} alone`);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'only GET and HEAD are allowed');
+  return { path };
+}
+
+async function tellFigures(figures: ToldFigures, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const text = await figures.text().catch(() => undefined);
-  if (text === undefined) return refuse(response, 500, 'a figure could not be read\n');
+  if (text === undefined) return say(response, { status: 500, words: 'a figure could not be read' });
   const headers = { 'content-type': figures.contentType, 'content-length': Buffer.byteLength(text) };
   response.writeHead(200, headers).end(request.method === 'HEAD' ? undefined : text);
 }
 
-function refuse(response: ServerResponse, status: number, words: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(words);
+function say(response: ServerResponse, { status, words }: Words): void {
+  if (status === 405) response.setHeader('allow', 'GET, HEAD');
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${words}\n`);
 }

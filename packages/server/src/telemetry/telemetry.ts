@@ -5,6 +5,7 @@
  */
 export { type DiskSpace, diskSpace } from './disk-space.ts';
 export { appendTo, createFile, createInPieces, putInPlace, replaceFile, syncDirectory } from './durable-file.ts';
+export { Durations } from './durations.ts';
 export { goOn, type Pauses } from './go-on.ts';
 export { createLog, type Log, type LogDestination, type LogLevel, logFile } from './log.ts';
 export { prettyLine } from './pretty-log.ts';
