@@ -28,5 +28,5 @@ const server = createServer(
     });
   },
 );
-server.listen(0, '127.0.0.1', () => process.send?.(server.address()));
+server.listen({ host: '127.0.0.1', port: 0, backlog: 4_096 }, () => process.send?.(server.address()));
 process.on('disconnect', () => process.exit());

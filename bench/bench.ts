@@ -12,17 +12,26 @@ import { benchGate } from './gate.ts';
 import { benchGrowth } from './growth.ts';
 import { benchHandshakes } from './handshakes.ts';
 import { benchHostile } from './hostile.ts';
+import { benchImport } from './imports.ts';
 import { benchIssue } from './issue.ts';
+import { benchMillion } from './million.ts';
 import { benchMqtt } from './mqtt.ts';
 import { benchOcsp } from './ocsp.ts';
+import { benchProfile } from './profile.ts';
 import { benchPublic } from './public.ts';
 import { benchReadings } from './readings.ts';
 import { benchRenewals } from './renewals.ts';
 import { benchRevoke } from './revoke.ts';
 import { benchRules } from './rules.ts';
+import { benchScale } from './scale.ts';
 import { benchSealed } from './sealed.ts';
 import { benchSend } from './send.ts';
 import { benchSignal } from './signal.ts';
+import { benchSinks } from './sinks.ts';
+import { benchStorm } from './storm.ts';
+import { benchTakeover } from './takeover.ts';
+import { benchWatch } from './watch.ts';
+import { benchWorkers } from './workers.ts';
 
 /** One line of a result: what was measured, ours, the peer's, and what we want. */
 export interface Row {
@@ -46,6 +55,10 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   gate: {
     about: 'handshakes and durable readings; nginx and a bare server beside',
     run: async () => ({ rows: await benchGate() }),
+  },
+  profile: {
+    about: 'where the time of a reading goes, by folder and as a flame graph (`bench/gate-reading.svg`)',
+    run: async () => ({ rows: await benchProfile() }),
   },
   handshakes: {
     about: 'a handshake with keys of ML-DSA: processor time, bytes, memory; one of P-256 beside',
@@ -84,6 +97,11 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
     about: 'certificates from requests, many at once, each durable; CFSSL beside',
     run: async () => ({ rows: await benchIssue() }),
   },
+  import: {
+    about:
+      'a file of fifty thousand subjects, with --full a million, and a backup of them; the same changes without beside',
+    run: (words) => benchImport({ full: words.includes('--full') }),
+  },
   arrivals: {
     about: 'arrivals of shipments, many at once, each durable; bare inserts beside',
     run: async () => ({ rows: await benchArrivals() }),
@@ -118,13 +136,44 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
       'a revocation with a hundred thousand certificates on record, with --full a million; the same with a thousand beside',
     run: async (words) => ({ rows: await benchRevoke({ full: words.includes('--full') }) }),
   },
+  sinks: {
+    about: 'readings that are durable a second, in SQLite, PostgreSQL and JetStream; a bare client of each beside',
+    run: () => benchSinks(),
+  },
+  takeover: {
+    about: 'the authority that leads is killed fifty times, with another that stands by on PostgreSQL',
+    run: (words) => benchTakeover({ full: words.includes('--full') }),
+  },
+  scale: {
+    about:
+      'two authorities on PostgreSQL: receipts with eight gates, the feed to fifty, with --full revocations among a million; a bare client beside',
+    run: (words) => benchScale({ full: words.includes('--full') }),
+  },
+  workers: {
+    about: 'a gate as two processes at one port, its sink PostgreSQL; as one process beside',
+    run: () => benchWorkers(),
+  },
+  storm: {
+    about:
+      'two thousand devices that come back at once, with --full ten thousand, beside 500 that are connected; a bare server in the same storm',
+    run: async (words) => ({ rows: await benchStorm(words) }),
+  },
   coap: {
     about: 'sensors without X.509: what OSCORE costs, and the bytes of one reading over every way in',
     run: async () => ({ rows: await benchCoap() }),
   },
+  million: {
+    about:
+      'how long a gate takes to start and what it holds with fifty thousand certificates, with --full a million; a thousand beside',
+    run: (words) => benchMillion({ full: words.includes('--full') }),
+  },
   growth: {
     about: 'what a certificate takes as enrolled and after its renewals; with --base PATH an older tree beside',
     run: async (words) => ({ rows: await benchGrowth(words) }),
+  },
+  watch: {
+    about: 'what the decision log costs a reading while nobody, one and as many as may watch',
+    run: async () => ({ rows: await benchWatch() }),
   },
   readings: {
     about: '`portcullis readings --json` of 50 000; with --base DIR the build of an older tree beside',

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Receipt } from '@portcullis/contract';
+import type { House } from '../packages/server/test/house.ts';
 import { Operator } from '../packages/server/test/operator.ts';
 import { freeBasePort, Running, succeeded } from '../tools/commands.ts';
 import type { Result, Row } from './bench.ts';
@@ -140,12 +141,16 @@ async function refusals(stage: Stage, operator: Operator, count: number): Promis
   return refused;
 }
 
-export async function joinGate({ house }: Stage, number: number): Promise<Running> {
-  const name = `gate-${number}`;
+/** Makes its directory; nothing runs. */
+export async function joinGateDirectory(house: House, name: string): Promise<string> {
   const token = await succeeded('portcullis', 'token', 'create', name, '--kind', 'gate', '--fleet', house.fleet);
   const directory = join(house.home, name);
   await succeeded('portcullis', 'gate', 'join', directory, token, '--port', String(await freeBasePort()));
-  const gate = new Running('portcullis', 'start', 'gate', directory);
+  return directory;
+}
+
+export async function joinGate(house: House, number: number): Promise<Running> {
+  const gate = new Running('portcullis', 'start', 'gate', await joinGateDirectory(house, `gate-${number}`));
   await gate.line(/^gate listening/, 60_000).catch(async (error: unknown) => {
     await gate.stop();
     throw error;
@@ -194,7 +199,7 @@ async function measureSize(certificates: number, scale: Scale, list: ListTimesOf
     found.add('change sent → a busy connection is served no more', refused.first);
     found.add('change sent → first 403, over a new connection if need be', refused.told);
     found.add('change sent → open idle connection closed', await closings(stage, operator, scale.cuts));
-    for (let number = 2; number <= gatesMax; number++) gates.push(await joinGate(stage, number));
+    for (let number = 2; number <= gatesMax; number++) gates.push(await joinGate(stage.house, number));
     said(`${gatesMax} gates`);
     found.addReceipts('change', gatesMax, await flips(operator, scale.changes), target);
     const revoke = (index: number) => operator.stand('revoke', idOf(index));

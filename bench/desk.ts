@@ -1,5 +1,5 @@
 /** What a crowd at a desk does to a receipt: the desk and the crowd on one processor, authority and gate on another. */
-import { type ChildProcess, fork, spawnSync } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -8,7 +8,7 @@ import { House } from '../packages/server/test/house.ts';
 import { Operator } from '../packages/server/test/operator.ts';
 import type { Running } from '../tools/commands.ts';
 import type { Row } from './bench.ts';
-import { quantile, rounded } from './measure.ts';
+import { pin, quantile, rounded } from './measure.ts';
 import { joinDesk } from './stage.ts';
 
 const rounds = 6;
@@ -16,12 +16,6 @@ const changesEach = 150;
 const warmUps = 50;
 const crowd = 64;
 const device = 'truck-17';
-
-/** Of all its threads. */
-function pin(pid: number | undefined, cpu: number): void {
-  const { status, stderr } = spawnSync('taskset', ['-a', '-p', '-c', String(cpu), String(pid)], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`taskset: ${stderr}`);
-}
 
 async function receipts(operator: Operator, count: number): Promise<number[]> {
   const times: number[] = [];

@@ -1,20 +1,24 @@
-/** A large fleet through the product's own bulk path: subjects, attributes and certificates by one change of the journal. */
+/** A large fleet on a stopped store: subjects, attributes and certificates by changes of the journal, each as large as one of an import. */
 import { createHash } from 'node:crypto';
 import { assembleRecords, type Records } from '../packages/server/src/assemble.ts';
 import { loadFleetConfig } from '../packages/server/src/config/config.ts';
 import type { ChangeTransaction } from '../packages/server/src/journal/journal.ts';
 
 const perInsert = 500;
+const perChange = 1_000;
 const year = 365 * 86_400_000;
 
 /** On a stopped store. The certificates are rows alone: nobody holds their keys. `issuer`: its common name. */
 export async function fillFleet(directory: string, count: number, issuer = 'bench'): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const records: Records = await assembleRecords(directory, loadFleetConfig(directory), stack);
-  await records.journal.change({ actor: 'operator-1', action: 'bench.fill' }, async (change) => {
-    for (let from = 0; from < count; from += perInsert)
-      await insert(change, { from, to: Math.min(count, from + perInsert), issuer });
-  });
+  for (let begin = 0; begin < count; begin += perChange) {
+    const end = Math.min(count, begin + perChange);
+    await records.journal.change({ actor: 'operator-1', action: 'bench.fill' }, async (change) => {
+      for (let from = begin; from < end; from += perInsert)
+        await insert(change, { from, to: Math.min(end, from + perInsert), issuer });
+    });
+  }
 }
 
 async function insert(

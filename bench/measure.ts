@@ -1,4 +1,5 @@
 /** Small things that several benches need. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 const ticksPerSecond = 100;
@@ -17,3 +18,9 @@ export function quantile(values: number[], share: number): number {
 
 export const rounded = (value: number, digits = 1) => value.toFixed(digits);
 export const thousands = (value: number) => Math.round(value).toLocaleString('en-US').replaceAll(',', ' ');
+
+/** A process, with all its threads, to one processor. */
+export function pin(pid: number | undefined, cpu: number): void {
+  const { status, stderr } = spawnSync('taskset', ['-a', '-p', '-c', String(cpu), String(pid)], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`taskset: ${stderr}`);
+}

@@ -22,6 +22,7 @@ export interface Listening {
 
 const limits = {
   ...{ handshakeMs: 10_000, connectionsMax: 2_000, pendingHandshakesMax: 256, idleMs: 60_000, requestMs: 30_000 },
+  ...{ unfinishedBytesPerAddressMax: 1_048_576, unfinishedBytesMax: 1_048_576 },
   ...{ relayedMax: 1, relayedPerAddressMax: 1, relayMs: 1_000, lookUpAgeMs: 60_000, publicAgeMs: 3_600_000 },
 };
 const header = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(',') : value);

@@ -238,7 +238,7 @@ export async function benchSignal(): Promise<Result> {
     appendFileSync(join(fleet, 'fleet.yaml'), reactions);
     await fillFleet(fleet, certificates);
   });
-  const gates = [await joinGate(stage, 2)];
+  const gates = [await joinGate(stage.house, 2)];
   try {
     const { sent, inForce } = await measureSignals(stage);
     const peer = await measurePeer(stage);

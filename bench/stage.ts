@@ -26,7 +26,7 @@ export async function openStage(
   fill: (fleet: string) => Promise<void> = async () => undefined,
   expecting: (text: string) => string = (text) => text,
 ): Promise<Stage> {
-  const many = (text: string) => `${text}limits:\n  connectionsPerCertificateMax: 1000\n`;
+  const many = (text: string) => `${text}limits:\n  connectionsPerCertificateMax: 10000\n`;
   const house = await House.open(async (made) => {
     made.configure('gate.yaml', (text) => many(expecting(text)));
     await fill(made.fleet);
