@@ -23,6 +23,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   enrolment: ['alerts', 'bounds', 'issuance', 'revocation', 'attributes', 'pki', 'storage', 'journal'],
   imports: ['pki', 'issuance', 'revocation', 'attributes', 'storage', 'journal'],
   'key-credentials': ['pki', 'keys', 'oscore', 'storage', 'journal', 'attributes', 'revocation'],
+  authorities: ['keys', 'storage', 'journal'],
   archive: ['issuance', 'storage'],
   backup: ['bounds', 'storage', 'journal'],
   rollover: ['alerts', 'issuance', 'keys', 'pki', 'storage', 'journal'],
@@ -34,6 +35,7 @@ export const rooms: Record<string, readonly string[] | 'any door'> = {
   publication: ['bounds', 'pki', 'storage', 'journal'],
   ocsp: ['bounds', 'pki'],
   desk: ['bounds', 'credentials', 'ocsp', 'pki', 'publication', 'trade'],
+  simulation: ['pki'],
   api: 'any door',
   cli: 'any door',
 };
@@ -77,7 +79,7 @@ export const loadedLater =
   /^(?!.*\/(cli|telemetry\/(system|version))).*packages\/server\/src\/.*\/|^@portcullis\/device$/;
 
 /** Who may use the device package: its strict client (link, enrol, renew, credential file) exists only there. */
-export const roomsWithDevice: readonly string[] = ['credentials', 'gate', 'desk', 'api', 'cli'];
+export const roomsWithDevice: readonly string[] = ['credentials', 'gate', 'desk', 'simulation', 'api', 'cli'];
 
 /** Files above 400 lines, each with its reason. */
 export const longFiles: Record<string, string> = {};

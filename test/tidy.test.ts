@@ -221,6 +221,26 @@ test('each row of the page on the cut names a test that there is', () => {
   );
 });
 
+test('each row of the page on crashes says what four cases leave, and names tests that there are', () => {
+  const page = 'docs/operating/crash-table.md';
+  const rows = [...textOf(page).matchAll(/^\| (?!what is written|-)(.+) \|$/gm)].map(([, row = '']) =>
+    row.split(' | '),
+  );
+  assert.ok(rows.length > 50, 'the tables are there');
+  const complaints = rows.flatMap(([what = '', ...cells]) => {
+    const named = [...(cells.at(-1) ?? '').matchAll(/"([^"]+)" in \[[^\]]+\]\(([^)]+)\)/g)];
+    const missing = named.filter(
+      ([, title = '', path = '']) => !textOf(posix.join(dirname(page), path)).includes(title),
+    );
+    const isWhole = cells.length === 5 && cells.every((cell) => cell.trim() !== '') && named.length > 0;
+    return [
+      ...(isWhole ? [] : [`"${what}" has no four cases and a test`]),
+      ...missing.map(([, title, path]) => `${path} has no test "${title}"`),
+    ];
+  });
+  none(complaints);
+});
+
 test('each test file is run by npm test, or by a part of npm run conformance', () => {
   const { scripts } = JSON.parse(textOf('package.json')) as { scripts: { test: string } };
   const inSuite = [...scripts.test.matchAll(/"([^"]+)"/g)].map(([, pattern]) => pattern as string);

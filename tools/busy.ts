@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { testOptions } from './commands.ts';
 
 const { values, positionals } = parseArgs({
   options: { loops: { type: 'string', default: '4' }, times: { type: 'string', default: '5' } },
@@ -45,7 +46,7 @@ interface Outcome {
 /** The test runner's own lines of a run: which tests failed, and how many of each kind there were. */
 async function suite(): Promise<Outcome> {
   const before = performance.now();
-  const words = positionals.length > 0 ? ['--conditions=portcullis-source', '--test', ...positionals] : [];
+  const words = positionals.length > 0 ? [...testOptions, '--test', ...positionals] : [];
   const child: ChildProcess =
     words.length > 0
       ? spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })

@@ -11,6 +11,9 @@ const files = {
   portcullis: join(root, 'packages/server/bin/portcullis.js'),
   'portcullis-device': join(root, 'packages/device/bin/portcullis-device.js'),
 };
+/** What Node is told for a test file; `npm test` says the same. */
+export const testOptions = ['--import', './test/quick.js', '--conditions=portcullis-source'] as const;
+
 export type Program = keyof typeof files;
 
 /** How a process is started: which file, with what further options of Node, and what more in its environment. */
@@ -73,7 +76,9 @@ export class Running {
   readonly process: ChildProcess;
   readonly #lines: string[] = [];
   readonly #listeners = new Set<(line: string) => void>();
+  #asked = false;
 
+  /** An end that nobody asked for is told where a test's failure is read. */
   constructor(program: Program | Launch, ...words: string[]) {
     const { file, options = [], environment } = typeof program === 'string' ? launchOf(program) : program;
     this.process = spawn(process.execPath, [...options, file, ...words], {
@@ -82,7 +87,12 @@ export class Running {
       env: { ...process.env, ...environment },
     });
     started.add(this.process);
-    this.process.once('exit', () => started.delete(this.process));
+    this.process.once('exit', (status, signal) => {
+      started.delete(this.process);
+      if (this.#asked || status === 0) return;
+      const how = signal === null ? `ended with ${status}` : `was ended by ${signal}`;
+      process.stderr.write(`"${words.join(' ')}" ${how}; it said:\n${this.#lines.slice(-20).join('\n')}\n`);
+    });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', (line) => this.#said(line));
     }
@@ -120,6 +130,7 @@ export class Running {
   /** Told to end, also where it was paused; one that does not end is killed. */
   async stop(): Promise<void> {
     const { process: child } = this;
+    this.#asked = true;
     if (child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => {
       const killing = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
@@ -135,6 +146,7 @@ export class Running {
   /** Ends it in the middle of whatever it does. */
   async kill(): Promise<void> {
     const { process: child } = this;
+    this.#asked = true;
     if (child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => {
       child.once('exit', () => resolve());

@@ -20,7 +20,7 @@ const files: Record<
     },
   },
   'desk.yaml': {
-    ...{ shape: DeskFile, sources: ['desk-config.ts'] },
+    ...{ shape: DeskFile, sources: ['desk-config.ts', 'figures-address.ts'] },
     sections: { public: 'public-config.ts' },
   },
   'gate.yaml': {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { type Limit, limit } from './limit.ts';
 import { coapLimits } from './limits-coap.ts';
 import { mqttLimits } from './limits-mqtt.ts';
+import { ruleLimits } from './limits-rules.ts';
+import { verdictLimits } from './limits-verdicts.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -33,19 +35,6 @@ const limits: Record<string, Limit[]> = {
       '',
       'the next commit takes the rest',
     ),
-    limit('refusals that a gate keeps', 'server/src/storage/sink/sink-database.ts#refusalsMax', '', 'the oldest go'),
-    limit(
-      'different verdicts within a second',
-      'server/src/gate/recording/verdicts.ts#tallyMax',
-      '',
-      'the rest is counted alone',
-    ),
-    limit(
-      'different refusals of one certificate within a second',
-      'server/src/gate/recording/verdicts.ts#ofOneMax',
-      '',
-      'the rest is counted alone',
-    ),
     limit(
       'subjects of which a gate remembers when it heard them',
       'server/src/gate/recording/sightings.ts#subjectsMax',
@@ -61,6 +50,7 @@ const limits: Record<string, Limit[]> = {
   ],
   MQTT: mqttLimits,
   CoAP: coapLimits,
+  Verdicts: verdictLimits,
   'Policy of a gate': [
     limit('a CEL expression', 'server/src/expressions/condition.ts#textLengthMax', 'characters', 'the file is refused'),
     limit(
@@ -140,22 +130,7 @@ const limits: Record<string, Limit[]> = {
     ),
     limit('holds that an answer names', 'contract/src/holds.ts#heldByMax', '', 'the rest is in `GET /v1/holds`'),
   ],
-  'Rules on readings': [
-    limit(
-      'edges that are kept of one sender under one rule',
-      'server/src/rules/take.ts#edgesMax',
-      '',
-      'the oldest go, and what was before is a gap',
-    ),
-    limit('how long an edge is kept', 'server/src/rules/prune.ts#keptMs', 'days', 'what was found of it stays'),
-    limit(
-      'excursions and gaps of one subject under one rule that are told',
-      'server/src/rules/judging.ts#foundMax',
-      '',
-      'the newest are; breaches all stay',
-    ),
-    limit('rules of a fleet', 'server/src/config/rule-files.ts#filesMax', '', 'none of them is taken'),
-  ],
+  'Rules on readings': ruleLimits,
   'Fleet and API': [
     limit('a subject id', 'contract/src/identity.ts#subjectIdLengthMax', 'characters', '`request_malformed`'),
     limit(
@@ -208,6 +183,13 @@ const limits: Record<string, Limit[]> = {
       'seconds',
       'it is committed; a slow gate is sent the rest',
     ),
+    limit(
+      'changes of one operator that are known by the id of their request',
+      'server/src/journal/requests.ts#requestsKeptMax',
+      '',
+      'the oldest are forgotten',
+    ),
+    limit('for how long', 'server/src/journal/requests.ts#requestMsMax', 'seconds', 'the same id is a new one'),
     limit('tokens of one request', 'contract/src/tokens.ts#tokensPerRequestMax', '', 'the command sends several'),
     limit('items of a page', 'contract/src/pages.ts#pageItemsMax', '', '`next` has the place where the next begins'),
     limit(
@@ -269,6 +251,18 @@ const limits: Record<string, Limit[]> = {
     ),
     limit('connections to each listener of the authority', 'server/src/api/door.ts#connectionsMax', '', roomMade),
     limit('of them, with a handshake under way', 'server/src/api/door.ts#pendingHandshakesMax', '', roomMade),
+    limit(
+      'bytes a minute to one address in handshakes there that it does not finish; one that it finishes gives back as much',
+      'server/src/api/door.ts#unfinishedBytesPerAddressMax',
+      'bytes',
+      'its connections are closed before anything is said',
+    ),
+    limit(
+      'bytes a minute to all addresses in such handshakes',
+      'server/src/api/door.ts#unfinishedBytesMax',
+      'bytes',
+      'only addresses come in of which somebody has finished one',
+    ),
     limit(
       'how long an answer may wait for its client, and a second more for each KiB of it',
       'server/src/bounds/unread-answer.ts#answerMs',

@@ -51,11 +51,11 @@ function errors(): string {
 }
 
 function routes(): string {
-  const authority = listRoutes().map(({ listener, method, path, kinds, summary }) => [
+  const authority = listRoutes().map(({ listener, method, path, kinds, summary, once }) => [
     listener,
     `\`${method} ${path}\``,
     kinds,
-    summary,
+    once ? `${summary}; takes \`Idempotency-Key\`` : summary,
   ]);
   const gate = [
     [

@@ -99,10 +99,13 @@ post() {
   ask_server "$post_url" "$post_roots" --header "content-type: $type" --data-binary @- "$@"
 }
 
-# Dies with the reason unless the last answer has the status $1.
+# Dies with the reason unless the last answer has the status $1. EST tells some reasons in plain text.
 demand() {
-  [ "$(cat "$work/status")" = "$1" ] ||
-    die "refused ($(cat "$work/status")): $(text_of reason < "$work/answer") $(text_of detail < "$work/answer")"
+  [ "$(cat "$work/status")" = "$1" ] && return
+  sed "s/\\\\\"/'/g" "$work/answer" > "$work/plain"
+  why="$(text_of reason < "$work/plain") $(text_of detail < "$work/plain")"
+  [ "$why" != ' ' ] || why=$(head -n 1 "$work/plain" | cut -c 1-200 | tr -cd '[:print:]')
+  die "refused ($(cat "$work/status")): $why"
 }
 
 # Leaves in $work/answer the JSON that the authority signed, and dies unless it is the authority's own, to this very question: who
@@ -312,6 +315,8 @@ est_enrol() {
   [ ! -e "$1/current" ] || die "\"$1\" holds a credential already; enrol into another directory"
   mkdir -p "$1"
   { printf 'user = "'; tr -d '\n"\\'; printf '"\n'; } > "$work/user"
+  # Else curl would ask whoever sits there.
+  grep -q '^user = "[^:]*:.' "$work/user" || die 'this is not what "portcullis token create --est" prints; it must be SUBJECT:SECRET'
   echo "$2" > "$work/est"
   echo "$4" > "$work/gates"
   key=$(pending_key "$1")

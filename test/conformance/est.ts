@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import { TestAuthority } from '../../packages/device/test/certificates.ts';
 import { Factory } from '../../packages/server/test/factory.ts';
+import { eventually } from '../../packages/server/test/house.ts';
 import { requestWith } from '../../packages/server/test/openssl-requests.ts';
 import { patienceMs } from '../patience.ts';
 import { root } from '../tree.ts';
@@ -110,15 +111,24 @@ test('a device by shell alone is admitted, renewed, suspended (403) and resumed 
   const first = readFileSync(join(now, 'certificate.pem'), 'utf8');
   assert.match(await succeeded(device('send', directory, 'telemetry'), lines, environment), /acknowledged 1/);
   assert.match(await succeeded(device('renew', directory), '', environment), /is not due/);
+  const before = ['--cert', file('before.pem'), '--key', file('before.key')];
+  copyFileSync(join(now, 'chain.pem'), file('before.pem'));
+  copyFileSync(join(now, 'key.pem'), file('before.key'));
   await succeeded(device('renew', directory, '--now'), '', environment);
   assert.notEqual(readFileSync(join(now, 'certificate.pem'), 'utf8'), first);
   assert.equal((await send(tls())).status, 202);
+  let beside = 0;
+  await eventually(async () => {
+    const { status } = await send(before);
+    if (status === 202) beside++;
+    return status === 403;
+  }, 'its use supersedes the one before');
   await house.portcullis('certificate', 'suspend', 'truck-1', '--wait');
   assert.equal((await send(tls())).status, 403);
   assert.match((await ended(device('renew', directory, '--now'), '', environment)).error, /refused \(403\)/);
   await house.portcullis('certificate', 'resume', 'truck-1', '--wait');
   assert.equal((await send(tls())).status, 202);
-  assert.equal((await house.readings('truck-1')).length, 3);
+  assert.equal((await house.readings('truck-1')).length, 3 + beside);
 });
 
 test('what is shown to a device by shell is believed by its root and its role alone', { skip }, async () => {
@@ -200,13 +210,17 @@ test('a renewal for a key that nobody vouches for waits, and is given once it is
   const request = requestWith({});
   const begun = performance.now();
   const waiting = ask('simplereenroll', request, ...tls);
-  for (let seen = ''; !seen.includes('truck-3'); ) seen = await house.portcullis('subject', 'pending');
+  let key: string | undefined;
+  while (!key) {
+    const seen = await house.portcullis('subject', 'pending', '--json');
+    key = seen.split('\n').flatMap((line) => (line.includes('truck-3') ? [JSON.parse(line).key] : []))[0];
+  }
   const repeated = file('repeated');
   writeFileSync(repeated, request);
   const again = await curl(...pkcs10, '--data-binary', `@${repeated}`, ...tls, wellKnown('simplereenroll'));
   assert.equal(again.status, 202, 'only the first is held');
   assert.match(again.head, /^retry-after: 60\r$/m);
-  await house.portcullis('subject', 'approve', 'truck-3');
+  await house.portcullis('subject', 'approve', 'truck-3', '--key', key);
   const { status } = await waiting;
   assert.equal(status, 200);
   assert.ok(performance.now() - begun < 28_000 + patienceMs);

@@ -4,6 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freeBasePort, Running, succeeded } from '../../tools/commands.ts';
 
+/** A fleet whose certificates live minutes: what makes it, and its authority. */
+export const shortLived = {
+  file: join(import.meta.dirname, 'short-lived-fleet.ts'),
+  options: ['--conditions=portcullis-source'],
+};
+
 /** What a slow machine may take to start two processes. */
 const startMs = 60_000;
 

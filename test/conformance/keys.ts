@@ -21,6 +21,7 @@ import { openKeys } from '../../packages/server/src/keys/keys.ts';
 import { realSystem } from '../../packages/server/src/telemetry/system.ts';
 import { eventually } from '../../packages/server/test/house.ts';
 import { succeeded } from '../../tools/commands.ts';
+import { standStill } from '../standstill.ts';
 import { openHouse, skippedWithout } from './house.ts';
 
 const module = '/usr/lib/softhsm/libsofthsm2.so';
@@ -135,7 +136,7 @@ test('a token that does not answer is waited for 20 s, then its process is ended
   const signer = await keys.create('issuer-device');
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
   const [remote] = children.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(module));
-  process.kill(Number(remote), 'SIGSTOP');
+  standStill(Number(remote));
   const began = performance.now();
   const key = createPublicKey({ key: signer.publicKey, format: 'der', type: 'spki' });
   assert.ok(verify('sha256', Buffer.from('bytes'), key, await signer.sign(Buffer.from('bytes'))));

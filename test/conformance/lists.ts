@@ -231,7 +231,7 @@ test('what was never issued is revoked, and what is no question is refused as RF
     [malformed.status, [...new Uint8Array(await malformed.arrayBuffer())]],
     [200, [0x30, 3, 0x0a, 1, 1]],
   );
-  assert.equal((await asked('no question', 'text/plain')).status, 400);
+  assert.equal((await asked('no question', 'text/plain')).status, 415);
   assert.ok((await asked('x'.repeat(200_000), 'application/ocsp-request')).status >= 400);
 });
 

@@ -13,6 +13,7 @@ const runElsewhere: Record<string, string> = {
   'docs/operating/keys.md': 'test/conformance/keys.ts',
   'docs/operating/network.md': 'test/conformance/network.ts',
   'docs/operating/postgresql.md': 'test/conformance/postgres.ts',
+  'docs/operating/sinks.md': 'test/conformance/postgres-sink.ts',
   'docs/operating/signals.md': 'test/conformance/monitoring.ts',
   'docs/operating/services.md': 'test/conformance/services.ts',
 };

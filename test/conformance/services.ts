@@ -43,7 +43,15 @@ test('there is a unit for each that runs', () => {
     'portcullis-desk.service',
     'portcullis-device.service',
     'portcullis-gate.service',
+    'portcullis-standby.service',
   ]);
+});
+
+test('an authority that stands by may do what the one that leads may, and nothing else', () => {
+  const service = (unit: string) => textOf(`${folder}/${unit}`).split('[Service]')[1] ?? '';
+  const standby = service('portcullis-standby.service');
+  assert.match(standby, /^ExecStart=.* --standby$/m);
+  assert.equal(standby.replace(' --standby', ''), service('portcullis-authority.service'));
 });
 
 for (const unit of units) {

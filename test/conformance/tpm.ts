@@ -154,6 +154,31 @@ test('what is no usable key in a TPM costs no token, and is said', { skip }, asy
   await succeeds('enrol', token, '--key-file', key, '--device', file('truck-3'));
 });
 
+test('where a TPM signs, a key in a file is no key: it is said what to do, and the token is still good', {
+  skip,
+}, async () => {
+  const token = (await house.token('truck-5')).trim();
+  const words = /OPENSSL_CONF has a TPM sign .*the key of this device is in a file: .*--key-file/;
+  const refused = await device('enrol', token, '--device', file('truck-5'));
+  assert.equal(refused.status, 1);
+  assert.match(refused.error, words);
+  const unconfigured = await finished('portcullis-device', 'enrol', token, '--device', file('truck-5'));
+  assert.equal(unconfigured.status, 0, unconfigured.error);
+  assert.match(await sends(file('truck-5'), 1, '--wait', '1'), words);
+});
+
+test('a TPM that was cleared has no use for its keys: it is said, and a new one takes over what waits', {
+  skip,
+}, async () => {
+  const directory = await enrolled('truck-6');
+  execFileSync('tpm2_clear', ['--auth-hierarchy', 'p'], { stdio: 'pipe' });
+  assert.match(await sends(directory, 1, '--wait', '1'), /kept 1[\s\S]*A TPM that was cleared/);
+  await house.portcullis('certificate', 'revoke', 'truck-6', '--wait');
+  const token = (await house.portcullis('token', 'create', 'truck-6', '--after-revocation')).trim();
+  await succeeds('enrol', token, '--key-file', keyIn('truck-6-2.pem'), '--device', directory, '--replace');
+  assert.match(await sends(directory, 2), /acknowledged 2/);
+});
+
 test('a TPM that dies under a device that runs: it is said, nothing is lost, and it goes on when the TPM is back', {
   skip,
 }, async () => {
