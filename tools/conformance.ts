@@ -2,7 +2,7 @@
  * `npm run conformance -- NAME…`: the parts of the suite that need more of a machine than `npm test` does (an older Node,
  * Python, systemd, network namespaces, minutes), each a file of test/conformance or a folder of stories, one after another, with the time
  * that each took. Without a name: all. `--lanes N`: so many at a time, for most wait more than they compute; those that hold processes to
- * their clocks come last, and have the machine to themselves.
+ * their clocks come last, and have the machine to themselves. What failed beside others is run once more by itself, and told either way.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -75,6 +75,9 @@ const elsewhere: Record<string, string> = {
 /** With others beside them they would tell of the machine: leases lapse, and who leads does not get to lead. */
 const alone: ReadonlySet<string> = new Set(['faults', 'torture', 'workers']);
 
+/** Where more fail than this it isn't that they were several at a time, and none is run again. */
+const againMax = 2;
+
 /** Of which each file wants both processors. */
 const oneByOne: ReadonlySet<string> = new Set(['torture']);
 
@@ -129,7 +132,14 @@ async function lane(left: string[]): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: lanes }, () => lane(together)));
+const again = isOne || failed.size > againMax ? [] : [...failed];
 await lane(wanted.filter((name) => !isOne && alone.has(name)));
+for (const [name, text] of again) {
+  failed.delete(name);
+  await run(name);
+  if (!failed.has(name))
+    process.stdout.write(`conformance ${name}: passed by itself, FAILED beside others:\n${text}\n`);
+}
 for (const [name, text] of failed) process.stderr.write(`conformance ${name}:\n${text}\n`);
 if (failed.size > 0) process.stderr.write(`failed: ${[...failed.keys()].join(', ')}\n`);
 process.exitCode = failed.size > 0 ? 1 : 0;
