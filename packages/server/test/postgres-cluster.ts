@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as later } from 'node:timers/promises';
 import pg from 'pg';
 import { patienceMs } from '../../../test/patience.ts';
 import { freeBasePort } from '../../../tools/commands.ts';
@@ -23,6 +24,9 @@ function run(name: string, ...words: string[]): void {
   execFileSync(program, all, { cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
+const saidMax = 2_000;
+const hasEnded = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null;
+
 /** Where what a test began is ended: its context has it. */
 interface Ending {
   after(end: () => Promise<void>): void;
@@ -32,6 +36,7 @@ export class Cluster {
   readonly port: number;
   readonly #directory: string;
   #server: ChildProcess | undefined;
+  #said = '';
 
   static async primary(context: Ending): Promise<Cluster> {
     const cluster = await Cluster.#inFreePlace(context);
@@ -86,14 +91,24 @@ export class Cluster {
 
   /** Also after it was killed. */
   async start(): Promise<void> {
-    const [program = '', ...words] = [...asServer, binary('postgres'), '-D', this.#directory];
-    // A group of its own: what it started ends with it.
-    this.#server = spawn(program, words, { stdio: 'ignore', detached: true });
     const until = performance.now() + patienceMs;
+    this.#server = this.#spawned();
     while (!(await this.ask('SELECT 1').catch(() => undefined))) {
-      if (performance.now() > until) throw new Error(`no PostgreSQL on port ${this.port}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (performance.now() > until) throw new Error(`no PostgreSQL on port ${this.port}; it said: ${this.#said}`);
+      await later(50);
+      // It does not start while the kernel still holds memory that the killed one shared with a process of its own.
+      if (hasEnded(this.#server)) this.#server = this.#spawned();
     }
+  }
+
+  /** In a group of its own: what it started ends with it. */
+  #spawned(): ChildProcess {
+    const [program = '', ...words] = [...asServer, binary('postgres'), '-D', this.#directory];
+    const server = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    server.stderr.on('data', (chunk: Buffer) => {
+      this.#said = `${this.#said}${chunk}`.slice(-saidMax);
+    });
+    return server;
   }
 
   async ask<Row extends pg.QueryResultRow>(text: string): Promise<Row[]> {
@@ -121,7 +136,7 @@ export class Cluster {
   async kill(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
-    if (server?.pid === undefined) return;
+    if (server?.pid === undefined || hasEnded(server)) return;
     const ended = once(server, 'exit');
     process.kill(-server.pid, 'SIGKILL');
     await ended;
