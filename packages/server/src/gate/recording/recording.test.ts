@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Batch, type Looked, type Recorded, Recording } from './recording.ts';
+import { type Batch, type Looked, type Recorded, Recording, type Refusal } from './recording.ts';
 
 /** A sink whose every write and mark the test ends, and a lease that it gives and takes. */
-function scene() {
+function scene(more: Pick<ConstructorParameters<typeof Recording<string>>[0], 'gather'> = {}) {
   const lease: { term: number | undefined } = { term: 1 };
   const asked: { what: Looked & Partial<Batch<string>>; done(error?: unknown): void }[] = [];
   const unproven: number[] = [];
@@ -22,11 +22,12 @@ function scene() {
     onUnproven: (batch) => unproven.push(batch),
     lastBatch: 0,
     bounds: { readingsMax: 100, bytesMax: 1_000 },
+    ...more,
   });
   const answers: Record<string, Recorded> = {};
-  const submit = (request: string) =>
+  const submit = (request: string, judgeAgain: () => Refusal | undefined = () => undefined) =>
     recording.submit({
-      ...{ request, readings: 1, bytes: 1, judgeAgain: () => undefined },
+      ...{ request, readings: 1, bytes: 1, judgeAgain },
       answer: (result) => {
         answers[request] = result;
       },
@@ -44,6 +45,51 @@ function scene() {
 
 /** Lets what follows from settled promises happen. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** What comes in one turn, until the test ends that turn. */
+function gathering() {
+  const turns: (() => void)[] = [];
+  return { ...scene({ gather: (callback) => void turns.push(callback) }), turns };
+}
+
+test('what comes in one turn goes into one commit, and what comes meanwhile into the next', () => {
+  const { asked, submit, end, turns } = gathering();
+  submit('a');
+  submit('b');
+  assert.equal(asked.length, 0);
+  assert.equal(turns.length, 1);
+  turns.shift()?.();
+  assert.deepEqual(asked[0]?.what.requests, ['a', 'b']);
+  submit('c');
+  submit('d');
+  assert.equal(turns.length, 0, 'the end of the commit begins the next');
+  end();
+  assert.deepEqual(asked[0]?.what.requests, ['c', 'd']);
+});
+
+test('P7: what waits for its turn is judged again by a change, and is in no commit after it (rule 7)', () => {
+  const { recording, asked, submit, turns, answers } = gathering();
+  const refused: Refusal = { reason: 'attribute_not_expected' };
+  let isCut = false;
+  submit('cut', () => (isCut ? refused : undefined));
+  submit('free');
+  isCut = true;
+  recording.changeApplied();
+  turns.shift()?.();
+  assert.deepEqual(answers.cut, { refused });
+  assert.deepEqual(asked[0]?.what.requests, ['free']);
+});
+
+test('a gate that stops writes what waits for its turn, and a turn that ends after it begins nothing', async () => {
+  const { recording, asked, submit, end, turns, answers } = gathering();
+  submit('a');
+  const stopped = recording.stop();
+  assert.deepEqual(asked[0]?.what.requests, ['a']);
+  turns.shift()?.();
+  for (; asked.length > 0; await turn()) end();
+  await stopped;
+  assert.deepEqual(answers.a, { outcome: { stored: 1, repeated: 0 } });
+});
 
 test('P7: a batch is readable by the record of its look, and proven by the record after that', () => {
   const { recording, asked, submit, end } = scene();

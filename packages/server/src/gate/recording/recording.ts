@@ -44,6 +44,8 @@ export interface RecordingParts<Request> {
   /** Writes durably; calls back once, with the outcome of each request or with what went wrong. */
   write(batch: Batch<Request>, done: (error: unknown, outcomes?: Outcome[]) => void): void;
   mark(looked: Looked, done: (error: unknown) => void): void;
+  /** Calls back once what came together is queued. Not given: each that finds no commit in flight begins one. */
+  gather?(callback: () => void): void;
   /** The lease, looked at now: which unbroken run of it holds; undefined when none does. */
   term(): number | undefined;
   /** Something wants to be marked within a second, even if nothing is written meanwhile. */
@@ -66,6 +68,8 @@ export class Recording<Request> {
   #bytes = 0;
   #batch: number;
   #busy = false;
+  /** A commit begins soon. */
+  #gathering = false;
   #looked: number;
   #marked: number;
   #quarantine: number[] = [];
@@ -92,7 +96,13 @@ export class Recording<Request> {
     this.#queue.push(entry);
     this.#readings += entry.readings;
     this.#bytes += entry.bytes;
-    if (!this.#busy) this.#startCommit();
+    if (this.#busy || this.#gathering) return;
+    if (!this.#parts.gather) return this.#startCommit();
+    this.#gathering = true;
+    this.#parts.gather(() => {
+      this.#gathering = false;
+      if (!this.#busy) this.#startCommit();
+    });
   }
 
   /** Rule 7. */
@@ -120,6 +130,7 @@ export class Recording<Request> {
   /** Takes nothing more; resolves when what was queued has its answer and every look is on record. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    if (!this.#busy) this.#startCommit();
     while (this.#busy || this.#queue.length > 0 || this.#marked < this.#looked) {
       await new Promise<void>((resolve) => this.afterCommitInFlight(resolve));
     }

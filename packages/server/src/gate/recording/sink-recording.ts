@@ -33,6 +33,8 @@ export class SinkRecording extends Recording<SinkRequest> {
         sink.write({ ...batch, instance, head: head() }).then((outcomes) => done(undefined, outcomes), failed);
       },
       mark: (looked, done) => void sink.mark(looked).then(() => done(undefined), done),
+      // What the same turn of the loop still reads from other connections goes into the same commit.
+      gather: (callback) => void setImmediate(callback),
       term: () => lease.term(),
       markSoon: () => this.#markSoon(),
       onOverrun: (batch, readings) => {
