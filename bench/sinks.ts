@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { parseAddress } from '../packages/server/src/storage/postgres/address.ts';
+import { withAccount } from '../packages/server/src/storage/sink/account.ts';
 import { openJetStreamSink } from '../packages/server/src/storage/sink/jetstream/jetstream-sink.ts';
 import { openPostgresSink } from '../packages/server/src/storage/sink/postgres/postgres-sink.ts';
 import type { Sink, SinkRequest } from '../packages/server/src/storage/sink/promises.ts';
@@ -168,14 +169,16 @@ export async function benchSinks(): Promise<Result> {
       const address = parseAddress(urlOf(schema), () => '', 'sink');
       const gate = { gate: 'gate-1', holder: 'bench' };
       const postgres = await ofSink(shape, () =>
-        openPostgresSink({ address, ...gate, directory: directoryOf('postgres') }),
+        withAccount(directoryOf('postgres'), undefined, (account) => openPostgresSink({ address, ...gate, account })),
       );
       rows.push(rowOf('PostgreSQL', 'COPY', shape, postgres, await barePostgres(shape, schema)));
 
       const [own, bare] = [server.newUser(), server.newUser()];
       for (const user of [own, bare]) await server.makeStream(user);
       const stream = await ofSink(shape, () =>
-        openJetStreamSink({ address: server.addressOf(own), ...gate, directory: directoryOf('stream') }),
+        withAccount(directoryOf('stream'), undefined, (account) =>
+          openJetStreamSink({ address: server.addressOf(own), ...gate, account }),
+        ),
       );
       rows.push(rowOf('JetStream', 'bare publish', shape, stream, await bareJetStream(shape, server, bare)));
     }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { type ConnectionOptions, connect, credsAuthenticator } from '@nats-io/transport-node';
+import { withAccount } from '../../packages/server/src/storage/sink/account.ts';
 import { parseStreamAddress } from '../../packages/server/src/storage/sink/jetstream/address.ts';
 import { openJetStreamSink } from '../../packages/server/src/storage/sink/jetstream/jetstream-sink.ts';
 import { readAll, requestOf, writeOf } from '../../packages/server/src/storage/sink/sink.contract.ts';
@@ -79,7 +80,9 @@ let opened = 0;
 async function openAt(context: TestContext, url: string, files: Record<string, string>) {
   const address = parseStreamAddress(url, (file) => files[file] as string);
   const directory = await temporaryDirectory(context);
-  return openJetStreamSink({ address, gate: 'gate-1', holder: `process ${++opened}`, directory });
+  return withAccount(directory, undefined, (account) =>
+    openJetStreamSink({ address, gate: 'gate-1', holder: `process ${++opened}`, account }),
+  );
 }
 
 /** Refused at the start, in words that an operator understands and that hold nothing secret. */

@@ -1,6 +1,7 @@
 /** Readings in Debian's nats-server: what every sink promises, and what several gates at one stream can do besides. */
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { withAccount } from '../../packages/server/src/storage/sink/account.ts';
 import { edgesContract } from '../../packages/server/src/storage/sink/edges.contract.ts';
 import { openJetStreamSink } from '../../packages/server/src/storage/sink/jetstream/jetstream-sink.ts';
 import { missingContract } from '../../packages/server/src/storage/sink/missing.contract.ts';
@@ -33,7 +34,9 @@ async function userOf(directory: string): Promise<string> {
 }
 
 const open = (gate: string, directory: string, user: string, onBroken?: (error: Error) => void) =>
-  openJetStreamSink({ address: server.addressOf(user), gate, holder: `process ${++opened}`, directory, onBroken });
+  withAccount(directory, onBroken, (account) =>
+    openJetStreamSink({ address: server.addressOf(user), gate, holder: `process ${++opened}`, account, onBroken }),
+  );
 
 /** Retention is the stream's own, and it has one order. */
 const engine = {
@@ -61,9 +64,9 @@ async function gatesAt(context: TestContext, of = server) {
   const start = async (gate: string, onBroken?: (error: Error) => void) => {
     const directory = directories.get(gate) ?? (await temporaryDirectory(context));
     directories.set(gate, directory);
-    return openJetStreamSink({
-      ...{ address: of.addressOf(user), gate, holder: `process ${++opened}`, directory, onBroken },
-    });
+    return withAccount(directory, onBroken, (account) =>
+      openJetStreamSink({ address: of.addressOf(user), gate, holder: `process ${++opened}`, account, onBroken }),
+    );
   };
   const count = () =>
     of.as(user, async (manager) => {

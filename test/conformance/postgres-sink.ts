@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, type TestContext, test } from 'node:test';
 import { parseAddress } from '../../packages/server/src/storage/postgres/address.ts';
+import { withAccount } from '../../packages/server/src/storage/sink/account.ts';
 import { edgesContract } from '../../packages/server/src/storage/sink/edges.contract.ts';
 import { missingContract } from '../../packages/server/src/storage/sink/missing.contract.ts';
 import { openPostgresSink } from '../../packages/server/src/storage/sink/postgres/postgres-sink.ts';
@@ -30,7 +31,9 @@ function schemaOf(directory: string): string {
 
 let opened = 0;
 const open = (gate: string, directory: string, schema: string) =>
-  openPostgresSink({ address: addressOf(schema), gate, holder: `process ${++opened}`, directory });
+  withAccount(directory, undefined, (account) =>
+    openPostgresSink({ address: addressOf(schema), gate, holder: `process ${++opened}`, account }),
+  );
 
 const engine = {
   name: 'postgres',
@@ -90,10 +93,11 @@ test('a process that another one has followed under the same name stores nothing
   const { schema } = freshSchema(context);
   const broken: Error[] = [];
   const at = async (onBroken?: (error: Error) => void) =>
-    openPostgresSink({
-      ...{ address: addressOf(schema), gate: 'gate-1', holder: `process ${++opened}`, onBroken },
-      directory: await temporaryDirectory(context),
-    });
+    withAccount(await temporaryDirectory(context), onBroken, (account) =>
+      openPostgresSink({
+        ...{ address: addressOf(schema), gate: 'gate-1', holder: `process ${++opened}`, onBroken, account },
+      }),
+    );
   await using first = await at((error) => broken.push(error));
   await first.write(writeOf(1, [one]));
   await using second = await at();

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { parseAddress } from '../../packages/server/src/storage/postgres/address.ts';
+import { withAccount } from '../../packages/server/src/storage/sink/account.ts';
 import { edgesContract } from '../../packages/server/src/storage/sink/edges.contract.ts';
 import { openJetStreamSink } from '../../packages/server/src/storage/sink/jetstream/jetstream-sink.ts';
 import { missingContract } from '../../packages/server/src/storage/sink/missing.contract.ts';
@@ -35,10 +36,12 @@ function schemaOf(directory: string): string {
 const inPostgres =
   (schema: string, gate = 'gate-1', port?: number) =>
   (directory: string) =>
-    openPostgresSink({
-      address: parseAddress(urlOf(schema, port), () => '', 'sink'),
-      ...{ gate, holder: holder(), directory },
-    });
+    withAccount(directory, undefined, (account) =>
+      openPostgresSink({
+        address: parseAddress(urlOf(schema, port), () => '', 'sink'),
+        ...{ gate, holder: holder(), account },
+      }),
+    );
 
 const postgres = {
   name: 'postgres, spooled',
@@ -170,7 +173,9 @@ describe('jetstream', { skip: skipNats }, () => {
     const user = users.get(directory) ?? server.newUser();
     if (!users.has(directory)) await server.makeStream(user);
     users.set(directory, user);
-    return openJetStreamSink({ address: server.addressOf(user), gate: 'gate-1', holder: holder(), directory });
+    return withAccount(directory, undefined, (account) =>
+      openJetStreamSink({ address: server.addressOf(user), gate: 'gate-1', holder: holder(), account }),
+    );
   };
   const jetstream = {
     name: 'jetstream, spooled',

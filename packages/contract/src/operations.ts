@@ -272,6 +272,8 @@ export const GateStatus = z.object({
   /** The end of its own client certificate. */
   certificateEnds: Timestamp,
   disk: DiskSpace,
+  /** Where nothing can be stored since then: its sink is away, or full. */
+  storesNothingSince: Timestamp.optional(),
   /** Where the gate has one. */
   spool: SpoolStatus.optional(),
 });

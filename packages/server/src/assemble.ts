@@ -302,9 +302,8 @@ export async function assembleGate(
   const owner = spoolOwner(directory, files.config, of?.number);
   const place = await requirePlace(own, owner);
   const holder = system.random(16).toString('hex');
-  const opened = disk(
-    stack.use(await openSink({ directory: own, url, readText, onBroken: reject, gate: name, holder })),
-  );
+  const sinkPlace = { directory: own, url, isSpooled: spool !== undefined };
+  const opened = disk(stack.use(await openSink({ ...sinkPlace, readText, onBroken: reject, gate: name, holder, log })));
   const kept = { sink: opened, directory: own, place, log };
   const spooled = spool && owner && stack.use(await openSpooledSink({ ...kept, ...spool, owner }));
   const told = spooled && { spool: () => spooled.spool };

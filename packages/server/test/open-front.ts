@@ -114,7 +114,8 @@ export class OpenFront {
     };
     const bounds = { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax };
     const head = () => ({ revision: replica.revision, hash: replica.hash });
-    this.recording = new SinkRecording({ sink, instance, head, lease: this.lease, bounds, log });
+    const { now } = system;
+    this.recording = new SinkRecording({ sink, instance, head, lease: this.lease, bounds, now, log });
     const policy = compilePolicy(streams, 1, carry, ask);
     const { recording, lease } = this;
     const ground = {
@@ -138,6 +139,7 @@ export class OpenFront {
         clockAheadMs: () => 0,
         recordingWaits: () => 0,
         unproven: () => 0,
+        storesNothingSince: () => undefined,
         overruns: () => recording.overruns,
       },
       crowd: () => this.listeners.crowd,

@@ -232,6 +232,9 @@ function wrongWithGates(gates: GateFound[]): string[] {
       ...(own && isShort(own.disk)
         ? [`the disk of ${gate} has ${gibibytes(own.disk.freeBytes)} of ${gibibytes(own.disk.totalBytes)} left`]
         : []),
+      ...(own?.storesNothingSince
+        ? [`${gate} stores no reading since ${own.storesNothingSince}, and devices keep theirs: its log says why`]
+        : []),
       ...spoolWrong(gate, own?.spool),
       ...(own && own.pruneWaiting > 0
         ? [

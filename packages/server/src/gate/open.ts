@@ -30,6 +30,7 @@ import { MissingWatch } from './recording/missing-watch.ts';
 import { Retention } from './recording/retention.ts';
 import { settleLastBatches } from './recording/settlement.ts';
 import { SinkRecording } from './recording/sink-recording.ts';
+import { Unproven } from './recording/unproven.ts';
 import { Verdicts } from './recording/verdicts.ts';
 import { Gaps } from './watching/gaps.ts';
 import { Telling } from './watching/telling.ts';
@@ -108,7 +109,7 @@ class RunningGate implements Gate {
   /** What an earlier process left is settled; before that, nothing that it could have to wait for is reported (rule 9). */
   #settled = false;
   #stopping = false;
-  #unproven = () => 0;
+  readonly #unproven: Unproven;
 
   constructor(parts: GateParts, policies: Policies) {
     const { directory, settings, sink, worker, system, log } = parts;
@@ -123,7 +124,7 @@ class RunningGate implements Gate {
     const bounds = { readingsMax: limits.queueReadingsMax, bytesMax: limits.queueBytesMax };
     const head = () => ({ revision: replica.revision, hash: replica.hash });
     const onProven = () => this.#watching.hasWatched && this.#telling.wake();
-    const recording = new SinkRecording({ sink, instance, head, lease, bounds, onProven, log });
+    const recording = new SinkRecording({ sink, instance, head, lease, bounds, onProven, now: system.now, log });
     const clock = new ValidityClock({ directory, position: this.#position, now: system.now, log });
     const ground = groundOf({ replica, lease, recording }, clock, () => this.#policy);
     [this.#recording, this.#ground, this.#clock] = [recording, ground, clock];
@@ -142,24 +143,21 @@ class RunningGate implements Gate {
       isAdmissible: (bearer) => isAdmissible(bearer, ground),
     });
     const verdicts = new Verdicts({ gate, sink, system, log });
+    this.#unproven = new Unproven({ sink, named: () => recording.unproven + (parts.spool?.().named ?? 0), log });
     const gaps = new Gaps(system.now);
     const watching = this.#makeWatching(replica, gaps);
-    this.#watching = watching;
     this.#telling = new Telling({ authority, instance, link: () => this.#links.edges, sink, gaps, system, log });
-    [this.#connections, this.#verdicts] = [connections, verdicts];
     const advice = new Advice(system.monotonic);
-    this.#advice = advice;
+    [this.#connections, this.#verdicts, this.#watching, this.#advice] = [connections, verdicts, watching, advice];
     const told: GateStatusParts = {
       ...{ gate, instance, ground, connections, verdicts, policies, watching, advice, now: system.now },
       ...{ diskSpace: parts.diskSpace, spool: parts.spool, edgesTold: () => this.#telling.told },
-      overruns: () => recording.overruns,
-      recordingWaits: () => recording.waits,
-      unproven: () => this.#unproven(),
-      pruneWaiting: () => this.#retention.waiting,
-      clockAheadMs: () => clock.aheadMs(),
-      crowd: () => this.#listeners.crowd,
-      ...{ inUse: () => this.#listeners.inUse, handshakes: () => this.#listeners.handshakes },
-      certificateEnds: () => this.#credentials.client.notAfter,
+      ...{ overruns: () => recording.overruns, recordingWaits: () => recording.waits },
+      ...{ unproven: () => this.#unproven.count, storesNothingSince: () => recording.failsSince },
+      ...{ pruneWaiting: () => this.#retention.waiting, clockAheadMs: () => clock.aheadMs() },
+      ...{ crowd: () => this.#listeners.crowd, inUse: () => this.#listeners.inUse },
+      handshakes: () => this.#listeners.handshakes,
+      ...{ certificateEnds: () => this.#credentials.client.notAfter },
     };
     const shown = shownOf(told, worker);
     if (settings.metrics) this.#figures = new FiguresListener(settings.metrics, shown.figures, () => this.#hindrance());
@@ -196,9 +194,10 @@ class RunningGate implements Gate {
     await until(() => replica.complete, signal);
     this.#leasing.start();
     await until(() => lease.holds(), signal);
-    await settleLastBatches({ authority, instance: this.instance, link: this.#links.feed, sink, log, lease });
-    const left = await sink.unprovenCount();
-    this.#unproven = () => left + this.#recording.unproven + (this.#parts.spool?.().named ?? 0);
+    // A sink that is not there yet names what is left there itself: nobody waits for it.
+    if (sink.awaited === undefined)
+      await settleLastBatches({ authority, instance: this.instance, link: this.#links.feed, sink, log, lease });
+    await this.#unproven.start();
     this.#settled = true;
     this.#reportApplied({ applied: replica.revision, hash: replica.hash });
     const held = await this.#credentials.obtainFirstServer(signal);
@@ -360,7 +359,7 @@ class RunningGate implements Gate {
       ...(bundle !== undefined && { bundle }),
       counters: {
         ...{ admitted, refused, connections: this.#connections.size },
-        ...{ overruns: this.#recording.overruns, unproven: this.#unproven() },
+        ...{ overruns: this.#recording.overruns, unproven: this.#unproven.count },
         ...{ policy: this.#policy.number, policyRefused: this.#policies.refused },
         pruneWaits: this.#retention.waiting,
         ...(clockAheadMs > 0 && { clockAheadMs }),

@@ -8,6 +8,7 @@ export interface GateStatusParts extends MetricsParts {
   gate: SubjectId;
   instance: string;
   unproven(): number;
+  storesNothingSince(): number | undefined;
   /** Handshakes that ended well, by how their keys were agreed on. */
   handshakes(): Iterable<[string, number]>;
 }
@@ -19,6 +20,7 @@ export function gateStatus(parts: GateStatusParts): () => Promise<GateStatus> {
     const { gate, instance, ground, connections, verdicts, policies } = parts;
     const { replica, lease, policy } = ground;
     const { admitted, refused } = verdicts.counters;
+    const since = parts.storesNothingSince();
     return {
       ...{ gate, instance, version, startedAt, time: timestamp(parts.now()) },
       leaseEndsInMs: Math.round(lease.remainingMs()),
@@ -35,6 +37,7 @@ export function gateStatus(parts: GateStatusParts): () => Promise<GateStatus> {
       clockAheadMs: parts.clockAheadMs(),
       certificateEnds: parts.certificateEnds(),
       disk: await parts.diskSpace(),
+      ...(since !== undefined && { storesNothingSince: timestamp(since) }),
       ...(parts.spool && { spool: spoolShown(parts.spool()) }),
     };
   };

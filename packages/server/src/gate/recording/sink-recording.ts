@@ -1,5 +1,5 @@
 import type { Lease } from '../../replica/replica.ts';
-import type { JudgedBy, Sink, SinkRequest } from '../../storage/sink.ts';
+import type { JudgedBy, Sink, SinkOutcome, SinkRequest } from '../../storage/sink.ts';
 import type { Log } from '../../telemetry/telemetry.ts';
 import { Recording } from './recording.ts';
 
@@ -11,6 +11,7 @@ interface Parts {
   lease: Lease;
   bounds: { readingsMax: number; bytesMax: number };
   onProven?(): void;
+  now(): number;
   log: Log;
 }
 
@@ -22,17 +23,29 @@ export class SinkRecording extends Recording<SinkRequest> {
   #overruns = 0;
   #unproven = 0;
   #markTimer: NodeJS.Timeout | undefined;
+  #failsSince: number | undefined;
 
-  constructor({ sink, instance, head, lease, bounds, onProven, log }: Parts) {
+  constructor({ sink, instance, head, lease, bounds, onProven, now, log }: Parts) {
     super({
       write: (batch, done) => {
         const failed = (error: unknown) => {
           log.error({ err: error }, "couldn't store readings; nothing was acknowledged");
+          this.#failsSince ??= now();
           done(error);
         };
-        sink.write({ ...batch, instance, head: head() }).then((outcomes) => done(undefined, outcomes), failed);
+        const stored = (outcomes: SinkOutcome[]) => {
+          this.#failsSince = undefined;
+          done(undefined, outcomes);
+        };
+        sink.write({ ...batch, instance, head: head() }).then(stored, failed);
       },
-      mark: (looked, done) => void sink.mark(looked).then(() => done(undefined), done),
+      mark: (looked, done) => {
+        const marked = () => {
+          this.#failsSince = undefined;
+          done(undefined);
+        };
+        sink.mark(looked).then(marked, done);
+      },
       // What the same turn of the loop still reads from other connections goes into the same commit.
       gather: (callback) => void setImmediate(callback),
       term: () => lease.term(),
@@ -59,6 +72,11 @@ export class SinkRecording extends Recording<SinkRequest> {
   /** Batches whose rows were named so by this process. */
   get unproven(): number {
     return this.#unproven;
+  }
+
+  /** When the first write failed since which none was done, and no look put on record either. */
+  get failsSince(): number | undefined {
+    return this.#failsSince;
   }
 
   override async stop(): Promise<void> {

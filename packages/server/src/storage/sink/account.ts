@@ -1,4 +1,20 @@
 import type { SinkRequest } from './promises.ts';
+import { openSqliteSink, type SqliteSink } from './sink-sqlite.ts';
+
+/** With the gate's account, which whoever is opened with it closes; where none is opened, it is closed here. */
+export async function withAccount<Opened>(
+  directory: string,
+  onBroken: ((error: Error) => void) | undefined,
+  open: (account: SqliteSink) => Promise<Opened>,
+): Promise<Opened> {
+  const account = await openSqliteSink(directory, onBroken, 'account.db');
+  try {
+    return await open(account);
+  } catch (error) {
+    await account[Symbol.asyncDispose]();
+    throw error;
+  }
+}
 
 /**
  * A gate's account of its senders, on its own disk: edges, where senders stand by rules, what is missing of their counting, refusals. Of a

@@ -216,8 +216,10 @@ export interface Page<Item> {
 }
 
 export interface Sink {
-  /** The last batch that was ever written; 0 for none. */
+  /** The last batch that was ever written; 0 for none. Of one that is not there yet: more than that. */
   readonly lastBatch: number;
+  /** Where it was away when it was opened: once it is there, what it is then. Until then writes and reads fail with `store_unavailable`. */
+  readonly awaited?: Promise<Sink> | undefined;
   /** @throws {PortcullisError} `disk_full`; the sink goes on when space is back */
   write(write: SinkWrite): Promise<SinkOutcome[]>;
   mark(looked: Looked): Promise<void>;

@@ -1,7 +1,7 @@
 import { accountOf } from '../account.ts';
 import { AccountedSink, requireWhole } from '../accounted-sink.ts';
 import type { Looked, ReadingQuery, Sink, SinkOutcome, SinkWrite } from '../promises.ts';
-import { openSqliteSink, type SqliteSink } from '../sink-sqlite.ts';
+import type { SqliteSink } from '../sink-sqlite.ts';
 import type { StreamAddress } from './address.ts';
 import {
   emptyState,
@@ -26,8 +26,8 @@ export interface JetStreamSinkParts {
   gate: string;
   /** This process, told apart from every other one. */
   holder: string;
-  /** Where the gate keeps its account of senders. */
-  directory: string;
+  /** The gate's account of senders, which is closed with the sink; where it can not be opened, it stays open. */
+  account: SqliteSink;
   onBroken?: ((error: Error) => void) | undefined;
 }
 
@@ -39,10 +39,9 @@ export async function openJetStreamSink({
   address,
   gate,
   holder,
-  directory,
+  account,
   onBroken,
 }: JetStreamSinkParts): Promise<Sink> {
-  const account = await openSqliteSink(directory, onBroken, 'account.db');
   let link: Link | undefined;
   try {
     link = await Link.open(address);
@@ -53,7 +52,6 @@ export async function openJetStreamSink({
     return new JetStreamSink(link, account, state);
   } catch (error) {
     await link?.close();
-    await account[Symbol.asyncDispose]();
     throw error;
   }
 }

@@ -5,7 +5,7 @@ import { asFailure, sqlStateOf } from '../../postgres/failures.ts';
 import { accountOf } from '../account.ts';
 import { AccountedSink, requireWhole } from '../accounted-sink.ts';
 import type { Looked, ReadingQuery, Sink, SinkOutcome, SinkRequest, SinkWrite } from '../promises.ts';
-import { openSqliteSink, type SqliteSink } from '../sink-sqlite.ts';
+import type { SqliteSink } from '../sink-sqlite.ts';
 import {
   Again,
   accountsAfter,
@@ -44,8 +44,8 @@ export interface PostgresSinkParts {
   gate: string;
   /** This process, told apart from every other one. */
   holder: string;
-  /** Where the gate keeps its account of senders. */
-  directory: string;
+  /** The gate's account of senders, which is closed with the sink; where it can not be opened, it stays open. */
+  account: SqliteSink;
   onBroken?: ((error: Error) => void) | undefined;
 }
 
@@ -53,14 +53,7 @@ export interface PostgresSinkParts {
  * Opens the sink, and makes its tables if there are none.
  * @throws {PortcullisError} `store_unavailable`, `store_version`, `store_locked`, `config_invalid`
  */
-export async function openPostgresSink({
-  address,
-  gate,
-  holder,
-  directory,
-  onBroken,
-}: PostgresSinkParts): Promise<Sink> {
-  const account = await openSqliteSink(directory, onBroken, 'account.db');
+export async function openPostgresSink({ address, gate, holder, account, onBroken }: PostgresSinkParts): Promise<Sink> {
   const reading = new Connections(address, bounds.read);
   try {
     await requireTables(reading.db, address);
@@ -71,7 +64,6 @@ export async function openPostgresSink({
     return new PostgresSink({ address, writer, account, reading, row, rivals, onBroken });
   } catch (error) {
     await reading.close();
-    await account[Symbol.asyncDispose]();
     return asFailure(error);
   }
 }

@@ -1,5 +1,5 @@
-import { PortcullisError } from '@portcullis/contract';
 import { goOn, type Log } from '../../../telemetry/telemetry.ts';
+import { isAway } from '../away.ts';
 import type { Sink, SinkOutcome, SinkRequest } from '../promises.ts';
 import { isDiskFull } from './disk.ts';
 import type { BatchNumbers } from './numbers.ts';
@@ -16,10 +16,6 @@ interface Parts {
 }
 
 const pauses = { moreMs: 0, restMs: 500 };
-
-/** A sink that can not be reached now, or has no room: it may be over in a moment. */
-export const isAway = (error: unknown) =>
-  error instanceof PortcullisError && ['store_unavailable', 'disk_full'].includes(error.code);
 
 /**
  * From the spool to the sink, in order, one batch after the other. A crash after the write leaves a batch that the next start quarantines, and the records are

@@ -19,24 +19,31 @@ interface Direct {
  * numbers of its own from the start of this process on, which this class translates.
  */
 export class BatchNumbers {
-  /** What was there at the start has one number. */
+  /** Up to this one the gate speaks of what was there at the start. */
   readonly base: number;
+  /** What was there at the start has one number, up to this one; 0 while the sink is not there yet, and nobody speaks of it. */
+  #before = 0;
   /** The last number that was given in the sink. */
-  #last: number;
+  #last = 0;
   /** Those that went to the sink at once, and are not settled for good. */
   #direct: Direct[] = [];
   /** Up to which the sink has been told, or the spool has on record, that they were looked at. */
-  #looked: number;
+  #looked = 0;
   /** Of what an earlier process sent at once, what is not settled. */
-  readonly #open: Set<number>;
+  readonly #open = new Set<number>();
   /** Of the gate's own numbers: up to this one it has said what is proven. */
   #proven = 0;
   #drained = 0;
   #provenTold = 0;
 
-  constructor(base: number, open: readonly number[]) {
-    this.base = this.#last = this.#looked = base;
-    this.#open = new Set(open);
+  constructor(base: number) {
+    this.base = base;
+  }
+
+  /** The sink is there: what is given from now on comes after this number. */
+  begin(before: number, open: readonly number[]): void {
+    this.#before = this.#last = this.#looked = before;
+    for (const batch of open) this.#open.add(batch);
   }
 
   get last(): number {
@@ -65,7 +72,7 @@ export class BatchNumbers {
 
   /** Undefined: it came from the spool, or is given up. */
   gateOf(sink: number): number | undefined {
-    return sink <= this.base ? sink : this.#direct.find((one) => one.sink === sink)?.gate;
+    return sink <= this.#before ? sink : this.#direct.find((one) => one.sink === sink)?.gate;
   }
 
   of({ looked, quarantine, unproven }: Looked): Told {
@@ -126,7 +133,7 @@ export class BatchNumbers {
   }
 
   #upTo(gate: number): number {
-    if (gate <= this.base) return gate;
-    return this.#direct.findLast((one) => one.gate <= gate)?.sink ?? this.base;
+    if (gate <= this.base) return Math.min(gate, this.#before);
+    return this.#direct.findLast((one) => one.gate <= gate)?.sink ?? this.#before;
   }
 }

@@ -16,8 +16,11 @@ export interface Progress {
 const number = z.int().nonnegative();
 const Kept = z.strictObject({ version: z.literal(1), drained: number, batch: number, direct: number });
 
+/** No batch of the sink has a number above it. */
+export const afterAll = Number.MAX_SAFE_INTEGER;
+
 /** Where it is not known, everything goes to the sink again, which has each reading by its key, and nothing that it finds there is called proven. */
-const unknown: Progress = { drained: 0, batch: Number.MAX_SAFE_INTEGER, direct: 0 };
+const unknown: Progress = { drained: 0, batch: afterAll, direct: 0 };
 
 export class ProgressFile {
   readonly #file: string;

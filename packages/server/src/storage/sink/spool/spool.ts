@@ -45,6 +45,9 @@ export interface SpoolParts {
   log: Log;
 }
 
+/** With which batches a spool begins to hold readings. */
+export type Begun = Omit<Progress, 'drained'>;
+
 const chunkReadingsMax = 5_000;
 const chunkBytesMax = 4 * 1_048_576;
 
@@ -121,15 +124,15 @@ export class Spool {
   }
 
   /**
-   * Durable when it resolves. `keys`: of the readings in it. `direct`: the last batch that did not come from the spool, where this is the first record.
+   * Durable when it resolves. `keys`: of the readings in it. `begun`: where this is the first record, the last batch that did not come from the spool.
    * @throws {PortcullisError} `store_unavailable` (the spool is full), `disk_full`
    */
-  async append(record: SpoolRecord, keys: [string, string][], direct: () => number): Promise<number> {
+  async append(record: SpoolRecord, keys: [string, string][], begun: () => Begun): Promise<number> {
     const body = Buffer.from(JSON.stringify(record));
     const readings = countIn(record.requests);
     if (readings > 0) await this.#requireRoom(body.length);
     return this.#onDisk(readings > 0, async () => {
-      if (this.isEmpty) await this.#begin(direct());
+      if (this.isEmpty) await this.#progress.write({ drained: this.last, ...begun() });
       const { number, ...place } = await this.#segments.append(body);
       this.#add(number, place, record, keys);
       return number;
@@ -190,10 +193,6 @@ export class Spool {
 
   async close(): Promise<void> {
     await this.#segments.close();
-  }
-
-  async #begin(direct: number): Promise<void> {
-    await this.#progress.write({ drained: this.last, batch: direct, direct });
   }
 
   async #tidy(): Promise<void> {

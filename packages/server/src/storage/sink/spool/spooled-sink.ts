@@ -1,13 +1,18 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
 import type { Log } from '../../../telemetry/telemetry.ts';
 import { requireWhole } from '../accounted-sink.ts';
+import { isAway } from '../away.ts';
+import { lateBase, nameUnproven } from '../late-sink.ts';
 import type { Looked, Sink, SinkOutcome, SinkRequest, SinkWrite } from '../promises.ts';
 import { type Disk, realDisk } from './disk.ts';
-import { Drain, isAway } from './drain.ts';
+import { Drain } from './drain.ts';
+import { baseOf, giveWordOf, type Left, leftIn } from './left.ts';
 import { BatchNumbers, type Told } from './numbers.ts';
 import { type Owner, type Place, spoolIn, writePlace } from './place.ts';
+import { afterAll } from './progress.ts';
 import { partOf } from './requests.ts';
-import { Spool } from './spool.ts';
+import { type Begun, Spool } from './spool.ts';
 
 /** How a spool stands, as operators see it. */
 export interface SpoolState {
@@ -38,10 +43,13 @@ export interface SpooledSinkParts {
 
 /** How long a sink that is silent is waited for before the spool takes what came meanwhile. */
 const directMs = 5_000;
+/** How long after a try to begin with a sink that was not there at the start the next one comes. */
+const againMs = 1_000;
 
 /**
  * A sink whose readings may wait on the gate's disk. They go to the sink at once while nothing waits; else they go behind what waits, so that
  * order holds for each subject. What the sink may have of a write that failed is given up there before the spool's comes.
+ * Where the sink is not there yet, all goes into the spool until it is.
  * @throws {PortcullisError} `store_damaged`, `store_unavailable`
  */
 export async function openSpooledSink(parts: SpooledSinkParts): Promise<SpooledSink> {
@@ -50,49 +58,37 @@ export async function openSpooledSink(parts: SpooledSinkParts): Promise<SpooledS
   const upTo = place?.moved ? Number.MAX_SAFE_INTEGER : (place?.movedUpTo ?? 0);
   const spool = await Spool.open({ directory: spoolIn(directory), bytesMax, movedUpTo: upTo, disk, log });
   const isNew = place === undefined && spool.isEmpty;
-  if (isNew || place?.moved) await spool.beginAfter(sink.lastBatch);
+  if (isNew || place?.moved) await spool.beginAfter(afterAll);
   await writePlace(directory, { ...owner, movedUpTo: place?.moved ? spool.last : upTo });
-  const open = await giveWordOf(sink, spool);
-  // Numbers that were given and never came to the sink are not given again: records tell of them.
-  const { progress, told } = spool;
-  const given = progress.batch === Number.MAX_SAFE_INTEGER ? 0 : progress.batch;
-  const last = [...told.quarantine, ...told.unproven].reduce((most, batch) => Math.max(most, batch), given);
-  const base = Math.max(sink.lastBatch, last);
-  await spool.beginAfter(base);
-  return new SpooledSink({ sink, spool, numbers: new BatchNumbers(base, open), log });
-}
-
-/**
- * What a process that ended had on record, or under way, comes before anything is settled: what it gave up, what was drained and not named yet, and
- * what may have been drained in part. Resolves to the batches that are to be settled.
- */
-async function giveWordOf(sink: Sink, spool: Spool): Promise<number[]> {
-  const { told, progress, isEmpty } = spool;
-  const found = (await sink.unsettled()).map(({ batch }) => batch);
-  const isGivenUp = (batch: number) => told.quarantine.includes(batch) || (!isEmpty && batch > progress.batch);
-  const isNamed = (batch: number) =>
-    told.unproven.includes(batch) || (batch > progress.direct && batch <= progress.batch);
-  const quarantine = found.filter(isGivenUp);
-  const unproven = found.filter((batch) => !isGivenUp(batch) && isNamed(batch));
-  if (quarantine.length + unproven.length > 0)
-    await sink.mark({ looked: Math.max(0, ...unproven), quarantine, proven: 0, unproven });
-  return found.filter((batch) => !isGivenUp(batch) && !isNamed(batch));
+  const left = leftIn(spool);
+  const isThere = sink.awaited === undefined;
+  const open = isThere ? await giveWordOf(sink, left) : [];
+  const numbers = new BatchNumbers(isThere ? baseOf(sink, left) : lateBase);
+  const spooled = new SpooledSink({ sink, spool, left, numbers, log });
+  if (isThere) await spooled.begin(sink, open);
+  return spooled;
 }
 
 interface Held {
   sink: Sink;
   spool: Spool;
+  left: Left;
   numbers: BatchNumbers;
   log: Log;
 }
 
 export class SpooledSink implements Sink {
   readonly lastBatch: number;
-  readonly #sink: Sink;
+  readonly awaited: Promise<Sink> | undefined;
+  #sink: Sink;
   readonly #spool: Spool;
+  readonly #left: Left;
   readonly #numbers: BatchNumbers;
-  readonly #drain: Drain;
   readonly #log: Log;
+  /** Undefined: the sink is not there yet. */
+  #drain: Drain | undefined;
+  /** Of what an earlier process drained, what it may not have named: the first record does, where the sink is not there to be told. */
+  #unnamed: number[];
   /** Records that wait for the gate's look at its lease, in their order, and up to which one it has looked. */
   #waiting: { batch: number; number: number }[] = [];
   #lookedUpTo: number;
@@ -101,16 +97,27 @@ export class SpooledSink implements Sink {
   #tail: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor({ sink, spool, numbers, log }: Held) {
-    [this.#sink, this.#spool, this.#numbers, this.#log] = [sink, spool, numbers, log];
+  constructor({ sink, spool, left, numbers, log }: Held) {
+    [this.#sink, this.#spool, this.#left, this.#numbers, this.#log] = [sink, spool, left, numbers, log];
     this.lastBatch = numbers.base;
     this.#lookedUpTo = spool.last;
+    this.#unnamed = left.unnamed;
+    this.awaited = sink.awaited && this.#beginLate(sink.awaited);
+  }
+
+  /** The sink is there, and was told what an earlier process had for it; of that, these batches are to be settled. */
+  async begin(sink: Sink, open: readonly number[]): Promise<void> {
+    const [spool, numbers, log] = [this.#spool, this.#numbers, this.#log];
+    const base = baseOf(sink, this.#left);
+    await spool.beginAfter(base);
+    [this.#sink, this.#unnamed] = [sink, []];
+    numbers.begin(base, open);
     this.#drain = new Drain({ sink, spool, numbers, upTo: () => this.#lookedUpTo, log });
   }
 
   get spool(): SpoolState {
     const { bytes, bytesMax, readings, oldest, damaged } = this.#spool;
-    const { state, named } = this.#drain;
+    const { state, named } = this.#drain ?? { state: 'away', named: 0 };
     return { state, bytes, bytesMax, readings, oldest, damaged, named };
   }
 
@@ -118,7 +125,7 @@ export class SpooledSink implements Sink {
     return this.#inTurn(async () => {
       requireWhole(write.requests);
       this.#look(write);
-      if (!this.#spool.isEmpty) return this.#keep(write, this.#numbers.of(write));
+      if (!this.#drain || !this.#spool.isEmpty) return this.#keep(write, this.#numbers.of(write));
       const batch = this.#numbers.takeFor(write.batch);
       const told = this.#numbers.of(write);
       try {
@@ -141,7 +148,7 @@ export class SpooledSink implements Sink {
       if (looked.looked <= this.#numbers.base) return this.#sink.mark(looked);
       this.#look(looked);
       const told = this.#numbers.of(looked);
-      if (this.#spool.isEmpty) {
+      if (this.#drain && this.#spool.isEmpty) {
         try {
           await within(directMs, this.#sink.mark(this.#inSink(looked, told)));
           return this.#heard(told, looked);
@@ -221,7 +228,7 @@ export class SpooledSink implements Sink {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     await this.#tail;
-    await this.#drain.stop();
+    await this.#drain?.stop();
     await this.#spool.close();
   }
 
@@ -233,16 +240,40 @@ export class SpooledSink implements Sink {
     );
     const gone = this.#gone;
     const late = this.#numbers.late(write, told);
-    const whole = { ...told, unproven: [...told.unproven, ...late] };
+    const unnamed = requests.length > 0 ? this.#unnamed : [];
+    const whole = { ...told, unproven: [...told.unproven, ...late, ...unnamed] };
     if (requests.length > 0 || gone.length > 0 || this.#numbers.says(whole)) {
       const record = { instance: write.instance, told: whole, gone, requests };
       const keys = sorted.flatMap((one) => one.keys);
-      const number = await this.#spool.append(record, keys, () => this.#numbers.last);
+      const number = await this.#spool.append(record, keys, () => this.#begun);
+      if (unnamed.length > 0) this.#unnamed = [];
       this.#waiting.push({ batch: write.batch, number });
       this.#gone = this.#gone.filter((one) => !gone.includes(one));
     }
     this.#numbers.heard(whole, write);
     return sorted.map(({ outcome }) => outcome);
+  }
+
+  get #begun(): Begun {
+    const { last } = this.#numbers;
+    if (this.#drain) return { batch: last, direct: last };
+    const { batch, direct } = this.#spool.progress;
+    return { batch: afterAll, direct: batch === afterAll ? direct : afterAll };
+  }
+
+  async #beginLate(awaited: Promise<Sink>): Promise<Sink> {
+    const sink = await awaited;
+    while (!this.#closed) {
+      try {
+        await nameUnproven(sink, await giveWordOf(sink, this.#left), this.#log);
+        await this.#inTurn(() => this.begin(sink, []));
+        return this;
+      } catch (error) {
+        if (!this.#closed) this.#log.warn({ err: error }, 'the sink is there, and does not take what comes first');
+        await pause(againMs, undefined, { ref: false });
+      }
+    }
+    return new Promise<never>(() => undefined);
   }
 
   #sort(requests: readonly SinkRequest[]) {
