@@ -1,10 +1,11 @@
 /** The systemd units: what systemd-analyze says of them, and that the command of each does its work in the directories of the page. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { freshSchema, skip as withoutPostgres } from '../../packages/server/test/postgres.ts';
 import { freeBasePort, type Program, Running, succeeded } from '../../tools/commands.ts';
 import { root, textOf } from '../tree.ts';
 import { skippedWithout } from './house.ts';
@@ -78,11 +79,11 @@ test('a mistyped line of a unit would have been seen', { skip }, () => {
 });
 
 /** Runs a unit's own command, with its directories below ours. */
-function started(unit: string): Running {
+function started(unit: string, below = work): Running {
   const [program = '', ...words] = commandOf(unit);
   const name = program.replace('/usr/local/bin/', '');
   assert.match(name, /^portcullis(-device)?$/);
-  return new Running(name as Program, ...words.map((word) => word.replace('/var/lib', work)));
+  return new Running(name as Program, ...words.map((word) => word.replace('/var/lib', below)));
 }
 
 test('authority, gate, desk and device do their work by the commands of their units, gate and desk apart from the keys', async () => {
@@ -120,4 +121,45 @@ test('authority, gate, desk and device do their work by the commands of their un
   await run('portcullis-device.service').line(/running as truck-17/, 60_000);
   const readings = await succeeded('portcullis', 'readings', '--json', '--fleet', fleet);
   assert.deepEqual((JSON.parse(readings) as { data: unknown }).data, { as: 'a service' });
+});
+
+/** The page's commands of a second machine, in their order, each with the program's words alone. */
+const joining = textOf('docs/operating/services.md')
+  .split('\n')
+  .flatMap((line) => /^runuser -u portcullis -- portcullis (authority (?:join|approve) .*)$/.exec(line)?.[1] ?? []);
+
+test('a second machine joins by the commands of the page, stands by with the unit for it, and leads when the first one is gone', {
+  skip: withoutPostgres,
+}, async (context) => {
+  const { url } = freshSchema(context);
+  const [basePort, port] = [await freeBasePort(), await freeBasePort()];
+  const machines = ['first', 'second'].map((name) => join(work, name));
+  const [first = '', second = ''] = machines;
+  for (const machine of machines) mkdirSync(join(machine, 'portcullis'), { recursive: true });
+  const fleet = join(first, 'portcullis/fleet');
+  await succeeded('portcullis', 'init', fleet, '--desk', 'none', '--base-port', `${basePort}`, '--store', url);
+  await using running = new AsyncDisposableStack();
+  const leads = running.adopt(started('portcullis-standby.service', first), (one) => one.stop());
+  await leads.line(/^authority listening/, 60_000);
+  let fingerprint = '';
+  const files = [second, first, second];
+  assert.equal(joining.length, files.length);
+  for (const [index, line] of joining.entries()) {
+    const machine = files[index] as string;
+    const words = line.replaceAll('/var/lib', machine).replace('FINGERPRINT', fingerprint).split(' ');
+    const ports = index === 0 ? ['--api-port', `${port}`, '--enrolment-port', `${port + 1}`] : [];
+    const told = await succeeded('portcullis', ...words, ...ports, '--json');
+    ({ fingerprint = '' } = JSON.parse(told) as { fingerprint?: string });
+    for (const name of ['request.json', 'answer.json']) {
+      const [here, there] = [machine, files[index + 1] ?? machine].map((one) => join(one, 'portcullis', name)) as [
+        string,
+        string,
+      ];
+      if (existsSync(here) && here !== there) cpSync(here, there);
+    }
+  }
+  const standsBy = running.adopt(started('portcullis-standby.service', second), (one) => one.stop());
+  await standsBy.line(/stands by/, 60_000);
+  await leads.stop();
+  await standsBy.line(/^authority listening/, 60_000);
 });
