@@ -169,3 +169,47 @@ test('stopping gives up proving on a disk that takes nothing: the next start set
   assert.ok(stopped, 'it has stopped');
   await stopping;
 });
+
+test('P13: while nothing can be stored requests are refused, and what there is to give up does not grow', () => {
+  const { asked, answers, submit, end } = scene();
+  const unavailable = { refused: { reason: 'sink_unavailable' } };
+  submit('a');
+  submit('b');
+  end(new Error('away'));
+  end(new Error('away'));
+  assert.deepEqual([answers.a, answers.b, asked.length], [unavailable, unavailable, 0]);
+  for (let number = 0; number < 1_000; number++) {
+    submit(`c${number}`);
+    assert.deepEqual(asked[0]?.what.quarantine, [1]);
+    end(new Error('away'));
+    assert.deepEqual(answers[`c${number}`], unavailable);
+  }
+  submit('d');
+  end();
+  assert.deepEqual(
+    asked.map(({ what }) => [what.batch, what.quarantine]),
+    [[2, []]],
+  );
+  end();
+  assert.deepEqual(answers.d, { outcome: { stored: 1, repeated: 0 } });
+});
+
+test('stopping ends where nothing can be put on record, and nobody is told that it is', async () => {
+  const { recording, asked, submit, end } = scene();
+  let told = 0;
+  submit('a');
+  end();
+  recording.afterCommitInFlight(() => told++);
+  submit('b');
+  let stopped = false;
+  const stopping = recording.stop().then(() => {
+    stopped = true;
+  });
+  for (let turns = 0; turns < 20 && !stopped; turns++) {
+    if (asked.length > 0) end(new Error('away'));
+    await turn();
+  }
+  assert.ok(stopped, 'it has stopped');
+  await stopping;
+  assert.equal(told, 0);
+});

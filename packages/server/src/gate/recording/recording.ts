@@ -80,7 +80,11 @@ export class Recording<Request> {
   /** Looked at and not on record yet, each with the term of the lease that it was looked at under. */
   #fresh: { batch: number; term: number }[] = [];
   #barriers: (() => void)[] = [];
+  /** The last write failed, and it is not on record that it is given up: before that there is no other, or each would leave one more to give up. */
+  #inDoubt = false;
   #stopping = false;
+  /** It stops, and nothing can be put on record. */
+  readonly #givenUp = Promise.withResolvers<'given up'>();
 
   constructor(parts: RecordingParts<Request>) {
     this.#parts = parts;
@@ -127,12 +131,13 @@ export class Recording<Request> {
     if (!this.#busy && this.#due) this.#startMark();
   }
 
-  /** Takes nothing more; resolves when what was queued has its answer and every look is on record. */
+  /** Takes nothing more; resolves when what was queued has its answer and every look is on record, or none can be: the next start settles it. */
   async stop(): Promise<void> {
     this.#stopping = true;
     if (!this.#busy) this.#startCommit();
     while (this.#busy || this.#queue.length > 0 || this.#marked < this.#looked) {
-      await new Promise<void>((resolve) => this.afterCommitInFlight(resolve));
+      const recorded = new Promise<void>((resolve) => this.afterCommitInFlight(resolve));
+      if ((await Promise.race([recorded, this.#givenUp.promise])) === 'given up') return;
     }
     // What is readable and not proven yet is proven now, or settled at the next start.
     if (this.#due) await new Promise<void>((resolve) => this.#markAndTell(resolve));
@@ -180,6 +185,7 @@ export class Recording<Request> {
   }
 
   #startCommit(): void {
+    if (this.#inDoubt && this.#queue.length > 0) return this.#startMark();
     const group = this.#takeGroup();
     if (group.length === 0) return;
     if (this.#parts.term() === undefined) {
@@ -200,6 +206,7 @@ export class Recording<Request> {
   #committed(batch: number, group: Entry<Request>[], error: unknown, outcomes: Outcome[] | undefined): void {
     const term = this.leaseStillHeld();
     const held = term !== undefined;
+    this.#inDoubt = error !== undefined;
     // A write that failed may be on disk all the same, acknowledged to nobody: it must never become readable.
     if (error !== undefined || !held) this.#quarantine = [...this.#quarantine, batch];
     else this.#fresh.push({ batch, term });
@@ -218,8 +225,16 @@ export class Recording<Request> {
     const looked = this.#toRecord();
     this.#parts.mark(looked, (error) => {
       if (error === undefined) this.#recorded(looked);
+      else this.#notRecorded();
       this.#ended(error !== undefined);
     });
+  }
+
+  /** What waits for it to be on record that the write before was given up is not kept waiting. */
+  #notRecorded(): void {
+    if (this.#inDoubt)
+      for (const entry of this.#queue.splice(0)) this.#leave(entry, { refused: { reason: 'sink_unavailable' } });
+    if (this.#stopping && this.#queue.length === 0) this.#givenUp.resolve('given up');
   }
 
   #toRecord(): Looked {
@@ -237,6 +252,7 @@ export class Recording<Request> {
     this.#unproven = [...this.#unproven.filter((batch) => !unproven.includes(batch)), ...late];
     const moreProven = proven > this.#provenMarked;
     [this.#marked, this.#proven, this.#provenMarked] = [looked, looked, proven];
+    this.#inDoubt = false;
     if (moreProven) this.#parts.onProven?.();
   }
 
