@@ -12,6 +12,7 @@ import { benchGate } from './gate.ts';
 import { benchGrowth } from './growth.ts';
 import { benchHandshakes } from './handshakes.ts';
 import { benchHostile } from './hostile.ts';
+import { benchIdle } from './idle.ts';
 import { benchImport } from './imports.ts';
 import { benchIssue } from './issue.ts';
 import { benchMillion } from './million.ts';
@@ -157,6 +158,11 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
     about:
       'two thousand devices that come back at once, with --full ten thousand, beside 500 that are connected; a bare server in the same storm',
     run: async (words) => ({ rows: await benchStorm(words) }),
+  },
+  idle: {
+    about:
+      'memory of five and of twenty thousand connections that sent one reading each; bare node:tls and node:https beside',
+    run: async () => ({ rows: await benchIdle() }),
   },
   coap: {
     about: 'sensors without X.509: what OSCORE costs, and the bytes of one reading over every way in',

@@ -21,14 +21,16 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** `fill` is called on the stopped store; `expecting` changes `gate.yaml`. */
+/** `fill` is called on the stopped store; `expecting` changes `gate.yaml`, and `preparing` what comes then: limits are its last lines. */
 export async function openStage(
   fill: (fleet: string) => Promise<void> = async () => undefined,
   expecting: (text: string) => string = (text) => text,
+  preparing: (house: House) => void = () => undefined,
 ): Promise<Stage> {
-  const many = (text: string) => `${text}limits:\n  connectionsPerCertificateMax: 10000\n`;
+  const many = (text: string) => `${text}limits:\n  connectionsPerCertificateMax: 100000\n`;
   const house = await House.open(async (made) => {
     made.configure('gate.yaml', (text) => many(expecting(text)));
+    preparing(made);
     await fill(made.fleet);
   });
   try {
@@ -78,8 +80,10 @@ export async function load({ program = 'load.ts', ...job }: Job): Promise<Done> 
 export async function startBareServer(
   { pem, server }: Stage,
   program = 'bare-server.ts',
+  { words = [], environment = {} }: { words?: string[]; environment?: Record<string, string> } = {},
 ): Promise<{ child: ChildProcess; port: number }> {
-  const child = fork(join(import.meta.dirname, program), [pem, server.key, server.cert], { execArgv });
+  const env = { ...process.env, ...environment };
+  const child = fork(join(import.meta.dirname, program), [pem, server.key, server.cert, ...words], { execArgv, env });
   const address = await new Promise<AddressInfo>((resolve) =>
     child.once('message', (message) => resolve(message as AddressInfo)),
   );
