@@ -45,10 +45,13 @@ export function tooManyWords(listener: string, scarce: Scarce): string {
     : `${listener} has sent as many bytes as it may in handshakes that were not finished: a new connection was turned away`;
 }
 
+/** There is one for each connection as long as that is open: what only its handshake needs is let go after it. */
 class Guest {
   readonly socket: Socket;
   readonly group: string;
-  readonly #start: () => void;
+  /** Asked when it comes: a socket that is closed knows its peer no more. Empty from the end of its handshake on. */
+  peer: string;
+  #start: (() => void) | undefined;
   /** Its handshake has ended. */
   open: TLSSocket | undefined;
   hasLeft = false;
@@ -56,12 +59,14 @@ class Guest {
   constructor(socket: Socket, start: () => void) {
     this.socket = socket;
     this.group = addressGroup(socket.remoteAddress ?? '');
+    this.peer = peerOf(socket);
     this.#start = start;
   }
 
   begin(): boolean {
     if (this.socket.destroyed) return false;
-    this.#start();
+    this.#start?.();
+    this.#start = undefined;
     return true;
   }
 
@@ -81,7 +86,7 @@ export class Doorway {
   readonly #pending: Places<Guest>;
   readonly #turns: Turns;
   readonly #unfinished: UnfinishedBytes;
-  /** By remote address and port, which is what a TLS socket and the TCP socket below it share. */
+  /** Those whose handshake has not ended, by remote address and port, which is what a TLS socket and the TCP socket below it share. */
   readonly #byPeer = new Map<string, Guest>();
   #displaced = 0;
   #turnedAway = 0;
@@ -127,7 +132,7 @@ export class Doorway {
 
   #arrived(socket: Socket, start: () => void): void {
     // A peer that resets its connection while it waits for its turn.
-    socket.on('error', () => socket.destroy());
+    socket.on('error', destroyed);
     const guest: Guest = new Guest(socket, () => {
       // While it waited for its turn, others of its address may have hung up.
       if (this.#unfinished.mayBegin(guest.group)) start();
@@ -135,13 +140,11 @@ export class Doorway {
     });
     if (!this.#unfinished.mayBegin(guest.group)) return this.#turnAway(guest, 'bytes');
     if (!this.#hasRoom(guest)) return this.#turnAway(guest, 'places');
-    // Asked now, a socket still knows its peer when it is closed.
-    const peer = peerOf(socket);
-    this.#byPeer.set(peer, guest);
+    this.#byPeer.set(guest.peer, guest);
     this.#connections.take(guest.group, guest);
     this.#pending.take(guest.group, guest);
     socket.once('close', () => {
-      if (this.#byPeer.get(peer) === guest) this.#byPeer.delete(peer);
+      this.#forget(guest);
       this.#left(guest);
     });
     this.#turns.ask(guest.group, guest);
@@ -151,9 +154,15 @@ export class Doorway {
     const guest = this.#byPeer.get(peerOf(socket));
     if (!guest) return;
     guest.open = socket;
+    this.#forget(guest);
     this.#unfinished.finished(guest.group, guest.socket.bytesWritten);
     this.#pending.leave(guest.group, guest);
     this.#turns.end(guest);
+  }
+
+  #forget(guest: Guest): void {
+    if (this.#byPeer.get(guest.peer) === guest) this.#byPeer.delete(guest.peer);
+    guest.peer = '';
   }
 
   #left(guest: Guest): void {
@@ -209,6 +218,10 @@ function lookedAt(guests: Iterable<Guest>): Guest[] {
     looked.push(guest);
   }
   return looked;
+}
+
+function destroyed(this: Socket): void {
+  this.destroy();
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {

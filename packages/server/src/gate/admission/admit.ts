@@ -63,8 +63,7 @@ export interface Refused {
 type Step<Asked extends Arrival = Arrival> = (arrival: Asked, ground: Ground) => Refused | undefined;
 
 /** P3: a peer is who it is because it presented a leaf in a verified handshake, not because a flag says so. */
-const readPeerCertificate: Step = ({ bearer }) =>
-  bearer.fingerprint === undefined ? { reason: 'certificate_missing' } : undefined;
+const readPeerCertificate: Step = ({ bearer }) => (bearer.name === '' ? { reason: 'certificate_missing' } : undefined);
 
 /** Chaining to the fleet's issuer is not enough: its SHA-256 must be a row that the authority made. Who is behind may not have heard of it. */
 const findCertificate: Step = ({ bearer }, { replica, lease }) => {

@@ -3,9 +3,7 @@ import type { Stream } from '../policy/policy.ts';
 
 /** Who is judged: the leaf that was presented, with its rows in the replica. */
 export class Bearer {
-  /** SHA-256 of the leaf's DER; undefined when none was presented. */
-  readonly fingerprint: Buffer | undefined;
-  /** The same in hexadecimal, or empty. */
+  /** SHA-256 of the leaf's DER in hexadecimal; empty when none was presented. It is there once for each connection, and a buffer takes four times as much. */
   readonly name: string;
   subject = -1;
   subjectId = '';
@@ -15,8 +13,11 @@ export class Bearer {
   #admittedAt = -1;
 
   constructor(fingerprint: Buffer | undefined) {
-    this.fingerprint = fingerprint;
     this.name = fingerprint?.toString('hex') ?? '';
+  }
+
+  get fingerprint(): Buffer | undefined {
+    return this.name === '' ? undefined : Buffer.from(this.name, 'hex');
   }
 
   /** The row of its certificate, or -1: looked up once for each snapshot, as soon as there is one. */
@@ -24,7 +25,8 @@ export class Bearer {
     if (this.#generation === replica.generation && this.#row !== -1) return this.#row;
     this.#generation = replica.generation;
     this.#admittedTo = undefined;
-    this.#row = this.fingerprint ? replica.find(this.fingerprint) : -1;
+    const { fingerprint } = this;
+    this.#row = fingerprint ? replica.find(fingerprint) : -1;
     this.subject = this.#row === -1 ? -1 : replica.subjectOf(this.#row);
     this.subjectId = this.#row === -1 ? '' : replica.subjectId(this.subject);
     return this.#row;

@@ -22,6 +22,7 @@ class Connection extends Bearer {
   readonly transport: Transport;
   /** Chosen for closing: whatever still arrives is judged, and refused by what made it so. */
   denied = false;
+  /** In the last minutes of its certificate alone. */
   expiry: NodeJS.Timeout | undefined;
 
   constructor(fingerprint: Buffer | undefined, transport: Transport) {
@@ -42,8 +43,10 @@ interface Parts {
 const closedPerTurn = 256;
 /** Some milliseconds of work. */
 const judgedPerTurn = 2_000;
-/** `setTimeout` fires at once beyond 2^31 ms: a far end is looked at again each minute (FIELD-NOTES K4). */
-const timerMsMax = 60_000;
+/** A far end is looked at again each minute: `setTimeout` fires at once beyond 2^31 ms (FIELD-NOTES K4), and a timer for each takes memory. */
+const lookMs = 60_000;
+/** A look may come late. */
+const lastMs = 2 * lookMs;
 
 /** Connections of which some are to be judged, and what is called after the last of them. */
 interface Slices {
@@ -59,6 +62,7 @@ export class Connections {
   #closing: Connection[] = [];
   /** Those that are looked at in slices, change by change. */
   readonly #judging: Slices[] = [];
+  #looking: NodeJS.Timeout | undefined;
   #size = 0;
   #closed = 0;
   #displaced = 0;
@@ -98,6 +102,7 @@ export class Connections {
     else this.#byName.set(connection.name, new Set([connection]));
     this.#size++;
     this.#watchExpiry(connection);
+    this.#looking ??= this.#lookLater();
     return connection;
   }
 
@@ -106,6 +111,10 @@ export class Connections {
     if (!known?.delete(connection)) return;
     clearTimeout(connection.expiry);
     this.#size--;
+    if (this.#size === 0) {
+      clearTimeout(this.#looking);
+      this.#looking = undefined;
+    }
     if (known.size === 0) this.#byName.delete(connection.name);
   }
 
@@ -200,13 +209,33 @@ export class Connections {
     if (this.#closing.length > 0) setImmediate(() => this.#closeSlice());
   }
 
+  #lookLater(): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#looking = this.#lookLater();
+      this.#lookInSlices(this.#all());
+    }, lookMs).unref();
+  }
+
+  #lookInSlices(left: Iterator<Connection>): void {
+    for (let count = 0; count < judgedPerTurn; count++) {
+      const next = left.next();
+      if (next.done) return;
+      this.#watchExpiry(next.value);
+    }
+    setImmediate(() => this.#lookInSlices(left));
+  }
+
   /** A connection does not outlive its certificate (FIELD-NOTES A5). */
   #watchExpiry(connection: Connection): void {
     const { replica, validityTime } = this.#parts;
     const row = connection.rowIn(replica);
-    const leftMs = row === -1 ? timerMsMax : replica.notAfterOf(row) + 1 - validityTime();
-    if (leftMs <= 0) return this.#deny(connection);
-    connection.expiry = setTimeout(() => this.#watchExpiry(connection), Math.min(leftMs, timerMsMax)).unref();
+    if (row === -1) return;
+    const leftMs = replica.notAfterOf(row) + 1 - validityTime();
+    clearTimeout(connection.expiry);
+    if (leftMs <= 0) this.#deny(connection);
+    else if (leftMs <= lastMs) {
+      connection.expiry = setTimeout(() => this.#watchExpiry(connection), leftMs).unref();
+    }
   }
 }
 

@@ -112,7 +112,7 @@ export class SecureDoor<Own extends Held> {
       connections.remove(connection);
       this.#way.closed?.(transport);
     });
-    socket.on('error', () => socket.destroy());
+    socket.on('error', destroyed);
     this.#way.opened?.(transport, connection);
   }
 
@@ -134,4 +134,8 @@ export class SecureDoor<Own extends Held> {
     this.#parts.notes.handshakeRefused({ remoteAddress: addressOf(socket), error: why });
     socket.destroy();
   }
+}
+
+function destroyed(this: Socket): void {
+  this.destroy();
 }

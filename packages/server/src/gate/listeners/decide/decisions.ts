@@ -47,7 +47,7 @@ export class Decisions {
   #refused({ bearer, chain }: Known, name: string): Refused | undefined {
     const now = this.#ground.presentTime();
     const isRooted = chain !== undefined && now >= chain.from && now <= chain.until;
-    if (bearer.fingerprint && !isRooted) return { reason: 'handshake_refused' };
+    if (bearer.name !== '' && !isRooted) return { reason: 'handshake_refused' };
     const stream = this.#ground.policy.streams.get(name);
     const refused = judge({ bearer, stream, data: [] }, this.#ground);
     return refused ?? (stream?.isDecidable === false ? { reason: 'not_decidable' } : undefined);

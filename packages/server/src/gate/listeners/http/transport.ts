@@ -95,6 +95,8 @@ export class HttpTransport implements Transport {
   /** Its body takes longer than it may: nothing for `requestMs`, or longer than that and, where it is waited for, less than so many bytes a second. */
   isTooSlow({ requestMs, bodyBytesPerSecondMin }: { requestMs: number; bodyBytesPerSecondMin: number }): boolean {
     const heardAt = this.#heard();
+    // Of a request that has its answer nothing is kept while the connection idles.
+    if (!this.#isBusy) this.#arrival = undefined;
     if (!this.#arrival || !this.#isArriving) return false;
     const now = this.#monotonic();
     const { beganAt, beganBytes } = this.#arrival;
