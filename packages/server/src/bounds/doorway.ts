@@ -88,6 +88,9 @@ export class Doorway {
   readonly #unfinished: UnfinishedBytes;
   /** Those whose handshake has not ended, by remote address and port, which is what a TLS socket and the TCP socket below it share. */
   readonly #byPeer = new Map<string, Guest>();
+  readonly #bySocket = new Map<Socket, Guest>();
+  /** One for all of them: it is called on the socket. */
+  readonly #onClose: (this: Socket) => void;
   #displaced = 0;
   #turnedAway = 0;
   readonly #telling: Buckets;
@@ -99,6 +102,10 @@ export class Doorway {
     this.#pending = new Places(parts.pendingHandshakesMax);
     this.#turns = new Turns(parts.handshakesAtOnce, turnMs);
     this.#unfinished = new UnfinishedBytes(parts, parts);
+    const closed = (socket: Socket) => this.#closed(socket);
+    this.#onClose = function onClose() {
+      closed(this);
+    };
   }
 
   /** To be called before the server listens. */
@@ -143,10 +150,8 @@ export class Doorway {
     this.#byPeer.set(guest.peer, guest);
     this.#connections.take(guest.group, guest);
     this.#pending.take(guest.group, guest);
-    socket.once('close', () => {
-      this.#forget(guest);
-      this.#left(guest);
-    });
+    this.#bySocket.set(socket, guest);
+    socket.on('close', this.#onClose);
     this.#turns.ask(guest.group, guest);
   }
 
@@ -158,6 +163,14 @@ export class Doorway {
     this.#unfinished.finished(guest.group, guest.socket.bytesWritten);
     this.#pending.leave(guest.group, guest);
     this.#turns.end(guest);
+  }
+
+  #closed(socket: Socket): void {
+    const guest = this.#bySocket.get(socket);
+    if (!guest) return;
+    this.#bySocket.delete(socket);
+    this.#forget(guest);
+    this.#left(guest);
   }
 
   #forget(guest: Guest): void {

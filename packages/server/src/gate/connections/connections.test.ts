@@ -150,6 +150,45 @@ test('A5, K4: a connection ends with its certificate, also after 400 days', (con
   assert.ok(longest < 2 ** 31, `a timer of ${longest} ms would fire at once`);
 });
 
+test('however many connections idle, one timer looks after their certificates; each ends with its own, and none is left behind them', (context) => {
+  const fed = new FedReplica();
+  const [hour, day] = [3_600_000, 86_400_000];
+  const ends = [hour, 30 * day, hour + 90_000];
+  const names = Array.from({ length: 300 }, (_, number) => `truck-${number}`);
+  const notAfterOf = (number: number) => Math.floor(fed.clock.now / 1000) * 1000 + (ends[number % 3] as number);
+  fed.change(
+    names.map((name, number) => ({
+      ...device(name, 'active'),
+      certificates: [{ fingerprint: fingerprintNamed(name), notAfter: notAfterOf(number) }],
+    })),
+  );
+  ownTimers(context, fed.clock.now);
+  const timers = context.mock.method(globalThis, 'setTimeout');
+  const connections = open(fed);
+  const lines = names.map((name) => {
+    const line = new Line();
+    return { line, connection: connections.register(leaf(name), line) };
+  });
+  assert.equal(timers.mock.callCount(), 1);
+  const pass = (seconds: number) => {
+    for (let left = seconds; left > 0; left--) {
+      fed.clock.now += 1_000;
+      context.mock.timers.tick(1_000);
+    }
+  };
+  const ended = () => [0, 1, 2].map((which) => lines.filter(({ line }, at) => at % 3 === which && line.ended).length);
+  pass(3_598);
+  assert.deepEqual(ended(), [0, 0, 0]);
+  pass(4);
+  assert.deepEqual(ended(), [100, 0, 0]);
+  pass(90);
+  assert.deepEqual(ended(), [100, 0, 100]);
+  for (const { connection } of lines) connections.remove(connection);
+  const before = timers.mock.callCount();
+  pass(300);
+  assert.equal(timers.mock.callCount(), before, 'nobody is left to look after');
+});
+
 test('after a snapshot everybody is judged, and who is gone from it is cut', async () => {
   const fed = new FedReplica();
   fed.change([device('truck-17', 'active')]);

@@ -40,6 +40,8 @@ export class SecureDoor<Own extends Held> {
   readonly #way: Way<Own>;
   readonly #doorway: Doorway;
   readonly #transports = new Map<Socket, Own>();
+  /** One for all of them: it is called on the socket. */
+  readonly #onClose: (this: Socket) => void;
 
   constructor(server: Server, parts: DoorParts, way: Way<Own>) {
     [this.#server, this.#parts, this.#way] = [server, parts, way];
@@ -48,6 +50,10 @@ export class SecureDoor<Own extends Held> {
     const onFull: DoorNotes['crowded'] = (found, scarce) => notes.crowded(found, scarce);
     this.#doorway = new Doorway({ ...limits, handshakesAtOnce, idleSince, onFull, monotonic });
     this.#doorway.guard(server);
+    const closed = (socket: Socket) => this.#closed(socket);
+    this.#onClose = function onClose() {
+      closed(this);
+    };
     server.on('secureConnection', (socket: TLSSocket) => this.#opened(socket));
     server.on('tlsClientError', (error, socket) => this.#handshakeRefused(error, socket));
   }
@@ -107,13 +113,16 @@ export class SecureDoor<Own extends Held> {
     transport.connection = connection;
     notes.registered(connection);
     this.#transports.set(socket, transport);
-    socket.once('close', () => {
-      this.#transports.delete(socket);
-      connections.remove(connection);
-      this.#way.closed?.(transport);
-    });
-    socket.on('error', destroyed);
+    socket.on('close', this.#onClose).on('error', destroyed);
     this.#way.opened?.(transport, connection);
+  }
+
+  #closed(socket: Socket): void {
+    const transport = this.#transports.get(socket);
+    if (!transport?.connection) return;
+    this.#transports.delete(socket);
+    this.#parts.connections.remove(transport.connection);
+    this.#way.closed?.(transport);
   }
 
   /**
