@@ -54,6 +54,7 @@ const parts: Record<string, string> = {
   alertmanager: 'what a house tells Debian’s Alertmanager of itself, and for how long',
   torture:
     'real processes and faults at random, for some seconds, and the fault that they must find; and the same with two authorities at PostgreSQL',
+  soak: 'memory of a gate and an authority while connections come and go, for half a minute; and a leak that must be found',
   checkpoint: 'the page of checkpoints in chromium: a label before its camera, no network, a cut',
   services: 'the systemd units, and the accounts that they run in',
 };

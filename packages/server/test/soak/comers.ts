@@ -12,6 +12,8 @@ export interface ComerParts {
   place: Place;
   /** Those that are admitted. */
   devices: readonly Identity[];
+  /** Of them those that have no MQTT connection now: a second one with the same client id ends the first. */
+  withoutMqtt: Identity[];
   suspended: Identity;
   /** Of another fleet. */
   stranger: Pick<Leaf, 'key' | 'cert'>;
@@ -50,8 +52,12 @@ async function sendsAndGoes(parts: ComerParts, way: Way): Promise<true | string>
 
 const https: Comer = (parts) => sendsAndGoes(parts, new HttpWay(parts.place, pick(parts.devices, parts.chance)));
 
-const mqtt: Comer = (parts) =>
-  sendsAndGoes(parts, new MqttWay(parts.place, pick(parts.devices, parts.chance), parts.chance.chance() < 0.5 ? 4 : 5));
+const mqtt: Comer = async (parts) => {
+  const device = parts.withoutMqtt.shift();
+  if (!device) return https(parts);
+  const way = new MqttWay(parts.place, device, parts.chance.chance() < 0.5 ? 4 : 5);
+  return sendsAndGoes(parts, way).finally(() => parts.withoutMqtt.push(device));
+};
 
 function open({ place }: ComerParts, more: object): TLSSocket {
   const { port } = new URL(place.url);

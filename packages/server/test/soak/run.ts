@@ -35,7 +35,7 @@ export interface SoakReport extends Verdict {
   changes: { done: number; cut: number; failed: number };
 }
 
-const devices = 8;
+const devices = 12;
 /** Of so many changes one takes a device's standing, and gives it back. */
 const cutEach = 5;
 
@@ -116,7 +116,16 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     const mqttPort = Number(new URL(house.mqttUrl).port);
     const place = { name: 'gate-1', url: house.gateUrl, mqttPort, coapPort: 0, decideSocket: '' };
     const stranger = await (await FleetCertificates.make('other-fleet')).leaf({ subject: 'truck-1' });
-    const parts = { place, devices: sending, suspended, stranger, chance: new Schedule(seed), label: `soak-${seed}` };
+    const withoutMqtt = [...sending];
+    const parts = {
+      place,
+      devices: sending,
+      withoutMqtt,
+      suspended,
+      stranger,
+      chance: new Schedule(seed),
+      label: `soak-${seed}`,
+    };
     const coming = new Coming(parts, perSecond);
     const subjects = sending.map(({ credential }) => credential.subject);
     const changing = new Changing(operator, { subjects, cut, place, everyMs });

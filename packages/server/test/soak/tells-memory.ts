@@ -1,6 +1,6 @@
 /**
  * Loaded into a process before its own code (`--import`): on each SIGUSR2 it collects garbage and writes what it holds to a file. With
- * `SOAK_BREAK=sockets` it keeps every connection that it accepts, as a leak would.
+ * `SOAK_BREAK=sockets` it keeps every connection that it accepts, with a buffer, as a leak would.
  */
 import { channel } from 'node:diagnostics_channel';
 import { renameSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import type { Memory } from './memory.ts';
 
 const { SOAK_MEMORY: directory, SOAK_BREAK: broken } = process.env;
 const kept: unknown[] = [];
+const keptBytes = 16_384;
 
 if (directory && isMainThread) {
   setFlagsFromString('--expose-gc');
@@ -24,5 +25,7 @@ if (directory && isMainThread) {
     writeFileSync(`${file}.next`, JSON.stringify(told));
     renameSync(`${file}.next`, file);
   });
-  if (broken === 'sockets') channel('net.server.socket').subscribe((message) => kept.push(message));
+  if (broken === 'sockets') {
+    channel('net.server.socket').subscribe((message) => kept.push([message, Buffer.alloc(keptBytes, 1)]));
+  }
 }
