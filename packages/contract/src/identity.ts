@@ -16,9 +16,10 @@ export const Kind = oneOf([
 export type Kind = z.infer<typeof Kind>;
 
 export const subjectIdLengthMax = 63;
+export const subjectIdPattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 export const SubjectId = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, { error: ({ input }) => subjectIdAdvice(String(input)) })
+  .regex(subjectIdPattern, { error: ({ input }) => subjectIdAdvice(String(input)) })
   .brand<'SubjectId'>();
 export type SubjectId = z.infer<typeof SubjectId>;
 
