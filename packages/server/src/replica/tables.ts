@@ -8,7 +8,8 @@ import type {
   SubjectDelta,
 } from '@portcullis/contract';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { DigestIndex, Interned, NameIndex, uint8, uint32, WideColumn } from './columns.ts';
+import { Interned, uint8, uint32, WideColumn } from './columns.ts';
+import { DigestIndex, NameIndex } from './key-index.ts';
 
 export type ChangeMessage = Extract<FeedMessage, { type: 'change' }>;
 
@@ -109,6 +110,8 @@ export class AttributeColumn {
 /** The rows of one snapshot and of the changes since. */
 export class Tables {
   readonly subjects = new NameIndex();
+  /** The last of them in their order: one behind it is new, and is not looked for. */
+  lastSubject = '';
   readonly subjectKind = uint8();
   readonly subjectRevision = new WideColumn();
   readonly firstCertificate = uint32();
@@ -123,19 +126,12 @@ export class Tables {
   readonly attributes = new Map<string, AttributeColumn>();
   readonly values = new Interned<AttributeValue>();
 
-  /** The steps that give back what growing left unused: each copies one column. */
-  fitting(): (() => void)[] {
-    const ofSubjects: { fit(rows: number): void }[] = [this.subjectKind, this.subjectRevision, this.firstCertificate];
-    for (const { value, isPublic, origin } of this.attributes.values())
-      ofSubjects.push(value, isPublic, ...origin.columns);
-    const { subjectOf, standing, notBefore, notAfter, nextCertificate, certificateOrigin } = this;
-    const ofCertificates = [subjectOf, standing, notBefore, notAfter, nextCertificate, ...certificateOrigin.columns];
-    return [
-      () => this.subjects.fit(),
-      () => this.certificates.fit(),
-      ...ofSubjects.map((column) => () => column.fit(this.subjects.rows)),
-      ...ofCertificates.map((column) => () => column.fit(this.certificates.rows)),
-    ];
+  /** Gives back the room of certificates that are not there any more. */
+  fit(): void {
+    const { certificates, subjectOf, standing, notBefore, notAfter, nextCertificate, certificateOrigin } = this;
+    const columns = [subjectOf, standing, notBefore, notAfter, nextCertificate, ...certificateOrigin.columns];
+    for (const column of columns) column.fit(certificates.rows);
+    certificates.fit();
   }
 }
 
@@ -197,8 +193,10 @@ export function applyDelta(tables: Tables, delta: SubjectDelta, { revision, acto
 
 export function subjectRow(tables: Tables, id: string, kind: Kind): number {
   const key = Buffer.from(id);
-  const known = tables.subjects.find(key);
+  const isBehind = id > tables.lastSubject;
+  const known = isBehind ? -1 : tables.subjects.find(key);
   if (known !== -1) return known;
+  if (isBehind) tables.lastSubject = id;
   const row = tables.subjects.add(key);
   tables.subjectKind.set(row, kinds.indexOf(kind));
   tables.firstCertificate.set(row, none);
