@@ -1,18 +1,90 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { Interned, uint8, WideColumn } from './columns.ts';
+import fc from 'fast-check';
+import { DigestIndex, Interned, WideColumn } from './columns.ts';
 
-test('a column has room where something was written, and none behind what it is fitted to', () => {
-  const column = uint8();
-  assert.deepEqual([column.get(0), column.get(-1), column.get(0xffffffff), column.room], [0, 0, 0, 0]);
-  column.set(100_000, 7);
-  assert.deepEqual([column.get(100_000), column.get(99_999), column.get(5), column.get(200_000)], [7, 0, 0, 0]);
-  const { room } = column;
-  column.set(5, 9);
-  assert.equal(column.room, room);
-  column.fit(6);
-  assert.deepEqual([column.get(5), column.get(100_000)], [9, 0]);
-  assert.ok(column.room < room && column.room >= 6);
+/** Digests that begin alike, so that they crowd the same slots. */
+const digestOf = (number: number) => {
+  const digest = createHash('sha256').update(String(number)).digest();
+  digest.fill(0, 0, 3);
+  return digest;
+};
+
+test('after any adding, removing and moving together, while it grows and shrinks, an index finds what a plain map finds', () => {
+  const step = fc.record({
+    number: fc.integer({ min: 0, max: 400 }),
+    act: fc.constantFrom('add', 'add', 'add', 'remove', 'remove', 'close', 'fit', 'move'),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 1_200, size: 'max' }), (steps) => {
+      const index = new DigestIndex();
+      const plain = new Map<number, number>();
+      for (const { number, act } of steps) {
+        const row = plain.get(number);
+        if (act === 'add' && row === undefined) plain.set(number, index.add(digestOf(number)));
+        if (act === 'remove' && row !== undefined) {
+          index.remove(row);
+          plain.delete(number);
+        }
+        if (act === 'close') closeSome(index, plain, number % 50);
+        if (act === 'fit') index.fit();
+        if (act === 'move') index.moveSome(number);
+      }
+      assert.equal(index.size, plain.size);
+      for (let number = 0; number <= 400; number++)
+        assert.equal(index.find(digestOf(number)), plain.get(number) ?? -1, String(number));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+function closeSome(index: DigestIndex, plain: Map<number, number>, rows: number): void {
+  for (let times = 0; times < rows && index.gaps > 0; times++) {
+    const moved = index.closeLast();
+    if (!moved) continue;
+    const [number] = [...plain].find(([, row]) => row === moved.from) as [number, number];
+    assert.ok(moved.to < moved.from);
+    plain.set(number, moved.to);
+  }
+  assert.equal(index.rows, plain.size + index.gaps);
+}
+
+test('what is left of an index is moved together, and found while its slots become fewer', () => {
+  const index = new DigestIndex();
+  const count = 5_000;
+  for (let number = 0; number < count; number++) index.add(digestOf(number));
+  for (let number = 0; number < count; number++) if (number % 50 > 0) index.remove(index.find(digestOf(number)));
+  while (index.gaps > 0) index.closeLast();
+  assert.equal(index.rows, count / 50);
+  index.fit();
+  const left = new Set(Array.from({ length: count / 50 }, (_, number) => number * 50));
+  for (const number of [...left].filter((_, place) => place % 3 === 0)) {
+    index.remove(index.find(digestOf(number)));
+    left.delete(number);
+    index.closeLast();
+    index.moveSome(40);
+    const rows = [...left].map((one) => index.find(digestOf(one)));
+    assert.deepEqual(
+      rows.toSorted((one, other) => one - other),
+      [...Array(index.rows).keys()],
+    );
+  }
+  assert.equal(index.add(digestOf(count)), left.size);
+});
+
+test('a row that was removed while the index grew is not found in the slots of before', () => {
+  const index = new DigestIndex();
+  const rows = Array.from({ length: 79 }, (_, number) => index.add(digestOf(number)));
+  assert.equal(new Set(rows).size, 79);
+  for (const row of rows.toReversed()) index.remove(row);
+  for (let number = 0; number < 79; number++) assert.equal(index.find(digestOf(number)), -1);
+});
+
+test('a row that was removed is used again, so that what comes and goes takes no room', () => {
+  const index = new DigestIndex();
+  for (let number = 0; number < 1_000; number++) index.remove(index.add(digestOf(number)));
+  assert.deepEqual([index.size, index.rows], [0, 1]);
 });
 
 test('a value is kept for as long as somebody uses it', () => {

@@ -48,6 +48,8 @@ export class Replica {
   complete = false;
   /** Grows with each snapshot, and when certificates were forgotten or moved: rows of an earlier generation mean nothing. */
   generation = 0;
+  /** What gives back unused room, step by step. */
+  #fitting: (() => void)[] = [];
   /** The row from which on ended certificates are looked for. */
   #looked = 0;
   /** The certificates that are left move together. */
@@ -146,10 +148,12 @@ export class Replica {
   }
 
   /**
-   * Puts things in order, a little at a time: forgets certificates that ended, or were superseded, more than a day before `now`. A forgotten
-   * one is refused as unknown; what it was, the authority says. Where more were forgotten than are left, their room is given back.
+   * Puts things in order, a little at a time: gives back the room that a snapshot left unused, and forgets certificates that ended,
+   * or were superseded, more than a day before `now`. A forgotten one is refused as unknown; what it was, the authority says. Where more
+   * were forgotten than are left, their room is given back too.
    */
   tend(now: number): void {
+    this.#fitting.shift()?.();
     const { rows } = this.#tables.certificates;
     const from = this.#looked;
     this.#looked += Math.min(lookedAtMax, rows);
@@ -166,11 +170,12 @@ export class Replica {
     if (closeGaps(this.#tables, rowsMovedMax)) this.generation++;
     if (certificates.gaps > 0) return;
     this.#closing = false;
-    this.#tables.fit();
+    this.#fitting = this.#tables.fitting();
   }
 
   #take(tables: Tables): void {
     this.#tables = tables;
+    this.#fitting = tables.fitting();
     this.#loading = this.#staged = this.#over = undefined;
     this.#looked = 0;
     this.#closing = false;

@@ -8,8 +8,7 @@ import type {
   SubjectDelta,
 } from '@portcullis/contract';
 import { timestamp } from '../telemetry/telemetry.ts';
-import { Interned, uint8, uint32, WideColumn } from './columns.ts';
-import { DigestIndex, NameIndex } from './key-index.ts';
+import { DigestIndex, Interned, NameIndex, uint8, uint32, WideColumn } from './columns.ts';
 
 export type ChangeMessage = Extract<FeedMessage, { type: 'change' }>;
 
@@ -126,12 +125,19 @@ export class Tables {
   readonly attributes = new Map<string, AttributeColumn>();
   readonly values = new Interned<AttributeValue>();
 
-  /** Gives back the room of certificates that are not there any more. */
-  fit(): void {
-    const { certificates, subjectOf, standing, notBefore, notAfter, nextCertificate, certificateOrigin } = this;
-    const columns = [subjectOf, standing, notBefore, notAfter, nextCertificate, ...certificateOrigin.columns];
-    for (const column of columns) column.fit(certificates.rows);
-    certificates.fit();
+  /** The steps that give back what growing left unused: each copies one column. */
+  fitting(): (() => void)[] {
+    const ofSubjects: { fit(rows: number): void }[] = [this.subjectKind, this.subjectRevision, this.firstCertificate];
+    for (const { value, isPublic, origin } of this.attributes.values())
+      ofSubjects.push(value, isPublic, ...origin.columns);
+    const { subjectOf, standing, notBefore, notAfter, nextCertificate, certificateOrigin } = this;
+    const ofCertificates = [subjectOf, standing, notBefore, notAfter, nextCertificate, ...certificateOrigin.columns];
+    return [
+      () => this.subjects.fit(),
+      () => this.certificates.fit(),
+      ...ofSubjects.map((column) => () => column.fit(this.subjects.rows)),
+      ...ofCertificates.map((column) => () => column.fit(this.certificates.rows)),
+    ];
   }
 }
 
