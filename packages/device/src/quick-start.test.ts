@@ -71,7 +71,7 @@ const listing = (first: string) => `
       return resolved;
     },
   });
-  for (const file of ['device/src/main.ts', 'server/src/main.ts', 'server/src/assemble.ts'])
+  for (const file of ['device/src/main.ts', 'server/src/main.ts', 'server/src/assemble.ts', 'server/src/assemble-gate.ts', 'server/src/assemble-desk.ts'])
     await import(new URL('../../' + file, '${import.meta.url}').href);
   console.log(JSON.stringify(found));`;
 

@@ -1,16 +1,16 @@
 /**
- * The only file that builds everything: which rooms there are, what each is given, in which order they open. They close in
- * reverse, whatever fails on the way.
+ * The only file that builds the authority: which rooms there are, what each is given, in which order they open. They close in reverse,
+ * whatever fails on the way. Gate and desk have a file each beside it (`assemble-gate.ts`, `assemble-desk.ts`), and load nothing of this.
  */
 
-import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type KeyAlgorithm, PortcullisError } from '@portcullis/contract';
-import { credentialFileIn, makeDirectory, makeKey, makeRequest, readCredential } from '@portcullis/device';
+import type { KeyAlgorithm } from '@portcullis/contract';
+import { makeKey, makeRequest } from '@portcullis/device';
 import { type Alerts, openAlerts, openTelling, openWatches } from './alerts/alerts.ts';
 import { type Api, openApi, StandingBy } from './api/api.ts';
 import { openArchive } from './archive/archive.ts';
+import type { GateWorker } from './assemble-gate.ts';
 import { type Attributes, openAttributes } from './attributes/attributes.ts';
 import {
   type Authorities,
@@ -22,21 +22,9 @@ import {
   requireApproved,
 } from './authorities/authorities.ts';
 import { openShipping, type Shipping } from './backup/backup.ts';
-import {
-  type DeskConfig,
-  FilesInCommon,
-  type FleetConfig,
-  type GateConfig,
-  type GatePolicyFiles,
-  JourneyFiles,
-  RuleFiles,
-  textsIn,
-  workerDirectory,
-} from './config/config.ts';
-import { type Desk, openDesk } from './desk/desk.ts';
+import { FilesInCommon, type FleetConfig, JourneyFiles, RuleFiles, textsIn } from './config/config.ts';
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
-import { type Gate, openGate, type Worker } from './gate/gate.ts';
 import { type Imports, openImports } from './imports/imports.ts';
 import { type Issuance, type Labels, type Lifetimes, openIssuance, openLabels } from './issuance/issuance.ts';
 import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
@@ -48,8 +36,8 @@ import { expiringCertificates, openLists, openRevocation, type Revocation } from
 import { openRollovers, type Rollovers } from './rollover/rollover.ts';
 import { openRules, problemsOfExpressions, type Rules } from './rules/rules.ts';
 import { openSignalIntake, openSignals, proofsOf } from './signals/signals.ts';
-import { openSink, openSpooledSink, requirePlace, type Sink, sinkWords } from './storage/sink.ts';
-import { besideStore, holdLock, openStore, type Store, storePlace } from './storage/storage.ts';
+import type { Sink } from './storage/sink.ts';
+import { besideStore, openStore, type Store, storePlace } from './storage/storage.ts';
 import { createLog, diskSpace, type Log, type LogDestination, realSystem, type System } from './telemetry/telemetry.ts';
 
 /** The outside world, where a test has its own. */
@@ -257,114 +245,4 @@ function openFleetRules(directory: string, { signals }: FleetConfig, records: Ru
     proofs: proofsOf(signals),
     journeys: { stepsOf, isDelivered },
   });
-}
-
-/** The address that the authority is asked by, and those of all that may lead. */
-function allOf({ authority }: Pick<DeskConfig, 'authority'>) {
-  const authorities = [authority].flat();
-  return { authority: authorities[0] as string, authorities };
-}
-
-export interface AssembledGate extends Gate {
-  /** Rejects when it lives and can not serve any more: its process has to end. */
-  readonly broken: Promise<never>;
-}
-
-/** One of several processes of a gate, and where they meet. */
-export type GateWorker = Pick<Worker, 'number' | 'count' | 'sockets'>;
-
-/** What it keeps is there once it has joined: a backup holds nothing of it. @throws {PortcullisError} `fleet_missing` */
-function homeIn(directory: string, kind: 'gate' | 'desk'): string {
-  const home = join(directory, kind);
-  if (existsSync(home)) return home;
-  const why = `there is no "${home}", so this ${kind} has no credential; make a token for it, then run "portcullis ${kind} join ${directory} TOKEN"`;
-  throw new PortcullisError('fleet_missing', why);
-}
-
-export async function assembleGate(
-  directory: string,
-  files: GatePolicyFiles,
-  signal: AbortSignal,
-  { system = realSystem, disk = (sink) => sink, logTo, worker: of }: Outside = {},
-): Promise<AssembledGate> {
-  await using stack = new AsyncDisposableStack();
-  const home = homeIn(directory, 'gate');
-  const own = workerDirectory(home, of?.number ?? 1);
-  if (of) makeDirectory(own);
-  const worker = of && { ...of, home, alone: aloneIn(home) };
-  const settings = settingsOf(files.config, of?.number ?? 1);
-  const log = createLog({ role: 'gate', level: settings.log }, logTo);
-  const { promise: broken, reject } = Promise.withResolvers<never>();
-  broken.catch(() => undefined);
-  const readText = textsIn(directory);
-  const name = () => nameInSink(readCredential(credentialFileIn(home)).subject, of?.number ?? 1);
-  const { sink: url, spool } = files.config;
-  const owner = spoolOwner(directory, files.config, of?.number);
-  const place = await requirePlace(own, owner);
-  const holder = system.random(16).toString('hex');
-  const sinkPlace = { directory: own, url, isSpooled: spool !== undefined };
-  const opened = disk(stack.use(await openSink({ ...sinkPlace, readText, onBroken: reject, gate: name, holder, log })));
-  const kept = { sink: opened, directory: own, place, log };
-  const spooled = spool && owner && stack.use(await openSpooledSink({ ...kept, ...spool, owner }));
-  const told = spooled && { spool: () => spooled.spool };
-  const looks = { diskSpace: () => diskSpace(home), ...told };
-  const parts = { directory: own, worker, settings, policies: files, sink: spooled ?? opened, ...looks, system, log };
-  const gate = stack.use(await openGate(parts, signal));
-  const moved = stack.move();
-  const { subject, instance, port, mqttPort, coapPort } = gate;
-  const ports = { port, mqttPort, coapPort };
-  return { subject, instance, ...ports, broken, [Symbol.asyncDispose]: () => moved.disposeAsync() };
-}
-
-/** What has one listener is at the first process; the others take what comes over TCP. */
-function settingsOf(config: GateConfig, number: number) {
-  const { listen, metrics, ...others } = { ...config, ...allOf(config) };
-  const { host, port, mqttPort } = listen;
-  if (number === 1) return { ...others, listen, metrics: metrics?.listen };
-  return { ...others, listen: { host, port, mqttPort }, metrics: undefined };
-}
-
-/** Each of them writes as a gate of its own: no subject has this sign in its name. */
-const nameInSink = (subject: string, number: number) => (number === 1 ? subject : `${subject}#${number}`);
-
-/** Whose readings wait in a spool, and for which sink; undefined: `gate.yaml` has no spool. */
-export function spoolOwner(directory: string, { sink, spool }: GateConfig, number = 1) {
-  if (sink === undefined || spool === undefined) return undefined;
-  const { subject } = readCredential(credentialFileIn(homeIn(directory, 'gate')));
-  return { sink: sinkWords(sink, textsIn(directory)), gate: nameInSink(subject, number) };
-}
-
-function aloneIn(home: string) {
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    const lock = holdLock(join(home, 'workers.lock'));
-    try {
-      return await work();
-    } finally {
-      lock.release();
-    }
-  };
-}
-
-export async function assembleDesk(
-  directory: string,
-  settings: DeskConfig,
-  signal: AbortSignal,
-  { system = realSystem, logTo }: Outside = {},
-): Promise<Desk> {
-  await using stack = new AsyncDisposableStack();
-  const home = homeIn(directory, 'desk');
-  const log = createLog({ role: 'desk', level: settings.log }, logTo);
-  // One process renews what lies there.
-  stack.adopt(holdLock(join(home, 'desk.lock')), (lock) => lock.release());
-  const parts = {
-    directory: home,
-    settings: { ...settings, ...allOf(settings), metrics: settings.metrics?.listen },
-    system,
-    log,
-  };
-  const desk = stack.use(await openDesk(parts, signal));
-  const opened = stack.move();
-  const { subject, port, publicPort, phonesPort, estPort, revocationPort } = desk;
-  const ports = { port, publicPort, phonesPort, estPort, revocationPort };
-  return { subject, ...ports, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

@@ -84,7 +84,7 @@ async function directoriesOf(directory: string): Promise<string[]> {
 }
 
 async function acceptSpools(directory: string, output: Output): Promise<void> {
-  const { spoolOwner } = await import('../assemble.ts');
+  const { spoolOwner } = await import('../assemble-gate.ts');
   const { acceptSpool } = await import('../storage/sink.ts');
   const { furtherWorkersIn, loadGateConfig, workerDirectory } = await import('../config/config.ts');
   const config = loadGateConfig(directory);

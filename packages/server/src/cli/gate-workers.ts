@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
-import type { GateWorker } from '../assemble.ts';
+import type { GateWorker } from '../assemble-gate.ts';
 import { furtherWorkersIn, workerDirectory } from '../config/config.ts';
 import type { Output } from './output.ts';
 import { launcher, nodeOptions } from './processes.ts';

@@ -137,7 +137,7 @@ async function openGate(directory: string, signal: AbortSignal, outside: Outside
   if (!hasSinkForWorkers(files.config, count)) throw new PortcullisError('config_invalid', sinkForWorkersWords);
   if (!worker) requireNoFurtherWorkers(directory, count);
   if (!worker && count > 1) return openWorkers(count, wordsFor(directory, told), told.output, signal);
-  const { assembleGate } = await import('../assemble.ts');
+  const { assembleGate } = await import('../assemble-gate.ts');
   const gate = await assembleGate(directory, files, signal, { ...outside, worker });
   const { broken, port, mqttPort, coapPort } = gate;
   const { host } = files.config.listen;
@@ -157,7 +157,7 @@ const wordsFor = (directory: string, { asked: { logFile }, output: { json } }: T
 ];
 
 async function openDesk(directory: string, signal: AbortSignal, outside: Outside): Promise<Opened> {
-  const { assembleDesk } = await import('../assemble.ts');
+  const { assembleDesk } = await import('../assemble-desk.ts');
   const config = loadDeskConfig(directory);
   const desk = await assembleDesk(directory, config, signal, outside);
   const phones = desk.phonesPort === undefined ? [] : [phonesAddress(config.public, desk.phonesPort)];

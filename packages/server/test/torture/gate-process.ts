@@ -3,7 +3,7 @@
  *   node gate-process.ts DIRECTORY SEED [barrier]
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { assembleGate } from '../../src/assemble.ts';
+import { assembleGate } from '../../src/assemble-gate.ts';
 import { untilStopped } from '../../src/cli/processes.ts';
 import { GatePolicyFiles } from '../../src/config/config.ts';
 import { Recording } from '../../src/gate/recording/recording.ts';

@@ -3,7 +3,7 @@
  * a machine's scheduler can leave it for as long as it likes. `node stopping-gate.ts DIRECTORY`
  */
 import { writeSync } from 'node:fs';
-import { assembleGate } from '../../../src/assemble.ts';
+import { assembleGate } from '../../../src/assemble-gate.ts';
 import { GatePolicyFiles } from '../../../src/config/config.ts';
 import type { Sink, SinkWrite } from '../../../src/storage/sink.ts';
 

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import type { ReadingView, VerdictView } from '@portcullis/contract';
 import { patienceMs } from '../../../../../test/patience.ts';
-import { assembleGate } from '../../../src/assemble.ts';
+import { assembleGate } from '../../../src/assemble-gate.ts';
 import { GatePolicyFiles } from '../../../src/config/config.ts';
 import type { Sink } from '../../../src/storage/sink.ts';
 import { type Answer, decided, eventually, House, type Pem, post, readingsUrl } from '../../house.ts';
