@@ -64,19 +64,26 @@ export async function readPage(
           .where('name', 'in', [...names])
           .execute();
   const here = new Set(subjects.map(({ id }) => id));
-  const facts = attributes.filter(({ subject }) => here.has(subject)).map(factOf);
+  const factOf = facts();
+  const told = attributes.filter(({ subject }) => here.has(subject)).map(factOf);
   return {
     subjects: subjects.map(({ id, kind, revision }) => {
       const laid = over.get(id);
       return { id, kind: kind as Kind, revision: Math.max(revision, laid?.revision ?? 0) };
     }),
-    attributes: over.size === 0 ? facts : withLaidOver(facts, subjects, over, names),
+    attributes: over.size === 0 ? told : withLaidOver(told, subjects, over, names),
     certificates: certificates.filter(({ subject }) => here.has(subject)),
   };
 }
 
-function factOf({ value, visibility, ...row }: Omit<Schema['attributes'], 'reason'>): FactRow {
-  return { ...row, value: JSON.parse(value) as AttributeValue, public: visibility === 'public' };
+/** Of a page most values are alike: each is read once. */
+function facts(): (row: Omit<Schema['attributes'], 'reason'>) => FactRow {
+  const read = new Map<string, AttributeValue>();
+  return ({ subject, name, value: text, visibility, revision, changedBy, changedAt }) => {
+    const value = read.get(text) ?? (JSON.parse(text) as AttributeValue);
+    read.set(text, value);
+    return { subject, name, value, public: visibility === 'public', revision, changedBy, changedAt };
+  };
 }
 
 function withLaidOver(
