@@ -272,7 +272,7 @@ export const GateStatus = z.object({
   /** The end of its own client certificate. */
   certificateEnds: Timestamp,
   disk: DiskSpace,
-  /** Where nothing can be stored since then: its sink is away, or full. */
+  /** Where each reading that came since then could not be stored: its sink is away or full, and so is its spool. */
   storesNothingSince: Timestamp.optional(),
   /** Where the gate has one. */
   spool: SpoolStatus.optional(),

@@ -39,13 +39,7 @@ export class SinkRecording extends Recording<SinkRequest> {
         };
         sink.write({ ...batch, instance, head: head() }).then(stored, failed);
       },
-      mark: (looked, done) => {
-        const marked = () => {
-          this.#failsSince = undefined;
-          done(undefined);
-        };
-        sink.mark(looked).then(marked, done);
-      },
+      mark: (looked, done) => void sink.mark(looked).then(() => done(undefined), done),
       // What the same turn of the loop still reads from other connections goes into the same commit.
       gather: (callback) => void setImmediate(callback),
       term: () => lease.term(),
@@ -74,7 +68,7 @@ export class SinkRecording extends Recording<SinkRequest> {
     return this.#unproven;
   }
 
-  /** When the first write failed since which none was done, and no look put on record either. */
+  /** When the first write failed since which none was done. */
   get failsSince(): number | undefined {
     return this.#failsSince;
   }
