@@ -142,6 +142,15 @@ test('what is cut anywhere, or has another byte anywhere, is refused and leaves 
   await refused('backup_damaged', /after its end/, 'restore', other, target);
   await refused('backup_damaged', /SHA-256/, 'restore', file, target, '--sha256', '0'.repeat(64));
   await refused(
+    'usage',
+    /"xyz" is no SHA-256: --sha256 takes 64 hex digits/,
+    'restore',
+    file,
+    target,
+    '--sha256',
+    'xyz',
+  );
+  await refused(
     'backup_damaged',
     /0:0+ holds another|revision|saw are missing/,
     'restore',

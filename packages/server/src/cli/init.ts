@@ -6,7 +6,13 @@ import { realSystem } from '../telemetry/telemetry.ts';
 import { each } from './change-options.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import type { DeskPlace, WantedFleet } from './fleet-directory.ts';
-import { type KeepingOptions, keepingOf, keyAlgorithm, withKeepingOptions } from './keeping-options.ts';
+import {
+  type KeepingOptions,
+  keepingOf,
+  keyAlgorithm,
+  requirePassphrase,
+  withKeepingOptions,
+} from './keeping-options.ts';
 import { madeWords } from './made-words.ts';
 import type { Output } from './output.ts';
 import { makeWhole, requireEmpty } from './whole-directory.ts';
@@ -95,6 +101,7 @@ async function init(directory: string, options: InitOptions, output: Output): Pr
     return goOn(directory, rootAnswer, output);
   }
   const made = wantedFleet(options);
+  await requirePassphrase(made, directory);
   if (rootRequest !== undefined) {
     const { begin } = await import('./root-elsewhere.ts');
     return begin(directory, made, rootRequest, output);

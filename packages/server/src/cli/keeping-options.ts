@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { KeyAlgorithm, PortcullisError } from '@portcullis/contract';
+import { counted, KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import type { Keeping } from '../keys/keys.ts';
 
@@ -45,4 +45,18 @@ export function keepingOf({ passphraseFile, pkcs11Module, pkcs11Token, pkcs11Pin
     return { keys: { pkcs11 } };
   }
   return passphraseFile === undefined ? {} : { keys: { passphraseFile: placeOf(passphraseFile) } };
+}
+
+const passphraseLengthMin = 8;
+
+/** What protects keys that are made now is no word that is guessed at once. @throws {PortcullisError} `key_unusable` */
+export async function requirePassphrase({ keys }: { keys?: Keeping }, directory: string): Promise<void> {
+  if (keys === undefined || !('passphraseFile' in keys) || keys.passphraseFile === undefined) return;
+  const { readSecret } = await import('../keys/keys.ts');
+  const source = keys.passphraseFile;
+  const credentials = process.env.CREDENTIALS_DIRECTORY;
+  const { length } = [...(await readSecret({ source, directory: resolve(directory), credentials }))];
+  if (length >= passphraseLengthMin) return;
+  const why = `the passphrase in "${source}" has ${counted(length, 'character')}; it must have ${passphraseLengthMin} or more: openssl rand -base64 32`;
+  throw new PortcullisError('key_unusable', why);
 }

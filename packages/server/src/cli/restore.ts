@@ -48,6 +48,12 @@ export function restoreCommand(program: Command, output: Output): void {
 
 async function restore(file: string, directory: string, options: RestoreOptions, output: Output): Promise<void> {
   requireEmpty(directory);
+  const { sha256 } = options;
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(sha256))
+    throw new PortcullisError(
+      'usage',
+      `"${sha256}" is no SHA-256: --sha256 takes 64 hex digits, as "backup" shows them`,
+    );
   let restored: Restored | undefined;
   await makeWhole(directory, async (beside) => {
     makeDirectory(beside);

@@ -106,24 +106,32 @@ export function nextRootWords({ comes }: Pick<RolloverView, 'comes'>): string {
 
 async function take(file: string, options: StepOptions, output: Output): Promise<void> {
   const answer = textOf(file);
-  const { rootWords } = await import('./root-elsewhere.ts');
-  await step('answer', { answer, ...given(options) }, options, output, () => rootWords(answer));
+  const { rootOf, rootWords } = await import('./root-elsewhere.ts');
+  const shown = { also: () => ({ root: rootOf(answer) }), words: () => rootWords(answer) };
+  await step('answer', { answer, ...given(options) }, options, output, shown);
 }
+
+/** What is shown beside the rollover, for programs and for people. */
+interface Shown {
+  also(): object;
+  words(): string[];
+}
+const nothingMore: Shown = { also: () => ({}), words: () => [] };
 
 async function step(
   path: string,
   body: object,
   options: FleetOptions,
   output: Output,
-  more: () => string[] = () => [],
+  { also, words }: Shown = nothingMore,
 ): Promise<void> {
   await withFleet(options, async (client) => {
     const before = (await client.get('/v1/rollovers', RolloversView)).items[0];
     const after = await client.post(`/v1/rollovers/${path}`, body, RolloverView);
     const lost = ('force' in body || 'without' in body) && before ? lostBy(before) : [];
     output.result(
-      { ...after, ...(lost.length > 0 && { lost }) },
-      [...linesOf(after), ...lost.map(plain), ...more()].join('\n'),
+      { ...after, ...also(), ...(lost.length > 0 && { lost }) },
+      [...linesOf(after), ...lost.map(plain), ...words()].join('\n'),
     );
   });
 }

@@ -7,7 +7,7 @@ import { FleetName } from '@portcullis/contract';
 import { askRoot } from '../issuance/issuance.ts';
 import { fileKeys } from '../keys/keys.ts';
 import { answerAt, makeRootDirectory } from './root-directory.ts';
-import { carry, requireNew, rootWords } from './root-elsewhere.ts';
+import { carry, requireNew, rootOf, rootWords } from './root-elsewhere.ts';
 
 test('both machines of a rollover show the same hashes, of what is asked and of the root', async (context) => {
   const home = mkdtempSync(join(tmpdir(), 'portcullis-carried-'));
@@ -22,6 +22,7 @@ test('both machines of a rollover show the same hashes, of what is asked and of 
   assert.equal(there.keys.length, 2);
   for (const { name, sha256 } of there.keys) assert.ok(told.includes(`  ${sha256}  ${name}\n`), told);
   const taken = rootWords(readFileSync(at('answer.json'), 'utf8'));
+  assert.equal(rootOf(readFileSync(at('answer.json'), 'utf8')).sha256, there.root.sha256);
   assert.equal(taken.at(-1), `  ${there.root.sha256}  fleet-1 root-2`);
 });
 

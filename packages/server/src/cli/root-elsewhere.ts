@@ -128,9 +128,11 @@ carry ${file} to the machine of the root, where "portcullis root sign" shows the
 }
 
 /** Of a rollover: whoever carried the answer compares it. */
+export const rootOf = (answer: string): ShownKey => rootIn(parseRootAnswer(answer));
+
 export function rootWords(answer: string): string[] {
   const words = 'the root has this key, which "portcullis root sign" showed too; else "portcullis rollover abandon"';
-  return [words, keyLines([rootIn(parseRootAnswer(answer))])];
+  return [words, keyLines([rootOf(answer)])];
 }
 
 /** What is carried is no secret, and nothing is overwritten by it. @throws {PortcullisError} `file_unusable` */

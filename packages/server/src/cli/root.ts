@@ -3,7 +3,13 @@ import { counted, KeyAlgorithm, PortcullisError } from '@portcullis/contract';
 import type { Command } from 'commander';
 import { timestamp } from '../telemetry/telemetry.ts';
 import type { FleetOptions } from './fleet-client.ts';
-import { type KeepingOptions, keepingOf, keyAlgorithm, withKeepingOptions } from './keeping-options.ts';
+import {
+  type KeepingOptions,
+  keepingOf,
+  keyAlgorithm,
+  requirePassphrase,
+  withKeepingOptions,
+} from './keeping-options.ts';
 import type { Output } from './output.ts';
 
 export function rootCommands(program: Command, output: Output): void {
@@ -48,8 +54,10 @@ interface ListOptions {
 
 async function create(directory: string, request: string, options: RootOptions, output: Output): Promise<void> {
   const { makeRootDirectory, readRequest } = await import('./root-directory.ts');
+  const keeping = keepingOf(options);
+  await requirePassphrase(keeping, directory);
   const root = await makeRootDirectory(directory, readRequest(request), {
-    ...keepingOf(options),
+    ...keeping,
     algorithm: keyAlgorithm(options.keys, options),
   });
   const result = {

@@ -144,6 +144,7 @@ test('a key that is brought is in a file of its owner alone, of a kind that sign
     ['short', undefined, /must be of RSA with 2048 bits or more/],
     ['small', undefined, /must be of RSA .* an odd exponent from 65537 on/],
     ['sealed', undefined, /is encrypted; name a file/],
+    ['kept', 'secret', /is not encrypted, and a passphrase is given/],
     ['sealed', 'wrong', /does not open with this passphrase/],
     ['open', undefined, /has mode 644; it must be 600/],
     ['gone', undefined, /can not be read \(ENOENT\)/],

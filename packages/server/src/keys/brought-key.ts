@@ -16,6 +16,8 @@ export async function broughtKey(file: string, passphrase: string | undefined): 
   const pem = await readFile(file, 'utf8');
   const encrypted = isEncrypted(pem);
   if (encrypted && passphrase === undefined) throw unusable('is encrypted; name a file with its passphrase');
+  if (!encrypted && passphrase !== undefined)
+    throw unusable('is not encrypted, and a passphrase is given: leave it out, or name the key that it is of');
   const key = keyIn(pem, encrypted ? passphrase : undefined);
   if (!key) throw unusable(encrypted ? 'does not open with this passphrase' : 'must hold a private key in PEM');
   const signer = signerBy(key);

@@ -254,6 +254,22 @@ test('of one subject four renewals wait, for a week: a fifth is told to ask late
   assert.equal((await est.listPending({ limit: 10 })).items.length, 1);
 });
 
+test('an approval that nobody collects ends after a week: the same request waits anew, and is given once approved again', async (context) => {
+  const { renew, held, est, clock } = await device(context);
+  const key = makeKey();
+  const request = makeRequest(key, 'truck-1');
+  await renew(held, request);
+  const approval = { subjects: ['truck-1'] as never, key: keyIn(key) };
+  await est.approve(operator, approval);
+  clock.now += 7 * day;
+  assert.deepEqual(await renew(held, request), { state: 'pending', isNew: true });
+  assert.deepEqual(await renew(held, makeRequest(key, 'truck-1')), { state: 'pending', isNew: false });
+  assert.equal((await est.listPending({ limit: 10 })).items.length, 1);
+  await est.approve(operator, approval);
+  clock.now += 6 * day;
+  assert.equal((await renew(held, request)).state, 'issued');
+});
+
 test('what is too soon to be renewed does not wait to be approved, and later what waits is given once approved', async (context) => {
   const { renew, held, est, clock } = await device(context);
   const second = { key: held.key, der: leafIn(await renew(held, makeRequest(held.key, 'truck-1'))) };

@@ -9,7 +9,7 @@ import { requireInTime, requireNotTooSoon } from '../renewal.ts';
 
 /** Of one subject: whoever holds its certificate, or says so at a desk, could else fill the store and the journal. */
 const pendingMax = 4;
-/** Who wants it still has asked again meanwhile, and asks anew. */
+/** Who wants it still has asked again meanwhile, and asks anew; an approval that nobody collects ends as what waits for one. */
 const waitsMs = 7 * 86_400_000;
 /** Whoever is told to wait may find room sooner: an operator approves, or something ends. */
 const retryAfterSeconds = 3_600;
@@ -41,14 +41,20 @@ export async function isApproved(
       .where('publicKey', '=', publicKey)
       .execute(),
   );
-  if (known.some(({ approvedAt }) => approvedAt !== null)) return 'approved';
   const began = waitingSince(parts.system.now());
+  if (known.some(({ approvedAt }) => approvedAt !== null && approvedAt > began)) return 'approved';
   requireInTime(parts, row);
-  if (known.some(({ askedAt }) => askedAt > began)) return 'waiting';
+  if (known.some(({ askedAt, approvedAt }) => approvedAt === null && askedAt > began)) return 'waiting';
   await parts.store.read((db) => requireNotTooSoon(parts, db, subject));
   const entry = { actor: subject, action: 'certificates.ask', body: { subject, key: publicKey } };
   await parts.journal.note(entry, async (db) => {
     await requireRoom(db, subject, began);
+    await db
+      .deleteFrom('estRequests')
+      .where('sender', '=', sender)
+      .where('publicKey', '=', publicKey)
+      .where('approvedAt', '<=', began)
+      .execute();
     await db
       .insertInto('estRequests')
       .values({ sender, request, subject, publicKey, askedAt: parts.system.now(), approvedAt: null })

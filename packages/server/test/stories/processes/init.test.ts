@@ -46,6 +46,15 @@ test('a file in the way is refused, and left as it is', async () => {
   await refused(join(file, 'fleet'), /a file is in the way/, file);
 });
 
+test('a passphrase that is guessed at once is refused, and nothing is made', async () => {
+  const [secret, directory] = [join(home, 'passphrase'), join(home, 'guessed')];
+  writeFileSync(secret, 'x\n', { mode: 0o600 });
+  const { status, error } = await finished('portcullis', 'init', directory, '--passphrase-file', secret);
+  assert.equal(status, 1);
+  assert.match(error, /has 1 character; it must have 8 or more.*\(key_unusable\)/);
+  assert.ok(!readdirSync(home).includes('guessed'));
+});
+
 test('what can not be made leaves none of the directories above it', async () => {
   await refused(join(home, 'a', 'b', 'x'.repeat(300)), /the name is too long/);
   assert.ok(!readdirSync(home).includes('a'));
