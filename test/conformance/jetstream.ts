@@ -94,6 +94,24 @@ test('a process that another one has followed under the same name stores nothing
   assert.deepEqual(proofs, ['a unproven'], 'of a batch that only a lost disk knew nobody can say more');
 });
 
+test('P8: a batch that was given up before it came to the stream is no number of a later one, on another disk either', {
+  skip,
+}, async (context) => {
+  const { user, start } = await gatesAt(context);
+  const first = await open('gate-1', await temporaryDirectory(context), user);
+  await first.write(writeOf(1, [one]));
+  await first.mark(lookedAt(2, { quarantine: [2] }));
+  await first[Symbol.asyncDispose]();
+  await using second = await start('gate-1');
+  const next = second.lastBatch + 1;
+  await second.write(writeOf(next, [requestOf([['b', {}]])], { looked: next - 1, proven: next - 1 }));
+  await second.mark(lookedAt(next));
+  assert.deepEqual(
+    (await readAll(second)).map(({ id }) => id),
+    ['a', 'b'],
+  );
+});
+
 test('P8: a server that is killed in the midst loses nothing that was acknowledged, and doubles nothing', {
   skip,
 }, async (context) => {

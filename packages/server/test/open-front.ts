@@ -115,7 +115,7 @@ export class OpenFront {
     const bounds = { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax };
     const head = () => ({ revision: replica.revision, hash: replica.hash });
     const { now } = system;
-    this.recording = new SinkRecording({ sink, instance, head, lease: this.lease, bounds, now, log });
+    this.recording = new SinkRecording({ sink, isSpooled: false, instance, head, lease: this.lease, bounds, now, log });
     const policy = compilePolicy(streams, 1, carry, ask);
     const { recording, lease } = this;
     const ground = {

@@ -124,7 +124,9 @@ test('what waits in the spool of a gate is wrong while the sink is away or does 
   assert.deepEqual(spoolWrong('gate-1', undefined), []);
   assert.deepEqual(spoolWrong('gate-1', spool), []);
   assert.deepEqual(spoolWrong('gate-1', { ...spool, state: 'draining' }), []);
-  assert.deepEqual(spoolWrong('gate-1', { ...spool, state: 'away' }), [`the sink is away: ${waits}`]);
+  assert.deepEqual(spoolWrong('gate-1', { ...spool, state: 'away' }), [
+    `the sink is away: ${waits}; the log of the gate says why`,
+  ]);
   assert.deepEqual(spoolWrong('gate-1', { ...spool, state: 'stuck', damaged: 1 }), [
     `the sink does not take ${waits}: the log of the gate says why`,
     '1 file of the spool of gate-1 was damaged, and readings in it lost: gate/spool/damaged',

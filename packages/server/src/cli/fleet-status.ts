@@ -251,7 +251,7 @@ export function spoolWrong(gate: string, spool: SpoolStatus | undefined): string
   const waits = `${counted(spool.readings, 'acknowledged reading')} since ${spool.oldest ?? 'a moment'} in the spool of ${gate}, ${percent(spool.bytes / spool.bytesMax)} full`;
   return [
     ...(spool.state === 'stuck' ? [`the sink does not take ${waits}: the log of the gate says why`] : []),
-    ...(spool.state === 'away' ? [`the sink is away: ${waits}`] : []),
+    ...(spool.state === 'away' ? [`the sink is away: ${waits}; the log of the gate says why`] : []),
     ...(spool.damaged > 0
       ? [
           `${counted(spool.damaged, 'file')} of the spool of ${gate} ${spool.damaged === 1 ? 'was' : 'were'} damaged, and readings in it lost: gate/spool/damaged`,

@@ -1,5 +1,5 @@
 /**
- * Building blocks for a million rows: typed arrays that grow by an eighth, a set of values that are stored once, and an
+ * Building blocks for a million rows: typed arrays that grow by a half, a set of values that are stored once, and an
  * index from bytes to row numbers, whose rows can be removed, used again and moved together where all keys are of one length.
  */
 type Numbers = Uint32Array | Uint16Array | Uint8Array;

@@ -5,6 +5,8 @@ import { Recording } from './recording.ts';
 
 interface Parts {
   sink: Sink;
+  /** What is taken while the sink is away is kept on the gate's disk. */
+  isSpooled: boolean;
   instance: string;
   /** What the gate has applied. */
   head(): JudgedBy;
@@ -24,8 +26,10 @@ export class SinkRecording extends Recording<SinkRequest> {
   #unproven = 0;
   #markTimer: NodeJS.Timeout | undefined;
   #failsSince: number | undefined;
+  /** Until the sink is there for the first time. */
+  #absentSince: number | undefined;
 
-  constructor({ sink, instance, head, lease, bounds, onProven, now, log }: Parts) {
+  constructor({ sink, isSpooled, instance, head, lease, bounds, onProven, now, log }: Parts) {
     super({
       write: (batch, done) => {
         const failed = (error: unknown) => {
@@ -56,6 +60,11 @@ export class SinkRecording extends Recording<SinkRequest> {
       lastBatch: sink.lastBatch,
       bounds,
     });
+    if (isSpooled || sink.awaited === undefined) return;
+    this.#absentSince = now();
+    void sink.awaited.then(() => {
+      this.#absentSince = undefined;
+    });
   }
 
   /** Batches whose lease was over when they were looked at. */
@@ -68,9 +77,9 @@ export class SinkRecording extends Recording<SinkRequest> {
     return this.#unproven;
   }
 
-  /** When the first write failed since which none was done. */
+  /** When the sink was not there at the start, or the first write failed since which none was done. */
   get failsSince(): number | undefined {
-    return this.#failsSince;
+    return this.#absentSince ?? this.#failsSince;
   }
 
   override async stop(): Promise<void> {

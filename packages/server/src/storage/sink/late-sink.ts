@@ -42,7 +42,7 @@ export class LateSink extends AccountedSink implements Sink {
     super(account);
     [this.#open, this.#isSpooled, this.#log, this.awaited] = [open, isSpooled, log, this.#there.promise];
     this.#why = wordsOf(error);
-    log.warn({ err: error }, 'the sink is away at the start: it is tried until it is there');
+    log.warn({ err: error }, `the sink can not be used at the start, and is tried until it can: ${this.#why}`);
     this.#stop = goOn(() => this.#try(), pauses.restMs, pauses);
   }
 
@@ -122,7 +122,7 @@ export class LateSink extends AccountedSink implements Sink {
   #failed(error: unknown): undefined {
     const why = wordsOf(error);
     if (why !== this.#why && !this.#isClosed)
-      this.#log[isAway(error) ? 'warn' : 'error']({ err: error }, 'the sink is not there yet');
+      this.#log[isAway(error) ? 'warn' : 'error']({ err: error }, `the sink can not be used yet: ${why}`);
     this.#why = why;
   }
 }

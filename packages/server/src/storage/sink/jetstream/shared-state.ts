@@ -27,7 +27,8 @@ export class SharedState {
     const last = await this.#link.lastOf(stateSubject(gate));
     const said = (await stateOf(this.#link, gate)) ?? emptyState(gate, holder);
     this.#sequence = last?.seq ?? 0;
-    const until = Math.max(said.begun, accounted);
+    // What was given up before it came here has a number too, and is never readable.
+    const until = Math.max(said.begun, said.looked, accounted);
     const lost = between(Math.max(accounted, said.looked, said.proven), said.committed);
     await this.step({
       ...{ ...said, holder, begun: until, committed: until },
