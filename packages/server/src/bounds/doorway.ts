@@ -2,6 +2,7 @@ import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { addressGroup } from './address-group.ts';
 import { Buckets } from './buckets.ts';
+import { freePeerChains } from './peer-chains.ts';
 import { Places } from './places.ts';
 import { Turns } from './turns.ts';
 import { UnfinishedBytes, type UnfinishedBytesTerms } from './unfinished-bytes.ts';
@@ -110,6 +111,7 @@ export class Doorway {
 
   /** To be called before the server listens. */
   guard(server: Server): void {
+    freePeerChains();
     const begin = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {

@@ -40,9 +40,10 @@ export function addressOf(socket: TLSSocket & { _parent?: Socket }): string {
 /** The leaf itself, not a flag or a name: a handshake without one, or a resumed one, gives no identity (FIELD-NOTES B2). */
 export function fingerprintOf(socket: TLSSocket): Buffer | undefined {
   try {
-    const leaf = socket.getPeerX509Certificate();
-    if (!leaf || !socket.authorized || socket.isSessionReused()) return undefined;
-    return hash('sha256', leaf.raw, 'buffer');
+    // Not as X509Certificate, of which each keeps what came beside the leaf for ever (see `freePeerChains`).
+    const { raw } = socket.getPeerCertificate();
+    if (!raw || !socket.authorized || socket.isSessionReused()) return undefined;
+    return hash('sha256', raw, 'buffer');
   } catch {
     return undefined;
   }
