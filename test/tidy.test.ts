@@ -86,6 +86,33 @@ test('a command that asks loads no room, no logger and no outbox before it runs'
   none([...new Set(complaints)]);
 });
 
+test('gate and desk load nothing of the authority, nor one of the other', () => {
+  const ofAuthority = [
+    'api',
+    'attributes',
+    'authorities',
+    'enrolment',
+    'feed',
+    'issuance',
+    'journal',
+    'keys',
+    'rollover',
+  ];
+  const complaints: string[] = [];
+  for (const [assembled, other] of [
+    ['assemble-gate', 'desk'],
+    ['assemble-desk', 'gate'],
+  ] as const) {
+    const seen = new Set([`${serverSource}${assembled}.ts`]);
+    for (const path of seen) {
+      if ([...ofAuthority, other, 'assemble.ts'].includes(roomOf(path))) complaints.push(`${assembled} loads ${path}`);
+      for (const specifier of loadedWith(path)) if (specifier.startsWith('.')) seen.add(resolved(path, specifier));
+    }
+    assert.ok(seen.size > 50, assembled);
+  }
+  none(complaints);
+});
+
 test('the device package depends on the contract and one pure library alone, and the contract on the schema library', () => {
   for (const [name, allowed] of [
     ['contract', ['zod']],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DigestIndex, Interned, WideColumn } from './columns.ts';
+import { DigestIndex, Interned, NameIndex, uint8, uint32, WideColumn } from './columns.ts';
 
 /** Digests that begin alike, so that they crowd the same slots. */
 const digestOf = (number: number) => {
@@ -103,5 +103,52 @@ test('a wide column keeps whole numbers up to 2^48', () => {
   assert.deepEqual(
     numbers.map((_, row) => column.get(row)),
     numbers,
+  );
+});
+
+test('whatever is set, and whenever what is unused is given back, columns of each width hold what a plain map holds', () => {
+  const step = fc.record({
+    row: fc.integer({ min: 0, max: 3_000 }),
+    value: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+    fits: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300, size: 'max' }), (steps) => {
+      const columns = [new WideColumn(), uint32(), uint8()];
+      const moduli = [2 ** 48, 2 ** 32, 2 ** 8];
+      const plain = new Map<number, number>();
+      for (const { row, value, fits } of steps) {
+        plain.set(row, value);
+        for (const [index, column] of columns.entries()) column.set(row, value % (moduli[index] as number));
+        const rows = Math.max(...plain.keys()) + 1;
+        if (fits) for (const column of columns) column.fit(rows);
+      }
+      for (let row = 0; row <= 3_001; row++) {
+        const value = plain.get(row) ?? 0;
+        assert.deepEqual(
+          columns.map((column) => column.get(row)),
+          moduli.map((modulus) => value % modulus),
+          String(row),
+        );
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('names of any length are found, and are what they were, while their index grows and gives back what is unused', () => {
+  const step = fc.record({ name: fc.string({ minLength: 1, maxLength: 63 }), fits: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 400, size: 'max' }), (steps) => {
+      const index = new NameIndex();
+      const plain = new Map<string, number>();
+      for (const { name, fits } of steps) {
+        if (!plain.has(name)) plain.set(name, index.add(Buffer.from(name)));
+        if (fits) index.fit();
+      }
+      for (const [name, row] of plain)
+        assert.deepEqual([index.find(Buffer.from(name)), index.keyOf(row).toString()], [row, name]);
+    }),
+    { numRuns: 60 },
   );
 });

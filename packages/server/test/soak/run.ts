@@ -10,7 +10,7 @@ import { Schedule } from '../simulation/schedule.ts';
 import { HttpWay, type Identity, identityOf, type Place } from '../torture/way.ts';
 import { Coming, type Counts } from './comers.ts';
 import { memoryOf, tellingMemory } from './memory.ts';
-import { judge, type Sample, type Verdict } from './verdict.ts';
+import { judge, looksMin, type Sample, type Verdict } from './verdict.ts';
 
 export interface SoakOptions {
   seed: number;
@@ -25,6 +25,8 @@ export interface SoakOptions {
   broken: string;
   onSample(sample: Sample, afterMs: number): void;
 }
+
+type Times = Pick<SoakOptions, 'milliseconds' | 'warmUpMs' | 'everyMs'>;
 
 export interface SoakReport extends Verdict {
   seed: number;
@@ -98,6 +100,12 @@ async function identities(house: House, count: number): Promise<Identity[]> {
     made.push(identityOf(readCredential(credentialFileIn(directory))));
   }
   return made;
+}
+
+/** How often it looks; undefined: so seldom that nothing could be said. */
+export function looksOf({ milliseconds, warmUpMs, everyMs }: Times): number | undefined {
+  const looks = Math.floor((milliseconds - warmUpMs) / everyMs) + 1;
+  return looks < looksMin ? undefined : looks;
 }
 
 export async function soak(options: SoakOptions): Promise<SoakReport> {

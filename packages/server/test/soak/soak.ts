@@ -4,8 +4,8 @@
  * one summary on standard output, and exits 1 where memory did not return to where it was. `--break sockets` must be found.
  */
 import { parseArgs } from 'node:util';
-import { soak } from './run.ts';
-import type { Sample } from './verdict.ts';
+import { looksOf, soak } from './run.ts';
+import { looksMin, type Sample } from './verdict.ts';
 
 const rightShareMin = 0.9;
 
@@ -43,12 +43,16 @@ if (values.break !== '' && values.break !== 'sockets') {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 const [minutes, warmUp, every] = [numberOf('minutes', 1e5), numberOf('warm-up', 1e4), numberOf('every', 3_600)];
 const [rate, seed] = [numberOf('rate', 500), numberOf('seed', 1e9)];
+const times = { milliseconds: minutes * 60_000, warmUpMs: warmUp * 60_000, everyMs: every * 1_000 };
+if (looksOf(times) === undefined) {
+  const words = `--warm-up ${warmUp} and --every ${every} leave ${minutes} minutes`;
+  console.error(`${words} fewer than ${looksMin} looks, of which nothing can be said; give it longer, or look sooner`);
+  process.exit(2);
+}
 console.error(`soak: seed ${seed}, ${minutes} minutes, ${rate} connections a second`);
 const report = await soak({
   seed,
-  milliseconds: minutes * 60_000,
-  warmUpMs: warmUp * 60_000,
-  everyMs: every * 1_000,
+  ...times,
   perSecond: rate,
   changeEveryMs: 2_000,
   broken: values.break,

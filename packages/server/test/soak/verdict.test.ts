@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { looksOf } from './run.ts';
 import { judge, type Sample } from './verdict.ts';
 
 const mebibyte = 1_048_576;
@@ -44,4 +45,11 @@ test('it is said which process, by how much, and what was allowed', () => {
 
 test('of too few looks nothing is said', () => {
   assert.throws(() => judge(samples(5, () => ({}))), /5 samples are too few; there must be at least 6/);
+});
+
+test('a soak that would be too short to say anything is known before it begins', () => {
+  const times = { milliseconds: 60_000, warmUpMs: 10_000, everyMs: 10_000 };
+  assert.equal(looksOf(times), 6);
+  assert.equal(looksOf({ ...times, milliseconds: 59_999 }), undefined);
+  assert.equal(looksOf({ ...times, warmUpMs: 300_000 }), undefined);
 });

@@ -28,11 +28,14 @@ export interface Verdict {
   processes: Record<string, Record<keyof Memory, Compared>>;
 }
 
+/** Of fewer looks than these nothing can be said. */
+export const looksMin = 2 * windowLeast;
+
 /** `samples`: those after the warm-up, oldest first. */
 export function judge(samples: readonly Sample[]): Verdict {
+  if (samples.length < looksMin)
+    throw new Error(`${samples.length} samples are too few; there must be at least ${looksMin}`);
   const size = Math.max(windowLeast, Math.floor(samples.length * windowShare));
-  if (samples.length < 2 * size)
-    throw new Error(`${samples.length} samples are too few; there must be at least ${2 * windowLeast}`);
   const [early, late] = [samples.slice(0, size), samples.slice(-size)];
   const names = Object.keys(samples[0] as Sample);
   const compared = (name: string) => {
