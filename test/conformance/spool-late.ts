@@ -1,9 +1,11 @@
-/** A whole gate whose PostgreSQL is away when it starts: with a spool, without one, and all of a fleet by `up`. */
+/** A whole gate whose sink is away when it starts: PostgreSQL with a spool, without one, and all of a fleet by `up`; a JetStream. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { GateStatus } from '@portcullis/contract';
 import { decided, eventually, House, type Pem, post, readingsUrl } from '../../packages/server/test/house.ts';
+import { NatsServer, password, skip as skipNats } from '../../packages/server/test/nats-server.ts';
 import { Operator } from '../../packages/server/test/operator.ts';
 import { Passage } from '../../packages/server/test/passage.ts';
 import { ask, dropSchema, newSchema, skip, urlOf } from '../../packages/server/test/postgres.ts';
@@ -107,4 +109,34 @@ test('"up" without the database of the gate starts all that it starts', { skip }
   } finally {
     await up.stop();
   }
+});
+
+test('P8: a gate starts without its JetStream, acknowledges from its spool, and stores all of it when that comes', {
+  skip: skipNats,
+}, async (context) => {
+  let server: NatsServer | undefined;
+  context.after(() => server?.remove());
+  const other = await House.open(async (made) => {
+    server = await NatsServer.start(await freeBasePort());
+    const user = server.newUser();
+    await server.makeStream(user);
+    await server.kill();
+    writeFileSync(join(made.fleet, 'word'), `${password}\n`, { mode: 0o600 });
+    const sink = `nats://${user}@127.0.0.1:${server.port}/readings?passfile=word`;
+    made.configure('gate.yaml', (text) => `${text}sink: ${sink}\n${spool}`);
+  });
+  context.after(() => other.close());
+  const device = await other.pem(await other.device('truck-1'));
+  const sent = async (id: string) => (await decided(readingsUrl(other), device, body(id))).status;
+  for (const id of ['a', 'b']) assert.equal(await sent(id), 202);
+  await server?.start();
+  // Until the stream is there the gate says that it is not.
+  const readable = async () => {
+    const { status, out } = await other.portcullis('readings', 'telemetry', '--json');
+    const lines = status === 0 ? out.split('\n').filter((line) => line !== '') : [];
+    return lines.map((line) => (JSON.parse(line) as { id: string }).id).join();
+  };
+  await eventually(async () => (await readable()) === 'a,b', 'both are in the stream');
+  assert.equal(await sent('c'), 202);
+  await eventually(async () => (await readable()) === 'a,b,c', 'it goes on as ever');
 });
