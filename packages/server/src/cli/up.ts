@@ -8,7 +8,7 @@ import { endInOrder } from './end-in-order.ts';
 import { directoryOf, type FleetOptions } from './fleet-client.ts';
 import { type LogOptions, logOption } from './log-destination.ts';
 import type { Output } from './output.ts';
-import { launcher, nodeOptions, type Role, untilStopped } from './processes.ts';
+import { launcher, nodeEnvironment, nodeOptions, type Role, untilStopped } from './processes.ts';
 import { listeningWords } from './start.ts';
 import { Supervised } from './supervised.ts';
 
@@ -63,6 +63,7 @@ function supervise(role: Role, words: readonly string[], output: Output): Superv
     launch: () =>
       fork(launcher, ['start', role, ...words], {
         execArgv: [...nodeOptions],
+        env: nodeEnvironment(),
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
         // A Ctrl-C is for the parent, which ends the children in their order.
         detached: true,
