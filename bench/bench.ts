@@ -170,7 +170,7 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
   },
   million: {
     about:
-      'how long a gate takes to start and what it holds with fifty thousand certificates, with --full a million; a thousand beside',
+      'how a gate starts, what each process holds, receipts and disk with fifty thousand certificates, with --full a million; a thousand beside; and a gate with a GiB of readings, with --full ten',
     run: (words) => benchMillion({ full: words.includes('--full') }),
   },
   growth: {
