@@ -9,6 +9,7 @@ import { sealProperties } from '../packages/device/src/seal/seal.fuzz.ts';
 import { importProperties } from '../packages/server/src/cli/import-rows.fuzz.ts';
 import { estProperties } from '../packages/server/src/enrolment/est/est.fuzz.ts';
 import { coapProperties } from '../packages/server/src/gate/listeners/coap/coap.fuzz.ts';
+import { wireProperties } from '../packages/server/src/gate/listeners/http/wire/wire.fuzz.ts';
 import { mqttProperties } from '../packages/server/src/gate/listeners/mqtt/mqtt.fuzz.ts';
 import { ocspProperties } from '../packages/server/src/ocsp/ocsp.fuzz.ts';
 import { payloadProperties } from '../packages/server/src/payloads/payloads.fuzz.ts';
@@ -17,6 +18,7 @@ import { pkcs10Properties } from '../packages/server/src/pki/pkcs10.fuzz.ts';
 const known: Record<string, Record<string, unknown>> = {
   coap: coapProperties,
   est: estProperties,
+  http: wireProperties,
   imports: importProperties,
   mqtt: mqttProperties,
   ocsp: ocspProperties,

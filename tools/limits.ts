@@ -24,10 +24,23 @@ const limits: Record<string, Limit[]> = {
     ),
     limit('how deep JSON may be nested', 'contract/src/json-text.ts#jsonDepthMax', '', '400 `reading_malformed`'),
     limit(
-      'headers of a request at a gate',
-      'server/src/gate/listeners/http/listener.ts#headerBytesMax',
+      'the head of a request at a gate',
+      'server/src/gate/listeners/http/wire/head-reader.ts#headBytesMax',
       'bytes',
       '431',
+    ),
+    limit('headers in it', 'server/src/gate/listeners/http/wire/head-reader.ts#fieldsMax', '', '431'),
+    limit(
+      'what stands before a chunk of a body at a gate',
+      'server/src/gate/listeners/http/wire/chunk-reader.ts#lineBytesMax',
+      'bytes',
+      '400 `request_malformed`',
+    ),
+    limit(
+      'trailers behind such a body',
+      'server/src/gate/listeners/http/wire/chunk-reader.ts#trailerBytesMax',
+      'bytes',
+      '400 `request_malformed`',
     ),
     limit(
       'readings of one commit',

@@ -16,9 +16,9 @@ export { answering, isLoopback, mayReach, type Reach, reachable } from './outgoi
 export { listenOnOwn, type OwnAddress } from './own-address.ts';
 export { freePeerChains } from './peer-chains.ts';
 export { Places } from './places.ts';
-export { type BytesRefused, refuseBytes } from './refused-bytes.ts';
+export { type BytesRefused, refuseBytes, tellRefusedBytes } from './refused-bytes.ts';
 export { runProgram } from './run-program.ts';
 export { SharedBytes } from './shared-bytes.ts';
-export { isLongBody, takeNoMore, throwAwayBody } from './thrown-away.ts';
+export { isLongBody, type Throwable, takeNoMore, throwAwayBody } from './thrown-away.ts';
 export type { UnfinishedBytesTerms } from './unfinished-bytes.ts';
-export { answerMs, boundAnswer } from './unread-answer.ts';
+export { answerMs, answerMsOf, boundAnswer } from './unread-answer.ts';

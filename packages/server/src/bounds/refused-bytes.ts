@@ -24,16 +24,21 @@ function statusOf({ code = '', rawPacket }: BytesRefused): number {
   return status > 500 && !requestLine.test(rawPacket?.toString('latin1', 0, lineBytesMax) ?? '') ? 400 : status;
 }
 
-/** Bytes that are no HTTP, too many of them, or too slow: no request reaches a route, and the answer is as every other refusal. */
+/** As Node's parser found them: no HTTP, too many of them, or too slow. */
 export function refuseBytes(refused: BytesRefused, socket: Socket, now: number): void {
   const { code = '' } = refused;
-  if (!socket.writable || code === 'ECONNRESET') {
+  if (code === 'ECONNRESET') socket.destroy();
+  else tellRefusedBytes({ status: statusOf(refused), detail: code }, socket, now);
+}
+
+/** No request reaches a route, and the answer is as every other refusal. */
+export function tellRefusedBytes({ status, detail }: { status: number; detail: string }, socket: Socket, now: number) {
+  if (!socket.writable) {
     socket.destroy();
     return;
   }
-  const status = statusOf(refused);
   const { title } = failures.request_malformed;
-  const problem: Problem = { type: 'about:blank', title, status, reason: 'request_malformed', detail: code };
+  const problem: Problem = { type: 'about:blank', title, status, reason: 'request_malformed', detail };
   const body = JSON.stringify(problem);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,

@@ -1,4 +1,19 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** A request whose body may be thrown away: Node's own, or another that is read in the same way. */
+export interface Throwable {
+  readonly socket: Socket;
+  readonly headers: IncomingHttpHeaders;
+  /** All of it has come. */
+  readonly complete: boolean;
+  /** What has come of its body is handed on by this; false: nothing more is read. */
+  push(piece: Buffer): boolean;
+  on(event: 'data', listener: (piece: Buffer) => void): this;
+  once(event: 'end' | 'close', listener: () => void): this;
+  removeAllListeners(event: 'data'): this;
+  resume(): this;
+}
 
 const shortBytesMax = 65_536;
 const shortPiecesMax = 1_024;
@@ -6,7 +21,7 @@ const shortPiecesMax = 1_024;
 const lastMs = 2_000;
 
 /** More of it is to come than is read on for nothing, or nobody said how much. */
-export function isLongBody({ complete, headers }: IncomingMessage): boolean {
+export function isLongBody({ complete, headers }: Throwable): boolean {
   if (complete) return false;
   const { 'content-length': said, 'transfer-encoding': coding } = headers;
   return coding !== undefined || Number(said ?? 0) > shortBytesMax;
@@ -16,7 +31,7 @@ export function isLongBody({ complete, headers }: IncomingMessage): boolean {
  * A body that nobody wants: a short one is read to its end. Of a longer one nothing more is read, and its connection ends. `response` given: it is
  * told and not ended yet, and the connection ends with it.
  */
-export function throwAwayBody(request: IncomingMessage, response?: ServerResponse): void {
+export function throwAwayBody(request: Throwable, response?: { end(): void }): void {
   let [bytes, pieces] = [0, 0];
   let last = response && endSoon(request);
   request.removeAllListeners('data').on('data', (piece: Buffer) => {
@@ -33,10 +48,10 @@ export function throwAwayBody(request: IncomingMessage, response?: ServerRespons
  * Node reads on to the mark of a paused stream, which is sixty thousand pieces of one byte, each with its own memory. What is pushed from now
  * on is dropped, and that it was too much is why the socket is read no more. There is no end either: the connection has to be ended.
  */
-export function takeNoMore(request: IncomingMessage): void {
+export function takeNoMore(request: Throwable): void {
   request.push = () => false;
 }
 
-function endSoon({ socket }: IncomingMessage): NodeJS.Timeout {
+function endSoon({ socket }: Throwable): NodeJS.Timeout {
   return setTimeout(() => socket.destroy(), lastMs).unref();
 }

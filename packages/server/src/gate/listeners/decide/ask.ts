@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   CutsQuery,
   type DecideAnswer,
@@ -12,6 +11,7 @@ import { z } from 'zod';
 import { GrowingBody, throwAwayBody } from '../../../bounds/bounds.ts';
 import { failureProblem, refuseMethod, send, sendProblem } from '../http/answers.ts';
 import { targetOf } from '../http/target.ts';
+import type { Incoming, Outgoing } from '../http/transport.ts';
 import type { Decisions } from './decisions.ts';
 
 /** Base64 and JSON's own letters beside the certificate. */
@@ -22,8 +22,8 @@ const HeaderQuery = z.strictObject({ stream: StreamName });
 
 /** A request of a proxy, whichever way it came. */
 export interface Question {
-  request: IncomingMessage;
-  response: ServerResponse;
+  request: Incoming;
+  response: Outgoing;
 }
 
 export interface AskParts {
@@ -64,7 +64,7 @@ export function serveAsked(parts: AskParts, { request, response }: Question): vo
   guarded(response, () => route.serve(parts, { request, response, query: target.query }));
 }
 
-function guarded(response: ServerResponse, work: () => void): void {
+function guarded(response: Outgoing, work: () => void): void {
   try {
     work();
   } catch (error) {

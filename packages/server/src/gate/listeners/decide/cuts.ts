@@ -1,8 +1,7 @@
-import type { ServerResponse } from 'node:http';
 import type { CutMessage, Fingerprint, SubjectId } from '@portcullis/contract';
 import { type Ground, isAdmissible, judgeWithoutLease } from '../../admission/admit.ts';
 import { Bearer } from '../../connections/bearer.ts';
-import type { Exchange } from '../http/transport.ts';
+import type { Exchange, Outgoing } from '../http/transport.ts';
 
 const beatMs = 1_000;
 /** Who takes nothing for so long is cut off himself. */
@@ -51,7 +50,7 @@ interface Parts {
 /** `GET /v1/cuts`: the list of all that are cut, and from then on how each certificate stands whose subject was touched. */
 export class CutsExchange implements Exchange {
   readonly #parts: Parts;
-  readonly #response: ServerResponse;
+  readonly #response: Outgoing;
   /** From which subject on the list goes on; undefined: it was told. */
   #next: number | undefined;
   #touched = new Set<number>();
@@ -60,7 +59,7 @@ export class CutsExchange implements Exchange {
   #beats: NodeJS.Timeout | undefined;
   #stop: () => void = () => undefined;
 
-  constructor(parts: Parts, response: ServerResponse) {
+  constructor(parts: Parts, response: Outgoing) {
     this.#parts = parts;
     this.#response = response;
   }

@@ -1,7 +1,8 @@
-import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
+import type { OutgoingHttpHeader } from 'node:http';
 import { type FailureCode, failures, type Problem, problemMediaType } from '@portcullis/contract';
 import { throwAwayBody } from '../../../bounds/bounds.ts';
 import { problemOf } from '../told.ts';
+import type { Incoming, Outgoing } from './transport.ts';
 
 /** When a gate that can not decide is worth asking again. */
 const retryAfterSeconds = 1;
@@ -10,7 +11,7 @@ export function failureProblem(code: FailureCode, detail?: string): Problem {
   return { ...problemOf(code, failures[code]), ...(detail !== undefined && { detail }) };
 }
 
-export function sendJson(response: ServerResponse, value: unknown): void {
+export function sendJson(response: Outgoing, value: unknown): void {
   send(response, 200, 'application/json', JSON.stringify(value), false);
 }
 
@@ -21,7 +22,7 @@ const furtherHeaders: Record<number, Record<string, OutgoingHttpHeader>> = {
 };
 
 /** RFC 9110 §15.5.6: the answer names what is allowed. */
-export function refuseMethod(request: IncomingMessage, response: ServerResponse, allow: string): void {
+export function refuseMethod(request: Incoming, response: Outgoing, allow: string): void {
   throwAwayBody(request);
   const detail = `the method is "${request.method}"; it must be one of [${allow}]`;
   const body = JSON.stringify(failureProblem('method_not_allowed', detail));
@@ -40,19 +41,19 @@ const furtherOf = ({ status }: Problem, { accept, headers }: More) => ({
   ...headers,
 });
 
-export function sendProblem(response: ServerResponse, problem: Problem, close: boolean, more: More = {}): void {
+export function sendProblem(response: Outgoing, problem: Problem, close: boolean, more: More = {}): void {
   send(response, problem.status, problemMediaType, JSON.stringify(problem), close, furtherOf(problem, more));
 }
 
 /** All of the answer goes out, and that the connection ends with it; the caller ends both. */
-export function tellProblem(response: ServerResponse, problem: Problem, more: More = {}): void {
+export function tellProblem(response: Outgoing, problem: Problem, more: More = {}): void {
   const body = JSON.stringify(problem);
   response.writeHead(problem.status, headersOf(problemMediaType, body, true, furtherOf(problem, more)));
   response.write(body);
 }
 
 export function send(
-  response: ServerResponse,
+  response: Outgoing,
   status: number,
   type: string,
   body: string | Buffer,

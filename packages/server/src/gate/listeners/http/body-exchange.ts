@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Problem, readingBounds, TraceId, traceIdHeader } from '@portcullis/contract';
 import { GrowingBody, piecesMax, throwAwayBody } from '../../../bounds/bounds.ts';
 import { type Ground, isAdmissible, type Refused } from '../../admission/admit.ts';
@@ -7,8 +6,10 @@ import type { Connection } from '../../connections/connections.ts';
 import type { Intake } from '../intake.ts';
 import { toldOf } from '../told.ts';
 import { send, sendProblem, tellProblem } from './answers.ts';
-import type { Asked } from './listener.ts';
+import type { AskedHere } from './listener.ts';
 import type { Exchange, HttpTransport } from './transport.ts';
+import type { WireAnswer } from './wire/answer.ts';
+import type { WireRequest } from './wire/request.ts';
 
 interface Parts {
   ground: Ground;
@@ -18,6 +19,9 @@ interface Parts {
 
 /** A body of an admitted sender that is refused before its end is read on to here, so that its sender gets to read the answer. */
 const discardedBytesMax = 4 * readingBounds.bodyBytesMax;
+
+/** RFC 9110 §8.4.1: `identity` is the name of no encoding at all. */
+const isPlain = (encoding: string | undefined) => encoding === undefined || /^(identity)?$/i.test(encoding);
 
 type State = 'receiving' | 'recording' | 'answered';
 
@@ -30,8 +34,8 @@ export abstract class BodyExchange implements Exchange {
   readonly #isNamed: boolean;
   readonly #parts: Parts;
   readonly #transport: HttpTransport;
-  readonly #incoming: IncomingMessage;
-  readonly #response: ServerResponse;
+  readonly #incoming: WireRequest;
+  readonly #response: WireAnswer;
   readonly #body: GrowingBody;
   #bytes = 0;
   #pieces = 0;
@@ -41,13 +45,13 @@ export abstract class BodyExchange implements Exchange {
   /** Known from its head, whatever its body is. */
   #refusal: Refusal | undefined;
 
-  constructor(parts: Parts, { connection, transport, request, response }: Asked) {
+  constructor(parts: Parts, { connection, transport, request, response }: AskedHere) {
     this.#parts = parts;
     this.#transport = transport;
     this.#incoming = request;
     this.#response = response;
     this.bearer = connection;
-    const { 'content-length': said, [traceIdHeader]: name } = request.headers;
+    const [said, name] = [request.header('content-length'), request.header(traceIdHeader)];
     // Most give none, and nothing is spent on that.
     const named = name === undefined ? undefined : TraceId.safeParse(name).data;
     this.#isNamed = named !== undefined;
@@ -80,12 +84,11 @@ export abstract class BodyExchange implements Exchange {
   }
 
   #headersRefused(): Refused | undefined {
-    const { headers } = this.#incoming;
-    // RFC 9110 §8.4.1: `identity` is the name of no encoding at all.
-    if (!this.takes(headers['content-type']) || !/^(identity)?$/i.test(headers['content-encoding'] ?? '')) {
+    const incoming = this.#incoming;
+    if (!this.takes(incoming.header('content-type')) || !isPlain(incoming.header('content-encoding'))) {
       return { reason: 'media_type_unsupported', ...(this.accept && { detail: `it must be one of [${this.accept}]` }) };
     }
-    return Number(headers['content-length'] ?? 0) > readingBounds.bodyBytesMax
+    return Number(incoming.header('content-length') ?? 0) > readingBounds.bodyBytesMax
       ? { reason: 'reading_too_large' }
       : undefined;
   }

@@ -88,7 +88,9 @@ export class Fellows {
       clearTimeout(late);
       response.writeHead(answer.statusCode as number, headersOf(answer));
       response.flushHeaders();
-      answer.pipe(response);
+      answer.on('data', (piece: Buffer) => response.write(piece) || answer.pause());
+      response.on('drain', () => answer.resume());
+      answer.once('end', () => response.end());
       answer.once('close', () => answer.complete || response.destroy());
     });
     onward.once('error', () => {

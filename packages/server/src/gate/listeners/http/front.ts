@@ -18,7 +18,7 @@ import type { ListenerLimits, ServerCredential } from '../tls.ts';
 import { refuseMethod } from './answers.ts';
 import { FellowDoor, type FellowDoorParts } from './fellow-door.ts';
 import { type Fellows, ofWorker } from './fellows.ts';
-import { type Asked, Listener } from './listener.ts';
+import { type Asked, type AskedHere, Listener } from './listener.ts';
 import { type OperatorParts, serveOperator } from './operators.ts';
 import { ReadingExchange } from './reading-exchange.ts';
 import { SealedExchange, type SealedParts } from './sealed-exchange.ts';
@@ -59,6 +59,8 @@ export class Front implements OpenListener {
   readonly #operators: OperatorParts;
   #listener: Listener | undefined;
   #fellowDoor: FellowDoor | undefined;
+  /** What was asked last, and where it goes: most devices of a gate send to the same stream. */
+  #known: Asking = { url: '', target: undefined, into: undefined };
 
   constructor(parts: FrontParts) {
     const { gate, ground, connections, verdicts, watching, uses, figures, status, heads, sink, system } = parts;
@@ -111,13 +113,19 @@ export class Front implements OpenListener {
     await Promise.all([this.#listener?.close(), this.#fellowDoor?.close()]);
   }
 
-  #handle(asked: Asked): void {
-    const target = targetOf(asked.request.url ?? '');
-    const into = target && intoStream(target);
+  #handle(asked: AskedHere): void {
+    const { target, into } = this.#asking(asked.request.url);
     if (into === undefined) this.#serve(asked, target);
     else if (asked.request.method !== 'POST') refuseMethod(asked.request, asked.response, 'POST');
     else if (into.what === 'readings') new ReadingExchange(this.#readings, asked, into.stream).start();
     else new SealedExchange(this.#readings, asked, into.stream).start();
+  }
+
+  #asking(url: string): Asking {
+    if (url === this.#known.url) return this.#known;
+    const target = targetOf(url);
+    this.#known = { url, target, into: target && intoStream(target) };
+    return this.#known;
   }
 
   #serve(asked: Asked, target: Target | undefined): void {
@@ -128,10 +136,21 @@ export class Front implements OpenListener {
   }
 }
 
+/** What is sent to which stream. */
+interface Into {
+  stream: string;
+  what: 'readings' | 'sealed';
+}
+
+interface Asking {
+  url: string;
+  target: Target | undefined;
+  into: Into | undefined;
+}
+
 const before = '/v1/streams/';
 
-/** What is sent to which stream. */
-function intoStream({ path, query }: Target): { stream: string; what: 'readings' | 'sealed' } | undefined {
+function intoStream({ path, query }: Target): Into | undefined {
   if (query !== undefined || !path.startsWith(before)) return undefined;
   const [name = '', what, ...rest] = path.slice(before.length).split('/', 3);
   if ((what !== 'readings' && what !== 'sealed') || rest.length > 0 || name === '') return undefined;

@@ -251,6 +251,37 @@ test('P13: a request that arrives too slowly is ended, and the gate serves other
   agent.destroy();
 });
 
+test('P13: a head that drips is ended, and so is a connection over which nothing is asked', async (context) => {
+  const gate = await OpenFront.open(context, { limits: { requestMs: 400 } });
+  const leaf = await gate.device('truck-17');
+  const silent = answered(gate, leaf);
+  const socket = await gate.socket(leaf);
+  let answer = '';
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    answer += text;
+  });
+  const drip = setInterval(() => socket.write('x'), 50);
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\nx: ');
+  await once(socket, 'close');
+  clearInterval(drip);
+  for (const text of [answer, await silent]) assert.match(text, /^HTTP\/1.1 408 [\s\S]*longer to arrive than 400 ms/);
+});
+
+test('who says that he will send no more has the answer all the same', async (context) => {
+  const gate = await OpenFront.open(context);
+  const socket = await gate.socket(await gate.device('truck-17'));
+  let answer = '';
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    answer += text;
+  });
+  socket.end(
+    'POST /v1/streams/telemetry/readings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n{"t":1}',
+  );
+  await once(socket, 'close');
+  assert.match(answer, /^HTTP\/1.1 202 [\s\S]*connection: close/);
+  assert.deepEqual(await gate.stored(), [{ t: 1 }]);
+});
+
 /** A reading of many pieces, one each `everyMs`; resolves to the status of its answer. */
 async function inPieces(
   gate: OpenFront,

@@ -1,47 +1,60 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server, type ServerOptions } from 'node:https';
-import type { Socket } from 'node:net';
-import { type BytesRefused, boundAnswer, type Crowd, refuseBytes } from '../../../bounds/bounds.ts';
+import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { Crowd } from '../../../bounds/bounds.ts';
 import type { Connection } from '../../connections/connections.ts';
 import { type DoorParts, SecureDoor } from '../secure-door.ts';
 import { type ListenerLimits, type ServerCredential, secureOptionsOf } from '../tls.ts';
-import { HttpTransport } from './transport.ts';
+import { HttpTransport, type Incoming, type Outgoing } from './transport.ts';
+import type { WireAnswer } from './wire/answer.ts';
+import { WireConnection } from './wire/connection.ts';
+import { HeadEnds } from './wire/head-ends.ts';
+import type { WireRequest } from './wire/request.ts';
 
 /** A request over a connection that the registry holds. */
 export interface Asked {
   connection: Connection;
   transport: HttpTransport;
-  request: IncomingMessage;
-  response: ServerResponse;
+  request: Incoming;
+  response: Outgoing;
+}
+
+/** One that came to this very process. */
+export interface AskedHere extends Asked {
+  request: WireRequest;
+  response: WireAnswer;
 }
 
 interface Parts extends DoorParts {
   credential: ServerCredential;
   now(): number;
-  handle(asked: Asked): void;
+  handle(asked: AskedHere): void;
 }
 
-const headerBytesMax = 16_384;
 /** Who is still there so long after the gate stops is not waited for: longer than what is being answered lingers. */
 const closeMs = 2_500;
+/** Who was told how long a connection may idle may have sent something just then. */
+const idleFurtherMs = 1_000;
 
 /** mTLS over HTTP/1.1. */
 export class Listener {
   readonly #parts: Parts;
   readonly #server: Server;
   readonly #door: SecureDoor<HttpTransport>;
+  readonly #wires = new Map<HttpTransport, WireConnection>();
+  readonly #headEnds: HeadEnds;
   #looking: NodeJS.Timeout | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#server = createServer(optionsOf(parts), (request, response) => this.#request(request, response));
+    this.#server = createServer(optionsOf(parts));
+    this.#headEnds = new HeadEnds(parts.now, parts.limits.idleMs);
     this.#door = new SecureDoor(this.#server, parts, {
       make: (socket) => new HttpTransport(socket, parts.monotonic),
-      closed: (transport) => transport.closed(),
+      opened: (transport, connection) => this.#opened(transport, connection),
+      closed: (transport) => {
+        this.#wires.delete(transport);
+        transport.closed();
+      },
     });
-    this.#server.on('clientError', (error, socket) =>
-      refuseBytes(error as BytesRefused, socket as Socket, parts.now()),
-    );
   }
 
   get crowd(): Crowd {
@@ -64,33 +77,43 @@ export class Listener {
 
   async close(): Promise<void> {
     clearInterval(this.#looking);
-    const last = setTimeout(() => this.#server.closeAllConnections(), closeMs);
+    const last = setTimeout(() => {
+      for (const [socket] of this.#door.entries()) socket.destroy();
+    }, closeMs);
     await this.#door.close();
     clearTimeout(last);
   }
 
-  #endSlow(): void {
-    for (const [socket, transport] of this.#door.entries()) {
-      if (!transport.isTooSlow(this.#parts.limits)) continue;
-      if (transport.isAnswered) transport.drop();
-      else refuseBytes({ code: 'ERR_HTTP_REQUEST_TIMEOUT' }, socket, this.#parts.now());
-    }
+  #opened(transport: HttpTransport, connection: Connection): void {
+    const { handle, now, monotonic } = this.#parts;
+    const wire = new WireConnection(transport.socket as TLSSocket, {
+      ...{ now, monotonic, headEnd: (closes) => this.#headEnds.of(closes) },
+      asked: (request, response) => {
+        transport.arriving(request, response);
+        handle({ connection, transport, request, response });
+      },
+    });
+    this.#wires.set(transport, wire);
   }
 
-  #request(request: IncomingMessage, response: ServerResponse): void {
-    const transport = this.#door.transportOf(request.socket);
-    const connection = transport?.connection;
-    transport?.arriving(request, response);
-    boundAnswer(request, response);
-    if (!transport || !connection) request.socket.destroy();
-    else if (namesOneHost(request)) this.#parts.handle({ connection, transport, request, response });
-    else refuseBytes({ code: 'more than one host' }, request.socket, this.#parts.now());
+  /** All that a connection can be late with is looked at here, by one timer. */
+  #endSlow(): void {
+    const { limits, monotonic } = this.#parts;
+    const now = monotonic();
+    for (const [transport, wire] of this.#wires) {
+      const { headSince } = wire;
+      const isTooSlow = transport.isTooSlow(limits);
+      if (isTooSlow && transport.isAnswered) transport.drop();
+      else if (isTooSlow || (headSince !== undefined && now - headSince > limits.requestMs)) {
+        wire.refuse({ status: 408, detail: `the request takes longer to arrive than ${limits.requestMs} ms` });
+      } else if (transport.isUnread(now) || transport.idlesFor(now) > limits.idleMs + idleFurtherMs) transport.drop();
+    }
   }
 }
 
-const lookMs = ({ requestMs }: ListenerLimits) => Math.min(1_000, requestMs);
+const lookMs = ({ requestMs, idleMs }: ListenerLimits) => Math.min(1_000, requestMs, idleMs);
 
-function optionsOf({ credential, limits }: Parts): ServerOptions {
+function optionsOf({ credential, limits }: Parts): TlsOptions {
   return {
     ...secureOptionsOf(credential),
     requestCert: true,
@@ -98,22 +121,6 @@ function optionsOf({ credential, limits }: Parts): ServerOptions {
     // Whoever speaks HTTP/1.0 alone says so (RFC 7301 §6); what is chosen is the first that both know.
     ALPNProtocols: ['http/1.1', 'http/1.0'],
     handshakeTimeout: limits.handshakeMs,
-    maxHeaderSize: headerBytesMax,
-    // Bodies are looked after here: Node knows a bound for the whole alone, however steadily it comes.
-    requestTimeout: 0,
-    headersTimeout: limits.requestMs,
-    keepAliveTimeout: limits.idleMs,
-    connectionsCheckingInterval: lookMs(limits),
     noDelay: true,
   };
-}
-
-/** RFC 9112 §3.2: a second one is refused; Node refuses that there is none, and lets a second one go. */
-function namesOneHost({ rawHeaders }: IncomingMessage): boolean {
-  let hosts = 0;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] as string;
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
-  }
-  return hosts <= 1;
 }

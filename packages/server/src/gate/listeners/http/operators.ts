@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import {
   Fingerprint,
   GateCutQuery,
@@ -30,7 +29,7 @@ import { missingReadings } from './missing-readings.ts';
 import { refusedReadings } from './refused-readings.ts';
 import { serveReadings } from './stored-readings.ts';
 import type { Target } from './target.ts';
-import type { Exchange } from './transport.ts';
+import type { Exchange, Outgoing } from './transport.ts';
 import { WatchExchange } from './watch-exchange.ts';
 
 export interface OperatorParts {
@@ -122,9 +121,9 @@ async function serveVerdicts(parts: OperatorParts, query: Record<string, string>
 
 /** A short answer to an operator; when the connection is cut first, nothing more is said. */
 class OperatorExchange implements Exchange {
-  readonly #response: ServerResponse;
+  readonly #response: Outgoing;
 
-  constructor(response: ServerResponse) {
+  constructor(response: Outgoing) {
     this.#response = response;
   }
 

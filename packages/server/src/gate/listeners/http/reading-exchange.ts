@@ -5,7 +5,7 @@ import type { Intake } from '../intake.ts';
 import { type MediaType, mediaTypeOf, parseReadings } from '../readings.ts';
 import { Submission, type SubmissionParts, type Submitted } from '../submission.ts';
 import { BodyExchange } from './body-exchange.ts';
-import type { Asked } from './listener.ts';
+import type { AskedHere } from './listener.ts';
 
 export interface ReadingParts extends SubmissionParts {
   shield: Pick<Shield, 'refusalOf'>;
@@ -21,7 +21,7 @@ export class ReadingExchange extends BodyExchange {
   readonly #bundleDue: ReadingParts['bundleDue'];
   #mediaType: MediaType | undefined;
 
-  constructor(parts: ReadingParts, asked: Asked, stream: string) {
+  constructor(parts: ReadingParts, asked: AskedHere, stream: string) {
     super(parts, asked);
     this.way = stream;
     [this.#intake, this.#bundleDue] = [parts.intake, parts.bundleDue];

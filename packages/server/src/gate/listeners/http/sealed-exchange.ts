@@ -4,7 +4,7 @@ import { judgeCarrier, type Refused } from '../../admission/admit.ts';
 import { noteCarrierRefused } from '../sealed/carrier-refused.ts';
 import type { CarriedAnswer, Seals } from '../sealed/sealed.ts';
 import { BodyExchange } from './body-exchange.ts';
-import type { Asked } from './listener.ts';
+import type { AskedHere } from './listener.ts';
 import type { ReadingParts } from './reading-exchange.ts';
 
 export interface SealedParts extends ReadingParts {
@@ -20,7 +20,7 @@ export class SealedExchange extends BodyExchange {
   protected readonly way = '/carry';
   protected override readonly accept = Object.values(sealMediaTypes).join(', ');
 
-  constructor(parts: SealedParts, asked: Asked, stream: string) {
+  constructor(parts: SealedParts, asked: AskedHere, stream: string) {
     super(parts, asked);
     [this.#parts, this.#stream] = [parts, stream];
   }

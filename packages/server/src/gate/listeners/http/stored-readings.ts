@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
 import { oneOf, type SubjectId } from '@portcullis/contract';
 import { z } from 'zod';
 import { answerMs } from '../../../bounds/bounds.ts';
@@ -7,6 +5,7 @@ import type { ReadingPage, Sink, ReadingQuery as SinkQuery } from '../../../stor
 import type { OnRecord } from '../on-record.ts';
 import { send } from './answers.ts';
 import type { Asked } from './listener.ts';
+import type { Outgoing } from './transport.ts';
 
 const Instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 const number = String.raw`\d{1,16}`;
@@ -54,7 +53,7 @@ export async function serveReadings(
 }
 
 /** In turns, each sent when it is read, while the next one is; the first decides whether there is an answer at all. */
-async function sendLines(sink: Sink, wanted: SinkQuery, response: ServerResponse): Promise<void> {
+async function sendLines(sink: Sink, wanted: SinkQuery, response: Outgoing): Promise<void> {
   let [page, count, bytes] = [await sink.read({ ...wanted, limit: Math.min(wanted.limit, turnRowsMax) }), 0, 0];
   response.writeHead(200, { 'content-type': lines });
   for (;;) {
@@ -74,14 +73,13 @@ async function sendLines(sink: Sink, wanted: SinkQuery, response: ServerResponse
 }
 
 /** Or the reader is gone; one that takes nothing for so long is sent away. */
-async function taken(response: ServerResponse): Promise<void> {
-  const over = new AbortController();
-  const closed = () => over.abort();
+async function taken(response: Outgoing): Promise<void> {
+  const { promise, resolve: goOn } = Promise.withResolvers<void>();
   const late = setTimeout(() => response.destroy(), answerMs).unref();
-  response.once('close', closed);
-  await once(response, 'drain', { signal: over.signal }).catch(() => undefined);
+  response.once('close', goOn).once('drain', goOn);
+  await promise;
   clearTimeout(late);
-  response.off('close', closed);
+  response.off('close', goOn).off('drain', goOn);
 }
 
 /** A line end stands behind each reading, and within none. */

@@ -1,6 +1,34 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
+import { answerMsOf, type Throwable } from '../../../bounds/bounds.ts';
 import type { Connection, Transport } from '../../connections/connections.ts';
+
+/** What a route reads of a request, whoever reads that from the socket. */
+export interface Incoming extends Throwable {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly headersDistinct: NodeJS.Dict<string[]>;
+  once(event: 'end' | 'close', listener: () => void): this;
+}
+
+/** What a route says an answer with. */
+export interface Outgoing {
+  readonly headersSent: boolean;
+  readonly destroyed: boolean;
+  /** Of the connection: what waits for its reader. */
+  readonly writableLength: number;
+  readonly writableEnded: boolean;
+  readonly writableFinished: boolean;
+  writeHead(status: number, headers: OutgoingHttpHeaders): this;
+  flushHeaders(): void;
+  /** False: it waits for its reader; there will be `drain`. */
+  write(data: string | Uint8Array): boolean;
+  end(data?: string | Uint8Array): void;
+  destroy(): void;
+  on(event: 'drain', listener: () => void): this;
+  once(event: 'close' | 'drain', listener: () => void): this;
+  off(event: 'close' | 'drain', listener: () => void): this;
+}
 
 /** A request that is under way on a connection. */
 export interface Exchange {
@@ -18,8 +46,8 @@ const stalledMs = 5_000;
 
 /** A request, when it began, and what has arrived since. */
 interface Arrival {
-  request: IncomingMessage;
-  response: ServerResponse;
+  request: Incoming;
+  response: Outgoing;
   beganAt: number;
   beganBytes: number;
 }
@@ -36,6 +64,10 @@ export class HttpTransport implements Transport {
   /** When something was heard last, and how many bytes that made. */
   #heardAt: number;
   #heardBytes = 0;
+  /** When something was under way, as far as it was looked at. */
+  #busyAt = 0;
+  /** An answer that was not taken when it was looked at, and until when it may be. */
+  #unread: { response: Outgoing; until: number } | undefined;
   readonly #monotonic: () => number;
   /** A body that comes slowly and steadily is waited for: what it carries is wanted. */
   isPatient = false;
@@ -85,7 +117,7 @@ export class HttpTransport implements Transport {
   }
 
   /** A request began to arrive. */
-  arriving(request: IncomingMessage, response: ServerResponse): void {
+  arriving(request: Incoming, response: Outgoing): void {
     this.isPatient = false;
     this.#heardAt = this.#monotonic();
     this.#heardBytes = this.socket.bytesRead;
@@ -103,6 +135,23 @@ export class HttpTransport implements Transport {
     if (now - heardAt > requestMs) return true;
     const earnedMs = this.isPatient ? (1_000 * (this.#heardBytes - beganBytes)) / bodyBytesPerSecondMin : 0;
     return now - beganAt > requestMs + earnedMs;
+  }
+
+  /** How long nothing was under way. It is looked each second. */
+  idlesFor(now: number): number {
+    if (!this.#isBusy && !this.#ending) return now - Math.max(this.#heard(), this.#busyAt);
+    this.#busyAt = now;
+    return 0;
+  }
+
+  /** Its reader takes longer for the last answer than he may (see `answerMsOf`). */
+  isUnread(now: number): boolean {
+    const response = this.#arrival?.response;
+    if (!response?.writableEnded || response.writableFinished) this.#unread = undefined;
+    else if (this.#unread?.response !== response) {
+      this.#unread = { response, until: now + answerMsOf(response.writableLength) };
+    }
+    return this.#unread !== undefined && now > this.#unread.until;
   }
 
   /** Looks whether anything came. It is looked each second, so that no byte costs anything. */

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { SubjectId, VerdictView } from '@portcullis/contract';
 import { timestamp } from '../../../telemetry/telemetry.ts';
 import { type Ground, judge } from '../../admission/admit.ts';
@@ -6,7 +5,7 @@ import type { Connection } from '../../connections/connections.ts';
 import { operations } from '../../policy/policy.ts';
 import type { Verdicts, Watcher } from '../../recording/verdicts.ts';
 import type { Asked } from './listener.ts';
-import type { Exchange, HttpTransport } from './transport.ts';
+import type { Exchange, HttpTransport, Outgoing } from './transport.ts';
 import { WatchedLines } from './watched-lines.ts';
 
 /** What is decided within so long goes out as one piece: a write costs more than many lines. */
@@ -28,7 +27,7 @@ interface Parts {
 export class WatchExchange implements Exchange, Watcher {
   readonly subject: string | undefined;
   readonly #transport: HttpTransport;
-  readonly #response: ServerResponse;
+  readonly #response: Outgoing;
   readonly #bearer: Connection;
   readonly #parts: Parts;
   readonly #lines: WatchedLines;
