@@ -1,4 +1,4 @@
-/** A sink that is away when its gate starts, and comes later: the file's, beside the gate's account. */
+/** A sink that is away when its gate starts, and comes later: the file's, or any other, beside the gate's account. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PortcullisError } from '@portcullis/contract';
@@ -17,18 +17,14 @@ export class LateScene {
   /** Once it is there. */
   inner: Sink | undefined;
 
-  constructor(directory: string) {
-    this.directory = directory;
-    mkdirSync(this.#sinkDirectory, { recursive: true });
-  }
-
-  get #sinkDirectory(): string {
-    return join(this.directory, 'sink');
-  }
-
   /** As the gate that had it before. */
-  openSink(): Promise<Sink> {
-    return openSqliteSink(this.#sinkDirectory);
+  readonly openSink: () => Promise<Sink>;
+
+  constructor(directory: string, openSink?: () => Promise<Sink>) {
+    this.directory = directory;
+    const file = join(directory, 'sink');
+    mkdirSync(file, { recursive: true });
+    this.openSink = openSink ?? (() => openSqliteSink(file));
   }
 
   open({ isSpooled = false } = {}): Promise<LateSink> {

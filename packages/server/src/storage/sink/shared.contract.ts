@@ -1,6 +1,9 @@
 /** What every sink keeps whose readings lie where those of other gates lie too: each is stored once over all of them. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { LateScene } from '../../../test/late-scene.ts';
+import { temporaryDirectory } from '../store/store.contract.ts';
+import { lateBase } from './late-sink.ts';
 import type { Looked, Sink } from './promises.ts';
 import { readAll, requestOf, writeOf } from './sink.contract.ts';
 
@@ -73,4 +76,30 @@ export function sharedContract(skip: boolean | string, placeIn: (context: TestCo
         );
     });
   }
+  test('P7, P8: one that comes later than its gate has what was left there as unproven, and no number twice, also for the next process', {
+    skip,
+  }, async (context) => {
+    const { start } = await placeIn(context);
+    const before = await start('gate-1');
+    await before.write(writeOf(1, [one]));
+    await before.mark(lookedAt(1));
+    await before.write(writeOf(2, [requestOf([['left', {}]])], { looked: 1, proven: 1 }));
+    await before[Symbol.asyncDispose]();
+    const scene = new LateScene(await temporaryDirectory(context), () => start('gate-1'));
+    const late = await scene.open();
+    const first = lateBase + 1;
+    await assert.rejects(late.write(writeOf(first, [requestOf([['b', {}]])])), { code: 'store_unavailable' });
+    scene.isAway = false;
+    await late.awaited;
+    const proofs = async (sink: Sink) => (await readAll(sink)).map(({ id, proof }) => `${id} ${proof}`);
+    assert.deepEqual(await proofs(late), ['a proven', 'left unproven']);
+    await late.mark(lookedAt(first, { quarantine: [first], proven: lateBase }));
+    await late[Symbol.asyncDispose]();
+    await using after = await start('gate-1');
+    const next = after.lastBatch + 1;
+    await after.write(writeOf(next, [requestOf([['b', {}]])], { looked: next - 1, proven: next - 1 }));
+    await after.mark(lookedAt(next));
+    await after.mark(lookedAt(next));
+    assert.deepEqual(await proofs(after), ['a proven', 'left unproven', 'b proven']);
+  });
 }
