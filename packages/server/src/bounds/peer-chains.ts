@@ -13,7 +13,7 @@ let isAsked = false;
 
 /**
  * At the end of each handshake in which it asked for a certificate, Node looks whether one came, by a call that takes what the other side sent beside its
- * own certificate out of the session and frees it never: some 5 KB a handshake (findings/node-keeps-issuers-of-clients.sh, Node 24.21.0). Here it
+ * own certificate out of the session and frees it never: some 5 KB a handshake (Node 24.21.0). Here it
  * looks by another call, which is there under the same condition. For the process; who asks for the certificate by the public method gets the same as ever.
  */
 export function freePeerChains(): void {
