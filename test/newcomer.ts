@@ -89,7 +89,9 @@ export class Newcomer {
     this.#stays.push({ words: words.trim(), child });
     const lines: string[] = [];
     return new Promise((resolve, reject) => {
-      child.once('exit', (status) => reject(new Error(`${words} ended with ${status}; it said:\n${lines.join('\n')}`)));
+      child.once('close', (status) =>
+        reject(new Error(`${words} ended with ${status}; it said:\n${lines.join('\n')}`)),
+      );
       const onLine = (line: string) => {
         lines.push(line);
         if (lines.filter((one) => pattern.test(one)).length >= count) resolve(lines);

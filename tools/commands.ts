@@ -87,8 +87,8 @@ export class Running {
       env: { ...process.env, ...environment },
     });
     started.add(this.process);
-    this.process.once('exit', (status, signal) => {
-      started.delete(this.process);
+    this.process.once('exit', () => started.delete(this.process));
+    this.process.once('close', (status, signal) => {
       if (this.#asked || status === 0) return;
       const how = signal === null ? `ended with ${status}` : `was ended by ${signal}`;
       process.stderr.write(`"${words.join(' ')}" ${how}; it said:\n${this.#lines.slice(-20).join('\n')}\n`);
@@ -118,7 +118,8 @@ export class Running {
         reject(new Error(`${why}; it said:\n${this.#lines.slice(-20).join('\n')}`));
       };
       const timer = setTimeout(() => failed(`no line ${pattern} within ${withinMs} ms`), withinMs);
-      this.process.once('exit', () => failed(`it ended without a line ${pattern}`));
+      // Not at its exit: its last lines may not have been read by then.
+      this.process.once('close', () => failed(`it ended without a line ${pattern}`));
       this.onLine((line) => {
         if (!pattern.test(line)) return;
         clearTimeout(timer);

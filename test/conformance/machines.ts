@@ -103,7 +103,7 @@ export class Machines implements AsyncDisposable {
         seen.push(line);
         if (seen.filter((one) => pattern.test(one)).length >= times) resolve();
       });
-      child.once('exit', (code) =>
+      child.once('close', (code) =>
         reject(new Error(`"${command}" on ${name} ended with ${code}:\n${seen.join('\n')}`)),
       );
     });

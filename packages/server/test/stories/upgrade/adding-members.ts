@@ -4,6 +4,7 @@
  */
 import { type OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Tally } from '../../../src/feed/tally.ts';
+import { WireAnswer } from '../../../src/gate/listeners/http/wire/answer.ts';
 
 /** Members that hold what users name themselves: what is added there would be a value of theirs. */
 const free = new Set(['data', 'body', 'detail', 'expected', 'found']);
@@ -34,12 +35,18 @@ interface Held {
   byLine: boolean;
   tally: Tally;
 }
-const begun = new WeakMap<ServerResponse, Held>();
-const { writeHead, write, end } = ServerResponse.prototype;
-type Any = (...given: unknown[]) => never;
+/** What is asked of an answer by either of the two that write one: Node's, and that of a gate's own door. */
+interface Response {
+  writeHead(...given: unknown[]): unknown;
+  write(chunk: unknown, ...rest: unknown[]): boolean;
+  end(...given: unknown[]): unknown;
+  getHeader?(name: string): unknown;
+  removeHeader?(name: string): void;
+}
+const begun = new WeakMap<Response, Held>();
 
 /** What is whole of what was written, with more in it. */
-function whole(response: ServerResponse, chunk: unknown): string {
+function whole(response: Response, chunk: unknown): string {
   const held = begun.get(response) as Held;
   const text = held.text + (typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString());
   const until = held.byLine ? text.lastIndexOf('\n') + 1 : 0;
@@ -47,27 +54,30 @@ function whole(response: ServerResponse, chunk: unknown): string {
   return text.slice(0, until).replaceAll(/[^\n]+/g, (line) => lineOf(line, held));
 }
 
-ServerResponse.prototype.writeHead = function (this: ServerResponse, ...given: unknown[]) {
-  const headers = given.find((argument) => typeof argument === 'object') as OutgoingHttpHeaders | undefined;
-  const type = String(headers?.['content-type'] ?? this.getHeader('content-type'));
-  if (/json/.test(type)) {
-    begun.set(this, { text: '', byLine: /ndjson/.test(type), tally: new Tally() });
-    if (headers) delete headers['content-length'];
-    this.removeHeader('content-length');
-  }
-  return (writeHead as Any).apply(this, given);
-} as typeof writeHead;
+function addMembers(prototype: Response): void {
+  const { writeHead, write, end } = prototype;
+  prototype.writeHead = function (this: Response, ...given: unknown[]) {
+    const headers = given.find((argument) => typeof argument === 'object') as OutgoingHttpHeaders | undefined;
+    const type = String(headers?.['content-type'] ?? this.getHeader?.('content-type'));
+    if (/json/.test(type)) {
+      begun.set(this, { text: '', byLine: /ndjson/.test(type), tally: new Tally() });
+      if (headers) delete headers['content-length'];
+      this.removeHeader?.('content-length');
+    }
+    return writeHead.apply(this, given);
+  };
+  prototype.write = function (this: Response, chunk: unknown, ...rest: unknown[]) {
+    const text = begun.has(this) ? whole(this, chunk) : chunk;
+    return text === '' ? true : write.call(this, text, ...rest);
+  };
+  prototype.end = function (this: Response, ...given: unknown[]) {
+    const held = begun.get(this);
+    if (!held) return end.apply(this, given);
+    const [chunk, ...rest] = typeof given[0] === 'function' ? ['', given[0]] : [given[0] ?? '', ...given.slice(1)];
+    const text = whole(this, chunk) + moreOf(held.text);
+    begun.delete(this);
+    return end.call(this, text, ...rest);
+  };
+}
 
-ServerResponse.prototype.write = function (this: ServerResponse, chunk: unknown, ...rest: unknown[]) {
-  const text = begun.has(this) ? whole(this, chunk) : chunk;
-  return text === '' ? true : (write as Any).call(this, text, ...rest);
-} as typeof write;
-
-ServerResponse.prototype.end = function (this: ServerResponse, ...given: unknown[]) {
-  const held = begun.get(this);
-  if (!held) return (end as Any).apply(this, given);
-  const [chunk, ...rest] = typeof given[0] === 'function' ? ['', given[0]] : [given[0] ?? '', ...given.slice(1)];
-  const text = whole(this, chunk) + moreOf(held.text);
-  begun.delete(this);
-  return (end as Any).call(this, text, ...rest);
-} as typeof end;
+for (const prototype of [ServerResponse.prototype, WireAnswer.prototype]) addMembers(prototype as unknown as Response);
