@@ -8,12 +8,14 @@ export type Seen = z.infer<typeof Seen>;
 const File = z.object({
   /** Not given: nothing yet, or an operator accepted another history. */
   seen: Seen.optional(),
-  /** The highest of a list of an issuer that is no root. */
+  /** The highest of a list of an issuer that is no root; after a restore was accepted, more than any of them. */
   listNumber: z.int().nonnegative(),
 });
 type File = z.infer<typeof File>;
 
 const writeDelayMs = 100;
+/** More than the lists that an authority made meanwhile, each of which has one. */
+const numbersLeapt = 5_000;
 const none: File = { listNumber: 0 };
 
 /**
@@ -72,8 +74,9 @@ export class Position {
   /** True once an operator has accepted the authority's other history: this one is forgotten. */
   async isForgotten(): Promise<boolean> {
     if (this.#timer) await this.write();
-    if (heldIn(this.#file).seen) return false;
-    this.#held = { listNumber: this.#held.listNumber };
+    const { seen, listNumber } = heldIn(this.#file);
+    if (seen) return false;
+    this.#held = { listNumber: Math.max(listNumber, this.#held.listNumber) };
     return true;
   }
 
@@ -110,9 +113,12 @@ function heldIn(file: string): File {
   }
 }
 
-/** Forgets the history that this desk was told of: the authority was restored on purpose. Numbers of lists go on. True when there was one. */
+/**
+ * Forgets the history that this desk was told of: the authority was restored on purpose. Numbers of lists go on, with a leap: what is restored
+ * may have made lists since, of which one has a number that was given out by another list of the lost history. True when there was one.
+ */
 export async function acceptRestore(file: string): Promise<boolean> {
   const { seen, listNumber } = heldIn(file);
-  if (seen) await replaceFile(file, JSON.stringify({ listNumber }));
+  if (seen) await replaceFile(file, JSON.stringify({ listNumber: listNumber === 0 ? 0 : listNumber + numbersLeapt }));
   return seen !== undefined;
 }
