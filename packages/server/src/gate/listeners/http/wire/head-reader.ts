@@ -218,10 +218,16 @@ class LineByLine {
     while (start < end && isBlank(bytes[start] as number)) start++;
     while (end > start && isBlank(bytes[end - 1] as number)) end--;
     if (this.#fields.length === 2 * fieldsMax) return refusedAs(431, `there are more than ${fieldsMax} headers`);
-    if (onlyOnce.has(name) && this.#fields.includes(name)) return refusedAs(400, `"${name}" stands there twice`);
+    if (onlyOnce.has(name) && this.#has(name)) return refusedAs(400, `"${name}" stands there twice`);
     const value = bytes.toString('latin1', start, end);
     this.#fields.push(name, value);
     return this.#heed(name, value);
+  }
+
+  /** A value may be the name of another header. */
+  #has(name: string): boolean {
+    for (let at = 0; at < this.#fields.length; at += 2) if (this.#fields[at] === name) return true;
+    return false;
   }
 
   #heed(name: string, value: string): WireRefused | undefined {

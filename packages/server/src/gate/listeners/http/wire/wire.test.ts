@@ -169,6 +169,7 @@ for (const [what, text, status, detail, also] of refused) {
 const body = '{"t":1}';
 const paths = ['/a', '/a?b=c&d', '*', 'https://x/a', '/%41', '/a;b,c:d@e!f$g\'h(i)*j+k~l|m^n`o{p}q\\r"s<t>u#v[w]'];
 const accepted: [what: string, text: string][] = [
+  ['a value that is the name of a header which comes after it', post('x: content-type\r\ncontent-type: a/b\r\n')],
   ...paths.map((path): [string, string] => [`the target ${path}`, `GET ${path} HTTP/1.1\r\n${host}\r\n`]),
   ...['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'].map((method): [string, string] => [
     method,
