@@ -4,7 +4,7 @@ import { Actor } from './changes.ts';
 import { Kind, Standing, type SubjectId, subjectIdPattern } from './identity.ts';
 
 /** So many subjects are in one piece of a packed snapshot at the most. */
-export const packedSubjectsMax = 1_000;
+const packedSubjectsMax = 1_000;
 /** One piece has no more bytes than these once it is unpacked; a subject that had more by itself could be neither told nor packed. */
 export const packedBytesMax = 64 * 1024 * 1024;
 

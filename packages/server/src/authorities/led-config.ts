@@ -18,7 +18,7 @@ const names = { led: 'ledConfig', accepted: 'acceptedConfig' } as const;
 const namedMax = 10;
 
 /** Of all of it. */
-export const configHash = (hashes: ConfigHashes): string =>
+const configHash = (hashes: ConfigHashes): string =>
   createHash('sha256')
     .update(JSON.stringify(Object.entries(hashes).toSorted(([one], [other]) => (one < other ? -1 : 1))))
     .digest('hex');
@@ -40,7 +40,7 @@ async function ledIn(db: Reader): Promise<ConfigHashes | undefined> {
 }
 
 /** What differs, in words that name no value. */
-export async function configDifferences(db: Reader, own: ConfigHashes): Promise<string[]> {
+async function configDifferences(db: Reader, own: ConfigHashes): Promise<string[]> {
   const led = await ledIn(db);
   return led === undefined ? [] : differences(own, led);
 }

@@ -14,7 +14,6 @@ export { guarded } from './guarded.ts';
 export { listenFailure } from './listen-failure.ts';
 export { answering, isLoopback, mayReach, type Reach, reachable } from './outgoing.ts';
 export { listenOnOwn, type OwnAddress } from './own-address.ts';
-export { freePeerChains } from './peer-chains.ts';
 export { Places } from './places.ts';
 export { type BytesRefused, refuseBytes, tellRefusedBytes } from './refused-bytes.ts';
 export { runProgram } from './run-program.ts';

@@ -4,7 +4,7 @@ import { type AddressInfo, Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { connect, createServer, TLSSocket } from 'node:tls';
 import { FleetCertificates, type Leaf } from '../../test/fleet-certificates.ts';
-import { freePeerChains } from './bounds.ts';
+import { freePeerChains } from './peer-chains.ts';
 
 /** How often the call was made that frees nothing. */
 let calls = 0;

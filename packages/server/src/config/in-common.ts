@@ -14,7 +14,7 @@ import { RuleFiles } from './rule-files.ts';
 /** By what it is of, such as `fleet.yaml leaseMs` or `rules/cold.yaml`, a SHA-256 in hex. */
 export type InCommon = Readonly<Record<string, string>>;
 
-export const fleetFileName = 'fleet.yaml';
+const fleetFileName = 'fleet.yaml';
 
 type Said = Readonly<Record<string, unknown>>;
 

@@ -6,7 +6,7 @@ import { type Log, replaceFile, timestamp } from '../../telemetry/telemetry.ts';
 import { clockFloorIn, floorDelayMs, type Position } from './position.ts';
 
 /** Milliseconds. As far as the clocks of gate and authority may differ: what is further off is a clock that is, or was, wrong. */
-export const differenceMsMax = 300_000;
+const differenceMsMax = 300_000;
 
 const Accepted = z.object({ clockFloor: z.int().nonnegative() });
 const acceptedFileIn = (directory: string) => join(directory, 'clock-accepted.json');

@@ -18,7 +18,7 @@ import type { Exchange } from './transport.ts';
 export const certificateHeader = 'portcullis-certificate';
 /** What a process says of itself alone. */
 export const figuresPath = '/figures';
-export const socketOf = (sockets: string, number: number) => join(sockets, `${number}.sock`);
+const socketOf = (sockets: string, number: number) => join(sockets, `${number}.sock`);
 
 /** One that does not begin to answer for so long is away: paused, or started again. */
 const answerMs = 10_000;
