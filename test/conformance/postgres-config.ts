@@ -1,7 +1,7 @@
 /** Two authorities at PostgreSQL whose machines have different configurations: which one leads, what is said of the other, and how the fleet gets from one to the next. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as after } from 'node:timers/promises';
@@ -79,4 +79,37 @@ test('a standby with another lease does not lead, and says so; it leads once tha
   await standby.stop();
   await again.line(/^authority listening/);
   await eventually(async () => (await statusIn(house.fleet)).standbys.length === 0, 'it leads alone');
+});
+
+test('a standby without the key of an issuer that signs does not lead, and says so; it leads once the key was carried there', {
+  skip,
+}, async (context) => {
+  const { url, schema } = freshSchema(context);
+  const two = await TwoAuthorities.open(url);
+  context.after(() => two.close());
+  const { house, leader, standby, copy } = two;
+  await standby.line(/answers who leads/);
+  const rollover = async (...words: string[]) =>
+    (await finished('portcullis', 'rollover', ...words, '--fleet', house.fleet)).status === 0;
+  assert.ok(await rollover('start', 'device'));
+  await eventually(() => rollover('advance'), 'gates and desks hold the new bundle');
+  assert.ok(await rollover('advance', '--force'));
+  await standby.line(/issuer-device-2\.pem.*will not lead/);
+  const { ok, wrong } = await statusIn(house.fleet);
+  assert.equal(ok, false);
+  assert.match(wrong.join(), /stands by and will not lead: .*issuer-device-2\.pem/);
+
+  const term = async () => (await ask<{ term: string }>(`SELECT term FROM ${schema}.leadership`))[0]?.term;
+  const before = await term();
+  const gone = once(leader.process, 'exit');
+  leader.process.kill('SIGKILL');
+  await gone;
+  // It is what must not happen: nothing can be waited for.
+  await after(waitedMs);
+  assert.equal(await term(), before);
+
+  const key = 'authority/keys/issuer-device-2.pem';
+  copyFileSync(join(house.fleet, key), join(copy, key));
+  await standby.line(/stands by and would lead/);
+  await standby.line(/^authority listening/);
 });

@@ -26,11 +26,11 @@ import { FilesInCommon, type FleetConfig, JourneyFiles, RuleFiles, textsIn } fro
 import { type Enrolment, openEnrolment } from './enrolment/enrolment.ts';
 import { type Feed, openFeed } from './feed/feed.ts';
 import { type Imports, openImports } from './imports/imports.ts';
-import { type Issuance, type Labels, type Lifetimes, openIssuance, openLabels } from './issuance/issuance.ts';
+import { HeldKeys, type Issuance, type Labels, type Lifetimes, openIssuance, openLabels } from './issuance/issuance.ts';
 import { type Journal, openJournal, readVerifiedFile } from './journal/journal.ts';
 import { isDelivered, openJourneys, stepsOf } from './journeys/journeys.ts';
 import { type KeyCredentials, openKeyCredentials } from './key-credentials/key-credentials.ts';
-import { fileSeal, openKeys } from './keys/keys.ts';
+import { fileSeal, type Keys, openKeys } from './keys/keys.ts';
 import { type Codes, openCodes } from './publication/codes.ts';
 import { expiringCertificates, openLists, openRevocation, type Revocation } from './revocation/revocation.ts';
 import { openRollovers, type Rollovers } from './rollover/rollover.ts';
@@ -53,6 +53,8 @@ export interface Outside {
   worker?: GateWorker | undefined;
   /** Where systemd has put the credentials that it loaded for this service. */
   credentials?: string | undefined;
+  /** The authority's keys, where they are open already. */
+  keys?: Keys | undefined;
   /** How long what an authority signs is valid. */
   lifetimes?: Lifetimes | undefined;
   /** Where the log goes: standard error. */
@@ -80,15 +82,9 @@ export async function assembleRecords(
   directory: string,
   config: FleetConfig,
   stack: AsyncDisposableStack,
-  {
-    system = realSystem,
-    credentials = process.env.CREDENTIALS_DIRECTORY,
-    logTo,
-    standby: signal,
-    stoodBy,
-    lifetimes,
-  }: Outside = {},
+  outside: Outside = {},
 ): Promise<Records> {
+  const { system = realSystem, logTo, standby: signal, stoodBy, lifetimes } = outside;
   const home = join(directory, 'authority');
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const isShipped = config.journal.ship !== undefined;
@@ -107,7 +103,7 @@ export async function assembleRecords(
   const attributes = stack.use(await openAttributes({ ...place, store, journal, declared: config.attributes }));
   const alerts = openAlerts({ store, journal, system });
   const revocation = openRevocation({ store, journal, system });
-  const keys = stack.use(openKeys({ directory, keys: config.keys, system, credentials }));
+  const keys = outside.keys ?? stack.use(openFleetKeys(directory, config, outside));
   const issuance = await openIssuance({
     store,
     keys,
@@ -127,6 +123,14 @@ export async function assembleRecords(
   const rollovers = stack.use(await openRollovers({ ...parts, keys }));
   const kept = { store, journal, alerts, attributes, revocation, issuance, enrolment, keyCredentials };
   return { ...kept, authorities, codes, imports, labels, rollovers };
+}
+
+function openFleetKeys(
+  directory: string,
+  { keys }: FleetConfig,
+  { system = realSystem, credentials = process.env.CREDENTIALS_DIRECTORY }: Outside,
+): Keys & AsyncDisposable {
+  return openKeys({ directory, keys, system, credentials });
 }
 
 function keyWithRequest(algorithm: KeyAlgorithm): { key: string; request: Buffer } {
@@ -150,9 +154,11 @@ export async function assembleAuthority(
   const log = createLog({ role: 'authority', level: config.log }, logTo);
   const inCommon = new FilesInCommon(directory, config);
   const readConfig = () => inCommon.read();
-  const stoodBy = outside.standby && (await openStandingBy(directory, config, { readConfig, system, log }));
+  const keys = stack.use(openFleetKeys(directory, config, outside));
+  const given = { readConfig, keys, system, log };
+  const stoodBy = outside.standby && (await openStandingBy(directory, config, given));
   if (stoodBy) stack.use(stoodBy);
-  const records = await assembleRecords(directory, config, stack, { ...outside, stoodBy });
+  const records = await assembleRecords(directory, config, stack, { ...outside, keys, stoodBy });
   const { authorities } = records;
   records.rollovers.makesNext({ isAlone: () => isAlone(authorities, config) });
   const leading = { ...records, read: readConfig, hasStoodBy: stoodBy !== undefined, log };
@@ -205,7 +211,7 @@ const headFileIn = (home: string) => join(home, 'journal.head');
 async function openStandingBy(
   directory: string,
   config: FleetConfig,
-  given: { readConfig: FilesInCommon['read']; system: System; log: Log },
+  given: { readConfig: FilesInCommon['read']; keys: Keys; system: System; log: Log },
 ) {
   const home = join(directory, 'authority');
   const { postgres } = storePlace(home, config.store, textsIn(directory));
@@ -215,6 +221,7 @@ async function openStandingBy(
     ...config,
     ...given,
     beside: besideStore({ postgres }),
+    keys: new HeldKeys(given.keys),
     keyAlgorithm,
     headFile: headFileIn(home),
   }).open();

@@ -26,6 +26,8 @@ export interface StandingByParts {
   beside: Beside;
   /** Where the last head is held that this machine saw. */
   headFile: string;
+  /** Why an issuer could not sign here; undefined: all could. */
+  keys: { against(store: Pick<Beside, 'read'>): Promise<PortcullisError | undefined> };
   /** What this machine would lead by. @throws {PortcullisError} `config_invalid` */
   readConfig(): ConfigHashes;
   hosts: string[];
@@ -105,14 +107,15 @@ export class StandingBy {
   }
 
   async #see(): Promise<boolean> {
-    const { beside, headFile, readConfig, log } = this.#parts;
+    const { beside, headFile, keys, readConfig, log } = this.#parts;
     try {
       const head = await beside.read((db) => newlySeen(db, headFile));
       // What is not held is no word against leading: it only makes less known of what was lost.
       if (head)
         await writeHeadFile(headFile, head).catch((err: unknown) => log.warn({ err }, "couldn't hold what was seen"));
       const config = readConfig();
-      const against = await beside.read((db) => againstConfig(db, config));
+      const differs = await beside.read((db) => againstConfig(db, config));
+      const against = differs ?? (await keys.against(beside));
       if (against) throw against;
       if (this.#against !== undefined) log.info('stands by and would lead');
       this.#against = undefined;

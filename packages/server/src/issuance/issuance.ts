@@ -8,6 +8,7 @@
  */
 
 export { broughtRoot } from './brought-root.ts';
+export { HeldKeys } from './held-keys.ts';
 export type { SignedCertificate } from './issue.ts';
 export type { FleetIssuer } from './issuers.ts';
 export { type Label, type Labels, openLabels } from './labels.ts';
