@@ -164,6 +164,11 @@ const bannedWords: [RegExp, string, RegExp?][] = [
     // The device has one of its own. What the lock's file says is of interest only while its holder runs.
     /^packages\/(device|contract)\/|\/(telemetry\/durable-file|storage\/lock)\.ts$/,
   ],
+  [
+    /\.getPeerX509Certificate\(/,
+    'it keeps what was shown beside the leaf, for ever: getPeerCertificate',
+    /^packages\/server\/src\/bounds\/peer-chains\.ts$/,
+  ],
   [/@ts-(ignore|nocheck|expect-error)/, 'mend the type'],
   [/\bas any\b/, 'parse it, or type it'],
   [/\b(cfg|evt|opts)\b/, 'write the word out'],

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { TLSSocket } from 'node:tls';
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { type EstAnswer, type EstBodies, type EstRequest, failures, PortcullisError } from '@portcullis/contract';
 import type { System } from '../telemetry/telemetry.ts';
 import type { Told } from './answering.ts';
@@ -155,11 +155,11 @@ function basicOf({ headers }: IncomingMessage): EstRequest['basic'] {
   return user !== undefined && password !== undefined ? { user, password } : undefined;
 }
 
-/** As it was presented, the leaf first. */
+/** The leaf first, and each one's issuer after it, as far as it was presented or is trusted here. Not by the call that leaks what was presented (`freePeerChains`). */
 function chainOf(socket: TLSSocket): string[] {
   const chain: string[] = [];
-  let one = socket.getPeerX509Certificate();
-  while (one && chain.length < certificatesMax) {
+  let one: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (one?.raw && chain.length < certificatesMax) {
     const der = one.raw.toString('base64');
     if (chain.includes(der)) break;
     chain.push(der);

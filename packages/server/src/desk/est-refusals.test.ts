@@ -27,7 +27,7 @@ function open(ask: () => Promise<EstAnswer | EstRefused> = () => assert.fail('no
     };
     const request = Object.assign(Readable.from([Buffer.from('AAAA')]), {
       ...{ method: 'POST', url: `/.well-known/est/${operation}`, headers: { 'content-type': type, ...basic } },
-      socket: { remoteAddress: '192.0.2.1', getPeerX509Certificate: () => undefined },
+      socket: { remoteAddress: '192.0.2.1', getPeerCertificate: () => ({}) },
     });
     return door.answer(request as never);
   };

@@ -47,9 +47,9 @@ export class EstRefusals {
 /** Nothing of it is proven, but that the certificate's key was used. A secret in the wrong place is none's name. */
 function claimedBy(request: IncomingMessage, user: string | undefined): { claimed?: string; certificate?: string } {
   if (user !== undefined) return nameIn(user);
-  const leaf = (request.socket as TLSSocket).getPeerX509Certificate();
-  if (!leaf) return {};
   try {
+    const leaf = (request.socket as TLSSocket).getPeerCertificate();
+    if (!leaf?.raw) return {};
     const { fingerprint, subject } = readCertificate(leaf.raw);
     return { ...nameIn(subject), certificate: fingerprint };
   } catch {
