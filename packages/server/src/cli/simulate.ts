@@ -173,8 +173,17 @@ function shown(told: Told): [string, string | undefined][] {
       renewed ? `${renewals.done}; failed tries: ${countsOf(renewals.failed)}; ${tookOf(renewals.took)}` : undefined,
     ],
     ['power back', returned ? `${returned.count} devices heard again: ${tookOf(returned)}` : undefined],
-    ['simulator', `${simulator.cpuSeconds} s CPU, ${Math.round(simulator.memoryMostBytes / 2 ** 20)} MiB at most`],
+    ['simulator', simulatorWords(simulator, seconds)],
   ];
+}
+
+/** Of a processor: from here on devices wait for the simulator, and not for a gate. */
+const busyShare = 0.9;
+
+export function simulatorWords({ cpuSeconds, memoryMostBytes }: Used, seconds: number): string {
+  const used = `${cpuSeconds} s CPU, ${Math.round(memoryMostBytes / 2 ** 20)} MiB at most`;
+  if (cpuSeconds < busyShare * seconds) return used;
+  return `${used}; that is a whole processor, so these figures are the simulator's own: start several with fewer subjects each, or with a longer --every`;
 }
 
 const sumOf = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);
