@@ -3,13 +3,13 @@ import { type FailureCode, failures, PortcullisError, type Problem, problemMedia
 import type { FastifyError, FastifyReply } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { isLongBody, throwAwayBody } from '../bounds/bounds.ts';
-import type { Log } from '../telemetry/telemetry.ts';
+import type { FailedRequests } from './failed-requests.ts';
 
 /** The only place where what went wrong inside becomes what the outside is told. */
-export function answerError(error: unknown, reply: FastifyReply, log: Log): FastifyReply {
+export function answerError(error: unknown, reply: FastifyReply, failed: FailedRequests): FastifyReply {
   const { code, message, retryAfterSeconds, compared } = translated(error);
   const { status, title, retry } = failures[code];
-  if (status >= 500) log.error({ err: error, code }, 'a request failed');
+  if (status >= 500) failed.note(error, code, message);
   // Who renewed its certificate must not be held to the old one by a connection that stays open (FIELD-NOTES A5).
   if (code === 'not_authenticated') reply.header('connection', 'close');
   // RFC 9110 §15.5.16: what is taken is said.

@@ -15,6 +15,7 @@ import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from
 import { z } from 'zod';
 import { type BytesRefused, refuseBytes } from '../bounds/bounds.ts';
 import { readBody } from './body.ts';
+import { FailedRequests } from './failed-requests.ts';
 import { readJsonBodies } from './json-body.ts';
 import { byPeer, type Peer, requirePeer } from './peer.ts';
 import { answerError } from './problem.ts';
@@ -60,6 +61,7 @@ export async function makeServer(
   https: ReturnType<typeof tlsOptions>,
   answered: (status: number) => void = () => undefined,
 ): Promise<FastifyInstance> {
+  const failed = new FailedRequests(rooms.log, rooms.system);
   const server = fastify({
     https,
     bodyLimit: bodyBytesMax,
@@ -73,7 +75,7 @@ export async function makeServer(
     routerOptions: { maxParamLength: 128 },
     clientErrorHandler: (error, socket) => refuseBytes(error as unknown as BytesRefused, socket, rooms.system.now()),
     // A target that is no URL reaches no route, and no error handler of one.
-    frameworkErrors: (error, _request, reply) => void answerError(error, reply as unknown as FastifyReply, rooms.log),
+    frameworkErrors: (error, _request, reply) => void answerError(error, reply as unknown as FastifyReply, failed),
   }) as unknown as FastifyInstance;
   // With a listener of our own Node hands its parser the bytes, which otherwise takes them from TLS by itself: paused over an answer that is
   // not taken yet it would still be given the records that came with the last one, and end the connection over them (`HPE_PAUSED`).
@@ -81,7 +83,7 @@ export async function makeServer(
   readJsonBodies(server);
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
-  server.setErrorHandler((error, _request, reply) => answerError(error, reply, rooms.log));
+  server.setErrorHandler((error, _request, reply) => answerError(error, reply, failed));
   server.addHook('onResponse', async (_, reply) => answered(reply.statusCode));
   // Before its body is read: who asks for nothing costs no more than the answer.
   server.addHook('onRequest', async (request, reply) => {
