@@ -292,6 +292,10 @@ export class NameIndex extends KeyIndex {
     return this.insert(key);
   }
 
+  nameOf(row: number): string {
+    return this.bytes.toString('utf8', this.startOf(row), this.endOf(row));
+  }
+
   fit(): void {
     this.#starts.fit(this.rows);
     this.fitBytes(this.#end);

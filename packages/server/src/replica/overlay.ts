@@ -91,7 +91,7 @@ export class Overlay {
 
   merge(row: number): void {
     if (!this.covers(row)) return;
-    const named = { subject: row, id: this.#tables.subjects.keyOf(row).toString() };
+    const named = { subject: row, id: this.#tables.subjects.nameOf(row) };
     this.#tables.subjectRevision.set(row, this.origin.revision);
     for (const [name, layer] of this.#layers) {
       const over = this.over(row, name);

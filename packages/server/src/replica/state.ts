@@ -281,7 +281,7 @@ export class Replica {
   }
 
   subjectId(subject: number): string {
-    return this.#tables.subjects.keyOf(subject).toString();
+    return this.#tables.subjects.nameOf(subject);
   }
 
   kindOf(subject: number): Kind {

@@ -9,6 +9,7 @@ import type {
 } from '@portcullis/contract';
 import { timestamp } from '../telemetry/telemetry.ts';
 import { DigestIndex, Interned, NameIndex, uint8, uint32, WideColumn } from './columns.ts';
+import { Group, GroupedColumn } from './grouped.ts';
 
 export type ChangeMessage = Extract<FeedMessage, { type: 'change' }>;
 
@@ -115,10 +116,12 @@ export class Tables {
   readonly subjectRevision = new WideColumn();
   readonly firstCertificate = uint32();
   readonly certificates = new DigestIndex();
-  readonly subjectOf = uint32();
-  readonly standing = uint8();
-  readonly notBefore = uint32();
-  readonly notAfter = uint32();
+  /** Each decision reads these four. */
+  readonly decisive = new Group(4);
+  readonly subjectOf = new GroupedColumn(this.decisive, 0);
+  readonly standing = new GroupedColumn(this.decisive, 1);
+  readonly notBefore = new GroupedColumn(this.decisive, 2);
+  readonly notAfter = new GroupedColumn(this.decisive, 3);
   readonly actors = new Interned<string>();
   readonly certificateOrigin = new OriginColumns(this.actors);
   readonly nextCertificate = uint32();
@@ -130,8 +133,7 @@ export class Tables {
     const ofSubjects: { fit(rows: number): void }[] = [this.subjectKind, this.subjectRevision, this.firstCertificate];
     for (const { value, isPublic, origin } of this.attributes.values())
       ofSubjects.push(value, isPublic, ...origin.columns);
-    const { subjectOf, standing, notBefore, notAfter, nextCertificate, certificateOrigin } = this;
-    const ofCertificates = [subjectOf, standing, notBefore, notAfter, nextCertificate, ...certificateOrigin.columns];
+    const ofCertificates = [this.decisive, this.nextCertificate, ...this.certificateOrigin.columns];
     return [
       () => this.subjects.fit(),
       () => this.certificates.fit(),
