@@ -15,6 +15,7 @@ import {
   type System,
   type Told,
 } from '@portcullis/device';
+import type { Beginnings } from './beginnings.ts';
 import type { Flaw, Fleet } from './kept-subjects.ts';
 import { Pause } from './pause.ts';
 import { codeOf, countIn, type Tally } from './tally.ts';
@@ -37,6 +38,7 @@ export interface DeviceParts {
   everyMs: number;
   network: Network;
   tally: Tally;
+  beginnings: Beginnings;
   system: System;
   /** A full outbox takes no more. */
   waitingMax: number;
@@ -189,8 +191,10 @@ export class SimulatedDevice {
 
   /** Resolves to how long to wait before the next one. */
   async #turn(): Promise<number> {
+    const { tally, beginnings, system, stream } = this.#parts;
+    await beginnings.turn();
+    if (this.#isStopped || this.#away) return 0;
     this.#take();
-    const { tally, system, stream } = this.#parts;
     const sent = this.#waiting.slice(0, perRequestMax);
     if (sent.length === 0) return this.#untilDueMs();
     const way = this.#way;

@@ -7,6 +7,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { realNetwork, type System } from '@portcullis/device';
+import { Beginnings } from './beginnings.ts';
 import { CountedNetwork } from './counted-network.ts';
 import type { Percentiles } from './latencies.ts';
 import { type DeviceParts, type Simulated, SimulatedDevice } from './simulated-device.ts';
@@ -69,7 +70,8 @@ export async function simulate(plan: Plan, { system, progress, signal }: Parts):
   const { fleet, gates, stream, data, everyMs } = plan;
   const run = system.random(6).toString('hex');
   const ofEach = Math.min(waitingOfOneMax, Math.ceil(waitingMax / plan.devices.length));
-  const shared = { fleet, gates, stream, data, everyMs, network, tally, system, run, waitingMax: ofEach };
+  const beginnings = new Beginnings();
+  const shared = { fleet, gates, stream, data, everyMs, network, tally, beginnings, system, run, waitingMax: ofEach };
   const devices = plan.devices.map((device) => new SimulatedDevice(device, shared));
   const begun = system.monotonic();
   const secondsGone = () => Math.round((system.monotonic() - begun) / 100) / 10;
