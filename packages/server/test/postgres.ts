@@ -44,6 +44,20 @@ export function freshSchema(context: TestContext, port = place.port): { url: str
   return { schema, url: urlOf(schema, port) };
 }
 
+/** A database of a test's own, whose settings it may change. */
+export async function freshDatabase(context: TestContext): Promise<{ url: string; database: string }> {
+  const database = newSchema();
+  await ask(`CREATE DATABASE ${database}`);
+  context.after(() => ask(`DROP DATABASE ${database} WITH (FORCE)`));
+  return { database, url: `postgres://${place.user}@${place.host}:${place.port}/${database}` };
+}
+
+/** From now on it takes no changes, or takes them again. */
+export async function setReadOnly(database: string, setting: 'on' | 'off'): Promise<void> {
+  await ask(`ALTER DATABASE ${database} SET default_transaction_read_only = ${setting}`);
+  await ask('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
+}
+
 export const newSchema = () => `test_${randomBytes(6).toString('hex')}`;
 
 export const dropSchema = (schema: string) => ask(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);

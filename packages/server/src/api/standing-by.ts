@@ -70,6 +70,8 @@ export class StandingBy {
   #notBefore = 0;
   #isTold = false;
   #against: string | undefined;
+  /** Why it does not listen: said once, however often it is tried. */
+  #cannot: string | undefined;
   #isTaken = false;
   #seeing: Promise<boolean> = Promise.resolve(true);
   #stopLooking: (() => Promise<void>) | undefined;
@@ -113,6 +115,7 @@ export class StandingBy {
       // What is not held is no word against leading: it only makes less known of what was lost.
       if (head)
         await writeHeadFile(headFile, head).catch((err: unknown) => log.warn({ err }, "couldn't hold what was seen"));
+      await beside.requireChanges();
       const config = readConfig();
       const differs = await beside.read((db) => againstConfig(db, config));
       const against = differs ?? (await keys.against(beside));
@@ -149,9 +152,12 @@ export class StandingBy {
       const isDue = (now() >= this.#renewAfter && monotonic() >= this.#notBefore) || trust !== this.#trust;
       if (isDue) await this.#obtain(trust);
       if (this.#identity && this.#stopLooking) await this.#listen(this.#identity);
+      this.#cannot = undefined;
       return isDue;
     } catch (error) {
-      this.#parts.log.warn({ err: error }, 'stands by and can not listen; trying again');
+      const why = asWords(error);
+      if (why !== this.#cannot) this.#parts.log.warn({ err: error }, 'stands by and can not listen; trying again');
+      this.#cannot = why;
       return true;
     }
   }

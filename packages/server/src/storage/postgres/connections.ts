@@ -11,7 +11,7 @@ import {
 import pg from 'pg';
 import type { Schema } from '../store/schema.ts';
 import type { Address } from './address.ts';
-import { CommitInDoubt, isRefusedCommit } from './failures.ts';
+import { CommitInDoubt, isRefusedCommit, noConnection } from './failures.ts';
 
 /** What a connection is for: each purpose has bounds of its own, so that none keeps another out. */
 export interface Bounds {
@@ -91,7 +91,9 @@ function watchedPool(pool: pg.Pool): PostgresPool {
   return {
     options: pool.options,
     async connect() {
-      const client = await pool.connect();
+      const client = await pool.connect().catch((error: unknown) => {
+        throw pool.ending ? error : noConnection(error);
+      });
       const known = watched.get(client) ?? new WatchedClient(client);
       watched.set(client, known);
       // Kysely asks for its own names of what a statement was; the driver has a text.

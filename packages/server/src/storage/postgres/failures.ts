@@ -26,6 +26,13 @@ export function isConnectionLost(error: unknown): boolean {
   return 'errno' in error || 'syscall' in error || error instanceof AggregateError || ofConnection.test(error.message);
 }
 
+/** A hot standby too says so. @throws {PortcullisError} `store_unavailable` */
+export function requireChanges(readOnly: string): void {
+  if (readOnly === 'on') throw new PortcullisError('store_unavailable', takesNone);
+}
+
+const takesNone = 'the database takes no changes: it is read-only, or a standby of another';
+
 /** Somebody dropped the schema, or the tables in it. */
 export const isSchemaGone = (error: unknown) => ['3F000', '42P01'].includes(sqlStateOf(error) ?? '');
 
@@ -36,14 +43,7 @@ export function asFailure(error: unknown): never {
   const { message } = error;
   if (state === codes.diskFull)
     throw new PortcullisError('disk_full', "the database's disk is full; nothing was stored", { cause: error });
-  if (state === codes.readOnly)
-    throw new PortcullisError(
-      'store_unavailable',
-      'the database takes no changes: it is read-only, or a standby of another',
-      {
-        cause: error,
-      },
-    );
+  if (state === codes.readOnly) throw new PortcullisError('store_unavailable', takesNone, { cause: error });
   if (codes.noSuchText.some((one) => one === state))
     throw new PortcullisError('request_malformed', 'a text holds a character that no database keeps: U+0000', {
       cause: error,
@@ -58,6 +58,43 @@ export function asFailure(error: unknown): never {
     });
   throw error;
 }
+
+/** What the driver says, and what in the address to change. */
+const hints: [said: RegExp, hint: string][] = [
+  [/client password must be/, 'it asks for a password, and the address names no passfile=FILE with one'],
+  [
+    /does not support SSL/,
+    'it has no TLS, without which nothing goes over a network or where sslrootcert=FILE is named: switch "ssl" on there',
+  ],
+  [/certificate|altnames/i, 'its certificate does not hold, by what the system knows or sslrootcert=FILE'],
+];
+
+/** The same as a value. */
+export function failureOf(error: unknown): unknown {
+  try {
+    return asFailure(error);
+  } catch (failure) {
+    return failure;
+  }
+}
+
+/** No connection was made. Whatever is said of that, by the driver and by TLS too, may be over in a moment. */
+export function noConnection(error: unknown): PortcullisError {
+  const failure = failureOf(error);
+  if (failure instanceof PortcullisError) return failure;
+  const { message } = failure as Error;
+  const hint = hints.find(([said]) => said.test(message))?.[1];
+  const why = `the database can not be used now: ${hint ? `${hint} (${message})` : message}`;
+  return new PortcullisError('store_unavailable', why, { cause: error });
+}
+
+/** Throws what was thrown where a database is opened, with which one it is. */
+export function atDatabase(error: unknown, words: string): never {
+  if (!(error instanceof PortcullisError) || !ofDatabase.includes(error.code)) throw error;
+  throw new PortcullisError(error.code, `${words}: ${error.message}`, { cause: error.cause });
+}
+
+const ofDatabase: string[] = ['store_unavailable', 'store_damaged', 'disk_full'];
 
 /** A commit whose answer leaves open whether it happened: a lost one, and one with a warning (a wait for a standby that was cancelled). */
 export class CommitInDoubt extends PortcullisError {

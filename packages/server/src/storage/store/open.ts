@@ -64,5 +64,9 @@ export function readStore({ directory, postgres }: StorePlace): Pick<Store, 'sna
 /** Of a process that stands by, at a database: a file has none. */
 export function besideStore({ postgres }: Required<Pick<StorePlace, 'postgres'>>): Beside {
   const at = async () => (await postgresEngine()).besidePostgresStore(postgres);
-  return { read: async (work) => (await at()).read(work), write: async (work) => (await at()).write(work) };
+  return {
+    read: async (work) => (await at()).read(work),
+    write: async (work) => (await at()).write(work),
+    requireChanges: async () => (await at()).requireChanges(),
+  };
 }

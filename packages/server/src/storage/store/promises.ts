@@ -32,4 +32,6 @@ export interface Store {
 export interface Beside {
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
   write<T>(work: (db: Writer) => Promise<T>): Promise<T>;
+  /** Rejects where nobody could lead: the database takes none. */
+  requireChanges(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { PortcullisError } from '@portcullis/contract';
 import type { Address } from '../../postgres/address.ts';
 import { Connections } from '../../postgres/connections.ts';
-import { asFailure, sqlStateOf } from '../../postgres/failures.ts';
+import { asFailure, atDatabase, failureOf, sqlStateOf } from '../../postgres/failures.ts';
 import { accountOf } from '../account.ts';
 import { AccountedSink, requireWhole } from '../accounted-sink.ts';
 import type { Looked, ReadingQuery, Sink, SinkOutcome, SinkRequest, SinkWrite } from '../promises.ts';
@@ -64,7 +64,7 @@ export async function openPostgresSink({ address, gate, holder, account, onBroke
     return new PostgresSink({ address, writer, account, reading, row, rivals, onBroken });
   } catch (error) {
     await reading.close();
-    return asFailure(error);
+    return atDatabase(failureOf(error), address.words);
   }
 }
 

@@ -5,7 +5,7 @@
 import { setTimeout as after } from 'node:timers/promises';
 import { PortcullisError } from '@portcullis/contract';
 import type { System } from '../../../telemetry/telemetry.ts';
-import { asFailure, isSchemaGone } from '../../postgres/failures.ts';
+import { asFailure, failureOf, isSchemaGone } from '../../postgres/failures.ts';
 import { type SeenRow, stamp, Term, Watched } from './term.ts';
 
 export const termMs = 2_500;
@@ -133,8 +133,12 @@ async function tryTake(
   return taken ? new Term(id, termMs, system, sent) : undefined;
 }
 
-const notLeader = () =>
-  new PortcullisError('not_leader', 'this authority does not lead any more: another may have taken over');
+/** `failed`: why the term was not renewed, where that is known. */
+function notLeader(failed?: unknown): PortcullisError {
+  const why =
+    failed instanceof Error ? `its term could not be renewed: ${failed.message}` : 'another may have taken over';
+  return new PortcullisError('not_leader', `this authority does not lead any more: ${why}`, { cause: failed });
+}
 
 /**
  * Before each change, in its transaction: `fenced` locks the fence and tells the term that it names. Whoever takes over waits until the change
@@ -156,6 +160,7 @@ export class Renewal {
   readonly #stop = new AbortController();
   readonly #ended = Promise.withResolvers<never>();
   readonly #running: Promise<void>;
+  #failed: unknown;
 
   constructor(leadership: LeadershipRow, term: Term, { system, pause = pauseFor }: Paced) {
     this.#leadership = leadership;
@@ -174,7 +179,7 @@ export class Renewal {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      if (this.#term.isOver()) return this.#ended.reject(notLeader());
+      if (this.#term.isOver()) return this.#ended.reject(notLeader(this.#failed));
       const isRenewed = await this.#renew();
       const { lengthMs } = this.#term;
       await this.#pause(lengthMs / (isRenewed ? renewals : retries), signal).catch(() => undefined);
@@ -187,9 +192,11 @@ export class Renewal {
       const isOurs = await this.#leadership.beat(this.#term.id);
       if (isOurs) this.#term.renewed(sent);
       else this.#term.end();
+      this.#failed = undefined;
       return isOurs;
     } catch (error) {
       orNothing(error);
+      this.#failed = failureOf(error);
       return false;
     }
   }

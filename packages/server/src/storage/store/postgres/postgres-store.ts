@@ -3,7 +3,14 @@ import { PortcullisError } from '@portcullis/contract';
 import type { System } from '../../../telemetry/telemetry.ts';
 import type { Address } from '../../postgres/address.ts';
 import { type Bounds, Connections, raw } from '../../postgres/connections.ts';
-import { asFailure, CommitInDoubt, isSchemaGone } from '../../postgres/failures.ts';
+import {
+  asFailure,
+  atDatabase,
+  CommitInDoubt,
+  failureOf,
+  isSchemaGone,
+  requireChanges,
+} from '../../postgres/failures.ts';
 import type { Beside, Reader, Store, Writer } from '../promises.ts';
 import { Together } from '../together.ts';
 import { makeTables, migrateTables, requireForm } from './form.ts';
@@ -83,7 +90,7 @@ async function openAt(address: Address, opening: Opening, isOne: boolean): Promi
     return new PostgresStore(address, { renewing, term, system: opening.system });
   } catch (error) {
     await renewing.close();
-    if (!isSchemaGone(error)) return asFailure(error);
+    if (!isSchemaGone(error)) return atDatabase(failureOf(error), address.words);
     const why = `${address.words} holds no store any more (${(error as Error).message}): bring it back, or name another in fleet.yaml`;
     throw new PortcullisError('fleet_missing', why, { cause: error });
   }
@@ -114,6 +121,13 @@ export function besidePostgresStore(address: Address): Beside {
   return {
     read: (work) => withForm((db) => reading(db, work)),
     write: (work) => withForm((db) => db.transaction().execute(work)),
+    requireChanges: () =>
+      withForm(async (db) => {
+        const { rows } = await db.executeQuery<{ readOnly: string }>(
+          raw(`SELECT current_setting('transaction_read_only') AS "readOnly"`),
+        );
+        requireChanges(rows[0]?.readOnly ?? 'on');
+      }),
   };
 }
 
@@ -130,11 +144,11 @@ export async function withConnection<T>(
 ): Promise<T> {
   const connections = new Connections(await primaryOf(address), within);
   try {
-    return await work(connections.db).catch(asFailure);
+    return await work(connections.db);
   } catch (error) {
     // What was asked and not answered would be waited for.
     connections.break();
-    throw error;
+    return atDatabase(failureOf(error), address.words);
   } finally {
     await connections.close();
   }
