@@ -42,7 +42,7 @@ test('a turn that is not wanted any more costs nobody else one, however many the
   assert.deepEqual(begun, ['a1', 'a2']);
 });
 
-test('who had no time from this process keeps his turn while that is busy, ten times as long at most', (context) => {
+test('who had no time from this process keeps his turn while that is busy, five times as long at most', (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const loop = { isBusy: true };
   const { begun, turns, ask } = turnsOf(1, () => loop.isBusy);
@@ -51,11 +51,11 @@ test('who had no time from this process keeps his turn while that is busy, ten t
   };
   const first = ask('a', 'a1');
   for (const name of ['a2', 'a3']) ask('a', name);
-  passing(5);
+  passing(4);
   assert.deepEqual(begun, ['a1']);
   turns.end(first);
   assert.deepEqual(begun, ['a1', 'a2'], 'its work was done');
-  passing(9);
+  passing(4);
   assert.deepEqual(begun, ['a1', 'a2']);
   passing(1);
   assert.deepEqual(begun, ['a1', 'a2', 'a3'], 'a silent peer keeps it no longer');

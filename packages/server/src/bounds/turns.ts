@@ -4,7 +4,7 @@ interface Turn {
 }
 
 /** Of a turn for which this process has no time. */
-const longestTurns = 10;
+const longestTurns = 5;
 
 /**
  * Only so many at once, the others one after the other, in turn by group: who asks a thousand times waits behind himself. A turn that does not
