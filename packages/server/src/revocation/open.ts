@@ -1,6 +1,6 @@
 import { certificatesNamedMax, type Fingerprint, PortcullisError, type StandingsRequest } from '@portcullis/contract';
 import type { ChangeTransaction, Journal } from '../journal/journal.ts';
-import type { Reader, Store } from '../storage/storage.ts';
+import { kept, type Reader, type Store } from '../storage/storage.ts';
 import type { System } from '../telemetry/telemetry.ts';
 import { requireNotCut } from './cut.ts';
 import { livingDescendants, supersedeLine } from './descent.ts';
@@ -76,7 +76,7 @@ export function openRevocation({
     requireNotCut,
     supersede: (change, certificate) => setStanding(change, certificate, 'superseded'),
     supersedeLine,
-    find: (fingerprint, db) => (db ? findRow(db, fingerprint) : store.read((db) => findRow(db, fingerprint))),
+    find: (fingerprint, db) => (db ? findRow(db, fingerprint) : store.lookUp((db) => findRow(db, fingerprint))),
     findEver: (fingerprint) => store.read((db) => findEver(db, fingerprint)),
     ending: (withinMs) => store.read((db) => endingSubjects(db, system.now(), system.now() + withinMs)),
     list: (query) => store.read((db) => listCertificates(db, query, system.now())),
@@ -137,15 +137,20 @@ async function targetsOf(db: Reader, { subject, subjects, fingerprint }: Standin
   return found.map((target) => ({ ...target, rows: line }));
 }
 
-async function findRow(
-  db: Pick<Reader, 'selectFrom'>,
-  fingerprint: string,
-  isArchived = false,
-): Promise<CertificateRow | undefined> {
-  const row = await rows(db, isArchived).where('certificates.fingerprint', '=', fingerprint).executeTakeFirst();
+const ofFingerprint = (db: Pick<Reader, 'selectFrom'>, fingerprint: string, isArchived: boolean) =>
+  rows(db, isArchived).where('certificates.fingerprint', '=', fingerprint);
+
+/** Each request of a peer asks for its row. */
+const selectRow = kept<{ fingerprint: string }, unknown, Reader>(['fingerprint'], (db, { fingerprint }) =>
+  ofFingerprint(db, fingerprint, false),
+);
+
+async function findRow(db: Reader, fingerprint: string): Promise<CertificateRow | undefined> {
+  const [row] = await selectRow(db, { fingerprint });
   return row as CertificateRow | undefined;
 }
 
-async function findEver(db: Pick<Reader, 'selectFrom'>, fingerprint: string): Promise<CertificateRow | undefined> {
-  return (await findRow(db, fingerprint)) ?? findRow(db, fingerprint, true);
+async function findEver(db: Reader, fingerprint: string): Promise<CertificateRow | undefined> {
+  const row = await findRow(db, fingerprint);
+  return row ?? ((await ofFingerprint(db, fingerprint, true).executeTakeFirst()) as CertificateRow | undefined);
 }

@@ -10,6 +10,8 @@ export type Writer = Transaction<Schema>;
 export interface Store {
   /** For short reads: all that `work` sees is of one committed state. */
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
+  /** For a single statement, which is of one committed state without a transaction around it. */
+  lookUp<T>(statement: (db: Reader) => Promise<T>): Promise<T>;
   /** One read transaction on a connection of its own, for reads that last. */
   snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T>;
   /**

@@ -230,6 +230,10 @@ class SqliteStore implements Store {
     return this.#reader.db.transaction().execute(work).catch(asFailure);
   }
 
+  async lookUp<T>(statement: (db: Reader) => Promise<T>): Promise<T> {
+    return statement(this.#reader.db).catch(asFailure);
+  }
+
   snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T> {
     return snapshotOf(this.#file, work);
   }

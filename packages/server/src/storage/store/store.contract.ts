@@ -158,6 +158,39 @@ export function storeContract(engine: StoreEngine): void {
     });
   }
 
+  test(
+    named('a look-up of one statement sees what is committed alone, and one that fails keeps none out'),
+    async (context) => {
+      await using store = await engine.create(await engine.place(context));
+      const looked = async () => {
+        const rows = await store.lookUp((db) => db.selectFrom('settings').select('name').execute());
+        return rows.map(({ name }) => name);
+      };
+      const end = Promise.withResolvers<void>();
+      const written = Promise.withResolvers<void>();
+      const change = store.change(async (db) => {
+        await db.insertInto('settings').values({ name: 'open', value: 'x' }).execute();
+        written.resolve();
+        await end.promise;
+      });
+      await written.promise;
+      assert.deepEqual(await looked(), []);
+      end.resolve();
+      await change;
+      assert.deepEqual(await looked(), ['open']);
+      await assert.rejects(
+        store.lookUp((db) =>
+          db
+            .selectFrom('nowhere' as 'settings')
+            .select('name')
+            .execute(),
+        ),
+      );
+      const [first, row, last] = await Promise.all([looked(), setting(store, 'open'), looked()]);
+      assert.deepEqual([first, row?.value, last], [['open'], 'x', ['open']]);
+    },
+  );
+
   test(named('a read that fails does not keep the next one out'), async (context) => {
     await using store = await engine.create(await engine.place(context));
     await assert.rejects(

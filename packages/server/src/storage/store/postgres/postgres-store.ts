@@ -201,6 +201,10 @@ class PostgresStore implements Store {
     return reading(this.#connections.read.db, work);
   }
 
+  async lookUp<T>(statement: (db: Reader) => Promise<T>): Promise<T> {
+    return statement(this.#connections.read.db).catch(asFailure);
+  }
+
   snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T> {
     return reading(this.#connections.snapshot.db, work);
   }
