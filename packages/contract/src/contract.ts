@@ -43,6 +43,7 @@ export * from './missing-readings.ts';
 export * from './object-identifiers.ts';
 export { oneOf } from './one-of.ts';
 export * from './operations.ts';
+export * from './own-account.ts';
 export * from './packed-subjects.ts';
 export { PageQuery, page, pageItemsMax } from './pages.ts';
 export * from './plain-text.ts';

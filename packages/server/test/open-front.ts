@@ -139,7 +139,7 @@ export class OpenFront {
         clockAheadMs: () => 0,
         recordingWaits: () => 0,
         unproven: () => 0,
-        storesNothingSince: () => undefined,
+        storesNothing: () => undefined,
         overruns: () => recording.overruns,
       },
       crowd: () => this.listeners.crowd,

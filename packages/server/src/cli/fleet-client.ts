@@ -23,7 +23,7 @@ import {
   readCredential,
 } from '@portcullis/device/client';
 import { z } from 'zod';
-import { realSystem } from '../telemetry/system.ts';
+import { realSystem, timestamp } from '../telemetry/system.ts';
 import { askOnce } from './ask-once.ts';
 import { readAssignments, requireAssignments } from './assignments.ts';
 import type { Output } from './output.ts';
@@ -55,6 +55,8 @@ export interface StandbyFound {
   authority: string;
   /** Why it would not lead though nobody did; null: it would. */
   against: string | null;
+  /** By its clock; null: it did not say. */
+  time: string | null;
 }
 
 /** An operator's way to the authority and, through it, to the gates. */
@@ -100,7 +102,9 @@ export class FleetClient {
       const failure = problemOf(answer);
       if (failure.code !== 'not_leader') throw failure;
       const { against = null } = Problem.parse(JSON.parse(answer.body.toString('utf8')));
-      return { authority, against };
+      // RFC 9110 §6.6.1
+      const said = Date.parse(String(answer.headers.date));
+      return { authority, against, time: Number.isNaN(said) ? null : timestamp(said) };
     } finally {
       link.close();
     }

@@ -12,7 +12,7 @@ for (const [code, message, words] of rows) {
   test(`an authority that is asked and ${code}: it is wrong, and said why`, async () => {
     const get = () => Promise.reject(new PortcullisError(code, message));
     const client = { credential: { authority: 'https://localhost:1' }, get } as unknown as FleetClient;
-    const { ok, wrong } = await readStatus(client, 60);
+    const { ok, wrong } = await readStatus(client, 60, Date.parse(time));
     assert.equal(ok, false);
     assert.match(wrong[0] ?? '', words);
   });
@@ -35,7 +35,7 @@ test('a clock that was ahead is wrong, at the gate that was told so', async () =
   };
   const answers: Record<string, object> = { '/v1/gates': { items: [gate] }, '/v1/desks': { items: [] } };
   const get = async (path: string) => answers[path] ?? well;
-  const { ok, wrong } = await readStatus({ get } as unknown as FleetClient, 60);
+  const { ok, wrong } = await readStatus({ get } as unknown as FleetClient, 60, Date.parse(time));
   assert.equal(ok, false);
   assert.match(wrong.join('\n'), /^gate-1 was told a time that is 40d ahead .* "gate accept-clock"$/);
 });
@@ -45,7 +45,7 @@ function statusOf(authority: object, desks: object[] = [], more: object = {}) {
     if (path.startsWith('/v1/status')) return { ...well, ...authority };
     return { items: path === '/v1/desks' ? desks : [] };
   };
-  return readStatus({ get, ...more } as unknown as FleetClient, 60);
+  return readStatus({ get, ...more } as unknown as FleetClient, 60, Date.parse(time));
 }
 
 test('of several authorities each that stands by is asked: one that will not lead is wrong, and one that can not be asked is noted', async () => {
@@ -53,7 +53,7 @@ test('of several authorities each that stands by is asked: one that will not lea
   const standbyAt = async (authority: string) => {
     if (authority === 'https://d') throw new PortcullisError('server_unreachable', 'ECONNREFUSED');
     if (authority === 'https://a') return undefined;
-    return { authority, against: authority === 'https://c' ? '"leaseMs" in fleet.yaml differs' : null };
+    return { authority, against: authority === 'https://c' ? '"leaseMs" in fleet.yaml differs' : null, time };
   };
   const { wrong, notes, standbys } = await statusOf({ addresses }, [], { standbyAt });
   assert.deepEqual(
@@ -62,6 +62,50 @@ test('of several authorities each that stands by is asked: one that will not lea
   );
   assert.deepEqual(wrong, ['the authority at https://c stands by and will not lead: "leaseMs" in fleet.yaml differs']);
   assert.deepEqual(notes, ['the authority at https://d can not be asked: ECONNREFUSED']);
+});
+
+test('an authority that stands by with a clock that gates would not follow is wrong; one that leads with another than this machine is noted', async () => {
+  const addresses = { authority: ['https://a', 'https://b', 'https://c', 'https://d'], enrolment: [] };
+  const clocks: Record<string, string | null> = {
+    'https://a': '2026-01-01T00:10:00.000Z',
+    'https://b': '2025-12-31T21:00:00.000Z',
+    'https://c': '2026-01-01T00:04:50.000Z',
+    'https://d': null,
+  };
+  const standbyAt = async (authority: string) => ({ authority, against: null, time: clocks[authority] });
+  const { wrong, notes } = await statusOf({ addresses }, [], { standbyAt });
+  const follows = 'a gate whose clock is more than 5m off that of who leads gets no lease';
+  assert.deepEqual(wrong, [
+    `the clock of the authority at https://a, which stands by, is 10m ahead of that of who leads: ${follows}`,
+    `the clock of the authority at https://b, which stands by, is 3h behind that of who leads: ${follows}`,
+  ]);
+  assert.deepEqual(notes, []);
+  const leads = await statusOf({ time: '2026-01-01T00:07:00.000Z' });
+  assert.deepEqual(
+    [leads.ok, leads.notes],
+    [true, [`the clock of the authority is 7m ahead of that of this machine: ${follows}`]],
+  );
+});
+
+test('a gate of several processes is asked for each of them, and says why it stores nothing', async () => {
+  const view = (instance: string) => ({
+    ...{ gate: 'gate-1', url: 'https://g', instance, workers: 2, lease: 'held', leaseEndsInMs: 1, appliedRevision: 1 },
+    ...{ lag: 0, lastHeardMs: 1, connections: 0, admittedPerSecond: 0, refusedPerSecond: 0, overruns: 0, unproven: 0 },
+    ...{ policy: 1, policyRefused: false, pruneWaits: 0, clockAheadMs: 0 },
+  });
+  const own = (instance: string, more: object) => ({
+    ...{ gate: 'gate-1', instance, version: '1.0.0', disk: well.disk, pruneWaiting: 0, ...more },
+  });
+  const answers: Record<string, object> = {
+    '/v1/gates': { items: [view('a'), view('b')] },
+    '/v1/desks': { items: [] },
+    'https://g/v1/workers/1': own('a', {}),
+    'https://g/v1/workers/2': own('b', { storesNothingSince: time, storesNothingBecause: 'its disk is full' }),
+  };
+  const get = async (path: string) => answers[path] ?? well;
+  const getFromGate = async (url: string) => answers[url];
+  const { wrong } = await readStatus({ get, getFromGate } as unknown as FleetClient, 60, Date.parse(time));
+  assert.deepEqual(wrong, [`gate-1 stores no reading since ${time}, and devices keep theirs: its disk is full`]);
 });
 
 test('a gate whose certificate is of a root that was retired is wrong until it joins again', async () => {

@@ -9,7 +9,7 @@ import {
   type SpoolStatus,
 } from '@portcullis/contract';
 import { z } from 'zod';
-import { askGates, type Gate } from './ask-gates.ts';
+import { askGates, eachWorker, type Gate } from './ask-gates.ts';
 import type { FleetClient, StandbyFound } from './fleet-client.ts';
 import { durationWords } from './rule.ts';
 
@@ -43,14 +43,16 @@ const day = 86_400_000;
 const issuerNotedMs = 365 * day;
 const issuerWrongMs = 30 * day;
 
-export async function readStatus(client: FleetClient, endingSeconds: number): Promise<FleetStatus> {
+/** `now`: by this machine's clock. */
+export async function readStatus(client: FleetClient, endingSeconds: number, now: number): Promise<FleetStatus> {
   try {
     const [authority, { items }, desks] = await Promise.all([
       client.get(`/v1/status?endingWithin=${endingSeconds}`, AuthorityStatus, answerMs),
       client.get('/v1/gates', Gates, answerMs),
       client.get('/v1/desks', Desks, answerMs),
     ]);
-    return await withGates(client, authority, items, desks.items);
+    const found = await withGates(client, authority, items, desks.items);
+    return { ...found, notes: [...clockNoted(authority, now), ...found.notes] };
   } catch (error) {
     if (!(error instanceof PortcullisError) || error.code === 'usage') throw error;
     const at = `the authority at ${client.credential.authority}`;
@@ -60,14 +62,22 @@ export async function readStatus(client: FleetClient, endingSeconds: number): Pr
   }
 }
 
+/** Each process of a gate is asked by its number: any of them may take a connection to the gate. */
+function holdersOf(views: readonly GateView[]): Gate[] {
+  const holding = views.flatMap(({ gate, lease, url, workers = 1 }) =>
+    lease === 'held' && url !== null ? [{ gate, url, workers }] : [],
+  );
+  return [...new Map(holding.map((one) => [one.url, one])).values()].flatMap(eachWorker);
+}
+
 async function withGates(
   client: FleetClient,
   authority: AuthorityStatus,
   views: GateView[],
   desks: DeskView[],
 ): Promise<FleetStatus> {
-  const holding = views.filter(({ lease, url }) => lease === 'held' && url !== null) as (GateView & Gate)[];
-  const asked = await askGates(holding, ({ url }) => client.getFromGate(url, '/v1/status', GateStatus, answerMs));
+  const each = holdersOf(views);
+  const asked = await askGates(each, ({ url }) => client.getFromGate(url, '/v1/status', GateStatus, answerMs));
   const others = await othersOf(client, authority);
   const own = new Map(asked.answers.map(({ value }) => [`${value.gate} ${value.instance}`, value]));
   const gates = views.map((view) => ({ ...view, own: own.get(`${view.gate} ${view.instance}`) ?? null }));
@@ -79,6 +89,7 @@ async function withGates(
     ...others.standbys.flatMap(({ authority: at, against }) =>
       against === null ? [] : [`the authority at ${at} stands by and will not lead: ${against}`],
     ),
+    ...clocksWrong(others.standbys, authority.time),
     ...wrongWithGates(gates),
     ...silent,
     ...wrongWithDesks(desks, authority),
@@ -100,6 +111,30 @@ async function othersOf(client: FleetClient, { addresses }: AuthorityStatus) {
   }
   return { standbys, silent };
 }
+
+/** Gates get a lease only of who has a clock as theirs (`clock_too_far_off`). */
+const clocksApartMs = 300_000;
+
+function apartWords(one: string, ahead: number, other: string): string[] {
+  if (Math.abs(ahead) <= clocksApartMs) return [];
+  const way = ahead > 0 ? 'ahead of' : 'behind';
+  return [
+    `the clock of ${one} is ${aheadWords(Math.abs(ahead))} ${way} that of ${other}: a gate whose clock is more than ${aheadWords(clocksApartMs)} off that of who leads gets no lease`,
+  ];
+}
+
+/** Nothing would decide once it led. */
+function clocksWrong(standbys: readonly StandbyFound[], time: string): string[] {
+  return standbys.flatMap(({ authority, time: its }) =>
+    its === null
+      ? []
+      : apartWords(`the authority at ${authority}, which stands by,`, Date.parse(its) - Date.parse(time), 'who leads'),
+  );
+}
+
+/** One of both is wrong, and which is not known here. */
+const clockNoted = ({ time }: AuthorityStatus, now: number) =>
+  apartWords('the authority', Date.parse(time) - now, 'this machine');
 
 interface Disk {
   freeBytes: number;
@@ -233,7 +268,9 @@ function wrongWithGates(gates: GateFound[]): string[] {
         ? [`the disk of ${gate} has ${gibibytes(own.disk.freeBytes)} of ${gibibytes(own.disk.totalBytes)} left`]
         : []),
       ...(own?.storesNothingSince
-        ? [`${gate} stores no reading since ${own.storesNothingSince}, and devices keep theirs: its log says why`]
+        ? [
+            `${gate} stores no reading since ${own.storesNothingSince}, and devices keep theirs: ${own.storesNothingBecause ?? 'its log says why'}`,
+          ]
         : []),
       ...spoolWrong(gate, own?.spool),
       ...(own && own.pruneWaiting > 0
@@ -249,9 +286,10 @@ function wrongWithGates(gates: GateFound[]): string[] {
 export function spoolWrong(gate: string, spool: SpoolStatus | undefined): string[] {
   if (!spool) return [];
   const waits = `${counted(spool.readings, 'acknowledged reading')} since ${spool.oldest ?? 'a moment'} in the spool of ${gate}, ${percent(spool.bytes / spool.bytesMax)} full`;
+  const why = spool.why ?? 'the log of the gate says why';
   return [
-    ...(spool.state === 'stuck' ? [`the sink does not take ${waits}: the log of the gate says why`] : []),
-    ...(spool.state === 'away' ? [`the sink is away: ${waits}; the log of the gate says why`] : []),
+    ...(spool.state === 'stuck' ? [`the sink does not take ${waits}: ${why}`] : []),
+    ...(spool.state === 'away' ? [`the sink is away: ${waits}; ${why}`] : []),
     ...(spool.damaged > 0
       ? [
           `${counted(spool.damaged, 'file')} of the spool of ${gate} ${spool.damaged === 1 ? 'was' : 'were'} damaged, and readings in it lost: gate/spool/damaged`,

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type AuthorityStatus, counted, type DeskView, PortcullisError, plain } from '@portcullis/contract';
 import type { Command } from 'commander';
+import { realSystem } from '../telemetry/system.ts';
 import { durationOf } from './duration.ts';
 import { directoryOf, type FleetOptions, operatorFileIn, withFleet } from './fleet-client.ts';
 import { type FleetStatus, type GateFound, gibibytes, readStatus } from './fleet-status.ts';
@@ -31,7 +32,7 @@ async function status({ watch = false, every, ending, ...options }: StatusOption
   if (watch) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   await withFleet(options, async (client) => {
     do {
-      const found = await readStatus(client, endingSeconds);
+      const found = await readStatus(client, endingSeconds, realSystem.now());
       output.status = found.ok ? 0 : 1;
       if (found.authority) await keepAddresses(operatorFileIn(directoryOf(options)), found.authority.addresses);
       output.page(found, [...(watch ? [fresh(output)] : []), ...linesOf(found, output)]);

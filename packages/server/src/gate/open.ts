@@ -154,7 +154,7 @@ class RunningGate implements Gate {
       ...{ gate, instance, ground, connections, verdicts, policies, watching, advice, now: system.now },
       ...{ diskSpace: parts.diskSpace, spool: parts.spool, edgesTold: () => this.#telling.told },
       ...{ overruns: () => recording.overruns, recordingWaits: () => recording.waits },
-      ...{ unproven: () => this.#unproven.count, storesNothingSince: () => recording.failsSince },
+      ...{ unproven: () => this.#unproven.count, storesNothing: () => recording.fails },
       ...{ pruneWaiting: () => this.#retention.waiting, clockAheadMs: () => clock.aheadMs() },
       ...{ crowd: () => this.#listeners.crowd, inUse: () => this.#listeners.inUse },
       handshakes: () => this.#listeners.handshakes,

@@ -8,6 +8,7 @@
  * Refuses to know: who may send what.
  */
 
+export { whyOf } from './sink/away.ts';
 export { openSink, sinkWords } from './sink/open.ts';
 export type {
   JudgedBy,

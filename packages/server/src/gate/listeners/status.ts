@@ -8,7 +8,7 @@ export interface GateStatusParts extends MetricsParts {
   gate: SubjectId;
   instance: string;
   unproven(): number;
-  storesNothingSince(): number | undefined;
+  storesNothing(): { since: number; why: string } | undefined;
   /** Handshakes that ended well, by how their keys were agreed on. */
   handshakes(): Iterable<[string, number]>;
 }
@@ -20,7 +20,7 @@ export function gateStatus(parts: GateStatusParts): () => Promise<GateStatus> {
     const { gate, instance, ground, connections, verdicts, policies } = parts;
     const { replica, lease, policy } = ground;
     const { admitted, refused } = verdicts.counters;
-    const since = parts.storesNothingSince();
+    const stopped = parts.storesNothing();
     return {
       ...{ gate, instance, version, startedAt, time: timestamp(parts.now()) },
       leaseEndsInMs: Math.round(lease.remainingMs()),
@@ -37,7 +37,7 @@ export function gateStatus(parts: GateStatusParts): () => Promise<GateStatus> {
       clockAheadMs: parts.clockAheadMs(),
       certificateEnds: parts.certificateEnds(),
       disk: await parts.diskSpace(),
-      ...(since !== undefined && { storesNothingSince: timestamp(since) }),
+      ...(stopped && { storesNothingSince: timestamp(stopped.since), storesNothingBecause: stopped.why }),
       ...(parts.spool && { spool: spoolShown(parts.spool()) }),
     };
   };

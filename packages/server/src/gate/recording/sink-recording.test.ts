@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { PortcullisError } from '@portcullis/contract';
 import { LateScene } from '../../../test/late-scene.ts';
 import { temporaryDirectory } from '../../storage/store/store.contract.ts';
 import { createLog } from '../../telemetry/telemetry.ts';
 import { SinkRecording } from './sink-recording.ts';
 
 const log = createLog({ role: 'gate', level: 'silent' });
+const always = { term: () => 1, holds: () => true, remainingMs: () => 1_000 };
 const never = { term: () => undefined, holds: () => false, remainingMs: () => 0 };
 
 for (const isSpooled of [false, true]) {
@@ -19,11 +21,55 @@ for (const isSpooled of [false, true]) {
       bounds: { readingsMax: 10, bytesMax: 1_000 },
       now: () => 7_000,
     });
-    assert.equal(recording.failsSince, isSpooled ? undefined : 7_000);
+    assert.deepEqual(recording.fails, isSpooled ? undefined : { since: 7_000, why: 'the sink is away' });
     scene.isAway = false;
     await sink.awaited;
     await turn();
-    assert.equal(recording.failsSince, undefined);
+    assert.equal(recording.fails, undefined);
     await recording.stop();
   });
 }
+
+interface Tried {
+  code: 'store_unavailable' | 'disk_full';
+  isSpooled?: boolean;
+}
+
+/** A write fails; then what the gate has to tell the sink gets there, with no reading. */
+async function afterMark(context: TestContext, { code, isSpooled = false }: Tried) {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const marked = Promise.withResolvers<void>();
+  const sink = {
+    lastBatch: 0,
+    write: async () => {
+      throw new PortcullisError(code, 'what went wrong');
+    },
+    mark: async () => marked.resolve(),
+  };
+  const recording = new SinkRecording({
+    ...{ sink: sink as never, isSpooled, instance: 'first', head: () => ({ revision: 0, hash: '' }), log },
+    lease: always as never,
+    bounds: { readingsMax: 10, bytesMax: 1_000 },
+    now: () => 7_000,
+  });
+  const answered = Promise.withResolvers<unknown>();
+  const entry = { request: {} as never, readings: 1, bytes: 10, judgeAgain: () => undefined };
+  recording.submit({ ...entry, answer: answered.resolve });
+  assert.deepEqual(await answered.promise, { refused: { reason: 'sink_unavailable' } });
+  assert.deepEqual([recording.fails?.since, recording.fails?.why], [7_000, 'what went wrong']);
+  context.mock.timers.tick(1_000);
+  await marked.promise;
+  await turn();
+  const { fails } = recording;
+  await recording.stop();
+  return fails;
+}
+
+test('a gate that has nothing to store is not one that stores nothing: the sink is there again once it took something', async (context) => {
+  assert.equal(await afterMark(context, { code: 'store_unavailable' }), undefined);
+});
+
+for (const tried of [{ code: 'disk_full' }, { code: 'store_unavailable', isSpooled: true }] as const)
+  test(`that something else than a reading was stored says nothing of room: ${JSON.stringify(tried)}`, async (context) => {
+    assert.equal((await afterMark(context, tried))?.why, 'what went wrong');
+  });

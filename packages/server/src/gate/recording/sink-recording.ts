@@ -1,5 +1,6 @@
+import type { PortcullisError } from '@portcullis/contract';
 import type { Lease } from '../../replica/replica.ts';
-import type { JudgedBy, Sink, SinkOutcome, SinkRequest } from '../../storage/sink.ts';
+import { type JudgedBy, type Sink, type SinkOutcome, type SinkRequest, whyOf } from '../../storage/sink.ts';
 import type { Log } from '../../telemetry/telemetry.ts';
 import { Recording } from './recording.ts';
 
@@ -22,10 +23,12 @@ const markWithinMs = 500;
 
 /** The recording of this gate: its commits go to the sink, its timer is here. */
 export class SinkRecording extends Recording<SinkRequest> {
+  readonly #sink: Pick<Sink, 'why'>;
   #overruns = 0;
   #unproven = 0;
   #markTimer: NodeJS.Timeout | undefined;
-  #failsSince: number | undefined;
+  /** `isFull`: that something else could be done there says nothing of room for a reading. */
+  #failed: { since: number; why: string; isFull: boolean } | undefined;
   /** Until the sink is there for the first time. */
   #absentSince: number | undefined;
 
@@ -34,16 +37,24 @@ export class SinkRecording extends Recording<SinkRequest> {
       write: (batch, done) => {
         const failed = (error: unknown) => {
           log.error({ err: error }, "couldn't store readings; nothing was acknowledged");
-          this.#failsSince ??= now();
+          const isFull = isSpooled || (error as Partial<PortcullisError>).code === 'disk_full';
+          this.#failed = { since: this.#failed?.since ?? now(), why: whyOf(error), isFull };
           done(error);
         };
         const stored = (outcomes: SinkOutcome[]) => {
-          this.#failsSince = undefined;
+          this.#failed = undefined;
           done(undefined, outcomes);
         };
         sink.write({ ...batch, instance, head: head() }).then(stored, failed);
       },
-      mark: (looked, done) => void sink.mark(looked).then(() => done(undefined), done),
+      mark: (looked, done) => {
+        const marked = () => {
+          // It is there again, whether or not somebody has a reading for it.
+          if (!this.#failed?.isFull) this.#failed = undefined;
+          done(undefined);
+        };
+        sink.mark(looked).then(marked, done);
+      },
       // What the same turn of the loop still reads from other connections goes into the same commit.
       gather: (callback) => void setImmediate(callback),
       term: () => lease.term(),
@@ -60,6 +71,7 @@ export class SinkRecording extends Recording<SinkRequest> {
       lastBatch: sink.lastBatch,
       bounds,
     });
+    this.#sink = sink;
     if (isSpooled || sink.awaited === undefined) return;
     this.#absentSince = now();
     void sink.awaited.then(() => {
@@ -77,9 +89,11 @@ export class SinkRecording extends Recording<SinkRequest> {
     return this.#unproven;
   }
 
-  /** When the sink was not there at the start, or the first write failed since which none was done. */
-  get failsSince(): number | undefined {
-    return this.#absentSince ?? this.#failsSince;
+  /** Since when, and why, nothing is stored: the sink was not there at the start, or a write failed and nothing was done there since. */
+  get fails(): { since: number; why: string } | undefined {
+    const failed = this.#failed;
+    if (this.#absentSince === undefined) return failed;
+    return { since: this.#absentSince, why: this.#sink.why ?? failed?.why ?? 'it is being opened' };
   }
 
   override async stop(): Promise<void> {

@@ -1,7 +1,7 @@
 import { PortcullisError } from '@portcullis/contract';
 import { goOn, type Log } from '../../telemetry/telemetry.ts';
 import { AccountedSink } from './accounted-sink.ts';
-import { isAway } from './away.ts';
+import { isAway, whyOf } from './away.ts';
 import type { Looked, ReadingQuery, Sink, SinkOutcome, SinkWrite } from './promises.ts';
 import type { SqliteSink } from './sink-sqlite.ts';
 
@@ -41,9 +41,13 @@ export class LateSink extends AccountedSink implements Sink {
   constructor({ account, open, error, isSpooled, log }: Parts) {
     super(account);
     [this.#open, this.#isSpooled, this.#log, this.awaited] = [open, isSpooled, log, this.#there.promise];
-    this.#why = wordsOf(error);
+    this.#why = whyOf(error);
     log.warn({ err: error }, `the sink can not be used at the start, and is tried until it can: ${this.#why}`);
     this.#stop = goOn(() => this.#try(), pauses.restMs, pauses);
+  }
+
+  get why(): string | undefined {
+    return this.#inner ? undefined : this.#why;
   }
 
   async write(write: SinkWrite): Promise<SinkOutcome[]> {
@@ -120,7 +124,7 @@ export class LateSink extends AccountedSink implements Sink {
 
   /** What keeps it away now may be another thing than at the start. */
   #failed(error: unknown): undefined {
-    const why = wordsOf(error);
+    const why = whyOf(error);
     if (why !== this.#why && !this.#isClosed)
       this.#log[isAway(error) ? 'warn' : 'error']({ err: error }, `the sink can not be used yet: ${why}`);
     this.#why = why;
@@ -140,8 +144,6 @@ export async function nameUnproven(sink: Sink, batches: readonly number[], log: 
     'unproven: what an earlier process left in the sink, which was away at the start; its rows say so',
   );
 }
-
-const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** Up to the base: of an earlier process. */
 const numberIn = ({ lastBatch }: Sink, own: number) =>

@@ -220,6 +220,8 @@ export interface Sink {
   readonly lastBatch: number;
   /** Where it was away when it was opened: once it is there, what it is then. Until then writes and reads fail with `store_unavailable`. */
   readonly awaited?: Promise<Sink> | undefined;
+  /** Why it is not there, in words; undefined where it is. */
+  readonly why?: string | undefined;
   /** @throws {PortcullisError} `disk_full`; the sink goes on when space is back */
   write(write: SinkWrite): Promise<SinkOutcome[]>;
   mark(looked: Looked): Promise<void>;

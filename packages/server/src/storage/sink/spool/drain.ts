@@ -1,5 +1,5 @@
 import { goOn, type Log } from '../../../telemetry/telemetry.ts';
-import { isAway } from '../away.ts';
+import { isAway, whyOf } from '../away.ts';
 import type { Sink, SinkOutcome, SinkRequest } from '../promises.ts';
 import { isDiskFull } from './disk.ts';
 import type { BatchNumbers } from './numbers.ts';
@@ -32,6 +32,7 @@ export class Drain {
   /** What is tried until the sink has it. */
   #chunk: Chunk | undefined;
   #failed: 'away' | 'refused' | undefined;
+  #why = '';
   #stored = 0;
   #named = 0;
 
@@ -44,6 +45,11 @@ export class Drain {
     if (this.#failed === 'refused') return 'stuck';
     if (this.#failed === 'away') return 'away';
     return this.#parts.spool.isEmpty ? 'empty' : 'draining';
+  }
+
+  /** Why it does not go on, where it does not. */
+  get why(): string | null {
+    return this.#failed === undefined ? null : this.#why;
   }
 
   /** How many batches it has named unproven. */
@@ -82,6 +88,7 @@ export class Drain {
         'what the spool holds does not get to the sink; it is tried again',
       );
     this.#failed = failed;
+    this.#why = whyOf(error);
     if (isDiskFull(error)) await spool.releaseReserve();
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { PortcullisError } from '@portcullis/contract';
 import { eventually } from '../../../../test/house.ts';
 import { LateScene } from '../../../../test/late-scene.ts';
 import { Scene } from '../../../../test/spool-scene.ts';
@@ -53,6 +54,20 @@ test('P8: with the sink away from the start readings are acknowledged, and are t
     async () => (await proofs(sink)).join() === 'a unproven,b unproven,c proven,d proven',
     'it goes on as ever',
   );
+});
+
+test('a sink that is there at last and is not what it must be: the spool goes on, and says why it waits', async (context) => {
+  const words = 'the sink has version 7, this program needs 1; use a newer portcullis';
+  const scene = new LateScene(await temporaryDirectory(context), async () => {
+    throw new PortcullisError('store_version', words);
+  });
+  await using sink = await scene.openSpooled();
+  await send(sink, 0, ['a']);
+  assert.deepEqual([sink.spool.state, sink.spool.why], ['away', 'the sink is away']);
+  scene.isAway = false;
+  await eventually(() => sink.spool.why === words, 'it says which version is wanted');
+  await send(sink, 1, ['b']);
+  assert.deepEqual([sink.spool.state, sink.spool.readings], ['away', 2]);
 });
 
 test('P7: what an earlier process left is not given up, and not proven', async (context) => {

@@ -21,6 +21,8 @@ export interface SpoolState {
   bytes: number;
   bytesMax: number;
   readings: number;
+  /** Of one that is away or stuck, in words. */
+  why: string | null;
   /** When the oldest of them was received, in milliseconds since 1970. */
   oldest: number | null;
   /** Files that lie aside because they were damaged. */
@@ -117,8 +119,8 @@ export class SpooledSink implements Sink {
 
   get spool(): SpoolState {
     const { bytes, bytesMax, readings, oldest, damaged } = this.#spool;
-    const { state, named } = this.#drain ?? { state: 'away', named: 0 };
-    return { state, bytes, bytesMax, readings, oldest, damaged, named };
+    const { state, named, why } = this.#drain ?? { state: 'away', named: 0, why: this.#sink.why ?? null };
+    return { state, why, bytes, bytesMax, readings, oldest, damaged, named };
   }
 
   write(write: SinkWrite): Promise<SinkOutcome[]> {
