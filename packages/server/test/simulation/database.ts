@@ -123,13 +123,13 @@ export class Database {
             }),
           ),
         ),
-      beat: (term) =>
+      beat: (term, least) =>
         this.#ask(caller, (answer) =>
           this.#later(() => {
             const { row } = this.is;
-            if (row.term !== term || row.free || row.ledIn !== now()) return answer(false);
+            if (row.term !== term || row.beat < least || row.free || row.ledIn !== now()) return answer(undefined);
             this.#write({ row: { ...row, beat: row.beat + 1 } });
-            answer(true);
+            answer(row.beat + 1);
           }),
         ),
       free: (term) =>

@@ -50,14 +50,15 @@ export function leadershipRow(db: Kysely<Schema>): LeadershipRow {
         await transaction.executeQuery(raw('UPDATE "fence" SET "term" = $1', [id]));
         return true;
       }),
-    async beat(term) {
-      const { numAffectedRows } = await db.executeQuery(
+    async beat(term, least) {
+      const { rows } = await db.executeQuery<{ beat: number }>(
         raw(
-          `UPDATE "leadership" SET "beat" = "beat" + 1 WHERE "term" = $1 AND NOT "free" AND "history" = ${historyNow}`,
-          [term],
+          `UPDATE "leadership" SET "beat" = "beat" + 1
+            WHERE "term" = $1 AND "beat" >= $2 AND NOT "free" AND "history" = ${historyNow} RETURNING "beat"`,
+          [term, least],
         ),
       );
-      return numAffectedRows === 1n;
+      return rows[0]?.beat;
     },
     async free(term) {
       await db.executeQuery(raw('UPDATE "leadership" SET "free" = true WHERE "term" = $1', [term]));

@@ -37,8 +37,11 @@ export interface LeadershipRow {
   look(): Promise<Row>;
   /** Under the fence. False: the row is another by now than was seen, or the database is. */
   take(taking: Taking, seen: Row): Promise<boolean>;
-  /** False: it is another's, or was given back, or the database is another. */
-  beat(term: string): Promise<boolean>;
+  /**
+   * `least`: the last beat that this process knows of. Resolves to the next one; undefined: the term is another's, or was given back, or the
+   * database is another, or was restored to an earlier moment.
+   */
+  beat(term: string, least: number): Promise<number | undefined>;
   free(term: string): Promise<void>;
 }
 
@@ -136,7 +139,9 @@ async function tryTake(
 /** `failed`: why the term was not renewed, where that is known. */
 function notLeader(failed?: unknown): PortcullisError {
   const why =
-    failed instanceof Error ? `its term could not be renewed: ${failed.message}` : 'another may have taken over';
+    failed instanceof Error
+      ? `its term could not be renewed: ${failed.message}`
+      : 'another may have taken over, or its store was restored';
   return new PortcullisError('not_leader', `this authority does not lead any more: ${why}`, { cause: failed });
 }
 
@@ -161,6 +166,7 @@ export class Renewal {
   readonly #ended = Promise.withResolvers<never>();
   readonly #running: Promise<void>;
   #failed: unknown;
+  #beats = 0;
 
   constructor(leadership: LeadershipRow, term: Term, { system, pause = pauseFor }: Paced) {
     this.#leadership = leadership;
@@ -189,9 +195,11 @@ export class Renewal {
   async #renew(): Promise<boolean> {
     const sent = stamp(this.#system);
     try {
-      const isOurs = await this.#leadership.beat(this.#term.id);
+      const beat = await this.#leadership.beat(this.#term.id, this.#beats);
+      const isOurs = beat !== undefined;
       if (isOurs) this.#term.renewed(sent);
       else this.#term.end();
+      this.#beats = beat ?? 0;
       this.#failed = undefined;
       return isOurs;
     } catch (error) {

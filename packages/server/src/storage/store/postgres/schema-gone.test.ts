@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dropSchema, freshSchema, skip } from '../../../../test/postgres.ts';
+import { eventually } from '../../../../test/house.ts';
+import { ask, dropSchema, freshSchema, skip } from '../../../../test/postgres.ts';
 import { realSystem } from '../../../telemetry/telemetry.ts';
 import { createStore, openStore, storePlace } from '../../storage.ts';
 
@@ -24,4 +25,21 @@ test('a store that was dropped: who stands by ends and says what is missing, who
   await assert.rejects(leads.lost, { code: 'not_leader' });
   await leads[Symbol.asyncDispose]();
   await assert.rejects(openStore(place, { system: realSystem, holder: 'one' }), { code: 'fleet_missing' });
+});
+
+test('a store that is brought back to an earlier moment beneath who leads: that one leads no more, before anybody changes something', {
+  skip,
+}, async (context) => {
+  const { url, schema } = freshSchema(context);
+  const leads = await createStore(
+    storePlace('', url, () => ''),
+    { system: realSystem, holder: 'one' },
+  );
+  leads.lost.catch(() => undefined);
+  const beats = async () => Number((await ask<{ beat: string }>(`SELECT beat FROM ${schema}.leadership`))[0]?.beat);
+  await eventually(async () => (await beats()) >= 3, 'it goes on');
+  // As a dump that was taken while it led has it: the same term.
+  await ask(`UPDATE ${schema}.leadership SET beat = 1`);
+  await assert.rejects(leads.lost, { code: 'not_leader', message: /or its store was restored$/ });
+  await leads[Symbol.asyncDispose]();
 });
