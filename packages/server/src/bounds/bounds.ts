@@ -19,5 +19,6 @@ export { type BytesRefused, refuseBytes, tellRefusedBytes } from './refused-byte
 export { runProgram } from './run-program.ts';
 export { SharedBytes } from './shared-bytes.ts';
 export { isLongBody, type Throwable, takeNoMore, throwAwayBody } from './thrown-away.ts';
+export { sessionField } from './tls-session.ts';
 export type { UnfinishedBytesTerms } from './unfinished-bytes.ts';
 export { answerMs, answerMsOf, boundAnswer } from './unread-answer.ts';

@@ -1,10 +1,12 @@
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { sessionField } from './tls-session.ts';
 
 /** The part below a TLS socket that Node asks itself. */
 interface Handle {
   getPeerX509Certificate?(): unknown;
   getPeerCertificate?(): unknown;
+  getSession?(): Buffer | undefined;
 }
 
 let isDone = false;
@@ -14,7 +16,7 @@ let isAsked = false;
 /**
  * At the end of each handshake in which it asked for a certificate, Node looks whether one came, by a call that takes what the other side sent beside its
  * own certificate out of the session and frees it never: some 5 KB a handshake (Node 24.21.0). Here it
- * looks by another call, which is there under the same condition. For the process; who asks for the certificate by the public method gets the same as ever.
+ * looks into the session, where a certificate is under the same condition. For the process; who asks for it by the public method gets the same as ever.
  */
 export function freePeerChains(): void {
   if (isDone) return;
@@ -34,6 +36,6 @@ export function freePeerChains(): void {
     }
   };
   handle.getPeerX509Certificate = function looked(this: Handle) {
-    return isAsked ? ofHandle.call(this) : getPeerCertificate.call(this);
+    return isAsked ? ofHandle.call(this) : (sessionField(this.getSession?.(), 'peer') ?? getPeerCertificate.call(this));
   };
 }

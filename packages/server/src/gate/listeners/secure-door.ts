@@ -101,9 +101,10 @@ export class SecureDoor<Own extends Held> {
   }
 
   #opened(socket: TLSSocket): void {
-    const fingerprint = fingerprintOf(socket);
+    const session = socket.getSession();
+    const fingerprint = fingerprintOf(socket, session);
     const { connections, notes } = this.#parts;
-    notes.opened(keyExchangeOf(socket));
+    notes.opened(keyExchangeOf(session));
     if (fingerprint && !this.#hasRoom(fingerprint, socket)) {
       socket.destroy();
       return;

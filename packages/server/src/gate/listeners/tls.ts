@@ -2,7 +2,7 @@ import { constants, hash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { PortcullisError } from '@portcullis/contract';
-import type { UnfinishedBytesTerms } from '../../bounds/bounds.ts';
+import { sessionField, type UnfinishedBytesTerms } from '../../bounds/bounds.ts';
 
 /** What bounds a listener, whatever is spoken over it. */
 export interface ListenerLimits extends UnfinishedBytesTerms {
@@ -38,12 +38,12 @@ export function addressOf(socket: TLSSocket & { _parent?: Socket }): string {
 }
 
 /** The leaf itself, not a flag or a name: a handshake without one, or a resumed one, gives no identity (FIELD-NOTES B2). */
-export function fingerprintOf(socket: TLSSocket): Buffer | undefined {
+export function fingerprintOf(socket: TLSSocket, session: Buffer | undefined): Buffer | undefined {
   try {
+    if (!socket.authorized || socket.isSessionReused()) return undefined;
     // Not as X509Certificate, of which each keeps what came beside the leaf for ever (see `freePeerChains`).
-    const { raw } = socket.getPeerCertificate();
-    if (!raw || !socket.authorized || socket.isSessionReused()) return undefined;
-    return hash('sha256', raw, 'buffer');
+    const leaf = sessionField(session, 'peer') ?? socket.getPeerCertificate().raw;
+    return leaf && hash('sha256', leaf, 'buffer');
   } catch {
     return undefined;
   }
