@@ -114,8 +114,8 @@ export class OpenFront {
     };
     const bounds = { readingsMax: settings.limits.queueReadingsMax, bytesMax: settings.limits.queueBytesMax };
     const head = () => ({ revision: replica.revision, hash: replica.hash });
-    const { now } = system;
-    this.recording = new SinkRecording({ sink, isSpooled: false, instance, head, lease: this.lease, bounds, now, log });
+    const kept = { sink, isSpooled: false, now: system.now, monotonic: system.monotonic, log };
+    this.recording = new SinkRecording({ ...kept, instance, head, lease: this.lease, bounds });
     const policy = compilePolicy(streams, 1, carry, ask);
     const { recording, lease } = this;
     const ground = {

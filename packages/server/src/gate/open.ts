@@ -124,8 +124,8 @@ class RunningGate implements Gate {
     const bounds = { readingsMax: limits.queueReadingsMax, bytesMax: limits.queueBytesMax };
     const head = () => ({ revision: replica.revision, hash: replica.hash });
     const onProven = () => this.#watching.hasWatched && this.#telling.wake();
-    const kept = { sink, isSpooled: parts.spool !== undefined };
-    const recording = new SinkRecording({ ...kept, instance, head, lease, bounds, onProven, now: system.now, log });
+    const kept = { sink, isSpooled: parts.spool !== undefined, now: system.now, monotonic: system.monotonic, log };
+    const recording = new SinkRecording({ ...kept, instance, head, lease, bounds, onProven });
     const clock = new ValidityClock({ directory, position: this.#position, now: system.now, log });
     const ground = groundOf({ replica, lease, recording }, clock, () => this.#policy);
     [this.#recording, this.#ground, this.#clock] = [recording, ground, clock];

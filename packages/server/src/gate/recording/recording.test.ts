@@ -62,9 +62,12 @@ test('what comes in one turn goes into one commit, and what comes meanwhile into
   assert.deepEqual(asked[0]?.what.requests, ['a', 'b']);
   submit('c');
   submit('d');
-  assert.equal(turns.length, 0, 'the end of the commit begins the next');
+  assert.equal(turns.length, 0, 'while a commit is in flight, nothing begins');
   end();
-  assert.deepEqual(asked[0]?.what.requests, ['c', 'd']);
+  submit('e');
+  assert.equal(asked.length, 0);
+  turns.shift()?.();
+  assert.deepEqual(asked[0]?.what.requests, ['c', 'd', 'e']);
 });
 
 test('P7: what waits for its turn is judged again by a change, and is in no commit after it (rule 7)', () => {

@@ -44,7 +44,7 @@ export interface RecordingParts<Request> {
   /** Writes durably; calls back once, with the outcome of each request or with what went wrong. */
   write(batch: Batch<Request>, done: (error: unknown, outcomes?: Outcome[]) => void): void;
   mark(looked: Looked, done: (error: unknown) => void): void;
-  /** Calls back once what came together is queued. Not given: each that finds no commit in flight begins one. */
+  /** Calls back once what came together is queued, and what comes soon. Not given: each that finds no commit in flight begins one. */
   gather?(callback: () => void): void;
   /** The lease, looked at now: which unbroken run of it holds; undefined when none does. */
   term(): number | undefined;
@@ -100,13 +100,7 @@ export class Recording<Request> {
     this.#queue.push(entry);
     this.#readings += entry.readings;
     this.#bytes += entry.bytes;
-    if (this.#busy || this.#gathering) return;
-    if (!this.#parts.gather) return this.#startCommit();
-    this.#gathering = true;
-    this.#parts.gather(() => {
-      this.#gathering = false;
-      if (!this.#busy) this.#startCommit();
-    });
+    if (!this.#busy) this.#gather();
   }
 
   /** Rule 7. */
@@ -182,6 +176,16 @@ export class Recording<Request> {
       count++;
     }
     return this.#queue.splice(0, count);
+  }
+
+  #gather(): void {
+    if (this.#gathering) return;
+    if (!this.#parts.gather || this.#stopping) return this.#startCommit();
+    this.#gathering = true;
+    this.#parts.gather(() => {
+      this.#gathering = false;
+      if (!this.#busy) this.#startCommit();
+    });
   }
 
   #startCommit(): void {
@@ -263,9 +267,9 @@ export class Recording<Request> {
     if (!looked && failed) this.#parts.markSoon();
     else if (!looked && this.#barriers.length > 0) return this.#startMark();
     if (looked) for (const told of this.#barriers.splice(0)) told();
-    if (!this.#busy && this.#queue.length > 0) this.#startCommit();
+    if (!this.#busy && this.#queue.length > 0) this.#gather();
     if (this.#busy) return;
-    if (looked && this.#due && !failed) this.#startMark();
+    if (looked && this.#due && !failed && !this.#gathering) this.#startMark();
     else if (this.#due) this.#parts.markSoon();
   }
 }

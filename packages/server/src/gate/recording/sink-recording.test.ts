@@ -20,6 +20,7 @@ for (const isSpooled of [false, true]) {
       lease: never as never,
       bounds: { readingsMax: 10, bytesMax: 1_000 },
       now: () => 7_000,
+      monotonic: () => 0,
     });
     assert.deepEqual(recording.fails, isSpooled ? undefined : { since: 7_000, why: 'the sink is away' });
     scene.isAway = false;
@@ -51,6 +52,7 @@ async function afterMark(context: TestContext, { code, isSpooled = false }: Trie
     lease: always as never,
     bounds: { readingsMax: 10, bytesMax: 1_000 },
     now: () => 7_000,
+    monotonic: () => 0,
   });
   const answered = Promise.withResolvers<unknown>();
   const entry = { request: {} as never, readings: 1, bytes: 10, judgeAgain: () => undefined };
@@ -73,3 +75,39 @@ for (const tried of [{ code: 'disk_full' }, { code: 'store_unavailable', isSpool
   test(`that something else than a reading was stored says nothing of room: ${JSON.stringify(tried)}`, async (context) => {
     assert.equal((await afterMark(context, tried))?.why, 'what went wrong');
   });
+
+test('while one commit follows the other they begin no faster than every two milliseconds, and what comes meanwhile shares the next', async () => {
+  const written: string[][] = [];
+  const sink = {
+    lastBatch: 0,
+    mark: async () => undefined,
+    write: async ({ requests }: { requests: string[] }) => {
+      written.push(requests);
+      return requests.map(() => ({ stored: 1, repeated: 0 }));
+    },
+  };
+  let at = 1_000;
+  const recording = new SinkRecording({
+    ...{ sink: sink as never, isSpooled: false, instance: 'first', head: () => ({ revision: 0, hash: '' }), log },
+    lease: always as never,
+    bounds: { readingsMax: 10, bytesMax: 1_000 },
+    now: () => 7_000,
+    monotonic: () => at,
+  });
+  const submit = (request: string) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const entry = { readings: 1, bytes: 1, judgeAgain: () => undefined, answer: () => resolve() };
+    recording.submit({ ...entry, request: request as never });
+    return promise;
+  };
+  await submit('alone');
+  const second = submit('second');
+  await turn();
+  await turn();
+  assert.deepEqual(written, [['alone']]);
+  await Promise.all([second, submit('with it')]);
+  at += 2;
+  await submit('later');
+  assert.deepEqual(written, [['alone'], ['second', 'with it'], ['later']]);
+  await recording.stop();
+});

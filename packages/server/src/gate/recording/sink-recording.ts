@@ -15,8 +15,15 @@ interface Parts {
   bounds: { readingsMax: number; bytesMax: number };
   onProven?(): void;
   now(): number;
+  monotonic(): number;
   log: Log;
 }
+
+/**
+ * A commit costs as much as ten readings, however many are in it, so while one follows the other they begin no faster than this: what comes meanwhile
+ * shares the next one. Whatever comes alone waits for nothing.
+ */
+const commitEveryMs = 2;
 
 /** A look at the lease is on record within a second, whether or not anything is written meanwhile (rule 9). */
 const markWithinMs = 500;
@@ -27,12 +34,14 @@ export class SinkRecording extends Recording<SinkRequest> {
   #overruns = 0;
   #unproven = 0;
   #markTimer: NodeJS.Timeout | undefined;
+  /** When the last commit began. */
+  #committedAt = Number.NEGATIVE_INFINITY;
   /** `isFull`: that something else could be done there says nothing of room for a reading. */
   #failed: { since: number; why: string; isFull: boolean } | undefined;
   /** Until the sink is there for the first time. */
   #absentSince: number | undefined;
 
-  constructor({ sink, isSpooled, instance, head, lease, bounds, onProven, now, log }: Parts) {
+  constructor({ sink, isSpooled, instance, head, lease, bounds, onProven, now, monotonic, log }: Parts) {
     super({
       write: (batch, done) => {
         const failed = (error: unknown) => {
@@ -45,6 +54,7 @@ export class SinkRecording extends Recording<SinkRequest> {
           this.#failed = undefined;
           done(undefined, outcomes);
         };
+        this.#committedAt = monotonic();
         sink.write({ ...batch, instance, head: head() }).then(stored, failed);
       },
       mark: (looked, done) => {
@@ -56,7 +66,11 @@ export class SinkRecording extends Recording<SinkRequest> {
         sink.mark(looked).then(marked, done);
       },
       // What the same turn of the loop still reads from other connections goes into the same commit.
-      gather: (callback) => void setImmediate(callback),
+      gather: (callback) => {
+        const leftMs = this.#committedAt + commitEveryMs - monotonic();
+        if (leftMs > 0) setTimeout(callback, leftMs);
+        else setImmediate(callback);
+      },
       term: () => lease.term(),
       markSoon: () => this.#markSoon(),
       onOverrun: (batch, readings) => {
