@@ -5,6 +5,7 @@ import type { Receipt } from '@portcullis/contract';
 import type { House } from '../packages/server/test/house.ts';
 import { Operator } from '../packages/server/test/operator.ts';
 import { freeBasePort, Running, succeeded } from '../tools/commands.ts';
+import { BareRows } from './bare-rows.ts';
 import type { Result, Row } from './bench.ts';
 import { type Distribution, distributionOf, inShort } from './distribution.ts';
 import { fillFleet, idOf } from './fleet.ts';
@@ -25,6 +26,8 @@ const warmUps = 30;
 const gatesMax = 4;
 const device = 'truck-17';
 const target = { p50: 10, p99: 25 };
+/** Of the largest fleet beside the smallest. */
+const timesMax = 1.2;
 
 interface Receipts {
   /** Request sent → answer with the receipt read, by the operator's clock. */
@@ -33,7 +36,12 @@ interface Receipts {
   inForce: number[];
 }
 
-async function receipts(count: number, change: (index: number) => Promise<Receipt>): Promise<Receipts> {
+/** `after`: what is done behind each receipt. */
+async function receipts(
+  count: number,
+  change: (index: number) => Promise<Receipt>,
+  after: () => void = () => undefined,
+): Promise<Receipts> {
   const times: Receipts = { sent: [], inForce: [] };
   for (let index = 0; index < count; index++) {
     const sent = performance.now();
@@ -41,15 +49,16 @@ async function receipts(count: number, change: (index: number) => Promise<Receip
     if (!confirmed || elapsedMs === null) throw new Error('a receipt was not confirmed');
     times.sent.push(performance.now() - sent);
     times.inForce.push(elapsedMs);
+    after();
   }
   return times;
 }
 
 /** One attribute, to and fro. */
-async function flips(operator: Operator, count: number): Promise<Receipts> {
+async function flips(operator: Operator, count: number, after?: () => void): Promise<Receipts> {
   const flip = (index: number) => operator.set(device, { status: index % 2 === 0 ? 'off' : 'active' });
   await receipts(warmUps, flip);
-  return receipts(count, flip);
+  return receipts(count, flip, after);
 }
 
 /** The device's own connection, over which it sends what it likes. */
@@ -160,28 +169,40 @@ export async function joinGate(house: House, number: number): Promise<Running> {
 
 const nothing = { peer: '', target: '', met: null };
 
+/** What is wanted of the times, and what the disk took for itself meanwhile. */
+interface Beside {
+  wanted?: typeof target;
+  bare?: number[];
+}
+
 /** What one size of fleet gave. */
 class Findings {
   readonly rows: Row[] = [];
   readonly distributions: Distribution[] = [];
+  /** With all gates, what was sent → its receipt. */
+  readonly receipts = new Map<string, Distribution>();
+  readonly certificates: number;
   readonly #size: string;
 
   constructor(certificates: number) {
+    this.certificates = certificates;
     this.#size = `${thousands(certificates)} certificates`;
   }
 
-  add(what: string, times: number[], wanted?: typeof target): Distribution {
+  add(what: string, times: number[], { wanted, bare }: Beside = {}): Distribution {
     const one = distributionOf(`${what}, ${this.#size}`, times);
     this.distributions.push(one);
     const met = wanted ? one.p50 <= wanted.p50 && one.p99 <= wanted.p99 : null;
     const words = wanted ? `p50 ≤ ${wanted.p50}, p99 ≤ ${wanted.p99} ms` : '';
-    this.rows.push({ ...nothing, what: one.what, ours: inShort(one), target: words, met });
+    const peer = bare ? `${inShort(distributionOf('', bare))} (a bare row of SQLite, flushed, behind each)` : '';
+    this.rows.push({ what: one.what, ours: inShort(one), peer, target: words, met });
     return one;
   }
 
-  addReceipts(what: string, gates: number, { sent, inForce }: Receipts, wanted?: typeof target): void {
+  addReceipts(what: string, gates: number, { sent, inForce }: Receipts, beside?: Beside): void {
     const at = gates === 1 ? '1 gate' : `${gates} gates`;
-    this.add(`${what} sent → receipt, ${at}`, sent, wanted);
+    const one = this.add(`${what} sent → receipt, ${at}`, sent, beside);
+    if (gates === gatesMax) this.receipts.set(what, one);
     this.add(`of it, ${what} committed → in force, ${at}`, inForce);
   }
 }
@@ -201,7 +222,9 @@ async function measureSize(certificates: number, scale: Scale, list: ListTimesOf
     found.add('change sent → open idle connection closed', await closings(stage, operator, scale.cuts));
     for (let number = 2; number <= gatesMax; number++) gates.push(await joinGate(stage.house, number));
     said(`${gatesMax} gates`);
-    found.addReceipts('change', gatesMax, await flips(operator, scale.changes), target);
+    using rows = new BareRows();
+    const changed = await flips(operator, scale.changes, () => rows.commit());
+    found.addReceipts('change', gatesMax, changed, { wanted: target, bare: rows.times });
     const revoke = (index: number) => operator.stand('revoke', idOf(index));
     found.addReceipts('revocation', gatesMax, await receipts(scale.revocations, revoke));
     if (list) found.rows.push(...listRows(await list(stage, certificates), certificates));
@@ -239,6 +262,23 @@ function listRows(times: ListTimes | undefined, entries: number): Row[] {
   ];
 }
 
+/** How much longer the largest fleet waits than the smallest; `judged`: it is as large as what is wanted is said of. */
+function growthRows(found: readonly Findings[], judged: boolean): Row[] {
+  const [few, many] = [found[0], found.at(-1)];
+  if (!few || !many) return [];
+  return [...many.receipts].flatMap(([what, ours]) => {
+    const peer = few.receipts.get(what);
+    if (!peer) return [];
+    const times = ours.p50 / peer.p50;
+    return {
+      what: `${what} sent → receipt, ${gatesMax} gates, ${thousands(many.certificates)} beside ${thousands(few.certificates)} certificates`,
+      ours: `${rounded(times, 2)} × (p50), ${rounded(ours.p99 / peer.p99, 2)} × (p99)`,
+      peer: '',
+      ...(judged ? { target: `p50 ≤ ${timesMax} ×`, met: times <= timesMax } : { target: '', met: null }),
+    };
+  });
+}
+
 /** On the other stream than the result. */
 function said(what: string): void {
   process.stderr.write(`${what}\n`);
@@ -251,7 +291,7 @@ export async function benchCut({ full: isFull }: { full: boolean }): Promise<Res
     found.push(await measureSize(size, scale, size === 100_000 ? measureRevocationList : undefined));
   }
   return {
-    rows: found.flatMap(({ rows }) => rows),
+    rows: [...found.flatMap(({ rows }) => rows), ...growthRows(found, isFull)],
     distributions: found.flatMap(({ distributions }) => distributions),
   };
 }
