@@ -301,7 +301,7 @@ test('docs/operating/postgresql.md works from its first line to its last', { ski
   const named = ({ text, ...block }: Block): Block => ({
     ...block,
     text: text
-      .replaceAll(/\b(createdb|psql) fleet\b/g, `$1 ${database}`)
+      .replaceAll(/(\bcreatedb |\bpsql |--dbname=)fleet\b/g, `$1${database}`)
       .replace('postgres:///fleet', `postgres:///${database}`),
   });
   await asNewcomer((newcomer) => newcomer.follow(blocksOf('docs/operating/postgresql.md').map(named)));
