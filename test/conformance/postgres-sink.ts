@@ -87,6 +87,33 @@ test('P8: two gates that are sent the same readings at the same time store each 
   assert.equal(rows.length, 400);
 });
 
+for (const [what, statements] of [
+  ['a day’s table', ['DROP TABLE readings_1970_01_02']],
+  ['the row of a gate that is gone', [`DELETE FROM gates WHERE gate = 'gate-2'`]],
+] as const)
+  test(`P8: somebody removed ${what}, and left the ids: a repeat of what was in it is a new reading, and keeps nobody waiting`, {
+    skip,
+  }, async (context) => {
+    const { schema, start, readable } = await gatesAt(context);
+    await using first = await start('gate-1');
+    const second = await start('gate-2');
+    const days: [string, number][] = [
+      ['old', 1],
+      ['new', 2],
+    ];
+    const requests = days.map(([id, day]) => requestOf([[id, { t: 1 }]], { receivedAt: day * 86_400_000 }));
+    await second.write(writeOf(1, requests));
+    await second.mark(lookedAt(1));
+    await second[Symbol.asyncDispose]();
+    for (const statement of statements) await ask(`SET search_path = ${schema}; ${statement}`);
+    const left = (await readable()).length;
+    const again = requestOf([['old', { t: 2 }]], { receivedAt: 3 * 86_400_000 });
+    assert.deepEqual(await first.write(writeOf(1, [again])), [{ stored: 1, repeated: 0 }]);
+    await first.mark(lookedAt(1));
+    assert.deepEqual(await first.write(writeOf(2, [again], { looked: 1 })), [{ stored: 0, repeated: 1 }]);
+    assert.equal((await readable()).length, left + 1);
+  });
+
 test('a process that another one has followed under the same name stores nothing more, and is told', {
   skip,
 }, async (context) => {

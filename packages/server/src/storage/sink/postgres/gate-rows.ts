@@ -3,7 +3,16 @@ import { type Connections, raw } from '../../postgres/connections.ts';
 import type { Looked, SinkRequest, SinkWrite, UnsettledBatch } from '../promises.ts';
 import { claimsOf, keyOf, type Sorted, sortOut } from './repeats.ts';
 import { noteRivals, settleRivals } from './rivals.ts';
-import { claimKeys, correctKeys, holdersOf, insertReadings, type Place, receivedIn, removeBatch } from './rows.ts';
+import {
+  claimKeys,
+  correctKeys,
+  dropOrphans,
+  holdersOf,
+  insertReadings,
+  type Place,
+  receivedIn,
+  removeBatch,
+} from './rows.ts';
 
 type Db = Connections['db'];
 
@@ -102,7 +111,17 @@ async function sort(db: Db, requests: readonly SinkRequest[], base: number, plac
   const claimed = await claimKeys(db, requests, claims, place);
   const others = [...claims].flatMap(([key, claim]) => (claimed.has(key) ? [] : [claim]));
   const holders = await holdersOf(db, requests, others, place.gate);
-  if (holders.size < others.length) throw new Again('a key was given back meanwhile');
+  const missing = [...claims].filter(([key]) => !claimed.has(key) && !holders.has(key));
+  if (missing.length > 0) {
+    await dropOrphans(
+      db,
+      requests,
+      missing.map(([, claim]) => claim),
+    );
+    const free = await claimKeys(db, requests, new Map(missing), place);
+    if (free.size < missing.length) throw new Again('a key was given back meanwhile, and taken again');
+    for (const key of free) claimed.add(key);
+  }
   const sorted = sortOut(requests, base, (key) => holders.get(key));
   const received = new Map<string, number>();
   for (const [index, request] of requests.entries())

@@ -74,6 +74,23 @@ export async function holdersOf(
   return new Map(rows.map((row) => [keyOf(row, row.id), row]));
 }
 
+/**
+ * Keys whose reading is nowhere: somebody removed a day's table, or the row of a gate. Both came in one commit, so a key that is seen without its
+ * reading never gets it back.
+ */
+export async function dropOrphans(db: Db, requests: readonly SinkRequest[], claims: readonly Claim[]): Promise<void> {
+  await db.executeQuery(
+    raw(
+      `DELETE FROM keys USING unnest($1::text[], $2::int[]) AS claims (id, request)
+         JOIN unnest($3::text[], $4::text[], $5::bigint[]) WITH ORDINALITY AS requests (subject, stream, received, request) USING (request)
+       WHERE keys.id = claims.id AND keys.subject = requests.subject AND keys.stream = requests.stream
+         AND NOT EXISTS (SELECT 1 FROM gates JOIN readings ON readings.gate = gates.gate
+           WHERE gates.gate = keys.gate AND readings.received_at = keys.received_at AND readings.number = keys.number)`,
+      [claims.map(({ id }) => id), claims.map(({ request }) => request + 1), ...whoseOf(requests)],
+    ),
+  );
+}
+
 /** Of requests that were taken back: their keys are free, or another reading's of the same write. */
 export async function correctKeys(
   db: Db,
