@@ -54,7 +54,7 @@ const benches: Record<string, { about: string; run(words: string[]): Promise<Res
     run: async () => ({ rows: await benchDecide() }),
   },
   gate: {
-    about: 'handshakes and durable readings; nginx and a bare server beside',
+    about: 'handshakes and durable readings; bare servers, nginx, HAProxy and Caddy beside',
     run: async () => ({ rows: await benchGate() }),
   },
   profile: {

@@ -1,6 +1,7 @@
 /** Small things that several benches need. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 
 const ticksPerSecond = 100;
 
@@ -21,6 +22,15 @@ export const thousands = (value: number) => Math.round(value).toLocaleString('en
 
 /** A process, with all its threads, to one processor. */
 export function pin(pid: number | undefined, cpu: number): void {
-  const { status, stderr } = spawnSync('taskset', ['-a', '-p', '-c', String(cpu), String(pid)], { encoding: 'utf8' });
+  setAffinity(pid, String(cpu));
+}
+
+/** To any of them again. */
+export function unpin(pid: number | undefined): void {
+  setAffinity(pid, `0-${cpus().length - 1}`);
+}
+
+function setAffinity(pid: number | undefined, list: string): void {
+  const { status, stderr } = spawnSync('taskset', ['-a', '-p', '-c', list, String(pid)], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`taskset: ${stderr}`);
 }
