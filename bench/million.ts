@@ -17,7 +17,8 @@ const sizes = { few: 1_000, usual: 50_000, full: 1_000_000 } as const;
 const readingsGiB = { usual: 1, full: 10 } as const;
 const [startSecondsMax, gateMiBMax, receiptTimesMax] = [6, 350, 1.2];
 const [mebibyte, gibibyte] = [1024 ** 2, 1024 ** 3];
-const changes = 60;
+/** Of so many changes and as many revocations each. */
+const [warmUps, rounds, eachRound] = [3, 6, 20];
 /** So long after its start a gate has given back what loading left. */
 const restMs = 20_000;
 
@@ -57,62 +58,88 @@ async function filledHouse(certificates: number): Promise<House> {
   return house;
 }
 
-/** One after the other, each with its receipt; of certificates that nobody uses. */
-async function receipts(fleet: string): Promise<Pick<Seen, 'change' | 'revocation'>> {
-  const operator = new Operator(fleet);
-  const timed = async (work: (id: string, number: number) => Promise<{ confirmed: boolean }>, from: number) => {
-    const times: number[] = [];
-    for (let number = from; number < from + changes; number++) {
-      const begun = performance.now();
-      if (!(await work(idOf(number), number)).confirmed) throw new Error('a receipt was not confirmed');
-      times.push(performance.now() - begun);
-    }
-    return times;
-  };
-  try {
-    const change = (id: string, number: number) => operator.set(id, { status: `changed-${number}` });
-    const revoke = (id: string) => operator.stand('revoke', id);
-    // What is slow once is behind them.
-    await timed(change, 2 * changes);
-    return { change: await timed(change, 0), revocation: await timed(revoke, changes) };
-  } finally {
-    operator.close();
-  }
+/** A fleet with all its processes. */
+interface Side {
+  house: House;
+  desk: Running;
+  operator: Operator;
+  authority: number;
+  started: Pick<Seen, 'seconds' | 'againSeconds' | 'cpu'>;
+  memory: Pick<Seen['mebibytes'], 'gate' | 'gateMost'>;
+  change: number[];
+  revocation: number[];
 }
 
-async function seenIn(house: House): Promise<Seen> {
+async function openSide(certificates: number, ends: AsyncDisposableStack): Promise<Side> {
+  const house = await filledHouse(certificates);
+  ends.defer(() => house.close());
   await house.startAuthority();
   const authority = house.authority?.process.pid as number;
   const before = cpuSeconds(authority);
   const seconds = await secondsOf(() => house.startGate());
-  const gatePid = () => house.gate?.process.pid;
-  const cpu = { gate: cpuSeconds(gatePid() as number), authority: cpuSeconds(authority) - before };
-  const gate = { gate: memory(gatePid(), 'VmRSS'), gateMost: memory(gatePid(), 'VmHWM') };
+  const pid = house.gate?.process.pid as number;
+  const cpu = { gate: cpuSeconds(pid), authority: cpuSeconds(authority) - before };
+  const held = { gate: memory(pid, 'VmRSS'), gateMost: memory(pid, 'VmHWM') };
   await house.gate?.stop();
   const againSeconds = await secondsOf(() => house.startGate());
   const desk = new Running(launchOf('portcullis', {}), 'start', 'desk', house.fleet);
-  try {
-    await desk.line(/^desk listening/, patienceMs);
-    const times = await receipts(house.fleet);
-    await rest(restMs);
-    const [gateLater, deskNow] = [memory(gatePid(), 'VmRSS'), memory(desk.process.pid, 'VmRSS')];
-    const most = { authorityMost: memory(authority, 'VmHWM'), deskMost: memory(desk.process.pid, 'VmHWM') };
-    const mebibytes = { ...gate, gateLater, authority: memory(authority, 'VmRSS'), desk: deskNow, ...most };
-    const [store, ofGate, ofDesk] = ['authority', 'gate', 'desk'].map((one) => diskMiB(join(house.fleet, one)));
-    const disk = { store: store as number, gate: ofGate as number, desk: ofDesk as number };
-    return { seconds, againSeconds, cpu, mebibytes, ...times, disk };
-  } finally {
-    await desk.stop();
+  ends.defer(() => desk.stop());
+  await desk.line(/^desk listening/, patienceMs);
+  const operator = new Operator(house.fleet);
+  ends.defer(() => operator.close());
+  const started = { seconds, againSeconds, cpu };
+  return { house, desk, operator, authority, started, memory: held, change: [], revocation: [] };
+}
+
+/** One after the other, each with its receipt; of certificates that nobody uses. */
+async function receipts(work: (number: number) => Promise<{ confirmed: boolean }>, from: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let number = from; number < from + eachRound; number++) {
+    const begun = performance.now();
+    if (!(await work(number)).confirmed) throw new Error('a receipt was not confirmed');
+    times.push(performance.now() - begun);
+  }
+  return times;
+}
+
+/** So that what else the machine does is in both. */
+async function receiptsInTurns(sides: readonly Side[]): Promise<void> {
+  for (let round = 0; round < warmUps + rounds; round++) {
+    for (const side of sides) {
+      const { operator } = side;
+      const change = (number: number) => operator.set(idOf(number), { status: `changed-${number}` });
+      const revoke = (number: number) => operator.stand('revoke', idOf(number));
+      const from = 2 * round * eachRound;
+      const [changed, revoked] = [await receipts(change, from), await receipts(revoke, from + eachRound)];
+      // What is slow once is behind them.
+      if (round < warmUps) continue;
+      side.change.push(...changed);
+      side.revocation.push(...revoked);
+    }
   }
 }
 
-async function seenWith(certificates: number): Promise<Seen> {
-  const house = await filledHouse(certificates);
-  try {
-    return await seenIn(house);
-  } finally {
-    await house.close();
-  }
+function seenOf({ house, desk, authority, started, memory: held, change, revocation }: Side): Seen {
+  const mebibytes = {
+    ...held,
+    gateLater: memory(house.gate?.process.pid, 'VmRSS'),
+    authority: memory(authority, 'VmRSS'),
+    authorityMost: memory(authority, 'VmHWM'),
+    desk: memory(desk.process.pid, 'VmRSS'),
+    deskMost: memory(desk.process.pid, 'VmHWM'),
+  };
+  const [store, ofGate, ofDesk] = ['authority', 'gate', 'desk'].map((one) => diskMiB(join(house.fleet, one)));
+  const disk = { store: store as number, gate: ofGate as number, desk: ofDesk as number };
+  return { ...started, mebibytes, change, revocation, disk };
+}
+
+/** The smaller fleet, and the larger one beside it. */
+async function seenWith(few: number, many: number): Promise<[Seen, Seen]> {
+  await using ends = new AsyncDisposableStack();
+  const [small, large] = [await openSide(few, ends), await openSide(many, ends)];
+  await receiptsInTurns([small, large]);
+  await rest(restMs);
+  return [seenOf(small), seenOf(large)];
 }
 
 /** With the same fleet, and the only difference that the file of readings is large. */
@@ -144,8 +171,7 @@ async function startWithReadings(wanted: number): Promise<Row> {
 
 export async function benchMillion({ full }: { full: boolean }): Promise<Result> {
   const size = full ? sizes.full : sizes.usual;
-  const few = await seenWith(sizes.few);
-  const many = await seenWith(size);
+  const [few, many] = await seenWith(sizes.few, size);
   const row = (what: string, of: (seen: Seen) => string, target = '', met: Row['met'] = null): Row => ({
     ...{ what: `${thousands(size)} certificates: ${what}`, target, met },
     ours: of(many),
