@@ -18,7 +18,9 @@ export class WallClock {
       LD_PRELOAD: fakeTimeLibrary ?? '',
       FAKETIME_TIMESTAMP_FILE: this.#file,
       FAKETIME_NO_CACHE: '1',
-      ...(!isTime && { DONT_FAKE_MONOTONIC: '1' }),
+      // The library reads the file at each call, into one place for all threads: where two read it at once, one may see a piece of it. A wall clock that is wrong for
+      // a moment does no harm; of a monotonic one that goes back Node ends, so there are as few threads as can be.
+      ...(isTime ? { NODE_OPTIONS: '--v8-pool-size=0', UV_THREADPOOL_SIZE: '1' } : { DONT_FAKE_MONOTONIC: '1' }),
       NO_FAKE_STAT: '1',
     };
   }
