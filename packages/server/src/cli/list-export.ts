@@ -100,11 +100,15 @@ async function requireLink(place: string, target: string, beside: Beside): Promi
   if (!found?.isSymbolicLink() || (await readlink(place)) !== target) await replaceLink(place, target, beside);
 }
 
+function goneOrThrow(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+}
+
 async function forgetOthers(directory: string, newest: string): Promise<void> {
   const names = (await readdir(directory)).filter((name) => name.startsWith('generation-') && name !== newest);
-  const dated = await Promise.all(
-    names.map(async (name) => ({ name, at: (await stat(join(directory, name))).mtimeMs })),
-  );
+  // One that another export has just put in its place, or given up, is not there any more.
+  const changedAt = (name: string) => stat(join(directory, name)).then(({ mtimeMs }) => mtimeMs, goneOrThrow);
+  const dated = await Promise.all(names.map(async (name) => ({ name, at: (await changedAt(name)) ?? 0 })));
   const older = dated.toSorted((one, other) => other.at - one.at).slice(generationsKept - 1);
   for (const { name } of older) await rm(join(directory, name), { recursive: true, force: true });
 }
