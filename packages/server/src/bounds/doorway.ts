@@ -2,7 +2,6 @@ import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { addressGroup } from './address-group.ts';
 import { Buckets } from './buckets.ts';
-import { BusyLoop } from './busy-loop.ts';
 import { freePeerChains } from './peer-chains.ts';
 import { Places } from './places.ts';
 import { Turns } from './turns.ts';
@@ -102,8 +101,7 @@ export class Doorway {
     this.#parts = parts;
     this.#connections = new Places(parts.connectionsMax);
     this.#pending = new Places(parts.pendingHandshakesMax);
-    const loop = new BusyLoop(parts.monotonic);
-    this.#turns = new Turns(parts.handshakesAtOnce, turnMs, () => loop.isBusy);
+    this.#turns = new Turns(parts.handshakesAtOnce, turnMs);
     this.#unfinished = new UnfinishedBytes(parts, parts);
     const closed = (socket: Socket) => this.#closed(socket);
     this.#onClose = function onClose() {

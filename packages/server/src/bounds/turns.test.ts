@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Turns } from './turns.ts';
 
-function turnsOf(atOnce: number, isBusy = () => false) {
+function turnsOf(atOnce: number) {
   const begun: string[] = [];
-  const turns = new Turns(atOnce, 20, isBusy);
+  const turns = new Turns(atOnce, 20);
   const ask = (group: string, name: string, wanted = true) => {
     const turn = {
       begin: () => {
@@ -40,27 +40,4 @@ test('a turn that is not wanted any more costs nobody else one, however many the
   ask('a', 'a2');
   context.mock.timers.tick(20);
   assert.deepEqual(begun, ['a1', 'a2']);
-});
-
-test('who had no time from this process keeps his turn while that is busy, five times as long at most', (context) => {
-  context.mock.timers.enable({ apis: ['setTimeout'] });
-  const loop = { isBusy: true };
-  const { begun, turns, ask } = turnsOf(1, () => loop.isBusy);
-  const passing = (times: number) => {
-    for (let count = 0; count < times; count++) context.mock.timers.tick(20);
-  };
-  const first = ask('a', 'a1');
-  for (const name of ['a2', 'a3']) ask('a', name);
-  passing(4);
-  assert.deepEqual(begun, ['a1']);
-  turns.end(first);
-  assert.deepEqual(begun, ['a1', 'a2'], 'its work was done');
-  passing(4);
-  assert.deepEqual(begun, ['a1', 'a2']);
-  passing(1);
-  assert.deepEqual(begun, ['a1', 'a2', 'a3'], 'a silent peer keeps it no longer');
-  ask('a', 'a4');
-  loop.isBusy = false;
-  passing(1);
-  assert.deepEqual(begun, ['a1', 'a2', 'a3', 'a4']);
 });

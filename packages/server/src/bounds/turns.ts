@@ -3,25 +3,19 @@ interface Turn {
   begin(): boolean;
 }
 
-/** Of a turn for which this process has no time. */
-const longestTurns = 5;
-
 /**
  * Only so many at once, the others one after the other, in turn by group: who asks a thousand times waits behind himself. A turn that does not
- * end is over after `turnMs`: it is the work that is bounded, not the waiting for a peer. Where this process itself had no time for it, the turn goes on,
- * or all that wait would have begun; not for ever, since a peer that is silent can not be told from one that waits for us.
+ * end is over after `turnMs`: it is the work that is bounded, not the waiting for a peer.
  */
 export class Turns {
   readonly #atOnce: number;
   readonly #turnMs: number;
-  readonly #isBusy: () => boolean;
   readonly #waiting = new Map<string, Turn[]>();
   readonly #running = new Map<Turn, NodeJS.Timeout>();
 
-  constructor(atOnce: number, turnMs: number, isBusy: () => boolean) {
+  constructor(atOnce: number, turnMs: number) {
     this.#atOnce = atOnce;
     this.#turnMs = turnMs;
-    this.#isBusy = isBusy;
   }
 
   ask(group: string, turn: Turn): void {
@@ -52,14 +46,7 @@ export class Turns {
   }
 
   #begin(turn: Turn): void {
-    if (turn.begin()) this.#allow(turn, longestTurns);
-  }
-
-  #allow(turn: Turn, turns: number): void {
-    const over = () => {
-      if (turns > 1 && this.#isBusy()) this.#allow(turn, turns - 1);
-      else this.end(turn);
-    };
-    this.#running.set(turn, setTimeout(over, this.#turnMs).unref());
+    if (!turn.begin()) return;
+    this.#running.set(turn, setTimeout(() => this.end(turn), this.#turnMs).unref());
   }
 }
