@@ -56,5 +56,7 @@ function addSegment(survey: Survey, file: string, from: number): void {
 function damagedBytesIn(directory: string): number {
   const damaged = join(directory, 'damaged');
   if (!existsSync(damaged)) return 0;
-  return readdirSync(damaged).reduce((sum, name) => sum + statSync(join(damaged, name)).size, 0);
+  // The oldest may go meanwhile.
+  const sizeOf = (name: string) => statSync(join(damaged, name), { throwIfNoEntry: false })?.size ?? 0;
+  return readdirSync(damaged).reduce((sum, name) => sum + sizeOf(name), 0);
 }

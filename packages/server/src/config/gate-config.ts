@@ -39,7 +39,7 @@ const bytesAMinute = (usual: number) =>
 const Limits = z.strictObject({
   /** How long a handshake may take. */
   handshakeMs: milliseconds(100, 120_000, 10_000),
-  /** How many handshakes may be under way at once. For one more, one of the address that has most of them gives way, or it is dropped itself. */
+  /** How many handshakes may be under way at once. For one more, one of the address that has most of them gives way, or it is dropped itself. With more of them all are back sooner after a power cut, and those that are connected wait longer meanwhile. */
   pendingHandshakesMax: count(100_000, 512),
   /** How many connections may be open at once. For one more, one of the address that has most gives way: the one that idled longest, if any. */
   connectionsMax: count(1_000_000, 20_000),
