@@ -31,6 +31,6 @@ export class FailedRequests {
     }
     this.#last.set(code, { at: now, more: 0 });
     const more = last !== undefined && last.more > 0 && { notWritten: last.more };
-    this.#log.error({ code, why, ...more }, 'a request failed');
+    this.#log.error({ err: error, code, why, ...more }, 'a request failed');
   }
 }

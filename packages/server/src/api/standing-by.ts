@@ -70,6 +70,8 @@ export class StandingBy {
   #notBefore = 0;
   #isTold = false;
   #against: string | undefined;
+  /** The same for whoever has a certificate of the fleet: not where the database is. */
+  #againstTold: string | undefined;
   /** Why it does not listen: said once, however often it is tried. */
   #cannot: string | undefined;
   #isTaken = false;
@@ -121,12 +123,14 @@ export class StandingBy {
       const against = differs ?? (await keys.against(beside));
       if (against) throw against;
       if (this.#against !== undefined) log.info('stands by and would lead');
-      this.#against = undefined;
+      [this.#against, this.#againstTold] = [undefined, undefined];
       return true;
     } catch (error) {
       const why = asWords(error);
       if (why !== this.#against) log.error({ why }, 'stands by and will not lead');
       this.#against = why;
+      const isAway = error instanceof PortcullisError && error.code === 'store_unavailable';
+      this.#againstTold = isAway ? failures.store_unavailable.title : why;
       return false;
     }
   }
@@ -224,7 +228,7 @@ export class StandingBy {
     const detail = origin === undefined ? 'this authority stands by' : `this authority stands by; ${origin} leads`;
     const problem: Problem = { type: 'about:blank', title, status, reason: 'not_leader', detail };
     // Of the fleet's own alone: at the other listener anybody asks.
-    if (kind === 'api' && this.#against !== undefined) problem.against = this.#against;
+    if (kind === 'api' && this.#againstTold !== undefined) problem.against = this.#againstTold;
     const body = JSON.stringify(problem);
     const [name, value] = origin === undefined ? ['retry-after', '1'] : ['location', `${origin}${target}`];
     response.setHeader(name, value);

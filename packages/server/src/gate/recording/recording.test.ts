@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Batch, type Looked, type Recorded, Recording, type Refusal } from './recording.ts';
 
+type Parts = ConstructorParameters<typeof Recording<string>>[0];
+
 /** A sink whose every write and mark the test ends, and a lease that it gives and takes. */
-function scene(more: Pick<ConstructorParameters<typeof Recording<string>>[0], 'gather'> = {}) {
+function scene(more: Pick<Parts, 'gather'> & Partial<Pick<Parts, 'bounds'>> = {}) {
   const lease: { term: number | undefined } = { term: 1 };
   const asked: { what: Looked & Partial<Batch<string>>; done(error?: unknown): void }[] = [];
   const unproven: number[] = [];
@@ -68,6 +70,26 @@ test('what comes in one turn goes into one commit, and what comes meanwhile into
   assert.equal(asked.length, 0);
   turns.shift()?.();
   assert.deepEqual(asked[0]?.what.requests, ['c', 'd', 'e']);
+});
+
+test('P8: a stop waits for no gathering: what is more than one group goes one after the other', async () => {
+  const bounds = { readingsMax: 100_000, bytesMax: 1_000_000 };
+  const { recording, asked, end } = scene({ gather: () => undefined, bounds });
+  const answers: Recorded[] = [];
+  const entry = { readings: 20_000, bytes: 1, judgeAgain: () => undefined };
+  for (const request of ['a', 'b']) recording.submit({ ...entry, request, answer: (result) => answers.push(result) });
+  const stopping = recording.stop();
+  while (answers.length < 2) {
+    assert.ok(asked.length > 0, 'it goes on');
+    end();
+    await turn();
+  }
+  for (; asked.length > 0; await turn()) end();
+  await stopping;
+  assert.deepEqual(
+    answers.map((answer) => 'outcome' in answer),
+    [true, true],
+  );
 });
 
 test('P7: what waits for its turn is judged again by a change, and is in no commit after it (rule 7)', () => {

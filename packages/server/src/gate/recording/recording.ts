@@ -179,8 +179,8 @@ export class Recording<Request> {
   }
 
   #gather(): void {
-    if (this.#gathering) return;
     if (!this.#parts.gather || this.#stopping) return this.#startCommit();
+    if (this.#gathering) return;
     this.#gathering = true;
     this.#parts.gather(() => {
       this.#gathering = false;

@@ -32,7 +32,7 @@ for (const isSpooled of [false, true]) {
 }
 
 interface Tried {
-  code: 'store_unavailable' | 'disk_full';
+  code: 'store_unavailable' | 'disk_full' | 'internal';
   isSpooled?: boolean;
 }
 
@@ -71,12 +71,17 @@ test('a gate that has nothing to store is not one that stores nothing: the sink 
   assert.equal(await afterMark(context, { code: 'store_unavailable' }), undefined);
 });
 
-for (const tried of [{ code: 'disk_full' }, { code: 'store_unavailable', isSpooled: true }] as const)
-  test(`that something else than a reading was stored says nothing of room: ${JSON.stringify(tried)}`, async (context) => {
+for (const tried of [
+  { code: 'disk_full' },
+  { code: 'internal' },
+  { code: 'store_unavailable', isSpooled: true },
+] as const)
+  test(`what kept a reading out is not over because something else was stored: ${JSON.stringify(tried)}`, async (context) => {
     assert.equal((await afterMark(context, tried))?.why, 'what went wrong');
   });
 
-test('while one commit follows the other they begin no faster than every two milliseconds, and what comes meanwhile shares the next', async () => {
+test('while one commit follows the other they begin no faster than every two milliseconds, and what comes meanwhile shares the next', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   const written: string[][] = [];
   const sink = {
     lastBatch: 0,
@@ -105,7 +110,9 @@ test('while one commit follows the other they begin no faster than every two mil
   await turn();
   await turn();
   assert.deepEqual(written, [['alone']]);
-  await Promise.all([second, submit('with it')]);
+  const third = submit('with it');
+  context.mock.timers.tick(2);
+  await Promise.all([second, third]);
   at += 2;
   await submit('later');
   assert.deepEqual(written, [['alone'], ['second', 'with it'], ['later']]);

@@ -36,8 +36,8 @@ export class SinkRecording extends Recording<SinkRequest> {
   #markTimer: NodeJS.Timeout | undefined;
   /** When the last commit began. */
   #committedAt = Number.NEGATIVE_INFINITY;
-  /** `isFull`: that something else could be done there says nothing of room for a reading. */
-  #failed: { since: number; why: string; isFull: boolean } | undefined;
+  /** `isOfWrites`: that something else could be done there says nothing of a reading. */
+  #failed: { since: number; why: string; isOfWrites: boolean } | undefined;
   /** Until the sink is there for the first time. */
   #absentSince: number | undefined;
 
@@ -46,8 +46,8 @@ export class SinkRecording extends Recording<SinkRequest> {
       write: (batch, done) => {
         const failed = (error: unknown) => {
           log.error({ err: error }, "couldn't store readings; nothing was acknowledged");
-          const isFull = isSpooled || (error as Partial<PortcullisError>).code === 'disk_full';
-          this.#failed = { since: this.#failed?.since ?? now(), why: whyOf(error), isFull };
+          const isOfWrites = isSpooled || (error as Partial<PortcullisError>).code !== 'store_unavailable';
+          this.#failed = { since: this.#failed?.since ?? now(), why: whyOf(error), isOfWrites };
           done(error);
         };
         const stored = (outcomes: SinkOutcome[]) => {
@@ -60,7 +60,7 @@ export class SinkRecording extends Recording<SinkRequest> {
       mark: (looked, done) => {
         const marked = () => {
           // It is there again, whether or not somebody has a reading for it.
-          if (!this.#failed?.isFull) this.#failed = undefined;
+          if (!this.#failed?.isOfWrites) this.#failed = undefined;
           done(undefined);
         };
         sink.mark(looked).then(marked, done);
@@ -68,7 +68,7 @@ export class SinkRecording extends Recording<SinkRequest> {
       // What the same turn of the loop still reads from other connections goes into the same commit.
       gather: (callback) => {
         const leftMs = this.#committedAt + commitEveryMs - monotonic();
-        if (leftMs > 0) setTimeout(callback, leftMs);
+        if (leftMs > 0) setTimeout(callback, Math.ceil(leftMs));
         else setImmediate(callback);
       },
       term: () => lease.term(),

@@ -76,9 +76,19 @@ export async function holdersOf(
 
 /**
  * Keys whose reading is nowhere: somebody removed a day's table, or the row of a gate. Both came in one commit, so a key that is seen without its
- * reading never gets it back.
+ * reading never gets it back. They are locked first, in one order: what another gate makes of one meanwhile is seen by the statement after that.
  */
 export async function dropOrphans(db: Db, requests: readonly SinkRequest[], claims: readonly Claim[]): Promise<void> {
+  const named = [claims.map(({ id }) => id), claims.map(({ request }) => request + 1), ...whoseOf(requests)];
+  await db.executeQuery(
+    raw(
+      `SELECT 1 FROM keys JOIN (unnest($1::text[], $2::int[]) AS claims (id, request)
+         JOIN unnest($3::text[], $4::text[], $5::bigint[]) WITH ORDINALITY AS requests (subject, stream, received, request) USING (request))
+         ON keys.id = claims.id AND keys.subject = requests.subject AND keys.stream = requests.stream
+       ORDER BY keys.id, keys.subject, keys.stream FOR UPDATE OF keys`,
+      named,
+    ),
+  );
   await db.executeQuery(
     raw(
       `DELETE FROM keys USING unnest($1::text[], $2::int[]) AS claims (id, request)
@@ -86,7 +96,7 @@ export async function dropOrphans(db: Db, requests: readonly SinkRequest[], clai
        WHERE keys.id = claims.id AND keys.subject = requests.subject AND keys.stream = requests.stream
          AND NOT EXISTS (SELECT 1 FROM gates JOIN readings ON readings.gate = gates.gate
            WHERE gates.gate = keys.gate AND readings.received_at = keys.received_at AND readings.number = keys.number)`,
-      [claims.map(({ id }) => id), claims.map(({ request }) => request + 1), ...whoseOf(requests)],
+      named,
     ),
   );
 }
