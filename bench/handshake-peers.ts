@@ -22,7 +22,7 @@ interface Place {
 /** Undefined: it is not installed. */
 export const handshakePeers: Record<string, (stage: Stage) => Promise<Peer | undefined>> = {
   'bare node:tls': async (stage) => {
-    const { child, port } = await startBareServer(stage, 'bare-tls.ts');
+    const { child, port } = await startBareServer(stage, 'idle-server.ts', { words: ['204'] });
     return { port, pid: child.pid as number, stop: () => child.disconnect() };
   },
   nginx: async (stage) => {

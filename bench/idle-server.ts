@@ -1,11 +1,10 @@
-/** The peers of the gate while nothing is sent: bare `node:tls` or `node:https` with mTLS, which answers each request and keeps nothing. */
+/** Peers of the gate's connections: bare `node:tls` or `node:https` with mTLS, which answers what comes and keeps nothing; with `204` bare `node:tls` says that, and no body. */
 import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer as createHttps } from 'node:https';
 import { join } from 'node:path';
 import { createServer, type TLSSocket } from 'node:tls';
 
-const answer = 'HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}';
 const [pem = '', key = '', certificate = '', what = ''] = process.argv.slice(2);
 const options = {
   key: readFileSync(key),
@@ -14,7 +13,10 @@ const options = {
   requestCert: true,
   minVersion: 'TLSv1.3',
   secureOptions: constants.SSL_OP_NO_TICKET,
+  noDelay: true,
 } as const;
+const answer =
+  what === '204' ? 'HTTP/1.1 204 No Content\r\n\r\n' : 'HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}';
 
 function ofTls() {
   return createServer(options, (socket: TLSSocket) => {

@@ -23,6 +23,18 @@ async function statusIn(directory: string): Promise<Status> {
 /** Of two terms: whoever may lead does by then. */
 const waitedMs = 6_000;
 
+/** Who leads is killed. */
+async function nobodyFollows(leader: Running, schema: string): Promise<void> {
+  const term = async () => (await ask<{ term: string }>(`SELECT term FROM ${schema}.leadership`))[0]?.term;
+  const before = await term();
+  const gone = once(leader.process, 'exit');
+  leader.process.kill('SIGKILL');
+  await gone;
+  // It is what must not happen: nothing can be waited for.
+  await after(waitedMs);
+  assert.equal(await term(), before);
+}
+
 test('a standby with another lease does not lead, and says so; it leads once that was accepted, and then the other one does not', {
   skip,
 }, async (context) => {
@@ -41,14 +53,7 @@ test('a standby with another lease does not lead, and says so; it leads once tha
   );
   assert.match(status.wrong.join(), /stands by and will not lead: .*leaseMs/);
 
-  const term = async () => (await ask<{ term: string }>(`SELECT term FROM ${schema}.leadership`))[0]?.term;
-  const before = await term();
-  const gone = once(leader.process, 'exit');
-  leader.process.kill('SIGKILL');
-  await gone;
-  // It is what must not happen: nothing can be waited for.
-  await after(waitedMs);
-  assert.equal(await term(), before);
+  await nobodyFollows(leader, schema);
 
   const accepted = await finished('portcullis', 'authority', 'accept-config', copy, '--json');
   assert.deepEqual(JSON.parse(accepted.out), { accepted: true, differs: ['"leaseMs" in fleet.yaml is here alone'] });
@@ -101,14 +106,7 @@ test('a standby without the key of an issuer that signs does not lead, and says 
   assert.equal(ok, false);
   assert.match(wrong.join(), /stands by and will not lead: .*issuer-device-2\.pem/);
 
-  const term = async () => (await ask<{ term: string }>(`SELECT term FROM ${schema}.leadership`))[0]?.term;
-  const before = await term();
-  const gone = once(leader.process, 'exit');
-  leader.process.kill('SIGKILL');
-  await gone;
-  // It is what must not happen: nothing can be waited for.
-  await after(waitedMs);
-  assert.equal(await term(), before);
+  await nobodyFollows(leader, schema);
 
   const key = 'authority/keys/issuer-device-2.pem';
   copyFileSync(join(house.fleet, key), join(copy, key));

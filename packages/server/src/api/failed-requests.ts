@@ -1,5 +1,5 @@
 import type { FailureCode } from '@portcullis/contract';
-import type { Log, System } from '../telemetry/telemetry.ts';
+import { type Log, SparseLines, type System } from '../telemetry/telemetry.ts';
 
 /** Of one code: while a database is away each request fails alike. */
 const lineEveryMs = 10_000;
@@ -10,27 +10,15 @@ const lineEveryMs = 10_000;
  */
 export class FailedRequests {
   readonly #log: Log;
-  readonly #system: Pick<System, 'monotonic'>;
-  readonly #last = new Map<FailureCode, { at: number; more: number }>();
+  readonly #lines: SparseLines;
 
-  constructor(log: Log, system: Pick<System, 'monotonic'>) {
+  constructor(log: Log, { monotonic }: Pick<System, 'monotonic'>) {
     this.#log = log;
-    this.#system = system;
+    this.#lines = new SparseLines(lineEveryMs, monotonic);
   }
 
-  note(error: unknown, code: FailureCode, why: string): void {
-    if (code === 'internal') {
-      this.#log.error({ err: error, code }, 'a request failed');
-      return;
-    }
-    const now = this.#system.monotonic();
-    const last = this.#last.get(code);
-    if (last && now - last.at < lineEveryMs) {
-      last.more++;
-      return;
-    }
-    this.#last.set(code, { at: now, more: 0 });
-    const more = last !== undefined && last.more > 0 && { notWritten: last.more };
-    this.#log.error({ err: error, code, why, ...more }, 'a request failed');
+  note(err: unknown, code: FailureCode, why: string): void {
+    const more = code === 'internal' ? {} : this.#lines.due(code);
+    if (more) this.#log.error({ err, code, why, ...more }, 'a request failed');
   }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { failures, type PortcullisError, SubjectId, TokenSecret } from '@portcullis/contract';
 import { readCertificate } from '../pki/pki.ts';
-import type { Log, System } from '../telemetry/telemetry.ts';
+import { type Log, SparseLines, type System } from '../telemetry/telemetry.ts';
 
 interface Parts {
   log: Log;
@@ -21,25 +21,19 @@ const wordsMax = 300;
 /** Each refusal by EST as a line of the log, which names nobody's secret; of one code at most one line a second. */
 export class EstRefusals {
   readonly #parts: Parts;
-  /** By code: of the closed table, and one for all others. */
-  readonly #last = new Map<string, { at: number; more: number }>();
+  readonly #lines: SparseLines;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#lines = new SparseLines(lineEveryMs, parts.system.monotonic);
   }
 
   /** `user`: who the request says it is from. */
   note(request: IncomingMessage, { code, message }: Refusal, user?: string): void {
     const named = Object.hasOwn(failures, code) ? code : 'unknown';
-    const now = this.#parts.system.monotonic();
-    const last = this.#last.get(named);
-    if (last && now - last.at < lineEveryMs) {
-      last.more++;
-      return;
-    }
-    this.#last.set(named, { at: now, more: 0 });
+    const more = this.#lines.due(named);
+    if (!more) return;
     const about = { code: named, why: message.slice(0, wordsMax), from: request.socket.remoteAddress };
-    const more = last !== undefined && last.more > 0 && { notWritten: last.more };
     this.#parts.log.info({ ...about, ...claimedBy(request, user), ...more }, 'a request by EST was refused');
   }
 }

@@ -9,6 +9,7 @@ export { Durations } from './durations.ts';
 export { goOn, type Pauses } from './go-on.ts';
 export { createLog, type Log, type LogDestination, type LogLevel, logFile } from './log.ts';
 export { prettyLine } from './pretty-log.ts';
+export { SparseLines } from './sparse-lines.ts';
 export { realSystem, type System, timestamp } from './system.ts';
 export { aTurn, startThread } from './thread.ts';
 export { version } from './version.ts';
