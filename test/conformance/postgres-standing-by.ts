@@ -6,9 +6,10 @@ import { get, type RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { failures } from '@portcullis/contract';
 import { Link, readCredential } from '@portcullis/device/client';
 import { eventually } from '../../packages/server/test/house.ts';
-import { ask, freshSchema, skip } from '../../packages/server/test/postgres.ts';
+import { ask, freshDatabase, freshSchema, setReadOnly, skip } from '../../packages/server/test/postgres.ts';
 import { TwoAuthorities } from '../../packages/server/test/two-authorities.ts';
 import { finished, freeBasePort } from '../../tools/commands.ts';
 
@@ -75,4 +76,19 @@ test('who stands by says who leads, to whom it knows; an operator who asks there
   assert.equal((await asked(`${second}/v1/status`, pem)).status, 200);
   assert.equal((await asked(`http://127.0.0.1:${metrics}/readyz`)).status, 200);
   assert.equal((await finished('portcullis', 'journal', 'verify', '--no-gates', '--fleet', house.fleet)).status, 0);
+});
+
+test('P10: who has a certificate of the fleet is told that the database is away, and not where it is', {
+  skip,
+}, async (context) => {
+  const { url, database } = await freshDatabase(context);
+  const two = await TwoAuthorities.open(url);
+  context.after(() => two.close());
+  await two.standby.line(/answers who leads/);
+  await setReadOnly(database, 'on');
+  await two.standby.line(/takes no changes.*will not lead/);
+  const { roots: ca, key, certificate, issuer } = readCredential(join(two.house.fleet, 'operator.json'));
+  const told = await asked(`https://localhost:${two.base}/v1/status`, { ca, key, cert: certificate + issuer });
+  assert.equal(JSON.parse(told.body).against, failures.store_unavailable.title);
+  assert.doesNotMatch(told.body, new RegExp(database));
 });
