@@ -2,16 +2,19 @@
 import assert from 'node:assert/strict';
 import { after, describe, type TestContext, test } from 'node:test';
 import { parseAddress } from '../../packages/server/src/storage/postgres/address.ts';
+import { Connections } from '../../packages/server/src/storage/postgres/connections.ts';
 import { withAccount } from '../../packages/server/src/storage/sink/account.ts';
 import { edgesContract } from '../../packages/server/src/storage/sink/edges.contract.ts';
 import { missingContract } from '../../packages/server/src/storage/sink/missing.contract.ts';
 import { openPostgresSink } from '../../packages/server/src/storage/sink/postgres/postgres-sink.ts';
+import { dropOrphans } from '../../packages/server/src/storage/sink/postgres/rows.ts';
 import type { Sink, SinkRequest } from '../../packages/server/src/storage/sink/promises.ts';
 import { readingContract } from '../../packages/server/src/storage/sink/reading.contract.ts';
 import { refusedContract } from '../../packages/server/src/storage/sink/refused.contract.ts';
 import { lookedAt, one, other, sharedContract } from '../../packages/server/src/storage/sink/shared.contract.ts';
 import { readAll, requestOf, sinkContract, writeOf } from '../../packages/server/src/storage/sink/sink.contract.ts';
 import { temporaryDirectory } from '../../packages/server/src/storage/store/store.contract.ts';
+import { eventually } from '../../packages/server/test/house.ts';
 import { ask, dropSchema, freshSchema, newSchema, skip, urlOf } from '../../packages/server/test/postgres.ts';
 import { asNewcomer, type Block, blocksOf } from '../newcomer.ts';
 
@@ -113,6 +116,33 @@ for (const [what, statements] of [
     assert.deepEqual(await first.write(writeOf(2, [again], { looked: 1 })), [{ stored: 0, repeated: 1 }]);
     assert.equal((await readable()).length, left + 1);
   });
+
+test('P8: an id that gets its reading from another gate, while it is found to have none, keeps it', {
+  skip,
+}, async (context) => {
+  const { schema, start } = await gatesAt(context);
+  await using sink = await start('gate-1');
+  const request = requestOf([['x', { t: 1 }]]);
+  await sink.write(writeOf(1, [request]));
+  const path = `SET search_path = ${schema};`;
+  await ask(`${path} UPDATE keys SET number = number + 1000`);
+  const held = 7_301;
+  const gaining = ask(`${path} DO $$ BEGIN
+    UPDATE keys SET number = number - 1000;
+    PERFORM pg_advisory_xact_lock(${held});
+    FOR look IN 1..1000 LOOP
+      EXIT WHEN EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)));
+      PERFORM pg_sleep(0.01);
+    END LOOP; END $$`);
+  const isHeld = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = ${held} AND granted`;
+  await eventually(async () => (await ask(isHeld)).length > 0, 'the other gate has begun');
+  const bounds = { connectionsMax: 1, statementMs: 30_000, idleInTransactionMs: 30_000 };
+  const connections = new Connections(addressOf(schema), bounds);
+  context.after(() => connections.close());
+  await connections.db.transaction().execute((db) => dropOrphans(db, [request], [{ request: 0, id: 'x', number: 1 }]));
+  await gaining;
+  assert.deepEqual(await ask(`SELECT id FROM ${schema}.keys`), [{ id: 'x' }]);
+});
 
 test('a process that another one has followed under the same name stores nothing more, and is told', {
   skip,
