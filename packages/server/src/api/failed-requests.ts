@@ -12,9 +12,9 @@ export class FailedRequests {
   readonly #log: Log;
   readonly #lines: SparseLines;
 
-  constructor(log: Log, { monotonic }: Pick<System, 'monotonic'>) {
+  constructor(log: Log, system: Pick<System, 'monotonic'>) {
     this.#log = log;
-    this.#lines = new SparseLines(lineEveryMs, monotonic);
+    this.#lines = new SparseLines(lineEveryMs, system);
   }
 
   note(err: unknown, code: FailureCode, why: string): void {

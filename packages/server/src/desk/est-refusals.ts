@@ -25,7 +25,7 @@ export class EstRefusals {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#lines = new SparseLines(lineEveryMs, parts.system.monotonic);
+    this.#lines = new SparseLines(lineEveryMs, parts.system);
   }
 
   /** `user`: who the request says it is from. */
